@@ -1,0 +1,50 @@
+"""`Block`: what an initializer is given. A matrix that means something, inside one parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An activation that follows a parameter in the graph; equal names mean equal functions."""
+
+    name: str
+    function: Callable[[Tensor], Tensor] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows `start:stop` (of dimension 0) of a parameter, with the fans of the matrix they stand for.
+
+    A plain weight is one block. LSTM and GRU gates, packed query/key/value projections and the groups of a
+    convolution are one block each.
+    """
+
+    shape: tuple[int, ...]
+    """Shape of the rows, dimension 0 included: `(stop - start, ...)`."""
+    fan_in: float
+    """Inputs that each output sums over (a transposed convolution counts its mean number of taps, so not always whole)."""
+    fan_out: float
+    """Outputs that each input reaches."""
+    name: str = ""
+    """`"i"`, `"f"`, `"g"`, `"o"` (LSTM), `"r"`, `"z"`, `"n"` (GRU), `"q"`, `"k"`, `"v"`, a group's number, or `""`."""
+    start: int = 0
+    input_first: bool = False
+    """True where dimension 0 counts inputs and dimension 1 outputs (transposed convolutions)."""
+    addend: int = 0
+    """0 for a parameter that stands alone or comes first; 1 for the second of two that are added (`bias_hh`)."""
+    fixed: float | None = None
+    """A constant that no scheme may change (the padding row of an embedding)."""
+    activations: tuple[Activation, ...] | None = None
+    """The distinct activations that read what this parameter makes; empty where none follows, None where the graph is
+    not known."""
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.shape[0] if self.shape else 1

@@ -1,0 +1,227 @@
+"""One YAML file: from its text to plain data that is safe to merge, and to the position of each of its nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
+from omegaconf.errors import OmegaConfBaseException
+
+from modelforge.errors import ForgeError, Place, Problem
+
+MAX_ALIASED = 100_000
+"""How many nodes the aliases of one file may add; `&a [*b, *b]` twenty times over would be a million."""
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_STRING, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A config file as it was read: `file` is the name it is shown under."""
+
+    file: str
+    text: str
+
+    def load(self) -> DictConfig:
+        """The file as OmegaConf reads it (`1e-3` is a float), but for its keys, which stay the text they are.
+
+        Raises:
+            ForgeError: for wrong syntax, duplicate keys, aliases that explode, anything but a mapping, and
+                interpolations that cannot be parsed.
+        """
+        root = self.root()
+        if root is None:
+            return OmegaConf.create()
+        if not isinstance(root, yaml.MappingNode):
+            raise self._error("MF002", "a config file holds a mapping, `key: value`", self.place(root))
+        self._check_aliases(root)
+        self._check_keys(root)
+        loader = _loader_class()("")
+        try:
+            data = loader.construct_document(root)
+        except yaml.MarkedYAMLError as error:
+            raise self._yaml_error(error) from None
+        finally:
+            loader.dispose()
+        try:
+            config = OmegaConf.create(data)
+        except OmegaConfBaseException as error:
+            raise self._interpolation_error(root, error) from None
+        assert isinstance(config, DictConfig)
+        return config
+
+    def root(self) -> yaml.Node | None:
+        """The root node with every node's position, keys as the text they are; None for an empty file."""
+        try:
+            root = _compose(self.text)
+        except yaml.MarkedYAMLError as error:
+            raise self._yaml_error(error) from None
+        except yaml.reader.ReaderError as error:
+            line = self.text.count("\n", 0, error.position) + 1
+            place = Place(file=self.file, line=line, column=1, source=self._line(line - 1))
+            raise self._error("MF002", "a character that YAML does not allow", place) from None
+        except RecursionError:
+            raise self._error("MF060", "the file is nested too deeply", Place(file=self.file, line=1)) from None
+        return root
+
+    def place(self, node: yaml.Node) -> Place:
+        """Where a node stands; of one over several lines, its first."""
+        start, end = node.start_mark, node.end_mark
+        source = self._line(start.line)
+        stop = end.column if end.line == start.line else len(source.rstrip())
+        length = max(stop - start.column, 1)
+        return Place(file=self.file, line=start.line + 1, column=start.column + 1, length=length, source=source)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return _LINE_BREAK.split(self.text)
+
+    def _line(self, index: int) -> str:
+        return self._lines[index] if index < len(self._lines) else ""
+
+    def _check_aliases(self, root: yaml.Node) -> None:
+        sizes: dict[int, int] = {}
+        open_nodes: set[int] = set()
+
+        def expanded(node: yaml.Node) -> int:
+            if id(node) in open_nodes:
+                raise self._error("MF002", "an alias that contains itself", self.place(node))
+            if id(node) not in sizes:
+                open_nodes.add(id(node))
+                sizes[id(node)] = 1 + sum(map(expanded, children(node)))
+                open_nodes.discard(id(node))
+            return sizes[id(node)]
+
+        if expanded(root) - len(sizes) > MAX_ALIASED:
+            message = f"the aliases of this file expand to more than {MAX_ALIASED:,} nodes"
+            raise self._error("MF060", message, Place(file=self.file, line=1))
+
+    def _check_keys(self, root: yaml.Node) -> None:
+        problems: list[Problem] = []
+        seen: set[int] = set()
+
+        def check(node: yaml.Node) -> None:
+            if id(node) in seen:
+                return
+            seen.add(id(node))
+            if isinstance(node, yaml.MappingNode):
+                first: dict[str, yaml.Node] = {}
+                for key, _ in node.value:
+                    if not isinstance(key, yaml.ScalarNode):
+                        problems.append(Problem("MF002", "", "a key must be a name", place=self.place(key)))
+                    elif key.value in first:
+                        hint = f"the first is on line {first[key.value].start_mark.line + 1}"
+                        message = f"the key `{key.value}` is written twice"
+                        problems.append(Problem("MF002", "", message, hint, self.place(key), "key"))
+                    else:
+                        first[key.value] = key
+            for child in children(node):
+                check(child)
+
+        check(root)
+        if problems:
+            raise ForgeError(problems)
+
+    def _interpolation_error(self, root: yaml.Node, error: OmegaConfBaseException) -> ForgeError:
+        for node in _scalars(root):
+            try:
+                OmegaConf.create({"value": node.value})
+            except OmegaConfBaseException:
+                hint = "write `${key.path}`; a literal `${` is written `\\${`"
+                return self._error("MF003", f"`{node.value}` is not an interpolation", self.place(node), hint)
+        return self._error("MF002", str(error).splitlines()[0], Place(file=self.file, line=1))
+
+    def _yaml_error(self, error: yaml.MarkedYAMLError) -> ForgeError:
+        mark = error.problem_mark or error.context_mark
+        message = error.problem or "wrong syntax"
+        if mark is None:
+            return self._error("MF002", message, Place(file=self.file, line=1))
+        place = Place(file=self.file, line=mark.line + 1, column=mark.column + 1, source=self._line(mark.line))
+        context = error.context_mark if error.context_mark is not error.problem_mark else None
+        hint = f"{error.context}, which begins on line {context.line + 1}" if error.context and context else ""
+        return self._error("MF002", message, place, hint)
+
+    def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
+        return ForgeError([Problem(code, "", message, hint, place)])
+
+
+def children(node: yaml.Node) -> Iterator[yaml.Node]:
+    """The nodes directly below a node, keys included."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield key
+            yield value
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
+
+
+def items(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """The entries of a mapping, name → (key, value), with merge keys (`<<`) carried out."""
+    own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    for key, value in node.value:
+        if key.tag != _MERGE:
+            own[key.value] = (key, value)
+            continue
+        for source in [value] if isinstance(value, yaml.MappingNode) else value.value:
+            merged = items(source) | merged
+    return merged | own
+
+
+def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    for child in children(node):
+        yield from _scalars(child)
+
+
+def _compose(text: str) -> yaml.Node | None:
+    try:
+        root = _single_node(_loader_class(), text)
+    except yaml.MarkedYAMLError:
+        # The pure parser says more clearly what is wrong, and the same with every libyaml.
+        root = _single_node(get_yaml_loader(), text)
+    if root is not None:
+        _keep_keys_as_text(root, set())
+    return root
+
+
+def _single_node(loader_class: Any, text: str) -> yaml.Node | None:
+    loader = loader_class(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def _keep_keys_as_text(node: yaml.Node, seen: set[int]) -> None:
+    """A layer named `0` or `on` is addressed as `model.layers.on`, not as `True`."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                key.tag = _STRING
+    for child in children(node):
+        _keep_keys_as_text(child, seen)
+
+
+def _loader_class() -> Any:
+    """OmegaConf's own reading of scalars, on libyaml's parser where there is one (12 times as fast)."""
+    pure = get_yaml_loader()
+    if not yaml.__with_libyaml__:
+        return pure
+
+    class Loader(yaml.CSafeLoader):
+        yaml_implicit_resolvers = pure.yaml_implicit_resolvers
+        yaml_constructors = pure.yaml_constructors
+
+    return Loader

@@ -1,0 +1,69 @@
+"""The folder of configs: where it is, and which options its groups have."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from modelforge.errors import ForgeError, Problem, did_you_mean
+
+
+def default_conf() -> Path:
+    """`./conf` where there is one, else the configs that come with modelforge.
+
+    Raises:
+        ForgeError: there is neither.
+    """
+    local = Path("conf")
+    if (local / "config.yaml").is_file():
+        return local
+    shipped = resources.files("modelforge") / "conf"
+    if isinstance(shipped, Path) and (shipped / "config.yaml").is_file():
+        return shipped
+    hint = "name the folder with `--conf DIR`, or start one with `modelforge new DIR`"
+    raise ForgeError([Problem("MF001", "conf", "there is no `conf/config.yaml` here", hint)])
+
+
+def check_conf(conf: Path, config_name: str) -> None:
+    """Makes sure that the folder and its primary config are there.
+
+    Raises:
+        ForgeError: one of them is missing.
+    """
+    if not conf.is_dir():
+        what = "is a file, not a folder" if conf.exists() else "does not exist"
+        near = sorted(path.name for path in conf.parent.iterdir() if path.is_dir()) if conf.parent.is_dir() else []
+        hint = did_you_mean(conf.name, [name for name in near if not name.startswith(".")])
+        raise ForgeError([Problem("MF001", str(conf), f"the config folder `{conf}` {what}", hint)])
+    if not (conf / _file_name(config_name)).is_file():
+        known = sorted(path.stem for path in conf.glob("*.yaml"))
+        hint = did_you_mean(config_name, known) or "a config folder holds its primary config, `config.yaml`"
+        raise ForgeError([Problem("MF001", str(conf), f"there is no `{_file_name(config_name)}` in `{conf}`", hint)])
+
+
+def options(conf: str | Path | None, group: str) -> tuple[str, ...]:
+    """The options of a config group, read from its files.
+
+    Args:
+        conf: the config folder; None for `default_conf()`.
+        group: the group's name, such as `model` or `model/block`.
+
+    Raises:
+        ForgeError: there is no such group.
+    """
+    folder = Path(conf) if conf is not None else default_conf()
+    if not group or not (folder / group).is_dir():
+        known = groups(folder)
+        message = f"there is no config group `{group}` in `{folder}`"
+        raise ForgeError([Problem("MF001", group or str(folder), message, did_you_mean(group, known))])
+    return tuple(sorted(path.stem for path in (folder / group).glob("*.yaml")))
+
+
+def groups(conf: Path) -> tuple[str, ...]:
+    """The config groups of a folder, nested ones (`model/block`) included."""
+    folders = (path.parent.relative_to(conf).as_posix() for path in conf.rglob("*.yaml"))
+    return tuple(sorted({name for name in folders if name != "."}))
+
+
+def _file_name(config_name: str) -> str:
+    return config_name if config_name.endswith(".yaml") else f"{config_name}.yaml"

@@ -1,0 +1,173 @@
+"""`Origins`: from an override key to the file, line and column, or the override, that its value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import yaml
+
+from modelforge.config.document import Document, items
+from modelforge.config.overrides import Assignment
+from modelforge.config.references import Cycle, KeyPath, follow, references, split
+from modelforge.config.source import Contribution
+from modelforge.errors import Place, Problem
+
+Part = Literal["key", "value"]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where each value of a composed config was written. The map is made when the first place is asked for."""
+
+    config: Mapping[str, Any] = field(repr=False)
+    """The composed config before its interpolations are resolved."""
+    contributions: Sequence[Contribution] = field(repr=False)
+    """The files, in the order they were merged."""
+    assignments: Sequence[Assignment] = field(repr=False)
+    """The overrides of values, in order."""
+
+    @classmethod
+    def empty(cls) -> Origins:
+        """The origins of a config that was made by code: no place is known."""
+        return cls({}, (), ())
+
+    def place(self, key: str, part: Part = "value") -> Place | None:
+        """Where a key, or the value at it, was written.
+
+        For a value that was reached through interpolations, the place of the first `${...}`, with the place of what it
+        led to as `via`. For a key that was never written (a default, a missing key), the place of the nearest ancestor.
+
+        Args:
+            key: a dotted override key, such as `model.layers.rnn.hidden_size`; items of lists count from 0.
+            part: whether the key is asked for or its value.
+        """
+        try:
+            trail = follow(self.config, split(key), last=part == "value")
+            via = self._written(trail.end + trail.rest, part)
+            if trail.jumps:
+                return _via(self._written(trail.jumps[0], "value"), via)
+            around = references(trail.value, trail.end) if part == "value" and isinstance(trail.value, str) else ()
+            if len(around) == 1 and not trail.rest:
+                target = follow(self.config, around[0])
+                return _via(via, self._written(target.end + target.rest, "value"))
+        except Cycle as cycle:
+            return self._written(cycle.paths[0], "value")
+        return via
+
+    def written(self, key: str) -> Place | None:
+        """Where the value at a key was written, not looking through interpolations; for what is wrong with one."""
+        return self._written(split(key), "value")
+
+    def locate(self, problem: Problem) -> Problem:
+        """The problem with its place filled in from its path and part, unless it has one."""
+        return problem if problem.place is not None else problem.at(self.place(problem.path, problem.part))
+
+    def _written(self, path: KeyPath, part: Part) -> Place | None:
+        """The place of a path or of its nearest ancestor, not looking through references."""
+        spot = self._root
+        place = spot.value
+        for index, name in enumerate(path):
+            if name not in spot.children:
+                break
+            spot = spot.children[name]
+            last = index == len(path) - 1
+            place = (spot.key if part == "key" and last else spot.value) or place
+        return place
+
+    @cached_property
+    def _root(self) -> _Spot:
+        root = _Spot(None, None)
+        for contribution in self.contributions:
+            _merge_document(root, contribution)
+        for assignment in self.assignments:
+            _assign(root, assignment)
+        return root
+
+
+@dataclass(slots=True)
+class _Spot:
+    """Where one key of the composed config was written, and its value; children of mappings and lists below it."""
+
+    key: Place | None
+    value: Place | None
+    children: dict[str, _Spot] = field(default_factory=dict)
+    is_mapping: bool = True
+
+
+def _via(place: Place | None, via: Place | None) -> Place | None:
+    if place is None or via is None:
+        return place or via
+    return Place(place.file, place.line, place.column, place.length, place.source, place.override, via)
+
+
+def _merge_document(root: _Spot, contribution: Contribution) -> None:
+    document = contribution.document
+    node = document.root()
+    if not isinstance(node, yaml.MappingNode):
+        return
+    start = document.place(node)
+    start = Place(start.file, start.line, start.column, 1, start.source)
+    spot = root
+    if contribution.primary:
+        root.value = start
+    for name in split(contribution.package):
+        below = spot.children.get(name)
+        if below is None or not below.is_mapping:
+            below = spot.children[name] = _Spot(start, start)
+        spot = below
+    entries = items(node)
+    entries.pop("defaults", None)
+    _merge(spot, entries, document)
+
+
+def _merge(spot: _Spot, entries: Mapping[str, tuple[yaml.Node, yaml.Node]], document: Document) -> None:
+    """Later files win, but a mapping that another one refines keeps the place where it was first written."""
+    for name, (key, value) in entries.items():
+        old = spot.children.get(name)
+        if isinstance(value, yaml.MappingNode) and old is not None and old.is_mapping:
+            _merge(old, items(value), document)
+        elif old is None or not (isinstance(value, yaml.ScalarNode) and value.value == "???"):
+            spot.children[name] = _spot(key, value, document)
+
+
+def _spot(key: yaml.Node | None, value: yaml.Node, document: Document) -> _Spot:
+    block = isinstance(value, yaml.CollectionNode) and not value.flow_style
+    empty = value.start_mark.index == value.end_mark.index
+    key_place = document.place(key) if key is not None else None
+    # A block begins at its first child: what is said about the whole of it belongs to the line above.
+    spot = _Spot(key_place, key_place if key_place and (block or empty) else document.place(value))
+    if isinstance(value, yaml.MappingNode):
+        _merge(spot, items(value), document)
+    else:
+        spot.is_mapping = False
+        for index, item in enumerate(value.value if isinstance(value, yaml.SequenceNode) else ()):
+            spot.children[str(index)] = _spot(None, item, document)
+    return spot
+
+
+def _assign(root: _Spot, assignment: Assignment) -> None:
+    place = Place(override=assignment.text)
+    spot = root
+    *parents, name = assignment.path
+    for parent in parents:
+        spot = spot.children.setdefault(parent, _Spot(place, place))
+    if assignment.deletes:
+        spot.children.pop(name, None)
+    else:
+        _set(spot, name, assignment.value, place)
+
+
+def _set(parent: _Spot, name: str, value: Any, place: Place) -> None:
+    """A mapping is merged into what is there, anything else replaces it; a key that a file wrote stays the file's."""
+    old = parent.children.get(name)
+    key = (old.key if old else None) or place
+    if isinstance(value, dict):
+        if old is None or not old.is_mapping:
+            old = parent.children[name] = _Spot(key, place)
+        for child, below in value.items():
+            _set(old, str(child), below, place)
+    else:
+        parent.children[name] = _Spot(key, place, is_mapping=False)

@@ -1,0 +1,105 @@
+"""The references in interpolations: what `${a.b}` and `${..b}` point to in a config that is not resolved yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+KeyPath: TypeAlias = tuple[str, ...]
+"""The keys from the root of the config to a value."""
+
+_SEGMENT = r"[^\\${}()\[\]:.\s'\",]+"
+_KEY = rf"\.*(?:{_SEGMENT}|\[{_SEGMENT}\])(?:\.{_SEGMENT}|\[{_SEGMENT}\])*"
+_MAX_JUMPS = 1_000
+_REFERENCE = re.compile(rf"(?<!\\)\$\{{\s*({_KEY})\s*\}}")
+
+
+class Cycle(Exception):
+    """References that lead back to themselves; `paths` are the values on the way."""
+
+    def __init__(self, paths: Sequence[KeyPath]) -> None:
+        super().__init__(paths)
+        self.paths = tuple(paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Where a path leads: through `jumps` (the values that are references) to `end`, short of it by `rest`."""
+
+    end: KeyPath
+    value: Any
+    jumps: tuple[KeyPath, ...] = ()
+    rest: KeyPath = ()
+
+
+def is_interpolation(value: Any) -> bool:
+    """Whether a value that is not resolved yet is, or holds, an interpolation."""
+    return isinstance(value, str) and "${" in value
+
+
+def references(text: str, at: KeyPath) -> tuple[KeyPath, ...]:
+    """What the text at `at` refers to by key; what resolvers (`${oc.env:X}`) do is their own affair."""
+    return tuple(_absolute(match, at) for match in _REFERENCE.findall(text))
+
+
+def reference(value: Any, at: KeyPath) -> KeyPath | None:
+    """What a value refers to that is nothing but one reference; else None."""
+    match = _REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return _absolute(match[1], at) if match else None
+
+
+def split(key: str) -> KeyPath:
+    """The names in a dotted key; `a[0].b` is `a.0.b`."""
+    return tuple(part for part in re.split(r"[.\[\]]+", key) if part)
+
+
+def follow(config: Any, path: KeyPath, *, last: bool = True) -> Trail:
+    """Walks down `path`, through references.
+
+    Args:
+        config: the config that is not resolved yet.
+        path: where to go; names that hold dots may be given in parts.
+        last: whether to go through the last value too, where it is a reference.
+
+    Raises:
+        Cycle: references lead back to themselves.
+    """
+    at: KeyPath = ()
+    value = config
+    jumps: list[KeyPath] = []
+    seen: set[tuple[KeyPath, KeyPath]] = set()
+    while True:
+        target = reference(value, at)
+        if target is not None and (path or last):
+            if (at, path) in seen or len(seen) > _MAX_JUMPS:
+                raise Cycle(jumps[jumps.index(at) :] if at in jumps else jumps)
+            seen.add((at, path))
+            jumps.append(at)
+            at, value, path = (), config, target + path
+            continue
+        if not path:
+            return Trail(at, value, tuple(jumps))
+        name, length = _child(value, path)
+        if not length:
+            return Trail(at, value, tuple(jumps), path)
+        value = value[name] if isinstance(value, Mapping) else value[int(name)]
+        at, path = (*at, name), path[length:]
+
+
+def _child(value: Any, path: KeyPath) -> tuple[str, int]:
+    """The first name of `path` in `value`, and how many parts of the path it takes: 0 where it is not there."""
+    if isinstance(value, Mapping):
+        for length in range(1, len(path) + 1):
+            if (name := ".".join(path[:length])) in value:
+                return name, length
+    elif isinstance(value, list) and path[0].isdecimal() and int(path[0]) < len(value):
+        return path[0], 1
+    return "", 0
+
+
+def _absolute(key: str, at: KeyPath) -> KeyPath:
+    name = key.lstrip(".")
+    dots = len(key) - len(name)
+    return (at[: max(len(at) - dots, 0)] if dots else ()) + split(name)

@@ -1,0 +1,167 @@
+"""Hydra's composition, with the files it reads kept as `Document`s, and without touching Hydra's global state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import hydra
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ResultDefault
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import DictConfig
+
+from modelforge.config.document import Document
+from modelforge.errors import ForgeError, Place, Problem
+
+NO_JOB = "no job"
+"""What composition takes for the job's name, which only a run has."""
+
+_LOCK = RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One file's part in the composed config: its content was merged at `package`."""
+
+    package: str
+    document: Document
+    primary: bool
+
+
+class Shelf(dict[str, Document]):
+    """The documents read so far, by config path; one for all copies that Hydra makes of the repository."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Shelf:
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How files are called when shown: `root` as `shown_as`, else relative to `cwd` where below it."""
+
+    root: Path
+    shown_as: str | None
+    cwd: Path
+
+    def name(self, path: Path) -> str:
+        """The name a file is shown under; `path` is absolute."""
+        root = Path(os.path.abspath(self.root))
+        below = path.relative_to(root) if path.is_relative_to(root) else None
+        if self.shown_as is not None and below is not None:
+            return (Path(self.shown_as) / below).as_posix()
+        if path.is_relative_to(self.cwd):
+            return path.relative_to(self.cwd).as_posix()
+        return (path if below is None else self.root / below).as_posix()
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader; `contributions` says afterwards which files were merged, in order."""
+
+    def __init__(self, search_path: ConfigSearchPath, naming: Naming) -> None:
+        self.shelf = Shelf()
+        self.contributions: tuple[Contribution, ...] = ()
+        self.config_search_path = search_path
+        self.repository = _Repository(search_path, self.shelf, naming)
+
+    def keep(self, defaults: Sequence[ResultDefault]) -> None:
+        """Notes which documents a defaults list merges."""
+        self.contributions = tuple(
+            Contribution(default.package or "", self.shelf[default.config_path], bool(default.primary))
+            for default in defaults
+            if default.config_path is not None and default.config_path in self.shelf
+        )
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        self.keep(defaults)
+        return super()._compose_config_from_defaults_list(defaults, repo)
+
+
+def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
+    """A search path from (provider, scheme, path), with packages that lie in folders taken as those folders."""
+    path = ConfigSearchPathImpl()
+    for provider, scheme, place in sources:
+        folder = _package_folder(place) if scheme == "pkg" and provider != "hydra" else None
+        path.append(provider, folder or f"{scheme}://{place}")
+    return path
+
+
+@contextmanager
+def hydra_settings() -> Generator[None]:
+    """Hydra's process-wide settings as composition needs them, put back afterwards; one thread at a time."""
+    with _LOCK:
+        base, runtime = version.getbase(), JobRuntime.instance()
+        name = runtime.get("name")
+        setup_globals()
+        if hydra.__version__.startswith("1.3."):
+            version.setbase("1.3")
+        runtime.set("name", NO_JOB)
+        try:
+            yield
+        finally:
+            version.VersionBase.instance().version_base = base
+            runtime.set("name", name)
+
+
+class _Repository(ConfigRepository):
+    def __init__(self, search_path: ConfigSearchPath, shelf: Shelf, naming: Naming) -> None:
+        self.shelf = shelf
+        self.naming = naming
+        super().__init__(search_path)
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        super().initialize_sources(config_search_path)
+        self.sources = [
+            _Folder(source, self.shelf, self.naming) if source.scheme() == "file" else source for source in self.sources
+        ]
+
+
+class _Folder(FileConfigSource):
+    """A folder of configs, read as `Document`s."""
+
+    def __init__(self, source: ConfigSource, shelf: Shelf, naming: Naming) -> None:
+        super().__init__(source.provider, source.path)
+        self.shelf = shelf
+        self.naming = naming
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(os.path.abspath(os.path.join(self.path, self._normalize_file_name(config_path))))
+        file = self.naming.name(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=Place(file=file, line=1))]) from None
+        document = Document(file, text)
+        self.shelf[config_path] = document
+        try:
+            header = self._get_header_dict(text[:512])
+        except ValueError:
+            place = Place(file=file, line=1, column=1, source=text.splitlines()[0])
+            problem = Problem("MF002", "", "wrong header", "write `# @package model` or `# @package _global_`", place)
+            raise ForgeError([problem]) from None
+        return ConfigResult(
+            config=document.load(),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header=header,
+        )
+
+
+def _package_folder(package: str) -> str | None:
+    try:
+        spec = find_spec(package.replace("/", "."))
+    except (ImportError, ValueError):
+        return None
+    return next(iter(spec.submodule_search_locations or ()), None) if spec else None

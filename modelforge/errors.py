@@ -1,0 +1,173 @@
+"""What a user is told: problems with a place, collected per phase and raised together as one `ForgeError`.
+
+Inner code states the fact, the phase adds the path, and `Origins` (see `modelforge.config`) adds the place.
+Codes are stable; `CODES` says in one line what each of them means.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+CODES = MappingProxyType(
+    {
+        "MF001": "the configuration cannot be composed",
+        "MF002": "a file cannot be read as YAML",
+        "MF003": "an interpolation cannot be resolved",
+        "MF010": "unknown layer type",
+        "MF011": "a required key is missing",
+        "MF012": "unknown argument",
+        "MF013": "missing argument",
+        "MF014": "wrong type or value",
+        "MF015": "unknown key",
+        "MF016": "a layer name that cannot be used",
+        "MF020": "unknown scheme",
+        "MF021": "unknown field in an init block",
+        "MF022": "wrong value in an init block",
+        "MF023": "an init rule that matches no parameter",
+        "MF024": "two init rules of equal rank",
+        "MF025": "a parameter that no rule covers",
+        "MF026": "a scheme that cannot serve a parameter",
+        "MF027": "an init block that refines nothing",
+        "MF030": "unknown input",
+        "MF031": "an input that comes later",
+        "MF032": "wrong number of inputs",
+        "MF040": "a shape that does not fit",
+        "MF041": "the layer's constructor refuses its arguments",
+        "MF042": "an argument contradicts the shape that arrives",
+        "MF043": "the layer cannot run on what arrives",
+        "MF044": "the batch dimension is lost",
+        "MF050": "model and data do not fit",
+        "MF051": "wrong training settings",
+        "MF060": "too large",
+        "MF070": "the two sides of a diff cannot be read",
+        "MW101": "constant weights: units stay equal",
+    }
+)
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written: a position in a file, or a command-line override.
+
+    `line` and `column` count from 1; `length` is the number of characters to underline. `via` is the other end of an
+    interpolation: the place of the value that `${...}` led to.
+    """
+
+    file: str | None = None
+    line: int = 0
+    column: int = 0
+    length: int = 1
+    source: str = ""
+    override: str | None = None
+    via: Place | None = None
+
+    def __str__(self) -> str:
+        if self.override is not None:
+            return f"override {self.override}"
+        return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The place as plain data; absent parts are left out."""
+        if self.override is not None:
+            data: dict[str, Any] = {"override": self.override}
+        else:
+            data = {"file": self.file, "line": self.line, "column": self.column, "source": self.source}
+        return data | ({"via": self.via.to_dict()} if self.via else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `path` is the override key, `part` says whether its key or its value is to blame."""
+
+    code: str
+    path: str
+    message: str
+    hint: str = ""
+    place: Place | None = None
+    part: Literal["key", "value"] = "value"
+    severity: Severity = "error"
+
+    def at(self, place: Place | None) -> Problem:
+        """The same problem with its place filled in."""
+        return replace(self, place=place)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as plain data, as `--json` prints it."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "path": self.path,
+            "message": self.message,
+            "hint": self.hint,
+            "place": self.place.to_dict() if self.place else None,
+        }
+
+    def __str__(self) -> str:
+        return render(self)
+
+
+class ForgeError(Exception):
+    """A user's mistake; `problems` holds all that one phase found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        assert self.problems, "a ForgeError needs at least one problem"
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(problem) for problem in self.problems)
+
+
+def render(problem: Problem) -> str:
+    """The problem as text with its source line, in the form compilers use."""
+    lines = [f"{problem.severity}[{problem.code}]: {problem.message}"]
+    place = problem.place
+    if place is None:
+        lines.append(f"  --> {problem.path}")
+        if problem.hint:
+            lines.append(f"   = help: {problem.hint}")
+        return "\n".join(lines)
+    lines += _render_place(place, problem.hint)
+    if place.via is not None:
+        lines += ["   = the value comes from", *_render_place(place.via, "")]
+    if problem.path and place.override is None:
+        lines.append(f"   = override key: {problem.path}")
+    return "\n".join(lines)
+
+
+def _render_place(place: Place, hint: str) -> list[str]:
+    if place.override is not None:
+        lines = [f"  --> override {place.override}"]
+        return lines + ([f"   = help: {hint}"] if hint else [])
+    if not place.source:
+        return [f"  --> {place}"] + ([f"   = help: {hint}"] if hint else [])
+    number = str(place.line)
+    gutter = " " * len(number)
+    caret = " " * (place.column - 1) + "^" * max(place.length, 1)
+    first_hint, *more_hints = hint.splitlines() or [""]
+    marked = f"{caret} {first_hint}".rstrip()
+    return [
+        f"{gutter} --> {place}",
+        f"{gutter}  |",
+        f"{number}  | {place.source.rstrip()}",
+        f"{gutter}  | {marked}",
+        *(f"{gutter}  = help: {line}" for line in more_hints),
+    ]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known names, or lists them all when nothing is near."""
+    choices = sorted(set(known))
+    lower = {choice.lower(): choice for choice in reversed(choices)}
+    near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
+    if near:
+        return "did you mean " + " or ".join(f"`{choice}`" for choice in near) + "?"
+    if 0 < len(choices) <= 20:
+        return "known: " + ", ".join(f"`{choice}`" for choice in choices)
+    return ""

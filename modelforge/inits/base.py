@@ -1,0 +1,167 @@
+"""What an initializer is: one frozen class whose fields are its config and whose one method fills a block.
+
+`Elementwise` schemes give a `Law` (independent, identically distributed values); `Blockwise` schemes fill a whole
+matrix at once; `Undrawn` schemes leave the values to others. `resolve` turns each into a `Fill`: every number decided,
+nothing drawn.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, final
+
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+
+from modelforge.inits.block import Block
+from modelforge.inits.fills import BlockFill, LawFill, NoFill
+from modelforge.inits.messages import WrongField, contradiction, reworded
+from modelforge.node import FrozenDict, Node
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from modelforge.inits.laws import Law
+
+
+class CannotServe(Exception):
+    """A scheme cannot fill this block: `reason` states the fact, `hint` the way out."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason, hint)
+        self.reason = reason
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Fill(Protocol):
+    """A decided way to fill one block: what must come out, and how to draw it.
+
+    `mean`, `std` and `kurtosis` (the fourth standardised moment, 3 for a normal law) are the *targets* that the ledger
+    checks; None where a scheme promises nothing. `numbers` holds what was resolved on the way (gain, fans, bounds) as
+    plain data. `elementwise` fills may be drawn in chunks of any size, the others need their whole block in one
+    contiguous tensor. A fill can be pickled and copied.
+    """
+
+    @property
+    def mean(self) -> float | None: ...
+    @property
+    def std(self) -> float | None: ...
+    @property
+    def kurtosis(self) -> float: ...
+    @property
+    def exact_std(self) -> bool:
+        """True where the root mean square about `mean` is fixed by construction, not up to sampling."""
+        ...
+
+    @property
+    def numbers(self) -> Mapping[str, Any]: ...
+    @property
+    def elementwise(self) -> bool: ...
+    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
+        """Fills `out` (float32, contiguous) in place from `generator`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a scheme promises of its values; see `Fill`."""
+
+    mean: float | None = None
+    std: float | None = None
+    kurtosis: float = 3.0
+    exact_std: bool = False
+
+
+class Initializer(Node, ABC):
+    """Base of every scheme; leaf classes are final and registered with `register_initializer`."""
+
+    scheme: ClassVar[str] = ""
+    """The registry name, set by `register_initializer`."""
+    values_from: ClassVar[Literal["draw", "module", "existing"]] = "draw"
+    """Who makes the values: `Fill.draw_`, the module's own `reset_parameters`, or whoever filled them before."""
+
+    @abstractmethod
+    def resolve(self, block: Block) -> Fill:
+        """All numbers for one block.
+
+        Raises:
+            CannotServe: the scheme has no meaning for a block of this shape.
+        """
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """What the ledger shows as plain data: the fields, unless a scheme resolves more."""
+        del block
+        return self.model_dump()
+
+    def conflicts(self) -> Iterable[WrongField]:
+        """Fields that are fine one by one, and not together; none, unless a scheme has such."""
+        return ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            made = handler(data)
+        except ValidationError as error:
+            raise reworded(error, cls) from None
+        if wrong := tuple(made.conflicts()):
+            raise contradiction(cls, wrong, data)
+        return made
+
+
+class Elementwise(Initializer):
+    """A scheme whose values are independent and follow one law."""
+
+    @abstractmethod
+    def law(self, block: Block) -> Law:
+        """The law of the values of one block.
+
+        Raises:
+            CannotServe: the scheme has no meaning for a block of this shape.
+        """
+
+    @final
+    def resolve(self, block: Block) -> Fill:
+        """The law, its moments as targets, and its bounds beside the scheme's own numbers."""
+        law = self.law(block)
+        numbers = self.numbers(block)
+        if law.bounds is not None:
+            numbers |= {"low": law.bounds[0], "high": law.bounds[1]}
+        return LawFill(law, FrozenDict(numbers))
+
+
+class Blockwise(Initializer):
+    """A scheme that fills a whole block at once; `fill` is all that one must write."""
+
+    @abstractmethod
+    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        """Fills `out` (float32, contiguous, of `block.shape`) in place, drawing from `generator` only."""
+
+    def moments(self, block: Block) -> Moments:
+        """What the values promise; nothing, unless a scheme knows.
+
+        Raises:
+            CannotServe: the scheme has no meaning for a block of this shape.
+        """
+        del block
+        return Moments()
+
+    @final
+    def resolve(self, block: Block) -> Fill:
+        """The promised moments and the scheme's numbers; the values are made by `fill`."""
+        return BlockFill(self, block, self.moments(block), FrozenDict(self.numbers(block)))
+
+
+class Undrawn(Initializer):
+    """A scheme that draws nothing; leaf classes say in `values_from` who makes the values."""
+
+    @final
+    def resolve(self, block: Block) -> Fill:
+        """A fill that promises nothing and is never drawn."""
+        del block
+        return NoFill()

@@ -1,0 +1,44 @@
+"""A block as a matrix: one row for each output, whatever the order of its dimensions."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from modelforge.inits.base import CannotServe
+from modelforge.inits.block import Block
+
+
+def require_matrix(block: Block, scheme: str, why: str) -> None:
+    """Checks that the block has two axes at least.
+
+    Raises:
+        CannotServe: it is a scalar or a vector.
+    """
+    if len(block.shape) < 2:
+        what = f"a vector of {block.shape[0]}" if block.shape else "a single number"
+        raise CannotServe(
+            f"`{scheme}` needs a matrix, but this is {what}: {why}",
+            "give it a scheme for vectors, as in `bias: {scheme: zeros}`",
+        )
+
+
+def outputs_first(out: Tensor, block: Block) -> Tensor:
+    """A view of `out` with the outputs on dimension 0."""
+    return out.transpose(0, 1) if block.input_first else out
+
+
+def inputs_first(out: Tensor, block: Block) -> Tensor:
+    """A view of `out` with the inputs on dimension 0."""
+    return out if block.input_first else out.transpose(0, 1)
+
+
+def num_rows_and_columns(block: Block) -> tuple[int, int]:
+    """Outputs, and inputs times taps.
+
+    >>> num_rows_and_columns(Block(shape=(8, 4, 3, 3), fan_in=36, fan_out=72))
+    (8, 36)
+    """
+    rows, columns = block.shape[:2][:: -1 if block.input_first else 1]
+    return rows, columns * math.prod(block.shape[2:])

@@ -1,0 +1,79 @@
+"""Sparse weights: each unit is connected to few others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from modelforge.inits.base import Blockwise, Moments
+from modelforge.inits.block import Block
+from modelforge.inits.fields import NonNegative
+from modelforge.inits.laws import Normal
+from modelforge.inits.matrices import inputs_first, num_rows_and_columns, outputs_first, require_matrix
+from modelforge.inits.registry import register_initializer
+
+_BATCH = 1 << 17
+
+
+@register_initializer("sparse")
+class Sparse(Blockwise):
+    """Normal weights of which each unit keeps a fixed number, at least one; the others are zero.
+
+    Formula: k = max(1, m - round(sparsity·m)) of a unit's m weights ~ N(0, std²), std over all = std·√(k/m)
+    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010, §5 (15 incoming weights a unit). torch's
+        `sparse_` zeroes per column instead, so a unit can lose all its inputs
+    """
+
+    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    """Share of zeros among a unit's weights."""
+    std: NonNegative = 0.01
+    """Standard deviation of the weights that are not zero."""
+    axis: Literal["fan_in", "fan_out"] = "fan_in"
+    """Whether the zeros are counted over the weights into each output or out of each input."""
+
+    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        """Draws the places and the values of some units at a time."""
+        units = (outputs_first if self.axis == "fan_in" else inputs_first)(out, block).numpy()
+        num_weights, num_kept = self._counts(block)
+        units_per_batch = max(1, _BATCH // max(1, num_weights))
+        for start in range(0, len(units) if out.numel() else 0, units_per_batch):
+            batch = units[start : start + units_per_batch]
+            batch[:] = self._draw(len(batch), num_weights, num_kept, generator).reshape(batch.shape)
+
+    def moments(self, block: Block) -> Moments:
+        """A mixture of a point at zero and a normal law."""
+        require_matrix(block, "sparse", "it has no units to connect")
+        num_weights, num_kept = self._counts(block)
+        if not self.std or not num_weights:
+            return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True)
+        share = num_kept / num_weights
+        return Moments(mean=0.0, std=self.std * share**0.5, kurtosis=3 / share)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The fields, and the weights that a unit has and keeps."""
+        num_weights, num_kept = self._counts(block)
+        return self.model_dump() | {"num_weights_per_unit": num_weights, "num_kept_per_unit": num_kept}
+
+    def _counts(self, block: Block) -> tuple[int, int]:
+        num_outputs, num_incoming = num_rows_and_columns(block)
+        num_inputs = block.shape[0 if block.input_first else 1]
+        taps = num_incoming // max(1, num_inputs)
+        num_weights = num_incoming if self.axis == "fan_in" else num_outputs * taps
+        return num_weights, min(num_weights, max(1, num_weights - round(self.sparsity * num_weights)))
+
+    def _draw(self, num_units: int, num_weights: int, num_kept: int, generator: torch.Generator) -> np.ndarray:
+        # float64, because equal keys would leave the choice to the sorting algorithm.
+        keys = torch.empty(num_units, num_weights, dtype=torch.float64, device="cpu").uniform_(generator=generator)
+        kept = np.sort(np.argpartition(keys.numpy(), num_kept - 1, axis=1)[:, :num_kept], axis=1)
+        values = torch.empty(num_units, num_kept, device="cpu")
+        if self.std:
+            Normal(0.0, self.std).draw_(values, generator)
+        else:
+            values.zero_()
+        weights = np.zeros((num_units, num_weights), dtype=np.float32)
+        np.put_along_axis(weights, kept, values.numpy(), axis=1)
+        return weights

@@ -1,0 +1,30 @@
+"""The schemes that draw nothing: the values come from the module itself, or stay as they are."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from modelforge.inits.base import Undrawn
+from modelforge.inits.registry import register_initializer
+
+
+@register_initializer("torch")
+class Torch(Undrawn):
+    """What the module's own `reset_parameters` gives, drawn from a keyed generator.
+
+    Formula: the module's own; for Linear and convolutions w ~ U(-1/√fan_in, 1/√fan_in)
+    Source: torch.nn
+    """
+
+    values_from: ClassVar[Literal["draw", "module", "existing"]] = "module"
+
+
+@register_initializer("keep")
+class Keep(Undrawn):
+    """The values that an existing module has already; nothing is written.
+
+    Formula: w = w
+    Source: for fine-tuning and for modules that were loaded
+    """
+
+    values_from: ClassVar[Literal["draw", "module", "existing"]] = "existing"

@@ -1,0 +1,220 @@
+"""Layouts: what each parameter of a module is. Its role, and the matrices (blocks) that it is made of.
+
+Keyed by module class, so that they serve modules that modelforge did not build too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from modelforge.block import Activation, Block
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterLayout:
+    """Role and blocks of one parameter. Blocks cover dimension 0 without gaps."""
+
+    role: str | None
+    """None where nothing is known: only a `params` rule can cover such a parameter."""
+    blocks: tuple[Block, ...]
+    default: float | None = None
+    """A constant that replaces the role's default (the slope of a PReLU)."""
+
+
+Layout = Callable[[Any], Mapping[str, ParameterLayout]]
+LayoutFunction = TypeVar("LayoutFunction", bound=Layout)
+_LAYOUTS: dict[type[nn.Module], Layout] = {}
+
+
+def register_layout(*classes: type[nn.Module]) -> Callable[[LayoutFunction], LayoutFunction]:
+    """Registers how the parameters of these classes, and of classes derived from them, are laid out."""
+
+    def decorate(function: LayoutFunction) -> LayoutFunction:
+        _LAYOUTS.update(dict.fromkeys(classes, function))
+        return function
+
+    return decorate
+
+
+def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
+    """Layouts of the module's own parameters (not those of its children), by local name."""
+    known = next((_LAYOUTS[cls] for cls in type(module).__mro__ if cls in _LAYOUTS), None)
+    layouts = dict(known(module)) if known else {}
+    own = {name: weight for name, weight in module._parameters.items() if weight is not None}
+    return {name: layouts.get(name) or _guess(name, weight) for name, weight in own.items()}
+
+
+def roles_layout(roles: Mapping[str, str]) -> Layout:
+    """A layout for modules whose parameters are plain matrices, outputs first."""
+
+    def by_roles(module: nn.Module) -> dict[str, ParameterLayout]:
+        return {
+            name: ParameterLayout(roles[name], (whole(weight),))
+            for name, weight in module._parameters.items()
+            if weight is not None and name in roles
+        }
+
+    return by_roles
+
+
+def whole(weight: Tensor, **changes: Any) -> Block:
+    """One block, outputs first; fans count dimension 1 (in), dimension 0 (out) and the taps behind them."""
+    shape = tuple(weight.shape)
+    fans = _fans(shape)
+    return Block(**{"shape": shape, "fan_in": fans[0], "fan_out": fans[1]} | changes)
+
+
+def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Block, ...]:
+    """Equal blocks stacked along dimension 0, one a name, fans counted in each alone."""
+    size = weight.shape[0] // len(names)
+    shape = (size, *weight.shape[1:])
+    fan_in, fan_out = _fans(shape)
+    return tuple(
+        Block(**{"shape": shape, "fan_in": fan_in, "fan_out": fan_out, "name": name, "start": i * size} | changes)
+        for i, name in enumerate(names)
+    )
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
+    if len(shape) < 2:
+        return float(prod(shape)), float(prod(shape))
+    taps = prod(shape[2:])
+    return float(shape[1] * taps), float(shape[0] * taps)
+
+
+def _guess(name: str, weight: Tensor) -> ParameterLayout:
+    role = None
+    if weight.ndim >= 2 and name == "weight":
+        role = "weight"
+    elif name == "bias":
+        role = "bias"
+    return ParameterLayout(role, (whole(weight),))
+
+
+def vector(role: str, weight: Tensor | None, **changes: Any) -> ParameterLayout | None:
+    """A layout without fans that matter: biases and scales."""
+    return None if weight is None else ParameterLayout(role, (whole(weight, **changes),))
+
+
+def present(**layouts: ParameterLayout | None) -> dict[str, ParameterLayout]:
+    """The layouts of those parameters that exist."""
+    return {name: item for name, item in layouts.items() if item is not None}
+
+
+# --- torch.nn ---------------------------------------------------------------------------------------------------------
+
+
+@register_layout(nn.Linear)
+def _dense(module: nn.Linear) -> dict[str, ParameterLayout]:
+    return present(weight=ParameterLayout("weight", (whole(module.weight),)), bias=vector("bias", module.bias))
+
+
+@register_layout(nn.Bilinear)
+def _bilinear(module: nn.Bilinear) -> dict[str, ParameterLayout]:
+    # Each output sums over all pairs of inputs; each entry of either input reaches every output once per entry of
+    # the other, so the mean of both directions stands for the way back.
+    pairs = float(module.in1_features * module.in2_features)
+    back = module.out_features * (module.in1_features + module.in2_features) / 2
+    block = whole(module.weight, fan_in=pairs, fan_out=float(back))
+    return present(weight=ParameterLayout("weight", (block,)), bias=vector("bias", module.bias))
+
+
+@register_layout(nn.modules.conv._ConvNd)
+def _convolution(module: Any) -> dict[str, ParameterLayout]:
+    """Groups are convolutions of their own. A transposed one has its inputs on dimension 0, and on average only
+    taps / stride of them meet in one output."""
+    transposed = module.transposed
+    taps = prod(module.kernel_size)
+    inputs, outputs = module.in_channels // module.groups, module.out_channels // module.groups
+    fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
+    names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
+    blocks = rows(
+        module.weight, names, fan_in=float(fan_in), fan_out=float(outputs * taps), input_first=transposed
+    )
+    return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
+
+
+GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n"), "RNN": ("",)}
+
+
+@register_layout(nn.RNNBase)
+def _recurrent(module: nn.RNNBase) -> dict[str, ParameterLayout]:
+    layouts: dict[str, ParameterLayout] = {}
+    for layer in range(module.num_layers):
+        for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + module.bidirectional]:
+            layouts |= _recurrent_step(module, suffix)
+            if module.proj_size:
+                weight = getattr(module, f"weight_hr{suffix}")
+                layouts[f"weight_hr{suffix}"] = ParameterLayout("weight", (whole(weight),))
+    return layouts
+
+
+@register_layout(nn.RNNCellBase)
+def _recurrent_cell(module: nn.RNNCellBase) -> dict[str, ParameterLayout]:
+    return _recurrent_step(module, "")
+
+
+def _recurrent_step(module: Any, suffix: str) -> dict[str, ParameterLayout]:
+    gates = next(names for cell, names in GATES.items() if (getattr(module, "mode", "") or type(module).__name__).startswith(cell))
+    follows = _nonlinearity(module)
+    weight_ih, weight_hh = getattr(module, f"weight_ih{suffix}"), getattr(module, f"weight_hh{suffix}")
+    layouts = {
+        f"weight_ih{suffix}": ParameterLayout("weight", rows(weight_ih, gates, activations=follows)),
+        f"weight_hh{suffix}": ParameterLayout("recurrent", rows(weight_hh, gates, activations=follows)),
+    }
+    if module.bias:
+        for name, addend in ((f"bias_ih{suffix}", 0), (f"bias_hh{suffix}", 1)):
+            layouts[name] = ParameterLayout("bias", rows(getattr(module, name), gates, addend=addend))
+    return layouts
+
+
+def _nonlinearity(module: Any) -> tuple[Activation, ...]:
+    name = getattr(module, "nonlinearity", "")
+    functions = {"tanh": nn.Tanh(), "relu": nn.ReLU()}
+    return (Activation(type(functions[name]).__name__, functions[name]),) if name in functions else ()
+
+
+@register_layout(nn.MultiheadAttention)
+def _attention(module: nn.MultiheadAttention) -> dict[str, ParameterLayout]:
+    layouts: dict[str, ParameterLayout] = {}
+    qkv = ("q", "k", "v")
+    if module.in_proj_weight is not None:
+        layouts["in_proj_weight"] = ParameterLayout("weight", rows(module.in_proj_weight, qkv, activations=()))
+    else:
+        for name in qkv:
+            weight = getattr(module, f"{name}_proj_weight")
+            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (whole(weight, name=name, activations=()),))
+    if module.in_proj_bias is not None:
+        layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv))
+    return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))
+
+
+@register_layout(nn.Embedding, nn.EmbeddingBag)
+def _embedding(module: Any) -> dict[str, ParameterLayout]:
+    """A row is looked up, not summed over: fan_in is 1. The padding row is zero and stays so."""
+    count, dim = module.num_embeddings, module.embedding_dim
+    padding = module.padding_idx
+    spans = [(0, count, None)] if padding is None else [
+        (0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)
+    ]
+    blocks = tuple(
+        Block(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
+        for start, stop, fixed in spans
+        if stop > start or count == 0
+    )
+    return {"weight": ParameterLayout("embedding", blocks)}
+
+
+@register_layout(nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+def _norm(module: Any) -> dict[str, ParameterLayout]:
+    return present(weight=vector("scale", module.weight), bias=vector("bias", getattr(module, "bias", None)))
+
+
+@register_layout(nn.PReLU)
+def _prelu(module: nn.PReLU) -> dict[str, ParameterLayout]:
+    return {"weight": ParameterLayout("scale", (whole(module.weight),), default=module.init)}

@@ -1,0 +1,136 @@
+"""`register_layer`: an `nn.Module` class is the declaration; its signature becomes the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
+
+from torch import nn
+
+from modelforge.layers import registry
+from modelforge.layers.layouts import Layout, register_layout, roles_layout
+from modelforge.layers.registry import Infer, Kind, LayerType, Shapes
+from modelforge.layers.signature import ALWAYS_WITHOUT, layer_spec
+
+ModuleClass = TypeVar("ModuleClass", bound=type[nn.Module])
+
+
+def add(
+    cls: type[nn.Module],
+    axes: str = "...",
+    *,
+    name: str | None = None,
+    kind: Kind = "layer",
+    infer: Mapping[str, int | Infer] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    without: Mapping[str, str] | None = None,
+    types: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    extra: Mapping[str, tuple[Any, Any]] | None = None,
+    signature: Callable[..., Any] | None = None,
+) -> None:
+    """Registers a module class; see `LayerType` for what the arguments become.
+
+    `axes` names the axes of one example, alternatives apart by `|`, `...` for any number of axes: `"... features"`,
+    `"features | channels length"`. An integer in `infer` is the axis (batch included) that holds the argument.
+    """
+    name = name or cls.__name__
+    rules = {key: size(rule) if isinstance(rule, int) else rule for key, rule in (infer or {}).items()}
+    hidden = ALWAYS_WITHOUT | dict(without or {})
+    spec = layer_spec(
+        name,
+        signature or cls,
+        types=types or {},
+        defaults=defaults or {},
+        without=hidden | dict.fromkeys(fixed or {}, ""),
+        optional=rules.keys(),
+        extra=extra or {},
+        doc=_first_line(cls),
+    )
+    registry.register(
+        LayerType(
+            name=name,
+            spec=spec,
+            make=cls,
+            kind=kind,
+            axes=tuple(tuple(option.split()) for option in axes.split("|")),
+            infer=MappingProxyType(rules),
+            fixed=MappingProxyType(dict(fixed or {})),
+            without=MappingProxyType(hidden),
+        )
+    )
+
+
+def size(axis: int, of_input: int = 0) -> Infer:
+    """The rule that reads an argument off one axis of one input."""
+
+    def infer(shapes: Shapes) -> int | None:
+        return shapes[of_input][axis] if of_input < len(shapes) else None
+
+    return infer
+
+
+@overload
+def register_layer(cls: ModuleClass, /) -> ModuleClass: ...
+@overload
+def register_layer(
+    *,
+    name: str | None = None,
+    axes: str = "...",
+    kind: Kind = "layer",
+    infer: Mapping[str, int | Infer] | None = None,
+    roles: Mapping[str, str] | None = None,
+    layout: Layout | None = None,
+) -> Callable[[ModuleClass], ModuleClass]: ...
+def register_layer(
+    cls: ModuleClass | None = None,
+    /,
+    *,
+    name: str | None = None,
+    axes: str = "...",
+    kind: Kind = "layer",
+    infer: Mapping[str, int | Infer] | None = None,
+    roles: Mapping[str, str] | None = None,
+    layout: Layout | None = None,
+) -> ModuleClass | Callable[[ModuleClass], ModuleClass]:
+    """Makes a module class available as a layer type.
+
+    Args:
+        cls: The class, when used as a bare decorator.
+        name: The type name in YAML; default the class name.
+        axes: Axes of one example, for error messages and the rank check: `"channels height width"`, `"... features"`.
+        kind: `activation` for elementwise functions (they have a gain), `passthrough` for layers that an activation
+            behind still counts through (dropout, pooling, reshaping).
+        infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.
+        roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
+            off the shape, outputs first. Needed for names other than `weight` and `bias`.
+        layout: In place of `roles`: a function from the module to its parameters' layouts, for logical blocks.
+
+    Example:
+        >>> import torch
+        >>> @register_layer(axes="... features", infer={"dim": -1}, roles={"gamma": "scale"})
+        ... class Gate(torch.nn.Module):
+        ...     def __init__(self, dim: int) -> None:
+        ...         super().__init__()
+        ...         self.gamma = torch.nn.Parameter(torch.empty(dim))
+        ...
+        ...     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        ...         return x * self.gamma.sigmoid()
+        >>> from modelforge.layers import registry
+        >>> registry.get("Gate").spec.model_validate({"type": "Gate", "dim": 3}).arguments
+        {'dim': 3}
+    """
+
+    def decorate(cls: ModuleClass) -> ModuleClass:
+        add(cls, axes, name=name, kind=kind, infer=infer)
+        if layout is not None or roles is not None:
+            register_layout(cls)(layout or roles_layout(roles or {}))
+        return cls
+
+    return decorate if cls is None else decorate(cls)
+
+
+def _first_line(cls: type) -> str:
+    lines = [line.strip() for line in (cls.__doc__ or "").strip().splitlines()]
+    return lines[0].removeprefix("r").strip('"') if lines else ""

@@ -1,0 +1,121 @@
+"""signature → Pydantic fields: a constructor is already a typed declaration, this reads it."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError, WrapValidator, create_model
+from pydantic_core import PydanticCustomError
+
+from modelforge.spec.layer import LayerSpec
+
+ALWAYS_WITHOUT = {
+    "device": "`build(device=...)` sets it for the whole model",
+    "dtype": "`build(dtype=...)` sets it for the whole model",
+}
+
+
+def layer_spec(
+    name: str,
+    constructor: Callable[..., Any],
+    *,
+    types: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    without: Mapping[str, str],
+    optional: typing.Collection[str],
+    extra: Mapping[str, tuple[Any, Any]],
+    doc: str = "",
+) -> type[LayerSpec]:
+    """The Pydantic model of a layer's YAML, made from its constructor's signature.
+
+    Args:
+        name: The layer's type name.
+        constructor: A class or function; its parameters become fields with the same names, types and defaults.
+        types: Annotations that replace those of the signature, or stand in where it has none.
+        defaults: Defaults that replace those of the signature.
+        without: Parameters that a config cannot set.
+        optional: Parameters that may be left out because the incoming shape determines them.
+        extra: Fields beyond the signature: name → (annotation, default).
+        doc: First line of the layer's documentation.
+    """
+    fields: dict[str, Any] = {}
+    hints = _hints(constructor)
+    for parameter in _parameters(constructor):
+        if parameter.name in without or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        annotation = types.get(parameter.name, hints.get(parameter.name, Any))
+        default = defaults.get(parameter.name, parameter.default)
+        if parameter.name in optional:
+            annotation, default = Union[annotation, None], None  # noqa: UP007  # `|` fails on string annotations
+        elif default is parameter.empty:
+            default = ...
+        elif default is None and not _accepts_none(annotation):
+            annotation = Union[annotation, None]  # noqa: UP007
+        fields[parameter.name] = (checked(annotation), default)
+    fields |= {key: (checked(annotation), default) for key, (annotation, default) in extra.items()}
+    spec = create_model(name, __base__=LayerSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic
+    return typing.cast("type[LayerSpec]", spec)
+
+
+def checked(annotation: Any) -> Any:
+    """The annotation with one sentence as its error, whatever the shape of the union behind it."""
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(_tuples(value))
+        except ValidationError:
+            raise PydanticCustomError(
+                "MF014", "must be {expected}, but is {actual}", {"expected": describe(annotation), "actual": repr(value)}
+            ) from None
+
+    return Annotated[annotation, WrapValidator(check)]
+
+
+def describe(annotation: Any) -> str:
+    """An annotation in words: `a whole number or a list of 2 whole numbers`."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(describe(option) for option in get_args(annotation)))
+    if origin is Literal:
+        return " or ".join(repr(option) for option in get_args(annotation))
+    if origin in (tuple, list):
+        items = get_args(annotation)
+        if origin is list or items[-1] is Ellipsis:
+            return f"a list of {_plural(describe(items[0]))}"
+        return f"a list of {len(items)} {_plural(describe(items[0])) if len(items) > 1 else _bare(describe(items[0]))}"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "null"}
+    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _bare(words: str) -> str:
+    return words.removeprefix("a ")
+
+
+def _plural(words: str) -> str:
+    return _bare(words).replace("number", "numbers")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _accepts_none(annotation: Any) -> bool:
+    return annotation is Any or type(None) in get_args(annotation)
+
+
+def _parameters(constructor: Callable[..., Any]) -> list[inspect.Parameter]:
+    if isinstance(constructor, type) and constructor.__init__ is object.__init__:
+        return []
+    return list(inspect.signature(constructor).parameters.values())
+
+
+def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
+    target = constructor.__init__ if isinstance(constructor, type) else constructor
+    try:
+        return typing.get_type_hints(target)
+    except (NameError, TypeError):
+        return {key: value for key, value in getattr(target, "__annotations__", {}).items() if not isinstance(value, str)}

@@ -1,0 +1,219 @@
+"""`Ledger`: the proof. For each parameter the rule that filled it, what was promised, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, sqrt
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelforge.errors import Place
+from modelforge.inits.base import Fill
+from modelforge.rules import ParameterPlan
+
+LOG_ODDS = 20.0
+"""A sound parameter fails a check with a probability of about exp(-20) = 2e-9."""
+
+Verdict = Literal["pass", "fail", "unpromised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Sums over elements that one fill made: their number, and the sums of x - shift and (x - shift)²."""
+
+    count: int = 0
+    shift: float = 0.0
+    first: float = 0.0
+    second: float = 0.0
+    fill: Fill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One parameter: what filled it and whether it came out as promised."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str | None
+    scheme: str
+    rule: str
+    """Override key of the block that won."""
+    place: Place | None
+    numbers: Mapping[str, Any]
+    """What was resolved: gain, fans, bounds."""
+    blocks: tuple[str, ...]
+    target_mean: float | None
+    target_std: float | None
+    measured_mean: float | None
+    """Over all elements that a scheme decides; None for an empty parameter."""
+    measured_std: float | None
+    mean_tolerance: float | None
+    """How far the mean of a sample of this size may lie from the target."""
+    std_tolerance: float | None
+    verdict: Verdict
+    """`unpromised` where the scheme states no target (the module's own values)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as plain data."""
+        data = {name: getattr(self, name) for name in LedgerEntry.__dataclass_fields__}
+        return data | {
+            "shape": list(self.shape),
+            "blocks": list(self.blocks),
+            "numbers": dict(self.numbers),
+            "place": self.place.to_dict() if self.place else None,
+        }
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All entries, in the order of the parameters."""
+
+    entries: tuple[LedgerEntry, ...]
+    seed: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether every parameter came out as promised."""
+        return not self.failures
+
+    @cached_property
+    def failures(self) -> tuple[LedgerEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.verdict == "fail")
+
+    @cached_property
+    def _by_path(self) -> dict[str, LedgerEntry]:
+        return {entry.path: entry for entry in self.entries}
+
+    def __getitem__(self, path: str) -> LedgerEntry:
+        return self._by_path[path]
+
+    def __iter__(self) -> Iterator[LedgerEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Ledger:
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ledger as plain data."""
+        versions = {"torch": torch.__version__, "numpy": np.__version__}
+        return {"seed": self.seed, "versions": versions, "ok": self.ok, "parameters": [e.to_dict() for e in self.entries]}
+
+    def table(self) -> str:
+        """The ledger as a text table."""
+        from modelforge.report.table import ledger_table, to_text
+
+        return to_text(ledger_table(self))
+
+    def __str__(self) -> str:
+        return self.table()
+
+
+def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -> Tally:
+    """Sums over what was written, rounding included; `left_out` are (count, value) of fixed elements in it."""
+    shift, std = fill.mean or 0.0, fill.std
+    stored = values.reshape(-1)
+    if stored.dtype != torch.float32 or stored.device.type != "cpu":
+        stored = stored.to("cpu", torch.float32)
+    array = stored.numpy()
+    # Single precision is enough unless squares or differences would lose it, and it keeps up with the draws.
+    if shift != 0 or std is None or not 1e-15 < std < 1e15:
+        array = array.astype(np.float64) - shift
+    first, second = float(np.add.reduce(array)), float(np.dot(array, array))
+    count = len(array)
+    for number, value in left_out:
+        count -= number
+        first -= number * (value - shift)
+        second -= number * (value - shift) ** 2
+    return Tally(count, shift, first, second, fill)
+
+
+def record(item: ParameterPlan, tensor: Tensor, tallies: Sequence[Tally] | None) -> LedgerEntry:
+    """The entry of one parameter, from the sums over what its fills made."""
+    if tallies is None:
+        tallies = [measure(tensor, fill, []) for _, fill in item.fills[:1]]
+    checks = [_check(group, tensor.dtype) for group in _by_fill(tallies)]
+    count = sum(tally.count for tally in tallies)
+    mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
+    std = _std(tallies, mean) if mean is not None else None
+    verdicts = {check.verdict for check in checks}
+    finite = mean is None or (isfinite(mean) and isfinite(std or 0.0))
+    verdict: Verdict = "fail" if "fail" in verdicts or not finite else "unpromised" if "unpromised" in verdicts else "pass"
+    only = checks[0] if len(checks) == 1 else None
+    return LedgerEntry(
+        path=item.path,
+        shape=tuple(tensor.shape),
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        role=item.role,
+        scheme=item.scheme,
+        rule=item.rule.key,
+        place=item.rule.place,
+        numbers=dict(item.numbers),
+        blocks=tuple(block.name for block, _ in item.fills if block.name),
+        target_mean=item.mean,
+        target_std=item.std,
+        measured_mean=mean,
+        measured_std=std,
+        mean_tolerance=only.mean_tolerance if only else None,
+        std_tolerance=only.std_tolerance if only else None,
+        verdict=verdict,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    verdict: Verdict
+    mean_tolerance: float | None = None
+    std_tolerance: float | None = None
+
+
+def _by_fill(tallies: Sequence[Tally]) -> list[list[Tally]]:
+    groups: dict[int, list[Tally]] = {}
+    for tally in tallies:
+        groups.setdefault(id(tally.fill), []).append(tally)
+    return list(groups.values())
+
+
+def _check(tallies: Sequence[Tally], dtype: torch.dtype) -> _Check:
+    """Compares a sample with its fill's targets.
+
+    For n values with standard deviation σ and kurtosis κ, the mean has the error σ/√n and the variance about the
+    target mean σ²·√((κ - 1)/n). The margins are those of Gaussian and χ² tails (Laurent and Massart 2000, lemma 1),
+    plus the rounding of the dtype.
+    """
+    fill, count = tallies[0].fill, sum(tally.count for tally in tallies)
+    if fill is None or fill.mean is None or fill.std is None:
+        return _Check("unpromised")
+    if count == 0:
+        return _Check("pass")
+    eps = 2 * torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
+    off = abs(sum(tally.first for tally in tallies) / count)
+    std = sqrt(max(sum(tally.second for tally in tallies) / count, 0.0))
+    mean_tolerance = fill.std * sqrt(2 * LOG_ODDS / count) + eps * (abs(fill.mean) + fill.std)
+    if fill.exact_std:
+        spread = 1e-4
+    else:
+        spread = sqrt((fill.kurtosis - 1) / 2) * 2 * sqrt(LOG_ODDS / count) + fill.kurtosis * LOG_ODDS / count
+    # From a margin on the variance to one on the standard deviation.
+    std_tolerance = fill.std * (sqrt(1 + spread) - 1) + eps * (fill.std + abs(fill.mean))
+    low = fill.std * sqrt(max(1 - spread, 0.0)) - eps * (fill.std + abs(fill.mean))
+    sound = off <= mean_tolerance and low <= std <= fill.std + std_tolerance
+    return _Check("pass" if sound else "fail", mean_tolerance, std_tolerance)
+
+
+def _std(tallies: Sequence[Tally], mean: float) -> float:
+    """Standard deviation about `mean`, from sums about the fills' own shifts."""
+    count = sum(tally.count for tally in tallies)
+    second = 0.0
+    for tally in tallies:
+        delta = tally.shift - mean
+        second += tally.second + 2 * delta * tally.first + tally.count * delta**2
+    return sqrt(max(second / count, 0.0))

@@ -1,0 +1,39 @@
+"""`Node` and `FrozenDict`: the one place that decides how modelforge's Pydantic models behave."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Node(BaseModel):
+    """A strict, frozen value without extra keys; a string under a field is its documentation."""
+
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        ser_json_inf_nan="strings",
+    )
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot be changed, but can be hashed, pickled and copied (a frozen model freezes only its own level)."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("this mapping is read-only")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # dict sets it to None
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (dict(self),))

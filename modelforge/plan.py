@@ -1,0 +1,397 @@
+"""plan: `ModelSpec` → `Plan`. Every decision is taken here; nothing is allocated.
+
+The walk expands combinators, resolves `inputs`, infers shapes and lays out every parameter; `rules` then gives each
+parameter its initializer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from modelforge.block import Activation
+from modelforge.config.origins import Origins
+from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.graph import Read
+from modelforge.layers import registry
+from modelforge.layers.combinators import Combinator
+from modelforge.lint import lint
+from modelforge.node import FrozenDict
+from modelforge.rng import preserved_globals
+from modelforge.rules import ParameterPlan, Scope, Subject, assign
+from modelforge.shapes import LayerFacts, Misfit, study
+from modelforge.spec.layer import REFERENCE, LayerSpec
+from modelforge.spec.model import ModelSpec
+from modelforge.values import BATCH, TensorValue, Value, at, first, show, to_data
+
+MAX_LAYERS = 100_000
+MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer, or one combinator with its children, fully decided."""
+
+    path: str
+    """Module path, and prefix of its parameters: `encoder.0.attention`."""
+    key: str
+    """Override key of its config: `model.layers.encoder.layers.attention`."""
+    type: str
+    arguments: Mapping[str, Any]
+    """Constructor arguments, inferred ones included; empty for a combinator."""
+    reads: tuple[Read, ...]
+    """What it reads, among its siblings."""
+    inputs: tuple[Value, ...]
+    output: Value
+    has_buffers: bool = False
+    parameters: tuple[str, ...] = ()
+    """Names of its parameters, below its path; empty for a combinator."""
+    children: tuple[LayerPlan, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition(".")[2]
+
+    def walk(self) -> Iterator[LayerPlan]:
+        """This layer and all below it, in execution order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as plain data, without its children."""
+        return {
+            "path": self.path,
+            "key": self.key,
+            "type": self.type,
+            "arguments": dict(self.arguments),
+            "reads": [str(read) for read in self.reads],
+            "inputs": [to_data(value) for value in self.inputs],
+            "output": to_data(self.output),
+            "parameters": list(self.parameters),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model, decided: its layers, its parameters, and how each of them starts."""
+
+    root: LayerPlan
+    """The model as a combinator of its layers."""
+    inputs: Mapping[str, TensorValue]
+    parameters: tuple[ParameterPlan, ...]
+    seed: int
+    warnings: tuple[Problem, ...] = ()
+    origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
+
+    @cached_property
+    def layers(self) -> tuple[LayerPlan, ...]:
+        """All layers in execution order, combinators before their children."""
+        return tuple(layer for child in self.root.children for layer in child.walk())
+
+    @property
+    def output(self) -> Value:
+        return self.root.output
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Number of elements in all parameters."""
+        return sum(prod(parameter.shape) for parameter in self.parameters)
+
+    def parameter(self, path: str) -> ParameterPlan:
+        """The parameter of that path; KeyError with the nearest paths if there is none."""
+        for parameter in self.parameters:
+            if parameter.path == path:
+                return parameter
+        raise KeyError(did_you_mean(path, [parameter.path for parameter in self.parameters]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data."""
+        return {
+            "seed": self.seed,
+            "num_parameters": self.num_parameters,
+            "inputs": {name: to_data(value) for name, value in self.inputs.items()},
+            "output": to_data(self.output),
+            "layers": [layer.to_dict() for layer in self.layers],
+            "parameters": [parameter.to_dict() for parameter in self.parameters],
+            "warnings": [warning.to_dict() for warning in self.warnings],
+        }
+
+    def __str__(self) -> str:
+        from modelforge.report.table import plan_table, to_text
+
+        return to_text(plan_table(self))
+
+
+def plan(spec: ModelSpec) -> Plan:
+    """Decides everything about a model without allocating memory.
+
+    Raises:
+        ForgeError: all that does not fit: inputs, shapes, constructors' complaints, init rules.
+
+    Example:
+        >>> from modelforge.spec import parse
+        >>> layers = {"hidden": {"type": "Linear", "out_features": 16}, "act": "ReLU"}
+        >>> decided = plan(parse({"input": {"shape": [4]}, "layers": layers}, init={"scheme": "kaiming"}))
+        >>> decided.num_parameters, str(decided.output)
+        (80, '(16,)')
+        >>> decided.parameter("hidden.weight").std == (2 / 4) ** 0.5
+        True
+    """
+    with preserved_globals():
+        walk = _Walk(spec)
+        root = walk.model()
+    parameters, problems = assign(walk.subjects, walk.scopes, spec.origins)
+    problems = walk.problems + problems
+    if problems:
+        raise ForgeError(spec.origins.locate(problem) for problem in problems)
+    assert root is not None
+    warnings = tuple(spec.origins.locate(problem) for problem in lint(parameters))
+    inputs = FrozenDict(walk.inputs)
+    return Plan(root, inputs, parameters, spec.seed, warnings, spec.origins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """A value on its way: what it is, which leaves made it, and the key of the layer whose name it goes by."""
+
+    value: Value
+    makers: tuple[str, ...]
+    key: str
+
+
+class _Walk:
+    """One pass over a spec in execution order. A layer that failed gives None, and nothing that reads it is judged."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.problems: list[Problem] = []
+        self.subjects: list[Subject] = []
+        self.scopes: list[Scope] = []
+        self.inputs: dict[str, TensorValue] = {}
+        self._facts: dict[Any, LayerFacts | Misfit] = {}
+        self._consumers: dict[str, list[str]] = {}
+        self._kinds: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
+        self._followers: dict[str, tuple[Activation, ...]] = {}
+        self._num_layers = 0
+
+    def model(self) -> LayerPlan | None:
+        """The whole model as one combinator."""
+        scope: dict[str, _Flow | None] = {}
+        for name, tensor in self.spec.input.items():
+            self.inputs[name] = TensorValue((BATCH, *tensor.shape), tensor.dtype)
+            key = "model.input" if name == "input" else f"model.input.{name}"
+            scope[name] = _Flow(self.inputs[name], (), key)
+        for name in scope.keys() & self.spec.layers.keys():
+            key = f"model.layers.{name}"
+            self.problems.append(Problem("MF016", key, f"`{name}` names an input already", part="key"))
+        scopes: tuple[Scope, ...] = ()
+        if self.spec.default_init is not None:
+            scopes = self._within(Scope(self.spec.default_init, "init", "", outermost=True), scopes)
+        if self.spec.init is not None:
+            scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
+        wired = registry.get("Sequential").spec.model_construct(type="Sequential", layers=self.spec.layers)
+        assert isinstance(wired, Combinator)
+        children, last = self._children(wired, "", "model", scope, scopes, depth=0)
+        if children is None or last is None:
+            return None
+        output = at(last.value, first(last.value))
+        return LayerPlan("", "model", "Sequential", FrozenDict(), (), tuple(self.inputs.values()), output, children=children)
+
+    def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+        self.scopes.append(scope)
+        return (scope, *scopes)
+
+    def _children(
+        self, spec: Combinator, path: str, key: str, scope: dict[str, _Flow | None], scopes: tuple[Scope, ...], depth: int
+    ) -> tuple[tuple[LayerPlan, ...] | None, _Flow | None]:
+        plans: list[LayerPlan | None] = []
+        flow: _Flow | None = None
+        previous = next(iter(scope)) if len(scope) == 1 else None
+        if depth > MAX_DEPTH:
+            self.problems.append(Problem("MF060", key, f"layers are nested more than {MAX_DEPTH} deep"))
+            return None, None
+        wired = list(spec.wire())
+        names = [child.name for child in wired]
+        for child in wired:
+            self._num_layers += 1
+            if self._num_layers > MAX_LAYERS:
+                if self._num_layers == MAX_LAYERS + 1:
+                    self.problems.append(Problem("MF060", key, f"the model has more than {MAX_LAYERS:,} layers"))
+                return None, None
+            child_path = f"{path}.{child.name}" if path else child.name
+            child_key = f"{key}.{child.at}" if child.at else key
+            references = child.spec.inputs or child.reads or ((previous,) if previous else None)
+            reads = self._resolve(references, child_key, child.name, scope, names, tuple(self.inputs))
+            planned, flow = self._layer(child.spec, child_path, child_key, reads, scope, scopes, depth)
+            plans.append(planned)
+            scope[child.name] = flow
+            previous = child.name
+        done = tuple(item for item in plans if item is not None)
+        return (done if len(done) == len(plans) else None), flow
+
+    def _resolve(
+        self,
+        references: tuple[str, ...] | None,
+        key: str,
+        name: str,
+        scope: Mapping[str, _Flow | None],
+        siblings: list[str],
+        model_inputs: tuple[str, ...],
+    ) -> tuple[Read, ...] | None:
+        """References → reads; None where one of them is wrong."""
+        if references is None:
+            hint = f"say which: `inputs: [{', '.join(model_inputs)}]`"
+            self.problems.append(Problem("MF030", key, f"the model has {len(model_inputs)} inputs", hint, part="key"))
+            return None
+        reads: list[Read] = []
+        for index, reference in enumerate(references):
+            match = REFERENCE.fullmatch(reference)
+            assert match is not None, "the parser lets only references through"
+            source, numbers = match.group(1), tuple(int(part) for part in match.group(2).split(".")[1:])
+            at_key = f"{key}.inputs.{index}"
+            if source not in scope:
+                self.problems.append(self._unknown_input(source, name, at_key, scope, siblings))
+                return None
+            flow = scope[source]
+            if flow is None:
+                return None
+            try:
+                value = at(flow.value, numbers)
+            except (IndexError, TypeError):
+                hint = f"`{source}` gives {show(flow.value)}"
+                self.problems.append(Problem("MF030", at_key, f"`{source}` has no output `{reference}`", hint))
+                return None
+            reads.append(Read(source, numbers + (() if numbers else first(value))))
+        return tuple(reads)
+
+    def _unknown_input(
+        self, source: str, name: str, key: str, scope: Mapping[str, _Flow | None], siblings: list[str]
+    ) -> Problem:
+        if source == name:
+            return Problem("MF031", key, f"`{name}` cannot read itself")
+        if source in siblings:
+            hint = f"move `{source}` before `{name}`: layers run in the order they are written"
+            return Problem("MF031", key, f"`{source}` comes after `{name}`", hint)
+        return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope))
+
+    def _layer(
+        self,
+        spec: LayerSpec,
+        path: str,
+        key: str,
+        reads: tuple[Read, ...] | None,
+        scope: Mapping[str, _Flow | None],
+        scopes: tuple[Scope, ...],
+        depth: int,
+    ) -> tuple[LayerPlan | None, _Flow | None]:
+        if spec.init is not None:
+            scopes = self._within(Scope(spec.init, f"{key}.init", path), scopes)
+        flows: list[_Flow] = []
+        for read in reads or ():
+            flow = scope[read.source]
+            assert flow is not None
+            flows.append(_Flow(at(flow.value, read.path), flow.makers, flow.key))
+        if isinstance(spec, Combinator):
+            return self._combinator(spec, path, key, reads, flows, scopes, depth)
+        return self._leaf(spec, path, key, reads, flows, scopes)
+
+    def _combinator(
+        self,
+        spec: Combinator,
+        path: str,
+        key: str,
+        reads: tuple[Read, ...] | None,
+        flows: list[_Flow],
+        scopes: tuple[Scope, ...],
+        depth: int,
+    ) -> tuple[LayerPlan | None, _Flow | None]:
+        arrives: _Flow | None = None
+        if reads is not None:
+            value = flows[0].value if len(flows) == 1 else tuple(flow.value for flow in flows)
+            makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
+            arrives = _Flow(value, makers, flows[0].key)
+        children, flow = self._children(spec, path, key, {"input": arrives}, scopes, depth + 1)
+        if children is None or flow is None or reads is None:
+            return None, None
+        inputs = tuple(item.value for item in flows)
+        planned = LayerPlan(path, key, spec.type, FrozenDict(), reads, inputs, flow.value, children=children)
+        return planned, _Flow(flow.value, flow.makers, key)
+
+    def _leaf(
+        self,
+        spec: LayerSpec,
+        path: str,
+        key: str,
+        reads: tuple[Read, ...] | None,
+        flows: list[_Flow],
+        scopes: tuple[Scope, ...],
+    ) -> tuple[LayerPlan | None, _Flow | None]:
+        if reads is None:
+            return None, None
+        inputs = tuple(flow.value for flow in flows)
+        facts = self._study(spec, inputs)
+        if isinstance(facts, Misfit):
+            self.problems.append(_misfit(facts, key, flows))
+            return None, None
+        self._kinds[path] = (registry.get(spec.type).kind, spec.type, facts.arguments)
+        for flow in flows:
+            for maker in flow.makers:
+                self._consumers.setdefault(maker, []).append(path)
+        self.subjects.extend(
+            Subject(f"{path}.{item.name}", item, key, scopes, self._following) for item in facts.parameters
+        )
+        names = tuple(item.name for item in facts.parameters)
+        planned = LayerPlan(path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names)
+        return planned, _Flow(facts.output, (path,), key)
+
+    def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
+        """Equal layers on equal inputs are studied once."""
+        arguments = spec.arguments
+        key = (spec.type, repr(arguments), inputs)
+        if key not in self._facts:
+            try:
+                self._facts[key] = study(registry.get(spec.type), arguments, inputs)
+            except Misfit as misfit:
+                self._facts[key] = misfit
+        return self._facts[key]
+
+    def _following(self, path: str) -> tuple[Activation, ...]:
+        """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on."""
+        if path not in self._followers:
+            found: dict[Activation, None] = {}
+            seen, pending = {path}, list(self._consumers.get(path, ()))
+            while pending:
+                consumer = pending.pop(0)
+                if consumer in seen:
+                    continue
+                seen.add(consumer)
+                kind, type_name, arguments = self._kinds[consumer]
+                if kind == "activation":
+                    found[_activation(type_name, arguments)] = None
+                elif kind == "passthrough":
+                    pending.extend(self._consumers.get(consumer, ()))
+            self._followers[path] = tuple(found)
+        return self._followers[path]
+
+
+def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:
+    layer = registry.get(type_name)
+    assert layer.make is not None
+    module = layer.make(**arguments).eval()
+    for weight in module.parameters():
+        weight.requires_grad_(False)
+    shown = ", ".join(f"{name}={value}" for name, value in arguments.items() if name != "inplace")
+    return Activation(f"{type_name}({shown})" if shown else type_name, module)
+
+
+def _misfit(misfit: Misfit, key: str, flows: list[_Flow]) -> Problem:
+    message = misfit.message
+    if misfit.code in ("MF040", "MF042", "MF043"):
+        message += " from " + " and ".join(dict.fromkeys(flow.key for flow in flows))
+    if misfit.argument:
+        return Problem(misfit.code, f"{key}.{misfit.argument}", message, misfit.hint)
+    return Problem(misfit.code, key, message, misfit.hint, part="key")

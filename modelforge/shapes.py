@@ -1,0 +1,191 @@
+"""study: one layer type with its arguments, and what arrives → what comes out and which parameters it has.
+
+The layer is run on torch's meta device, so the answer is torch's own and nothing is allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelforge.layers.layouts import ParameterLayout, layout
+from modelforge.layers.registry import LayerType
+from modelforge.values import BATCH, TensorValue, Value, first, show
+
+
+class Misfit(Exception):
+    """A layer does not fit what arrives; the caller knows where it stands and adds that."""
+
+    def __init__(self, code: str, message: str, hint: str = "", argument: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.argument = argument
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFacts:
+    """One parameter of a layer: its name below the layer, and what it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: ParameterLayout
+    classes: tuple[str, ...]
+    """Class names that `types:` may use for it, most specific first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What running a layer on the meta device shows."""
+
+    arguments: Mapping[str, Any]
+    """All constructor arguments, those that the shape determines included."""
+    output: Value
+    parameters: tuple[ParameterFacts, ...]
+    has_buffers: bool
+
+
+def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts:
+    """Constructs a layer on the meta device and runs it on what arrives.
+
+    Raises:
+        Misfit: wrong rank, an argument that contradicts the shape, or a complaint of torch's own.
+    """
+    _check_axes(layer, inputs)
+    arguments = _infer(layer, given, inputs)
+    module = construct(layer, arguments)
+    output = _run(module, inputs)
+    _check_batch(output)
+    return LayerFacts(
+        arguments=arguments,
+        output=output,
+        parameters=tuple(_parameters(module)),
+        has_buffers=any(True for _ in module.buffers()),
+    )
+
+
+def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "meta") -> nn.Module:
+    """The module itself.
+
+    Raises:
+        Misfit: the constructor refuses the arguments.
+    """
+    assert layer.make is not None, "combinators are wired, not constructed"
+    try:
+        with torch.device(device):
+            return layer.make(**arguments)
+    except Exception as error:
+        raise Misfit("MF041", f"{layer.name} refuses its arguments: {_sentence(error)}") from error
+
+
+def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, tuple[str, ...]]]:
+    """Every parameter of a module once: full name, owner, local name, and class names from the owner outwards."""
+    seen: set[int] = set()
+    for prefix, owner in module.named_modules():
+        for name, weight in owner._parameters.items():
+            if weight is not None and id(weight) not in seen:
+                seen.add(id(weight))
+                yield f"{prefix}.{name}" if prefix else name, owner, name, _classes(module, prefix)
+
+
+def _classes(module: nn.Module, prefix: str) -> tuple[str, ...]:
+    lineage = [module]
+    for part in prefix.split(".") if prefix else ():
+        lineage.append(lineage[-1]._modules[part])  # pyright: ignore[reportArgumentType]  # named_modules found it
+    names = [cls.__name__ for owner in reversed(lineage) for cls in type(owner).__mro__ if cls is not nn.Module]
+    return tuple(dict.fromkeys(name for name in names if name != "object"))
+
+
+def _parameters(module: nn.Module) -> Iterator[ParameterFacts]:
+    layouts: dict[int, Mapping[str, ParameterLayout]] = {}
+    for full_name, owner, name, classes in parameters(module):
+        if id(owner) not in layouts:
+            layouts[id(owner)] = layout(owner)
+        weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
+        dtype = str(weight.dtype).removeprefix("torch.")
+        yield ParameterFacts(full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes)
+
+
+def _check_axes(layer: LayerType, inputs: tuple[Value, ...]) -> None:
+    if not layer.axes or not inputs:
+        return
+    if not isinstance(inputs[0], TensorValue):
+        raise Misfit("MF040", f"{layer.name} needs a tensor, but gets {show(inputs[0])}")
+    rank = len(inputs[0].shape) - 1
+    for axes in layer.axes:
+        flexible = "..." in axes
+        needed = len(axes) - flexible
+        if rank == needed or (flexible and rank >= needed):
+            return
+    wanted = " or ".join(f"({', '.join(axes)}{',' if len(axes) == 1 else ''})" for axes in layer.axes if axes)
+    raise Misfit("MF040", f"{layer.name} needs a {wanted} input, but gets {inputs[0]}")
+
+
+def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> dict[str, Any]:
+    shapes = tuple(value.shape if isinstance(value, TensorValue) else () for value in inputs)
+    arguments = dict(given)
+    for name, rule in layer.infer.items():
+        arrives = rule(shapes)
+        written = given.get(name)
+        if written is None:
+            if arrives is None:
+                arguments.pop(name, None)
+            else:
+                arguments[name] = arrives
+        elif isinstance(written, int) and arrives is not None and written != arrives:
+            raise Misfit(
+                "MF042",
+                f"`{name}` must be {arrives}, as {show(inputs[0])} arrives, but is {written}",
+                f"leave `{name}` out: the shape that arrives determines it",
+                argument=name,
+            )
+    return arguments | dict(layer.fixed)
+
+
+def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
+    try:
+        with torch.no_grad():
+            output = module(*(_to_meta(value) for value in inputs))
+    except Exception as error:
+        arrives = " and ".join(show(value) for value in inputs)
+        raise Misfit("MF043", f"{type(module).__name__} cannot run on {arrives}: {_sentence(error)}") from error
+    return _from_meta(output)
+
+
+def _to_meta(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_to_meta(item) for item in value)
+    return None if value is None else torch.empty(value.shape, dtype=getattr(torch, value.dtype), device="meta")
+
+
+def _from_meta(output: Any) -> Value:
+    if isinstance(output, Tensor):
+        return TensorValue(tuple(output.shape), str(output.dtype).removeprefix("torch."))
+    if isinstance(output, tuple | list):
+        return tuple(_from_meta(item) for item in output)
+    if output is None:
+        return None
+    raise Misfit("MF043", f"a layer must give tensors, but gives a {type(output).__name__}")
+
+
+def _check_batch(output: Value) -> None:
+    value = output
+    for index in first(output):
+        value = value[index]  # pyright: ignore[reportOptionalSubscript, reportIndexIssue]  # first() leads to a leaf
+    if isinstance(value, TensorValue) and value.shape[:1] != (BATCH,):
+        raise Misfit(
+            "MF044",
+            f"the batch must stay dimension 0, but the output of a batch of {BATCH} has the shape {value.shape}",
+            "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1",
+        )
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

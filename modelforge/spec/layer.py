@@ -1,0 +1,120 @@
+"""`LayerSpec`: one layer as declared. Each registered layer type has its own subclass with its arguments as fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from modelforge.errors import did_you_mean
+from modelforge.layers import registry
+from modelforge.node import FrozenDict, Node
+from modelforge.spec.init import Init
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
+REFERENCE = re.compile(rf"({NAME.pattern})((?:\.[0-9]+)*)")
+
+
+def _parse_inputs(raw: Any) -> Any:
+    if raw is None:
+        return None
+    names = [raw] if isinstance(raw, str) else raw
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        raise PydanticCustomError(
+            "MF014", "`inputs` must be a name or a list of names, but is {raw}", {"raw": repr(raw)}
+        )
+    for name in names:
+        if not REFERENCE.fullmatch(name):
+            raise PydanticCustomError(
+                "MF030",
+                "`{name}` is not a reference to a layer",
+                {"name": name, "hint": "write `name`, or `name.1` for the second output of `name`"},
+            )
+    return tuple(names)
+
+
+class LayerSpec(Node):
+    """What every layer may say; subclasses add the arguments of their type."""
+
+    type: str
+    """Name of a registered layer: a torch.nn class, a combinator, or one of your own."""
+    inputs: Annotated[tuple[str, ...] | None, BeforeValidator(_parse_inputs)] = None
+    """What it reads: sibling layers by name, `name.1` for a second output. Default: the layer before."""
+    init: Init | None = None
+    """How its parameters start."""
+
+    own_fields: ClassVar[frozenset[str]] = frozenset({"type", "inputs", "init"})
+
+    @property
+    def arguments(self) -> FrozenDict[str, Any]:
+        """The constructor arguments, defaults included."""
+        return FrozenDict({name: getattr(self, name) for name in type(self).model_fields if name not in self.own_fields})
+
+
+def _parse_layer(raw: Any) -> LayerSpec:
+    if isinstance(raw, LayerSpec):
+        return raw
+    fields = {"type": raw} if isinstance(raw, str) else raw
+    if not isinstance(fields, Mapping):
+        raise PydanticCustomError(
+            "MF014",
+            "a layer must be a mapping or the name of a layer type, but is {raw}",
+            {"raw": repr(raw), "hint": "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"},
+        )
+    if "type" not in fields:
+        raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": "add `type: ...`", "part": "key"})
+    name = fields["type"]
+    if not isinstance(name, str) or name not in registry.names():
+        error = PydanticCustomError(
+            "MF010", "unknown layer type `{name}`", {"name": str(name), "hint": registry.explain_absence(str(name))}
+        )
+        raise ValidationError.from_exception_data(
+            "layer", [InitErrorDetails(type=error, loc=() if isinstance(raw, str) else ("type",), input=name)]
+        )
+    return registry.get(name).spec.model_validate(dict(fields))
+
+
+Layer = Annotated[SerializeAsAny[LayerSpec], BeforeValidator(_parse_layer)]
+"""A layer where YAML has one: `{type: Linear, out_features: 10}`, or `ReLU` in short."""
+
+
+def _check_names(raw: Any) -> Any:
+    if not isinstance(raw, Mapping):
+        raise PydanticCustomError(
+            "MF014",
+            "layers must be a mapping from name to layer, but is {raw}",
+            {"raw": repr(raw), "hint": "write `name: {type: ...}`, one entry a layer, in execution order"},
+        )
+    layers = {str(name): layer for name, layer in raw.items()}
+    bad = [
+        InitErrorDetails(type=PydanticCustomError("MF016", reason, {"part": "key"}), loc=(name,), input=name)
+        for name in layers
+        if (reason := _unusable(name))
+    ]
+    if bad:
+        raise ValidationError.from_exception_data("layers", bad)
+    return layers
+
+
+def _unusable(name: str) -> str:
+    if not NAME.fullmatch(name):
+        return f"`{name}` cannot name a layer: use letters, digits and underscores"
+    if name == "input":
+        return "`input` names what comes in; call the layer something else"
+    if name in registry.reserved_names():
+        return f"`{name}` cannot name a layer: every torch module has an attribute of that name"
+    return ""
+
+
+Layers = Annotated[dict[str, Layer], BeforeValidator(_check_names), AfterValidator(FrozenDict), Field(min_length=1)]
+"""Layers by name, in execution order."""
+
+
+def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
+    """Message and hint for an argument that a layer type does not have."""
+    fields = registry.get(type_name).spec.model_fields
+    hint = registry.get(type_name).without.get(argument) or did_you_mean(argument, set(fields) - {"type"})
+    return f"{type_name} has no argument `{argument}`", hint

@@ -1,0 +1,78 @@
+"""`ModelSpec`: a whole model as declared, with the `init` group and the seed it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
+from pydantic_core import PydanticCustomError
+
+from modelforge.config.origins import Origins
+from modelforge.node import FrozenDict, Node
+from modelforge.spec.init import Init, InitSpec
+from modelforge.spec.layer import NAME, Layers
+
+DType = Literal[
+    "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64"
+]
+
+
+class TensorSpec(Node):
+    """What one input is, per example: the batch is implied."""
+
+    shape: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(lambda raw: tuple(raw) if _is_list(raw) else raw)]
+    """Sizes of one example; a batch of them has one more dimension in front."""
+    dtype: DType = "float32"
+    """A torch dtype by name."""
+
+
+def _is_list(raw: Any) -> bool:
+    return isinstance(raw, list | tuple)
+
+
+def _name_inputs(raw: Any) -> Any:
+    if not isinstance(raw, Mapping) or not raw:
+        raise PydanticCustomError(
+            "MF014",
+            "`input` must say what comes in, but is {raw}",
+            {"raw": repr(raw), "hint": "write `input: {shape: [8, 8]}`, or `input: {left: {shape: ...}, right: ...}`"},
+        )
+    if any(name in raw for name in TensorSpec.model_fields):
+        return {"input": raw}
+    for name in raw:
+        if not NAME.fullmatch(str(name)):
+            raise PydanticCustomError("MF016", "`{name}` cannot name an input", {"name": str(name), "part": "key"})
+    return {str(name): value for name, value in raw.items()}
+
+
+class ModelSpec(Node):
+    """The `model` section of a config, the `init` group as its outermost default, and the seed."""
+
+    input: Annotated[dict[str, TensorSpec], BeforeValidator(_name_inputs), AfterValidator(FrozenDict)]
+    """What comes in: one `{shape, dtype}`, or several by name."""
+    layers: Layers
+    """The layers by name, in execution order; the last one's output is the model's."""
+    init: Init | None = None
+    """How parameters start unless a layer says otherwise."""
+    default_init: Annotated[InitSpec | None, Field(exclude=True)] = None
+    """The `init` config group."""
+    seed: Annotated[int, Field(exclude=True)] = 0
+    """Key of all random numbers."""
+    origins: Annotated[Any, Field(exclude=True, repr=False)] = Origins.empty()
+    """Where every key was written."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as a config; `parse` of it gives an equal spec."""
+        model = self.model_dump(exclude_unset=True, exclude_none=True)
+        if list(self.input) == ["input"]:
+            model["input"] = model["input"]["input"]
+        config: dict[str, Any] = {"model": model, "seed": self.seed}
+        if self.default_init is not None:
+            config["init"] = self.default_init.model_dump()
+        return config
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelSpec) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # layers hold values that need not hash

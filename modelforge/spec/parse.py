@@ -1,0 +1,137 @@
+"""parse: a config → `ModelSpec`. Pydantic checks, this file turns its complaints into problems with places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from modelforge.config import Config
+from modelforge.config.origins import Origins
+from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.spec.init import Init, InitSpec
+from modelforge.spec.layer import LayerSpec, unknown_argument
+from modelforge.spec.model import ModelSpec
+
+MODEL_KEYS = frozenset({"input", "layers", "init"})
+
+
+def parse(config: Config | Mapping[str, Any], init: Mapping[str, Any] | str | None = None, seed: int | None = None) -> ModelSpec:
+    """Checks a config against the registries and freezes it.
+
+    Args:
+        config: What `modelforge.config.compose` returns, a whole config as a mapping (`{"model": ..., "init": ...}`),
+            or its model section alone (`{"input": ..., "layers": ...}`).
+        init: The outermost default, in place of the config's `init` group.
+        seed: Key of all random numbers, in place of the config's `seed` (0 where neither says).
+
+    Raises:
+        ForgeError: all that is wrong with it.
+
+    Example:
+        >>> spec = parse({"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}})
+        >>> spec.layers["head"].type
+        'Linear'
+    """
+    values = config.values if isinstance(config, Config) else config
+    origins = config.origins if isinstance(config, Config) else Origins.empty()
+    if "model" not in values and "layers" in values:
+        values = {"model": values}
+    problems: list[Problem] = []
+    model = _validate(ModelSpec, _model_section(values, problems), "model", problems)
+    chosen = values.get("init") if init is None else init
+    group = None if chosen is None else _validate(Init, chosen, "init", problems)
+    seed = values.get("seed", 0) if seed is None else seed
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {seed!r}"))
+    if problems or model is None:
+        raise ForgeError(origins.locate(problem) for problem in problems)
+    return model.model_copy(update={"default_init": group, "seed": seed, "origins": origins})
+
+
+def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
+    """Checks an init block that stands alone.
+
+    Raises:
+        ForgeError: all that is wrong with it.
+    """
+    problems: list[Problem] = []
+    block = _validate(Init, raw, path, problems)
+    if problems:
+        raise ForgeError(problems)
+    return block
+
+
+def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:
+    section = values.get("model")
+    if section is None:
+        problems.append(Problem("MF011", "model", "there is no `model` section", "choose one: `model=...`", part="key"))
+        return None
+    if isinstance(section, Mapping):
+        for key in [key for key in section if key not in MODEL_KEYS]:
+            hint = did_you_mean(str(key), MODEL_KEYS)
+            problems.append(Problem("MF015", f"model.{key}", f"a model has no `{key}`", hint, part="key"))
+        return {key: value for key, value in section.items() if key in MODEL_KEYS}
+    return section
+
+
+def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
+    if raw is None:
+        return None
+    try:
+        return TypeAdapter(kind).validate_python(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    problems.extend(_problems(details, raw, path))
+    return None
+
+
+def _problems(details: list[ErrorDetails], raw: Any, path: str) -> Iterator[Problem]:
+    for detail in details:
+        location = tuple(str(part) for part in detail["loc"])
+        yield _problem(detail, location, _layer_type(raw, location), ".".join((path, *location)))
+
+
+def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | None, path: str) -> Problem:
+    context = detail.get("ctx") or {}
+    message = detail["msg"]
+    match detail["type"]:
+        case "missing":
+            parent = path.rpartition(".")[0]
+            owner = layer_type or f"`{parent}`"
+            name = location[-1]
+            code = "MF013" if layer_type else "MF011"
+            noun = "argument" if layer_type else "key"
+            return Problem(code, parent, f"{owner} needs the {noun} `{name}`", f"add `{name}: ...`", part="key")
+        case "extra_forbidden" if layer_type:
+            message, hint = unknown_argument(layer_type, location[-1])
+            return Problem("MF012", path, message, hint, part="key")
+        case "extra_forbidden":
+            return Problem("MF015", path, f"unknown key `{location[-1]}`", part="key")
+        case kind if kind.startswith("MF"):
+            part = "key" if context.get("part") == "key" else "value"
+            return Problem(kind, path, message, str(context.get("hint", "")), part=part)
+        case _:
+            return Problem("MF014", path, f"`{location[-1] if location else path}`: {_sentence(detail)}")
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    message = message.removeprefix("Input should be ")
+    return message if "but is" in message else f"must be {message.removeprefix('a valid ')}, but is {detail['input']!r}"
+
+
+def _layer_type(raw: Any, location: tuple[str, ...]) -> str | None:
+    """The type of the layer that directly holds `location`, if one does."""
+    for part in location[:-1]:
+        raw = raw.get(part, raw.get(int(part)) if part.isdigit() else None) if isinstance(raw, Mapping) else None
+    if isinstance(raw, Mapping) and isinstance(raw.get("type"), str):
+        return raw["type"]
+    return None
+
+
+def dump(spec: ModelSpec | LayerSpec) -> dict[str, Any]:
+    """A spec as plain data."""
+    return spec.to_dict() if isinstance(spec, ModelSpec) else spec.model_dump(exclude_unset=True, exclude_none=True)

@@ -1,0 +1,46 @@
+"""Hydra's word at the end of a multirun: the table of its jobs, sweep.csv, and exit 1 if one did not finish."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+from rich.console import Console
+
+from modelforge.errors import ForgeError, Problem
+from modelforge.sweep.collect import STATUS, collect
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class SweepReport(Callback):
+    """Named in conf/hydra/default.yaml; runs where the multirun was started, whatever the launcher."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuses a folder that holds runs already: Hydra would overwrite them."""
+        folder = Path(str(config.hydra.sweep.dir))
+        if any(folder.rglob(STATUS)):
+            message = f"`{folder}` already holds runs"
+            problem = Problem("MF051", "hydra.sweep.dir", message, "choose another folder, or remove this one")
+            print(ForgeError([problem]), file=sys.stderr)
+            sys.exit(1)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Prints the table and writes `sweep.csv`."""
+        folder = Path(str(config.hydra.sweep.dir))
+        try:
+            sweep = collect(folder)
+        except ForgeError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+        (folder / "sweep.csv").write_text(sweep.to_csv(), encoding="utf-8")
+        console = Console()
+        console.print()
+        console.print(sweep.table())
+        counts = ", ".join(f"{number} {state}" for state, number in sweep.counts.items())
+        console.print(f"\n{counts}  ·  {folder}", highlight=False, markup=False, soft_wrap=True)
+        if not sweep.finished:
+            sys.exit(1)

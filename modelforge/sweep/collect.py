@@ -1,0 +1,191 @@
+"""A folder of runs → `Sweep`: one row a job, from its status.json, and a row as well for a job that left none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from modelforge.errors import ForgeError, Problem
+from modelforge.node import FrozenDict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STATUS = "status.json"
+State = Literal["finished", "running", "interrupted", "diverged", "failed", "broken", "missing"]
+"""`broken`: the status cannot be read, or its process is gone; `missing`: a folder without a status."""
+STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job."""
+
+    folder: str
+    """Relative to the sweep's folder."""
+    state: State
+    overrides: Mapping[str, str]
+    """Everything that was set for this job, by key."""
+    metrics: Mapping[str, float]
+    seconds: float | None = None
+    reason: str = ""
+    """Why it did not finish, in one line."""
+    optimized_metric: str = ""
+
+    @property
+    def number(self) -> int:
+        """The job's number in its sweep, by which Hydra names the folder; large where the name has none."""
+        match = re.match(r"\d+", self.folder)
+        return int(match.group()) if match else 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of a multirun (or any folder of runs), best first."""
+
+    folder: str
+    rows: tuple[Row, ...]
+    keys: tuple[str, ...]
+    """The overrides that differ between jobs."""
+    metric: str
+    """What the rows are sorted by: a loss upwards, anything else downwards."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job did."""
+        return all(row.state == "finished" for row in self.rows)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of jobs by state, in the order of `State`."""
+        states = sorted((row.state for row in self.rows), key=STATES.__getitem__)
+        return {state: states.count(state) for state in dict.fromkeys(states)}
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics that at least one job has: the optimized one, then those of the test, then the others."""
+        names = dict.fromkeys(name for row in self.rows for name in row.metrics)
+        return tuple(sorted(names, key=lambda name: (name != self.metric, not name.startswith("test/"), name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sweep as plain data."""
+        return {**asdict(self), "rows": [asdict(row) for row in self.rows]}
+
+    def to_csv(self) -> str:
+        """One line a job: state, swept values, metrics, duration, folder, reason."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["state", *self.keys, *self.metric_names, "seconds", "folder", "reason"])
+        for row in self.rows:
+            swept = [row.overrides.get(key, "") for key in self.keys]
+            metrics = [row.metrics.get(name, "") for name in self.metric_names]
+            seconds = "" if row.seconds is None else row.seconds
+            writer.writerow([row.state, *swept, *metrics, seconds, row.folder, row.reason])
+        return out.getvalue()
+
+    def table(self) -> Table:
+        """The sweep for a terminal."""
+        from modelforge.sweep.table import table
+
+        return table(self)
+
+
+def collect(folder: str | Path) -> Sweep:
+    """Reads every run below `folder`.
+
+    Args:
+        folder: A multirun's folder, or any folder that holds run folders.
+
+    Raises:
+        ForgeError: there is no such folder, or it holds no run.
+    """
+    root = Path(folder)
+    jobs = sorted(_jobs(root), key=str)
+    if not jobs:
+        message = f"`{folder}` holds no runs" if root.is_dir() else f"there is no folder `{folder}`"
+        raise ForgeError([Problem("MF071", str(folder), message, "name the folder of a multirun: runs/sweeps/...")])
+    rows = [_row(job, root) for job in jobs]
+    metric = next((row.optimized_metric for row in rows if row.optimized_metric), "")
+    return Sweep(str(root), tuple(_sorted(rows, metric)), tuple(_differing(rows)), metric)
+
+
+def _jobs(root: Path) -> Iterator[Path]:
+    """Folders with a status, and folders at the top in which there is none at all."""
+    found = [path.parent for path in root.rglob(STATUS) if path.parent != root]
+    yield from found
+    for path in root.iterdir() if root.is_dir() else ():
+        if (
+            path.is_dir()
+            and not path.name.startswith(".")
+            and not any(path == job or path in job.parents for job in found)
+        ):
+            yield path
+
+
+def _row(job: Path, root: Path) -> Row:
+    name = job.relative_to(root).as_posix()
+    nothing: FrozenDict[str, Any] = FrozenDict()
+    if not (job / STATUS).is_file():
+        return Row(name, "missing", nothing, nothing, reason="no status.json: the job never started, or was not ours")
+    try:
+        return _read(json.loads((job / STATUS).read_text(encoding="utf-8")), name)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
+
+
+def _read(status: Mapping[str, Any], name: str) -> Row:
+    state = status["state"]
+    reason = "; ".join(str(problem["message"]).splitlines()[0] for problem in status["error"])
+    if state not in STATES:
+        raise ValueError(state)
+    if state == "running" and status["host"] == socket.gethostname() and not _is_alive(status["pid"]):
+        state, reason = "broken", f"its process ({status['pid']}) is gone"
+    return Row(
+        name,
+        state,
+        FrozenDict(_parse_override(override) for override in status["overrides"]),
+        FrozenDict({str(key): float(value) for key, value in status["metrics"].items()}),
+        status["seconds"],
+        reason,
+        status["optimized_metric"],
+    )
+
+
+def _parse_override(override: str) -> tuple[str, str]:
+    key, _, value = override.partition("=")
+    return (key.lstrip("+"), value) if not key.startswith("~") else (key[1:], "(deleted)")
+
+
+def _differing(rows: Iterable[Row]) -> Iterator[str]:
+    known = [row.overrides for row in rows if row.state != "missing" and row.overrides]
+    for key in dict.fromkeys(key for overrides in known for key in overrides):
+        if len({overrides.get(key) for overrides in known}) > 1:
+            yield key
+
+
+def _sorted(rows: Iterable[Row], metric: str) -> list[Row]:
+    sign = 1 if metric.endswith("loss") else -1
+
+    def rank(row: Row) -> tuple[int, float, int, str]:
+        return STATES[row.state], sign * row.metrics.get(metric, sign * float("inf")), row.number, row.folder
+
+    return sorted(rows, key=rank)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

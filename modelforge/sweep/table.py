@@ -1,0 +1,49 @@
+"""`Sweep` → a table for the terminal: colour for the state, bold for the best."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from modelforge.sweep.collect import Row, Sweep
+
+STYLES = MappingProxyType(
+    {"finished": "green", "running": "cyan", "interrupted": "yellow", "missing": "yellow"}
+)  # the rest is red
+
+
+def table(sweep: Sweep) -> Table:
+    """One line a job: its number, what was swept, its state, metrics and duration; then why it did not finish."""
+    shown = [name for name in sweep.metric_names if name == sweep.metric or name == "test/accuracy"]
+    with_reason = any(row.reason for row in sweep.rows)
+    result = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    result.add_column("job", overflow="fold")
+    for key in sweep.keys:
+        result.add_column(key, overflow="fold")
+    result.add_column("state", no_wrap=True)
+    for name in shown:
+        result.add_column(name, justify="right", no_wrap=True)
+    result.add_column("time", justify="right", no_wrap=True)
+    if with_reason:
+        result.add_column("why", overflow="fold")
+    for row in sweep.rows:
+        best = row is sweep.rows[0] and row.state == "finished"
+        cells = [
+            Text(_name(row)),
+            *(Text(row.overrides.get(key, "")) for key in sweep.keys),
+            Text(row.state, STYLES.get(row.state, "red")),
+            *(Text(f"{row.metrics[name]:.4f}" if name in row.metrics else "") for name in shown),
+            Text("" if row.seconds is None else f"{row.seconds:.1f} s"),
+            *([Text(row.reason)] if with_reason else []),
+        ]
+        result.add_row(*cells, style="bold" if best else None)
+    return result
+
+
+def _name(row: Row) -> str:
+    """The job's number alone, where the folder has one and the other columns say the rest."""
+    return str(row.number) if row.overrides and row.folder[:1].isdigit() else row.folder

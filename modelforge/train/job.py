@@ -1,0 +1,167 @@
+"""One Hydra job: trains, and whatever happens leaves a true `status.json` and no traceback for a user's mistake."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from modelforge.config import Config
+from modelforge.errors import ForgeError, Problem
+from modelforge.train.status import Status, begin, read_state, write, write_atomically
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended: 0 for finished, 1 for a mistake or a divergence, 128 + n after signal n."""
+
+    exit_code: int
+    status: Status
+
+    @property
+    def metric(self) -> float:
+        """The optimized metric, NaN where the job did not get that far."""
+        return self.status.metrics.get(self.status.optimized_metric, math.nan)
+
+
+def run(config: DictConfig) -> float:
+    """What `train.py` hands to `hydra.main`.
+
+    Alone, a job that did not finish exits the process (1, or 130 after Ctrl-C). In a multirun it returns, so that the
+    other jobs run; `modelforge.sweep.callback` exits at the end. Ctrl-C ends a multirun too.
+
+    Returns:
+        The optimized metric for Hydra's sweepers, NaN where the job failed.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from modelforge.config import from_hydra
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    alone = hydra.mode is not RunMode.MULTIRUN
+    overrides = tuple(hydra.overrides.task)
+    if not alone:
+        print(f"\n[{hydra.job.num}] {' '.join(overrides)}", flush=True)
+    elif read_state(folder) == "finished":
+        _complain(_refusal(folder))
+        sys.exit(1)
+    try:
+        result = execute(lambda: from_hydra(config), folder, overrides)
+    except Exception:
+        if alone:
+            raise
+        traceback.print_exc()
+        return math.nan
+    if result.exit_code and (alone or result.exit_code > 128):
+        sys.exit(result.exit_code)
+    return result.metric
+
+
+def execute(compose: Callable[[], Config], folder: Path, overrides: tuple[str, ...] = ()) -> Result:
+    """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
+
+    Raises:
+        Exception: a bug of ours or of a library's, after the status is written.
+    """
+    status = begin(overrides)
+    write(status, folder)
+    try:
+        config = compose()
+        status = _describe(status, config.values)
+        write(status, folder)
+        write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
+        ended, exit_code = _train(config, status, folder)
+    except ForgeError as error:
+        _complain(error)
+        ended, exit_code = status.end("failed", error=_as_data(error)), 1
+    except BaseException as error:
+        bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        write(status.end("failed", error=(bug,)), folder)
+        raise
+    write(ended, folder)
+    return Result(exit_code, ended)
+
+
+def _train(config: Config, status: Status, folder: Path) -> tuple[Status, int]:
+    from rich.console import Console
+
+    from modelforge.train.divergence import Diverged
+    from modelforge.train.fit import fit
+    from modelforge.train.interrupt import Interrupted, Interrupts
+
+    console = Console(highlight=False)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    try:
+        with Interrupts(say) as interrupts:
+            outcome = fit(config, folder, console=console, interrupts=interrupts)
+    except Interrupted as error:
+        say(f"interrupted  ·  {_shown(folder)}")
+        last = folder / "checkpoints" / "last.ckpt"
+        if last.exists():
+            settings = [override for override in status.overrides if not override.startswith("ckpt=")]
+            say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_shown(last)}'])}")
+        return status.end("interrupted"), error.exit_code
+    except Diverged as error:
+        _complain(error)
+        return status.end("diverged", error=_as_data(error)), 1
+    accuracy = outcome.metrics.get("test/accuracy")
+    result = "" if accuracy is None else f"test accuracy {accuracy:.4f}  ·  "
+    say(f"{result}{outcome.seconds:.1f} s  ·  {_shown(folder)}")
+    return status.end("finished", metrics=outcome.metrics), 0
+
+
+def _describe(status: Status, values: Mapping[str, Any]) -> Status:
+    """The status with what the config says of the run; a wrong value there is somebody else's to report."""
+    seed, metric, tags = values.get("seed", 0), values.get("optimized_metric", ""), values.get("tags") or ()
+    text = json.dumps(_plain(values), default=str)
+    return replace(
+        status,
+        config_hash=hashlib.sha256(text.encode()).hexdigest(),
+        seed=seed if isinstance(seed, int) else 0,
+        optimized_metric=str(metric),
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Read-only mappings and tuples as what YAML and JSON know."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _refusal(folder: Path) -> ForgeError:
+    message = f"`{_shown(folder)}` already holds a finished run"
+    return ForgeError([Problem("MF051", "hydra.run.dir", message, "choose another folder, or remove this one")])
+
+
+def _as_data(error: ForgeError) -> tuple[dict[str, Any], ...]:
+    return tuple(problem.to_dict() for problem in error.problems)
+
+
+def _complain(error: ForgeError) -> None:
+    sys.stdout.flush()
+    print(error, file=sys.stderr, flush=True)
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)

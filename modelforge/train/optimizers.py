@@ -1,0 +1,160 @@
+"""The `optimizer` and `scheduler` sections → factories for what torch.optim has, by its own names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch.optim import lr_scheduler
+
+from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.train.signature import check_arguments
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+T = TypeVar("T")
+WITHOUT = MappingProxyType(
+    {
+        "SparseAdam": "it takes sparse gradients only, and no layer here makes them",
+        "LambdaLR": "it takes a function, and a config is data",
+        "MultiplicativeLR": "it takes a function, and a config is data",
+        "SequentialLR": "it takes other schedulers",
+        "ChainedScheduler": "it takes other schedulers",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerFactory:
+    """Makes the optimizer that a config names; its arguments are checked already."""
+
+    kind: type[Optimizer]
+    arguments: Mapping[str, Any]
+
+    def __call__(self, parameters: Iterable[torch.nn.Parameter]) -> Optimizer:
+        return _construct(self.kind, "optimizer", lambda: self.kind(parameters, **self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerFactory:
+    """Makes the scheduler that a config names, and says when Lightning steps it."""
+
+    kind: type[LRScheduler]
+    arguments: Mapping[str, Any]
+    interval: str = "epoch"
+    monitor: str | None = None
+
+    def __call__(self, optimizer: Optimizer) -> dict[str, Any]:
+        scheduler = _construct(self.kind, "scheduler", lambda: self.kind(optimizer, **self.arguments))
+        return {"scheduler": scheduler, "interval": self.interval} | ({"monitor": self.monitor} if self.monitor else {})
+
+
+def optimizers() -> dict[str, type[Optimizer]]:
+    """Every optimizer that a config may name, by its torch name."""
+    return _public(torch.optim, torch.optim.Optimizer)
+
+
+def schedulers() -> dict[str, type[LRScheduler]]:
+    """Every learning-rate scheduler that a config may name, by its torch name."""
+    return _public(lr_scheduler, lr_scheduler.LRScheduler)
+
+
+def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem]]:
+    """Checks an `optimizer` section, `{type: AdamW, lr: 1e-3}`.
+
+    Example:
+        >>> factory, problems = parse_optimizer({"type": "AdamW", "lr": 1e-3, "betas": [0.9, 0.95]})
+        >>> factory.arguments["betas"], problems
+        ((0.9, 0.95), [])
+    """
+    kind, arguments, problems = _parse(section, "optimizer", optimizers(), {"params": "they are the model's"})
+    if kind is None or problems:
+        return None, problems
+    factory = OptimizerFactory(kind, arguments)
+    return factory, _try(lambda: factory([_example()]))
+
+
+def parse_scheduler(section: Any) -> tuple[SchedulerFactory | None, list[Problem]]:
+    """Checks a `scheduler` section, `{type: StepLR, step_size: 10, interval: epoch}`; None means none."""
+    if section is None:
+        return None, []
+    problems: list[Problem] = []
+    timing = {key: section[key] for key in ("interval", "monitor") if key in section} if _is_map(section) else {}
+    interval, monitor = timing.get("interval", "epoch"), timing.get("monitor")
+    if interval not in ("epoch", "step"):
+        problems.append(
+            Problem("MF051", "scheduler.interval", f"`interval` must be 'epoch' or 'step', but is {interval!r}")
+        )
+    rest = {key: value for key, value in section.items() if key not in timing} if _is_map(section) else section
+    kind, arguments, more = _parse(rest, "scheduler", schedulers(), {"optimizer": "it is the config's optimizer"})
+    problems += more
+    if kind is lr_scheduler.ReduceLROnPlateau and monitor is None:
+        problems.append(
+            Problem("MF051", "scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`", part="key")
+        )
+    if monitor not in (None, "val/loss", "val/accuracy"):
+        problems.append(
+            Problem("MF051", "scheduler.monitor", f"`monitor` must be 'val/loss' or 'val/accuracy', but is {monitor!r}")
+        )
+    if kind is None or problems:
+        return None, problems
+    factory = SchedulerFactory(kind, arguments, interval, monitor)
+    return factory, _try(lambda: factory(torch.optim.SGD([_example()], lr=0.1, momentum=0.9)))
+
+
+def _parse(
+    section: Any, path: str, known: Mapping[str, type[T]], reserved: Mapping[str, str]
+) -> tuple[type[T] | None, dict[str, Any], list[Problem]]:
+    if not _is_map(section):
+        return None, {}, [Problem("MF051", path, f"`{path}` must be a mapping with a `type`, but is {section!r}")]
+    name = section.get("type")
+    if name is None:
+        return None, {}, [Problem("MF051", path, f"this {path} has no `type`", "add `type: ...`", part="key")]
+    if name not in known:
+        hint = WITHOUT.get(str(name)) or did_you_mean(str(name), known)
+        return None, {}, [Problem("MF051", f"{path}.type", f"unknown {path} `{name}`", hint)]
+    values = {str(key): value for key, value in section.items() if key != "type"}
+    arguments, problems = check_arguments(known[name], values, path, reserved=reserved)
+    return known[name], arguments, problems
+
+
+def _try(make: Callable[[], object]) -> list[Problem]:
+    """What a constructor itself says of its values, before there is a model."""
+    try:
+        make()
+    except ForgeError as error:
+        return list(error.problems)
+    return []
+
+
+def _example() -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.zeros(1, 1))
+
+
+def _construct(kind: type[Any], path: str, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except (TypeError, ValueError) as error:
+        raise ForgeError([Problem("MF051", path, f"{kind.__name__} refuses its arguments: {error}")]) from error
+
+
+def _public(module: Any, base: type[T]) -> dict[str, type[T]]:
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value is not base
+        and not name.startswith("_")
+        and name not in WITHOUT
+    }
+
+
+def _is_map(section: Any) -> bool:
+    return isinstance(section, Mapping)

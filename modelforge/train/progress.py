@@ -1,0 +1,122 @@
+"""The progress of a training: one live line on a terminal, ten plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+REFRESH_SECONDS = 0.1
+NUM_PLAIN_LINES = 10
+
+
+class EpochBar(ProgressBar):
+    """Epochs, loss and accuracy of training and validation; `console` decides whether it can be live."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self._enabled = True
+        self._bar: Progress | None = None
+        self._last_refresh = 0.0
+
+    def disable(self) -> None:
+        """Lightning calls this on all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """The opposite of `disable`."""
+        self._enabled = True
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Prints above the bar; Lightning's `self.print` comes here."""
+        self.console.print(*args)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the bar."""
+        if not self._enabled or not self.console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[values]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            refresh_per_second=1 / REFRESH_SECONDS,
+        )
+        total = _num_steps(trainer)
+        self._bar.add_task("training", total=total, completed=trainer.global_step, values="")
+        self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar, ten times a second at most."""
+        now = time.monotonic()
+        if self._bar is None or now - self._last_refresh < REFRESH_SECONDS:
+            return
+        self._last_refresh = now
+        self._show(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the values of the epoch, or prints a line of them."""
+        if self._bar is not None:
+            self._show(trainer)
+        elif self._enabled and _is_tenth(trainer):
+            self.console.print(f"{_epoch(trainer)}  {_values(trainer)}", highlight=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves the finished bar on the screen."""
+        self._stop(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leaves the broken bar on the screen."""
+        self._stop(trainer)
+
+    def _show(self, trainer: Trainer) -> None:
+        assert self._bar is not None
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=trainer.global_step,
+            description=_epoch(trainer),
+            values=_values(trainer),
+        )
+
+    def _stop(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._show(trainer)
+            self._bar.stop()
+            self._bar = None
+
+
+def _num_steps(trainer: Trainer) -> int | None:
+    steps = trainer.estimated_stepping_batches
+    return None if math.isinf(steps) else int(steps)
+
+
+def _epoch(trainer: Trainer) -> str:
+    total = trainer.max_epochs
+    done = trainer.current_epoch + 1
+    if total is None or total < 0:
+        return f"epoch {done}"
+    return f"epoch {min(done, total):>{len(str(total))}}/{total}"
+
+
+def _values(trainer: Trainer) -> str:
+    names = {"train/loss": "loss", "train/accuracy": "accuracy", "val/loss": "val loss", "val/accuracy": "val accuracy"}
+    metrics = trainer.callback_metrics
+    return "  ".join(f"{word} {float(metrics[name]):.3f}" for name, word in names.items() if name in metrics)
+
+
+def _is_tenth(trainer: Trainer) -> bool:
+    total = trainer.max_epochs
+    if total is None or total < 0:
+        return True
+    every = max(1, total // NUM_PLAIN_LINES)
+    done = trainer.current_epoch + 1
+    return done % every == 0 or done == total

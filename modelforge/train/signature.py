@@ -1,0 +1,124 @@
+"""Keyword arguments from a config → checked against a callable's own signature: names, types, what is missing."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from modelforge.errors import Problem, did_you_mean
+
+WORDS: Mapping[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+}
+
+
+def check_arguments(
+    target: Callable[..., Any],
+    values: Mapping[str, Any],
+    path: str,
+    *,
+    reserved: Mapping[str, str],
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Fits `values` to the parameters of `target`.
+
+    Args:
+        target: A class or function; its annotations say what each argument may be.
+        values: What the config says.
+        path: Override key of `values`, for the problems.
+        reserved: Arguments that a config may not give, with the hint that says why.
+
+    Returns:
+        The arguments, ready to pass, and all that is wrong with them.
+    """
+    name = getattr(target, "__name__", str(target))
+    parameters = _parameters(target)
+    hints = _hints(target)
+    known = set(parameters) - set(reserved)
+    arguments: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in values.items():
+        where = f"{path}.{key}"
+        if key in reserved:
+            problems.append(Problem("MF051", where, f"`{key}` of {name} is not for a config to set", reserved[key]))
+        elif key not in known:
+            problems.append(
+                Problem("MF051", where, f"{name} has no argument `{key}`", did_you_mean(key, known), part="key")
+            )
+        else:
+            hint = hints.get(key, Any)
+            try:
+                arguments[key] = fit(value, hint)
+            except ValidationError:
+                problems.append(
+                    Problem("MF051", where, f"`{key}` of {name} must be {describe(hint)}, but is {value!r}")
+                )
+    problems.extend(
+        Problem("MF051", path, f"{name} needs the argument `{key}`", f"add `{key}: ...`", part="key")
+        for key in sorted(known - set(values))
+        if parameters[key].default is inspect.Parameter.empty
+    )
+    return arguments, problems
+
+
+def fit(value: Any, hint: Any) -> Any:
+    """`value` as `hint` wants it; YAML has lists where Python has tuples.
+
+    Raises:
+        pydantic.ValidationError: it cannot be that.
+    """
+    choices = _choices(hint)
+    if isinstance(value, list) and any(get_origin(choice) is tuple or choice is tuple for choice in choices):
+        value = tuple(value)
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    return TypeAdapter(hint, config=config).validate_python(value)
+
+
+def describe(hint: Any) -> str:
+    """A type in words, without what YAML cannot hold: `a number or null`."""
+    words: dict[str, None] = {}
+    for choice in _choices(hint):
+        words |= dict.fromkeys(_describe_one(choice))
+    return " or ".join(words) or str(hint)
+
+
+def _describe_one(hint: Any) -> Iterable[str]:
+    """The words for one branch of a union; none for what a config cannot hold."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return [f"'{value}'" for value in arguments]
+    if origin is tuple:
+        return ["a list" if Ellipsis in arguments else f"a list of {len(arguments)} numbers"]
+    if origin is list:
+        return ["a list"]
+    if origin is dict:
+        return ["a mapping"]
+    return [WORDS[hint]] if hint in WORDS else []
+
+
+def _choices(hint: Any) -> Iterable[Any]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(target).parameters.items()
+        if parameter.kind in keywords
+    }
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError):  # annotations that exist for type checkers alone
+        return {}

@@ -1,0 +1,114 @@
+"""`Status`: what one run did, as `status.json` in its folder. Written whole or not at all; imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from modelforge._version import __version__
+
+State = Literal["running", "finished", "failed", "diverged", "interrupted"]
+FILE = "status.json"
+PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One run from start to end; `begin` makes the first, `end` the last."""
+
+    state: State
+    seed: int = 0
+    overrides: tuple[str, ...] = ()
+    """What the command line (or the sweep) set, as Hydra writes it."""
+    config_hash: str = ""
+    """Of the composed config; equal for equal runs."""
+    optimized_metric: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Final values; one that is not finite is left out, since JSON has no word for it."""
+    error: tuple[Mapping[str, Any], ...] = ()
+    """Problems as data, where the run did not finish."""
+    started: str = ""
+    ended: str | None = None
+    seconds: float | None = None
+    tags: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    host: str = ""
+    pid: int = 0
+
+    def end(
+        self,
+        state: State,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        error: tuple[Mapping[str, Any], ...] = (),
+    ) -> Status:
+        """The same run, over."""
+        now = datetime.now(UTC)
+        seconds = (now - datetime.fromisoformat(self.started)).total_seconds()
+        finite = {name: value for name, value in (metrics or {}).items() if math.isfinite(value)}
+        return replace(self, state=state, metrics=finite, error=error, ended=now.isoformat(), seconds=round(seconds, 3))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status as plain data, as the file holds it."""
+        return asdict(self)
+
+
+def begin(overrides: tuple[str, ...] = ()) -> Status:
+    """The status of a run that starts now, in this process; what its config says is filled in later."""
+    return Status(
+        "running",
+        overrides=overrides,
+        started=datetime.now(UTC).isoformat(),
+        versions=_versions(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def write(status: Status, folder: Path) -> None:
+    """Puts `status.json` into `folder`: a reader sees the old file or the new one, never half of one."""
+    write_atomically(folder / FILE, json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n")
+
+
+def read_state(folder: Path) -> str | None:
+    """The state of the run that `folder` holds, None where it holds none."""
+    try:
+        return json.loads((folder / FILE).read_text(encoding="utf-8")).get("state")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a temporary file beside `path`, flushes it to the disk, and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "modelforge": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

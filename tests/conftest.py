@@ -1,0 +1,23 @@
+"""What every test gets: no Hydra state from the test before it, and one torch thread per xdist worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported, and inherited by child processes: the workers already occupy the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _clear_hydra() -> Iterator[None]:
+    """Hydra keeps one global state per process; only a test that imported Hydra can have changed it."""
+    yield
+    if "hydra.core.global_hydra" in sys.modules:
+        from hydra.core.global_hydra import GlobalHydra
+
+        GlobalHydra.instance().clear()

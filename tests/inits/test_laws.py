@@ -1,0 +1,145 @@
+"""Laws: what is drawn follows the stated distribution, stays within its bounds, and does not depend on how much is drawn."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.rng import CHUNK, generator
+
+LAWS: list[Law] = [
+    Constant(0.3),
+    Uniform(-0.1, 0.3),
+    Normal(0.0, 0.02),
+    Normal(-3.0, 0.5),
+    TruncatedNormal(0.0, 0.02),
+    TruncatedNormal(1.0, 0.5, truncate=1.5),
+    TruncatedNormal(0.0, 1.0, truncate=1.0),
+    TruncatedNormal(0.0, 1.0, truncate=0.5),
+    TruncatedNormal(0.0, 1.0, truncate=1e-6),
+    TruncatedNormal(0.0, 1.0, truncate=5.0),
+    TruncatedNormal(0.0, 1.0, truncate=100.0),
+]
+RANDOM = [law for law in LAWS if law.std]
+
+
+def draw(law: Law, size: int, *key: int | str) -> torch.Tensor:
+    out = torch.full((size,), torch.nan)
+    law.draw_(out, generator(0, "law", *key))
+    return out
+
+
+@pytest.mark.parametrize("law", RANDOM, ids=repr)
+def test_values_follow_the_law(law: Law):
+    values = draw(law, 50_000).double().numpy()
+    assert stats.kstest(values, law.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("law", RANDOM, ids=repr)
+def test_moments_are_as_stated(law: Law):
+    n = 2 * CHUNK
+    values = draw(law, n).double()
+    deviations = (values - law.mean) / law.std
+    assert abs(deviations.mean().item()) < 4 / math.sqrt(n)
+    # Var of the mean square is (kurtosis - 1) / n.
+    assert abs(deviations.square().mean().item() - 1) < 4 * math.sqrt((law.kurtosis - 1) / n)
+    eighth = deviations.pow(8).mean().item()
+    assert abs(deviations.pow(4).mean().item() - law.kurtosis) < 5 * math.sqrt((eighth - law.kurtosis**2) / n)
+
+
+@pytest.mark.parametrize("law", RANDOM, ids=repr)
+def test_cdf_and_moments_agree(law: Law):
+    x = np.linspace(law.mean - 9 * law.std, law.mean + 9 * law.std, 400_001)
+    mass = np.diff(law.cdf(x))
+    middle = ((x[1:] + x[:-1]) / 2 - law.mean) / law.std
+    assert mass.sum() == pytest.approx(1, abs=1e-12)
+    assert mass @ middle == pytest.approx(0, abs=1e-9)
+    assert mass @ middle**2 == pytest.approx(1, abs=1e-4)
+    assert mass @ middle**4 == pytest.approx(law.kurtosis, abs=1e-3)
+
+
+def test_cdf_of_a_constant_is_a_step():
+    assert Constant(0.3).cdf(np.array([0.2, 0.3, 0.4])).tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("truncate", "ratio"),
+    [(1, 0.539560), (1.5, 0.742647), (2, 0.87962566103423978), (2.5, 0.954597), (3, 0.986578), (4, 0.999465)],
+)
+def test_truncation_is_corrected_exactly(truncate: float, ratio: float):
+    law = TruncatedNormal(0.0, 1.0, truncate)
+    assert 1 / law.sigma == pytest.approx(ratio, abs=1e-6)
+    c, cut = truncate, stats.truncnorm(-truncate, truncate)
+    closed_form = 1 - 2 * c * stats.norm.pdf(c) / (2 * stats.norm.cdf(c) - 1)
+    assert 1 / law.sigma**2 == pytest.approx(closed_form, rel=1e-12)
+    assert law.kurtosis == pytest.approx(cut.stats("k") + 3, rel=1e-9)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+def test_n_values_are_the_first_n_of_more(law: Law):
+    longest = draw(law, 1100)
+    for n in [*range(71), 1023, 1024, 1025]:
+        assert torch.equal(draw(law, n), longest[:n]), f"{n} values are not a prefix of 1100"
+
+
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+@pytest.mark.parametrize("n", [2048, 32768, 65536 + 16, 3 * 32768 - 1])
+def test_long_draws_are_prefixes_too(law: Law, n: int):
+    assert torch.equal(draw(law, n), draw(law, CHUNK)[:n])
+
+
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+def test_draws_are_deterministic_and_keyed(law: Law):
+    assert torch.equal(draw(law, 100, "a"), draw(law, 100, "a"))
+    assert torch.equal(draw(law, 100, "a"), draw(law, 100, "b")) == (law.std == 0)
+
+
+@pytest.mark.parametrize("truncate", [0.01, 0.999, 1.0, 2.0, 3.0, 20.0])
+@pytest.mark.parametrize("std", [1e-44, 1e-30, 0.02, 1.0, 1e30, 1e36])
+@pytest.mark.parametrize("mean", [0.0, 0.1, -1e5])
+def test_truncated_values_never_leave_their_bounds(truncate: float, std: float, mean: float):
+    law = TruncatedNormal(mean, std, truncate)
+    values = draw(law, 5000).double()
+    low, high = law.bounds
+    nearest = np.float32(low)
+    if any(low <= float(number) <= high for number in (nearest, np.nextafter(nearest, np.float32(np.inf)))):
+        assert low <= values.min() <= values.max() <= high
+    else:
+        assert set(values.tolist()) == {float(np.float32(mean))}, "where no float32 lies within, it is the nearest"
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 0.1), (-1.0, 1e-3), (0.1, 0.1000001), (-1e37, 1e37), (5e-46, 3e-45)])
+def test_uniform_values_never_leave_their_bounds(low: float, high: float):
+    values = draw(Uniform(low, high), 2**17).double()
+    assert low <= values.min() <= values.max() <= high
+
+
+def test_truncation_rejects_instead_of_piling_up():
+    values = draw(TruncatedNormal(0.0, 1.0), 2**17)
+    assert values.abs().eq(values.abs().max()).sum() < 4
+
+
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+def test_shapes_do_not_matter_and_parameters_can_be_filled(law: Law):
+    weight = torch.nn.Parameter(torch.empty(3, 5, 7))
+    law.draw_(weight, generator(0, "law"))
+    assert torch.equal(weight.detach().view(-1), draw(law, 105))
+    law.draw_(torch.empty(0, 5), generator(0, "law"))
+
+
+def test_only_float32_is_drawn():
+    with pytest.raises(AssertionError, match=r"values are drawn in float32, not torch\.bfloat16"):
+        Normal(0.0, 1.0).draw_(torch.empty(3, dtype=torch.bfloat16), generator(0))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+def test_laws_are_values(law: Law):
+    assert pickle.loads(pickle.dumps(law)) == law == copy.deepcopy(law)
+    assert hash(law) == hash(copy.deepcopy(law))

@@ -1,0 +1,98 @@
+"""What wrong fields of a scheme get: what must be, what is, and the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from modelforge import inits
+
+ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
+TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
+    ("normal", {"std": 1, "stdd": 1}, "stdd", "is not a field of `normal`", "did you mean `std`?"),
+    ("zeros", {"value": 1.0}, "value", "is not a field of `zeros`", "this scheme has no fields"),
+    ("normal", {}, "std", "must be given", "Standard deviation."),
+    ("normal", {"std": -1.0}, "std", "must be at least 0, but is -1.0", ""),
+    ("normal", {"std": float("nan")}, "std", "must be a finite number, but is nan", ""),
+    ("normal", {"std": float("inf")}, "std", "must be a finite number, but is inf", ""),
+    ("normal", {"std": "abc"}, "std", "must be a number, but is 'abc'", ""),
+    ("normal", {"std": True}, "std", "must be a number, but is True", ""),
+    ("normal", {"std": None}, "std", "must be a number, but is None", ""),
+    ("normal", {"std": 1.0, "mean": 1e300}, "mean", "must be at most 1e+37, but is 1e+300", ""),
+    ("constant", {"value": "{x}"}, "value", "must be a number, but is '{x}'", ""),
+    ("constant", {"value": -1e38}, "value", "must be at least -1e+37, but is -1e+38", ""),
+    ("uniform", {"low": 1, "high": 0}, "high", "must be greater than `low` (1.0), but is 0.0", ""),
+    ("uniform", {"low": 1, "high": 1}, "high", "must be greater than `low` (1.0), but is 1.0", ""),
+    ("truncated_normal", {"std": 1, "truncate": 0}, "truncate", "must be greater than 0, but is 0", ""),
+    ("sparse", {"sparsity": 1.0}, "sparsity", "must be less than 1, but is 1.0", ""),
+    ("sparse", {"sparsity": -0.1}, "sparsity", "must be at least 0, but is -0.1", ""),
+    (
+        "sparse",
+        {"sparsity": 0.5, "axis": "fanin"},
+        "axis",
+        "must be one of `fan_in`, `fan_out`, but is 'fanin'",
+        "did you mean `fan_in`?",
+    ),
+    ("xavier", {"gain": "rellu"}, "gain", f"{ACTIVATION} 'rellu'", "did you mean `ReLU` or `RReLU`?"),
+    ("xavier", {"gain": "?"}, "gain", f"{ACTIVATION} '?'", "see `modelforge list activations`"),
+    ("xavier", {"gain": 0}, "gain", f"{ACTIVATION} 0", "zero weights have a scheme of their own: `zeros`"),
+    ("xavier", {"gain": -1}, "gain", f"{ACTIVATION} -1", ""),
+    ("xavier", {"gain": [1]}, "gain", f"{ACTIVATION} [1]", ""),
+    ("xavier", {"gain": True}, "gain", f"{ACTIVATION} True", ""),
+    ("xavier", {"gain": False}, "gain", f"{ACTIVATION} False", ""),
+    ("orthogonal", {"gain": float("nan")}, "gain", f"{ACTIVATION} nan", ""),
+    ("orthogonal", {"method": "lu"}, "method", "must be one of `qr`, `svd`, but is 'lu'", ""),
+    (
+        "he",
+        {"mode": 1},
+        "mode",
+        "must be one of `fan_in`, `fan_out`, `fan_avg`, `fan_geo`, but is 1",
+        "",
+    ),
+    (
+        "xavier",
+        {"truncate": 3.0},
+        "truncate",
+        "must be left out, as `distribution` is `uniform`",
+        "only `distribution: truncated_normal` is cut; if it is inherited, give a `scheme` here",
+    ),
+    ("gates", {"forget": "one"}, "forget", "must be a number, but is 'one'", ""),
+    ("keep", {"gain": 1.0}, "gain", "is not a field of `keep`", "this scheme has no fields"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "fields", "field", "message", "hint"), TABLE)
+def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, message: str, hint: str):
+    with pytest.raises(ValidationError) as caught:
+        inits.get(scheme).model_validate(fields)
+    (detail,) = caught.value.errors(include_url=False)
+    assert (detail["loc"], detail["msg"], detail.get("ctx", {})["hint"]) == ((field,), message, hint)
+
+
+def test_all_wrong_fields_are_told_at_once():
+    with pytest.raises(ValidationError) as caught:
+        inits.get("truncated_normal").model_validate({"std": -1, "truncate": "two", "sigma": 3})
+    assert [error["loc"] for error in caught.value.errors()] == [("std",), ("truncate",), ("sigma",)]
+
+
+def test_whole_numbers_are_numbers():
+    assert inits.create({"scheme": "uniform", "low": -1, "high": 1}).model_dump() == {"low": -1.0, "high": 1.0}
+
+
+@pytest.mark.parametrize("name", inits.names())
+def test_schemes_are_frozen_and_survive_a_round_trip(name: str):
+    required: dict[str, dict[str, Any]] = {
+        "constant": {"value": 0.5},
+        "uniform": {"low": -1.0, "high": 1.0},
+        "normal": {"std": 1.0},
+        "truncated_normal": {"std": 1.0},
+        "sparse": {"sparsity": 0.5},
+    }
+    cls = inits.get(name)
+    made = cls.model_validate(required.get(name, {}))
+    assert cls.model_validate(made.model_dump(exclude_unset=True)) == made
+    for field in cls.model_fields:
+        with pytest.raises(ValidationError, match="Instance is frozen"):
+            setattr(made, field, 1.0)

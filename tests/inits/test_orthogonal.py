@@ -1,0 +1,77 @@
+"""Orthogonal: isometries for every kind of block, uniformly distributed over all of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from modelforge import inits
+from modelforge.inits import Block
+from modelforge.rng import generator, seed_
+
+BLOCKS = {
+    "square": Block(shape=(64, 64), fan_in=64, fan_out=64),
+    "wide": Block(shape=(30, 200), fan_in=200, fan_out=30),
+    "tall": Block(shape=(200, 30), fan_in=30, fan_out=200),
+    "one row": Block(shape=(1, 7), fan_in=7, fan_out=1),
+    "one column": Block(shape=(7, 1), fan_in=1, fan_out=7),
+    "one number": Block(shape=(1, 1), fan_in=1, fan_out=1),
+    "convolution": Block(shape=(16, 8, 3, 3), fan_in=72, fan_out=144),
+    "tall convolution": Block(shape=(64, 2, 3, 3), fan_in=18, fan_out=576),
+    "transposed convolution": Block(shape=(8, 16, 3, 3), fan_in=72, fan_out=144, input_first=True),
+    "large": Block(shape=(512, 512), fan_in=512, fan_out=512),
+}
+
+
+def draw(block: Block, method: str, key: int = 0) -> torch.Tensor:
+    fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(block)
+    out = torch.full(block.shape, torch.nan)
+    fill.draw_(out, generator(0, "orthogonal", key))
+    return out
+
+
+@pytest.mark.parametrize("method", ["qr", "svd"])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_rows_or_columns_are_orthonormal(name: str, method: str):
+    block = BLOCKS[name]
+    values = draw(block, method).double()
+    matrix = (values.transpose(0, 1) if block.input_first else values).flatten(1)
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    assert (gram - torch.eye(len(gram))).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("method", ["qr", "svd"])
+def test_the_square_matrices_are_haar_distributed(method: str):
+    # For Haar matrices of O(n): E tr Q = 0, Var tr Q = 1, and every entry is a coordinate of a random unit vector.
+    num_draws, n = 20_000, 4
+    fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(Block(shape=(n, n), fan_in=n, fan_out=n))
+    draws, reused = torch.empty(num_draws, n, n), torch.Generator()
+    for i, out in enumerate(draws):
+        fill.draw_(out, seed_(reused, 0, "haar", i))
+    traces = draws.diagonal(dim1=1, dim2=2).sum(1).double()
+    assert abs(traces.mean().item()) < 4 / math.sqrt(num_draws)
+    assert traces.var().item() == pytest.approx(1, abs=4 * math.sqrt(2 / num_draws))
+    assert draws.double().mean(0).abs().max() < 4 / math.sqrt(n * num_draws)
+    coordinate = stats.beta(1 / 2, (n - 1) / 2)
+    for i in range(n):
+        assert stats.kstest(draws[:, i, n - 1 - i].double().square().numpy(), coordinate.cdf).pvalue > 1e-3
+    signs = torch.linalg.det(draws).sign().double()
+    assert abs(signs.mean().item()) < 4 / math.sqrt(num_draws), "reflections are as likely as rotations"
+    kurtosis = (draws.double().pow(4).mean() * n**2).item()
+    assert kurtosis == pytest.approx(fill.kurtosis, rel=0.02)
+
+
+def test_gain_is_a_factor():
+    block = BLOCKS["wide"]
+    doubled = inits.create({"scheme": "orthogonal", "gain": 2.0}).resolve(block)
+    out = torch.empty(block.shape)
+    doubled.draw_(out, generator(0, "orthogonal", 0))
+    assert torch.equal(out, 2 * draw(block, "qr"))
+
+
+def test_methods_differ_in_values_and_not_in_targets():
+    block = BLOCKS["square"]
+    assert not torch.allclose(draw(block, "qr"), draw(block, "svd"), atol=1e-3)

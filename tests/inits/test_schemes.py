@@ -1,0 +1,304 @@
+"""The contract that every scheme keeps, as one table: schemes x shapes x dtypes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from modelforge import inits
+from modelforge.inits import Activation, Block, CannotServe, Fill, Initializer, Law
+from modelforge.inits.fills import LawFill
+from modelforge.rng import generator
+
+CONFIGS: list[dict[str, Any]] = [
+    {"scheme": "constant", "value": 0.3},
+    {"scheme": "zeros"},
+    {"scheme": "ones"},
+    {"scheme": "uniform", "low": -0.1, "high": 0.3},
+    {"scheme": "normal", "std": 0.02},
+    {"scheme": "normal", "mean": 1.0, "std": 0.02},
+    {"scheme": "normal", "mean": 1.0, "std": 0.0},
+    {"scheme": "truncated_normal", "std": 0.02},
+    {"scheme": "truncated_normal", "std": 0.02, "truncate": 3.0},
+    {"scheme": "truncated_normal", "mean": -1.0, "std": 0.02, "truncate": 0.7},
+    {"scheme": "truncated_normal", "mean": -1.0, "std": 0.0},
+    {"scheme": "sparse", "sparsity": 0.9},
+    {"scheme": "sparse", "sparsity": 0.5, "std": 1.0, "axis": "fan_out"},
+    {"scheme": "sparse", "sparsity": 0.5, "std": 0.0},
+    {"scheme": "orthogonal"},
+    {"scheme": "orthogonal", "gain": "auto", "method": "svd"},
+    *(
+        {"scheme": scheme, "distribution": distribution, "gain": gain, "mode": mode}
+        for scheme in ("xavier", "kaiming", "lecun")
+        for distribution in ("uniform", "normal", "truncated_normal")
+        for gain, mode in ((1.5, "fan_in"), ("auto", "fan_out"), ("GELU", "fan_avg"), ("torch.tanh", "fan_geo"))
+    ),
+    {"scheme": "glorot"},
+    {"scheme": "he"},
+    {"scheme": "lecun", "distribution": "truncated_normal", "truncate": 1.5},
+]
+ELEMENTWISE = [config for config in CONFIGS if issubclass(inits.get(config["scheme"]), inits.Elementwise)]
+TANH = (Activation("Tanh", torch.tanh),)
+BLOCKS = {
+    "wide": Block(shape=(40, 90), fan_in=90, fan_out=40, activations=TANH),
+    "tall": Block(shape=(90, 40), fan_in=40, fan_out=90, activations=TANH),
+    "square": Block(shape=(64, 64), fan_in=64, fan_out=64, activations=TANH),
+    "one row": Block(shape=(1, 3000), fan_in=3000, fan_out=1, activations=TANH),
+    "convolution": Block(shape=(16, 8, 5, 5), fan_in=200, fan_out=400, activations=TANH),
+    "transposed convolution": Block(shape=(8, 16, 5, 5), fan_in=200, fan_out=400, input_first=True, activations=TANH),
+}
+EMPTY = {
+    "no outputs": Block(shape=(0, 5), fan_in=5, fan_out=0),
+    "no inputs": Block(shape=(5, 0), fan_in=0, fan_out=5),
+    "nothing": Block(shape=(0, 0), fan_in=0, fan_out=0),
+    "empty convolution": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36),
+}
+VECTORS = {
+    "a vector of 8": Block(shape=(8,), fan_in=4, fan_out=8),
+    "a single number": Block(shape=(), fan_in=1, fan_out=1),
+}
+
+
+def name_of(config: dict[str, Any]) -> str:
+    return "-".join(str(value) for value in config.values())
+
+
+def draw(fill: Fill, block: Block, *key: int | str) -> torch.Tensor:
+    out = torch.full(block.shape, torch.nan)
+    fill.draw_(out, generator(0, "scheme", *key))
+    return out
+
+
+def law_of(initializer: Initializer, block: Block) -> Law:
+    fill = initializer.resolve(block)
+    assert isinstance(fill, LawFill)
+    return fill.law
+
+
+@pytest.fixture(params=CONFIGS, ids=name_of)
+def initializer(request: pytest.FixtureRequest) -> Initializer:
+    return inits.create(request.param)
+
+
+@pytest.fixture(params=BLOCKS)
+def block(request: pytest.FixtureRequest) -> Block:
+    return BLOCKS[request.param]
+
+
+def test_the_table_is_complete():
+    drawn = {name for name in inits.names() if inits.get(name).values_from == "draw"}
+    elsewhere = {"gates"}
+    assert {inits.get(config["scheme"]).scheme for config in CONFIGS} == drawn - elsewhere
+
+
+def test_values_keep_what_the_fill_promises(initializer: Initializer, block: Block):
+    fill = initializer.resolve(block)
+    values = draw(fill, block).double()
+    n = values.numel()
+    assert fill.mean is not None
+    assert fill.std is not None
+    assert values.isfinite().all()
+    assert abs(values.mean().item() - fill.mean) <= 4.5 * fill.std / math.sqrt(n) + 1e-7 * abs(fill.mean)
+    root_mean_square = (values - fill.mean).square().mean().sqrt().item()
+    sampling = 0 if fill.exact_std else 4.5 * math.sqrt((fill.kurtosis - 1) / n) / 2
+    assert abs(root_mean_square - fill.std) <= (sampling + 1e-6) * fill.std + 1e-7 * abs(fill.mean)
+
+
+def test_the_same_key_draws_the_same(initializer: Initializer, block: Block):
+    fill = initializer.resolve(block)
+    assert torch.equal(draw(fill, block), draw(fill, block))
+    if fill.std:
+        assert not torch.equal(draw(fill, block), draw(fill, block, "other"))
+
+
+def test_the_global_generator_is_left_alone(initializer: Initializer, block: Block):
+    before = torch.get_rng_state()
+    draw(initializer.resolve(block), block)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fills_are_data(initializer: Initializer, block: Block):
+    fill = initializer.resolve(block)
+    assert json.loads(json.dumps(fill.numbers)) == fill.numbers
+    for other in (pickle.loads(pickle.dumps(fill)), copy.deepcopy(fill), initializer.resolve(block)):
+        assert other == fill
+        assert torch.equal(draw(other, block), draw(fill, block))
+    with pytest.raises(TypeError, match="read-only"):
+        fill.numbers["std"] = 3.0  # pyright: ignore[reportIndexIssue]
+
+
+def test_cast_values_keep_what_the_fill_promises(initializer: Initializer):
+    block = BLOCKS["convolution"]
+    fill = initializer.resolve(block)
+    assert fill.mean is not None
+    assert fill.std is not None
+    values = draw(fill, block).to(torch.bfloat16)
+    error = torch.finfo(torch.bfloat16).eps / 2
+    exact = draw(fill, block)
+    assert ((values.float() - exact).abs() <= error * exact.abs()).all()
+    root_mean_square = (values.double() - fill.mean).square().mean().sqrt().item()
+    sampling = 4.5 * math.sqrt((fill.kurtosis - 1) / values.numel()) / 2
+    assert abs(root_mean_square - fill.std) <= (sampling + 2 * error) * fill.std + error * abs(fill.mean)
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_nothing_to_fill_is_filled(initializer: Initializer, name: str):
+    fill = initializer.resolve(EMPTY[name])
+    assert draw(fill, EMPTY[name]).shape == EMPTY[name].shape
+    assert fill.std is not None
+    assert math.isfinite(fill.std)
+
+
+@pytest.mark.parametrize("config", ELEMENTWISE, ids=name_of)
+def test_elementwise_values_follow_their_law(config: dict[str, Any], block: Block):
+    initializer = inits.create(config)
+    law = law_of(initializer, block)
+    values = draw(initializer.resolve(block), block).view(-1).double().numpy()
+    if law.std:
+        assert stats.kstest(values, law.cdf).pvalue > 1e-4
+    else:
+        assert (values == np.float32(law.mean)).all()
+    if law.bounds:
+        low, high = law.bounds
+        assert low <= values.min() <= values.max() <= high
+        assert (low, high) == (initializer.resolve(block).numbers["low"], initializer.resolve(block).numbers["high"])
+
+
+@pytest.mark.parametrize("config", ELEMENTWISE, ids=name_of)
+def test_elementwise_values_may_be_drawn_in_part(config: dict[str, Any]):
+    block = BLOCKS["convolution"]
+    fill = inits.create(config).resolve(block)
+    assert fill.elementwise
+    part = torch.empty(1001)
+    fill.draw_(part, generator(0, "scheme"))
+    assert torch.equal(part, draw(fill, block).view(-1)[:1001])
+
+
+def test_a_blockwise_fill_needs_its_whole_block():
+    fill = inits.get("orthogonal")().resolve(BLOCKS["wide"])
+    assert not fill.elementwise
+    with pytest.raises(AssertionError, match=r"the block has shape \(40, 90\), not \(20, 90\)"):
+        fill.draw_(torch.empty(20, 90), generator(0))
+
+
+# --- variance scaling -------------------------------------------------------------------------------------------------
+
+BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0, activations=TANH)
+
+
+@pytest.mark.parametrize(
+    ("config", "std"),
+    [
+        ({"scheme": "xavier"}, math.sqrt(2 / 62)),
+        ({"scheme": "xavier", "gain": 3}, 3 * math.sqrt(2 / 62)),
+        ({"scheme": "xavier", "mode": "fan_geo"}, 1 / (50 * 12) ** 0.25),
+        ({"scheme": "kaiming"}, math.sqrt(2 / 50)),
+        ({"scheme": "kaiming", "mode": "fan_out"}, math.sqrt(2 / 12)),
+        ({"scheme": "kaiming", "gain": "auto"}, 1.592537 / math.sqrt(50)),
+        ({"scheme": "kaiming", "gain": "torch.tanh", "distribution": "uniform"}, 5 / 3 / math.sqrt(50)),
+        ({"scheme": "lecun"}, 1 / math.sqrt(50)),
+        ({"scheme": "lecun", "distribution": "truncated_normal"}, 1 / math.sqrt(50)),
+        ({"scheme": "lecun", "distribution": "truncated_normal", "truncate": 1.0}, 1 / math.sqrt(50)),
+        ({"scheme": "orthogonal"}, 1 / math.sqrt(50)),
+        ({"scheme": "orthogonal", "gain": "auto"}, 1.592537 / math.sqrt(50)),
+    ],
+    ids=str,
+)
+def test_stated_std(config: dict[str, Any], std: float):
+    assert inits.create(config).resolve(BLOCK).std == pytest.approx(std, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("config", "numbers"),
+    [
+        (
+            {"scheme": "xavier"},
+            {
+                "gain": 1.0,
+                "mode": "fan_avg",
+                "fan": 31.0,
+                "fan_in": 50.0,
+                "fan_out": 12.0,
+                "distribution": "uniform",
+                "low": pytest.approx(-math.sqrt(6 / 62)),
+                "high": pytest.approx(math.sqrt(6 / 62)),
+            },
+        ),
+        (
+            {"scheme": "kaiming", "gain": "auto", "distribution": "truncated_normal", "truncate": 3},
+            {
+                "gain": pytest.approx(1.592537),
+                "activation": "Tanh",
+                "mode": "fan_in",
+                "fan": 50.0,
+                "fan_in": 50.0,
+                "fan_out": 12.0,
+                "distribution": "truncated_normal",
+                "truncate": 3.0,
+                "low": pytest.approx(-3 * 1.592537 / math.sqrt(50) / 0.986578, rel=1e-5),
+                "high": pytest.approx(3 * 1.592537 / math.sqrt(50) / 0.986578, rel=1e-5),
+            },
+        ),
+        ({"scheme": "normal", "std": 0.1}, {"mean": 0.0, "std": 0.1}),
+        ({"scheme": "uniform", "low": 0, "high": 2}, {"low": 0.0, "high": 2.0}),
+        ({"scheme": "constant", "value": 2}, {"value": 2.0}),
+        ({"scheme": "orthogonal", "gain": 2}, {"gain": 2.0, "method": "qr", "rows": 12, "columns": 50}),
+        (
+            {"scheme": "sparse", "sparsity": 0.9},
+            {"sparsity": 0.9, "std": 0.01, "axis": "fan_in", "num_weights_per_unit": 50, "num_kept_per_unit": 5},
+        ),
+        ({"scheme": "torch"}, {}),
+    ],
+    ids=str,
+)
+def test_numbers_are_what_the_ledger_shows(config: dict[str, Any], numbers: dict[str, Any]):
+    assert inits.create(config).resolve(BLOCK).numbers == numbers
+
+
+# --- what cannot be served --------------------------------------------------------------------------------------------
+
+REASONS = {
+    "xavier": "fans are not defined for it",
+    "kaiming": "fans are not defined for it",
+    "lecun": "fans are not defined for it",
+    "orthogonal": "it has no rows and columns to be orthogonal",
+    "sparse": "it has no units to connect",
+}
+
+
+@pytest.mark.parametrize("what", VECTORS)
+@pytest.mark.parametrize("scheme", REASONS)
+def test_matrices_are_asked_for(scheme: str, what: str):
+    config = {"scheme": scheme} | ({"sparsity": 0.5} if scheme == "sparse" else {})
+    with pytest.raises(CannotServe) as caught:
+        inits.create(config).resolve(VECTORS[what])
+    assert caught.value.reason == f"`{scheme}` needs a matrix, but this is {what}: {REASONS[scheme]}"
+    assert caught.value.hint == "give it a scheme for vectors, as in `bias: {scheme: zeros}`"
+
+
+@pytest.mark.parametrize("scheme", ["xavier", "orthogonal"])
+def test_an_ambiguous_gain_is_refused(scheme: str):
+    block = Block(shape=(4, 4), fan_in=4, fan_out=4, activations=(*TANH, Activation("ReLU", torch.relu)))
+    with pytest.raises(CannotServe, match="`gain: auto` is ambiguous: Tanh and ReLU follow"):
+        inits.create({"scheme": scheme, "gain": "auto"}).resolve(block)
+
+
+@pytest.mark.parametrize(("scheme", "values_from"), [("torch", "module"), ("keep", "existing"), ("normal", "draw")])
+def test_who_makes_the_values(scheme: str, values_from: str):
+    assert inits.get(scheme).values_from == values_from
+
+
+@pytest.mark.parametrize("scheme", ["torch", "keep"])
+def test_what_is_not_drawn_promises_nothing(scheme: str):
+    fill = inits.create({"scheme": scheme}).resolve(VECTORS["a vector of 8"])
+    assert (fill.mean, fill.std, fill.exact_std, dict(fill.numbers)) == (None, None, False, {})
+    with pytest.raises(AssertionError, match="the values of this scheme are not drawn"):
+        fill.draw_(torch.empty(8), generator(0))
