@@ -29,7 +29,7 @@ class Block:
     shape: tuple[int, ...]
     """Shape of the rows, dimension 0 included: `(stop - start, ...)`."""
     fan_in: float
-    """Inputs that each output sums over (a transposed convolution counts its mean number of taps, so not always whole)."""
+    """Inputs that each output sums over: for a transposed convolution the mean number, not always whole."""
     fan_out: float
     """Outputs that each input reaches."""
     name: str = ""

@@ -48,6 +48,7 @@ def build(
 
     Raises:
         ForgeError: see `plan`; also where a scheme keeps values that a new model does not have.
+        TypeError: `dtype` is not a floating-point type.
 
     Example:
         >>> from modelforge.spec import parse
@@ -58,6 +59,8 @@ def build(
         >>> model.ledger.ok
         True
     """
+    if dtype is not None and not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating-point type, but is {dtype}")
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
     with preserved_globals():
         model = _assemble(decided)

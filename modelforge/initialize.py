@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from modelforge.block import Block
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem
 from modelforge.inits.base import Fill
-from modelforge.layers.layouts import layout
 from modelforge.ledger import Ledger, Tally, measure, record
 from modelforge.rng import CHUNK, keyed_globals, seed_
 from modelforge.rules import ParameterPlan, Scope, Subject, assign
-from modelforge.shapes import ParameterFacts, parameters
+from modelforge.shapes import describe, parameters, reset_method
 from modelforge.spec.parse import parse_init
 
 
@@ -54,14 +54,13 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     """
     block = parse_init(init)
     scope = Scope(block, "init", "", outermost=True)
-    problems = [*_unwritable(module)]
-    subjects = [
-        Subject(path, ParameterFacts(path, tuple(weight.shape), _dtype(weight), item, classes), path, (scope,), None)
-        for path, weight, item, classes in _own_parameters(module)
-    ]
+    subjects = [Subject(facts.name, facts, facts.name, (scope,), None) for facts in describe(module)]
     decided, found = assign(subjects, [scope], Origins.empty())
+    kept = {item.path for item in decided if item.initializer.values_from == "existing"}
+    problems = {problem.path: problem for problem in _unwritable(module, kept)}
+    found = [problem for problem in found if problem.path not in problems]
     if problems or found:
-        raise ForgeError(problems or found)
+        raise ForgeError([*problems.values(), *found])
     return fill_module(module, decided, seed)
 
 
@@ -81,7 +80,9 @@ def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int, 
     if fresh and kept:
         hint = "it is for `mf.initialize` on modules that hold values already"
         raise ForgeError(
-            Problem("MF026", item.rule.key, f"`{item.scheme}` keeps values, but {item.path} is new", hint, item.rule.place)
+            Problem(
+                "MF026", item.rule.key, f"`{item.scheme}` keeps values, but {item.path} is new", hint, item.rule.place
+            )
             for item in kept
         )
     slots = {path: (owner, name) for path, owner, name, _ in parameters(module)}
@@ -93,11 +94,9 @@ def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int, 
     _reset([item for item in decided if item.initializer.values_from == "module"], slots, seed)
     tallies: dict[str, list[Tally]] = {}
     for job in work:
+        assert job.tally is not None, "every job has run"
         tallies.setdefault(job.path, []).append(job.tally)
-    entries = [
-        record(item, tensors[item.path], tallies[item.path] if item.path in tallies else None) for item in decided
-    ]
-    return Ledger(tuple(entries), seed)
+    return Ledger(tuple(record(item, tensors[item.path], tallies.get(item.path)) for item in decided), seed)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
@@ -121,7 +120,7 @@ class _Job:
     path: str
     cost: int
     draw: Callable[[torch.Generator], Tally]
-    tally: Tally = Tally()
+    tally: Tally | None = None
 
     def run(self, generator: torch.Generator) -> None:
         self.tally = self.draw(generator)
@@ -137,30 +136,47 @@ def _jobs(item: ParameterPlan, tensor: Tensor, seed: int) -> Iterator[_Job]:
                 key = (seed, item.path, region.row, index)
                 yield _Job(item.path, stop - start, _chunk_drawer(flat[start:stop], start, region, key))
         else:
-            yield _Job(item.path, 64 * (region.stop - region.start), _block_drawer(tensor, region, (seed, item.path, region.row)))
+            yield _Job(
+                item.path,
+                64 * (region.stop - region.start),
+                _block_drawer(tensor, region, (seed, item.path, region.row)),
+            )
 
 
 def _regions(item: ParameterPlan) -> Iterator[_Region]:
-    """Neighbouring blocks with equal elementwise fills are one region; fixed rows between them do not part it."""
+    """Neighbouring blocks with equal elementwise fills are one region. Fixed rows beside or between them do not part
+    it, so that the other values do not depend on which row is fixed."""
     row_size = prod(item.shape[1:])
-    free = [(block, fill) for block, fill in item.fills if block.fixed is None]
-    fixed = [(block.start * row_size, block.stop * row_size, block.fixed) for block, _ in item.fills if block.fixed is not None]
-    groups = groupby(enumerate(free), key=lambda pair: pair[1][1] if pair[1][1].elementwise else pair[0])
-    spans: list[tuple[int, int, Fill]] = []
-    for _, group in groups:
-        blocks = [pair for _, pair in group]
-        spans.append((blocks[0][0].start, blocks[-1][0].stop, blocks[0][1]))
-    covered: set[int] = set()
-    for start, stop, fill in spans:
-        inside = tuple(span for span in fixed if start * row_size <= span[0] and span[1] <= stop * row_size)
-        covered.update(span[0] for span in inside)
-        yield _Region(start, start * row_size, stop * row_size, fill, inside)
-    for (block, fill), span in zip([pair for pair in item.fills if pair[0].fixed is not None], fixed, strict=True):
-        if span[0] not in covered:
-            yield _Region(block.start, span[0], span[1], fill, ())
+    groups: list[list[tuple[Block, Fill]]] = []
+    for pair in item.fills:
+        if groups and _joins(groups[-1], *pair):
+            groups[-1].append(pair)
+        else:
+            groups.append([pair])
+    for group in groups:
+        free = _free(group)
+        start, stop = group[0][0].start, group[-1][0].stop
+        spans = ((block.start * row_size, block.stop * row_size, block.fixed) for block, _ in group)
+        fixed = tuple((a, b, value) for a, b, value in spans if value is not None)
+        fill = group[0][1] if free is None else free
+        yield _Region(start, start * row_size, stop * row_size, fill, () if free is None else fixed)
 
 
-def _chunk_drawer(target: Tensor, start: int, region: _Region, key: tuple[Any, ...]) -> Callable[[torch.Generator], Tally]:
+def _joins(group: Sequence[tuple[Block, Fill]], block: Block, fill: Fill) -> bool:
+    if not (fill.elementwise and group[-1][1].elementwise):
+        return False
+    free = _free(group)
+    return block.fixed is not None or free is None or free == fill
+
+
+def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
+    """The fill of the blocks that are not fixed, if there are any."""
+    return next((fill for block, fill in group if block.fixed is None), None)
+
+
+def _chunk_drawer(
+    target: Tensor, start: int, region: _Region, key: tuple[Any, ...]
+) -> Callable[[torch.Generator], Tally]:
     def draw(generator: torch.Generator) -> Tally:
         direct = target.dtype == torch.float32 and target.device.type == "cpu"
         values = target if direct else torch.empty(target.shape, dtype=torch.float32)
@@ -235,44 +251,43 @@ def _reset(items: Sequence[ParameterPlan], slots: Mapping[str, tuple[nn.Module, 
         owner, name = slots[item.path]
         owners.setdefault(id(owner), (owner, item.path.removesuffix(name), []))[2].append(name)
     for owner, path, names in owners.values():
-        kept = dict(owner._parameters)
-        for name, weight in kept.items():
-            if weight is not None and name not in names:
-                owner._parameters[name] = nn.Parameter(torch.empty_like(weight), requires_grad=False)
-        try:
-            with keyed_globals(seed, path, "reset_parameters"), torch.no_grad():
-                _reset_method(owner)()
-        finally:
-            for name, weight in kept.items():
-                owner._parameters[name] = weight
+        reset = reset_method(owner)
+        assert reset is not None, "the rules refuse modules without one"
+        with _scratch(owner, names), keyed_globals(seed, path, "reset_parameters"), torch.no_grad():
+            reset()
 
 
-def _reset_method(owner: nn.Module) -> Callable[[], Any]:
-    return getattr(owner, "reset_parameters", None) or owner._reset_parameters  # pyright: ignore[reportReturnType, reportCallIssue]
+@contextmanager
+def _scratch(owner: nn.Module, names: Collection[str]) -> Generator[None]:
+    """Lets its body write the named parameters of a module; what else it writes in or below it is lost."""
+    before = [(module, dict(module._parameters), dict(module._buffers)) for module in owner.modules()]
+    for module, weights, buffers in before:
+        for name, weight in weights.items():
+            if weight is not None and not (module is owner and name in names):
+                module._parameters[name] = nn.Parameter(torch.empty_like(weight), requires_grad=False)
+        module._buffers.update({name: value if value is None else value.clone() for name, value in buffers.items()})
+    try:
+        yield
+        for name in names:
+            written, weight = owner._parameters[name], before[0][1][name]
+            if written is not weight:
+                weight.copy_(written)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]  # the rules saw it
+    finally:
+        for module, weights, buffers in before:
+            module._parameters.update(weights)
+            module._buffers.update(buffers)
 
 
 # --- any module -------------------------------------------------------------------------------------------------------
 
 
-def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor, Any, tuple[str, ...]]]:
-    for path, owner, name, classes in parameters(module):
-        weight = owner._parameters[name]
-        assert weight is not None
-        yield path, weight, layout(owner)[name], classes
-
-
-def _unwritable(module: nn.Module) -> Iterator[Problem]:
+def _unwritable(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
     for path, owner, name, _ in parameters(module):
         weight = owner._parameters[name]
         assert weight is not None
         if weight.device.type == "meta":
             hint = "give it memory first: `module.to_empty(device=...)`"
             yield Problem("MF026", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
-        elif isinstance(owner, parametrize.ParametrizationList):
+        elif isinstance(owner, parametrize.ParametrizationList) and path not in kept:
             hint = "initialise before `parametrize`, or keep it: `params: {" + path + ": keep}`"
             yield Problem("MF026", path, f"`{path}` stands behind a parametrisation", hint)
-
-
-def _dtype(weight: Tensor) -> str:
-    return str(weight.dtype).removeprefix("torch.")
-

@@ -105,7 +105,12 @@ class Ledger:
     def to_dict(self) -> dict[str, Any]:
         """The ledger as plain data."""
         versions = {"torch": torch.__version__, "numpy": np.__version__}
-        return {"seed": self.seed, "versions": versions, "ok": self.ok, "parameters": [e.to_dict() for e in self.entries]}
+        return {
+            "seed": self.seed,
+            "versions": versions,
+            "ok": self.ok,
+            "parameters": [e.to_dict() for e in self.entries],
+        }
 
     def table(self) -> str:
         """The ledger as a text table."""
@@ -127,7 +132,8 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     # Single precision is enough unless squares or differences would lose it, and it keeps up with the draws.
     if shift != 0 or std is None or not 1e-15 < std < 1e15:
         array = array.astype(np.float64) - shift
-    first, second = float(np.add.reduce(array)), float(np.dot(array, array))
+    # `np.dot` would be shorter, but it starts threads of its own in each of ours.
+    first, second = float(np.add.reduce(array)), float(np.add.reduce(np.square(array)))
     count = len(array)
     for number, value in left_out:
         count -= number
@@ -141,12 +147,15 @@ def record(item: ParameterPlan, tensor: Tensor, tallies: Sequence[Tally] | None)
     if tallies is None:
         tallies = [measure(tensor, fill, []) for _, fill in item.fills[:1]]
     checks = [_check(group, tensor.dtype) for group in _by_fill(tallies)]
+    tallies = _decided(item, tallies)
     count = sum(tally.count for tally in tallies)
     mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
     std = _std(tallies, mean) if mean is not None else None
     verdicts = {check.verdict for check in checks}
     finite = mean is None or (isfinite(mean) and isfinite(std or 0.0))
-    verdict: Verdict = "fail" if "fail" in verdicts or not finite else "unpromised" if "unpromised" in verdicts else "pass"
+    verdict: Verdict = (
+        "fail" if "fail" in verdicts or not finite else "unpromised" if "unpromised" in verdicts else "pass"
+    )
     only = checks[0] if len(checks) == 1 else None
     return LedgerEntry(
         path=item.path,
@@ -173,6 +182,12 @@ class _Check:
     verdict: Verdict
     mean_tolerance: float | None = None
     std_tolerance: float | None = None
+
+
+def _decided(item: ParameterPlan, tallies: Sequence[Tally]) -> Sequence[Tally]:
+    """Those of values that a scheme decides, if there are any."""
+    fixed = [id(fill) for block, fill in item.fills if block.fixed is not None]
+    return [tally for tally in tallies if id(tally.fill) not in fixed] or tallies
 
 
 def _by_fill(tallies: Sequence[Tally]) -> list[list[Tally]]:

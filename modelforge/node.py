@@ -25,12 +25,13 @@ class Node(BaseModel):
 
 
 class FrozenDict(dict[K, V]):
-    """A dict that cannot be changed, but can be hashed, pickled and copied (a frozen model freezes only its own level)."""
+    """A dict that cannot be changed, but hashed, pickled and copied: a frozen model freezes only its own level."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("this mapping is read-only")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = _refuse
+    setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]  # their overloads cannot all be refused
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # dict sets it to None
         return hash(frozenset(self.items()))

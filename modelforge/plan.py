@@ -144,7 +144,7 @@ def plan(spec: ModelSpec) -> Plan:
     with preserved_globals():
         walk = _Walk(spec)
         root = walk.model()
-    parameters, problems = assign(walk.subjects, walk.scopes, spec.origins)
+    parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins)
     problems = walk.problems + problems
     if problems:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)
@@ -176,7 +176,13 @@ class _Walk:
         self._consumers: dict[str, list[str]] = {}
         self._kinds: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
         self._followers: dict[str, tuple[Activation, ...]] = {}
+        self._unknown: list[str] = []
         self._num_layers = 0
+
+    def judged_scopes(self) -> list[Scope]:
+        """The scopes whose parameters are all known: a rule elsewhere may speak of those of a layer that failed."""
+        around = {path[:end] for path in self._unknown for end in (0, *_dots(path), len(path))}
+        return [scope for scope in self.scopes if scope.path not in around]
 
     def model(self) -> LayerPlan | None:
         """The whole model as one combinator."""
@@ -199,26 +205,36 @@ class _Walk:
         if children is None or last is None:
             return None
         output = at(last.value, first(last.value))
-        return LayerPlan("", "model", "Sequential", FrozenDict(), (), tuple(self.inputs.values()), output, children=children)
+        return LayerPlan(
+            "", "model", "Sequential", FrozenDict(), (), tuple(self.inputs.values()), output, children=children
+        )
 
     def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
         self.scopes.append(scope)
         return (scope, *scopes)
 
     def _children(
-        self, spec: Combinator, path: str, key: str, scope: dict[str, _Flow | None], scopes: tuple[Scope, ...], depth: int
+        self,
+        spec: Combinator,
+        path: str,
+        key: str,
+        scope: dict[str, _Flow | None],
+        scopes: tuple[Scope, ...],
+        depth: int,
     ) -> tuple[tuple[LayerPlan, ...] | None, _Flow | None]:
         plans: list[LayerPlan | None] = []
         flow: _Flow | None = None
         previous = next(iter(scope)) if len(scope) == 1 else None
         if depth > MAX_DEPTH:
             self.problems.append(Problem("MF060", key, f"layers are nested more than {MAX_DEPTH} deep"))
+            self._unknown.append(path)
             return None, None
         wired = list(spec.wire())
         names = [child.name for child in wired]
         for child in wired:
             self._num_layers += 1
             if self._num_layers > MAX_LAYERS:
+                self._unknown.append(path)
                 if self._num_layers == MAX_LAYERS + 1:
                     self.problems.append(Problem("MF060", key, f"the model has more than {MAX_LAYERS:,} layers"))
                 return None, None
@@ -331,10 +347,12 @@ class _Walk:
         scopes: tuple[Scope, ...],
     ) -> tuple[LayerPlan | None, _Flow | None]:
         if reads is None:
+            self._unknown.append(path)
             return None, None
         inputs = tuple(flow.value for flow in flows)
         facts = self._study(spec, inputs)
         if isinstance(facts, Misfit):
+            self._unknown.append(path)
             self.problems.append(_misfit(facts, key, flows))
             return None, None
         self._kinds[path] = (registry.get(spec.type).kind, spec.type, facts.arguments)
@@ -345,7 +363,9 @@ class _Walk:
             Subject(f"{path}.{item.name}", item, key, scopes, self._following) for item in facts.parameters
         )
         names = tuple(item.name for item in facts.parameters)
-        planned = LayerPlan(path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names)
+        planned = LayerPlan(
+            path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names
+        )
         return planned, _Flow(facts.output, (path,), key)
 
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
@@ -386,6 +406,10 @@ def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:
         weight.requires_grad_(False)
     shown = ", ".join(f"{name}={value}" for name, value in arguments.items() if name != "inplace")
     return Activation(f"{type_name}({shown})" if shown else type_name, module)
+
+
+def _dots(path: str) -> Iterator[int]:
+    return (index for index, letter in enumerate(path) if letter == ".")
 
 
 def _misfit(misfit: Misfit, key: str, flows: list[_Flow]) -> Problem:

@@ -172,8 +172,11 @@ class _Assigner:
         initializer = self._initializer(won, refinements)
         if initializer is None:
             return None
+        refused = _refused(initializer, facts)
         try:
-            fills = tuple((block, self._fill(initializer, block)) for block in self._blocks(subject))
+            if refused is not None:
+                raise refused
+            fills = tuple((block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(subject))
         except CannotServe as refusal:
             path = won.key if won.place is not None or won.key.startswith(("model", "init")) else subject.key
             message = f"`{won.scheme}` cannot fill {subject.path} {_shape(facts.shape)}: {refusal.reason}"
@@ -227,7 +230,7 @@ class _Assigner:
         default = subject.facts.layout.default
         if default is not None:
             yield _Candidate(f"default of {subject.facts.classes[0]}", parse_block(constant(default)))
-        elif role in ROLE_DEFAULTS:
+        elif role is not None and role in ROLE_DEFAULTS:
             yield _Candidate(f"default of role `{role}`", _role_default(role))
 
     def _in_block(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[_Candidate]:
@@ -350,6 +353,23 @@ def moments(fills: tuple[tuple[Block, Fill], ...]) -> tuple[float | None, float 
     mean = sum(size * mean for size, mean in zip(sizes, means, strict=True)) / total  # pyright: ignore[reportOperatorIssue]  # None is excluded above
     second = sum(size * (std**2 + (m - mean) ** 2) for size, m, std in zip(sizes, means, stds, strict=True)) / total  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
     return mean, sqrt(second)
+
+
+def _refused(initializer: Initializer, facts: ParameterFacts) -> CannotServe | None:
+    """What no scheme of this kind can do, whatever the block."""
+    if initializer.values_from == "module" and not facts.resettable:
+        return CannotServe("its module has no `reset_parameters`", "choose a scheme that draws")
+    if initializer.values_from == "draw" and facts.dtype.startswith("complex"):
+        return CannotServe(f"values are drawn as real numbers, but it is {facts.dtype}")
+    return None
+
+
+def _holder(block: Block) -> Initializer | None:
+    """What fills rows that no scheme may change."""
+    if block.fixed is None:
+        return None
+    raw = constant(block.fixed)
+    return registry.get(raw.pop("scheme")).model_validate(raw)
 
 
 def _role_default(role: str) -> InitSpec:

@@ -5,7 +5,8 @@ The layer is run on torch's meta device, so the answer is torch's own and nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ class ParameterFacts:
     layout: ParameterLayout
     classes: tuple[str, ...]
     """Class names that `types:` may use for it, most specific first."""
+    resettable: bool
+    """Whether its module knows values of its own: it has a `reset_parameters`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...])
     return LayerFacts(
         arguments=arguments,
         output=output,
-        parameters=tuple(_parameters(module)),
+        parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
     )
 
@@ -78,7 +81,8 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
     """
     assert layer.make is not None, "combinators are wired, not constructed"
     try:
-        with torch.device(device):
+        with torch.device(device), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             return layer.make(**arguments)
     except Exception as error:
         raise Misfit("MF041", f"{layer.name} refuses its arguments: {_sentence(error)}") from error
@@ -102,14 +106,21 @@ def _classes(module: nn.Module, prefix: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name != "object"))
 
 
-def _parameters(module: nn.Module) -> Iterator[ParameterFacts]:
+def describe(module: nn.Module) -> Iterator[ParameterFacts]:
+    """What each parameter of a module is."""
     layouts: dict[int, Mapping[str, ParameterLayout]] = {}
     for full_name, owner, name, classes in parameters(module):
         if id(owner) not in layouts:
             layouts[id(owner)] = layout(owner)
         weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
         dtype = str(weight.dtype).removeprefix("torch.")
-        yield ParameterFacts(full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes)
+        resettable = reset_method(owner) is not None
+        yield ParameterFacts(full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes, resettable)
+
+
+def reset_method(module: nn.Module) -> Callable[[], Any] | None:
+    """What fills a module's own parameters as its author meant; attention has it under a private name."""
+    return getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
 
 
 def _check_axes(layer: LayerType, inputs: tuple[Value, ...]) -> None:

@@ -60,6 +60,13 @@ def test_wheel_metadata_has_the_version_and_the_console_script(wheel: ZipFile) -
     assert "modelforge = modelforge.cli:main" in wheel.read(f"{info}/entry_points.txt").decode().splitlines()
 
 
+@pytest.mark.parametrize("module", ["modelforge", "modelforge.config"])
+def test_import_stays_light(module: str) -> None:
+    code = f"import sys, {module}; print(sorted({{'torch', 'lightning', 'numpy'}} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
 def test_changelog_has_a_section_for_what_is_not_released() -> None:
     assert "\n## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

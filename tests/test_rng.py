@@ -89,7 +89,7 @@ def test_values_that_were_drawn_once_are_drawn_for_ever():
     # Golden values: a change here changes every model that anyone ever initialised.
     words = rng.generator(0, "head.weight", 0)
     integers = torch.randint(0, 2**31, (3,), generator=words).tolist()
-    assert integers == [1200221420, 111, 516383999]
+    assert integers == [1200221420, 1813887712, 516383999]
 
 
 def test_normals_are_normal():
@@ -111,9 +111,14 @@ def test_keyed_globals_keys_the_global_generator_and_puts_it_back():
 @pytest.mark.parametrize("context", [lambda: rng.keyed_globals(1, "a"), rng.preserved_globals])
 def test_the_global_state_is_put_back_after_an_error(context):
     before = torch.get_rng_state()
-    with pytest.raises(ZeroDivisionError), context():
-        torch.randn(4)
-        _ = 1 / 0
+
+    def fail() -> None:
+        with context():
+            torch.randn(4)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -26,6 +26,9 @@ from modelforge.config.resolve import resolve
 from modelforge.config.source import NO_JOB, Loader, Naming, hydra_settings, search_path
 from modelforge.errors import ForgeError, Place, Problem, did_you_mean
 
+_FAILURES = (HydraException, OmegaConfBaseException, OSError, ValueError, AssertionError, RecursionError)
+"""How Hydra and OmegaConf say that a config is wrong; anything else is a bug of ours and passes."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -69,8 +72,7 @@ def compose(
             runtime["job"]["name"] = "???"
         origins = Origins(config, loader.contributions, _assignments(loader, parsed))
         values = _resolve(config, runtime, origins)
-    chosen = {group: option for group, option in runtime["runtime"]["choices"].items() if isinstance(option, str)}
-    return Config(values, origins, tuple(overrides), _own(chosen))
+    return Config(values, origins, tuple(overrides), _choices(runtime))
 
 
 def from_hydra(cfg: DictConfig) -> Config:
@@ -79,35 +81,34 @@ def from_hydra(cfg: DictConfig) -> Config:
     Raises:
         ForgeError: a mandatory value is missing, or an interpolation cannot be resolved.
     """
-    job = HydraConfig.get()
+    # As text: an override that holds `${...}` is one string, and nothing to resolve.
+    job = _plain(HydraConfig.get())
     config = _plain(cfg)
     config.pop("hydra", None)
-    sources = [(source.provider, source.schema, source.path) for source in job.runtime.config_sources]
+    sources = [(source["provider"], source["schema"], source["path"]) for source in job["runtime"]["config_sources"]]
     main = next((path for provider, scheme, path in sources if provider == "main" and scheme == "file"), ".")
-    task = tuple(job.overrides.task)
+    task = tuple(job["overrides"]["task"])
     with hydra_settings():
         parsed = ov.parse(task)
-        loader = Loader(search_path(sources), Naming(Path(main), None, Path(job.runtime.cwd)))
+        loader = Loader(search_path(sources), Naming(Path(main), None, Path(job["runtime"]["cwd"])))
+        every = [*job["overrides"]["hydra"], *task]
         try:
-            every = [*job.overrides.hydra, *task]
-            loader.keep(loader.compute_defaults_list(job.job.config_name, every, RunMode.RUN).defaults)
+            loader.keep(loader.compute_defaults_list(job["job"]["config_name"], every, RunMode.RUN).defaults)
         except (HydraException, ForgeError, OSError):
             # The files are gone or were edited since the job began: its values hold, their places are unknown.
             loader.contributions = ()
         origins = Origins(config, loader.contributions, _assignments(loader, parsed))
     values = _resolve(config, None, origins)
-    chosen = {group: option for group, option in job.runtime.choices.items() if isinstance(option, str)}
-    return Config(values, origins, task, _own(chosen))
+    return Config(values, origins, task, _choices(job))
 
 
 def _load(loader: Loader, config_name: str, parsed: Sequence[Override], folder: Path) -> dict[str, Any]:
     """The composed config, Hydra's part included, interpolations as text."""
-    _check_options(loader, parsed)
     try:
+        loader.open(config_name, [override.input_line or "" for override in parsed])
+        _check_options(loader, parsed)
         return _compose(loader, config_name, parsed)
-    except ForgeError:
-        raise
-    except Exception as error:
+    except _FAILURES as error:
         failure = error
     raise ForgeError(_explain(loader, config_name, parsed, folder, failure)) from failure
 
@@ -121,14 +122,15 @@ def _check_options(loader: Loader, parsed: Sequence[Override]) -> None:
     problems: list[Problem] = []
     for override in parsed:
         value = override.value()
-        if ov.sets_value(override, loader.repository.group_exists) or override.is_delete():
+        if ov.sets_value(override, loader.folders.group_exists) or override.is_delete():
             continue
         for option in value if isinstance(value, list) else [value]:
-            if not isinstance(option, str) or "${" in option or option == "???":
+            name = option if isinstance(option, str) else "null" if option is None else str(option)
+            if "${" in name or name == "???":
                 continue
-            if not loader.repository.config_exists(f"{override.key_or_group}/{option}"):
-                known = loader.repository.get_group_options(override.key_or_group)
-                problems.append(ov.unknown_option(override, option, known))
+            if not isinstance(option, str) or not loader.folders.config_exists(f"{override.key_or_group}/{option}"):
+                known = loader.folders.get_group_options(override.key_or_group)
+                problems.append(ov.unknown_option(override, name, known))
     if problems:
         raise ForgeError(problems)
 
@@ -140,21 +142,21 @@ def _explain(
     values = [
         one
         for one in parsed
-        if ov.sets_value(one, loader.repository.group_exists) and one.key_or_group != "hydra.searchpath"
+        if ov.sets_value(one, loader.folders.group_exists) and one.key_or_group != "hydra.searchpath"
     ]
     good = [one for one in parsed if one not in values]
     try:
         config = _compose(loader, config_name, good)
     except ForgeError as error:
         return list(error.problems)
-    except Exception as error:
+    except _FAILURES as error:
         return [_hydra_problem(loader, good, error)]
     problems: list[Problem] = []
     for override in values:
         try:
             config = _compose(loader, config_name, [*good, override])
             good.append(override)
-        except Exception as error:
+        except _FAILURES as error:
             problems.append(ov.cannot_apply(override, config, groups(folder), _said(error)))
     return problems or [_hydra_problem(loader, parsed, failure)]
 
@@ -166,7 +168,7 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
         return _missing_config(loader, error.missing_cfg_file, error.options or ())
     if choose := re.match(r"You must specify '([^']+)'", said):
         group = choose[1]
-        known = ", ".join(f"`{option}`" for option in loader.repository.get_group_options(group.partition("@")[0]))
+        known = ", ".join(f"`{option}`" for option in loader.folders.get_group_options(group.partition("@")[0]))
         return Problem("MF011", group, f"`{group}` must be chosen", f"one of {known}")
     if unused := re.match(r"Could not (?:override|delete) '([^'=]+)[^']*'\. (?:No match|Did you mean)", said):
         key = unused[1]
@@ -174,7 +176,17 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
         adds = line is not None and not line.startswith("~")
         message = f"the defaults list has no `{key}`"
         return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", Place(override=line or key))
-    return Problem("MF001", "", said)
+    return _speaks_of(loader, said)
+
+
+def _speaks_of(loader: Loader, said: str) -> Problem:
+    """The problem with the defaults list of the config that Hydra's message names."""
+    for name, document in loader.shelf.items():
+        root = document.root()
+        if f"'{name}'" in said and isinstance(root, yaml.MappingNode):
+            key = items(root).get("defaults", (root, root))[0]
+            return Problem("MF001", "", said, place=document.place(key), part="key")
+    return Problem("MF001", next(iter(loader.shelf), "config"), said)
 
 
 def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Problem:
@@ -212,7 +224,7 @@ def _said(error: Exception) -> str:
 
 
 def _assignments(loader: Loader, parsed: Sequence[Override]) -> tuple[ov.Assignment, ...]:
-    return tuple(ov.assignment(one) for one in parsed if ov.sets_value(one, loader.repository.group_exists))
+    return tuple(ov.assignment(one) for one in parsed if ov.sets_value(one, loader.folders.group_exists))
 
 
 def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origins: Origins) -> dict[str, Any]:
@@ -222,7 +234,7 @@ def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origi
         raise ForgeError(problem.at(origins.written(problem.path)) for problem in error.problems) from None
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
+def _plain(cfg: Any) -> dict[str, Any]:
     """The config as plain data, interpolations as text, keys as strings."""
     plain = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
     assert isinstance(plain, dict)
@@ -239,5 +251,9 @@ def _key_text(key: Any) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
-def _own(choices: Mapping[str, str]) -> dict[str, str]:
-    return {group: option for group, option in choices.items() if not group.startswith("hydra/")}
+def _choices(hydra: Mapping[str, Any]) -> dict[str, str]:
+    """The options chosen from the groups of the config; Hydra's own groups and empty choices are left out."""
+    choices = hydra["runtime"]["choices"]
+    return {
+        group: option for group, option in choices.items() if isinstance(option, str) and not group.startswith("hydra/")
+    }

@@ -10,16 +10,26 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from modelforge.errors import ForgeError, Place, Problem
 
 MAX_ALIASED = 100_000
 """How many nodes the aliases of one file may add; `&a [*b, *b]` twenty times over would be a million."""
+MAX_DEPTH = 50
+"""How deep a file may be nested: libyaml overruns the stack in the end, and OmegaConf uses 16 frames a level."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _STRING, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+_FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
+_EXPONENT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
+"""What YAML 1.1 takes for a string and everybody else for a number: `1e-3`."""
+
+
+class _TooDeep(Exception):
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 @dataclass(frozen=True)
@@ -67,8 +77,9 @@ class Document:
             line = self.text.count("\n", 0, error.position) + 1
             place = Place(file=self.file, line=line, column=1, source=self._line(line - 1))
             raise self._error("MF002", "a character that YAML does not allow", place) from None
-        except RecursionError:
-            raise self._error("MF060", "the file is nested too deeply", Place(file=self.file, line=1)) from None
+        except _TooDeep as error:
+            message = f"the file is nested more than {MAX_DEPTH} levels deep"
+            raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
 
     def place(self, node: yaml.Node) -> Place:
@@ -145,7 +156,13 @@ class Document:
             return self._error("MF002", message, Place(file=self.file, line=1))
         place = Place(file=self.file, line=mark.line + 1, column=mark.column + 1, source=self._line(mark.line))
         context = error.context_mark if error.context_mark is not error.problem_mark else None
-        hint = f"{error.context}, which begins on line {context.line + 1}" if error.context and context else ""
+        before, after = place.source[: mark.column], place.source[mark.column :]
+        if before.endswith("$") and after.startswith("{"):
+            hint = "inside `{}` and `[]` an interpolation is quoted: `'${...}'`"
+        elif after.startswith("???"):
+            hint = "inside `{}` and `[]` a mandatory value is quoted: `'???'`"
+        else:
+            hint = f"{error.context}, which begins on line {context.line + 1}" if error.context and context else ""
         return self._error("MF002", message, place, hint)
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
@@ -187,7 +204,7 @@ def _compose(text: str) -> yaml.Node | None:
         root = _single_node(_loader_class(), text)
     except yaml.MarkedYAMLError:
         # The pure parser says more clearly what is wrong, and the same with every libyaml.
-        root = _single_node(get_yaml_loader(), text)
+        root = _single_node(_loader_class(pure=True), text)
     if root is not None:
         _keep_keys_as_text(root, set())
     return root
@@ -214,14 +231,24 @@ def _keep_keys_as_text(node: yaml.Node, seen: set[int]) -> None:
         _keep_keys_as_text(child, seen)
 
 
-def _loader_class() -> Any:
-    """OmegaConf's own reading of scalars, on libyaml's parser where there is one (12 times as fast)."""
-    pure = get_yaml_loader()
-    if not yaml.__with_libyaml__:
-        return pure
+def _loader_class(*, pure: bool = False) -> Any:
+    """A safe loader that reads scalars as OmegaConf does, on libyaml where it is there (12 times as fast)."""
+    base: Any = yaml.CSafeLoader if yaml.__with_libyaml__ and not pure else yaml.SafeLoader
 
-    class Loader(yaml.CSafeLoader):
-        yaml_implicit_resolvers = pure.yaml_implicit_resolvers
-        yaml_constructors = pure.yaml_constructors
+    class Loader(base):
+        yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own class attribute)
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+            for first, resolvers in base.yaml_implicit_resolvers.items()
+        }
+        depth = 0
 
+        def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise _TooDeep(current_node.start_mark.line + 1 if current_node is not None else 1)
+
+        def ascend_resolver(self) -> None:
+            self.depth -= 1
+
+    Loader.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
     return Loader

@@ -39,7 +39,9 @@ def parse(overrides: Sequence[str]) -> tuple[Override, ...]:
         except HydraException:
             problems.append(_malformed(text))
             continue
-        if override.is_sweep_override():
+        if not override.key_or_group:
+            problems.append(_malformed(text))
+        elif override.is_sweep_override():
             problems.append(_sweep(override, text))
         parsed.append(override)
     if problems:
@@ -60,9 +62,9 @@ def assignment(override: Override) -> Assignment:
 
 def unknown_option(override: Override, option: str, known: Sequence[str]) -> Problem:
     """The problem of `model=lstmm`."""
-    message = f"`{override.key_or_group}` has no option `{option}`"
-    place = Place(override=override.input_line)
-    return Problem("MF001", override.key_or_group, message, did_you_mean(option, known), place)
+    group = override.key_or_group
+    hint = f"to leave it out: `~{group}`" if option == "null" else did_you_mean(option, known)
+    return Problem("MF001", group, f"`{group}` has no option `{option}`", hint, Place(override=override.input_line))
 
 
 def cannot_apply(override: Override, config: Mapping[str, Any], groups: Sequence[str], reason: str) -> Problem:
@@ -101,7 +103,7 @@ def cannot_apply(override: Override, config: Mapping[str, Any], groups: Sequence
 
 def _malformed(text: str) -> Problem:
     key = text.partition("=")[0]
-    if "=" not in text and not text.startswith("~"):
+    if not key or ("=" not in text and not text.startswith("~")):
         return Problem("MF001", key, f"`{text}` is not an override", "write `key=value`", Place(override=text))
     hint = "quote a value that holds spaces or any of `,:=[]{}()`: `'key=\"a, b\"'`"
     return Problem("MF001", key, f"the override `{text}` cannot be read", hint, Place(override=text))
@@ -109,6 +111,8 @@ def _malformed(text: str) -> Problem:
 
 def _sweep(override: Override, text: str) -> Problem:
     key, _, value = text.partition("=")
-    hint = f"a list is written `{key}=[{value}]`" if "(" not in value else "only a multirun (`-m`) takes several values"
+    hint = "several values need a multirun, `-m`"
+    if "(" not in value:
+        hint += f"; a list is written `{key}=[{value}]`"
     message = f"`{key}` is given several values, and one config takes one"
     return Problem("MF001", override.key_or_group, message, hint, Place(override=text))

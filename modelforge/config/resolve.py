@@ -183,6 +183,9 @@ class _Resolver:
         self._note(min(cycle.paths), "MF003", f"interpolations that lead back to themselves: {chain}")
 
     def _note_dead_end(self, at: KeyPath, written: str, trail: Trail) -> None:
+        if any(follow(self.config, jump).rest for jump in trail.jumps):
+            # A reference on the way is broken, and noted where it stands.
+            return
         name, end = trail.rest[0], ".".join(trail.end)
         hint = ""
         if isinstance(trail.value, Mapping):

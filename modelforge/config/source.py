@@ -73,8 +73,14 @@ class Loader(ConfigLoaderImpl):
     def __init__(self, search_path: ConfigSearchPath, naming: Naming) -> None:
         self.shelf = Shelf()
         self.contributions: tuple[Contribution, ...] = ()
-        self.config_search_path = search_path
+        super().__init__(search_path)
         self.repository = _Repository(search_path, self.shelf, naming)
+        self.folders: IConfigRepository = self.repository
+
+    def open(self, config_name: str, overrides: Sequence[str]) -> None:
+        """Takes in the search path that the primary config or an override extends: options may lie there too."""
+        _, caching = self._parse_overrides_and_create_caching_repo(config_name, list(overrides))
+        self.folders = caching
 
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""

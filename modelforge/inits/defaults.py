@@ -8,7 +8,7 @@ from typing import Any
 
 
 def constant(value: float) -> dict[str, Any]:
-    """The init block of a parameter that starts at one value."""
+    """The init block of a constant, for what a role or a layer itself says of its parameters."""
     return {"scheme": "constant", "value": value}
 
 
@@ -19,8 +19,3 @@ ROLE_DEFAULTS: Mapping[str, dict[str, Any]] = MappingProxyType(
         "embedding": {"scheme": "normal", "mean": 0.0, "std": 0.02},
     }
 )
-
-
-def constant(value: float) -> dict[str, Any]:
-    """The init block of a constant, for what a layer itself says of its parameters."""
-    return {"scheme": "constant", "value": value}

@@ -131,10 +131,6 @@ def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
     if gain != "auto":
         return ResolvedGain(named_gain(gain), gain)
     if block.activations is None:
-        raise CannotServe(
-            "`gain: auto` needs to know what follows, and here the graph is not known", "name the activation"
-        )
-    if block.activations is None:
         reason = "`gain: auto` needs to know what follows, and the graph is not known here"
         raise CannotServe(reason, "give `gain` a number or an activation's name")
     followers = list(dict.fromkeys(block.activations))

@@ -1,8 +1,8 @@
 """Laws of independent values: constant, uniform, normal, truncated normal, with their moments and how to draw them.
 
 What is drawn has *prefix stability*: element i is the same however many elements are drawn. torch's own draws are not
-(fewer than 16 normals, or a tail of fewer than 16, come out differently), so every draw is cut into spans whose places
-are fixed, and each span is always drawn whole.
+(fewer than 16 normals, or a tail of fewer than 16, come out differently), so every draw is cut into spans, and what a
+span holds does not depend on how much of it is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -51,11 +51,14 @@ class Law(Protocol):
 class Drawn(ABC):
     """Draws span by span; leaf classes say how to fill one span. Single-threaded, without full-size temporaries."""
 
+    _by_sixteens: ClassVar[bool] = True
+    """Whether each run of 16 values is made from the next 16 numbers of the generator, as torch's own draws are."""
+
     def draw_(self, out: Tensor, generator: torch.Generator) -> None:
         """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
         assert out.dtype == torch.float32, f"values are drawn in float32, not {out.dtype}"
         flat = out.detach().view(-1)
-        for start, stop in _spans(flat.numel()):
+        for start, stop in _sixteens(flat.numel()) if self._by_sixteens else _growing(flat.numel()):
             span = flat[start:stop]
             if len(span) == stop - start:
                 self._fill_(span, generator)
@@ -166,51 +169,79 @@ class TruncatedNormal(Drawn):
     std: float
     truncate: float = 2.0
 
+    _by_sixteens: ClassVar[bool] = False
+
     @property
     def kurtosis(self) -> float:
-        fourth, second = _relative_moments(self._cut)
-        return fourth / second**2
+        return _cut_normal(self.truncate).kurtosis
 
     @property
     def bounds(self) -> tuple[float, float]:
-        reach = self.sigma * self._cut * max(self.truncate / self._cut, 1.0)
+        reach = self.std * _cut_normal(self.truncate).reach
         return self.mean - reach, self.mean + reach
 
     @property
     def sigma(self) -> float:
         """The standard deviation of the normal law before it is cut."""
-        _, second = _relative_moments(self._cut)
-        return self.std / (self._cut * math.sqrt(second))
+        return self.std * _cut_normal(self.truncate).sigma
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """(1 + erf(z / √2) / erf(c / √2)) / 2 with z = (x - mean) / sigma and c = truncate."""
-        z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -self._cut, self._cut)
-        return (1 + _erf(z / math.sqrt(2)) / _mass_within(self._cut)) / 2
+        unit = _cut_normal(self.truncate)
+        z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -unit.cut, unit.cut)
+        return (1 + _erf(z / math.sqrt(2)) / unit.mass) / 2
 
     def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        values = span.numpy()
-        if self._cut < 1:
+        values, unit = span.numpy(), _cut_normal(self.truncate)
+        if unit.cut < 1:
             # Most normals would be rejected here, and the inverse distribution function is tame.
-            mass = _mass_within(self._cut)
             drawn = torch.empty(len(span), dtype=torch.float64, device="cpu")
-            drawn.uniform_(-mass, mass, generator=generator).erfinv_()
+            drawn.uniform_(-unit.mass, unit.mass, generator=generator).erfinv_()
             np.multiply(drawn.numpy(), math.sqrt(2) * self.sigma, out=values, casting="same_kind")
         else:
             span.normal_(generator=generator)
-            _redraw_outside(values, self._cut, generator)
+            _redraw_outside(values, unit, generator)
             np.multiply(values, self.sigma, out=values)
         if self.mean:
             np.add(values, self.mean, out=values)
         np.clip(values, *_within(*self.bounds), out=values)
 
-    @property
-    def _cut(self) -> float:
-        # Below, float32 cannot tell the law from a uniform one; above, no normal that it can draw is cut.
-        return min(max(self.truncate, 1e-3), 12.0)
+
+@dataclass(frozen=True, slots=True)
+class _CutNormal:
+    """A normal law that is cut at ±`cut` of its `sigma`, so that its standard deviation is 1 afterwards."""
+
+    cut: float
+    sigma: float
+    reach: float
+    mass: float
+    kurtosis: float
 
 
-def _spans(total: int) -> Iterator[tuple[int, int]]:
-    """Spans that cover `total` elements, growing from short to long so that little is drawn in vain at the end."""
+@cache
+def _cut_normal(truncate: float) -> _CutNormal:
+    # Below, float32 cannot tell the law from a uniform one; above, no normal that it can draw is cut.
+    cut = min(max(truncate, 1e-3), 12.0)
+    nodes, weights = np.polynomial.legendre.leggauss(128)
+    # In units of the cut, so that nothing cancels where it is small.
+    u = (nodes + 1) / 2
+    density = weights * np.exp(-((cut * u) ** 2) / 2)
+    second, fourth = (float(density @ u**power / density.sum()) for power in (2, 4))
+    reach = max(truncate / cut, 1.0) / math.sqrt(second)
+    return _CutNormal(cut, 1 / (cut * math.sqrt(second)), reach, math.erf(cut / math.sqrt(2)), fourth / second**2)
+
+
+def _sixteens(total: int) -> Iterator[tuple[int, int]]:
+    """All that runs of 16 fill, and one more run for the rest."""
+    whole = total - total % 16
+    if whole:
+        yield 0, whole
+    if total > whole:
+        yield whole, whole + 16
+
+
+def _growing(total: int) -> Iterator[tuple[int, int]]:
+    """Spans at fixed places, from short to long, so that little is drawn in vain at the end."""
     start = 0
     while start < total:
         stop = start + min(max(start, _FIRST_SPAN), _LONGEST_SPAN)
@@ -218,14 +249,13 @@ def _spans(total: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _redraw_outside(values: np.ndarray, cut: float, generator: torch.Generator) -> None:
-    """Replaces the values beyond ±cut by normals drawn anew until all lie within."""
-    outside = np.flatnonzero(np.abs(values) > cut)
-    kept_share = _mass_within(cut)
+def _redraw_outside(values: np.ndarray, unit: _CutNormal, generator: torch.Generator) -> None:
+    """Replaces the values beyond the cut by normals drawn anew until all lie within."""
+    outside = np.flatnonzero(np.abs(values) > unit.cut)
     while len(outside):
-        num_drawn = 16 * (2 + int(1.1 * len(outside) / kept_share) // 16)
+        num_drawn = 16 * (2 + int(1.1 * len(outside) / unit.mass) // 16)
         drawn = torch.empty(num_drawn, device="cpu").normal_(generator=generator).numpy()
-        kept = drawn[np.abs(drawn) <= cut][: len(outside)]
+        kept = drawn[np.abs(drawn) <= unit.cut][: len(outside)]
         values[outside[: len(kept)]] = kept
         outside = outside[len(kept) :]
 
@@ -244,19 +274,5 @@ def _within(low: float, high: float) -> tuple[np.float32, np.float32]:
     return least, most
 
 
-def _mass_within(cut: float) -> float:
-    """P(|z| <= cut), z ~ N(0, 1)."""
-    return math.erf(cut / math.sqrt(2))
-
-
 def _erf(x: np.ndarray) -> np.ndarray:
     return torch.erf(torch.from_numpy(np.ascontiguousarray(x))).numpy()
-
-
-@cache
-def _relative_moments(cut: float) -> tuple[float, float]:
-    """E u⁴ and E u² of a standard normal cut to ±cut, in units of the cut (so that nothing cancels for small cuts)."""
-    nodes, weights = np.polynomial.legendre.leggauss(128)
-    u = (nodes + 1) / 2
-    density = weights * np.exp(-((cut * u) ** 2) / 2)
-    return float(density @ u**4 / density.sum()), float(density @ u**2 / density.sum())

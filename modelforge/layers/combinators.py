@@ -60,7 +60,7 @@ def chain(layers: dict[str, LayerSpec], at: str = "layers") -> Iterator[Child]:
 class Sequential(Combinator):
     """Layers that follow one another: y = fₙ(…f₁(x))."""
 
-    type: Literal["Sequential"] = "Sequential"
+    type: Literal["Sequential"] = "Sequential"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     layers: Layers
     """The layers by name, in execution order."""
 
@@ -72,7 +72,7 @@ class Sequential(Combinator):
 class Residual(Combinator):
     """A main path and a way around it: y = merge(main(x), shortcut(x)). He et al. 2015, arXiv:1512.03385."""
 
-    type: Literal["Residual"] = "Residual"
+    type: Literal["Residual"] = "Residual"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     layers: Layers
     """The main path."""
     shortcut: Layer | None = None
@@ -94,7 +94,7 @@ class Residual(Combinator):
 class Parallel(Combinator):
     """Branches that all read the same: y = merge(f₁(x), …, fₙ(x))."""
 
-    type: Literal["Parallel"] = "Parallel"
+    type: Literal["Parallel"] = "Parallel"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     branches: Layers
     """The branches by name; each is one layer or a `Sequential`."""
     merge: Layer = Field(default_factory=lambda: _parse("Concat"))
@@ -110,7 +110,7 @@ class Parallel(Combinator):
 class Repeat(Combinator):
     """Independent copies `0`, `1`, … of the same layers, one after the other; no copy shares a value with another."""
 
-    type: Literal["Repeat"] = "Repeat"
+    type: Literal["Repeat"] = "Repeat"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     times: Annotated[PositiveInt, Field(le=MAX_TIMES)]
     """How many copies."""
     layers: Layers
@@ -128,4 +128,6 @@ def _parse(name: str) -> LayerSpec:
 
 def children(spec: LayerSpec) -> FrozenDict[str, Any]:
     """Children by name; empty for a layer that is not a combinator."""
-    return FrozenDict({child.name: child.spec for child in spec.wire()}) if isinstance(spec, Combinator) else FrozenDict()
+    return (
+        FrozenDict({child.name: child.spec for child in spec.wire()}) if isinstance(spec, Combinator) else FrozenDict()
+    )

@@ -6,7 +6,7 @@ Keyed by module class, so that they serve modules that modelforge did not build 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeVar
 
@@ -65,19 +65,16 @@ def roles_layout(roles: Mapping[str, str]) -> Layout:
 def whole(weight: Tensor, **changes: Any) -> Block:
     """One block, outputs first; fans count dimension 1 (in), dimension 0 (out) and the taps behind them."""
     shape = tuple(weight.shape)
-    fans = _fans(shape)
-    return Block(**{"shape": shape, "fan_in": fans[0], "fan_out": fans[1]} | changes)
+    fan_in, fan_out = _fans(shape)
+    return replace(Block(shape, fan_in, fan_out), **changes)
 
 
 def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Block, ...]:
     """Equal blocks stacked along dimension 0, one a name, fans counted in each alone."""
     size = weight.shape[0] // len(names)
     shape = (size, *weight.shape[1:])
-    fan_in, fan_out = _fans(shape)
-    return tuple(
-        Block(**{"shape": shape, "fan_in": fan_in, "fan_out": fan_out, "name": name, "start": i * size} | changes)
-        for i, name in enumerate(names)
-    )
+    block = replace(Block(shape, *_fans(shape)), **changes)
+    return tuple(replace(block, name=name, start=index * size) for index, name in enumerate(names))
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
@@ -133,9 +130,7 @@ def _convolution(module: Any) -> dict[str, ParameterLayout]:
     inputs, outputs = module.in_channels // module.groups, module.out_channels // module.groups
     fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
     names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
-    blocks = rows(
-        module.weight, names, fan_in=float(fan_in), fan_out=float(outputs * taps), input_first=transposed
-    )
+    blocks = rows(module.weight, names, fan_in=float(fan_in), fan_out=float(outputs * taps), input_first=transposed)
     return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
 
 
@@ -160,7 +155,11 @@ def _recurrent_cell(module: nn.RNNCellBase) -> dict[str, ParameterLayout]:
 
 
 def _recurrent_step(module: Any, suffix: str) -> dict[str, ParameterLayout]:
-    gates = next(names for cell, names in GATES.items() if (getattr(module, "mode", "") or type(module).__name__).startswith(cell))
+    gates = next(
+        names
+        for cell, names in GATES.items()
+        if (getattr(module, "mode", "") or type(module).__name__).startswith(cell)
+    )
     follows = _nonlinearity(module)
     weight_ih, weight_hh = getattr(module, f"weight_ih{suffix}"), getattr(module, f"weight_hh{suffix}")
     layouts = {
@@ -199,9 +198,11 @@ def _embedding(module: Any) -> dict[str, ParameterLayout]:
     """A row is looked up, not summed over: fan_in is 1. The padding row is zero and stays so."""
     count, dim = module.num_embeddings, module.embedding_dim
     padding = module.padding_idx
-    spans = [(0, count, None)] if padding is None else [
-        (0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)
-    ]
+    spans = (
+        [(0, count, None)]
+        if padding is None
+        else [(0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)]
+    )
     blocks = tuple(
         Block(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
         for start, stop, fixed in spans

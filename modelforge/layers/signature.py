@@ -69,7 +69,9 @@ def checked(annotation: Any) -> Any:
             return handler(_tuples(value))
         except ValidationError:
             raise PydanticCustomError(
-                "MF014", "must be {expected}, but is {actual}", {"expected": describe(annotation), "actual": repr(value)}
+                "MF014",
+                "must be {expected}, but is {actual}",
+                {"expected": describe(annotation), "actual": repr(value)},
             ) from None
 
     return Annotated[annotation, WrapValidator(check)]
@@ -83,7 +85,7 @@ def describe(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(option) for option in get_args(annotation))
     if origin in (tuple, list):
-        items = get_args(annotation)
+        items: tuple[Any, ...] = get_args(annotation)
         if origin is list or items[-1] is Ellipsis:
             return f"a list of {_plural(describe(items[0]))}"
         return f"a list of {len(items)} {_plural(describe(items[0])) if len(items) > 1 else _bare(describe(items[0]))}"
@@ -118,4 +120,6 @@ def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target)
     except (NameError, TypeError):
-        return {key: value for key, value in getattr(target, "__annotations__", {}).items() if not isinstance(value, str)}
+        return {
+            key: value for key, value in getattr(target, "__annotations__", {}).items() if not isinstance(value, str)
+        }

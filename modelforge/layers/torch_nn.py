@@ -113,8 +113,23 @@ add(
 )
 _ACTIVATION = {"activation": Literal["relu", "gelu"]}
 for _cls in (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer):
-    add(_cls, "steps features", infer={"d_model": -1}, fixed=BATCH_FIRST, types=_ACTIVATION, defaults={"activation": "relu"})
-add(nn.Transformer, "steps features", infer={"d_model": -1}, fixed=BATCH_FIRST, types=_ACTIVATION, without=CALLABLES, defaults={"activation": "relu"})
+    add(
+        _cls,
+        "steps features",
+        infer={"d_model": -1},
+        fixed=BATCH_FIRST,
+        types=_ACTIVATION,
+        defaults={"activation": "relu"},
+    )
+add(
+    nn.Transformer,
+    "steps features",
+    infer={"d_model": -1},
+    fixed=BATCH_FIRST,
+    types=_ACTIVATION,
+    without=CALLABLES,
+    defaults={"activation": "relu"},
+)
 
 # --- recurrent --------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelforge.errors import did_you_mean
@@ -14,7 +14,7 @@ from modelforge.layers import registry
 from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*|[0-9]+")
 REFERENCE = re.compile(rf"({NAME.pattern})((?:\.[0-9]+)*)")
 
 
@@ -51,7 +51,9 @@ class LayerSpec(Node):
     @property
     def arguments(self) -> FrozenDict[str, Any]:
         """The constructor arguments, defaults included."""
-        return FrozenDict({name: getattr(self, name) for name in type(self).model_fields if name not in self.own_fields})
+        return FrozenDict(
+            {name: getattr(self, name) for name in type(self).model_fields if name not in self.own_fields}
+        )
 
 
 def _parse_layer(raw: Any) -> LayerSpec:
@@ -88,9 +90,13 @@ def _check_names(raw: Any) -> Any:
             "layers must be a mapping from name to layer, but is {raw}",
             {"raw": repr(raw), "hint": "write `name: {type: ...}`, one entry a layer, in execution order"},
         )
+    if not raw:
+        raise PydanticCustomError("MF014", "there is no layer", {"hint": "write `name: {type: ...}`"})
     layers = {str(name): layer for name, layer in raw.items()}
     bad = [
-        InitErrorDetails(type=PydanticCustomError("MF016", reason, {"part": "key"}), loc=(name,), input=name)
+        InitErrorDetails(
+            type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "part": "key"}), loc=(name,), input=name
+        )
         for name in layers
         if (reason := _unusable(name))
     ]
@@ -101,7 +107,7 @@ def _check_names(raw: Any) -> Any:
 
 def _unusable(name: str) -> str:
     if not NAME.fullmatch(name):
-        return f"`{name}` cannot name a layer: use letters, digits and underscores"
+        return f"`{name}` cannot name a layer: use letters, digits and underscores, and begin with a letter"
     if name == "input":
         return "`input` names what comes in; call the layer something else"
     if name in registry.reserved_names():
@@ -109,12 +115,14 @@ def _unusable(name: str) -> str:
     return ""
 
 
-Layers = Annotated[dict[str, Layer], BeforeValidator(_check_names), AfterValidator(FrozenDict), Field(min_length=1)]
+Layers = Annotated[dict[str, Layer], BeforeValidator(_check_names), AfterValidator(FrozenDict)]
 """Layers by name, in execution order."""
 
 
 def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
     """Message and hint for an argument that a layer type does not have."""
-    fields = registry.get(type_name).spec.model_fields
-    hint = registry.get(type_name).without.get(argument) or did_you_mean(argument, set(fields) - {"type"})
+    layer = registry.get(type_name)
+    if argument in layer.fixed:
+        return f"{type_name} has no argument `{argument}`", f"it is always {str(layer.fixed[argument]).lower()} here"
+    hint = layer.without.get(argument) or did_you_mean(argument, set(layer.spec.model_fields) - {"type"})
     return f"{type_name} has no argument `{argument}`", hint

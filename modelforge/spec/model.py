@@ -18,17 +18,20 @@ DType = Literal[
 ]
 
 
+def _parse_sizes(raw: Any) -> Any:
+    sizes = tuple(raw) if isinstance(raw, list | tuple) else (None,)
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
+        raise PydanticCustomError("MF014", "`shape` must be a list of sizes, but is {raw}", {"raw": repr(raw)})
+    return sizes
+
+
 class TensorSpec(Node):
     """What one input is, per example: the batch is implied."""
 
-    shape: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(lambda raw: tuple(raw) if _is_list(raw) else raw)]
+    shape: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_parse_sizes)]
     """Sizes of one example; a batch of them has one more dimension in front."""
     dtype: DType = "float32"
     """A torch dtype by name."""
-
-
-def _is_list(raw: Any) -> bool:
-    return isinstance(raw, list | tuple)
 
 
 def _name_inputs(raw: Any) -> Any:
@@ -64,12 +67,12 @@ class ModelSpec(Node):
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a config; `parse` of it gives an equal spec."""
-        model = self.model_dump(exclude_unset=True, exclude_none=True)
+        model = self.model_dump(mode="json", exclude_unset=True)
         if list(self.input) == ["input"]:
             model["input"] = model["input"]["input"]
         config: dict[str, Any] = {"model": model, "seed": self.seed}
         if self.default_init is not None:
-            config["init"] = self.default_init.model_dump()
+            config["init"] = self.default_init.model_dump(mode="json")
         return config
 
     def __eq__(self, other: object) -> bool:

@@ -18,7 +18,9 @@ from modelforge.spec.model import ModelSpec
 MODEL_KEYS = frozenset({"input", "layers", "init"})
 
 
-def parse(config: Config | Mapping[str, Any], init: Mapping[str, Any] | str | None = None, seed: int | None = None) -> ModelSpec:
+def parse(
+    config: Config | Mapping[str, Any], init: Mapping[str, Any] | str | None = None, seed: int | None = None
+) -> ModelSpec:
     """Checks a config against the registries and freezes it.
 
     Args:
@@ -43,12 +45,12 @@ def parse(config: Config | Mapping[str, Any], init: Mapping[str, Any] | str | No
     model = _validate(ModelSpec, _model_section(values, problems), "model", problems)
     chosen = values.get("init") if init is None else init
     group = None if chosen is None else _validate(Init, chosen, "init", problems)
-    seed = values.get("seed", 0) if seed is None else seed
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {seed!r}"))
+    key: Any = values.get("seed", 0) if seed is None else seed
+    if isinstance(key, bool) or not isinstance(key, int):
+        problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {key!r}"))
     if problems or model is None:
         raise ForgeError(origins.locate(problem) for problem in problems)
-    return model.model_copy(update={"default_init": group, "seed": seed, "origins": origins})
+    return model.model_copy(update={"default_init": group, "seed": key, "origins": origins})
 
 
 def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
@@ -91,6 +93,8 @@ def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
 def _problems(details: list[ErrorDetails], raw: Any, path: str) -> Iterator[Problem]:
     for detail in details:
         location = tuple(str(part) for part in detail["loc"])
+        if location[:2] == ("input", "input") and "input" not in raw["input"]:
+            location = location[1:]  # the name that a single input gets
         yield _problem(detail, location, _layer_type(raw, location), ".".join((path, *location)))
 
 
@@ -112,6 +116,7 @@ def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | 
             return Problem("MF015", path, f"unknown key `{location[-1]}`", part="key")
         case kind if kind.startswith("MF"):
             part = "key" if context.get("part") == "key" else "value"
+            message = f"`{location[-1]}` {message}" if message.startswith("must be ") and location else message
             return Problem(kind, path, message, str(context.get("hint", "")), part=part)
         case _:
             return Problem("MF014", path, f"`{location[-1] if location else path}`: {_sentence(detail)}")
@@ -134,4 +139,4 @@ def _layer_type(raw: Any, location: tuple[str, ...]) -> str | None:
 
 def dump(spec: ModelSpec | LayerSpec) -> dict[str, Any]:
     """A spec as plain data."""
-    return spec.to_dict() if isinstance(spec, ModelSpec) else spec.model_dump(exclude_unset=True, exclude_none=True)
+    return spec.to_dict() if isinstance(spec, ModelSpec) else spec.model_dump(mode="json", exclude_unset=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,12 +10,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 from hydra import version
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from modelforge.config import compose, default_conf, options
+from modelforge.config.document import Document
 from modelforge.errors import ForgeError
 
 
@@ -142,7 +148,7 @@ def test_an_empty_file_is_an_empty_config(write):
 
 
 def test_hydra_state_is_left_alone(conf):
-    version.setbase("1.2")
+    base = version.getbase()
     JobRuntime.instance().set("name", "outer")
     cwd = os.getcwd()
     compose(conf)
@@ -150,9 +156,39 @@ def test_hydra_state_is_left_alone(conf):
         compose(conf, ["model=nothing"])
     assert not GlobalHydra.instance().is_initialized()
     assert not HydraConfig.initialized()
-    assert str(version.getbase()) == "1.2"
+    assert version.getbase() == base
     assert JobRuntime.instance().get("name") == "outer"
     assert os.getcwd() == cwd
+
+
+def test_options_on_the_search_path(write, tmp_path):
+    root = write({"config.yaml": "defaults: [model: a]", "model/a.yaml": "x: 1", "../more/model/b.yaml": "y: 2"})
+    search = f"hydra.searchpath=[file://{tmp_path}/more]"
+    config = compose(root, ["model=b", search])
+    assert config.values == {"model": {"y": 2}}
+    assert str(config.origins.place("model.y")) == "more/model/b.yaml:1:4"
+    with pytest.raises(ForgeError, match=r"`model` has no option `c`\n.*\n.*known: `a`, `b`"):
+        compose(root, [search, "model=c"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("0123456789._eE+-:xobnfyNaifTrue~", min_size=1, max_size=8))
+def test_scalars_are_read_as_omegaconf_reads_them(scalar):
+    text = f"a: {scalar}\n"
+    try:
+        expected = OmegaConf.load(io.StringIO(text))
+    except (yaml.YAMLError, ValueError):
+        return
+    ours = Document("a.yaml", text).load()
+    assert repr(ours) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    "scalar", ["1e-3", "1E3", "1.5e3", "-2e+1", "1_0e2", ".5e-3", ".5e3", "1e", "0x1f", "1:30", ".inf", "2001-01-01"]
+)
+def test_numbers_are_read_as_omegaconf_reads_them(scalar):
+    text = f"a: {scalar}\n"
+    assert repr(Document("a.yaml", text).load()) == repr(OmegaConf.load(io.StringIO(text)))
 
 
 def test_threads(conf):
@@ -168,9 +204,9 @@ def test_composition_is_cheap(conf):
     compose(conf)
 
     def seconds() -> float:
-        start = time.perf_counter()
+        start = time.thread_time()
         compose(conf, ["model=lstm"]).origins.place("model.layers.rnn")
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     assert min(seconds() for _ in range(3)) < 0.3
 

@@ -27,18 +27,30 @@ OVERRIDES = [
         """,
     ),
     (
-        ["model=zzz"],
+        ["model=zzz", "init=null", "data=[digits,3]"],
         """
         error[MF001]: `model` has no option `zzz`
           --> override model=zzz
            = help: known: `lstm`, `mlp`
+
+        error[MF001]: `init` has no option `null`
+          --> override init=null
+           = help: to leave it out: `~init`
+
+        error[MF001]: `data` has no option `3`
+          --> override data=[digits,3]
+           = help: known: `digits`
         """,
     ),
     (
-        ["just text", "init.gain=[1", "init.gain=0.5,1", "init.gain=range(3)", "model=lstm,mlp"],
+        ["just text", "=3", "init.gain=[1", "init.gain=0.5,1", "init.gain=range(3)", "model=lstm,mlp"],
         """
         error[MF001]: `just text` is not an override
           --> override just text
+           = help: write `key=value`
+
+        error[MF001]: `=3` is not an override
+          --> override =3
            = help: write `key=value`
 
         error[MF001]: the override `init.gain=[1` cannot be read
@@ -47,15 +59,15 @@ OVERRIDES = [
 
         error[MF001]: `init.gain` is given several values, and one config takes one
           --> override init.gain=0.5,1
-           = help: a list is written `init.gain=[0.5,1]`
+           = help: several values need a multirun, `-m`; a list is written `init.gain=[0.5,1]`
 
         error[MF001]: `init.gain` is given several values, and one config takes one
           --> override init.gain=range(3)
-           = help: only a multirun (`-m`) takes several values
+           = help: several values need a multirun, `-m`
 
         error[MF001]: `model` is given several values, and one config takes one
           --> override model=lstm,mlp
-           = help: only a multirun (`-m`) takes several values
+           = help: several values need a multirun, `-m`; a list is written `model=[lstm,mlp]`
         """,
     ),
     (
@@ -124,18 +136,24 @@ OVERRIDES = [
         """,
     ),
     (
-        ["init.gain=${init.gian}", "+init.depth=???", "init.scheme=${nothing:1}", "seed='${num_classes}'", "+a=${data.shape.2}"],
+        [
+            "init.gain=${init.gian}",
+            "+init.depth=???",
+            "init.scheme=${nothing:1}",
+            "seed='${num_classes}'",
+            "+a=${data.shape.2}",
+        ],
         """
-        error[MF011]: `init.depth` must be given
-          --> override +init.depth=???
-           = help: as an override: `init.depth=...`
+        error[MF003]: `${nothing:1}` cannot be resolved: there is no resolver `nothing`
+          --> override init.scheme=${nothing:1}
 
         error[MF003]: `${init.gian}` leads nowhere: `init` has no key `gian`
           --> override init.gain=${init.gian}
            = help: did you mean `gain`?
 
-        error[MF003]: `${nothing:1}` cannot be resolved: there is no resolver `nothing`
-          --> override init.scheme=${nothing:1}
+        error[MF011]: `init.depth` must be given
+          --> override +init.depth=???
+           = help: as an override: `init.depth=...`
 
         error[MF003]: `${num_classes}` leads nowhere: there is no key `num_classes`
           --> override seed='${num_classes}'
@@ -175,7 +193,7 @@ FILES = [
           --> conf/config.yaml:2:1
            |
         2  | \tb: 1
-           | ^ while scanning for the next token
+           | ^
         """,
     ),
     (
@@ -275,27 +293,28 @@ FILES = [
           --> conf/config.yaml:2:8
            |
         2  | b: [x, '${a']
-           |        ^^^^^^ write `${key.path}`; a literal `${` is written `\\${`
+           |        ^^^^^ write `${key.path}`; a literal `${` is written `\\${`
         """,
     ),
     (
         "unresolved, missing and cyclic",
         {
-            "config.yaml": "defaults: [_self_, model: a]\ndata: {num_classes: ???, shape: [8, 8]}\none: ${two}\ntwo: x${one}\n",
+            "config.yaml": "defaults: [_self_, model: a]\n"
+            "data:\n  num_classes: ???\n  shape: [8, 8]\none: ${two}\ntwo: x${one}\n",
             "model/a.yaml": "width: ???\nout: ${data.num_clases}\nclasses: ${data.num_classes}\nin: ${data.shape.x}\n",
         },
         """
         error[MF011]: `data.num_classes` must be given
-          --> conf/config.yaml:2:21
+          --> conf/config.yaml:3:16
            |
-        2  | data: {num_classes: ???, shape: [8, 8]}
-           |                     ^^^ as an override: `data.num_classes=...`
+        3  |   num_classes: ???
+           |                ^^^ as an override: `data.num_classes=...`
            = override key: data.num_classes
 
         error[MF003]: interpolations that lead back to themselves: `one` → `two` → `one`
-          --> conf/config.yaml:3:6
+          --> conf/config.yaml:5:6
            |
-        3  | one: ${two}
+        5  | one: ${two}
            |      ^^^^^^
            = override key: one
 
@@ -368,8 +387,42 @@ FILES = [
         "defaults that are no list",
         {"config.yaml": "defaults: {model: a}\n"},
         """
-        error[MF001]: Invalid defaults list in 'config', defaults must be a list (got dict)
+        error[MF001]: Invalid defaults list in 'config', defaults must be a list (got mapping)
+          --> conf/config.yaml:1:1
+           |
+        1  | defaults: {model: a}
+           | ^^^^^^^^
+        """,
+    ),
+    (
+        "an override before its group",
+        {"config.yaml": "defaults:\n  - override model: a\n  - model: b\n", "model/a.yaml": "x: 1\n"},
+        """
+        error[MF001]: In config: Override 'model : a' is defined before 'model: b'. \
+Overrides must be at the end of the defaults list
           --> config
+        """,
+    ),
+    (
+        "an interpolation in braces",
+        {"config.yaml": "a: {b: ${c}}\n"},
+        """
+        error[MF002]: expected ',' or '}', but got '{'
+          --> conf/config.yaml:1:9
+           |
+        1  | a: {b: ${c}}
+           |         ^ inside `{}` and `[]` an interpolation is quoted: `'${...}'`
+        """,
+    ),
+    (
+        "a mandatory value in braces",
+        {"config.yaml": "a: {b: ???}\n"},
+        """
+        error[MF002]: expected the node content, but found '?'
+          --> conf/config.yaml:1:8
+           |
+        1  | a: {b: ???}
+           |        ^ inside `{}` and `[]` a mandatory value is quoted: `'???'`
         """,
     ),
 ]  # fmt: skip
@@ -417,18 +470,18 @@ def test_not_utf8(write, fails):
     )
 
 
-def doubling(first: str, step: str, times: int) -> str:
+def doubling(first: str, step: str, times: int = 40) -> str:
     return first + "\n" + "".join(step.format(new=new, old=new - 1) + "\n" for new in range(1, times))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (doubling("a0: &a0 [1, 1]", "a{new}: &a{new} [*a{old}, *a{old}]", 40), "aliases of this file expand to more than"),
-        (doubling("a0: x", "a{new}: ${{a{old}}}${{a{old}}}", 40), "interpolations make more than 100,000 values"),
-        (doubling("a0: 1", "a{new}: {{x: '${{a{old}}}', y: '${{a{old}}}'}}", 40), "interpolations make more than 100,000"),
-        ("[" * 100_000, "the file is nested too deeply"),
-        ("{a: " * 100_000, "the file is nested too deeply"),
+        (doubling("a0: &a0 [1, 1]", "a{new}: &a{new} [*a{old}, *a{old}]"), "aliases of this file expand to more than"),
+        (doubling("a0: x", "a{new}: ${{a{old}}}${{a{old}}}"), "interpolations make more than 100,000"),
+        (doubling("a0: 1", "a{new}: {{x: '${{a{old}}}', y: '${{a{old}}}'}}"), "interpolations make more than 100,000"),
+        ("[" * 100_000, "the file is nested more than 50 levels deep"),
+        ("{a: " * 100_000, "the file is nested more than 50 levels deep"),
     ],
     ids=["aliases", "texts", "mappings", "lists", "deep mappings"],
 )  # fmt: skip
@@ -437,6 +490,14 @@ def test_explosions(write, text, message):
     with pytest.raises(ForgeError, match=message) as caught:
         compose(root)
     assert caught.value.problems[0].code == "MF060"
+
+
+def test_deep_files_are_fine(write):
+    root = write({"config.yaml": "{a: " * 49 + "1" + "}" * 49})
+    values = compose(root).values
+    for _ in range(49):
+        values = values["a"]
+    assert values == 1
 
 
 def test_long_chains_are_fine(write):

@@ -105,8 +105,8 @@ def test_auto_asks_what_follows():
         (block(TANH, RELU, GELU), "`gain: auto` is ambiguous: Tanh, ReLU and GELU follow", "name one of them"),
         (
             Block(shape=(2, 2), fan_in=2, fan_out=2, activations=None),
-            "`gain: auto` needs to know what follows, and here the graph is not known",
-            "name the activation",
+            "`gain: auto` needs to know what follows, and the graph is not known here",
+            "give `gain` a number or an activation's name",
         ),
     ],
 )

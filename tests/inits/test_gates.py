@@ -35,7 +35,7 @@ def gates(**fields: Any):
 def test_the_two_biases_add_up(names: str, fields: dict[str, float]):
     scheme = gates(**fields)
     for name, field in zip(
-        names, ("input", "forget", "cell", "output") if names == LSTM else ("reset", "update", "new")
+        names, ("input", "forget", "cell", "output") if names == LSTM else ("reset", "update", "new"), strict=True
     ):
         total = torch.zeros(5)
         for addend in (0, 1):
@@ -51,7 +51,7 @@ def test_the_two_biases_add_up(names: str, fields: dict[str, float]):
 
 def test_torch_s_own_lstm_forgets_as_told():
     lstm = torch.nn.LSTM(3, 5)
-    for addend, bias in enumerate((lstm.bias_ih_l0, lstm.bias_hh_l0)):
+    for addend, bias in enumerate((lstm.get_parameter("bias_ih_l0"), lstm.get_parameter("bias_hh_l0"))):
         for name, rows in zip(LSTM, bias.detach().split(5), strict=True):
             gates(forget=20.0, input=-20.0).resolve(block(name, addend)).draw_(rows, generator(0))
     state = torch.randn(1, 1, 5, generator=generator(0))

@@ -1,4 +1,4 @@
-"""Laws: what is drawn follows the stated distribution, stays within its bounds, and does not depend on how much is drawn."""
+"""Laws: what is drawn follows the law, stays within its bounds, and does not depend on how much is drawn."""
 
 from __future__ import annotations
 

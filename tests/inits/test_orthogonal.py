@@ -75,3 +75,18 @@ def test_gain_is_a_factor():
 def test_methods_differ_in_values_and_not_in_targets():
     block = BLOCKS["square"]
     assert not torch.allclose(draw(block, "qr"), draw(block, "svd"), atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["qr", "svd"])
+def test_the_number_of_threads_changes_no_bit_and_stays_as_it_was(method: str):
+    block = Block(shape=(1024, 1024) if method == "qr" else (200, 200), fan_in=1, fan_out=1)
+    before = torch.get_num_threads()
+    draws: list[torch.Tensor] = []
+    try:
+        for num_threads in (1, 2):
+            torch.set_num_threads(num_threads)
+            draws.append(draw(block, method))
+            assert torch.get_num_threads() == num_threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*draws)

@@ -56,10 +56,10 @@ BLOCKS = {
     "transposed convolution": Block(shape=(8, 16, 5, 5), fan_in=200, fan_out=400, input_first=True, activations=TANH),
 }
 EMPTY = {
-    "no outputs": Block(shape=(0, 5), fan_in=5, fan_out=0),
-    "no inputs": Block(shape=(5, 0), fan_in=0, fan_out=5),
-    "nothing": Block(shape=(0, 0), fan_in=0, fan_out=0),
-    "empty convolution": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36),
+    "no outputs": Block(shape=(0, 5), fan_in=5, fan_out=0, activations=TANH),
+    "no inputs": Block(shape=(5, 0), fan_in=0, fan_out=5, activations=TANH),
+    "nothing": Block(shape=(0, 0), fan_in=0, fan_out=0, activations=TANH),
+    "empty convolution": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36, activations=TANH),
 }
 VECTORS = {
     "a vector of 8": Block(shape=(8,), fan_in=4, fan_out=8),
@@ -112,20 +112,23 @@ def test_values_keep_what_the_fill_promises(initializer: Initializer, block: Blo
     assert abs(root_mean_square - fill.std) <= (sampling + 1e-6) * fill.std + 1e-7 * abs(fill.mean)
 
 
-def test_the_same_key_draws_the_same(initializer: Initializer, block: Block):
+def test_the_same_key_draws_the_same(initializer: Initializer):
+    block = BLOCKS["transposed convolution"]
     fill = initializer.resolve(block)
     assert torch.equal(draw(fill, block), draw(fill, block))
     if fill.std:
         assert not torch.equal(draw(fill, block), draw(fill, block, "other"))
 
 
-def test_the_global_generator_is_left_alone(initializer: Initializer, block: Block):
+def test_the_global_generator_is_left_alone(initializer: Initializer):
+    block = BLOCKS["wide"]
     before = torch.get_rng_state()
     draw(initializer.resolve(block), block)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_fills_are_data(initializer: Initializer, block: Block):
+def test_fills_are_data(initializer: Initializer):
+    block = BLOCKS["wide"]
     fill = initializer.resolve(block)
     assert json.loads(json.dumps(fill.numbers)) == fill.numbers
     for other in (pickle.loads(pickle.dumps(fill)), copy.deepcopy(fill), initializer.resolve(block)):
@@ -187,6 +190,24 @@ def test_a_blockwise_fill_needs_its_whole_block():
     assert not fill.elementwise
     with pytest.raises(AssertionError, match=r"the block has shape \(40, 90\), not \(20, 90\)"):
         fill.draw_(torch.empty(20, 90), generator(0))
+
+
+class _NumThreads(inits.Blockwise):
+    """How many threads torch has while a block is filled."""
+
+    def fill(self, out: torch.Tensor, block: Block, generator: torch.Generator) -> None:
+        out.fill_(torch.get_num_threads())
+
+
+def test_blocks_are_filled_on_one_thread_whatever_the_caller_has():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        values = draw(_NumThreads().resolve(BLOCKS["wide"]), BLOCKS["wide"])
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert values.unique().tolist() == [1.0]
 
 
 # --- variance scaling -------------------------------------------------------------------------------------------------

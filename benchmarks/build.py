@@ -1,0 +1,93 @@
+"""Build and initialise GPT-2 medium, draw truncated normals, plan long chains; memory and time as ratios.
+
+    python benchmarks/build.py
+
+All figures come from one run on one machine; the ratios are what counts.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from pathlib import Path
+from typing import Any
+
+import torch
+from models import GPT2_MEDIUM, bare_fill, chain_spec, gpt2_by_hand, gpt2_spec, num_elements
+from timing import best_times, report
+from torch import nn
+
+import modelforge as mf
+
+FLOAT_BYTES = 4
+
+
+def main() -> None:
+    """Runs everything and prints it."""
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    _build()
+    _truncated_normal()
+    _planning()
+    _memory()
+
+
+def _build() -> None:
+    spec = gpt2_spec(**GPT2_MEDIUM)
+    count = mf.plan(spec).num_parameters
+    by_hand = num_elements(gpt2_by_hand(**GPT2_MEDIUM))
+    assert count == by_hand, f"the two models differ: {count:,} and {by_hand:,} parameters"
+    times = best_times(
+        {
+            "plain torch, constructed and re-initialised": lambda: gpt2_by_hand(**GPT2_MEDIUM),
+            "modelforge, parsed to initialised": lambda: mf.build(gpt2_spec(**GPT2_MEDIUM)),
+            "one fill of fresh memory": lambda: bare_fill(count),
+        },
+        rounds=3,
+    )
+    report(f"GPT-2 medium, {count / 1e6:.0f} M parameters", times, "plain torch, constructed and re-initialised")
+
+
+def _truncated_normal(count: int = 1 << 24) -> None:
+    model = nn.Linear(1 << 12, count >> 12, bias=False)
+    times = best_times(
+        {
+            "torch.nn.init.trunc_normal_": lambda: nn.init.trunc_normal_(model.weight, std=1.0),
+            "modelforge truncated_normal": lambda: mf.initialize(model, {"scheme": "truncated_normal", "std": 1.0}),
+        }
+    )
+    report(f"truncated normal, {count / 1e6:.0f} M values", times, "torch.nn.init.trunc_normal_")
+
+
+def _planning() -> None:
+    specs = {depth: chain_spec(depth) for depth in (100, 1000)}
+    times = best_times({f"{depth} layers": lambda spec=spec: mf.plan(spec) for depth, spec in specs.items()})
+    ratio = times["1000 layers"] / times["100 layers"]
+    print(f"\nplanning 1,000 layers takes {ratio:.1f}x as long as 100 ({times['1000 layers'] * 1e3:.0f} ms)")
+
+
+def _memory() -> None:
+    """Peak resident memory of a fresh process that builds, above what it has with everything imported and planned."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        growth, size = pool.apply(_grow)
+    print(f"\npeak memory of the build: {growth / size:.3f}x the parameters' size of {size / 2**20:.0f} MiB")
+
+
+def _grow() -> tuple[int, int]:
+    mf.build(chain_spec(2))
+    decided = mf.plan(gpt2_spec(**GPT2_MEDIUM))
+    before = _peak()
+    model: Any = mf.build(decided)
+    return _peak() - before, FLOAT_BYTES * num_elements(model)
+
+
+def _peak() -> int:
+    """Bytes. Linux keeps the figure of `getrusage` over a fork and exec, so the process's own is read there."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()
