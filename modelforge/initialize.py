@@ -213,7 +213,7 @@ def _block_drawer(tensor: Tensor, region: _Region, key: tuple[Any, ...]) -> Call
 
 
 def _run(jobs: Sequence[_Job]) -> None:
-    """Runs all jobs, on as many threads as torch would use. The first error ends the work and is raised."""
+    """Runs all jobs, on all cores. The first error ends the work and is raised."""
     pending = deque(jobs)
     errors: list[BaseException] = []
 
@@ -230,13 +230,18 @@ def _run(jobs: Sequence[_Job]) -> None:
                 except BaseException as error:
                     errors.append(error)
 
-    num_threads = min(len(jobs), os.cpu_count() or 1)
-    threads = [threading.Thread(target=work) for _ in range(num_threads - 1)]
-    for thread in threads:
-        thread.start()
-    work()
-    for thread in threads:
-        thread.join()
+    threads = [threading.Thread(target=work) for _ in range(min(len(jobs), os.cpu_count() or 1) - 1)]
+    # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for thread in threads:
+            thread.start()
+        work()
+        for thread in threads:
+            thread.join()
+    finally:
+        torch.set_num_threads(num_threads)
     if errors:
         raise errors[0]
 

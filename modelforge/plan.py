@@ -25,7 +25,7 @@ from modelforge.rules import ParameterPlan, Scope, Subject, assign
 from modelforge.shapes import LayerFacts, Misfit, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
-from modelforge.values import BATCH, TensorValue, Value, at, first, show, to_data
+from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
 
 MAX_LAYERS = 100_000
 MAX_DEPTH = 64
@@ -67,7 +67,7 @@ class LayerPlan:
             "path": self.path,
             "key": self.key,
             "type": self.type,
-            "arguments": dict(self.arguments),
+            "arguments": {name: plain(value) for name, value in self.arguments.items()},
             "reads": [str(read) for read in self.reads],
             "inputs": [to_data(value) for value in self.inputs],
             "output": to_data(self.output),
@@ -177,6 +177,7 @@ class _Walk:
         self._kinds: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
         self._followers: dict[str, tuple[Activation, ...]] = {}
         self._unknown: list[str] = []
+        self._names: set[str] = set()
         self._num_layers = 0
 
     def judged_scopes(self) -> list[Scope]:
@@ -245,6 +246,7 @@ class _Walk:
             planned, flow = self._layer(child.spec, child_path, child_key, reads, scope, scopes, depth)
             plans.append(planned)
             scope[child.name] = flow
+            self._names.add(child.name)
             previous = child.name
         done = tuple(item for item in plans if item is not None)
         return (done if len(done) == len(plans) else None), flow
@@ -261,7 +263,8 @@ class _Walk:
         """References → reads; None where one of them is wrong."""
         if references is None:
             hint = f"say which: `inputs: [{', '.join(model_inputs)}]`"
-            self.problems.append(Problem("MF030", key, f"the model has {len(model_inputs)} inputs", hint, part="key"))
+            message = f"`{name}` does not say which of the model's {len(model_inputs)} inputs it reads"
+            self.problems.append(Problem("MF030", key, message, hint, part="key"))
             return None
         reads: list[Read] = []
         for index, reference in enumerate(references):
@@ -292,6 +295,9 @@ class _Walk:
         if source in siblings:
             hint = f"move `{source}` before `{name}`: layers run in the order they are written"
             return Problem("MF031", key, f"`{source}` comes after `{name}`", hint)
+        if source in self._names:
+            hint = f"`{source}` is outside: `input` is what this combinator reads, and its own `inputs` say what that is"
+            return Problem("MF030", key, f"there is no layer `{source}` in here", hint)
         return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope))
 
     def _layer(
@@ -415,7 +421,7 @@ def _dots(path: str) -> Iterator[int]:
 def _misfit(misfit: Misfit, key: str, flows: list[_Flow]) -> Problem:
     message = misfit.message
     if misfit.code in ("MF040", "MF042", "MF043"):
-        message += " from " + " and ".join(dict.fromkeys(flow.key for flow in flows))
+        message += " from " + " and ".join(dict.fromkeys(flow.key for flow in flows)) + misfit.rest
     if misfit.argument:
         return Problem(misfit.code, f"{key}.{misfit.argument}", message, misfit.hint)
     return Problem(misfit.code, key, message, misfit.hint, part="key")

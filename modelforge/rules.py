@@ -155,6 +155,7 @@ class _Assigner:
         self.origins = origins
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
+        self._clashes: set[tuple[str, ...]] = set()
         self._initializers: dict[Any, Initializer | None] = {}
         self._fills: dict[Any, Fill] = {}
         self._places: dict[str, Place | None] = {}
@@ -250,7 +251,8 @@ class _Assigner:
         if name in block.params:
             yield self._match(f"{key}.params.{name}", block.params[name])
         globs = [glob for glob in block.params if glob != name and fnmatchcase(name, glob)]
-        if len(globs) > 1:
+        if len(globs) > 1 and (key, *globs) not in self._clashes:
+            self._clashes.add((key, *globs))
             listed = " and ".join(f"`{glob}`" for glob in globs)
             message = f"{listed} both match `{subject.path}`, and neither is nearer"
             hint = f"name it in full: `{name}`, or make the globs disjoint"
@@ -306,7 +308,9 @@ class _Assigner:
                 name = str(detail["loc"][0]) if detail["loc"] else ""
                 key = f"{origin[name]}.{name}" if name in origin else won.key
                 hint = str((detail.get("ctx") or {}).get("hint", ""))
-                self.problems.append(Problem("MF022", key, describe(detail["msg"]), hint))
+                message = describe(detail["msg"])
+                message = f"`{name}` {message}" if message.startswith("must be ") and name else message
+                self.problems.append(Problem("MF022", key, message, hint))
             return None
         return None if unknown else valid
 

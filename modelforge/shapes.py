@@ -5,9 +5,11 @@ The layer is run on torch's meta device, so the answer is torch's own and nothin
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -21,12 +23,14 @@ from modelforge.values import BATCH, TensorValue, Value, first, show
 class Misfit(Exception):
     """A layer does not fit what arrives; the caller knows where it stands and adds that."""
 
-    def __init__(self, code: str, message: str, hint: str = "", argument: str = "") -> None:
+    def __init__(self, code: str, message: str, hint: str = "", *, argument: str = "", rest: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
         self.argument = argument
+        self.rest = rest
+        """What follows after the words that say where the input comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...])
     Raises:
         Misfit: wrong rank, an argument that contradicts the shape, or a complaint of torch's own.
     """
+    _check_count(layer, inputs)
     _check_axes(layer, inputs)
     arguments = _infer(layer, given, inputs)
     module = construct(layer, arguments)
@@ -138,6 +143,23 @@ def _check_axes(layer: LayerType, inputs: tuple[Value, ...]) -> None:
     raise Misfit("MF040", f"{layer.name} needs a {wanted} input, but gets {inputs[0]}")
 
 
+def _check_count(layer: LayerType, inputs: tuple[Value, ...]) -> None:
+    """As many inputs as `forward` takes."""
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    assert layer.make is not None
+    _, *known = signature(layer.make.forward).parameters.values()  # the first is the module itself
+    if any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in known):
+        return
+    takes = [parameter for parameter in known if parameter.kind in kinds]
+    needs = [parameter for parameter in takes if parameter.default is Parameter.empty]
+    if not len(needs) <= len(inputs) <= len(takes):
+        names = ", ".join(parameter.name for parameter in (needs if len(inputs) < len(needs) else takes))
+        hint = f"`inputs` names what it reads, in this order: {names}"
+        wanted = str(len(needs)) if len(needs) == len(takes) else f"{len(needs)} to {len(takes)}"
+        noun = "input" if wanted == "1" else "inputs"
+        raise Misfit("MF032", f"{layer.name} reads {wanted} {noun}, but gets {len(inputs)}", hint)
+
+
 def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> dict[str, Any]:
     shapes = tuple(value.shape if isinstance(value, TensorValue) else () for value in inputs)
     arguments = dict(given)
@@ -152,21 +174,31 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
         elif isinstance(written, int) and arrives is not None and written != arrives:
             raise Misfit(
                 "MF042",
-                f"`{name}` must be {arrives}, as {show(inputs[0])} arrives, but is {written}",
+                f"`{name}` must be {arrives}, as {_show_all(inputs)} arrives",
                 f"leave `{name}` out: the shape that arrives determines it",
                 argument=name,
+                rest=f", but is {written}",
             )
     return arguments | dict(layer.fixed)
 
 
 def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
+    arguments = tuple(_to_meta(value) for value in inputs)
     try:
         with torch.no_grad():
-            output = module(*(_to_meta(value) for value in inputs))
+            try:
+                output = module(*arguments)
+            except RuntimeError:
+                # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
+                output = module.eval()(*arguments)
     except Exception as error:
-        arrives = " and ".join(show(value) for value in inputs)
-        raise Misfit("MF043", f"{type(module).__name__} cannot run on {arrives}: {_sentence(error)}") from error
+        message = f"{type(module).__name__} cannot run on {_show_all(inputs)}"
+        raise Misfit("MF043", message, rest=f": {_sentence(error)}") from error
     return _from_meta(output)
+
+
+def _show_all(inputs: tuple[Value, ...]) -> str:
+    return " and ".join(show(value) for value in inputs)
 
 
 def _to_meta(value: Value) -> Any:
@@ -192,11 +224,12 @@ def _check_batch(output: Value) -> None:
     if isinstance(value, TensorValue) and value.shape[:1] != (BATCH,):
         raise Misfit(
             "MF044",
-            f"the batch must stay dimension 0, but the output of a batch of {BATCH} has the shape {value.shape}",
+            f"the batch must stay dimension 0, but the output of a batch of B has the shape {value}",
             "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1",
         )
 
 
 def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(rf"\b{BATCH}\b", "B", text)
     return text if len(text) <= 300 else text[:297] + "..."

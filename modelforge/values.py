@@ -21,11 +21,15 @@ class TensorValue:
         """The shape of one example; where the batch is not dimension 0, it stays as `B`."""
         if self.shape[:1] == (BATCH,):
             return self.shape[1:]
-        return tuple("B" if size == BATCH else size for size in self.shape)
+        return tuple(size if size % BATCH or not size else _times_batch(size // BATCH) for size in self.shape)
 
     def __str__(self) -> str:
         inner = ", ".join(map(str, self.example_shape))
         return f"({inner},)" if len(self.example_shape) == 1 else f"({inner})"
+
+
+def _times_batch(factor: int) -> str:
+    return "B" if factor == 1 else f"{factor}·B"
 
 
 Value: TypeAlias = "TensorValue | tuple[Value, ...] | None"
@@ -51,6 +55,11 @@ def show(value: Value) -> str:
     if isinstance(value, tuple):
         return "(" + ", ".join(show(item) for item in value) + ")"
     return str(value) if value is not None else "nothing"
+
+
+def plain(value: object) -> object:
+    """Arguments as JSON has them: tuples as lists."""
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def to_data(value: Value) -> object:

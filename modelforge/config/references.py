@@ -65,6 +65,9 @@ def follow(config: Any, path: KeyPath, *, last: bool = True) -> Trail:
 
     Raises:
         Cycle: references lead back to themselves.
+
+    >>> follow({"data": {"shape": [8, 8]}, "model": {"input": "${data}"}}, ("model", "input", "shape", "0"))
+    Trail(end=('data', 'shape', '0'), value=8, jumps=(('model', 'input'),), rest=())
     """
     at: KeyPath = ()
     value = config

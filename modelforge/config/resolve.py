@@ -37,6 +37,9 @@ def resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None = None)
     Raises:
         ForgeError: with every mandatory value (`???`) that is not given and every interpolation that fails. Their
             places are not filled in.
+
+    >>> resolve({"width": 8, "layer": {"in": "${width}", "name": "w${..width}"}})
+    {'width': 8, 'layer': {'in': 8, 'name': 'w8'}}
     """
     resolver = _Resolver(config, runtime)
     try:

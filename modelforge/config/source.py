@@ -19,9 +19,11 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.document import Document
 from modelforge.errors import ForgeError, Place, Problem
@@ -77,10 +79,14 @@ class Loader(ConfigLoaderImpl):
         self.repository = _Repository(search_path, self.shelf, naming)
         self.folders: IConfigRepository = self.repository
 
-    def open(self, config_name: str, overrides: Sequence[str]) -> None:
+    def open(self, config_name: str, overrides: Sequence[Override]) -> None:
         """Takes in the search path that the primary config or an override extends: options may lie there too."""
-        _, caching = self._parse_overrides_and_create_caching_repo(config_name, list(overrides))
+        _, caching = self._parse_overrides_and_create_caching_repo(config_name, _lines(overrides))
         self.folders = caching
+
+    def compose(self, config_name: str, overrides: Sequence[Override]) -> dict[str, Any]:
+        """The composed config as plain data, Hydra's own part included, interpolations as text."""
+        return plain(self.load_configuration(config_name, _lines(overrides), RunMode.RUN, from_shell=False))
 
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""
@@ -93,6 +99,13 @@ class Loader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self.keep(defaults)
         return super()._compose_config_from_defaults_list(defaults, repo)
+
+
+def plain(cfg: Any) -> dict[str, Any]:
+    """The config as plain data, interpolations as text, keys as strings."""
+    data = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
+    assert isinstance(data, dict)
+    return _with_text_keys(data)
 
 
 def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
@@ -171,3 +184,17 @@ def _package_folder(package: str) -> str | None:
     except (ImportError, ValueError):
         return None
     return next(iter(spec.submodule_search_locations or ()), None) if spec else None
+
+
+def _lines(overrides: Sequence[Override]) -> list[str]:
+    return [override.input_line or "" for override in overrides]
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key_text(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _key_text(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)

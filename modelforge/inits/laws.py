@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_FIRST_SPAN = 1 << 10
-_LONGEST_SPAN = 1 << 15
+_FIRST_SPAN = 1 << 11
+_LONGEST_SPAN = 1 << 16
 
 
 class Law(Protocol):

@@ -50,11 +50,11 @@ def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
 
 
 def roles_layout(roles: Mapping[str, str]) -> Layout:
-    """A layout for modules whose parameters are plain matrices, outputs first."""
+    """A layout for modules whose parameters are plain matrices, outputs first; embeddings are looked up row by row."""
 
     def by_roles(module: nn.Module) -> dict[str, ParameterLayout]:
         return {
-            name: ParameterLayout(roles[name], (whole(weight),))
+            name: ParameterLayout(roles[name], (_looked_up(weight) if roles[name] == "embedding" else whole(weight),))
             for name, weight in module._parameters.items()
             if weight is not None and name in roles
         }
@@ -75,6 +75,10 @@ def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Block, .
     shape = (size, *weight.shape[1:])
     block = replace(Block(shape, *_fans(shape)), **changes)
     return tuple(replace(block, name=name, start=index * size) for index, name in enumerate(names))
+
+
+def _looked_up(weight: Tensor) -> Block:
+    return whole(weight, fan_in=1.0, fan_out=float(prod(weight.shape[1:])))
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def add(
         without=hidden | dict.fromkeys(fixed or {}, ""),
         optional=rules.keys(),
         extra=extra or {},
-        doc=_first_line(cls),
+        doc=_first_line(cls) or f"{cls.__module__}.{cls.__qualname__}",
     )
     registry.register(
         LayerType(

@@ -32,7 +32,7 @@ class LayerType:
     name: str
     spec: type[LayerSpec]
     """The Pydantic model of its YAML."""
-    make: Callable[..., nn.Module] | None = None
+    make: type[nn.Module] | None = None
     """The `nn.Module` class; None for a combinator."""
     kind: Kind = "layer"
     """`activation`: elementwise, has a gain. `passthrough`: an activation behind it still counts as what follows."""

@@ -90,8 +90,8 @@ def _identity_signature() -> None: ...
 add(nn.Linear, "... features", infer={"in_features": -1})
 add(nn.Bilinear, "... features", infer={"in1_features": -1, "in2_features": size(-1, of_input=1)})
 add(nn.Identity, kind="passthrough", signature=_identity_signature)
-_WEIGHT = {"_weight": "weights come from `init`", "_freeze": "freezing belongs to training"}
-add(nn.Embedding, without=_WEIGHT)
+_WEIGHT = {"_weight": "weights come from `init`"}
+add(nn.Embedding, without=_WEIGHT | {"_freeze": "freezing belongs to training"})
 add(nn.EmbeddingBag, "bag", without=_WEIGHT, types={"mode": Literal["mean", "sum", "max"]})
 add(
     MultiheadAttention,
@@ -239,7 +239,6 @@ registry.LEFT_OUT.update(
         "RNNCellBase": "the base class of `RNNCell`, `GRUCell` and `LSTMCell`",
         "TransformerEncoder": "it takes a module; use `Repeat` over a `TransformerEncoderLayer`",
         "TransformerDecoder": "it takes a module; use `Repeat` over a `TransformerDecoderLayer`",
-        "AdaptiveLogSoftmaxWithLoss": "it needs the targets; losses belong to training",
         **{
             name: "shapes are inferred here: use the class without `Lazy`"
             for name in dir(nn)
@@ -250,5 +249,6 @@ registry.LEFT_OUT.update(
             for name in dir(nn)
             if name.endswith(("Loss", "Loss2d"))
         },
+        "AdaptiveLogSoftmaxWithLoss": "it needs the targets; losses belong to training",
     }
 )

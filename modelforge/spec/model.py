@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelforge.config.origins import Origins
 from modelforge.node import FrozenDict, Node
@@ -43,9 +43,17 @@ def _name_inputs(raw: Any) -> Any:
         )
     if any(name in raw for name in TensorSpec.model_fields):
         return {"input": raw}
-    for name in raw:
-        if not NAME.fullmatch(str(name)):
-            raise PydanticCustomError("MF016", "`{name}` cannot name an input", {"name": str(name), "part": "key"})
+    bad = [
+        InitErrorDetails(
+            type=PydanticCustomError("MF016", "`{name}` cannot name an input", {"name": name, "part": "key"}),
+            loc=(name,),
+            input=name,
+        )
+        for name in map(str, raw)
+        if not NAME.fullmatch(name)
+    ]
+    if bad:
+        raise ValidationError.from_exception_data("input", bad)
     return {str(name): value for name, value in raw.items()}
 
 

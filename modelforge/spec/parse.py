@@ -119,7 +119,7 @@ def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | 
             message = f"`{location[-1]}` {message}" if message.startswith("must be ") and location else message
             return Problem(kind, path, message, str(context.get("hint", "")), part=part)
         case _:
-            return Problem("MF014", path, f"`{location[-1] if location else path}`: {_sentence(detail)}")
+            return Problem("MF014", path, f"`{location[-1] if location else path}` {_sentence(detail)}")
 
 
 def _sentence(detail: ErrorDetails) -> str:

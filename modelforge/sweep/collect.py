@@ -18,7 +18,7 @@ from modelforge.errors import ForgeError, Problem
 from modelforge.node import FrozenDict
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 STATUS = "status.json"
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "broken", "missing"]
@@ -92,7 +92,7 @@ class Sweep:
             writer.writerow([row.state, *swept, *metrics, seconds, row.folder, row.reason])
         return out.getvalue()
 
-    def table(self) -> Table:
+    def table(self) -> Group:
         """The sweep for a terminal."""
         from modelforge.sweep.table import table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -16,10 +17,9 @@ STYLES = MappingProxyType(
 )  # the rest is red
 
 
-def table(sweep: Sweep) -> Table:
-    """One line a job: its number, what was swept, its state, metrics and duration; then why it did not finish."""
+def table(sweep: Sweep) -> Group:
+    """One line a job: its number, what was swept, its state, metrics and duration; below, why some did not finish."""
     shown = [name for name in sweep.metric_names if name == sweep.metric or name == "test/accuracy"]
-    with_reason = any(row.reason for row in sweep.rows)
     result = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     result.add_column("job", overflow="fold")
     for key in sweep.keys:
@@ -28,8 +28,6 @@ def table(sweep: Sweep) -> Table:
     for name in shown:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("time", justify="right", no_wrap=True)
-    if with_reason:
-        result.add_column("why", overflow="fold")
     for row in sweep.rows:
         best = row is sweep.rows[0] and row.state == "finished"
         cells = [
@@ -38,10 +36,10 @@ def table(sweep: Sweep) -> Table:
             Text(row.state, STYLES.get(row.state, "red")),
             *(Text(f"{row.metrics[name]:.4f}" if name in row.metrics else "") for name in shown),
             Text("" if row.seconds is None else f"{row.seconds:.1f} s"),
-            *([Text(row.reason)] if with_reason else []),
         ]
         result.add_row(*cells, style="bold" if best else None)
-    return result
+    reasons = [Text(f"{_name(row)}  {row.state}: {row.reason}") for row in sweep.rows if row.reason]
+    return Group(result, *([Text(), *reasons] if reasons else []))
 
 
 def _name(row: Row) -> str:

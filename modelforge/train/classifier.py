@@ -88,6 +88,7 @@ class Classifier(LightningModule):
         if stage == "train":
             self._inputs = inputs
         accuracy = self.accuracy[f"_{stage}"]
+        assert isinstance(accuracy, MulticlassAccuracy)
         accuracy(scores.detach(), labels)
         size = len(labels)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=size)

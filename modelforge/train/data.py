@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,20 +56,27 @@ class Batched(Dataset[Batch]):
 class Shuffle(Sampler[int]):
     """A new order each epoch that depends on `(seed, epoch)` alone, so a resumed run sees what an unbroken one would.
 
+    Args:
+        size: Number of examples.
+        seed: Key of the orders.
+        skip: In this epoch, leave out so many examples at the beginning: they were seen before the break.
+
     Lightning calls `set_epoch`.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, skip: tuple[int, int] = (0, 0)) -> None:
         self.size = size
         self.seed = seed
-        self.epoch = 0
+        self.skip = skip
+        self.epoch = skip[0]
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist())
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist()
+        return iter(order[self.skip[1] :] if self.epoch == self.skip[0] else order)
 
     def __len__(self) -> int:
         return self.size
@@ -103,10 +111,17 @@ def split_digits(settings: DataSettings) -> Split:
     return Split(*batches, indices=(tuple(parts[0].tolist()), tuple(parts[1].tolist()), tuple(parts[2].tolist())))
 
 
-def load(settings: DataSettings, seed: int) -> Loaders:
-    """The loaders of a run; `seed` decides the order of the training examples and nothing else."""
+def load(settings: DataSettings, seed: int, *, skip: tuple[int, int] = (0, 0)) -> Loaders:
+    """The loaders of a run.
+
+    Args:
+        settings: The `data` section.
+        seed: Decides the order of the training examples and nothing else.
+        skip: An epoch and a number of batches: those were trained on before the run was broken off.
+    """
     split = split_digits(settings)
-    order = Shuffle(len(split.train[1]), seed)
+    epoch, num_batches = skip
+    order = Shuffle(len(split.train[1]), seed, (epoch, num_batches * settings.batch_size))
     return Loaders(_loader(split.train, settings, order), _loader(split.val, settings), _loader(split.test, settings))
 
 
@@ -121,5 +136,6 @@ def _loader(part: Batch, settings: DataSettings, order: Shuffle | None = None) -
     )
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Batch:
+    """`Batched` has put the batch together already."""
     return batch

@@ -65,10 +65,10 @@ def locate(model: nn.Module, inputs: Tensor) -> Finding:
     finite the gradients that the parameters hold are looked at, last layer first, the order in which they were made.
 
     Example:
-        >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
-        >>> _ = nn.init.constant_(model[2].weight, 3e38)
-        >>> locate(model, torch.full((1, 2), 1e3)).layer
-        '2'
+        >>> model = nn.Sequential(nn.Identity(), nn.Linear(2, 1, bias=False))
+        >>> _ = nn.init.constant_(model[1].weight, 3e38)
+        >>> locate(model, torch.ones(1, 2)).layer
+        '1'
     """
     if bad := _count(inputs):
         return Finding("input", "", "", *bad)

@@ -60,7 +60,7 @@ def run(config: DictConfig) -> float:
         _complain(_refusal(folder))
         sys.exit(1)
     try:
-        result = execute(lambda: from_hydra(config), folder, overrides)
+        result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
     except Exception:
         if alone:
             raise
@@ -71,8 +71,16 @@ def run(config: DictConfig) -> float:
     return result.metric
 
 
-def execute(compose: Callable[[], Config], folder: Path, overrides: tuple[str, ...] = ()) -> Result:
+def execute(
+    compose: Callable[[], Config], folder: Path, overrides: tuple[str, ...] = (), *, show_plan: bool = True
+) -> Result:
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
+
+    Args:
+        compose: Gives the config; called once the status says `running`, so that its problems are kept there.
+        folder: The run folder.
+        overrides: What the command line set, for the status.
+        show_plan: Whether to print the model's table.
 
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
@@ -84,7 +92,7 @@ def execute(compose: Callable[[], Config], folder: Path, overrides: tuple[str, .
         status = _describe(status, config.values)
         write(status, folder)
         write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
-        ended, exit_code = _train(config, status, folder)
+        ended, exit_code = _train(config, status, folder, show_plan)
     except ForgeError as error:
         _complain(error)
         ended, exit_code = status.end("failed", error=_as_data(error)), 1
@@ -96,7 +104,7 @@ def execute(compose: Callable[[], Config], folder: Path, overrides: tuple[str, .
     return Result(exit_code, ended)
 
 
-def _train(config: Config, status: Status, folder: Path) -> tuple[Status, int]:
+def _train(config: Config, status: Status, folder: Path, show_plan: bool) -> tuple[Status, int]:
     from rich.console import Console
 
     from modelforge.train.divergence import Diverged
@@ -110,7 +118,7 @@ def _train(config: Config, status: Status, folder: Path) -> tuple[Status, int]:
 
     try:
         with Interrupts(say) as interrupts:
-            outcome = fit(config, folder, console=console, interrupts=interrupts)
+            outcome = fit(config, folder, console=console, interrupts=interrupts, show_plan=show_plan)
     except Interrupted as error:
         say(f"interrupted  ·  {_shown(folder)}")
         last = folder / "checkpoints" / "last.ckpt"

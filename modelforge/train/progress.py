@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lightning import LightningModule, Trainer
@@ -13,6 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 REFRESH_SECONDS = 0.1
 NUM_PLAIN_LINES = 10
+SHORT = MappingProxyType({"train/loss": "loss", "train/accuracy": "accuracy", "val/accuracy": "val"})
+LONG = MappingProxyType(
+    {"train/loss": "loss", "train/accuracy": "accuracy", "val/loss": "val loss", "val/accuracy": "val accuracy"}
+)
 
 
 class EpochBar(ProgressBar):
@@ -43,7 +49,7 @@ class EpochBar(ProgressBar):
             return
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=20),
             TextColumn("{task.fields[values]}"),
             TimeElapsedColumn(),
             console=self.console,
@@ -68,7 +74,7 @@ class EpochBar(ProgressBar):
         if self._bar is not None:
             self._show(trainer)
         elif self._enabled and _is_tenth(trainer):
-            self.console.print(f"{_epoch(trainer)}  {_values(trainer)}", highlight=False)
+            self.console.print(f"{_epoch(trainer)}  {_values(trainer, LONG)}", highlight=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves the finished bar on the screen."""
@@ -84,7 +90,7 @@ class EpochBar(ProgressBar):
             self._bar.task_ids[0],
             completed=trainer.global_step,
             description=_epoch(trainer),
-            values=_values(trainer),
+            values=_values(trainer, SHORT),
         )
 
     def _stop(self, trainer: Trainer) -> None:
@@ -107,8 +113,7 @@ def _epoch(trainer: Trainer) -> str:
     return f"epoch {min(done, total):>{len(str(total))}}/{total}"
 
 
-def _values(trainer: Trainer) -> str:
-    names = {"train/loss": "loss", "train/accuracy": "accuracy", "val/loss": "val loss", "val/accuracy": "val accuracy"}
+def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
     metrics = trainer.callback_metrics
     return "  ".join(f"{word} {float(metrics[name]):.3f}" for name, word in names.items() if name in metrics)
 

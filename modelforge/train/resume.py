@@ -1,21 +1,32 @@
-"""A checkpoint → whether this config may resume from it. Checkpoints are read with `weights_only`: data, no code."""
+"""A checkpoint → whether this config may resume from it, and where. Read with `weights_only`: data, no code."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "data", "optimizer", "scheduler", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
+HINT = "resume with the settings of the run that made it: they are in its config.yaml"
 NUM_SHOWN = 8
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a training had come: in epoch `epoch` (from 0), after `num_batches` batches of it."""
+
+    epoch: int = 0
+    num_batches: int = 0
 
 
 class KeepConfig(Callback):
@@ -29,8 +40,11 @@ class KeepConfig(Callback):
         checkpoint[KEY] = self.values
 
 
-def check_resumable(path: Path, values: Mapping[str, Any]) -> None:
+def check_resumable(path: Path, config: Config) -> Position:
     """Sees to it that `path` is a checkpoint of this very config.
+
+    Returns:
+        Where to go on.
 
     Raises:
         ForgeError: there is no such file, it is no checkpoint of modelforge, or the config says something else.
@@ -38,43 +52,33 @@ def check_resumable(path: Path, values: Mapping[str, Any]) -> None:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise _refusal(
-            f"there is no checkpoint `{path}`", "look into the run's folder: checkpoints/last.ckpt"
-        ) from None
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _refusal(f"`{path}` cannot be read as a checkpoint: {reason}") from error
+        raise _refusal(config, f"there is no checkpoint `{path}`", "a run has one at checkpoints/last.ckpt") from None
+    except Exception as error:  # the unpickler meets a foreign file with errors of all kinds
+        raise _refusal(config, f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
-        raise _refusal(f"`{path}` is not a checkpoint of modelforge", "resume from checkpoints/last.ckpt of a run")
-    then = checkpoint[KEY]
+        raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", "a run has one at checkpoints/last.ckpt")
     problems = [
-        Problem(
-            "MF051",
-            key,
-            f"the checkpoint was made with `{key}` = {_show(before)}, but this config says {_show(now)}",
-            "resume with the settings of the run that made it (its config.yaml and status.json say them)",
-        )
+        Problem("MF051", key, f"the checkpoint was made with `{key}` = {before}, but this config says {now}", HINT)
         for section in SECTIONS
-        for key, before, now in _differences(section, then.get(section), values.get(section))
+        for key, before, now in _differences(section, checkpoint[KEY].get(section), config.values.get(section))
     ]
     if problems:
-        raise ForgeError(problems[:NUM_SHOWN])
+        raise ForgeError(config.origins.locate(problem) for problem in problems[:NUM_SHOWN])
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+    return Position(checkpoint["epoch"], progress["processed"])
 
 
-_ABSENT = object()
-
-
-def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, str]]:
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if key not in before)]:
             yield from _differences(f"{path}.{key}", before.get(key, _ABSENT), now.get(key, _ABSENT))
     elif before != now:
-        yield path, before, now
+        yield path, _show(before), _show(now)
 
 
 def _show(value: Any) -> str:
     return "nothing" if value is _ABSENT or value is None else repr(value)
 
 
-def _refusal(message: str, hint: str = "") -> ForgeError:
-    return ForgeError([Problem("MF051", "ckpt", message, hint)])
+def _refusal(config: Config, message: str, hint: str) -> ForgeError:
+    return ForgeError([config.origins.locate(Problem("MF051", "ckpt", message, hint))])

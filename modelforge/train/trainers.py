@@ -10,6 +10,7 @@ from typing import Any
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from modelforge.errors import ForgeError, Problem
 from modelforge.train.metrics import MetricsCSV
@@ -30,6 +31,15 @@ RESERVED = MappingProxyType(
         "reload_dataloaders_every_n_epochs": "the data does not change",
     }
 )
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's, without the empty hparams.yaml: the run folder holds the whole config."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Flushes the events to the disk."""
+        self.experiment.flush()
 
 
 def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
@@ -66,5 +76,5 @@ def make_loggers(settings: LoggerSettings, folder: Path) -> list[Logger]:
     if settings.csv:
         loggers.append(MetricsCSV(folder / "metrics.csv"))
     if settings.tensorboard:
-        loggers.append(TensorBoardLogger(folder, name="", version="", default_hp_metric=False))
+        loggers.append(TensorBoard(folder, name="", version="", default_hp_metric=False))
     return loggers

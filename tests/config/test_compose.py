@@ -53,6 +53,16 @@ def test_references_do_not_share_what_they_refer_to(conf):
     assert values["data"]["input"]["shape"] == [8, 8]
 
 
+def test_choices_hold_what_was_merged(write):
+    text = "defaults:\n  - model: a\n  - optional local: mine\n  - extra: null\n  - hydra: quiet\n"
+    root = write(
+        {"config.yaml": text, "model/a.yaml": "x: 1\n", "hydra/quiet.yaml": "verbose: false\n", "extra/b.yaml": ""}
+    )
+    config = compose(root, ["+model@other=a"])
+    assert config.choices == {"model": "a", "model@other": "a"}
+    assert config.values == {"model": {"x": 1}, "other": {"x": 1}}
+
+
 def test_overrides(conf):
     overrides = [
         "model=lstm",

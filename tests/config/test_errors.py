@@ -379,8 +379,11 @@ FILES = [
         {"config.yaml": "defaults:\n  - model: ???\n", "model/a.yaml": "a: 1\n", "model/b.yaml": "a: 1\n"},
         """
         error[MF011]: `model` must be chosen
-          --> model
-           = help: one of `a`, `b`
+          --> conf/config.yaml:2:12
+           |
+        2  |   - model: ???
+           |            ^^^ `model=...`, one of `a`, `b`
+           = override key: model
         """,
     ),
     (

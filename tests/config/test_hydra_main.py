@@ -137,3 +137,25 @@ def test_a_config_package_is_read_as_its_folder(app):
     assert result.returncode == 0, result.stderr
     report = json.loads((package.parent / "out" / "report.json").read_text())
     assert report["places"]["model.layers.rnn.hidden_size"]["file"] == "package/conf/model/lstm.yaml"
+
+
+def test_a_job_outlives_its_files(app):
+    app.write_text(
+        dedent(
+            """
+            import shutil
+            import hydra
+            from modelforge.config import from_hydra
+
+            @hydra.main(config_path="conf", config_name="config", version_base="1.3")
+            def main(cfg):
+                shutil.rmtree("conf")
+                config = from_hydra(cfg)
+                print(config.values["init"], config.origins.place("seed"), config.origins.place("init.gain"))
+
+            main()
+            """
+        )
+    )
+    result = run(app, "init.gain=2")
+    assert result.stdout == "{'scheme': 'xavier', 'gain': 2} None override init.gain=2\n", result.stderr

@@ -1,0 +1,128 @@
+"""Why Hydra could not compose a config: its exceptions as problems with a place and a way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+
+from modelforge.config import overrides as ov
+from modelforge.config.document import Document, items
+from modelforge.config.folder import groups
+from modelforge.config.source import Loader
+from modelforge.errors import ForgeError, Place, Problem, did_you_mean
+
+FAILURES = (HydraException, OmegaConfBaseException, OSError, ValueError, AssertionError, RecursionError)
+"""How Hydra and OmegaConf say that a config is wrong; anything else is a bug of ours and passes."""
+
+
+def unknown_options(loader: Loader, parsed: Sequence[Override]) -> list[Problem]:
+    """The overrides that choose an option that is not there."""
+    problems: list[Problem] = []
+    for override in parsed:
+        value = override.value()
+        if ov.sets_value(override, loader.folders.group_exists) or override.is_delete():
+            continue
+        for option in value if isinstance(value, list) else [value]:
+            name = option if isinstance(option, str) else "null" if option is None else str(option)
+            if "${" in name or name == "???":
+                continue
+            if not isinstance(option, str) or not loader.folders.config_exists(f"{override.key_or_group}/{option}"):
+                known = loader.folders.get_group_options(override.key_or_group)
+                problems.append(ov.unknown_option(override, name, known))
+    return problems
+
+
+def explain(
+    loader: Loader, config_name: str, parsed: Sequence[Override], folder: Path, failure: Exception
+) -> list[Problem]:
+    """What made composition fail: each override that can be blamed for it, else what Hydra said."""
+    values = [
+        one
+        for one in parsed
+        if ov.sets_value(one, loader.folders.group_exists) and one.key_or_group != "hydra.searchpath"
+    ]
+    good = [one for one in parsed if one not in values]
+    try:
+        config = loader.compose(config_name, good)
+    except ForgeError as error:
+        return list(error.problems)
+    except FAILURES as error:
+        return [_hydra_problem(loader, good, error)]
+    problems: list[Problem] = []
+    for override in values:
+        try:
+            config = loader.compose(config_name, [*good, override])
+            good.append(override)
+        except FAILURES as error:
+            problems.append(ov.cannot_apply(override, config, groups(folder), _said(error)))
+    return problems or [_hydra_problem(loader, parsed, failure)]
+
+
+def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception) -> Problem:
+    """Hydra's own message as a problem, with the place of the override or the defaults list it speaks of."""
+    said = _said(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _missing_config(loader, error.missing_cfg_file, error.options or ())
+    if choose := re.search(r"You must specify '([^']+)'", said):
+        group = choose[1]
+        known = ", ".join(f"`{option}`" for option in loader.folders.get_group_options(group.partition("@")[0]))
+        places = (_default_place(document, group.partition("@")[0], "???") for document in loader.shelf.values())
+        place = next(filter(None, places), None)
+        return Problem("MF011", group, f"`{group}` must be chosen", f"`{group}=...`, one of {known}", place)
+    if unused := re.search(r"Could not (?:override|delete) '([^'=]+)[^']*'\. (?:No match|Did you mean)", said):
+        key = unused[1]
+        line = next((one.input_line for one in parsed if one.get_key_element().lstrip("~") == key), None)
+        adds = line is not None and not line.startswith("~")
+        message = f"the defaults list has no `{key}`"
+        return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", Place(override=line or key))
+    return _speaks_of(loader, said)
+
+
+def _speaks_of(loader: Loader, said: str) -> Problem:
+    """The problem with the defaults list of the config that Hydra's message names."""
+    for name, document in loader.shelf.items():
+        root = document.root()
+        if f"'{name}'" in said and isinstance(root, yaml.MappingNode):
+            key = items(root).get("defaults", (root, root))[0]
+            return Problem("MF001", "", said, place=document.place(key), part="key")
+    return Problem("MF001", next(iter(loader.shelf), "config"), said)
+
+
+def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Problem:
+    group, _, option = missing.rpartition("/")
+    message = f"`{group}` has no option `{option}`" if group and options else f"there is no config `{missing}`"
+    for document in loader.shelf.values():
+        place = _default_place(document, group, option)
+        if place is not None:
+            return Problem("MF001", "", message, did_you_mean(option, options), place)
+    return Problem("MF001", missing, message, did_you_mean(option, options))
+
+
+def _default_place(document: Document, group: str, option: str) -> Place | None:
+    """Where a defaults list names an option."""
+    root = document.root()
+    defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
+    for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
+        pairs = item.value if isinstance(item, yaml.MappingNode) else [(None, item)]
+        for key, value in pairs:
+            named = key.value.split()[-1].partition("@")[0].strip("/") if key is not None else ""
+            path = f"{named}/{value.value}".strip("/") if isinstance(value, yaml.ScalarNode) else ""
+            if path and f"{group}/{option}".endswith(path):
+                return document.place(value)
+    return None
+
+
+def _said(error: Exception) -> str:
+    """Hydra's message, without its search path, its links and its account of where."""
+    text = str(error) or str(error.__cause__ or type(error).__name__)
+    if isinstance(error.__cause__, OmegaConfBaseException) and str(error):
+        text += f": {str(error.__cause__).splitlines()[0]}"
+    lines = [line.strip() for line in re.split(r"\n(?:Config search path|See http)", text)[0].splitlines()]
+    lines = [line for line in lines if line and not re.match(r"(full_key|object_type|reference_type):?=?", line)]
+    return " ".join(lines)

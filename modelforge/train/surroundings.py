@@ -1,0 +1,51 @@
+"""What a training runs in: torch's threads, and Lightning without its hints. Both are put back afterwards."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+# What Lightning says of small data, of data in memory, and of a folder that Hydra has made already.
+QUIET = (
+    ".*does not have many workers.*",
+    ".*number of training batches.*is smaller than the logging interval.*",
+    ".*The dirpath has changed from .*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*Experiment logs directory .* exists and is not empty.*",
+    ".*isinstance.treespec, LeafSpec.. is deprecated.*",
+    ".*You are using `overfit_batches`.*|.*overfit_batches.*sequential.*",
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*GPU available but not used.*",
+)
+
+
+@contextmanager
+def threads(number: int | None) -> Generator[None]:
+    """So many threads of torch's on the CPU; None for as many as there were."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Lightning without its hints; what it warns of beyond them still comes through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)

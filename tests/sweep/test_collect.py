@@ -1,0 +1,138 @@
+"""A folder of runs as one table, whatever state its jobs are in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from modelforge.errors import ForgeError
+from modelforge.sweep import collect
+
+
+def job(folder: Path, state: str = "finished", overrides=(), **fields) -> None:
+    folder.mkdir(parents=True)
+    status = {
+        "state": state, "overrides": list(overrides), "metrics": {}, "error": [], "seconds": 1.25,
+        "optimized_metric": "val/accuracy", "host": socket.gethostname(), "pid": os.getpid(),
+    }  # fmt: skip
+    (folder / "status.json").write_text(json.dumps(status | fields))
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """One job in each state a job can be in."""
+    root = tmp_path / "sweep"
+
+    def swept(gain: str) -> list[str]:
+        return ["model=lstm", f"init.gain={gain}"]
+
+    job(root / "0,gain=1", overrides=swept("1"), metrics={"val/accuracy": 0.75, "test/accuracy": 0.5})
+    job(root / "1,gain=2", overrides=swept("2"), metrics={"val/accuracy": 0.875, "test/accuracy": 0.625})
+    job(root / "2,gain=9", "diverged", swept("9"), error=[{"message": "training diverged at step 3: layer `rnn`"}])
+    job(root / "3,gain=x", "failed", swept("x"), error=[{"message": "no number"}, {"message": "second\nline"}])
+    job(root / "4,gain=3", "interrupted", swept("3"))
+    job(root / "5,gain=4", "running", swept("4"), seconds=None)
+    job(root / "6,gain=5", "running", swept("5"), pid=2**22 + 1, seconds=None)
+    (root / "7,gain=6").mkdir()
+    (root / "8,gain=7").mkdir()
+    (root / "8,gain=7" / "status.json").write_text('{"state": "fin')
+    job(root / "10,gain=8", overrides=swept("8"), metrics={"val/accuracy": 0.25})
+    (root / ".hidden").mkdir()
+    (root / "multirun.yaml").write_text("")
+    return root
+
+
+def test_rows_come_best_first_and_none_is_lost(sweep: Path):
+    rows = collect(sweep).rows
+    assert [(row.number, row.state) for row in rows] == [
+        (1, "finished"), (0, "finished"), (10, "finished"), (5, "running"), (4, "interrupted"),
+        (2, "diverged"), (3, "failed"), (6, "broken"), (8, "broken"), (7, "missing"),
+    ]  # fmt: skip
+    assert not collect(sweep).finished
+
+
+def test_only_what_differs_is_a_column(sweep: Path):
+    assert collect(sweep).keys == ("init.gain",)
+    assert [row.overrides.get("init.gain") for row in collect(sweep).rows[:3]] == ["2", "1", "8"]
+
+
+def test_why_a_job_did_not_finish(sweep: Path):
+    reasons = {row.number: row.reason for row in collect(sweep).rows if row.reason}
+    assert reasons == {
+        2: "training diverged at step 3: layer `rnn`",
+        3: "no number; second",
+        6: f"its process ({2**22 + 1}) is gone",
+        7: "no status.json: the job never started, or was not ours",
+        8: "status.json cannot be read",
+    }
+
+
+def test_a_loss_is_sorted_upwards(tmp_path: Path):
+    for index, loss in enumerate((0.5, 0.25, 0.75)):
+        job(tmp_path / str(index), optimized_metric="val/loss", metrics={"val/loss": loss})
+    assert [row.metrics["val/loss"] for row in collect(tmp_path).rows] == [0.25, 0.5, 0.75]
+    assert collect(tmp_path).finished
+
+
+def test_overrides_are_compared_by_key(tmp_path: Path):
+    job(tmp_path / "0", overrides=["+a.b=1", "~c"])
+    job(tmp_path / "1", overrides=["a.b=1", "c=2"])
+    sweep = collect(tmp_path)
+    assert sweep.keys == ("c",)
+    assert [row.overrides["c"] for row in sweep.rows] == ["(deleted)", "2"]
+
+
+def test_csv(sweep: Path):
+    rows = list(csv.DictReader(collect(sweep).to_csv().splitlines()))
+    assert list(rows[0]) == ["state", "init.gain", "val/accuracy", "test/accuracy", "seconds", "folder", "reason"]
+    assert rows[0] == {
+        "state": "finished", "init.gain": "2", "val/accuracy": "0.875", "test/accuracy": "0.625",
+        "seconds": "1.25", "folder": "1,gain=2", "reason": "",
+    }  # fmt: skip
+    assert len(rows) == 10
+
+
+def test_it_is_data(sweep: Path):
+    data = collect(sweep).to_dict()
+    assert json.loads(json.dumps(data))["rows"][0]["metrics"] == {"val/accuracy": 0.875, "test/accuracy": 0.625}
+    assert collect(sweep).counts == {
+        "finished": 3, "running": 1, "interrupted": 1, "diverged": 1, "failed": 1, "broken": 2, "missing": 1,
+    }  # fmt: skip
+
+
+def test_the_table(sweep: Path):
+    console = Console(width=90, color_system=None)
+    with console.capture() as capture:
+        console.print(collect(sweep).table())
+    assert [line.rstrip() for line in capture.get().splitlines()] == [
+        "job       init.gain  state        val/accuracy  test/accuracy   time",
+        "1         2          finished           0.8750         0.6250  1.2 s",
+        "0         1          finished           0.7500         0.5000  1.2 s",
+        "10        8          finished           0.2500                 1.2 s",
+        "5         4          running",
+        "4         3          interrupted                               1.2 s",
+        "2         9          diverged                                  1.2 s",
+        "3         x          failed                                    1.2 s",
+        "6         5          broken",
+        "8,gain=7             broken",
+        "7,gain=6             missing",
+        "",
+        "2  diverged: training diverged at step 3: layer `rnn`",
+        "3  failed: no number; second",
+        "6  broken: its process (4194305) is gone",
+        "8,gain=7  broken: status.json cannot be read",
+        "7,gain=6  missing: no status.json: the job never started, or was not ours",
+    ]
+
+
+def test_a_folder_without_runs_is_a_mistake(tmp_path: Path):
+    with pytest.raises(ForgeError, match="holds no runs"):
+        collect(tmp_path)
+    with pytest.raises(ForgeError, match="there is no folder"):
+        collect(tmp_path / "nowhere")

@@ -1,0 +1,91 @@
+"""The text of every mistake: each file in configs/invalid has one fault, and beside it what a user is told.
+
+After a change of wording, `python -m tests.test_errors` writes the texts anew; the diff is the review.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import modelforge as mf
+from modelforge.config import compose
+from modelforge.errors import CODES
+
+INVALID = Path(__file__).parent / "configs" / "invalid"
+FILES = sorted(INVALID.glob("*.yaml"))
+NOT_HERE = {
+    "MF001": "composition has its own tests",
+    "MF002": "composition has its own tests",
+    "MF003": "composition has its own tests",
+    "MF050": "training has its own tests",
+    "MF051": "training has its own tests",
+    "MF052": "training has its own tests",
+    "MF070": "reviews have their own tests",
+    "MF071": "exports have their own tests",
+    "MW101": "a warning: see tests/plan",
+}
+
+
+def overrides(path: Path) -> list[str]:
+    """Those that the second line of a file asks for."""
+    asked = re.match(r".*\n# overrides: (.*)\n", path.read_text(encoding="utf-8"))
+    return asked[1].split() if asked else []
+
+
+@cache
+def failure(path: Path) -> mf.ForgeError:
+    """What a config file is told."""
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.plan(mf.parse(compose(path.parent, overrides(path), path.stem, shown_as="conf")))
+    return caught.value
+
+
+def golden(path: Path) -> Path:
+    return path.with_suffix(".out")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_a_user_is_told(path):
+    assert f"{failure(path)}\n" == golden(path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_problem_has_a_code_a_place_and_data(path):
+    for problem in failure(path).problems:
+        assert problem.code in CODES
+        assert problem.place is not None, "nowhere to look"
+        assert problem.place.override or problem.place.source, "no source line"
+        assert not problem.message.endswith(".")
+        assert "Traceback" not in problem.message
+        assert "typing." not in problem.message
+        data = json.loads(json.dumps(problem.to_dict()))
+        assert data["path"] == problem.path
+        assert data["code"] == problem.code
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_one_fault_a_file(path):
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# ")
+    assert first.endswith((".", "?"))
+    several = path.stem.startswith("several") or path.stem in ("uncovered_twice", "from_override")
+    assert several == (len(failure(path).problems) > 1)
+
+
+def test_every_code_of_these_phases_is_pinned():
+    found = {code for path in FILES for code in re.findall(r"\[(M[FW]\d+)\]", golden(path).read_text(encoding="utf-8"))}
+    assert found == CODES.keys() - NOT_HERE.keys()
+
+
+def test_every_golden_text_belongs_to_a_config():
+    assert {path.stem for path in INVALID.glob("*.out")} == {path.stem for path in FILES}
+
+
+if __name__ == "__main__":
+    for file in FILES:
+        golden(file).write_text(f"{failure(file)}\n", encoding="utf-8")

@@ -1,0 +1,31 @@
+"""Runs of the shipped configs in a temporary folder, small enough to take a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelforge.config import Config, compose
+from modelforge.train.job import Result, execute
+
+CONF = Path(__file__).parents[2] / "conf"
+SMALL = ("trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")
+
+
+@pytest.fixture
+def config() -> Callable[..., Config]:
+    """Composes the shipped configs."""
+    return lambda *overrides: compose(CONF, list(overrides))
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Result]:
+    """Runs one job of two epochs; `folder` is below the test's own."""
+
+    def train(*overrides: str, folder: str = "run") -> Result:
+        every = [*SMALL, *overrides]
+        return execute(lambda: compose(CONF, every), tmp_path / folder, tuple(every), show_plan=False)
+
+    return train

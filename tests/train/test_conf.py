@@ -1,0 +1,60 @@
+"""The shipped configs: each one says how to run it, and every model takes every init and the data of its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelforge.config import options
+from modelforge.train.prepare import prepare
+
+CONF = Path(__file__).parents[2] / "conf"
+GROUPS = ("data", "model", "init", "optimizer", "scheduler", "trainer", "logger", "experiment", "debug")
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_every_model_takes_every_init(config, model: str):
+    for init in names("init"):
+        job = prepare(config(f"model={model}", f"init={init}"))
+        assert {parameter.path for parameter in job.plan.parameters}, init
+        assert bool(job.plan.warnings) == (init == "constant"), init
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        ("mlp", "digits"), ("cnn", "digits"), ("resnet_small", "digits"), ("rnn", "digits_rows"),
+        ("gru", "digits_rows"), ("lstm", "digits_rows"), ("transformer", "digits_rows"),
+    ],
+)  # fmt: skip
+def test_a_model_chooses_its_data_unless_told(config, model: str, data: str):
+    shapes = {"digits": [1, 8, 8], "digits_rows": [8, 8]}
+    assert config(f"model={model}").choices["data"] == data
+    assert config(f"model={model}").values["data"]["input"]["shape"] == shapes[data]
+    for other in ("digits", "digits_rows"):
+        assert config(f"model={model}", f"data={other}").choices["data"] == other
+
+
+@pytest.mark.parametrize(
+    "override", [f"{group}={name}" for group in GROUPS if group not in ("model", "init") for name in names(group)]
+)
+def test_every_option_is_right(config, override: str):
+    model = ["model=lstm"] if override == "data=digits_rows" else []
+    prepare(config(override, *model))
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())
+def test_every_file_shows_the_command_that_uses_it(path: Path):
+    text = path.read_text(encoding="utf-8")
+    assert "python train.py" in text or path.parent.name == "hydra"
+    assert "_target_" not in text or path.relative_to(CONF).as_posix() == "hydra/default.yaml"
+
+
+def test_the_groups_are_those_that_users_expect():
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*GROUPS, "hydra"}
+    assert set(options(CONF, "model")) == set(names("model"))

@@ -1,0 +1,215 @@
+"""One job from config to folder: every way it can end, and what it leaves."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from modelforge.train import interrupt
+
+
+def status(folder: Path) -> dict:
+    return json.loads((folder / "status.json").read_text())
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+
+
+def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
+    result = train("optimizer.lr=0.01", "logger=default", "trainer.enable_progress_bar=true")
+    folder = tmp_path / "run"
+    assert result.exit_code == 0
+    assert {path.name for path in folder.iterdir() if not path.name.startswith("events")} == {
+        "config.yaml", "plan.json", "ledger.json", "metrics.csv", "checkpoints", "status.json",
+    }  # fmt: skip
+    assert any(path.name.startswith("events") for path in folder.iterdir())
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    done = status(folder)
+    assert done["state"] == "finished"
+    assert done["error"] == []
+    assert set(done["metrics"]) == {"val/accuracy", "test/accuracy", "test/loss"}
+    assert done["metrics"]["test/accuracy"] > 0.8
+    assert result.metric == done["metrics"]["val/accuracy"]
+    assert yaml.safe_load((folder / "config.yaml").read_text())["optimizer"]["lr"] == 0.01
+    assert json.loads((folder / "plan.json").read_text())["num_parameters"] == 26122
+    out, err = capsys.readouterr()
+    assert "epoch 2/2  loss " in out
+    assert out.splitlines()[-1].startswith(f"test accuracy {done['metrics']['test/accuracy']:.4f}  ·  ")
+    assert out.splitlines()[-1].endswith("run")
+    assert err == ""
+
+
+def test_metrics_are_one_line_an_epoch(train, tmp_path: Path):
+    train()
+    rows = metrics(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]  # the last one is the test's
+    assert all(row["train/loss"] and row["val/accuracy"] for row in rows[:2])
+    assert rows[2]["test/accuracy"]
+
+
+def test_a_run_is_a_function_of_its_config(train):
+    first, again, other = train(folder="a"), train(folder="b"), train("seed=1", folder="c")
+    assert first.status.metrics == again.status.metrics
+    assert first.status.config_hash == again.status.config_hash
+    assert first.status.metrics != other.status.metrics
+    assert first.status.config_hash != other.status.config_hash
+
+
+def test_a_mistake_is_told_and_kept(train, tmp_path: Path, capsys):
+    result = train("+optimizer.lrr=1", "trainer.max_epochs=x")
+    assert result.exit_code == 1
+    assert result.metric != result.metric  # NaN, for sweepers
+    assert status(tmp_path / "run")["state"] == "failed"
+    assert [problem["path"] for problem in status(tmp_path / "run")["error"]] == ["optimizer.lrr", "trainer.max_epochs"]
+    assert capsys.readouterr().err == (
+        "error[MF051]: AdamW has no argument `lrr`\n"
+        "  --> override +optimizer.lrr=1\n"
+        "   = help: did you mean `lr`?\n"
+        "\n"
+        "error[MF051]: `max_epochs` of Trainer must be a whole number or null, but is 'x'\n"
+        "  --> override trainer.max_epochs=x\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "code", "message"),
+    [
+        (
+            ["model=cnn", "data=digits_rows"],
+            "MF040",
+            "Conv2d needs a (channels, height, width) input, but gets (8, 8) from model.input",
+        ),
+        (
+            ["model.layers.head.out_features=9"],
+            "MF050",
+            "the model puts out (9,), but the data has 10 classes, so it must be (10,)",
+        ),
+        (
+            ["model=lstm", "~model.layers.last"],
+            "MF050",
+            "the model puts out (8, 10), but the data has 10 classes, so it must be (10,)",
+        ),
+        (
+            ["model.input={shape: [32, 2], dtype: float32}"],
+            "MF050",
+            "the model takes float32 (32, 2), but the data gives float32 (1, 8, 8)",
+        ),
+    ],
+)
+def test_model_and_data_must_fit(train, tmp_path: Path, overrides, code, message):
+    assert train(*overrides).exit_code == 1
+    (problem,) = status(tmp_path / "run")["error"]
+    assert (problem["code"], problem["message"]) == (code, message)
+
+
+def test_a_divergence_names_the_layer(train, tmp_path: Path, capsys):
+    result = train("optimizer.lr=1e30")
+    assert result.exit_code == 1
+    done = status(tmp_path / "run")
+    assert done["state"] == "diverged"
+    assert done["error"][0]["path"] == "model.layers.hidden2"
+    assert done["error"][0]["message"].startswith(
+        "training diverged at step 1: layer `hidden2` is the first to put out"
+    )
+    assert "lower `optimizer.lr` (now 1e+30)" in capsys.readouterr().err
+
+
+def test_a_bug_is_kept_and_not_hidden(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def stumble(*arguments, **fields):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("modelforge.train.fit.load", stumble)
+    with pytest.raises(ZeroDivisionError):
+        train()
+    assert status(tmp_path / "run")["state"] == "failed"
+    assert status(tmp_path / "run")["error"][0]["message"] == "ZeroDivisionError: a bug"
+
+
+@pytest.fixture
+def signal_at(monkeypatch: pytest.MonkeyPatch):
+    """A Ctrl-C that arrives during the given batch."""
+    original = interrupt.SaveOnInterrupt.on_train_batch_end
+
+    def arrange(number: int) -> None:
+        seen = iter(range(1, 1_000_000))
+
+        def on_train_batch_end(self, *arguments) -> None:
+            if next(seen) == number:
+                signal.raise_signal(signal.SIGINT)
+            original(self, *arguments)
+
+        monkeypatch.setattr(interrupt.SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
+
+    return arrange
+
+
+@pytest.mark.parametrize("step", [7, 20])
+def test_an_interrupted_run_resumes_as_if_unbroken(train, tmp_path: Path, signal_at, capsys, step: int):
+    """In the middle and at the end of an epoch, with dropout and shuffling: the same bits."""
+    model = ["model=mlp", "+model.layers.dropout.type=Dropout", "+model.layers.last.type=Linear"]
+    model += ["+model.layers.last.out_features=10"]
+    train(*model, folder="whole")
+    signal_at(step)
+    broken = train(*model, folder="broken")
+    assert broken.exit_code == 130
+    assert status(tmp_path / "broken")["state"] == "interrupted"
+    assert "stopping after this batch" in capsys.readouterr().out
+    last = tmp_path / "broken" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == step
+    assert train(*model, f"ckpt={last}", folder="broken").exit_code == 0
+    whole, after = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "broken")
+    )
+    assert whole.keys() == after.keys()
+    assert all(torch.equal(whole[name], after[name]) for name in whole)
+    assert metrics(tmp_path / "broken")[-2:] == metrics(tmp_path / "whole")[-2:]
+
+
+def test_a_resumed_run_continues_its_metrics(train, tmp_path: Path, signal_at):
+    signal_at(27)
+    train()
+    assert [row["epoch"] for row in metrics(tmp_path / "run")] == ["0"]
+    train(f"ckpt={tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}")
+    assert [row["epoch"] for row in metrics(tmp_path / "run")] == ["0", "1", "2"]
+
+
+def test_signals_are_handed_back(train, signal_at):
+    before = signal.getsignal(signal.SIGINT)
+    signal_at(3)
+    assert train().exit_code == 130
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_checkpoint_of_another_config_is_refused(train, tmp_path: Path, capsys):
+    train(folder="first")
+    capsys.readouterr()
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    assert train(f"ckpt={last}", "model.layers.hidden1.out_features=64", "init.gain=2.0").exit_code == 1
+    err = capsys.readouterr().err
+    assert "the checkpoint was made with `model.layers.hidden1.out_features` = 128, but this config says 64" in err
+    assert "--> override model.layers.hidden1.out_features=64" in err
+    assert "the checkpoint was made with `init.gain` = 1.0, but this config says 2.0" in err
+
+
+def test_what_is_no_checkpoint_is_refused(train, tmp_path: Path):
+    (tmp_path / "text.ckpt").write_text("hello")
+    torch.save({"some": "thing"}, tmp_path / "other.ckpt")
+    torch.save(Path("code"), tmp_path / "pickle.ckpt")
+    expected = {
+        "none": "there is no checkpoint `{}`",
+        "text": "`{}` cannot be read as a checkpoint",
+        "pickle": "`{}` cannot be read as a checkpoint",
+        "other": "`{}` is not a checkpoint of modelforge",
+    }
+    for name, message in expected.items():
+        path = tmp_path / f"{name}.ckpt"
+        (problem,) = train(f"ckpt={path}").status.error
+        assert problem["message"] == message.format(path)
