@@ -20,8 +20,8 @@ class Read:
         return ".".join((self.source, *map(str, self.path)))
 
 
-Step = tuple[str, tuple[tuple[int, tuple[int, ...]], ...], int]
-"""A child's name, the registers and index paths that it reads, and the register it writes."""
+Step = tuple[str, tuple[tuple[int, tuple[int, ...]], ...], int, tuple[int, ...]]
+"""A child's name, the registers and index paths that it reads, the register it writes, and those to empty after it."""
 
 
 class Graph(nn.Module):
@@ -59,10 +59,10 @@ class Graph(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         if len(inputs) != self._num_inputs:
             raise TypeError(f"forward takes {self._num_inputs} inputs, but gets {len(inputs)}")
-        registers: list[Any] = [None] * self._num_registers
-        registers[: len(inputs)] = [inputs] if self._packs else inputs
+        registers: list[Any] = [inputs] if self._packs else list(inputs)
+        registers += [None] * (self._num_registers - len(registers))
         modules = self._modules
-        for name, reads, write in self._steps:
+        for name, reads, write, dead in self._steps:
             values = []
             for register, path in reads:
                 value = registers[register]
@@ -70,6 +70,8 @@ class Graph(nn.Module):
                     value = value[index]
                 values.append(value)
             registers[write] = modules[name](*values)  # pyright: ignore[reportOptionalCall]  # none is None
+            for register in dead:
+                registers[register] = None
         register, path = self._result
         value = registers[register]
         for index in path:
@@ -88,12 +90,15 @@ def _allocate(
     steps: list[Step] = []
     for index, name in enumerate(names):
         sources = tuple((register[read.source], read.path) for read in reads[name])
-        free += {register[read.source] for read in reads[name] if last_reader[read.source] == index}
+        dead = {register[read.source] for read in reads[name] if last_reader[read.source] == index}
+        free += dead
         if not free:
             free.append(num_registers)
             num_registers += 1
         register[name] = free.pop()
+        dead.discard(register[name])
         if name not in last_reader and name != names[-1]:
             free.append(register[name])
-        steps.append((name, sources, register[name]))
+            dead.add(register[name])
+        steps.append((name, sources, register[name], tuple(dead)))
     return tuple(steps), num_registers, register[names[-1]]

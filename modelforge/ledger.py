@@ -133,7 +133,8 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     if shift != 0 or std is None or not 1e-15 < std < 1e15:
         array = array.astype(np.float64) - shift
     # `np.dot` would be shorter, but it starts threads of its own in each of ours.
-    first, second = float(np.add.reduce(array)), float(np.add.reduce(np.square(array)))
+    with np.errstate(over="ignore", invalid="ignore"):  # values that were there before may be anything
+        first, second = float(np.add.reduce(array)), float(np.add.reduce(np.square(array)))
     count = len(array)
     for number, value in left_out:
         count -= number

@@ -1,78 +1,26 @@
 """plan: `ModelSpec` → `Plan`. Every decision is taken here; nothing is allocated.
 
-The walk expands combinators, resolves `inputs`, infers shapes and lays out every parameter; `rules` then gives each
-parameter its initializer.
+`walk` finds shapes and parameters, `rules` gives each parameter its initializer, `lint` warns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
 
-from modelforge.block import Activation
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
-from modelforge.graph import Read
-from modelforge.layers import registry
-from modelforge.layers.combinators import Combinator
 from modelforge.lint import lint
 from modelforge.node import FrozenDict
 from modelforge.rng import preserved_globals
-from modelforge.rules import ParameterPlan, Scope, Subject, assign
-from modelforge.shapes import LayerFacts, Misfit, study
-from modelforge.spec.layer import REFERENCE, LayerSpec
+from modelforge.rules import ParameterPlan, assign
 from modelforge.spec.model import ModelSpec
-from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
-
-MAX_LAYERS = 100_000
-MAX_DEPTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPlan:
-    """One layer, or one combinator with its children, fully decided."""
-
-    path: str
-    """Module path, and prefix of its parameters: `encoder.0.attention`."""
-    key: str
-    """Override key of its config: `model.layers.encoder.layers.attention`."""
-    type: str
-    arguments: Mapping[str, Any]
-    """Constructor arguments, inferred ones included; empty for a combinator."""
-    reads: tuple[Read, ...]
-    """What it reads, among its siblings."""
-    inputs: tuple[Value, ...]
-    output: Value
-    has_buffers: bool = False
-    parameters: tuple[str, ...] = ()
-    """Names of its parameters, below its path; empty for a combinator."""
-    children: tuple[LayerPlan, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition(".")[2]
-
-    def walk(self) -> Iterator[LayerPlan]:
-        """This layer and all below it, in execution order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The layer as plain data, without its children."""
-        return {
-            "path": self.path,
-            "key": self.key,
-            "type": self.type,
-            "arguments": {name: plain(value) for name, value in self.arguments.items()},
-            "reads": [str(read) for read in self.reads],
-            "inputs": [to_data(value) for value in self.inputs],
-            "output": to_data(self.output),
-            "parameters": list(self.parameters),
-        }
+from modelforge.values import TensorValue, Value, to_data
+from modelforge.walk import LayerPlan as LayerPlan
+from modelforge.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -142,7 +90,7 @@ def plan(spec: ModelSpec) -> Plan:
         True
     """
     with preserved_globals():
-        walk = _Walk(spec)
+        walk = Walk(spec)
         root = walk.model()
     parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins)
     problems = walk.problems + problems
@@ -152,276 +100,3 @@ def plan(spec: ModelSpec) -> Plan:
     warnings = tuple(spec.origins.locate(problem) for problem in lint(parameters))
     inputs = FrozenDict(walk.inputs)
     return Plan(root, inputs, parameters, spec.seed, warnings, spec.origins)
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """A value on its way: what it is, which leaves made it, and the key of the layer whose name it goes by."""
-
-    value: Value
-    makers: tuple[str, ...]
-    key: str
-
-
-class _Walk:
-    """One pass over a spec in execution order. A layer that failed gives None, and nothing that reads it is judged."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-        self.problems: list[Problem] = []
-        self.subjects: list[Subject] = []
-        self.scopes: list[Scope] = []
-        self.inputs: dict[str, TensorValue] = {}
-        self._facts: dict[Any, LayerFacts | Misfit] = {}
-        self._consumers: dict[str, list[str]] = {}
-        self._kinds: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
-        self._followers: dict[str, tuple[Activation, ...]] = {}
-        self._unknown: list[str] = []
-        self._names: set[str] = set()
-        self._num_layers = 0
-
-    def judged_scopes(self) -> list[Scope]:
-        """The scopes whose parameters are all known: a rule elsewhere may speak of those of a layer that failed."""
-        around = {path[:end] for path in self._unknown for end in (0, *_dots(path), len(path))}
-        return [scope for scope in self.scopes if scope.path not in around]
-
-    def model(self) -> LayerPlan | None:
-        """The whole model as one combinator."""
-        scope: dict[str, _Flow | None] = {}
-        for name, tensor in self.spec.input.items():
-            self.inputs[name] = TensorValue((BATCH, *tensor.shape), tensor.dtype)
-            key = "model.input" if name == "input" else f"model.input.{name}"
-            scope[name] = _Flow(self.inputs[name], (), key)
-        for name in scope.keys() & self.spec.layers.keys():
-            key = f"model.layers.{name}"
-            self.problems.append(Problem("MF016", key, f"`{name}` names an input already", part="key"))
-        scopes: tuple[Scope, ...] = ()
-        if self.spec.default_init is not None:
-            scopes = self._within(Scope(self.spec.default_init, "init", "", outermost=True), scopes)
-        if self.spec.init is not None:
-            scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
-        wired = registry.get("Sequential").spec.model_construct(type="Sequential", layers=self.spec.layers)
-        assert isinstance(wired, Combinator)
-        children, last = self._children(wired, "", "model", scope, scopes, depth=0)
-        if children is None or last is None:
-            return None
-        output = at(last.value, first(last.value))
-        return LayerPlan(
-            "", "model", "Sequential", FrozenDict(), (), tuple(self.inputs.values()), output, children=children
-        )
-
-    def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-        self.scopes.append(scope)
-        return (scope, *scopes)
-
-    def _children(
-        self,
-        spec: Combinator,
-        path: str,
-        key: str,
-        scope: dict[str, _Flow | None],
-        scopes: tuple[Scope, ...],
-        depth: int,
-    ) -> tuple[tuple[LayerPlan, ...] | None, _Flow | None]:
-        plans: list[LayerPlan | None] = []
-        flow: _Flow | None = None
-        previous = next(iter(scope)) if len(scope) == 1 else None
-        if depth > MAX_DEPTH:
-            self.problems.append(Problem("MF060", key, f"layers are nested more than {MAX_DEPTH} deep"))
-            self._unknown.append(path)
-            return None, None
-        wired = list(spec.wire())
-        names = [child.name for child in wired]
-        for child in wired:
-            self._num_layers += 1
-            if self._num_layers > MAX_LAYERS:
-                self._unknown.append(path)
-                if self._num_layers == MAX_LAYERS + 1:
-                    self.problems.append(Problem("MF060", key, f"the model has more than {MAX_LAYERS:,} layers"))
-                return None, None
-            child_path = f"{path}.{child.name}" if path else child.name
-            child_key = f"{key}.{child.at}" if child.at else key
-            references = child.spec.inputs or child.reads or ((previous,) if previous else None)
-            reads = self._resolve(references, child_key, child.name, scope, names, tuple(self.inputs))
-            planned, flow = self._layer(child.spec, child_path, child_key, reads, scope, scopes, depth)
-            plans.append(planned)
-            scope[child.name] = flow
-            self._names.add(child.name)
-            previous = child.name
-        done = tuple(item for item in plans if item is not None)
-        return (done if len(done) == len(plans) else None), flow
-
-    def _resolve(
-        self,
-        references: tuple[str, ...] | None,
-        key: str,
-        name: str,
-        scope: Mapping[str, _Flow | None],
-        siblings: list[str],
-        model_inputs: tuple[str, ...],
-    ) -> tuple[Read, ...] | None:
-        """References → reads; None where one of them is wrong."""
-        if references is None:
-            hint = f"say which: `inputs: [{', '.join(model_inputs)}]`"
-            message = f"`{name}` does not say which of the model's {len(model_inputs)} inputs it reads"
-            self.problems.append(Problem("MF030", key, message, hint, part="key"))
-            return None
-        reads: list[Read] = []
-        for index, reference in enumerate(references):
-            match = REFERENCE.fullmatch(reference)
-            assert match is not None, "the parser lets only references through"
-            source, numbers = match.group(1), tuple(int(part) for part in match.group(2).split(".")[1:])
-            at_key = f"{key}.inputs.{index}"
-            if source not in scope:
-                self.problems.append(self._unknown_input(source, name, at_key, scope, siblings))
-                return None
-            flow = scope[source]
-            if flow is None:
-                return None
-            try:
-                value = at(flow.value, numbers)
-            except (IndexError, TypeError):
-                hint = f"`{source}` gives {show(flow.value)}"
-                self.problems.append(Problem("MF030", at_key, f"`{source}` has no output `{reference}`", hint))
-                return None
-            reads.append(Read(source, numbers + (() if numbers else first(value))))
-        return tuple(reads)
-
-    def _unknown_input(
-        self, source: str, name: str, key: str, scope: Mapping[str, _Flow | None], siblings: list[str]
-    ) -> Problem:
-        if source == name:
-            return Problem("MF031", key, f"`{name}` cannot read itself")
-        if source in siblings:
-            hint = f"move `{source}` before `{name}`: layers run in the order they are written"
-            return Problem("MF031", key, f"`{source}` comes after `{name}`", hint)
-        if source in self._names:
-            hint = f"`{source}` is outside: `input` is what this combinator reads, and its own `inputs` say what that is"
-            return Problem("MF030", key, f"there is no layer `{source}` in here", hint)
-        return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope))
-
-    def _layer(
-        self,
-        spec: LayerSpec,
-        path: str,
-        key: str,
-        reads: tuple[Read, ...] | None,
-        scope: Mapping[str, _Flow | None],
-        scopes: tuple[Scope, ...],
-        depth: int,
-    ) -> tuple[LayerPlan | None, _Flow | None]:
-        if spec.init is not None:
-            scopes = self._within(Scope(spec.init, f"{key}.init", path), scopes)
-        flows: list[_Flow] = []
-        for read in reads or ():
-            flow = scope[read.source]
-            assert flow is not None
-            flows.append(_Flow(at(flow.value, read.path), flow.makers, flow.key))
-        if isinstance(spec, Combinator):
-            return self._combinator(spec, path, key, reads, flows, scopes, depth)
-        return self._leaf(spec, path, key, reads, flows, scopes)
-
-    def _combinator(
-        self,
-        spec: Combinator,
-        path: str,
-        key: str,
-        reads: tuple[Read, ...] | None,
-        flows: list[_Flow],
-        scopes: tuple[Scope, ...],
-        depth: int,
-    ) -> tuple[LayerPlan | None, _Flow | None]:
-        arrives: _Flow | None = None
-        if reads is not None:
-            value = flows[0].value if len(flows) == 1 else tuple(flow.value for flow in flows)
-            makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
-            arrives = _Flow(value, makers, flows[0].key)
-        children, flow = self._children(spec, path, key, {"input": arrives}, scopes, depth + 1)
-        if children is None or flow is None or reads is None:
-            return None, None
-        inputs = tuple(item.value for item in flows)
-        planned = LayerPlan(path, key, spec.type, FrozenDict(), reads, inputs, flow.value, children=children)
-        return planned, _Flow(flow.value, flow.makers, key)
-
-    def _leaf(
-        self,
-        spec: LayerSpec,
-        path: str,
-        key: str,
-        reads: tuple[Read, ...] | None,
-        flows: list[_Flow],
-        scopes: tuple[Scope, ...],
-    ) -> tuple[LayerPlan | None, _Flow | None]:
-        if reads is None:
-            self._unknown.append(path)
-            return None, None
-        inputs = tuple(flow.value for flow in flows)
-        facts = self._study(spec, inputs)
-        if isinstance(facts, Misfit):
-            self._unknown.append(path)
-            self.problems.append(_misfit(facts, key, flows))
-            return None, None
-        self._kinds[path] = (registry.get(spec.type).kind, spec.type, facts.arguments)
-        for flow in flows:
-            for maker in flow.makers:
-                self._consumers.setdefault(maker, []).append(path)
-        self.subjects.extend(
-            Subject(f"{path}.{item.name}", item, key, scopes, self._following) for item in facts.parameters
-        )
-        names = tuple(item.name for item in facts.parameters)
-        planned = LayerPlan(
-            path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names
-        )
-        return planned, _Flow(facts.output, (path,), key)
-
-    def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
-        """Equal layers on equal inputs are studied once."""
-        arguments = spec.arguments
-        key = (spec.type, repr(arguments), inputs)
-        if key not in self._facts:
-            try:
-                self._facts[key] = study(registry.get(spec.type), arguments, inputs)
-            except Misfit as misfit:
-                self._facts[key] = misfit
-        return self._facts[key]
-
-    def _following(self, path: str) -> tuple[Activation, ...]:
-        """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on."""
-        if path not in self._followers:
-            found: dict[Activation, None] = {}
-            seen, pending = {path}, list(self._consumers.get(path, ()))
-            while pending:
-                consumer = pending.pop(0)
-                if consumer in seen:
-                    continue
-                seen.add(consumer)
-                kind, type_name, arguments = self._kinds[consumer]
-                if kind == "activation":
-                    found[_activation(type_name, arguments)] = None
-                elif kind == "passthrough":
-                    pending.extend(self._consumers.get(consumer, ()))
-            self._followers[path] = tuple(found)
-        return self._followers[path]
-
-
-def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:
-    layer = registry.get(type_name)
-    assert layer.make is not None
-    module = layer.make(**arguments).eval()
-    for weight in module.parameters():
-        weight.requires_grad_(False)
-    shown = ", ".join(f"{name}={value}" for name, value in arguments.items() if name != "inplace")
-    return Activation(f"{type_name}({shown})" if shown else type_name, module)
-
-
-def _dots(path: str) -> Iterator[int]:
-    return (index for index, letter in enumerate(path) if letter == ".")
-
-
-def _misfit(misfit: Misfit, key: str, flows: list[_Flow]) -> Problem:
-    message = misfit.message
-    if misfit.code in ("MF040", "MF042", "MF043"):
-        message += " from " + " and ".join(dict.fromkeys(flow.key for flow in flows)) + misfit.rest
-    if misfit.argument:
-        return Problem(misfit.code, f"{key}.{misfit.argument}", message, misfit.hint)
-    return Problem(misfit.code, key, message, misfit.hint, part="key")

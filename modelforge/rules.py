@@ -370,10 +370,7 @@ def _refused(initializer: Initializer, facts: ParameterFacts) -> CannotServe | N
 
 def _holder(block: Block) -> Initializer | None:
     """What fills rows that no scheme may change."""
-    if block.fixed is None:
-        return None
-    raw = constant(block.fixed)
-    return registry.get(raw.pop("scheme")).model_validate(raw)
+    return None if block.fixed is None else registry.create(constant(block.fixed))
 
 
 def _role_default(role: str) -> InitSpec:

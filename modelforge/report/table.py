@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
+from itertools import groupby
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.report.words import count, number
+from modelforge.report.words import count, magnitude, number, shape, where
 
 if TYPE_CHECKING:
     from modelforge.ledger import Ledger
     from modelforge.plan import LayerPlan, Plan
     from modelforge.rules import ParameterPlan
-
-MAX_COPIES = 1
-"""Copies of a repeated layer that a table shows; the others are counted."""
+    from modelforge.values import Value
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """The model as a tree: layer, output shape, parameters, how they start."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
-    table.add_column("layer", no_wrap=True)
-    table.add_column("type")
+def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> RenderableType:
+    """The model as a tree: layer, output shape, parameters, how they start.
+
+    Copies that are alike in all that the table shows take one line.
+
+    Args:
+        plan: What to show.
+        flops: Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out.
+    """
+    table = new_table()
+    table.add_column("layer", overflow="fold")
+    table.add_column("type", overflow="fold")
     table.add_column("output", no_wrap=True)
-    table.add_column("parameters", justify="right")
+    table.add_column("params", justify="right", no_wrap=True)
     table.add_column("init", overflow="fold")
+    table.add_column("std", justify="right", no_wrap=True)
+    if flops is not None:
+        table.add_column("FLOPs", justify="right", no_wrap=True)
     for name, value in plan.inputs.items():
-        table.add_row(Text(name, "dim"), Text("input", "dim"), Text(str(value), "dim"), "", "")
-    by_path = {parameter.path: parameter for parameter in plan.parameters}
-    for depth, layer, copies in _visible(plan.root.children, 0):
-        table.add_row(*_layer_row(layer, depth, copies, by_path))
+        table.add_row(Text(name, "dim"), Text("input", "dim"), Text(str(value), "dim"))
+    for row in _rows(plan, flops or {}):
+        _add(table, row)
     table.add_section()
-    table.add_row(Text("total", "bold"), "", "", Text(count(plan.num_parameters), "bold"), "")
+    total = [Text("total", "bold"), "", "", Text(count(plan.num_parameters), "bold"), "", ""]
+    table.add_row(*total, *([Text(magnitude(sum(flops.values())), "bold")] if flops is not None else []))
     return table
 
 
 def ledger_table(ledger: Ledger) -> RenderableType:
     """What filled what: target and measured mean and standard deviation, and the verdict."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = new_table()
     for header in ("parameter", "shape", "scheme", "rule"):
         table.add_column(header, overflow="fold")
     for header in ("target mean", "measured", "target std", "measured"):
@@ -53,9 +63,9 @@ def ledger_table(ledger: Ledger) -> RenderableType:
     for entry in ledger:
         table.add_row(
             entry.path,
-            "×".join(map(str, entry.shape)) or "scalar",
+            shape(entry.shape),
             entry.scheme,
-            str(entry.place) if entry.place else entry.rule,
+            where(entry.place) or entry.rule,
             number(entry.target_mean),
             number(entry.measured_mean),
             number(entry.target_std),
@@ -65,52 +75,116 @@ def ledger_table(ledger: Ledger) -> RenderableType:
     return table
 
 
+def new_table(**options: Any) -> Table:
+    """A table as all of ours look: a rule below the header, two spaces between columns, nothing around."""
+    style = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0), "header_style": "bold"}
+    return Table(**{**style, **options})
+
+
 def to_text(renderable: RenderableType, width: int = 120) -> str:
     """A renderable as plain text."""
     console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(renderable)
+        console.print(renderable, crop=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
-def _visible(layers: Sequence[LayerPlan], depth: int) -> Iterable[tuple[int, LayerPlan, int]]:
-    """Layers with their depth; of equal numbered copies only the first, with their number."""
-    copies = [layer for layer in layers if layer.name.isdigit() and layer.key == layers[0].key]
-    repeated = len(copies) > MAX_COPIES and len(copies) == len(layers) and len({layer.key for layer in layers}) == 1
-    for layer in layers[:MAX_COPIES] if repeated else layers:
-        yield depth, layer, len(layers) if repeated else 1
-        yield from _visible(layer.children, depth + 1)
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """How some parameters of a layer start: alike, so on one line."""
+
+    names: tuple[str, ...]
+    scheme: str
+    std: float | None
 
 
-def _layer_row(layer: LayerPlan, depth: int, copies: int, parameters: dict[str, ParameterPlan]) -> list[RenderableType]:
-    name = layer.name + (f" … {int(layer.name) + copies - 1}" if copies > 1 else "")
-    own = [parameters[f"{layer.path}.{local}"] for local in layer.parameters]
-    total = sum(prod(p.shape) for p in _below(layer, parameters)) * copies
-    label = Text("  " * depth + name, "bold" if layer.children else "")
-    shape = Text(_shape(layer))
-    return [label, Text(layer.type, "cyan"), shape, count(total) if total else "", Text("\n").join(_starts(own))]
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One layer as the table shows it; of alike copies the first."""
+
+    depth: int
+    name: str
+    type: str
+    output: str
+    num_parameters: int
+    num_flops: int
+    starts: tuple[_Start, ...]
+    is_leaf: bool
 
 
-def _below(layer: LayerPlan, parameters: dict[str, ParameterPlan]) -> Iterable[ParameterPlan]:
-    for leaf in layer.walk():
-        for local in leaf.parameters:
-            yield parameters[f"{leaf.path}.{local}"]
+def _rows(plan: Plan, flops: Mapping[str, int]) -> Iterator[_Row]:
+    parameters = {parameter.path: parameter for parameter in plan.parameters}
+    starts: dict[str, tuple[_Start, ...]] = {}
+    sizes: dict[str, int] = {}
+    for layer in plan.layers:
+        own = [parameters[f"{layer.path}.{local}"] for local in layer.parameters]
+        starts[layer.path] = tuple(_starts(own))
+        sizes[layer.path] = sum(prod(parameter.shape) for parameter in own)
+
+    def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
+        return sum(facts.get(leaf.path, 0) for leaf in layer.walk())
+
+    def alike(layer: LayerPlan) -> tuple[Any, ...]:
+        """What the table shows of a copy, but for its number."""
+        children = tuple((child.name, alike(child)) for child in layer.children)
+        return layer.key, layer.type, layer.output, starts[layer.path], below(layer, flops), children
+
+    def visit(layers: Sequence[LayerPlan], depth: int) -> Iterator[_Row]:
+        for first, copies in _runs(layers, alike):
+            last = int(first.name) + copies - 1 if copies > 1 else 0
+            yield _Row(
+                depth,
+                f"{first.name} … {last}" if copies > 1 else first.name,
+                first.type,
+                _shown(first.output),
+                below(first, sizes) * copies,
+                below(first, flops) * copies,
+                starts[first.path],
+                not first.children,
+            )
+            yield from visit(first.children, depth + 1)
+
+    return visit(plan.root.children, 0)
 
 
-def _shape(layer: LayerPlan) -> str:
-    from modelforge.values import show
+def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, int]]:
+    """Numbered copies that follow one another and are alike, as the first of them and their number."""
+    if len(layers) > 1 and all(layer.name.isdigit() and layer.key == layers[0].key for layer in layers):
+        for _, run in groupby(layers, key=alike):
+            copies = list(run)
+            yield copies[0], len(copies)
+    else:
+        yield from ((layer, 1) for layer in layers)
 
-    return show(layer.output)
 
-
-def _starts(parameters: Sequence[ParameterPlan]) -> list[Text]:
-    """How the kernels of a layer start, one line for parameters that start alike; biases and scales only if unusual."""
-    lines: dict[str, list[str]] = {}
-    plain: Callable[[ParameterPlan], bool] = lambda p: p.rule.key.startswith("default of") and p.std == 0  # noqa: E731
+def _starts(parameters: Iterable[ParameterPlan]) -> Iterator[_Start]:
+    """How the parameters of a layer start; biases and scales only where they do not start as they usually do."""
+    lines: dict[tuple[str, float | None], list[str]] = {}
     for parameter in parameters:
-        if not plain(parameter):
-            spread = "" if parameter.std is None else f" σ={number(parameter.std)}" if parameter.std else ""
-            lines.setdefault(parameter.scheme + spread, []).append(parameter.path.rpartition(".")[2])
-    if len(lines) == 1 and len(next(iter(lines.values()))) == 1:
-        return [Text(next(iter(lines)))]
-    return [Text.assemble((f"{', '.join(names)}: ", "dim"), start) for start, names in lines.items()]
+        if not (parameter.rule.key.startswith("default of") and parameter.std == 0):
+            lines.setdefault((parameter.scheme, parameter.std), []).append(parameter.path.rpartition(".")[2])
+    for (scheme, std), names in lines.items():
+        yield _Start(tuple(names), scheme, std)
+
+
+def _add(table: Table, row: _Row) -> None:
+    label = Text("  " * row.depth + row.name, "" if row.is_leaf else "bold")
+    size = count(row.num_parameters) if row.num_parameters else ""
+    cost = [magnitude(row.num_flops) if row.num_flops else ""] if len(table.columns) > 6 else []
+    named = len(row.starts) > 1 or any(len(start.names) > 1 for start in row.starts)
+    first, *others = [_start(start, named=named) for start in row.starts] or [(Text(), "")]
+    table.add_row(label, Text(row.type, "cyan"), Text(row.output), size, *first, *cost)
+    for start in others:
+        table.add_row("", "", "", "", *start)
+
+
+def _start(start: _Start, *, named: bool) -> tuple[Text, str]:
+    names = (", ".join(start.names) + ": ", "dim") if named else ""
+    return Text.assemble(names, start.scheme), "" if start.std is None else number(start.std)
+
+
+def _shown(value: Value) -> str:
+    """The output that the next layer reads; a state beside it is left out."""
+    while isinstance(value, tuple) and value:
+        value = value[0]
+    return str(value) if value is not None else ""

@@ -1,6 +1,15 @@
-"""Numbers in words: the same everywhere."""
+"""Numbers, places and values in words: the same everywhere."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelforge.errors import Place
+
+# Control characters, and the marks that turn the direction of text: a config from elsewhere may hold either.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def count(value: int) -> str:
@@ -18,3 +27,85 @@ def number(value: float | None) -> str:
     ('0.08839', '0', '-', '1e-09')
     """
     return "-" if value is None else f"{value:.4g}"
+
+
+def magnitude(value: int) -> str:
+    """Three significant digits and a prefix.
+
+    >>> magnitude(0), magnitude(950), magnitude(294912), magnitude(999_999), magnitude(1_234_567_890)
+    ('0', '950', '295 k', '1.00 M', '1.23 G')
+    """
+    scaled, prefixes = float(value), ["", "k", "M", "G", "T", "P", "E"]
+    while scaled >= 999.5 and len(prefixes) > 1:
+        scaled /= 1000
+        prefixes.pop(0)
+    if value < 1000:
+        return str(value)
+    return f"{scaled:.{max(0, 3 - len(str(int(scaled + 0.005))))}f} {prefixes[0]}"
+
+
+def plural(count: int, noun: str) -> str:
+    """
+    >>> plural(1, "warning"), plural(1200, "warning"), plural(2, "copy")
+    ('1 warning', '1,200 warnings', '2 copies')
+    """
+    ending = noun if count == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {ending}"
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """
+    >>> shape((256, 64)), shape((10,)), shape(())
+    ('256×64', '10', 'scalar')
+    """
+    return "×".join(map(str, sizes)) or "scalar"
+
+
+def value(value: Any) -> str:
+    """A value as YAML would have it, on one line.
+
+    >>> value(True), value(1.4), value((3, 3)), value("same"), value(None), value({"a": 1})
+    ('true', '1.4', '[3, 3]', 'same', 'null', '{a: 1}')
+    """
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+        case float():
+            # All digits where a person wrote them, no noise where they were computed.
+            return f"{value:.6g}" if len(repr(value)) > 12 else f"{value:g}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_value, value)) + "]"
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {_value(item)}" for key, item in value.items()) + "}"
+        case _:
+            return printable(str(value)).replace("\n", " ")
+
+
+_value = value
+
+
+def where(place: Place | None) -> str:
+    """A place as file and line, or the override; through an interpolation, both ends.
+
+    >>> where(Place("conf/init/xavier.yaml", 3, 7)), where(Place(override="init.gain=2")), where(None)
+    ('conf/init/xavier.yaml:3', 'override init.gain=2', '')
+    >>> where(Place("conf/model/mlp.yaml", 2, via=Place("conf/data/digits.yaml", 5)))
+    'conf/model/mlp.yaml:2 from conf/data/digits.yaml:5'
+    """
+    if place is None:
+        return ""
+    if place.override is not None:
+        return printable(f"override {place.override}")
+    near = printable(f"{place.file}:{place.line}")
+    return f"{near} from {where(place.via)}" if place.via else near
+
+
+def printable(text: str) -> str:
+    r"""The text without what could move the cursor, colour the terminal or turn the reading direction.
+
+    >>> printable("plain\ttext\n"), printable("\x1b[31mred")
+    ('plain\ttext\n', '\\x1b[31mred')
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -57,6 +57,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         console.print(plan_table(job.plan))
         for warning in job.plan.warnings:
             console.print(str(warning), markup=False, soft_wrap=True)
+        console.print()
     _write_json(folder / "plan.json", job.plan.to_dict())
     with quiet(), threads(settings.num_threads):
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
@@ -76,8 +77,9 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
             SeedSteps(settings.seed),
             KeepConfig(config.values),
             SaveOnInterrupt(interrupts, folder / "checkpoints" / "last.ckpt"),
-            checkpoint,
         ]
+        if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
+            callbacks.append(checkpoint)
         if job.trainer.get("enable_progress_bar", True):
             callbacks.append(EpochBar(console))
         trainer = make_trainer(

@@ -1,0 +1,84 @@
+"""`Answer`: what a command has to say, as data and as text. Commands make answers, `say` prints them and exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from pydantic_core import to_json
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from modelforge.errors import ForgeError, Problem
+
+WIDTH = 120
+"""Columns where nobody says how many there are: output that goes into a file or a log."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command has to say."""
+
+    data: Any
+    """As `--json` prints it."""
+    text: RenderableType
+    """As a person reads it; a plain string is printed as it is."""
+    status: int = 0
+    """0 fine, 1 problems found, 2 misuse."""
+
+
+def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, **options: Any) -> NoReturn:
+    """Runs a command, prints its answer, or else the problems that kept it from one, and exits."""
+    try:
+        answer = command(*arguments, **options)
+    except ForgeError as error:
+        _say_problems(error.problems, as_json)
+        sys.exit(1)
+    if as_json:
+        _say_json(answer.data)
+    elif isinstance(answer.text, str):
+        sys.stdout.write(answer.text)
+    else:
+        console().print(answer.text, crop=False)
+    sys.exit(answer.status)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that is `WIDTH` wide where neither a terminal nor the environment says otherwise."""
+    known = "COLUMNS" in os.environ or any(os.isatty(stream) for stream in (0, 1, 2) if _is_open(stream))
+    return Console(stderr=stderr, width=None if known else WIDTH, highlight=False, markup=False, emoji=False)
+
+
+def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
+    """The items, with a bar on the terminal while they last."""
+    screen = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        yield from bar.track(items, description=label)
+
+
+def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
+    from modelforge.report.problems import problems_text
+
+    if as_json:
+        _say_json({"problems": [problem.to_dict() for problem in problems]})
+    else:
+        console(stderr=True).print(problems_text(problems), crop=False)
+
+
+def _say_json(data: Any) -> None:
+    text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
+    sys.stdout.write(f"{text}\n")
+
+
+def _is_open(stream: int) -> bool:
+    try:
+        os.fstat(stream)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""main: the command line. Each command is declared here and carried out in a module of its own, imported when called:
+`modelforge --help` needs no torch.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelforge._version import __version__
+from modelforge.cli.answer import say
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[OVERRIDES]...", help="Hydra overrides: model=lstm init.gain=0.5", show_default=False),
+]
+Conf = Annotated[
+    Path | None,
+    typer.Option("--conf", metavar="DIR", help="The config folder; ./conf, or else the one that modelforge ships."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+
+
+class Kind(str, Enum):
+    """What there are lists of."""
+
+    layers = "layers"
+    inits = "inits"
+    activations = "activations"
+
+
+app = typer.Typer(
+    name="modelforge",
+    help="Neural networks and how they start, declared layer by layer in Hydra YAML.",
+    epilog="Exit status: 0 fine, 1 problems found, 2 misuse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The entry point of the `modelforge` command."""
+    if hasattr(signal, "SIGPIPE"):
+        # As other tools do: end in silence when the reader of a pipe has gone.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal without σ or … shows a question mark, not a traceback.
+            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  # it has it
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modelforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def check(
+    overrides: Overrides = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every model with every init, and every experiment; default without overrides.")
+    ] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """All problems and warnings of one config, or of every config in conf/."""
+    from modelforge.cli.check import check
+
+    say(check, conf, overrides or [], every=every or not overrides, as_json=as_json)
+
+
+@app.command()
+def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) -> None:
+    """The model as a tree: layers, output shapes, parameters, how they start, FLOPs of one example.
+
+    Shapes are those of one example, the batch is implied. Biases that start at 0 and scales that start at 1 are left
+    out. FLOPs count a multiplication and an addition as two.
+    """
+    from modelforge.cli.show import show
+
+    say(show, conf, overrides or [], as_json=as_json)
+
+
+@app.command()
+def explain(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A parameter, a layer, or a glob: rnn.weight_hh_l0")],
+    overrides: Overrides = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Why a parameter starts the way it does: every init block that speaks of it, with file and line."""
+    from modelforge.cli.explain import explain
+
+    say(explain, path, conf, overrides or [], as_json=as_json)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[Kind, typer.Argument(metavar="layers|inits|activations", help="What to list.")],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them in full, or a glob.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What there is to choose from; with NAME its fields, formula and source."""
+    from modelforge.cli.catalogue import catalogue
+
+    say(catalogue, kind.value, name, as_json=as_json)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="A", help="A config folder, an override set or a git revision.")],
+    new: Annotated[str, typer.Argument(metavar="[B]", help="What to compare it with; . is the working tree.")] = ".",
+    overrides: Overrides = None,
+    conf: Conf = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What a change does: layers, shapes, parameters, and how each of them starts.
+
+    A and B are each a config folder (conf), an override set in one word ("model=lstm init.gain=2"), a git revision
+    (HEAD~1), or . for the working tree. OVERRIDES apply to both.
+    """
+    from modelforge.cli.compare import compare
+
+    options = {"markdown": markdown, "exit_code": exit_code}
+    say(compare, old, new, conf, overrides or [], as_json=as_json, **options)
+
+
+@app.command()
+def sweep(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun, finished or not.")],
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="NAME", help="Sort by this one; default the optimized metric.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, all metrics included.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The jobs of a multirun in one table, best first."""
+    from modelforge.cli.sweep import sweep
+
+    say(sweep, folder, metric, csv=csv, as_json=as_json)

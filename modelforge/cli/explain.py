@@ -1,0 +1,207 @@
+"""explain: a parameter's path → every init block that speaks of it, which one won, and the numbers that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from modelforge.block import Block
+from modelforge.cli.answer import Answer
+from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.inits.base import Fill
+from modelforge.load import load
+from modelforge.plan import LayerPlan, Plan, plan
+from modelforge.report.fields import DecidedField, decided_fields
+from modelforge.report.table import new_table
+from modelforge.report.words import number, printable, shape, value, where
+from modelforge.rules import Link, ParameterPlan
+
+VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
+INDENT = (0, 0, 0, 2)
+
+
+def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
+    """Why parameters start the way they do.
+
+    Args:
+        path: A parameter, a layer (all its parameters), an override key of a layer, or a glob over parameters.
+        conf: The config folder; None for the default one.
+        overrides: Hydra overrides.
+
+    Raises:
+        ForgeError: the config is wrong, or has nothing of that name.
+    """
+    decided = plan(load(conf, overrides))
+    chosen, layer = _choose(path, decided)
+    owners = {f"{leaf.path}.{name}": leaf for leaf in decided.layers for name in leaf.parameters}
+    accounts = [_account(parameter, owners[parameter.path], decided) for parameter in chosen]
+    data = {"parameters": [account.to_dict() for account in accounts]}
+    if not accounts:
+        assert layer is not None
+        return Answer(data, Text(f"{layer.path} ({layer.type}) has no parameters"))
+    sections = [section for account in accounts for section in (Text(), _text(account))]
+    return Answer(data, Group(*sections[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Logical blocks that follow one another and are decided alike."""
+
+    names: tuple[str, ...]
+    start: int
+    stop: int
+    block: Block
+    fill: Fill
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "names": list(self.names),
+            "rows": [self.start, self.stop],
+            "shape": list(self.block.shape),
+            "fan_in": self.block.fan_in,
+            "fan_out": self.block.fan_out,
+            "fixed": self.block.fixed,
+            "mean": self.fill.mean,
+            "std": self.fill.std,
+            "numbers": dict(self.fill.numbers),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """All there is to say about one parameter."""
+
+    parameter: ParameterPlan
+    layer: LayerPlan
+    fields: tuple[DecidedField, ...]
+    groups: tuple[_Group, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self.parameter.to_dict(),
+            "layer": {"path": self.layer.path, "type": self.layer.type},
+            "chain": [link.to_dict() for link in self.parameter.chain],
+            "fields": [field.to_dict() for field in self.fields],
+            "blocks": [group.to_dict() for group in self.groups],
+        }
+
+
+def _choose(path: str, decided: Plan) -> tuple[list[ParameterPlan], LayerPlan | None]:
+    """The parameters that a path speaks of, and the layer if it names one."""
+    exact = [parameter for parameter in decided.parameters if parameter.path == path]
+    layer = next((layer for layer in decided.layers if path in (layer.path, layer.key)), None)
+    if exact or layer:
+        around = tuple(f"{layer.path}." for layer in decided.layers if path in (layer.path, layer.key))
+        return exact or [p for p in decided.parameters if p.path.startswith(around)], layer
+    matching = [parameter for parameter in decided.parameters if fnmatchcase(parameter.path, path)]
+    if not matching:
+        names = [parameter.path for parameter in decided.parameters] + [layer.path for layer in decided.layers]
+        message = f"the model has no parameter and no layer `{path}`"
+        raise ForgeError([Problem("MF080", path, message, did_you_mean(path, names) or "see `modelforge show`")])
+    return matching, None
+
+
+def _account(parameter: ParameterPlan, layer: LayerPlan, decided: Plan) -> _Account:
+    fields = decided_fields(parameter, decided.origins)
+    return _Account(parameter, layer, fields, tuple(_groups(parameter)))
+
+
+def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
+    def alike(item: tuple[Block, Fill]) -> tuple[Any, ...]:
+        block, fill = item
+        return block.shape, block.fan_in, block.fan_out, block.fixed, fill.mean, fill.std, dict(fill.numbers)
+
+    for _, run in groupby(parameter.fills, key=alike):
+        items = list(run)
+        (first, fill), (last, _) = items[0], items[-1]
+        yield _Group(tuple(block.name for block, _ in items if block.name), first.start, last.stop, first, fill)
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _text(account: _Account) -> RenderableType:
+    parameter, layer = account.parameter, account.layer
+    role = f"{parameter.role} of" if parameter.role else "of"
+    head = Text.assemble(
+        (printable(parameter.path), "bold"), f"  {shape(parameter.shape)} {parameter.dtype}  {role} {layer.type}"
+    )
+    if parameter.std is None:
+        spread = _PROMISES.get(parameter.initializer.values_from, "promises no mean or standard deviation")
+    else:
+        spread = f"mean {number(parameter.mean)}, standard deviation {number(parameter.std)}"
+    start = Text.assemble("starts as ", (parameter.scheme, "bold green"), f": {spread}")
+    parts: list[RenderableType] = [head, start, Text(), Padding(_chain(parameter.chain), INDENT)]
+    if account.fields:
+        parts += [Text(), Padding(_fields(account.fields, parameter.scheme), INDENT)]
+    if parameter.initializer.values_from == "draw":
+        parts += [Text(), Padding(_blocks(account), INDENT)]
+    return Group(*parts)
+
+
+_PROMISES: Mapping[str, str] = {
+    "module": "the values of the layer's own `reset_parameters`",
+    "existing": "the values that are there",
+}
+
+
+def _chain(chain: tuple[Link, ...]) -> Table:
+    table = new_table()
+    table.add_column("init block", overflow="fold")
+    table.add_column("says", overflow="fold")
+    table.add_column("")
+    table.add_column("where", overflow="fold")
+    for link in chain:
+        style = "dim" if link.verdict == "overridden" else ""
+        says = ", ".join(f"{name}: {value(setting)}" for name, setting in link.fields.items())
+        stated = [text for text in (link.scheme or "", says and f"({says})" if link.scheme else says) if text]
+        verdict = Text(link.verdict, VERDICTS[link.verdict])
+        table.add_row(printable(link.key), " ".join(stated), verdict, where(link.place), style=style)
+    return table
+
+
+def _fields(fields: tuple[DecidedField, ...], scheme: str) -> Table:
+    table = new_table()
+    table.add_column("field")
+    table.add_column("value", overflow="fold")
+    table.add_column("from", overflow="fold")
+    for field in fields:
+        origin = where(field.place) or printable(field.key) or f"default of {scheme}"
+        table.add_row(field.name, value(field.value), origin, style="" if field.key else "dim")
+    return table
+
+
+def _blocks(account: _Account) -> Table:
+    """One line a group of alike blocks; numbers that a field states already are left out."""
+    stated = {field.name: field.value for field in account.fields}
+    named = any(group.names for group in account.groups)
+    table = new_table()
+    table.add_column("block" if named else "rows", overflow="fold")
+    if named:
+        table.add_column("rows")
+    for header in ("fan in", "fan out", "mean", "std"):
+        table.add_column(header, justify="right")
+    table.add_column("resolved", overflow="fold")
+    for group in account.groups:
+        numbers = {k: v for k, v in group.fill.numbers.items() if stated.get(k) != v and k not in ("fan_in", "fan_out")}
+        resolved = ", ".join(f"{name} {value(item)}" for name, item in numbers.items())
+        moments = (number(group.fill.mean), number(group.fill.std))
+        label = [_names(group.names)] if named else []
+        fans = (number(group.block.fan_in), number(group.block.fan_out))
+        fixed = group.block.fixed
+        note = resolved if fixed is None else f"always {value(fixed)}, whatever the scheme"
+        table.add_row(*label, f"{group.start}:{group.stop}", *fans, *moments, note)
+    return table
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} … {names[-1]}"
