@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from modelforge.errors import ForgeError, Problem
 from modelforge.graph import Graph
 from modelforge.initialize import fill_module
 from modelforge.layers import registry
@@ -47,8 +48,9 @@ def build(
         The model in training mode; `model.ledger` says what filled what.
 
     Raises:
-        ForgeError: see `plan`; also where a scheme keeps values that a new model does not have.
+        ForgeError: see `plan`; also where a scheme keeps values that a new model does not have, and where memory ends.
         TypeError: `dtype` is not a floating-point type.
+        ValueError: `device` is the meta device, which holds no values.
 
     Example:
         >>> from modelforge.spec import parse
@@ -61,6 +63,8 @@ def build(
     """
     if dtype is not None and not dtype.is_floating_point:
         raise TypeError(f"dtype must be a floating-point type, but is {dtype}")
+    if torch.device(device).type == "meta":
+        raise ValueError("there are no values on the meta device: `mf.plan` gives shapes without memory")
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
     with preserved_globals():
         model = _assemble(decided)
@@ -94,12 +98,21 @@ def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | No
             if weight is not None:
                 if id(weight) not in moved:
                     kind = dtype if dtype is not None and weight.is_floating_point() else weight.dtype
-                    empty = torch.empty(weight.shape, dtype=kind, device=device)
+                    empty = _allocate(weight.shape, kind, device)
                     moved[id(weight)] = nn.Parameter(empty, requires_grad=weight.requires_grad)
                 module._parameters[name] = moved[id(weight)]
         _move_buffers(module._buffers, device, dtype)
         if isinstance(module, nn.RNNBase):
             module._init_flat_weights()
+
+
+def _allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    try:
+        return torch.empty(shape, dtype=dtype, device=device)
+    except (RuntimeError, MemoryError) as error:
+        size = shape.numel() * dtype.itemsize / 2**30
+        message = f"there is no memory on {device} for a parameter of shape {tuple(shape)}: {size:,.1f} GiB"
+        raise ForgeError([Problem("MF060", "model", message)]) from error
 
 
 def _move_buffers(buffers: Mapping[str, torch.Tensor | None], device: torch.device, dtype: torch.dtype | None) -> None:

@@ -141,16 +141,18 @@ def _block_drawer(tensor: Tensor, region: _Region, key: tuple[Any, ...]) -> Call
     def draw(generator: torch.Generator) -> Tally:
         rows = max(tensor.shape[0], 1) if tensor.ndim else 1
         row_size = tensor.numel() // rows
-        stop = region.stop // row_size if row_size else tensor.shape[0]
-        part = tensor[region.row : stop] if tensor.ndim else tensor
+        end = region.stop // row_size if row_size else tensor.shape[0]
+        part = tensor[region.row : end] if tensor.ndim else tensor
         values = torch.empty(part.shape, dtype=torch.float32)
         if region.fill.elementwise:
             for index, chunk in enumerate(values.view(-1).split(CHUNK)):
                 region.fill.draw_(chunk, seed_(generator, *key, index))
+            for start, stop, value in region.fixed:
+                values.view(-1)[start - region.start : stop - region.start] = value
         else:
             region.fill.draw_(values, seed_(generator, *key))
         part.copy_(values)
-        return measure(part, region.fill, [])
+        return measure(part, region.fill, [(stop - start, value) for start, stop, value in region.fixed])
 
     return draw
 

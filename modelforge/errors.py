@@ -42,8 +42,10 @@ CODES = MappingProxyType(
         "MF044": "the batch dimension is lost",
         "MF050": "model and data do not fit",
         "MF051": "wrong training settings",
+        "MF052": "training diverged",
         "MF060": "too large",
         "MF070": "the two sides of a diff cannot be read",
+        "MF071": "a folder that holds no runs",
         "MW101": "constant weights: units stay equal",
     }
 )

@@ -16,7 +16,7 @@ from modelforge.errors import ForgeError, Problem
 from modelforge.ledger import Ledger, record
 from modelforge.rng import keyed_globals
 from modelforge.rules import ParameterPlan, Scope, Subject, assign
-from modelforge.shapes import describe, parameters, reset_method
+from modelforge.shapes import describe, float32_default, parameters, reset_method
 from modelforge.spec.parse import parse_init
 
 
@@ -77,8 +77,9 @@ def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int, 
         )
     slots = {path: (owner, name) for path, owner, name, _ in parameters(module)}
     tensors = {item.path: slots[item.path][0]._parameters[slots[item.path][1]].detach() for item in decided}  # pyright: ignore[reportOptionalMemberAccess]  # parameters() skips None
-    tallies = draw([item for item in decided if item.initializer.values_from == "draw"], tensors, seed)
-    _reset([item for item in decided if item.initializer.values_from == "module"], slots, seed)
+    with float32_default():
+        tallies = draw([item for item in decided if item.initializer.values_from == "draw"], tensors, seed)
+        _reset([item for item in decided if item.initializer.values_from == "module"], slots, seed)
     return Ledger(tuple(record(item, tensors[item.path], tallies.get(item.path)) for item in decided), seed)
 
 
@@ -112,7 +113,7 @@ def _scratch(owner: nn.Module, names: Collection[str]) -> Generator[None]:
         for name in names:
             written, weight = owner._parameters[name], before[0][1][name]
             if written is not weight:
-                weight.copy_(written)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]  # the rules saw it
+                weight.detach().copy_(written)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]  # the rules saw it
     finally:
         for module, weights, buffers in before:
             module._parameters.update(weights)

@@ -146,7 +146,8 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
 def record(item: ParameterPlan, tensor: Tensor, tallies: Sequence[Tally] | None) -> LedgerEntry:
     """The entry of one parameter, from the sums over what its fills made."""
     if tallies is None:
-        tallies = [measure(tensor, fill, []) for _, fill in item.fills[:1]]
+        free = [fill for block, fill in item.fills if block.fixed is None] or [fill for _, fill in item.fills]
+        tallies = [measure(tensor, free[0], [])]
     checks = [_check(group, tensor.dtype) for group in _by_fill(tallies)]
     tallies = _decided(item, tallies)
     count = sum(tally.count for tally in tallies)

@@ -298,7 +298,8 @@ class _Assigner:
         initializer = registry.get(won.scheme)
         unknown = [name for name in fields if name not in initializer.model_fields]
         for name in unknown:
-            message = f"scheme `{won.scheme}` (from `{won.key}`) has no field `{name}`"
+            origin_of_scheme = f"`{won.key}`" if won.place is not None or "`" not in won.key else won.key
+            message = f"scheme `{won.scheme}` (from {origin_of_scheme}) has no field `{name}`"
             hint = did_you_mean(name, initializer.model_fields) or f"`{won.scheme}` has no fields: give a `scheme` here"
             self.problems.append(Problem("MF021", f"{origin[name]}.{name}", message, hint, part="key"))
         try:
@@ -315,9 +316,11 @@ class _Assigner:
         return None if unknown else valid
 
     def _blocks(self, subject: Subject) -> Iterator[Block]:
-        # What happens between the modules inside one layer is the layer's own affair.
-        inside = "." in subject.facts.name
-        follows = subject.following(subject.layer_path) if subject.following and not inside else None
+        follows: tuple[Activation, ...] | None = None
+        if isinstance(subject.facts.follows, tuple):
+            follows = subject.facts.follows
+        elif subject.facts.follows == "output" and subject.following is not None:
+            follows = subject.following(subject.layer_path)
         for block in subject.facts.layout.blocks:
             yield block if block.activations is not None else replace(block, activations=follows)
 

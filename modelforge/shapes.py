@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelforge.layers.inside import Follows, follows
 from modelforge.layers.layouts import ParameterLayout, layout
 from modelforge.layers.registry import LayerType
 from modelforge.values import BATCH, TensorValue, Value, first, show
@@ -45,6 +47,8 @@ class ParameterFacts:
     """Class names that `types:` may use for it, most specific first."""
     resettable: bool
     """Whether its module knows values of its own: it has a `reset_parameters`."""
+    follows: Follows = "unknown"
+    """What reads the output of the module that holds it; `output` where that is the layer's own output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...])
     _check_axes(layer, inputs)
     arguments = _infer(layer, given, inputs)
     module = construct(layer, arguments)
+    _check_dtypes(layer, module, inputs)
     output = _run(module, inputs)
     _check_batch(output)
     return LayerFacts(
@@ -86,11 +91,25 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
     """
     assert layer.make is not None, "combinators are wired, not constructed"
     try:
-        with torch.device(device), warnings.catch_warnings():
+        with torch.device(device), float32_default(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             return layer.make(**arguments)
     except Exception as error:
         raise Misfit("MF041", f"{layer.name} refuses its arguments: {_sentence(error)}") from error
+
+
+@contextmanager
+def float32_default() -> Iterator[None]:
+    """Layers are float32 unless they say otherwise, whatever the process has set as its default."""
+    before = torch.get_default_dtype()
+    if before is torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, tuple[str, ...]]]:
@@ -120,7 +139,10 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
         weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
         dtype = str(weight.dtype).removeprefix("torch.")
         resettable = reset_method(owner) is not None
-        yield ParameterFacts(full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes, resettable)
+        behind = follows(module, full_name.rpartition(".")[0])
+        yield ParameterFacts(
+            full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes, resettable, behind
+        )
 
 
 def reset_method(module: nn.Module) -> Callable[[], Any] | None:
@@ -160,6 +182,17 @@ def _check_count(layer: LayerType, inputs: tuple[Value, ...]) -> None:
         raise Misfit("MF032", f"{layer.name} reads {wanted} {noun}, but gets {len(inputs)}", hint)
 
 
+def _check_dtypes(layer: LayerType, module: nn.Module, inputs: tuple[Value, ...]) -> None:
+    """No whole numbers where there are weights; meta tensors do not mind, real ones do."""
+    weight = next(module.parameters(), None)
+    if not layer.numeric or weight is None or not weight.is_floating_point():
+        return
+    for value in inputs:
+        if isinstance(value, TensorValue) and not getattr(torch, value.dtype).is_floating_point:
+            message = f"{layer.name} needs floating-point numbers, but gets {value} of {value.dtype}"
+            raise Misfit("MF043", message, "an `Embedding` turns indices into vectors; for numbers give `dtype: float32`")
+
+
 def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> dict[str, Any]:
     shapes = tuple(value.shape if isinstance(value, TensorValue) else () for value in inputs)
     arguments = dict(given)
@@ -185,7 +218,7 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
 def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
     arguments = tuple(_to_meta(value) for value in inputs)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), float32_default():
             try:
                 output = module(*arguments)
             except RuntimeError:
@@ -230,6 +263,6 @@ def _check_batch(output: Value) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
     text = re.sub(rf"\b{BATCH}\b", "B", text)
     return text if len(text) <= 300 else text[:297] + "..."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from pydantic_core import to_json
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.errors import ForgeError, Problem
@@ -44,7 +44,7 @@ def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, 
     elif isinstance(answer.text, str):
         sys.stdout.write(answer.text)
     else:
-        console().print(answer.text, crop=False)
+        console().print(Group(answer.text), crop=False)
     sys.exit(answer.status)
 
 
@@ -68,7 +68,7 @@ def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
     if as_json:
         _say_json({"problems": [problem.to_dict() for problem in problems]})
     else:
-        console(stderr=True).print(problems_text(problems), crop=False)
+        console(stderr=True).print(Group(problems_text(problems)), crop=False)
 
 
 def _say_json(data: Any) -> None:

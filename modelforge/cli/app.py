@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from modelforge.cli.answer import say
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OVERRIDES]...", help="Hydra overrides: model=lstm init.gain=0.5", show_default=False),
+    typer.Argument(metavar="OVERRIDES", help="Hydra overrides: model=lstm init.gain=0.5", show_default=False),
 ]
 Conf = Annotated[
     Path | None,
@@ -26,7 +26,7 @@ Conf = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What there are lists of."""
 
     layers = "layers"
@@ -77,7 +77,8 @@ def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
 def check(
     overrides: Overrides = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every model with every init, and every experiment; default without overrides.")
+        bool,
+        typer.Option("--all", help="Every model with every init, and every experiment; default without overrides."),
     ] = False,
     conf: Conf = None,
     as_json: Json = False,
@@ -115,8 +116,8 @@ def explain(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[Kind, typer.Argument(metavar="layers|inits|activations", help="What to list.")],
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them in full, or a glob.")] = None,
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="layers, inits or activations.")],
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them in full, or a glob.")] = None,
     as_json: Json = False,
 ) -> None:
     """What there is to choose from; with NAME its fields, formula and source."""
@@ -128,7 +129,7 @@ def list_(
 @app.command()
 def diff(
     old: Annotated[str, typer.Argument(metavar="A", help="A config folder, an override set or a git revision.")],
-    new: Annotated[str, typer.Argument(metavar="[B]", help="What to compare it with; . is the working tree.")] = ".",
+    new: Annotated[str, typer.Argument(metavar="B", help="What to compare it with; . is the working tree.")] = ".",
     overrides: Overrides = None,
     conf: Conf = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
@@ -137,8 +138,8 @@ def diff(
 ) -> None:
     """What a change does: layers, shapes, parameters, and how each of them starts.
 
-    A and B are each a config folder (conf), an override set in one word ("model=lstm init.gain=2"), a git revision
-    (HEAD~1), or . for the working tree. OVERRIDES apply to both.
+    A and B are each a config folder, an override set in one word ("model=lstm init.gain=2"), a git revision, or . for
+    the working tree. OVERRIDES apply to both.
     """
     from modelforge.cli.compare import compare
 

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.config import compose, default_conf, options
 from modelforge.errors import ForgeError, Problem
 from modelforge.plan import Plan, plan
-from modelforge.report.problems import problem_text, problems_text
+from modelforge.report.problems import alike, problem_text, problems_text
 from modelforge.report.table import new_table
 from modelforge.report.words import count, plural
 from modelforge.spec import parse
 
+MAX_COLUMNS = 8
 MAX_LABELS = 3
 """Combinations that are named where a problem is in several of them."""
 
@@ -28,7 +30,10 @@ MAX_LABELS = 3
 class Finding:
     """What checking one config found."""
 
+    choice: tuple[str, ...]
+    """What sets it apart from the others that were checked with it, as overrides."""
     overrides: tuple[str, ...]
+    """All overrides, the choice included."""
     plan: Plan | None
     problems: tuple[Problem, ...]
 
@@ -38,8 +43,8 @@ class Finding:
 
     @property
     def label(self) -> str:
-        """The overrides in words."""
-        return " ".join(self.overrides) or "the config"
+        """The choice in words."""
+        return " ".join(self.choice) or "the config"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
@@ -67,18 +72,18 @@ def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer
     if not every:
         finding = examine(conf, overrides)
         return _answer([finding], _one(finding))
-    combinations = list(_combinations(conf, overrides))
-    findings = [examine(conf, combination) for combination in progress(combinations, "checking")]
+    combinations = list(_choices(conf, overrides))
+    findings = [examine(conf, overrides, choice) for choice in progress(combinations, "checking")]
     return _answer(findings, _many(findings))
 
 
-def examine(conf: Path, overrides: Sequence[str]) -> Finding:
+def examine(conf: Path, overrides: Sequence[str], choice: tuple[str, ...] = ()) -> Finding:
     """Composes, parses and plans one config."""
+    every = (*choice, *overrides)
     try:
-        decided = plan(parse(compose(conf, overrides)))
+        return Finding(choice, every, plan(parse(compose(conf, every))), ())
     except ForgeError as error:
-        return Finding(tuple(overrides), None, error.problems)
-    return Finding(tuple(overrides), decided, ())
+        return Finding(choice, every, None, error.problems)
 
 
 def _answer(findings: list[Finding], text: RenderableType) -> Answer:
@@ -87,14 +92,14 @@ def _answer(findings: list[Finding], text: RenderableType) -> Answer:
     return Answer(data, text, status=0 if ok else 1)
 
 
-def _combinations(conf: Path, overrides: Sequence[str]) -> Iterable[tuple[str, ...]]:
+def _choices(conf: Path, overrides: Sequence[str]) -> Iterable[tuple[str, ...]]:
     chosen = {override.partition("=")[0] for override in overrides}
     axes = [_options(conf, group) if group not in chosen else () for group in ("model", "init")]
-    for model, init in product(*([f"{option}" for option in axis] or [""] for axis in axes)):
-        yield *filter(None, (model, init)), *overrides
+    for choice in product(*(axis or ("",) for axis in axes)):
+        yield tuple(filter(None, choice))
     if not chosen & {"model", "init", "experiment"}:
         for experiment in _options(conf, "experiment"):
-            yield experiment, *overrides
+            yield (experiment,)
 
 
 def _options(conf: Path, group: str) -> tuple[str, ...]:
@@ -108,7 +113,9 @@ def _options(conf: Path, group: str) -> tuple[str, ...]:
 
 def _one(finding: Finding) -> RenderableType:
     if finding.plan is None:
-        return Group(problems_text(finding.problems), Text(), Text(plural(len(finding.problems), "problem"), "bold red"))
+        return Group(
+            problems_text(finding.problems), Text(), Text(plural(len(finding.problems), "problem"), "bold red")
+        )
     size = plural(finding.plan.num_parameters, "parameter")
     tensors = plural(len(finding.plan.parameters), "tensor")
     ok = Text.assemble(("ok", "bold green"), f": {size} in {tensors}, each with one rule")
@@ -124,8 +131,9 @@ def _many(findings: list[Finding]) -> RenderableType:
     for finding in findings:
         for problem in finding.problems:
             shared.setdefault(problem, []).append(finding)
-    for problem, where in shared.items():
-        text = problem_text(problem)
+    for group in alike(shared):
+        text = problem_text(*group)
+        where = list(dict.fromkeys(finding.label for problem in group for finding in shared[problem]))
         text.append(f"\n   = in {_labels(where, len(findings))}", "blue")
         parts += [Text(), text]
     bad = sum(bool(finding.problems) for finding in findings)
@@ -140,48 +148,44 @@ def _many(findings: list[Finding]) -> RenderableType:
     )
     parts += [Text(), summary]
     if warned:
-        parts.append(Text(f"to read the warnings: modelforge check {warned[0].label}", "dim"))
+        parts.append(Text(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}", "dim"))
     return Group(*parts)
 
 
 def _grid(findings: list[Finding]) -> RenderableType:
-    """One line an init, one column a model; below it what has only one name."""
-    pairs = {finding.overrides[:2]: finding for finding in findings if _is_pair(finding)}
+    """One line an init, one column a model; below it what was chosen in one way only."""
+    pairs = {finding.choice: finding for finding in findings if len(finding.choice) == 2}
     models = list(dict.fromkeys(model for model, _ in pairs))
     inits = list(dict.fromkeys(init for _, init in pairs))
-    single = [finding for finding in findings if not _is_pair(finding)]
     parts: list[RenderableType] = []
-    if pairs:
+    for start in range(0, len(models), MAX_COLUMNS):
+        shown = models[start : start + MAX_COLUMNS]
         table = new_table()
-        table.add_column("", overflow="fold")
-        for model in models:
-            table.add_column(model.partition("=")[2], overflow="fold")
+        table.add_column("", no_wrap=True)
+        for model in shown:
+            name = model.partition("=")[2]
+            table.add_column(name if len(name) <= 11 else name.replace("_", "_\n"), vertical="bottom", overflow="fold")
         for init in inits:
-            table.add_row(init.partition("=")[2], *(_verdict(pairs[model, init]) for model in models))
-        parts.append(table)
+            table.add_row(init.partition("=")[2], *(_verdict(pairs[model, init]) for model in shown))
+        parts += [Text()] * bool(parts) + [table]
+    single = [finding for finding in findings if finding.choice not in pairs]
     if single:
-        table = new_table(show_header=False, box=None)
+        table = Table.grid(padding=(0, 2, 0, 0))
         for finding in single:
             table.add_row(finding.label, _verdict(finding))
         parts += [Text()] * bool(parts) + [table]
     return Group(*parts)
 
 
-def _is_pair(finding: Finding) -> bool:
-    model, init = (*finding.overrides, "", "")[:2]
-    return model.startswith("model=") and init.startswith("init=")
-
-
 def _verdict(finding: Finding) -> Text:
     if finding.problems:
-        return Text(plural(len(finding.problems), "error"), "bold red")
+        return Text(f"{len(finding.problems)} err", "bold red")
     return Text(f"{len(finding.warnings)} warn", "yellow") if finding.warnings else Text("ok", "green")
 
 
-def _labels(where: list[Finding], total: int) -> str:
+def _labels(labels: list[str], total: int) -> str:
     """Which combinations, in a few words."""
-    if len(where) == total:
-        return "all of them" if total > 1 else where[0].label
-    labels = [finding.label for finding in where]
+    if len(labels) == total > 1:
+        return "all of them"
     more = f", and {len(labels) - MAX_LABELS} more" if len(labels) > MAX_LABELS else ""
     return ", ".join(labels[:MAX_LABELS]) + more

@@ -131,10 +131,9 @@ def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
 
 def _text(account: _Account) -> RenderableType:
     parameter, layer = account.parameter, account.layer
-    role = f"{parameter.role} of" if parameter.role else "of"
-    head = Text.assemble(
-        (printable(parameter.path), "bold"), f"  {shape(parameter.shape)} {parameter.dtype}  {role} {layer.type}"
-    )
+    role = {None: "parameter", "recurrent": "recurrent weight"}.get(parameter.role, parameter.role)
+    facts = f"  {shape(parameter.shape)} {parameter.dtype}, {role} of {layer.path} ({layer.type})"
+    head = Text.assemble((printable(parameter.path), "bold"), facts)
     if parameter.std is None:
         spread = _PROMISES.get(parameter.initializer.values_from, "promises no mean or standard deviation")
     else:
@@ -155,29 +154,31 @@ _PROMISES: Mapping[str, str] = {
 
 
 def _chain(chain: tuple[Link, ...]) -> Table:
-    table = new_table()
-    table.add_column("init block", overflow="fold")
-    table.add_column("says", overflow="fold")
-    table.add_column("")
-    table.add_column("where", overflow="fold")
+    """Two lines a block: its key and place, and below it what it says."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for link in chain:
         style = "dim" if link.verdict == "overridden" else ""
-        says = ", ".join(f"{name}: {value(setting)}" for name, setting in link.fields.items())
-        stated = [text for text in (link.scheme or "", says and f"({says})" if link.scheme else says) if text]
-        verdict = Text(link.verdict, VERDICTS[link.verdict])
-        table.add_row(printable(link.key), " ".join(stated), verdict, where(link.place), style=style)
+        says = ", ".join(
+            [*filter(None, [link.scheme]), *(f"{name}: {value(item)}" for name, item in link.fields.items())]
+        )
+        table.add_row(Text(link.verdict, VERDICTS[link.verdict]), printable(link.key), where(link.place), style=style)
+        table.add_row("", Text(f"  {says}", "dim"), "")
     return table
 
 
-def _fields(fields: tuple[DecidedField, ...], scheme: str) -> Table:
-    table = new_table()
-    table.add_column("field")
-    table.add_column("value", overflow="fold")
-    table.add_column("from", overflow="fold")
+def _fields(fields: tuple[DecidedField, ...], scheme: str) -> RenderableType:
+    """One line a field that a config set; the others in one."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for field in fields:
-        origin = where(field.place) or printable(field.key) or f"default of {scheme}"
-        table.add_row(field.name, value(field.value), origin, style="" if field.key else "dim")
-    return table
+        if field.key:
+            table.add_row(field.name, Text(value(field.value), "bold"), where(field.place) or printable(field.key))
+    rest = ", ".join(f"{field.name} {value(field.value)}" for field in fields if not field.key)
+    defaults = [Text(f"by default of {scheme}: {rest}", "dim")] if rest else []
+    return Group(*([table] if table.row_count else []), *defaults)
 
 
 def _blocks(account: _Account) -> Table:

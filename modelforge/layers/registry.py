@@ -38,6 +38,8 @@ class LayerType:
     """`activation`: elementwise, has a gain. `passthrough`: an activation behind it still counts as what follows."""
     axes: Axes = ()
     """What the first input may look like, without the batch: alternatives of axis names, `...` for any number."""
+    numeric: bool = False
+    """Whether it computes with what arrives by its own parameters, so that whole numbers (indices) are a mistake."""
     infer: Mapping[str, Infer] = field(default_factory=lambda: MappingProxyType({}))
     """Arguments that the incoming shapes determine."""
     fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

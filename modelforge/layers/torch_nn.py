@@ -6,13 +6,16 @@ the arguments come from the constructor's own signature.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from modelforge.layers import registry
-from modelforge.layers.register import add, size
+from modelforge.layers import register, registry
+from modelforge.layers.register import size
 from modelforge.layers.registry import Infer, Shapes
+
+add = partial(register.add, numeric=True)
 
 SAMPLES = "samples", "channels length", "channels height width", "channels depth height width"
 CALLABLES = {name: "needs a Python object, which a config cannot hold" for name in ("custom_encoder", "custom_decoder")}
@@ -91,8 +94,8 @@ add(nn.Linear, "... features", infer={"in_features": -1})
 add(nn.Bilinear, "... features", infer={"in1_features": -1, "in2_features": size(-1, of_input=1)})
 add(nn.Identity, kind="passthrough", signature=_identity_signature)
 _WEIGHT = {"_weight": "weights come from `init`"}
-add(nn.Embedding, without=_WEIGHT | {"_freeze": "freezing belongs to training"})
-add(nn.EmbeddingBag, "bag", without=_WEIGHT, types={"mode": Literal["mean", "sum", "max"]})
+register.add(nn.Embedding, without=_WEIGHT | {"_freeze": "freezing belongs to training"})
+register.add(nn.EmbeddingBag, "bag", without=_WEIGHT, types={"mode": Literal["mean", "sum", "max"]})
 add(
     MultiheadAttention,
     "steps features",

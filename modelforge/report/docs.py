@@ -11,7 +11,8 @@ import re
 _SECTION = re.compile(r"^(Args|Arguments|Parameters|Keyword Arguments):\s*$", re.MULTILINE)
 _ARGUMENT = re.compile(r"^(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 _ROLE = re.compile(r":\w+:`([^`<]*?)(?:\s*<[^>]*>)?`")
-_LATEX = re.compile(r"\\(?:text|mathrm|textbf)\{([^}]*)\}")
+_LATEX = re.compile(r"\\(?:text|mathrm|textbf)\{([^}]*)\}|\\(?=[a-z])")
+_DEFAULT = re.compile(r"\s*\(?Default: .*$")
 
 
 def summary(cls: type) -> str:
@@ -29,7 +30,7 @@ def summary(cls: type) -> str:
 
 
 def argument_docs(cls: type) -> dict[str, str]:
-    """What a class's docstring says about each argument of its constructor.
+    """What a class's docstring says about each argument of its constructor, apart from its default.
 
     Example:
         >>> from torch import nn
@@ -51,7 +52,7 @@ def argument_docs(cls: type) -> dict[str, str]:
                 found[name] = [argument[2]]
             elif name:
                 found[name].append(line.strip())
-    return {name: _plain(" ".join(lines)) for name, lines in found.items()}
+    return {name: _DEFAULT.sub("", _plain(" ".join(lines))) for name, lines in found.items()}
 
 
 def _doc(cls: type) -> str:

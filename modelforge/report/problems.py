@@ -16,20 +16,28 @@ _HEAD = re.compile(r"^(error|warning)\[\w+\]")
 
 
 def problems_text(problems: Iterable[Problem]) -> Text:
-    """All problems, one empty line between them; lines are never wrapped, so that carets stay below what they mark.
+    """All problems, one empty line between them. Lines are not wrapped, so that carets stay below what they mark.
 
     Example:
         >>> print(problems_text([Problem("MF020", "init.scheme", "unknown initializer `xavir`")]))
         error[MF020]: unknown initializer `xavir`
           --> init.scheme
     """
-    return Text("\n\n", no_wrap=True, overflow="ignore").join(problem_text(problem) for problem in problems)
+    return Text("\n\n", no_wrap=True, overflow="ignore").join(problem_text(*group) for group in alike(problems))
 
 
-def problem_text(problem: Problem) -> Text:
-    """One problem."""
-    lines = [_line(line, problem.severity) for line in printable(render(problem)).split("\n")]
-    return Text("\n", no_wrap=True, overflow="ignore").join(lines)
+def alike(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
+    """Problems of one kind at one place together, in the order of the first of each."""
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault((problem.code, problem.path, problem.hint, problem.place), []).append(problem)
+    return [tuple(group) for group in groups.values()]
+
+
+def problem_text(problem: Problem, *others: Problem) -> Text:
+    """One problem; what else is wrong at the same place, for the same reason, in one line each."""
+    lines = printable(render(problem)).split("\n") + [f"   = also: {printable(other.message)}" for other in others]
+    return Text("\n", no_wrap=True, overflow="ignore").join(_line(line, problem.severity) for line in lines)
 
 
 def _line(line: str, severity: str) -> Text:

@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -22,33 +22,21 @@ if TYPE_CHECKING:
     from modelforge.rules import ParameterPlan
     from modelforge.values import Value
 
+LAYER, TYPE, INIT = 0, 1, 4
+"""The columns of a plan's table that give way on a narrow terminal."""
+
 
 def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> RenderableType:
     """The model as a tree: layer, output shape, parameters, how they start.
 
-    Copies that are alike in all that the table shows take one line.
+    Copies that are alike in all that the table shows take one line. Where the terminal is narrow, first the init column
+    folds, then types are cut short.
 
     Args:
         plan: What to show.
         flops: Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out.
     """
-    table = new_table()
-    table.add_column("layer", overflow="fold")
-    table.add_column("type", overflow="fold")
-    table.add_column("output", no_wrap=True)
-    table.add_column("params", justify="right", no_wrap=True)
-    table.add_column("init", overflow="fold")
-    table.add_column("std", justify="right", no_wrap=True)
-    if flops is not None:
-        table.add_column("FLOPs", justify="right", no_wrap=True)
-    for name, value in plan.inputs.items():
-        table.add_row(Text(name, "dim"), Text("input", "dim"), Text(str(value), "dim"))
-    for row in _rows(plan, flops or {}):
-        _add(table, row)
-    table.add_section()
-    total = [Text("total", "bold"), "", "", Text(count(plan.num_parameters), "bold"), "", ""]
-    table.add_row(*total, *([Text(magnitude(sum(flops.values())), "bold")] if flops is not None else []))
-    return table
+    return _PlanTable(plan, flops)
 
 
 def ledger_table(ledger: Ledger) -> RenderableType:
@@ -85,7 +73,7 @@ def to_text(renderable: RenderableType, width: int = 120) -> str:
     """A renderable as plain text."""
     console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(renderable, crop=False)
+        console.print(Group(renderable), crop=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
@@ -167,20 +155,63 @@ def _starts(parameters: Iterable[ParameterPlan]) -> Iterator[_Start]:
         yield _Start(tuple(names), scheme, std)
 
 
-def _add(table: Table, row: _Row) -> None:
-    label = Text("  " * row.depth + row.name, "" if row.is_leaf else "bold")
-    size = count(row.num_parameters) if row.num_parameters else ""
-    cost = [magnitude(row.num_flops) if row.num_flops else ""] if len(table.columns) > 6 else []
+@dataclass(frozen=True, slots=True)
+class _PlanTable:
+    """A plan that becomes a table when its width is known."""
+
+    plan: Plan
+    flops: Mapping[str, int] | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = list(self._lines())
+        widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+        excess = sum(widths) + 2 * len(widths) - options.max_width
+        for column, least in ((INIT, 16), (TYPE, 8), (LAYER, 12), (INIT, 8)):
+            cut = min(max(excess, 0), max(widths[column] - least, 0))
+            widths[column] -= cut
+            excess -= cut
+        table = new_table()
+        header, *body, total = lines
+        for cell, width in zip(header, widths, strict=True):
+            name = cell.plain
+            wraps = name in ("layer", "init")
+            justify = "right" if name in ("params", "std", "FLOPs") else "left"
+            overflow = "fold" if wraps else "ellipsis"
+            table.add_column(cell, justify=justify, overflow=overflow, no_wrap=not wraps, width=width)
+        for line in body:
+            table.add_row(*line)
+        table.add_section()
+        table.add_row(*total)
+        yield table
+
+    def _lines(self) -> Iterator[list[Text]]:
+        """Header, one line a layer (more where its parameters start in several ways), and the total."""
+        header = ["layer", "type", "output", "params", "init", "std", "FLOPs"]
+        costs = [] if self.flops is None else [magnitude(sum(self.flops.values()))]
+        width = 6 + len(costs)
+        yield [Text(name) for name in header[:width]]
+        for name, value in self.plan.inputs.items():
+            yield [Text(cell, "dim") for cell in (name, "input", str(value), "", "", "", "")[:width]]
+        for row in _rows(self.plan, self.flops or {}):
+            yield from (line[:width] for line in _cells(row))
+        total = ["total", "", "", count(self.plan.num_parameters), "", "", *costs]
+        yield [Text(cell, "bold") for cell in total]
+
+
+def _cells(row: _Row) -> Iterator[list[Text]]:
     named = len(row.starts) > 1 or any(len(start.names) > 1 for start in row.starts)
-    first, *others = [_start(start, named=named) for start in row.starts] or [(Text(), "")]
-    table.add_row(label, Text(row.type, "cyan"), Text(row.output), size, *first, *cost)
-    for start in others:
-        table.add_row("", "", "", "", *start)
+    starts = [_start(start, named=named) for start in row.starts] or [(Text(), Text())]
+    label = Text("  " * row.depth + row.name, "" if row.is_leaf else "bold")
+    size = Text(count(row.num_parameters) if row.num_parameters else "")
+    cost = Text(magnitude(row.num_flops) if row.num_flops else "")
+    yield [label, Text(row.type, "cyan"), Text(row.output), size, *starts[0], cost]
+    for start in starts[1:]:
+        yield [Text(), Text(), Text(), Text(), *start, Text()]
 
 
-def _start(start: _Start, *, named: bool) -> tuple[Text, str]:
+def _start(start: _Start, *, named: bool) -> tuple[Text, Text]:
     names = (", ".join(start.names) + ": ", "dim") if named else ""
-    return Text.assemble(names, start.scheme), "" if start.std is None else number(start.std)
+    return Text.assemble(names, start.scheme), Text("" if start.std is None else number(start.std))
 
 
 def _shown(value: Value) -> str:

@@ -93,6 +93,8 @@ def _check_names(raw: Any) -> Any:
     if not raw:
         raise PydanticCustomError("MF014", "there is no layer", {"hint": "write `name: {type: ...}`"})
     layers = {str(name): layer for name, layer in raw.items()}
+    if len(layers) < len(raw):
+        raise PydanticCustomError("MF016", "two layers have the same name: `1` and `\"1\"` are one", {"part": "key"})
     bad = [
         InitErrorDetails(
             type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "part": "key"}), loc=(name,), input=name
@@ -111,7 +113,7 @@ def _unusable(name: str) -> str:
     if name == "input":
         return "`input` names what comes in; call the layer something else"
     if name in registry.reserved_names():
-        return f"`{name}` cannot name a layer: every torch module has an attribute of that name"
+        return f"`{name}` cannot name a layer: modules have an attribute of that name already"
     return ""
 
 

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from modelforge.config import Config
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.layers import registry
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import LayerSpec, unknown_argument
 from modelforge.spec.model import ModelSpec
@@ -86,6 +87,9 @@ def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
         return TypeAdapter(kind).validate_python(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
+    except RecursionError:
+        problems.append(Problem("MF060", path, "this is nested too deeply to be read"))
+        return None
     problems.extend(_problems(details, raw, path))
     return None
 
@@ -132,6 +136,8 @@ def _layer_type(raw: Any, location: tuple[str, ...]) -> str | None:
     """The type of the layer that directly holds `location`, if one does."""
     for part in location[:-1]:
         raw = raw.get(part, raw.get(int(part)) if part.isdigit() else None) if isinstance(raw, Mapping) else None
+    if isinstance(raw, str) and raw in registry.names():
+        return raw  # the short form
     if isinstance(raw, Mapping) and isinstance(raw.get("type"), str):
         return raw["type"]
     return None

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 
 import torch
 
-# What Lightning says of small data, of data in memory, and of a folder that Hydra has made already.
+# What Lightning says of small data, of data in memory, of a resumed run, and of one cycle over whole epochs.
 QUIET = (
     ".*does not have many workers.*",
     ".*number of training batches.*is smaller than the logging interval.*",
     ".*The dirpath has changed from .*",
     ".*Checkpoint directory .* exists and is not empty.*",
-    ".*Experiment logs directory .* exists and is not empty.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
     ".*You are using `overfit_batches`.*|.*overfit_batches.*sequential.*",
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",
+    ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",
 )
 
 

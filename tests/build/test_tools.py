@@ -36,7 +36,8 @@ def test_compile(name):
     model = built(name)
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
-    with torch.no_grad():
+    # torch.compile takes recurrent layers, ours or hand-written, only when asked to.
+    with torch.no_grad(), torch._dynamo.config.patch(allow_rnn=True):
         assert torch.allclose(compiled(batch(name)), model(batch(name)), atol=1e-6)
 
 
@@ -150,3 +151,8 @@ def test_building_inside_no_grad_or_another_default_dtype_changes_nothing():
     assert_equal(state(model), expected)
     with torch.device("meta"):
         assert_equal(state(mf.build(spec("mlp"))), expected)
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert_equal(state(mf.build(spec("mlp"))), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -1,0 +1,10 @@
+"""Reviews: two configs, override sets or git revisions → what the change does, as data, text or Markdown."""
+
+from modelforge.review.diff import Change as Change
+from modelforge.review.diff import Diff as Diff
+from modelforge.review.diff import LayerDiff as LayerDiff
+from modelforge.review.diff import ParameterDiff as ParameterDiff
+from modelforge.review.diff import diff as diff
+from modelforge.review.markdown import to_markdown as to_markdown
+from modelforge.review.sides import read as read
+from modelforge.review.text import diff_text as diff_text

@@ -1,0 +1,315 @@
+"""diff: two plans → `Diff`. Layers and parameters are compared by path; a difference is one of meaning, not of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal
+
+from modelforge.errors import Place
+from modelforge.plan import LayerPlan, Plan, plan
+from modelforge.report.fields import decided_fields, written_place
+from modelforge.rules import ParameterPlan
+from modelforge.spec.model import ModelSpec
+from modelforge.values import to_data
+
+Kind = Literal["added", "removed", "changed"]
+
+RESOLVED = ("gain", "activation", "fan_in", "fan_out")
+"""Numbers that explain a spread; the others (bounds, the fan that a mode picks) follow from these and the fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One fact that differs; None where a side has no such fact, places where it was written."""
+
+    name: str
+    old: Any
+    new: Any
+    old_place: Place | None = None
+    new_place: Place | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as plain data."""
+        places = {
+            "old_place": self.old_place.to_dict() if self.old_place else None,
+            "new_place": self.new_place.to_dict() if self.new_place else None,
+        }
+        return {"name": self.name, "old": self.old, "new": self.new, **places}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDiff:
+    """A layer that is only on one side, or differs: in type, arguments, what it reads, or what it gives."""
+
+    path: str
+    kind: Kind
+    old: LayerPlan | None
+    new: LayerPlan | None
+    changes: tuple[Change, ...] = ()
+    place: Place | None = None
+    """Where the layer was written, if it is only on one side."""
+
+    @property
+    def type(self) -> str:
+        """Its type, the new one if that changed."""
+        layer = self.new or self.old
+        assert layer is not None
+        return layer.type
+
+    def to_dict(self) -> dict[str, Any]:
+        """The difference as plain data."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "old": self.old.to_dict() if self.old else None,
+            "new": self.new.to_dict() if self.new else None,
+            "changes": [change.to_dict() for change in self.changes],
+            "place": self.place.to_dict() if self.place else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterDiff:
+    """A parameter that is only on one side, or starts differently."""
+
+    path: str
+    kind: Kind
+    old: ParameterPlan | None
+    new: ParameterPlan | None
+    changes: tuple[Change, ...] = ()
+    """`shape`, `dtype`, `scheme`, its fields, resolved numbers (`gain`, `fan_in`, ...), `mean`, `std`, `rule`."""
+
+    @property
+    def shown(self) -> ParameterPlan:
+        """The new side, or else the old."""
+        parameter = self.new or self.old
+        assert parameter is not None
+        return parameter
+
+    @property
+    def causes(self) -> tuple[Change, ...]:
+        """What was decided differently, apart from what follows from it."""
+        effects = {"shape", "dtype", "mean", "std", "fan_in", "fan_out"}
+        return tuple(change for change in self.changes if change.name not in effects)
+
+    @property
+    def std_changed(self) -> bool:
+        """Whether both sides have it, and with different target standard deviations."""
+        return any(change.name == "std" for change in self.changes)
+
+    @property
+    def ratio(self) -> float | None:
+        """New over old target standard deviation; None where a side promises none."""
+        old, new = self.old.std if self.old else None, self.new.std if self.new else None
+        if old is None or new is None:
+            return None
+        return new / old if old else (1.0 if not new else inf)
+
+    def change(self, name: str) -> Change | None:
+        """The change of that name, if there is one."""
+        return next((change for change in self.changes if change.name == name), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The difference as plain data."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "old": self.old.to_dict() if self.old else None,
+            "new": self.new.to_dict() if self.new else None,
+            "std_ratio": self.ratio,
+            "changes": [change.to_dict() for change in self.changes],
+        }
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What a change does to a model."""
+
+    totals: tuple[Change, ...]
+    """Of the whole: `seed`, `inputs`, `output`, `num_parameters`."""
+    layers: tuple[LayerDiff, ...]
+    parameters: tuple[ParameterDiff, ...]
+    num_unchanged: int
+    """Parameters that both sides have, and that start alike."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether both sides build the same model with the same values."""
+        return not (self.totals or self.layers or self.parameters)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The diff as plain data."""
+        return {
+            "equal": self.equal,
+            "totals": [change.to_dict() for change in self.totals],
+            "layers": [layer.to_dict() for layer in self.layers],
+            "parameters": [parameter.to_dict() for parameter in self.parameters],
+            "num_unchanged_parameters": self.num_unchanged,
+        }
+
+    def __str__(self) -> str:
+        from modelforge.report.table import to_text
+        from modelforge.review.text import diff_text
+
+        return to_text(diff_text(self))
+
+
+def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
+    """Compares what two configs decide.
+
+    Moving a line, or saying the same in another block, is no difference.
+
+    Raises:
+        ForgeError: see `plan`; a `Plan` cannot fail.
+
+    Example:
+        >>> from modelforge.spec import parse
+        >>> model = {"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}}
+        >>> old, new = (parse(model, init={"scheme": "xavier", "gain": gain}) for gain in (1.0, 1.4))
+        >>> [(item.path, round(item.ratio, 6)) for item in diff(old, new).parameters]
+        [('head.weight', 1.4)]
+        >>> diff(old, old).equal
+        True
+    """
+    before = plan(old) if isinstance(old, ModelSpec) else old
+    after = plan(new) if isinstance(new, ModelSpec) else new
+    parameters = tuple(_parameters(before, after))
+    common = {parameter.path for parameter in before.parameters} & {parameter.path for parameter in after.parameters}
+    num_changed = sum(item.kind == "changed" for item in parameters)
+    return Diff(
+        totals=tuple(_totals(before, after)),
+        layers=tuple(_layers(before, after)),
+        parameters=parameters,
+        num_unchanged=len(common) - num_changed,
+    )
+
+
+def _totals(old: Plan, new: Plan) -> Iterator[Change]:
+    facts: tuple[tuple[str, Any, Any], ...] = (
+        ("seed", old.seed, new.seed),
+        ("inputs", _inputs(old), _inputs(new)),
+        ("output", to_data(old.output), to_data(new.output)),
+        ("num_parameters", old.num_parameters, new.num_parameters),
+    )
+    for name, before, after in facts:
+        if before != after:
+            places = (old.origins.place("seed"), new.origins.place("seed")) if name == "seed" else ()
+            yield Change(name, before, after, *places)
+
+
+def _inputs(plan: Plan) -> dict[str, Any]:
+    return {name: to_data(value) for name, value in plan.inputs.items()}
+
+
+def _paths(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """The paths of both sides in the order of the new one, those of the old alone where they were."""
+    waiting = [path for path in old if path not in new]
+    order = {path: index for index, path in enumerate(old)}
+    for path in new:
+        while path in order and waiting and order[waiting[0]] < order[path]:
+            yield waiting.pop(0)
+        yield path
+    yield from waiting
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+def _layers(old: Plan, new: Plan) -> Iterator[LayerDiff]:
+    before = {layer.path: layer for layer in old.layers}
+    after = {layer.path: layer for layer in new.layers}
+    for path in _paths(before, after):
+        one, other = before.get(path), after.get(path)
+        if one is None:
+            assert other is not None
+            yield LayerDiff(path, "added", None, other, place=new.origins.place(other.key, "key"))
+        elif other is None:
+            yield LayerDiff(path, "removed", one, None, place=old.origins.place(one.key, "key"))
+        elif changes := tuple(_layer_changes(one, other, old, new)):
+            yield LayerDiff(path, "changed", one, other, changes)
+
+
+def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> Iterator[Change]:
+    def change(name: str, before: Any, after: Any) -> Change:
+        key = "inputs" if name == "reads" else name
+        places = (written_place(old.origins, one.key, key), written_place(new.origins, other.key, key))
+        return Change(name, before, after, *places)
+
+    if one.type != other.type:
+        yield change("type", one.type, other.type)
+    for name in dict.fromkeys((*one.arguments, *other.arguments)):
+        before, after = one.arguments.get(name), other.arguments.get(name)
+        if before != after:
+            yield change(name, before, after)
+    if one.reads != other.reads:
+        yield change("reads", [str(read) for read in one.reads], [str(read) for read in other.reads])
+    if one.output != other.output:
+        yield Change("output", to_data(one.output), to_data(other.output))
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+
+def _parameters(old: Plan, new: Plan) -> Iterator[ParameterDiff]:
+    before = {parameter.path: parameter for parameter in old.parameters}
+    after = {parameter.path: parameter for parameter in new.parameters}
+    for path in _paths(before, after):
+        one, other = before.get(path), after.get(path)
+        if one is None or other is None:
+            yield ParameterDiff(path, "removed" if other is None else "added", one, other)
+        elif changes := tuple(_parameter_changes(one, other, old, new)):
+            yield ParameterDiff(path, "changed", one, other, changes)
+
+
+def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
+    changes = [*_plain_changes(one, other), *_field_changes(one, other, old, new), *_resolved_changes(one, other)]
+    if not changes and _layout(one) != _layout(other):
+        changes.append(Change("blocks", _layout(one), _layout(other)))
+    yield from changes
+    if one.mean != other.mean:
+        yield Change("mean", one.mean, other.mean)
+    if one.std != other.std:
+        yield Change("std", one.std, other.std)
+    # The same values by another block are the same values.
+    if changes and one.rule.key != other.rule.key:
+        yield Change("rule", one.rule.key, other.rule.key, one.rule.place, other.rule.place)
+
+
+def _plain_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
+    if one.shape != other.shape:
+        yield Change("shape", list(one.shape), list(other.shape))
+    if one.dtype != other.dtype:
+        yield Change("dtype", one.dtype, other.dtype)
+    if one.scheme != other.scheme:
+        yield Change("scheme", one.scheme, other.scheme, one.rule.place, other.rule.place)
+
+
+def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
+    if one.initializer == other.initializer:
+        return
+    before = {field.name: field for field in decided_fields(one, old.origins)}
+    after = {field.name: field for field in decided_fields(other, new.origins)}
+    for name in dict.fromkeys((*before, *after)):
+        left, right = before.get(name), after.get(name)
+        # Where the scheme changed, fields that only one of the two has are part of that.
+        if left and right and left.value != right.value:
+            yield Change(name, left.value, right.value, left.place, right.place)
+        elif one.scheme != other.scheme and (field := left or right) and not (left and right) and field.key:
+            values = (left and left.value, right and right.value)
+            yield Change(name, *values, left and left.place, right and right.place)
+
+
+def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
+    """Numbers that differ although no field of that name does: `gain: auto` behind another activation, other fans."""
+    for name in RESOLVED:
+        stated = [getattr(parameter.initializer, name, None) for parameter in (one, other)]
+        before, after = one.numbers.get(name), other.numbers.get(name)
+        if before != after and before is not None and after is not None and stated[0] == stated[1]:
+            yield Change(name, before, after)
+
+
+def _layout(parameter: ParameterPlan) -> list[Any]:
+    """What the logical blocks are, and what comes out of each."""
+    return [[block.start, block.stop, block.name, block.fixed, fill.mean, fill.std] for block, fill in parameter.fills]

@@ -1,0 +1,187 @@
+"""Changes in words, for every renderer: what was, what is, and where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isinf
+from typing import Any
+
+from modelforge.report.words import count, number, plural, shape, value, where
+from modelforge.review.diff import Change, Diff, LayerDiff, ParameterDiff
+from modelforge.review.groups import Group, grouped
+from modelforge.values import to_data
+
+MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What happens to one parameter, or to alike ones of many copies; each part in words, empty where nothing does."""
+
+    mark: str
+    label: str
+    copies: int
+    shape: str
+    std: str
+    ratio: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Decisions that were made differently, and the parameters that start differently for them."""
+
+    lines: tuple[tuple[str, str], ...]
+    """What, and where."""
+    effects: tuple[Effect, ...]
+
+
+def totals(diff: Diff) -> list[tuple[str, str, str]]:
+    """Name, change and place of what differs in the whole model."""
+    return [(change.name.replace("num_", ""), _total(change), places(change)) for change in diff.totals]
+
+
+def layer_groups(layers: Sequence[LayerDiff]) -> list[Group[LayerDiff]]:
+    """Layers, alike copies together; what an added or removed layer holds is left to its first line."""
+    whole = {layer.path for layer in layers if layer.kind != "changed"}
+    shown = [layer for layer in layers if layer.kind == "changed" or layer.path.rpartition(".")[0] not in whole]
+    return grouped(shown, lambda layer: layer.path, lambda layer: repr((layer.kind, layer.type, layer_lines(layer))))
+
+
+def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
+    """What differs in a layer, and where."""
+    if layer.kind == "changed":
+        retyped = any(change.name == "type" for change in layer.changes)
+        # What only the old type could say went with it.
+        changes = [change for change in layer.changes if not (retyped and change.new is None)]
+        return [(change_words(change), places(change)) for change in changes]
+    side = layer.new or layer.old
+    assert side is not None
+    inside = len(list(side.walk())) - 1
+    holds = f", holds {plural(inside, 'layer')}" if inside else ""
+    return [(f"output {_tensor(_first(to_data(side.output)))}{holds}", where(layer.place))]
+
+
+def causes(parameters: Iterable[ParameterDiff]) -> list[Cause]:
+    """The parameters that differ, by what makes them differ."""
+    by_cause: dict[tuple[tuple[str, str], ...], list[ParameterDiff]] = {}
+    for parameter in parameters:
+        by_cause.setdefault(tuple(_reasons(parameter)), []).append(parameter)
+    return [
+        Cause(lines, tuple(_effect(group) for group in grouped(members, lambda item: item.path, _alike)))
+        for lines, members in by_cause.items()
+    ]
+
+
+def change_words(change: Change) -> str:
+    """`gain 1 → 1.4`; a side that has no such fact is a dash."""
+    if change.name == "output":
+        return f"output {_output(change.old, change.new)}"
+    return f"{change.name} {_setting(change.old)} → {_setting(change.new)}"
+
+
+def places(change: Change) -> str:
+    """Where both sides were written; once if they were written in the same place."""
+    old, new = where(change.old_place), where(change.new_place)
+    if old == new or not old or not new:
+        return new or old
+    return f"{old} → {new}"
+
+
+def summary(diff: Diff) -> str:
+    """How many of what, in one line."""
+    spread = sum(parameter.std_changed for parameter in diff.parameters)
+    kinds = [sum(item.kind == kind for item in diff.parameters) for kind in ("added", "removed", "changed")]
+    verb = "differs" if len(diff.layers) == 1 else "differ"
+    parts = [
+        f"{plural(len(diff.layers), 'layer')} {verb}" if diff.layers else "",
+        *(
+            f"{plural(size, 'parameter')} {kind}"
+            for size, kind in zip(kinds, ("added", "removed"), strict=False)
+            if size
+        ),
+        f"{plural(kinds[2], 'parameter')} {'starts' if kinds[2] == 1 else 'start'} differently" if kinds[2] else "",
+        f"{count(spread)} with another standard deviation" if kinds[2] else "",
+        f"{count(diff.num_unchanged)} unchanged",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _total(change: Change) -> str:
+    if change.name == "num_parameters":
+        difference = change.new - change.old
+        percent = f", {100 * difference / change.old:+.3g} %" if change.old else ""
+        return f"{count(change.old)} → {count(change.new)} ({difference:+,}{percent})"
+    if change.name == "output":
+        return _output(change.old, change.new)
+    if change.name == "inputs":
+        sides = [
+            ", ".join(f"{name} {_tensor(item)}" for name, item in side.items()) for side in (change.old, change.new)
+        ]
+        return " → ".join(sides)
+    return f"{value(change.old)} → {value(change.new)}, so every drawn value changes"
+
+
+def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
+    if parameter.kind != "changed":
+        rule = parameter.shown.rule
+        return [(f"{parameter.kind}, by {value(rule.key)}", where(rule.place))]
+    rescheme = parameter.change("scheme")
+    lines = [
+        (change_words(change), places(change))
+        for change in parameter.causes
+        if not (rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place)))
+    ]
+    return lines or [("the same rule, other fans" if parameter.std_changed else "the same rule, another shape", "")]
+
+
+def _effect(group: Group[ParameterDiff]) -> Effect:
+    parameter = group.first
+    mark, copies = MARKS[parameter.kind], group.count
+    sizes, spread = parameter.change("shape"), parameter.change("std")
+    now = parameter.shown
+    if parameter.kind != "changed":
+        std = "" if now.std is None else number(now.std)
+        return Effect(mark, group.label, copies, shape(now.shape), f"{now.scheme} {std}".strip(), "")
+    return Effect(
+        mark,
+        group.label,
+        copies,
+        f"{shape(tuple(sizes.old))} → {shape(tuple(sizes.new))}" if sizes else shape(now.shape),
+        f"{number(spread.old)} → {number(spread.new)}" if spread else number(now.std),
+        _times(parameter.ratio) if spread else "",
+    )
+
+
+def _alike(parameter: ParameterDiff) -> str:
+    return repr(_effect(Group("", parameter, 1)))
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else "from 0" if isinf(ratio) else f"×{ratio:.4g}"
+
+
+def _output(old: Any, new: Any) -> str:
+    """Both outputs; of several tensors the first, unless only another one differs."""
+    first_old, first_new = _first(old), _first(new)
+    pair = (first_old, first_new) if first_old != first_new else (old, new)
+    return f"{_tensor(pair[0])} → {_tensor(pair[1])}"
+
+
+def _first(data: Any) -> Any:
+    return _first(data[0]) if isinstance(data, list) and data else data
+
+
+def _setting(setting: Any) -> str:
+    return "-" if setting is None else value(setting)
+
+
+def _tensor(data: Any) -> str:
+    """A tensor, or several, as `to_data` gives them."""
+    if isinstance(data, Mapping):
+        sizes = data["shape"]
+        dtype = "" if data["dtype"] == "float32" else f" {data['dtype']}"
+        return "(" + ", ".join(map(str, sizes)) + ("," if len(sizes) == 1 else "") + f"){dtype}"
+    if isinstance(data, list):
+        return "(" + ", ".join(map(_tensor, data)) + ")"
+    return "-"
