@@ -1,16 +1,22 @@
 """Trains a model declared in conf/ and reports on it: `python train.py model=lstm init=orthogonal`."""
 
+import sys
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
-from modelforge.train import run
+from modelforge.train import check_command_line, run
+
+CONF = Path(__file__).parent / "conf"
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> float:
     """Runs one job; `-m` runs one for each combination of the values given."""
     return run(config)
 
 
 if __name__ == "__main__":
+    check_command_line(CONF, sys.argv[1:])
     main()

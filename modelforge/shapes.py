@@ -190,7 +190,9 @@ def _check_dtypes(layer: LayerType, module: nn.Module, inputs: tuple[Value, ...]
     for value in inputs:
         if isinstance(value, TensorValue) and not getattr(torch, value.dtype).is_floating_point:
             message = f"{layer.name} needs floating-point numbers, but gets {value} of {value.dtype}"
-            raise Misfit("MF043", message, "an `Embedding` turns indices into vectors; for numbers give `dtype: float32`")
+            raise Misfit(
+                "MF043", message, "an `Embedding` turns indices into vectors; for numbers give `dtype: float32`"
+            )
 
 
 def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> dict[str, Any]:

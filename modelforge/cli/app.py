@@ -93,8 +93,9 @@ def check(
 def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) -> None:
     """The model as a tree: layers, output shapes, parameters, how they start, FLOPs of one example.
 
-    Shapes are those of one example, the batch is implied. Biases that start at 0 and scales that start at 1 are left
-    out. FLOPs count a multiplication and an addition as two.
+    Shapes are those of one example, the batch is implied. Biases that start
+    at 0 and scales that start at 1 are left out. FLOPs count a multiplication
+    and an addition as two.
     """
     from modelforge.cli.show import show
 
@@ -138,8 +139,9 @@ def diff(
 ) -> None:
     """What a change does: layers, shapes, parameters, and how each of them starts.
 
-    A and B are each a config folder, an override set in one word ("model=lstm init.gain=2"), a git revision, or . for
-    the working tree. OVERRIDES apply to both.
+    A and B are each a config folder, an override set in one word
+    ("model=lstm init.gain=2"), a git revision, or . for the working tree.
+    OVERRIDES apply to both.
     """
     from modelforge.cli.compare import compare
 

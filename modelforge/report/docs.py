@@ -37,9 +37,15 @@ def argument_docs(cls: type) -> dict[str, str]:
         >>> argument_docs(nn.Linear)["in_features"]
         'size of each input sample'
     """
-    parts = _SECTION.split(_doc(cls))
+    found: dict[str, str] = {}
+    for ancestor in reversed(cls.__mro__):
+        found |= _own_argument_docs(ancestor)
+    return found
+
+
+def _own_argument_docs(cls: type) -> dict[str, str]:
     found: dict[str, list[str]] = {}
-    for section in parts[2::2]:
+    for section in _SECTION.split(_doc(cls))[2::2]:
         name = ""
         lines = section.strip("\n").split("\n")
         indent = len(lines[0]) - len(lines[0].lstrip())

@@ -63,10 +63,9 @@ def ledger_table(ledger: Ledger) -> RenderableType:
     return table
 
 
-def new_table(**options: Any) -> Table:
+def new_table() -> Table:
     """A table as all of ours look: a rule below the header, two spaces between columns, nothing around."""
-    style = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0), "header_style": "bold"}
-    return Table(**{**style, **options})
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
 
 
 def to_text(renderable: RenderableType, width: int = 120) -> str:

@@ -6,7 +6,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def is_revision(name: str) -> bool:
 
 
 @contextmanager
-def extracted(revision: str, folder: Path) -> Iterator[Path]:
+def extracted(revision: str, folder: Path) -> Generator[Path]:
     """A copy of `folder` as it was in `revision`, gone when the context ends.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
 
 @contextmanager
-def _side(name: str, conf: Path | None) -> Iterator[Side]:
+def _side(name: str, conf: Path | None) -> Generator[Side]:
     folder = Path(name)
     if name == ".":
         yield Side(conf)

@@ -94,7 +94,7 @@ def _check_names(raw: Any) -> Any:
         raise PydanticCustomError("MF014", "there is no layer", {"hint": "write `name: {type: ...}`"})
     layers = {str(name): layer for name, layer in raw.items()}
     if len(layers) < len(raw):
-        raise PydanticCustomError("MF016", "two layers have the same name: `1` and `\"1\"` are one", {"part": "key"})
+        raise PydanticCustomError("MF016", 'two layers have the same name: `1` and `"1"` are one', {"part": "key"})
     bad = [
         InitErrorDetails(
             type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "part": "key"}), loc=(name,), input=name
