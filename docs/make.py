@@ -1,16 +1,32 @@
-"""Writes docs/layers.md from the layer registry: `python docs/make.py`."""
+"""Writes what can be written from the code: `python docs/make.py`.
+
+docs/layers.md and docs/inits.md come from the registries, the console blocks of README.md from running their commands.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from modelforge import inits
+from modelforge.inits import registry as schemes
 from modelforge.layers import registry
 from modelforge.layers.describe import describe
 
-HEAD = """# Layers
+ROOT = Path(__file__).parents[1]
+INITS = """# Initializers
+
+Made by `python docs/make.py` from the registry: what an `init` block can name as `scheme`, with its formula, its source
+and its fields. `gain`, `mode` and fans count per logical block (a gate, a projection, a group), never per packed tensor.
+"""
+LAYERS = """# Layers
 
 Made by `python docs/make.py` from the registry: what a config can name as `type`, and the classes of `torch.nn` that it
 cannot. An argument in italics may be left out, because what arrives determines it; `=` gives a default; the others are
@@ -27,7 +43,7 @@ TITLES = {
 def layers() -> str:
     """The page as Markdown."""
     known = [describe(name) for name in registry.names()]
-    parts = [HEAD]
+    parts = [LAYERS]
     for kind, title in TITLES.items():
         rows = [_row(layer) for layer in known if layer["kind"] == kind]
         parts.append("\n".join([f"## {title}\n", "| type | reads | arguments |", "| --- | --- | --- |", *rows, ""]))
@@ -55,5 +71,52 @@ def _argument(field: dict[str, Any]) -> str:
     return f"{field['name']}: {words} = {default}"
 
 
+def initializers() -> str:
+    """The page of initializers as Markdown."""
+    parts = [INITS]
+    for name in schemes.names():
+        known = inits.describe(name)
+        names = ", ".join(f"`{alias}`" for alias in (name, *known["aliases"]))
+        fields = [
+            f"| `{field['name']}` | {_cell(field['type'])} | {_default(field)} | {_cell(field['doc'])} |"
+            for field in known["fields"]
+        ]
+        table = ["| field | type | default | |", "| --- | --- | --- | --- |", *fields, ""] if fields else []
+        about = [
+            f"## {names}\n",
+            known["summary"],
+            "",
+            f"- Formula: {known['formula']}",
+            f"- Source: {known['source']}",
+            "",
+        ]
+        parts.append("\n".join([*about, *table]))
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _default(field: dict[str, Any]) -> str:
+    return "required" if field["required"] else f"`{field['default']}`"
+
+
+def readme(text: str) -> str:
+    """The README with the output of each `$ modelforge ...` block as it is today."""
+    return re.sub(r"```console\n\$ (modelforge [^\n]*)\n.*?```", _rerun, text, flags=re.DOTALL)
+
+
+def _rerun(block: re.Match[str]) -> str:
+    command = [sys.executable, "-c", "from modelforge.cli import main; main()", *shlex.split(block[1])[1:]]
+    environment = os.environ | {"COLUMNS": "88"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    lines = [line.rstrip() for line in (done.stdout + done.stderr).rstrip().splitlines()]
+    return "\n".join(["```console", f"$ {block[1]}", *lines, "```"])
+
+
 if __name__ == "__main__":
-    Path(__file__).with_name("layers.md").write_text(layers(), encoding="utf-8")
+    (ROOT / "docs" / "layers.md").write_text(layers(), encoding="utf-8")
+    (ROOT / "docs" / "inits.md").write_text(initializers(), encoding="utf-8")
+    page = ROOT / "README.md"
+    page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -23,6 +24,10 @@ class Model(Graph):
     """A built model: a plain module that remembers how it started."""
 
     ledger: Ledger
+
+    if TYPE_CHECKING:
+        # Layers are attributes by name; torch's own annotation, `Tensor | Module`, lets none of them be used.
+        def __getattr__(self, name: str) -> Any: ...
 
 
 def build(

@@ -10,7 +10,12 @@ import modelforge as mf
 
 _CONV = {"type": "Conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}
 _HEAD = {"type": "Linear", "out_features": 3}
-_MLP = {"norm": "LayerNorm", "up": {"type": "Linear", "out_features": 16}, "act": "GELU", "down": {"type": "Linear", "out_features": 8}}
+_MLP = {
+    "norm": "LayerNorm",
+    "up": {"type": "Linear", "out_features": 16},
+    "act": "GELU",
+    "down": {"type": "Linear", "out_features": 8},
+}
 
 MODELS: dict[str, dict[str, Any]] = {
     "mlp": {

@@ -134,7 +134,8 @@ def _many(findings: list[Finding]) -> RenderableType:
     for group in alike(shared):
         text = problem_text(*group)
         where = list(dict.fromkeys(finding.label for problem in group for finding in shared[problem]))
-        text.append(f"\n   = in {_labels(where, len(findings))}", "blue")
+        if len(findings) > 1:
+            text.append(f"\n   = in {_labels(where, len(findings))}", "blue")
         parts += [Text(), text]
     bad = sum(bool(finding.problems) for finding in findings)
     warned = [finding for finding in findings if finding.warnings]
@@ -185,7 +186,7 @@ def _verdict(finding: Finding) -> Text:
 
 def _labels(labels: list[str], total: int) -> str:
     """Which combinations, in a few words."""
-    if len(labels) == total > 1:
+    if len(labels) == total:
         return "all of them"
     more = f", and {len(labels) - MAX_LABELS} more" if len(labels) > MAX_LABELS else ""
     return ", ".join(labels[:MAX_LABELS]) + more

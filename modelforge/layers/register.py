@@ -122,6 +122,7 @@ def register_layer(
         >>> from modelforge.layers import registry
         >>> registry.get("Gate").spec.model_validate({"type": "Gate", "dim": 3}).arguments
         {'dim': 3}
+        >>> registry.unregister("Gate")
     """
 
     def decorate(cls: ModuleClass) -> ModuleClass:

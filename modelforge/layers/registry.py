@@ -60,6 +60,11 @@ def register(layer: LayerType) -> None:
     _TYPES[layer.name] = layer
 
 
+def unregister(name: str) -> None:
+    """Forgets a layer type; for tests and notebooks. KeyError if there is none."""
+    del _TYPES[name]
+
+
 def get(name: str) -> LayerType:
     """The layer type of that name; KeyError if there is none."""
     _load()

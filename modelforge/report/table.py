@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from modelforge.rules import ParameterPlan
     from modelforge.values import Value
 
-LAYER, TYPE, INIT = 0, 1, 4
-"""The columns of a plan's table that give way on a narrow terminal."""
+LAYER, TYPE, OUTPUT, PARAMS, INIT, STD, FLOPS = range(7)
+"""The columns of a plan's table."""
+GAP = 2
+"""Blanks between columns."""
 
 
 def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> RenderableType:
     """The model as a tree: layer, output shape, parameters, how they start.
 
-    Copies that are alike in all that the table shows take one line. Where the terminal is narrow, first the init column
-    folds, then types are cut short.
+    Copies that are alike in all that the table shows take one line. Where the terminal is narrow, the init column folds
+    and types are cut short; then FLOPs and types are left out. Shapes and numbers are always whole.
 
     Args:
         plan: What to show.
@@ -63,9 +65,11 @@ def ledger_table(ledger: Ledger) -> RenderableType:
     return table
 
 
-def new_table() -> Table:
-    """A table as all of ours look: a rule below the header, two spaces between columns, nothing around."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+def new_table(width: int | None = None) -> Table:
+    """A table as all of ours look: a rule below the header, two blanks between columns, nothing around."""
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", width=width
+    )
 
 
 def to_text(renderable: RenderableType, width: int = 120) -> str:
@@ -162,21 +166,18 @@ class _PlanTable:
     flops: Mapping[str, int] | None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = list(self._lines())
-        widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
-        excess = sum(widths) + 2 * len(widths) - options.max_width
-        for column, least in ((INIT, 16), (TYPE, 8), (LAYER, 12), (INIT, 8)):
-            cut = min(max(excess, 0), max(widths[column] - least, 0))
-            widths[column] -= cut
-            excess -= cut
-        table = new_table()
-        header, *body, total = lines
-        for cell, width in zip(header, widths, strict=True):
-            name = cell.plain
-            wraps = name in ("layer", "init")
-            justify = "right" if name in ("params", "std", "FLOPs") else "left"
-            overflow = "fold" if wraps else "ellipsis"
-            table.add_column(cell, justify=justify, overflow=overflow, no_wrap=not wraps, width=width)
+        columns = [list(column) for column in zip(*self._lines(), strict=True)]
+        widths = _fit([max(cell.cell_len for cell in column) for column in columns], options.max_width)
+        shown = [index for index, width in enumerate(widths) if width]
+        # A width of its own keeps rich from cutting numbers where even this is too wide.
+        table = new_table(width=sum(widths) + GAP * (len(shown) - 1))
+        for index in shown:
+            justify = "right" if index in (PARAMS, STD, FLOPS) else "left"
+            folds = index in (LAYER, INIT)
+            overflow = "fold" if folds else "ellipsis"
+            header = columns[index][0]
+            table.add_column(header, justify=justify, overflow=overflow, no_wrap=not folds, width=widths[index])
+        _, *body, total = zip(*(columns[index] for index in shown), strict=True)
         for line in body:
             table.add_row(*line)
         table.add_section()
@@ -195,6 +196,16 @@ class _PlanTable:
             yield from (line[:width] for line in _cells(row))
         total = ["total", "", "", count(self.plan.num_parameters), "", "", *costs]
         yield [Text(cell, "bold") for cell in total]
+
+
+def _fit(widths: list[int], limit: int) -> list[int]:
+    """Narrower columns where the limit asks for it; 0 for a column that is left out."""
+    widths = list(widths)
+    for column, least in ((INIT, 16), (TYPE, 8), (FLOPS, 0), (TYPE, 0), (INIT, 10), (LAYER, 12)):
+        excess = sum(widths) + GAP * (sum(width > 0 for width in widths) - 1) - limit
+        if excess > 0 and column < len(widths):
+            widths[column] = max(widths[column] - excess, least) if least else 0
+    return widths
 
 
 def _cells(row: _Row) -> Iterator[list[Text]]:

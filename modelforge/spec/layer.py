@@ -48,12 +48,23 @@ class LayerSpec(Node):
 
     own_fields: ClassVar[frozenset[str]] = frozenset({"type", "inputs", "init"})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The class is made from a signature, so pickle cannot find it by name; the registry can.
+        return _restore, (self.type, self.__getstate__())
+
     @property
     def arguments(self) -> FrozenDict[str, Any]:
         """The constructor arguments, defaults included."""
         return FrozenDict(
             {name: getattr(self, name) for name in type(self).model_fields if name not in self.own_fields}
         )
+
+
+def _restore(type_name: str, state: dict[Any, Any]) -> LayerSpec:
+    cls = registry.get(type_name).spec
+    spec = cls.__new__(cls)
+    spec.__setstate__(state)
+    return spec
 
 
 def _parse_layer(raw: Any) -> LayerSpec:

@@ -17,7 +17,7 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
 
     Args:
         conf: The folder of configs.
-        arguments: As in `sys.argv[1:]`. Of a multirun the first value of each listed sweep is tried. With any other flag
+        arguments: As in `sys.argv[1:]`. Of a multirun the first value of each list is tried. With any other flag
             (`--help`, `--cfg`, `--config-dir`) Hydra is left alone.
     """
     flags = {argument for argument in arguments if argument.startswith("-")}

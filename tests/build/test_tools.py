@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from tests.models import MODELS, batch, spec
 each = pytest.mark.parametrize("name", MODELS)
 
 
-def built(name: str, **changes: object) -> nn.Module:
+def built(name: str, **changes: Any) -> Any:
     return mf.build(spec(name), **changes).eval()
 
 
@@ -133,7 +134,7 @@ def test_buffers_hold_what_their_layers_compute():
 
 
 def test_the_meta_device_has_no_values():
-    with pytest.raises(ValueError, match="there are no values on the meta device: `mf.plan` gives shapes"):
+    with pytest.raises(ValueError, match=r"there are no values on the meta device: `mf\.plan` gives shapes"):
         mf.build(spec("mlp"), device="meta")
 
 

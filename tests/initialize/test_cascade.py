@@ -51,7 +51,11 @@ TABLE = [
         {"init": number(1) | {"recurrent": number(2)}, "layer": number(3)},
         {W: 3, R: 3},
     ),
-    ("a nearer bias beats a farther one", {"init": number(1) | {"bias": number(2)}, "layer": {"bias": number(3)}}, {B: 3}),
+    (
+        "a nearer bias beats a farther one",
+        {"init": number(1) | {"bias": number(2)}, "layer": {"bias": number(3)}},
+        {B: 3},
+    ),
     ("a nearer weight is no bias", {"init": number(1) | {"bias": number(2)}, "layer": number(3)}, {W: 3, B: 2}),
     ("types", {"init": number(1) | {"types": {"LSTM": number(2)}}}, {W: 2, R: 2, B: 0, "head.weight": 1}),
     ("types by base class", {"init": number(1) | {"types": {"RNNBase": number(2)}}}, {W: 2, "head.weight": 1}),
@@ -83,8 +87,16 @@ TABLE = [
         {"layer": number(1) | {"params": {"weight_*": number(2), "weight_hh_l0": number(3)}}, "init": number(9)},
         {W: 2, R: 3},
     ),
-    ("names are below the block", {"init": number(1), "box": {"params": {"head.weight": number(2)}}}, {"head.weight": 2}),
-    ("names inside types are the layer's", {"init": number(1) | {"types": {"LSTM": {"params": {"weight_hh_l0": number(2)}}}}}, {R: 2, W: 1}),
+    (
+        "names are below the block",
+        {"init": number(1), "box": {"params": {"head.weight": number(2)}}},
+        {"head.weight": 2},
+    ),
+    (
+        "names inside types are the layer's",
+        {"init": number(1) | {"types": {"LSTM": {"params": {"weight_hh_l0": number(2)}}}}},
+        {R: 2, W: 1},
+    ),
     (
         "a nearer block beats a farther name",
         {"init": number(1) | {"params": {"box.rnn.weight_ih_l0": number(2)}}, "layer": number(3)},
@@ -116,7 +128,9 @@ def test_precedence(blocks, expected):
 
 def test_fields_of_several_blocks_meet():
     init = {"scheme": "xavier", "distribution": "uniform", "gain": 1.0}
-    plan = planned(init=init, model={"gain": 2.0}, box={"distribution": "normal"}, layer={"mode": "fan_in", "gain": 3.0})
+    plan = planned(
+        init=init, model={"gain": 2.0}, box={"distribution": "normal"}, layer={"mode": "fan_in", "gain": 3.0}
+    )
     fields = plan.parameter("box.rnn.weight_ih_l0").initializer.model_dump()
     assert (fields["distribution"], fields["gain"], fields["mode"]) == ("normal", 3.0, "fan_in")
     fields = plan.parameter("box.head.weight").initializer.model_dump()
@@ -124,7 +138,9 @@ def test_fields_of_several_blocks_meet():
 
 
 def test_the_chain_tells_the_whole_story():
-    plan = planned(init=number(1) | {"bias": number(2)}, model=number(3), box={"value": 4}, layer={"recurrent": {"value": 5}})
+    plan = planned(
+        init=number(1) | {"bias": number(2)}, model=number(3), box={"value": 4}, layer={"recurrent": {"value": 5}}
+    )
     links = [(link.key, link.scheme, dict(link.fields), link.verdict) for link in plan.parameter(f"box.{R}").chain]
     assert links == [
         ("model.layers.box.layers.rnn.init.recurrent", None, {"value": 5}, "refines"),

@@ -34,7 +34,9 @@ SENTINELS = {torch.float32: 1e30, torch.float64: 1e300, torch.bfloat16: 1e30, to
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", MODELS)
 def test_nothing_keeps_what_was_there(name, scheme):
-    for dtype in (torch.float32, torch.bfloat16, torch.float16) if scheme in ("defaults", "random") else (torch.float32,):
+    for dtype in (
+        (torch.float32, torch.bfloat16, torch.float16) if scheme in ("defaults", "random") else (torch.float32,)
+    ):
         model = mf.build(spec(name), dtype=dtype)
         with torch.no_grad():
             for weight in model.parameters():
@@ -99,7 +101,11 @@ def test_a_blockwise_scheme_is_asked_once_for_each_block():
                 asked.append((block.name, tuple(out.shape)))
                 out.fill_(1.0)
 
-        mf.build(mf.parse({"input": {"shape": [5, 3]}, "layers": {"rnn": {"type": "LSTM", "hidden_size": 4}}}, init="counting"))
+        mf.build(
+            mf.parse(
+                {"input": {"shape": [5, 3]}, "layers": {"rnn": {"type": "LSTM", "hidden_size": 4}}}, init="counting"
+            )
+        )
     finally:
         unregister("counting")
     weights = [(gate, (4, width)) for width in (3, 4) for gate in "ifgo"]

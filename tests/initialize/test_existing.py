@@ -29,7 +29,9 @@ def refused(module: nn.Module, init: Any) -> list[tuple[str, str, str]]:
 
 def test_a_plain_module():
     net = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 2))
-    ledger = mf.initialize(net, {"scheme": "orthogonal", "gain": 2.0, "types": {"Linear": {"bias": {"scheme": "ones"}}}})
+    ledger = mf.initialize(
+        net, {"scheme": "orthogonal", "gain": 2.0, "types": {"Linear": {"bias": {"scheme": "ones"}}}}
+    )
     assert torch.allclose(net[0].weight.T @ net[0].weight, 4 * torch.eye(100), atol=1e-5)
     assert net[2].bias.eq(1).all()
     assert [(entry.path, entry.scheme, entry.rule) for entry in ledger] == [
@@ -103,9 +105,10 @@ def test_keep_keeps():
 
 
 def test_a_new_model_has_nothing_to_keep():
+    layers = {"flat": {"type": "Linear", "out_features": 2, "init": "keep"}}
+    spec = mf.parse({"input": {"shape": [3]}, "layers": layers})
     with pytest.raises(mf.ForgeError, match=r"MF026\]: `keep` keeps values, but flat\.weight is new"):
-        layers = {"flat": {"type": "Linear", "out_features": 2, "init": "keep"}}
-        mf.build(mf.parse({"input": {"shape": [3]}, "layers": layers}))
+        mf.build(spec)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -204,7 +207,9 @@ def test_a_reset_that_fails_leaves_the_module_whole():
 # --- what cannot be written -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrap", [parametrizations.weight_norm, parametrizations.spectral_norm, parametrizations.orthogonal])
+@pytest.mark.parametrize(
+    "wrap", [parametrizations.weight_norm, parametrizations.spectral_norm, parametrizations.orthogonal]
+)
 def test_parametrised_weights_are_refused(wrap):
     net = nn.Sequential(wrap(nn.Linear(4, 4)), nn.Linear(4, 2))
     found = refused(net, NORMAL)

@@ -138,9 +138,13 @@ def test_no_two_parameters_are_equal(name):
                 assert not torch.equal(value, other), (path, other_path)
 
 
-@pytest.mark.parametrize("scheme", ["orthogonal", {"scheme": "normal", "std": 1.0}, {"scheme": "sparse", "sparsity": 0.5}])
+@pytest.mark.parametrize(
+    "scheme", ["orthogonal", {"scheme": "normal", "std": 1.0}, {"scheme": "sparse", "sparsity": 0.5}]
+)
 def test_no_two_blocks_are_equal(scheme):
-    model = mf.build(mf.parse({"input": {"shape": [5, 6]}, "layers": {"rnn": {"type": "LSTM", "hidden_size": 6}}}, init=scheme))
+    model = mf.build(
+        mf.parse({"input": {"shape": [5, 6]}, "layers": {"rnn": {"type": "LSTM", "hidden_size": 6}}}, init=scheme)
+    )
     gates = [gate for weight in (model.rnn.weight_ih_l0, model.rnn.weight_hh_l0) for gate in weight.chunk(4)]
     assert not any(torch.equal(gate, other) for index, gate in enumerate(gates) for other in gates[:index])
 
@@ -183,7 +187,10 @@ def test_padding_rows_are_zero_and_touch_nothing_else(padding):
         assert model.ledger.ok, str(model.ledger)
         return model.words.weight.detach()
 
-    for init in ({"scheme": "xavier"}, {"scheme": "xavier", "embedding": {"scheme": "normal", "mean": 5.0, "std": 1.0}}):
+    for init in (
+        {"scheme": "xavier"},
+        {"scheme": "xavier", "embedding": {"scheme": "normal", "mean": 5.0, "std": 1.0}},
+    ):
         plain, padded = table(None, init), table(padding, init)
         assert plain.ne(0).all()
         if padding is not None:

@@ -73,7 +73,10 @@ def test_a_lie_is_caught(promising, promised, draw):
 
 def test_a_build_does_not_hide_a_lie(promising):
     scheme = promising(NORMAL, lambda out, generator: out.fill_(0.0))
-    layers = {"sound": {"type": "Linear", "out_features": 50, "init": "xavier"}, "lie": {"type": "Linear", "out_features": 50}}
+    layers = {
+        "sound": {"type": "Linear", "out_features": 50, "init": "xavier"},
+        "lie": {"type": "Linear", "out_features": 50},
+    }
     model = mf.build(mf.parse({"input": {"shape": [50]}, "layers": layers}, init=scheme))
     assert [entry.path for entry in model.ledger.failures] == ["lie.weight"]
 
@@ -110,7 +113,9 @@ def test_no_false_alarms(init, dtype):
             assert ledger.ok, f"seed {seed}\n{ledger}"
 
 
-@pytest.mark.parametrize("init", ["orthogonal", {"scheme": "sparse", "sparsity": 0.8, "std": 0.1}], ids=["orthogonal", "sparse"])
+@pytest.mark.parametrize(
+    "init", ["orthogonal", {"scheme": "sparse", "sparsity": 0.8, "std": 0.1}], ids=["orthogonal", "sparse"]
+)
 def test_no_false_alarms_of_whole_matrices(init):
     for shape in ((2, 3), (3, 2), (20, 20), (5, 40)):
         for seed in range(50):
@@ -138,7 +143,9 @@ def test_measuring_survives_extreme_numbers(scale, offset):
 
 
 def test_gates_are_a_mixture():
-    layers = {"rnn": {"type": "LSTM", "hidden_size": 10, "init": {"bias": {"scheme": "gates", "forget": 1.0, "output": -1.0}}}}
+    layers = {
+        "rnn": {"type": "LSTM", "hidden_size": 10, "init": {"bias": {"scheme": "gates", "forget": 1.0, "output": -1.0}}}
+    }
     ledger = mf.build(mf.parse({"input": {"shape": [5, 3]}, "layers": layers}, init="xavier")).ledger
     entry = ledger["rnn.bias_ih_l0"]
     # A quarter at 1, a quarter at -1, half at 0.

@@ -136,7 +136,12 @@ ROWS: dict[str, list[Row]] = {
             {"weight": "embedding 1→5 x3"},
             "int64",
         ),
-        Row({"num_embeddings": 9, "embedding_dim": 5, "padding_idx": -1}, ((6,),), {"weight": "embedding 1→5 x2"}, "int64"),
+        Row(
+            {"num_embeddings": 9, "embedding_dim": 5, "padding_idx": -1},
+            ((6,),),
+            {"weight": "embedding 1→5 x2"},
+            "int64",
+        ),
     ],
     "EmbeddingBag": [
         Row({"num_embeddings": 9, "embedding_dim": 5}, ((6,),), {"weight": "embedding 1→5"}, "int64"),
@@ -150,9 +155,11 @@ ROWS: dict[str, list[Row]] = {
     "MultiheadAttention": [
         Row({"num_heads": 2}, STEPS, attention()),
         Row({"num_heads": 2, "need_weights": True, "dropout": 0.1}, STEPS, attention()),
-        Row({"num_heads": 2, "bias": False, "add_bias_kv": False}, STEPS, {
-            "in_proj_weight": "weight 4→4 x3", "out_proj.weight": "weight 4→4"
-        }),
+        Row(
+            {"num_heads": 2, "bias": False, "add_bias_kv": False},
+            STEPS,
+            {"in_proj_weight": "weight 4→4 x3", "out_proj.weight": "weight 4→4"},
+        ),
         Row({"num_heads": 2, "add_bias_kv": True}, STEPS, attention() | {"bias_k": "bias", "bias_v": "bias"}),
         Row(
             {"num_heads": 2},
@@ -169,16 +176,20 @@ ROWS: dict[str, list[Row]] = {
     ],
     "TransformerEncoderLayer": [
         Row({"nhead": 2, "dim_feedforward": 7}, STEPS, ENCODER),
-        Row({"nhead": 2, "dim_feedforward": 7, "activation": "gelu", "norm_first": True, "bias": False}, STEPS, {
-            name: what for name, what in ENCODER.items() if what.split()[0] != "bias"
-        }),
+        Row(
+            {"nhead": 2, "dim_feedforward": 7, "activation": "gelu", "norm_first": True, "bias": False},
+            STEPS,
+            {name: what for name, what in ENCODER.items() if what.split()[0] != "bias"},
+        ),
     ],
     "TransformerDecoderLayer": [Row({"nhead": 2, "dim_feedforward": 7}, ((6, 4), (5, 4)), DECODER)],
     "Transformer": [
         Row(
             {"nhead": 2, "dim_feedforward": 7, "num_encoder_layers": 1, "num_decoder_layers": 1},
             ((6, 4), (5, 4)),
-            under("encoder.layers.0", ENCODER) | under("decoder.layers.0", DECODER) | norms("encoder.norm", "decoder.norm"),
+            under("encoder.layers.0", ENCODER)
+            | under("decoder.layers.0", DECODER)
+            | norms("encoder.norm", "decoder.norm"),
         )
     ],
     "RNN": [*gated("RNN", 1), Row({"hidden_size": 5, "nonlinearity": "relu"}, STEPS, gated("RNN", 1)[0].parameters)],

@@ -24,7 +24,7 @@ BASE = {"type", "inputs", "init"}
 def config(name: str, row: Row) -> dict[str, Any]:
     """A model of one layer, after those that it needs in front."""
     inputs = {f"x{index}": {"shape": list(shape), "dtype": row.dtype} for index, shape in enumerate(row.shapes)}
-    first = list(row.before)[0] if row.before else None
+    first = next(iter(row.before), None)
     before = {key: dict(value, inputs=["x0"]) if key == first else value for key, value in row.before.items()}
     layer = {"type": name, **row.args, "inputs": list(row.inputs or inputs)}
     return {"input": inputs, "layers": before | {"layer": layer}}
@@ -203,9 +203,7 @@ def test_every_field_is_annotated_and_every_layer_documented(name):
 
 def classes() -> list[str]:
     return [
-        name
-        for name in dir(nn)
-        if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
+        name for name in dir(nn) if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
     ]
 
 

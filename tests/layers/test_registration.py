@@ -78,7 +78,10 @@ def test_a_layout_gives_logical_blocks():
             Block(shape=(rows, rows), fan_in=rows, fan_out=rows, name=name, start=start * rows)
             for start, name in enumerate(("up", "down"))
         )
-        return {"mix": ParameterLayout("weight", blocks), "gate": ParameterLayout("scale", (layouts.whole(module.gate),))}
+        return {
+            "mix": ParameterLayout("weight", blocks),
+            "gate": ParameterLayout("scale", (layouts.whole(module.gate),)),
+        }
 
     register_layer(infer={"dim": -1}, layout=halves)(Gated)
     model = mf.build(one("Gated", 4, init="orthogonal"))

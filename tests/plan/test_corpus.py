@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def test_every_rule_has_a_place(path):
         assert (item.rule.place is not None) == written
         if item.rule.place is not None:
             assert item.rule.place.override or item.rule.place.file == f"conf/{path.name}"
+
+
+@each
+def test_specs_and_plans_can_be_sent_to_another_process(path):
+    spec, plan = pickle.loads(pickle.dumps((parsed(path), planned(path))))
+    assert spec == parsed(path)
+    assert plan.to_dict() == planned(path).to_dict()
+    assert mf.plan(spec).to_dict() == planned(path).to_dict()
 
 
 @each

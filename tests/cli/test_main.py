@@ -1,0 +1,90 @@
+"""The command as a process: imports, exit statuses, signals, pipes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelforge._version import __version__
+
+COMMAND = "from modelforge.cli import main; main()"
+HERE = Path(__file__).parent
+
+
+def modelforge(*arguments: str, script: str = COMMAND) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=HERE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("diff", "--help"), ("--version",)])
+def test_help_imports_nothing_heavy(arguments):
+    script = f"""
+import sys
+try:
+    {COMMAND.replace("; ", chr(10) + "    ")}
+finally:
+    print(sorted({{"torch", "numpy", "hydra", "omegaconf"}} & set(sys.modules)), file=sys.stderr)
+"""
+    result = modelforge(*arguments, script=script)
+    assert (result.returncode, result.stderr.strip()) == (0, "[]")
+
+
+def test_version():
+    assert modelforge("--version").stdout == f"modelforge {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [("chek",), ("show", "--jsn"), ("explain",), ("sweep",)])
+def test_misuse_exits_with_2(run, arguments):
+    assert "Usage" in run(*arguments, status=2).stderr
+
+
+def test_no_command_shows_the_help(run):
+    assert "explain" in run(status=2).output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a matter of POSIX pipes")
+def test_a_reader_that_leaves_is_no_error():
+    command = [sys.executable, "-c", COMMAND, "list", "layers", "--json"]
+    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == -signal.SIGPIPE
+
+
+def test_an_interrupt_leaves_no_traceback():
+    script = f"""
+import modelforge.cli.show
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+modelforge.cli.show.show = interrupted
+{COMMAND}
+"""
+    result = modelforge("show", script=script)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_a_terminal_without_unicode_shows_something():
+    script = f"""
+import sys
+sys.stdout.reconfigure(encoding="ascii")
+{COMMAND}
+"""
+    result = modelforge("list", "inits", "orthogonal", script=script)
+    assert result.returncode == 0
+    assert "gain" in result.stdout

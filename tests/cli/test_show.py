@@ -1,0 +1,67 @@
+"""show: the model as a tree."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+
+
+def test_recurrent(text, snapshot):
+    assert text("show", "model=rnn") == snapshot
+
+
+def test_copies_take_one_line(text, snapshot):
+    assert text("show", "model=blocks") == snapshot
+
+
+def test_copies_that_start_differently_are_told_apart(text, snapshot):
+    override = "+model.init={params: {trunk.1.expand.weight: {scheme: normal, std: 0.5}}}"
+    assert text("show", "model=blocks", override) == snapshot
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_shapes_and_numbers_are_whole_at_any_width(run, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = run("show", "model=blocks").stdout
+    lines = shown.splitlines()
+    assert all("(8, 32)" in line for line in lines if "expa" in line)
+    assert all(whole in shown for whole in ("1,723", "0.3536", "1,656"))
+
+
+def test_warnings_are_below(text):
+    shown = text("show", "model=blocks", "init=constant")
+    tree, _, warnings = shown.partition("warning[MW101]")
+    assert "total" in tree
+    assert "conf/init/constant.yaml:1" in warnings
+
+
+def test_data_sums_to_the_totals(data):
+    answer = data("show", "model=blocks")
+    assert answer["num_parameters"] == 1723
+    assert sum(layer["flops"] for layer in answer["layers"]) == answer["num_flops"]
+    # Matrix products of 8 steps and, after the mean, of one: a multiplication and an addition for each weight.
+    assert answer["num_flops"] == 2 * (8 * (4 * 8 + 3 * (8 * 32 + 32 * 8)) + 8 * 3)
+
+
+def test_flops_of_an_lstm(data):
+    answer = data("show", "model=rnn")
+    assert answer["layers"][0]["flops"] == 2 * 8 * (4 * 16) * (4 + 16)
+
+
+def test_the_plan_prints_the_same_without_costs():
+    layers = {"a": {"type": "Linear", "out_features": 2}}
+    shown = str(mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}, init={"scheme": "xavier"})))
+    assert shown.splitlines()[0].split() == ["layer", "type", "output", "params", "init", "std"]
+    assert shown.splitlines()[-1].split() == ["total", "10"]
+
+
+def test_problems_go_to_stderr(run):
+    result = run("show", "model=rn", status=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith("error[MF001]: `model` has no option `rn`")
+
+
+def test_problems_as_data(data):
+    answer = data("show", "model=rn", status=1)
+    assert [problem["code"] for problem in answer["problems"]] == ["MF001"]

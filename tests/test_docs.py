@@ -1,0 +1,64 @@
+"""What is written from the code is up to date, and the README shows nothing that was not run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from modelforge.inits import registry as schemes
+from modelforge.layers import registry as layers
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def make() -> ModuleType:
+    found = importlib.util.spec_from_file_location("make", ROOT / "docs" / "make.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_initializers_is_up_to_date(make: ModuleType) -> None:
+    page = (ROOT / "docs" / "inits.md").read_text(encoding="utf-8")
+    assert page == make.initializers(), "run `python docs/make.py`"
+
+
+def test_the_readme_shows_what_its_commands_print(make: ModuleType) -> None:
+    assert make.readme(README) == README, "run `python docs/make.py`"
+
+
+def test_the_readme_shows_the_files_it_names() -> None:
+    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", README, flags=re.DOTALL)
+    assert shown
+    for name, text in shown:
+        assert text in (ROOT / name).read_text(encoding="utf-8"), f"{name} has changed"
+
+
+def test_the_readme_has_two_commands_that_set_up() -> None:
+    commands = re.findall(r"^python3 -m venv .*$", README, flags=re.MULTILINE)
+    assert len(commands) == 2
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    namespace: dict[str, object] = {"__name__": "readme"}
+    try:
+        for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+            exec(block, namespace)
+        exec(
+            "spec = mf.parse({'input': {'shape': [3]}, 'layers': {'act': 'ScaledTanh', "
+            "'head': {'type': 'Linear', 'out_features': 2, 'init': 'toeplitz'}}})\n"
+            "weight = mf.build(spec).head.weight\n"
+            "assert torch.equal(weight[0, :-1], weight[1, 1:])",
+            namespace,
+        )
+    finally:
+        layers.unregister("ScaledTanh")
+        schemes.unregister("toeplitz")
