@@ -204,7 +204,7 @@ def _fit(widths: list[int], limit: int) -> list[int]:
     for column, least in ((INIT, 16), (TYPE, 8), (FLOPS, 0), (TYPE, 0), (INIT, 10), (LAYER, 12)):
         excess = sum(widths) + GAP * (sum(width > 0 for width in widths) - 1) - limit
         if excess > 0 and column < len(widths):
-            widths[column] = max(widths[column] - excess, least) if least else 0
+            widths[column] = min(widths[column], max(widths[column] - excess, least)) if least else 0
     return widths
 
 

@@ -204,11 +204,16 @@ def _inputs(plan: Plan) -> dict[str, Any]:
 
 
 def _paths(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """The paths of both sides in the order of the new one, those of the old alone where they were."""
-    waiting = [path for path in old if path not in new]
+    """The paths of both sides in the order of the new one; those of the old alone come before what took their place."""
     order = {path: index for index, path in enumerate(old)}
-    for path in new:
-        while path in order and waiting and order[waiting[0]] < order[path]:
+    waiting = [path for path in old if path not in new]
+    reaches = inf
+    limits: list[float] = []
+    for path in reversed(new):
+        reaches = order.get(path, reaches)
+        limits.append(reaches)
+    for path, limit in zip(new, reversed(limits), strict=True):
+        while waiting and order[waiting[0]] < limit:
             yield waiting.pop(0)
         yield path
     yield from waiting

@@ -30,7 +30,7 @@ def code(text: str) -> str:
         >>> code("a|b"), code("a`b"), code("")
         ('`a\\\\|b`', '`` a`b ``', '')
     """
-    text = " ".join(printable(text).split()).replace("|", "\\|").replace("@", "@\u200b")
+    text = printable(" ".join(text.split())).replace("|", "\\|").replace("@", "@\u200b")
     if not text:
         return ""
     fence = "`" * (1 + max(map(len, _runs(text, "`")), default=0))

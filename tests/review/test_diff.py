@@ -1,0 +1,133 @@
+"""diff: what counts as a difference, and what does not."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from pydantic_core import to_json
+
+import modelforge as mf
+from modelforge.review import diff
+
+LINEAR = {"type": "Linear", "out_features": 4}
+
+
+def changes(item):
+    return {change.name: (change.old, change.new) for change in item.changes}
+
+
+def test_equal(plan):
+    found = diff(plan(a=LINEAR), plan(a=LINEAR))
+    assert found.equal
+    assert found.num_unchanged == 2
+    assert str(found) == "old → new\nno difference"
+
+
+def test_specs_are_planned():
+    specs = [mf.parse({"input": {"shape": [8]}, "layers": {"a": LINEAR}}, init=scheme) for scheme in ("zeros", "ones")]
+    assert [item.path for item in mf.diff(*specs).parameters] == ["a.weight"]
+
+
+def test_saying_the_same_in_another_block_is_no_difference(plan):
+    nearer = {**LINEAR, "init": {"scheme": "orthogonal", "gain": 2.0}}
+    assert diff(plan({"scheme": "orthogonal", "gain": 2.0}, a=LINEAR), plan("zeros", a=nearer)).equal
+
+
+def test_a_gain(plan):
+    old, new = (plan({"scheme": "orthogonal", "gain": gain}, a=LINEAR) for gain in (1.0, 1.4))
+    found = diff(old, new)
+    (item,) = found.parameters
+    assert item.path == "a.weight"
+    assert item.ratio == pytest.approx(1.4)
+    assert changes(item).keys() == {"gain", "std"}
+    assert [change.name for change in item.causes] == ["gain"]
+    assert (found.layers, found.totals, found.num_unchanged) == ((), (), 1)
+
+
+def test_auto_gain_behind_another_activation(plan):
+    init = {"scheme": "kaiming", "gain": "auto"}
+    found = diff(plan(init, a=LINEAR, act="ReLU"), plan(init, a=LINEAR, act="Tanh"))
+    (item,) = found.parameters
+    assert changes(item)["activation"] == ("ReLU", "Tanh")
+    assert changes(item)["gain"] == (pytest.approx(math.sqrt(2)), pytest.approx(1.592537, rel=1e-5))
+    assert changes(found.layers[0]) == {"type": ("ReLU", "Tanh"), "inplace": (False, None)}
+
+
+def test_another_scheme_with_the_same_spread(plan):
+    old = plan({"scheme": "normal", "std": 0.1}, a=LINEAR)
+    new = plan({"scheme": "truncated_normal", "std": 0.1}, a=LINEAR)
+    (item,) = diff(old, new).parameters
+    assert changes(item)["scheme"] == ("normal", "truncated_normal")
+    assert not item.std_changed
+    assert item.ratio == 1
+
+
+def test_gates_that_change_places(plan):
+    """Mean and spread over all gates stay the same, the values do not."""
+    blocks = [{"bias": {"scheme": "gates", gate: 1.0}} for gate in ("forget", "output")]
+    layers = [{"type": "LSTM", "hidden_size": 4, "init": block} for block in blocks]
+    found = diff(*(plan(shape=(3, 8), rnn=layer) for layer in layers))
+    assert [item.path for item in found.parameters] == ["rnn.bias_ih_l0", "rnn.bias_hh_l0"]
+    assert not any(item.std_changed for item in found.parameters)
+
+
+def test_a_padding_row_that_moves(plan):
+    layers = [{"type": "Embedding", "num_embeddings": 9, "embedding_dim": 4, "padding_idx": row} for row in (1, 2)]
+    old, new = (
+        mf.plan(mf.parse({"input": {"shape": [5], "dtype": "int64"}, "layers": {"a": layer}}, init="zeros"))
+        for layer in layers
+    )
+    (item,) = diff(old, new).parameters
+    assert changes(item).keys() == {"blocks"}
+
+
+def test_width(plan):
+    found = diff(plan(a=LINEAR, b=LINEAR), plan(a={**LINEAR, "out_features": 6}, b=LINEAR))
+    assert {layer.path: set(changes(layer)) for layer in found.layers} == {
+        "a": {"out_features", "output"},
+        "b": {"in_features"},
+    }
+    assert {item.path: changes(item).get("shape") for item in found.parameters} == {
+        "a.weight": ([4, 8], [6, 8]),
+        "a.bias": ([4], [6]),
+        "b.weight": ([4, 4], [4, 6]),
+    }
+    assert [(change.name, change.old, change.new) for change in found.totals] == [("num_parameters", 56, 82)]
+
+
+def test_layers_that_come_and_go(plan):
+    found = diff(plan(a=LINEAR, old="ReLU", z=LINEAR), plan(a=LINEAR, new="Tanh", norm="LayerNorm", z=LINEAR))
+    assert [(layer.path, layer.kind) for layer in found.layers] == [
+        ("old", "removed"),
+        ("new", "added"),
+        ("norm", "added"),
+        ("z", "changed"),
+    ]
+    assert changes(found.layers[-1]) == {"reads": (["old"], ["norm"])}
+    assert [(item.path, item.kind) for item in found.parameters] == [("norm.weight", "added"), ("norm.bias", "added")]
+
+
+def test_the_seed_changes_every_drawn_value(plan):
+    found = diff(plan(a=LINEAR), plan(seed=1, a=LINEAR))
+    assert [change.name for change in found.totals] == ["seed"]
+    assert "so every drawn value changes" in str(found)
+
+
+def test_inputs_and_output(plan):
+    found = diff(plan(shape=(8,), a="ReLU"), plan(shape=(9,), a="ReLU"))
+    assert [change.name for change in found.totals] == ["inputs", "output"]
+
+
+def test_a_spread_that_was_zero(plan):
+    (item,) = diff(plan("zeros", a=LINEAR), plan("orthogonal", a=LINEAR)).parameters
+    assert item.ratio == math.inf
+    assert "0 → 0.3536  from 0" in str(diff(plan("zeros", a=LINEAR), plan("orthogonal", a=LINEAR)))
+
+
+def test_it_is_data(plan):
+    found = diff(plan("zeros", a=LINEAR, b=LINEAR), plan("orthogonal", a={**LINEAR, "out_features": 6}, c=LINEAR))
+    data = json.loads(to_json(found.to_dict(), inf_nan_mode="strings"))
+    assert [layer["kind"] for layer in data["layers"]] == ["changed", "removed", "added"]
+    assert data["parameters"][0]["std_ratio"] == "Infinity"

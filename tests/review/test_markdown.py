@@ -1,0 +1,38 @@
+"""Markdown: nothing in a config may format, mention, or break out of its cell."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from modelforge.review import diff, to_markdown
+from modelforge.review.markdown import code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "`plain`"),
+        ("@someone", "`@\u200bsomeone`"),
+        ("a`b``c", "``` a`b``c ```"),
+        ("a|b\\|c", "`a\\|b\\\\|c`"),
+        ("two\nlines\r\n", "`two lines`"),
+        ("\x1b[31mred", "`\\x1b[31mred`"),
+        ("<script>", "`<script>`"),
+    ],
+)
+def test_code(text, expected):
+    assert code(text) == expected
+
+
+def test_a_hostile_name(plan):
+    """Override sets are shown as they were typed, and rules by their globs."""
+    layers = {"a": {"type": "Linear", "out_features": 2}}
+    old = plan("zeros", **layers)
+    new = plan({"scheme": "zeros", "params": {"[a@`|\n]*.weight": {"scheme": "ones"}}}, **layers)
+    text = to_markdown(diff(old, new), "`@all`", "a|b\n\n# title")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert re.search(r"@(?!\u200b)", text) is None
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
+    assert not any(line.startswith("# ") for line in text.splitlines())
