@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 INITS = """# Initializers
 
 Made by `python docs/make.py` from the registry: what an `init` block can name as `scheme`, with its formula, its source
-and its fields. `gain`, `mode` and fans count per logical block (a gate, a projection, a group), never per packed tensor.
+and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor.
 """
 LAYERS = """# Layers
 

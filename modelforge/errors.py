@@ -46,6 +46,7 @@ CODES = MappingProxyType(
         "MF060": "too large",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
+        "MF080": "nothing has this name",
         "MW101": "constant weights: units stay equal",
     }
 )

@@ -20,8 +20,9 @@ class Read:
         return ".".join((self.source, *map(str, self.path)))
 
 
-Step = tuple[str, tuple[tuple[int, tuple[int, ...]], ...], int, tuple[int, ...]]
-"""A child's name, the registers and index paths that it reads, the register it writes, and those to empty after it."""
+Step = tuple[str, int | None, tuple[tuple[int, tuple[int, ...]], ...], int, tuple[int, ...]]
+"""A child's name; the register it reads, where it reads one and all of it; the registers and index paths it reads; the
+register it writes; and the registers that nobody reads after it."""
 
 
 class Graph(nn.Module):
@@ -62,21 +63,22 @@ class Graph(nn.Module):
         registers: list[Any] = [inputs] if self._packs else list(inputs)
         registers += [None] * (self._num_registers - len(registers))
         modules = self._modules
-        for name, reads, write, dead in self._steps:
-            values = []
-            for register, path in reads:
-                value = registers[register]
-                for index in path:
-                    value = value[index]
-                values.append(value)
-            registers[write] = modules[name](*values)  # pyright: ignore[reportOptionalCall]  # none is None
+        for name, only, reads, write, dead in self._steps:
+            module: Any = modules[name]
+            if only is None:
+                registers[write] = module(*[_pick(registers[register], path) for register, path in reads])
+            else:
+                registers[write] = module(registers[only])
             for register in dead:
                 registers[register] = None
         register, path = self._result
-        value = registers[register]
-        for index in path:
-            value = value[index]
-        return value
+        return _pick(registers[register], path)
+
+
+def _pick(value: Any, path: tuple[int, ...]) -> Any:
+    for index in path:
+        value = value[index]
+    return value
 
 
 def _allocate(
@@ -100,5 +102,6 @@ def _allocate(
         if name not in last_reader and name != names[-1]:
             free.append(register[name])
             dead.add(register[name])
-        steps.append((name, sources, register[name], tuple(dead)))
+        only = sources[0][0] if len(sources) == 1 and not sources[0][1] else None
+        steps.append((name, only, sources, register[name], tuple(dead)))
     return tuple(steps), num_registers, register[names[-1]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, signature
@@ -99,7 +99,7 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
 
 
 @contextmanager
-def float32_default() -> Iterator[None]:
+def float32_default() -> Generator[None]:
     """Layers are float32 unless they say otherwise, whatever the process has set as its default."""
     before = torch.get_default_dtype()
     if before is torch.float32:

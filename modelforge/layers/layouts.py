@@ -183,7 +183,7 @@ def _nonlinearity(module: Any) -> tuple[Activation, ...]:
 
 
 @register_layout(nn.MultiheadAttention)
-def _attention(module: nn.MultiheadAttention) -> dict[str, ParameterLayout]:
+def _attention(module: Any) -> dict[str, ParameterLayout]:
     layouts: dict[str, ParameterLayout] = {}
     qkv = ("q", "k", "v")
     if module.in_proj_weight is not None:

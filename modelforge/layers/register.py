@@ -135,5 +135,6 @@ def register_layer(
 
 
 def _first_line(cls: type) -> str:
-    lines = [line.strip() for line in (cls.__doc__ or "").strip().splitlines()]
-    return lines[0].removeprefix("r").strip('"') if lines else ""
+    lines = [line.strip() for line in (cls.__doc__ or "").splitlines()]
+    # torch writes the signatures of overloaded constructors in front.
+    return next((line for line in lines if line and not line.startswith("__init__(")), "")

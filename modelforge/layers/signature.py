@@ -85,7 +85,7 @@ def describe(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(option) for option in get_args(annotation))
     if origin in (tuple, list):
-        items: tuple[Any, ...] = get_args(annotation)
+        items = list(get_args(annotation))
         if origin is list or items[-1] is Ellipsis:
             return f"a list of {_plural(describe(items[0]))}"
         return f"a list of {len(items)} {_plural(describe(items[0])) if len(items) > 1 else _bare(describe(items[0]))}"

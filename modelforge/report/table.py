@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
@@ -108,9 +108,9 @@ def _rows(plan: Plan, flops: Mapping[str, int]) -> Iterator[_Row]:
     starts: dict[str, tuple[_Start, ...]] = {}
     sizes: dict[str, int] = {}
     for layer in plan.layers:
-        own = [parameters[f"{layer.path}.{local}"] for local in layer.parameters]
+        own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
         starts[layer.path] = tuple(_starts(own))
-        sizes[layer.path] = sum(prod(parameter.shape) for parameter in own)
+        sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
 
     def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
         return sum(facts.get(leaf.path, 0) for leaf in layer.walk())
@@ -148,12 +148,12 @@ def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, 
         yield from ((layer, 1) for layer in layers)
 
 
-def _starts(parameters: Iterable[ParameterPlan]) -> Iterator[_Start]:
+def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
     """How the parameters of a layer start; biases and scales only where they do not start as they usually do."""
     lines: dict[tuple[str, float | None], list[str]] = {}
-    for parameter in parameters:
+    for name, parameter in parameters.items():
         if not (parameter.rule.key.startswith("default of") and parameter.std == 0):
-            lines.setdefault((parameter.scheme, parameter.std), []).append(parameter.path.rpartition(".")[2])
+            lines.setdefault((parameter.scheme, parameter.std), []).append(name)
     for (scheme, std), names in lines.items():
         yield _Start(tuple(names), scheme, std)
 

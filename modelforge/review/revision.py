@@ -13,10 +13,12 @@ from pathlib import Path
 from modelforge.errors import ForgeError, Problem
 
 
-def is_revision(name: str) -> bool:
-    """Whether git knows a commit of that name here."""
+def is_revision(name: str, folder: Path) -> bool:
+    """Whether git knows a commit of that name in the repository around `folder`, which need not exist any more."""
     try:
-        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").returncode == 0
+        return (
+            _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").returncode == 0
+        )
     except FileNotFoundError:
         return False
 
@@ -26,13 +28,14 @@ def extracted(revision: str, folder: Path) -> Generator[Path]:
     """A copy of `folder` as it was in `revision`, gone when the context ends.
 
     Raises:
-        ForgeError: the folder lies outside the repository, was not there, or holds links that lead out of it.
+        ForgeError: the folder was not there, or holds links that lead out of it.
     """
-    below = _below_root(folder)
-    commit = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").stdout.decode().strip()
-    root = _git("rev-parse", "--show-toplevel").stdout.decode().strip()
-    archive = _git("archive", "--format=tar", commit, "--", f"./{below}", cwd=root)
-    if archive.returncode != 0:
+    commit = _said(folder, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    root = Path(_said(folder, "rev-parse", "--show-toplevel")).resolve()
+    place = folder.resolve()
+    below = place.relative_to(root).as_posix() if place.is_relative_to(root) else ""
+    archive = _git(root, "archive", "--format=tar", commit, "--", f"./{below}")
+    if archive.returncode != 0 or not below:
         message = f"there is no folder `{folder}` in the revision `{revision}`"
         raise ForgeError([Problem("MF070", revision, message, "name another one: `--conf DIR`")])
     with tempfile.TemporaryDirectory(prefix="modelforge-") as scratch:
@@ -45,15 +48,11 @@ def extracted(revision: str, folder: Path) -> Generator[Path]:
         yield Path(scratch) / below
 
 
-def _below_root(folder: Path) -> str:
-    """The folder's path from the top of the repository."""
-    root = Path(_git("rev-parse", "--show-toplevel").stdout.decode().strip()).resolve()
-    place = folder.resolve()
-    if not place.is_relative_to(root):
-        message = f"the config folder `{folder}` lies outside the git repository"
-        raise ForgeError([Problem("MF070", str(folder), message, "name one inside it: `--conf DIR`")])
-    return place.relative_to(root).as_posix()
+def _said(folder: Path, *arguments: str) -> str:
+    return _git(folder, *arguments).stdout.decode().strip()
 
 
-def _git(*arguments: str, cwd: str | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, check=False)
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs git in a folder, or in the nearest one above it that exists."""
+    around = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    return subprocess.run(["git", *arguments], cwd=around, capture_output=True, check=False)

@@ -51,8 +51,7 @@ def _side(name: str, conf: Path | None) -> Generator[Side]:
         yield Side(below if not (folder / "config.yaml").is_file() and below.is_dir() else folder)
     elif "=" in name or name.startswith(("~", "+")):
         yield Side(conf, _split(name))
-    elif is_revision(name):
-        wanted = conf or Path("conf")
+    elif is_revision(name, wanted := conf or Path("conf")):
         with extracted(name, wanted) as copy:
             yield Side(copy, shown_as=str(wanted))
     else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from .conftest import git
@@ -112,6 +110,14 @@ def test_a_revision_without_configs(text, repository):
     assert "error[MF070]: there is no folder `conf` in the revision `HEAD`" in shown
 
 
-def test_configs_outside_the_repository(text, repository, here: Path):
-    shown = text("diff", "HEAD", "--conf", str(here / "conf"), status=1)
-    assert "lies outside the git repository" in shown
+def test_the_repository_is_that_of_the_configs(data, repository, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    answer = data("diff", "HEAD~1", "HEAD", "--conf", str(repository / "conf"))
+    assert [item["path"] for item in answer["parameters"]] == ["head.weight"]
+
+
+def test_a_link_out_of_the_configs_is_refused(text, repository):
+    (repository / "conf/model/out.yaml").symlink_to("/etc/hostname")
+    git("add", "conf")
+    git("commit", "--quiet", "--message=three")
+    assert "error[MF070]: `conf` of the revision `HEAD` cannot be unpacked" in text("diff", "HEAD", status=1)

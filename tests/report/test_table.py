@@ -39,6 +39,10 @@ def test_the_column_sums_to_the_total(decided):
     assert sum(sizes[:-1]) == sizes[-1] == decided.num_parameters
 
 
+def test_parameters_are_named_as_seen_from_their_layer(decided):
+    assert "in_proj_weight, out_proj.weight: orthogonal" in to_text(plan_table(decided), 200)
+
+
 def test_colours_are_for_terminals_only(decided):
     coloured = Console(force_terminal=True, color_system="standard", width=100)
     with coloured.capture() as capture:
