@@ -37,6 +37,7 @@ TITLES = {
     "layer": "Layers with arithmetic of their own",
     "activation": "Activations",
     "passthrough": "Layers that an activation counts through",
+    "unknown": "Layers in front of which `gain: auto` is refused",
 }
 
 

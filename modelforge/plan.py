@@ -15,7 +15,7 @@ from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.lint import lint
 from modelforge.node import FrozenDict
-from modelforge.rng import preserved_globals
+from modelforge.rng import keyed_globals
 from modelforge.rules import ParameterPlan, assign
 from modelforge.spec.model import ModelSpec
 from modelforge.values import TensorValue, Value, to_data
@@ -89,10 +89,10 @@ def plan(spec: ModelSpec) -> Plan:
         >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
         0.707107
     """
-    with preserved_globals():
+    with keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
         walk = Walk(spec)
         root = walk.model()
-    parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins)
+        parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins)
     problems = walk.problems + problems
     if problems:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)

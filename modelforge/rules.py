@@ -44,8 +44,8 @@ class Subject:
     facts: ParameterFacts
     key: str
     scopes: tuple[Scope, ...]
-    following: Callable[[str], tuple[Activation, ...]] | None = field(compare=False, repr=False)
-    """Which activations read what a layer makes; None where the graph is not known."""
+    following: Callable[[str], tuple[Activation, ...] | None] | None = field(compare=False, repr=False)
+    """Which activations read what a layer makes; None, or None as its answer, where that is not known."""
 
     @property
     def layer_path(self) -> str:
@@ -62,6 +62,8 @@ class Link:
     fields: Mapping[str, Any]
     verdict: Literal["wins", "refines", "overridden"]
     place: Place | None = None
+    default: bool = False
+    """True for what a role or a layer gets where no block speaks; `key` then says so in words."""
 
     def to_dict(self) -> dict[str, Any]:
         """The link as plain data."""
@@ -148,6 +150,7 @@ class _Candidate:
 
     key: str
     block: InitSpec
+    default: bool = False
 
 
 class _Assigner:
@@ -179,7 +182,7 @@ class _Assigner:
                 raise refused
             fills = tuple((block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(subject))
         except CannotServe as refusal:
-            path = won.key if won.place is not None or won.key.startswith(("model", "init")) else subject.key
+            path = subject.key if won.default else won.key
             message = f"`{won.scheme}` cannot fill {subject.path} {_shape(facts.shape)}: {refusal.reason}"
             self.problems.append(Problem("MF026", path, message, refusal.hint))
             return None
@@ -197,28 +200,28 @@ class _Assigner:
         ]
 
     def _unmatched_in(self, block: InitSpec, key: str, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
-        below = [subject for subject in subjects if any(item.key == scope.key for item in subject.scopes)]
         if not scope.outermost:
             for role, leaf in block.roles.items():
                 if f"{key}.{role}" not in self._matched and leaf.speaks:
-                    yield self._nothing(f"{key}.{role}", f"no parameter here has the role `{role}`", below)
+                    reason = f"no parameter here has the role `{role}`"
+                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, subjects))
             if block.speaks and key not in self._matched:
-                yield self._nothing(key, "no parameter here has the role `weight`", below)
+                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, subjects))
         for name, inner in block.types.items():
             if f"{key}.types.{name}" not in self._matched:
-                classes = {cls for subject in below for cls in subject.facts.classes}
+                classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
                 hint = did_you_mean(name, classes) or "the classes here: none has parameters"
                 yield Problem("MF023", f"{key}.types.{name}", f"no layer here is a `{name}`", hint, part="key")
             else:
                 yield from self._unmatched_in(inner, f"{key}.types.{name}", replace(scope, outermost=True), subjects)
         for name in block.params:
             if f"{key}.params.{name}" not in self._matched:
-                names = [_below(subject.path, scope.path) for subject in below]
+                names = [_below(subject.path, scope.path) for subject in _inside(scope, subjects)]
                 hint = did_you_mean(name, names)
                 yield Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
 
-    def _nothing(self, key: str, reason: str, below: list[Subject]) -> Problem:
-        roles = sorted({subject.facts.layout.role or "none" for subject in below})
+    def _nothing(self, key: str, reason: str, inside: list[Subject]) -> Problem:
+        roles = sorted({subject.facts.layout.role or "none" for subject in inside})
         hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
         return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
 
@@ -230,17 +233,18 @@ class _Assigner:
         role = subject.facts.layout.role
         default = subject.facts.layout.default
         if default is not None:
-            yield _Candidate(f"default of {subject.facts.classes[0]}", parse_block(constant(default)))
+            cls = next(iter(subject.facts.classes))
+            yield _Candidate(f"default of {cls}", parse_block(constant(default)), default=True)
         elif role is not None and role in ROLE_DEFAULTS:
-            yield _Candidate(f"default of role `{role}`", _role_default(role))
+            yield _Candidate(f"default of role `{role}`", _role_default(role), default=True)
 
     def _in_block(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[_Candidate]:
         yield from self._in_params(block, key, subject, name)
-        for cls in subject.facts.classes:
+        for cls, path in subject.facts.classes.items():
             if cls in block.types:
                 inner_key = f"{key}.types.{cls}"
                 self._matched.add(inner_key)
-                yield from self._in_block(block.types[cls], inner_key, subject, subject.facts.name)
+                yield from self._in_block(block.types[cls], inner_key, subject, _below(subject.facts.name, path))
         role = subject.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
@@ -251,13 +255,14 @@ class _Assigner:
         if name in block.params:
             yield self._match(f"{key}.params.{name}", block.params[name])
         globs = [glob for glob in block.params if glob != name and fnmatchcase(name, glob)]
-        if len(globs) > 1 and (key, *globs) not in self._clashes:
+        exact = name in block.params and block.params[name].scheme is not None
+        if len(globs) > 1 and not exact and (key, *globs) not in self._clashes:
             self._clashes.add((key, *globs))
             listed = " and ".join(f"`{glob}`" for glob in globs)
             message = f"{listed} both match `{subject.path}`, and neither is nearer"
             hint = f"name it in full: `{name}`, or make the globs disjoint"
             self.problems.append(Problem("MF024", f"{key}.params.{globs[-1]}", message, hint, part="key"))
-            self._matched.update(f"{key}.params.{glob}" for glob in globs)
+        self._matched.update(f"{key}.params.{glob}" for glob in globs)
         for glob in globs[:1]:
             yield self._match(f"{key}.params.{glob}", block.params[glob])
 
@@ -274,13 +279,13 @@ class _Assigner:
             block = candidate.block
             verdict = "overridden" if won else "wins" if block.scheme is not None else "refines"
             won = won or block.scheme is not None
-            links.append(Link(candidate.key, block.scheme, block.fields, verdict, self._place(candidate.key)))
+            place = None if candidate.default else self._place(candidate.key)
+            links.append(Link(candidate.key, block.scheme, block.fields, verdict, place, candidate.default))
         return tuple(links)
 
     def _place(self, key: str) -> Place | None:
         if key not in self._places:
-            known = key.startswith(("model.", "init.")) or key == "init"
-            self._places[key] = self.origins.place(key) if known else None
+            self._places[key] = self.origins.place(key)
         return self._places[key]
 
     def _initializer(self, won: Link, refinements: list[Link]) -> Initializer | None:
@@ -298,7 +303,7 @@ class _Assigner:
         initializer = registry.get(won.scheme)
         unknown = [name for name in fields if name not in initializer.model_fields]
         for name in unknown:
-            origin_of_scheme = f"`{won.key}`" if won.place is not None or "`" not in won.key else won.key
+            origin_of_scheme = won.key if won.default else f"`{won.key}`"
             message = f"scheme `{won.scheme}` (from {origin_of_scheme}) has no field `{name}`"
             hint = did_you_mean(name, initializer.model_fields) or f"`{won.scheme}` has no fields: give a `scheme` here"
             self.problems.append(Problem("MF021", f"{origin[name]}.{name}", message, hint, part="key"))
@@ -366,8 +371,10 @@ def _refused(initializer: Initializer, facts: ParameterFacts) -> CannotServe | N
     """What no scheme of this kind can do, whatever the block."""
     if initializer.values_from == "module" and not facts.resettable:
         return CannotServe("its module has no `reset_parameters`", "choose a scheme that draws")
-    if initializer.values_from == "draw" and facts.dtype.startswith("complex"):
-        return CannotServe(f"values are drawn as real numbers, but it is {facts.dtype}")
+    if initializer.values_from == "draw" and not facts.dtype.startswith(("float", "bfloat")):
+        return CannotServe(
+            f"values are drawn as real numbers, but it is {facts.dtype}", "its own values can stay: `keep`"
+        )
     return None
 
 
@@ -378,6 +385,10 @@ def _holder(block: Block) -> Initializer | None:
 
 def _role_default(role: str) -> InitSpec:
     return parse_block(dict(ROLE_DEFAULTS[role]))
+
+
+def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
+    return [subject for subject in subjects if any(item.key == scope.key for item in subject.scopes)]
 
 
 def _below(path: str, scope_path: str) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from modelforge.layers.inside import Follows, follows
 from modelforge.layers.layouts import ParameterLayout, layout
 from modelforge.layers.registry import LayerType
+from modelforge.node import FrozenDict
 from modelforge.values import BATCH, TensorValue, Value, first, show
 
 
@@ -43,8 +44,8 @@ class ParameterFacts:
     shape: tuple[int, ...]
     dtype: str
     layout: ParameterLayout
-    classes: tuple[str, ...]
-    """Class names that `types:` may use for it, most specific first."""
+    classes: FrozenDict[str, str]
+    """Class names that `types:` may use for it, most specific first, each with the path of its module."""
     resettable: bool
     """Whether its module knows values of its own: it has a `reset_parameters`."""
     follows: Follows = "unknown"
@@ -112,7 +113,7 @@ def float32_default() -> Generator[None]:
         torch.set_default_dtype(before)
 
 
-def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, tuple[str, ...]]]:
+def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
     """Every parameter of a module once: full name, owner, local name, and class names from the owner outwards."""
     seen: set[int] = set()
     for prefix, owner in module.named_modules():
@@ -122,12 +123,15 @@ def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, tuple[s
                 yield f"{prefix}.{name}" if prefix else name, owner, name, _classes(module, prefix)
 
 
-def _classes(module: nn.Module, prefix: str) -> tuple[str, ...]:
-    lineage = [module]
-    for part in prefix.split(".") if prefix else ():
-        lineage.append(lineage[-1]._modules[part])  # pyright: ignore[reportArgumentType]  # named_modules found it
-    names = [cls.__name__ for owner in reversed(lineage) for cls in type(owner).__mro__ if cls is not nn.Module]
-    return tuple(dict.fromkeys(name for name in names if name != "object"))
+def _classes(module: nn.Module, path: str) -> FrozenDict[str, str]:
+    found: dict[str, str] = {}
+    parts = path.split(".") if path else []
+    for depth in range(len(parts), -1, -1):
+        owner = ".".join(parts[:depth])
+        for cls in type(module.get_submodule(owner)).__mro__:
+            if cls not in (nn.Module, object):
+                found.setdefault(cls.__name__, owner)
+    return FrozenDict(found)
 
 
 def describe(module: nn.Module) -> Iterator[ParameterFacts]:

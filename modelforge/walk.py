@@ -14,7 +14,7 @@ from modelforge.block import Activation
 from modelforge.errors import Problem, did_you_mean
 from modelforge.graph import Read
 from modelforge.layers import registry
-from modelforge.layers.combinators import Combinator
+from modelforge.layers.combinators import Combinator, sequence
 from modelforge.node import FrozenDict
 from modelforge.rules import Scope, Subject
 from modelforge.shapes import LayerFacts, Misfit, study
@@ -77,6 +77,14 @@ class _Flow:
     value: Value
     makers: tuple[str, ...]
     key: str
+    parts: tuple[_Flow, ...] = ()
+    """The flows of a combinator's several inputs, where the value is the tuple of theirs."""
+
+    def at(self, path: tuple[int, ...]) -> _Flow:
+        """What a reference means by an index path."""
+        if self.parts and path:
+            return self.parts[path[0]].at(path[1:])
+        return _Flow(at(self.value, path), self.makers, self.key)
 
 
 class Walk:
@@ -91,7 +99,7 @@ class Walk:
         self._facts: dict[Any, LayerFacts | Misfit] = {}
         self._consumers: dict[str, list[str]] = {}
         self._kinds: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
-        self._followers: dict[str, tuple[Activation, ...]] = {}
+        self._followers: dict[str, tuple[Activation, ...] | None] = {}
         self._unknown: list[str] = []
         self._names: set[str] = set()
         self._num_layers = 0
@@ -116,14 +124,13 @@ class Walk:
             scopes = self._within(Scope(self.spec.default_init, "init", "", outermost=True), scopes)
         if self.spec.init is not None:
             scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
-        wired = registry.get("Sequential").spec.model_construct(type="Sequential", layers=self.spec.layers)
-        assert isinstance(wired, Combinator)
+        wired = sequence(self.spec.layers)
         children, last = self._children(wired, "", "model", scope, scopes, depth=0)
         if children is None or last is None:
             return None
         output = at(last.value, first(last.value))
         return LayerPlan(
-            "", "model", "Sequential", FrozenDict(), (), tuple(self.inputs.values()), output, children=children
+            "", "model", wired.type, FrozenDict(), (), tuple(self.inputs.values()), output, children=children
         )
 
     def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
@@ -234,7 +241,7 @@ class Walk:
         for read in reads or ():
             flow = scope[read.source]
             assert flow is not None
-            flows.append(_Flow(at(flow.value, read.path), flow.makers, flow.key))
+            flows.append(flow.at(read.path))
         if isinstance(spec, Combinator):
             return self._combinator(spec, path, key, reads, flows, scopes, depth)
         return self._leaf(spec, path, key, reads, flows, scopes)
@@ -251,9 +258,7 @@ class Walk:
     ) -> tuple[LayerPlan | None, _Flow | None]:
         arrives: _Flow | None = None
         if reads is not None:
-            value = flows[0].value if len(flows) == 1 else tuple(flow.value for flow in flows)
-            makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
-            arrives = _Flow(value, makers, flows[0].key)
+            arrives = flows[0] if len(flows) == 1 else _bundle(flows)
         children, flow = self._children(spec, path, key, {"input": arrives}, scopes, depth + 1)
         if children is None or flow is None or reads is None:
             return None, None
@@ -303,10 +308,14 @@ class Walk:
                 self._facts[key] = misfit
         return self._facts[key]
 
-    def _following(self, path: str) -> tuple[Activation, ...]:
-        """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on."""
+    def _following(self, path: str) -> tuple[Activation, ...] | None:
+        """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on.
+
+        None where one of the readers is of a kind that is not known.
+        """
         if path not in self._followers:
             found: dict[Activation, None] = {}
+            known = True
             seen, pending = {path}, list(self._consumers.get(path, ()))
             while pending:
                 consumer = pending.pop(0)
@@ -314,12 +323,18 @@ class Walk:
                     continue
                 seen.add(consumer)
                 kind, type_name, arguments = self._kinds[consumer]
+                known = known and kind != "unknown"
                 if kind == "activation":
                     found[_activation(type_name, arguments)] = None
                 elif kind == "passthrough":
                     pending.extend(self._consumers.get(consumer, ()))
-            self._followers[path] = tuple(found)
+            self._followers[path] = tuple(found) if known else None
         return self._followers[path]
+
+
+def _bundle(flows: list[_Flow]) -> _Flow:
+    makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
+    return _Flow(tuple(flow.value for flow in flows), makers, flows[0].key, tuple(flows))
 
 
 def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:

@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "layer": "layers",
     "activation": "activations: elementwise, each with a gain",
     "passthrough": "passing on: what follows them counts as what follows the layer before",
+    "unknown": "others: `gain: auto` in front of them is refused",
 }
 
 

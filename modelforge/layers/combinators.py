@@ -6,7 +6,7 @@ reads. The phases know no combinator by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -117,9 +117,14 @@ class Repeat(Combinator):
     """What each copy holds."""
 
     def wire(self) -> Iterator[Child]:
-        copy = Sequential.model_construct(type="Sequential", layers=self.layers)
+        copy = sequence(self.layers)
         for index in range(self.times):
             yield Child(str(index), copy, "")
+
+
+def sequence(layers: Mapping[str, LayerSpec]) -> Combinator:
+    """Layers that were checked already, one after the other."""
+    return Sequential.model_construct(type="Sequential", layers=layers)
 
 
 def _parse(name: str) -> LayerSpec:

@@ -77,7 +77,12 @@ class Mean(nn.Module):
         return f"dim={self.dim}, keepdim={self.keepdim}"
 
 
-@register_layer(axes="steps features", infer={"num_positions": 1, "embedding_dim": -1}, roles={"weight": "embedding"})
+@register_layer(
+    axes="steps features",
+    kind="passthrough",
+    infer={"num_positions": 1, "embedding_dim": -1},
+    roles={"weight": "embedding"},
+)
 class PositionEmbedding(nn.Module):
     """Adds a learned vector to each position: y[b, t] = x[b, t] + weight[t]. Gehring et al. 2017, section 3.1."""
 

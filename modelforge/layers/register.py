@@ -80,7 +80,7 @@ def register_layer(
     *,
     name: str | None = None,
     axes: str = "...",
-    kind: Kind = "layer",
+    kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
     roles: Mapping[str, str] | None = None,
     layout: Layout | None = None,
@@ -91,7 +91,7 @@ def register_layer(
     *,
     name: str | None = None,
     axes: str = "...",
-    kind: Kind = "layer",
+    kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
     roles: Mapping[str, str] | None = None,
     layout: Layout | None = None,
@@ -102,8 +102,10 @@ def register_layer(
         cls: The class, when used as a bare decorator.
         name: The type name in YAML; default the class name.
         axes: Axes of one example, for error messages and the rank check: `"channels height width"`, `"... features"`.
-        kind: `activation` for elementwise functions (they have a gain), `passthrough` for layers that an activation
-            behind still counts through (dropout, pooling, reshaping).
+        kind: What it does to what arrives, for `gain: auto` in front of it: `activation` for elementwise functions
+            (they have a gain), `passthrough` for layers that an activation behind still counts through (dropout,
+            pooling, reshaping), `layer` for those that read it as it is (a norm, a projection). Default: nothing is
+            assumed, and `auto` is refused there.
         infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.
         roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
             off the shape, outputs first. Needed for names other than `weight` and `bias`.

@@ -21,7 +21,7 @@ Shapes = tuple[tuple[int, ...], ...]
 Infer = Callable[[Shapes], int | None]
 """From the shapes that arrive, batch included, to an argument; None leaves the constructor's default."""
 
-Kind = Literal["layer", "activation", "passthrough", "combinator"]
+Kind = Literal["layer", "activation", "passthrough", "combinator", "unknown"]
 Axes = tuple[tuple[str, ...], ...]
 
 
@@ -35,7 +35,8 @@ class LayerType:
     make: type[nn.Module] | None = None
     """The `nn.Module` class; None for a combinator."""
     kind: Kind = "layer"
-    """`activation`: elementwise, has a gain. `passthrough`: an activation behind it still counts as what follows."""
+    """`layer`: reads what arrives as it is. `activation`: elementwise, has a gain. `passthrough`: an activation behind
+    it still counts as what follows. `unknown`: what it does is not known, so `gain: auto` in front is refused."""
     axes: Axes = ()
     """What the first input may look like, without the batch: alternatives of axis names, `...` for any number."""
     numeric: bool = False

@@ -182,7 +182,7 @@ add(
     kind="activation",
     without={"init": "the slope starts at 0.25; `init: {scale: {scheme: constant, value: ...}}` changes it"},
 )
-add(nn.GLU)
+add(nn.GLU, kind="unknown")  # a gate and a value: no single gain
 for _cls in (nn.Softmax, nn.Softmin, nn.LogSoftmax):
     add(_cls)
 add(nn.Softmax2d, SAMPLES[2])

@@ -152,7 +152,7 @@ def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
     """How the parameters of a layer start; biases and scales only where they do not start as they usually do."""
     lines: dict[tuple[str, float | None], list[str]] = {}
     for name, parameter in parameters.items():
-        if not (parameter.rule.key.startswith("default of") and parameter.std == 0):
+        if not (parameter.rule.default and parameter.std == 0):
             lines.setdefault((parameter.scheme, parameter.std), []).append(name)
     for (scheme, std), names in lines.items():
         yield _Start(tuple(names), scheme, std)

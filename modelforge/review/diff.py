@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LayerDiff:
-    """A layer that is only on one side, or differs: in type, arguments, what it reads, or what it gives."""
+    """A layer that is only on one side, or differs: in type, arguments, what it reads, its result, or its output."""
 
     path: str
     kind: Kind
@@ -128,7 +128,7 @@ class Diff:
     """What a change does to a model."""
 
     totals: tuple[Change, ...]
-    """Of the whole: `seed`, `inputs`, `output`, `num_parameters`."""
+    """Of the whole: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `num_parameters`."""
     layers: tuple[LayerDiff, ...]
     parameters: tuple[ParameterDiff, ...]
     num_unchanged: int
@@ -187,20 +187,28 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
 
 
 def _totals(old: Plan, new: Plan) -> Iterator[Change]:
-    facts: tuple[tuple[str, Any, Any], ...] = (
-        ("seed", old.seed, new.seed),
-        ("inputs", _inputs(old), _inputs(new)),
-        ("output", to_data(old.output), to_data(new.output)),
-        ("num_parameters", old.num_parameters, new.num_parameters),
-    )
-    for name, before, after in facts:
-        if before != after:
-            places = (old.origins.place("seed"), new.origins.place("seed")) if name == "seed" else ()
-            yield Change(name, before, after, *places)
+    if old.seed != new.seed:
+        yield Change("seed", old.seed, new.seed, old.origins.place("seed"), new.origins.place("seed"))
+    # In order: it is that of the arguments of `forward`.
+    if list(old.inputs.items()) != list(new.inputs.items()):
+        yield Change("inputs", _inputs(old), _inputs(new))
+    yield from _result(old.root, new.root, old, new)
+    if old.output != new.output:
+        yield Change("output", to_data(old.output), to_data(new.output))
+    if old.num_parameters != new.num_parameters:
+        yield Change("num_parameters", old.num_parameters, new.num_parameters)
 
 
 def _inputs(plan: Plan) -> dict[str, Any]:
     return {name: to_data(value) for name, value in plan.inputs.items()}
+
+
+def _result(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> Iterator[Change]:
+    """The last child of a combinator gives its output; the order of the others shows in what they read."""
+    if one.children and other.children and one.children[-1].name != other.children[-1].name:
+        before, after = one.children[-1], other.children[-1]
+        places = (old.origins.place(before.key, "key"), new.origins.place(after.key, "key"))
+        yield Change("result", before.name, after.name, *places)
 
 
 def _paths(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
@@ -250,6 +258,7 @@ def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> It
             yield change(name, before, after)
     if one.reads != other.reads:
         yield change("reads", [str(read) for read in one.reads], [str(read) for read in other.reads])
+    yield from _result(one, other, old, new)
     if one.output != other.output:
         yield Change("output", to_data(one.output), to_data(other.output))
 

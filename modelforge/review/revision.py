@@ -1,24 +1,47 @@
-"""A git revision's configs, copied into a temporary folder. Nothing is checked out, and no hook or filter runs."""
+"""A git revision's configs, copied into a temporary folder.
+
+Git's objects are read as they are: nothing is checked out, and no hook, filter or attribute has a say.
+"""
 
 from __future__ import annotations
 
-import io
+import os
 import subprocess
-import tarfile
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelforge.errors import ForgeError, Problem
+
+MAX_FILES = 10_000
+"""Files and folders."""
+MAX_BYTES = 16 * 2**20
+"""In all files together."""
+MAX_LISTING = 400 * MAX_FILES
+"""Bytes of git's list of them: a crafted tree of a few objects can name more files than any list would hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as a tree has it."""
+
+    path: str
+    blob: bytes
+    size: int
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.problem = (code, message, hint)
 
 
 def is_revision(name: str, folder: Path) -> bool:
     """Whether git knows a commit of that name in the repository around `folder`, which need not exist any more."""
     try:
-        return (
-            _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").returncode == 0
-        )
+        return bool(_object(folder, f"{name}^{{commit}}"))
     except FileNotFoundError:
         return False
 
@@ -28,31 +51,90 @@ def extracted(revision: str, folder: Path) -> Generator[Path]:
     """A copy of `folder` as it was in `revision`, gone when the context ends.
 
     Raises:
-        ForgeError: the folder was not there, or holds links that lead out of it.
+        ForgeError: the folder was not there, is too large, or holds something other than files.
     """
-    commit = _said(folder, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    root = Path(_said(folder, "rev-parse", "--show-toplevel")).resolve()
-    place = folder.resolve()
-    below = place.relative_to(root).as_posix() if place.is_relative_to(root) else ""
-    archive = _git(root, "archive", "--format=tar", commit, "--", f"./{below}")
-    if archive.returncode != 0 or not below:
-        message = f"there is no folder `{folder}` in the revision `{revision}`"
-        raise ForgeError([Problem("MF070", revision, message, "name another one: `--conf DIR`")])
     with tempfile.TemporaryDirectory(prefix="modelforge-") as scratch:
         try:
-            with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-                tar.extractall(scratch, filter="data")
-        except tarfile.TarError as error:
-            message = f"`{folder}` of the revision `{revision}` cannot be unpacked: {error}"
+            for path, content in _read(revision, folder):
+                place = Path(scratch, path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+        except _Refused as error:
+            code, message, hint = error.problem
+            raise ForgeError([Problem(code, revision, message, hint)]) from None
+        except OSError as error:
+            message = f"`{folder}` of the revision `{revision}` cannot be copied: {error.strerror}"
             raise ForgeError([Problem("MF070", revision, message)]) from None
-        yield Path(scratch) / below
+        yield Path(scratch)
 
 
-def _said(folder: Path, *arguments: str) -> str:
-    return _git(folder, *arguments).stdout.decode().strip()
+def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Path below `folder` and content of every file, as the revision has them."""
+    what = f"`{folder}` of the revision `{revision}`"
+    root, tree = _tree(revision, folder)
+    files: list[_File] = []
+    for line in _list(root, tree, what):
+        facts, _, name = line.partition(b"\t")
+        mode, kind, blob, size = facts.split()
+        path = os.fsdecode(name)
+        # Git itself would write neither name, but whoever makes an object by hand can.
+        if kind != b"tree" and not mode.startswith(b"100") or {"", ".", ".."} & set(path.split("/")) or "\\" in path:
+            message = f"{what} holds something other than files: `{path}`"
+            raise _Refused("MF070", message, "links and submodules of a revision are not followed")
+        if kind == b"blob":
+            files.append(_File(path, blob, int(size)))
+    if sum(file.size for file in files) > MAX_BYTES:
+        raise _Refused("MF060", f"{what} holds more than {MAX_BYTES >> 20} MiB")
+    return zip((file.path for file in files), _contents(root, files, what), strict=True)
 
 
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs git in a folder, or in the nearest one above it that exists."""
+def _tree(revision: str, folder: Path) -> tuple[Path, str]:
+    """The root of the repository, and the tree that `folder` was."""
+    root = Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n"))).resolve()
+    place = folder.resolve()
+    if place.is_relative_to(root):
+        below = "" if place == root else place.relative_to(root).as_posix()
+        # `commit:path` is a path and never a pattern.
+        found = _object(root, f"{_object(root, f'{revision}^{{commit}}')}:{below}")
+        if found and (tree := _object(root, f"{found}^{{tree}}")):
+            return root, tree
+    message = f"there is no folder `{folder}` in the revision `{revision}`"
+    raise _Refused("MF070", message, "name another one: `--conf DIR`")
+
+
+def _list(root: Path, tree: str, what: str) -> list[bytes]:
+    """One line for each file and folder below a tree: mode, type, object, size, path."""
+    # As a stream: a tree that holds one other tree a thousand times, ten times over, has no end.
+    command = ["git", "ls-tree", "-r", "-t", "-l", "-z", tree]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as git:
+        assert git.stdout is not None
+        listing = git.stdout.read(MAX_LISTING)
+        lines = listing.split(b"\0")[:-1]
+        if len(listing) == MAX_LISTING or len(lines) > MAX_FILES:
+            git.kill()
+            raise _Refused("MF060", f"{what} holds more than {MAX_FILES:,} files and folders")
+    if git.returncode:
+        raise _Refused("MF070", f"{what} cannot be read: an object is missing from the repository")
+    return lines
+
+
+def _contents(root: Path, files: Iterable[_File], what: str) -> Iterator[bytes]:
+    names = b"".join(file.blob + b"\n" for file in files)
+    said = _git(root, "cat-file", "--batch", given=names)
+    for file in files:
+        head, said = said[: said.find(b"\n")], said[said.find(b"\n") + 1 :]
+        if head != b"%s blob %d" % (file.blob, file.size):
+            raise _Refused("MF070", f"{what} cannot be read: an object is missing from the repository")
+        yield said[: file.size]
+        said = said[file.size + 1 :]
+
+
+def _object(folder: Path, name: str) -> str:
+    """The object of that name; empty where there is none."""
+    return _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
+
+
+def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
+    """What git says in a folder, or in the nearest one above it that exists."""
     around = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    return subprocess.run(["git", *arguments], cwd=around, capture_output=True, check=False)
+    return subprocess.run(["git", *arguments], cwd=around, input=given, capture_output=True, check=False).stdout

@@ -119,6 +119,8 @@ def _total(change: Change) -> str:
             ", ".join(f"{name} {_tensor(item)}" for name, item in side.items()) for side in (change.old, change.new)
         ]
         return " → ".join(sides)
+    if change.name == "result":
+        return f"{value(change.old)} → {value(change.new)}"
     return f"{value(change.old)} → {value(change.new)}, so every drawn value changes"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 import modelforge as mf
 
@@ -226,3 +228,33 @@ def test_clashes_of_different_globs_are_all_told():
     with pytest.raises(mf.ForgeError) as caught:
         planned(init=number(1), layer={"params": params})
     assert [problem.code for problem in caught.value.problems] == ["MF024", "MF024"]
+
+
+def test_types_speak_of_parameters_by_their_name_below_the_type():
+    block = {
+        "scheme": "xavier",
+        "types": {"LSTM": {"params": {"weight_hh_l0": {"scheme": "orthogonal"}}}},
+    }
+    net = nn.Sequential(nn.Linear(3, 4), nn.LSTM(4, 5))
+    ledger = mf.initialize(net, block)
+    assert ledger["1.weight_hh_l0"].scheme == "orthogonal"
+    assert ledger["1.weight_ih_l0"].scheme == "xavier"
+    attention = {"scheme": "xavier", "types": {"MultiheadAttention": {"params": {"in_proj_weight": "orthogonal"}}}}
+    layers = {"layer": {"type": "TransformerEncoderLayer", "nhead": 2, "dim_feedforward": 8}}
+    plan = mf.plan(mf.parse({"input": {"shape": [3, 4]}, "layers": layers}, init=attention))
+    assert plan.parameter("layer.self_attn.in_proj_weight").scheme == "orthogonal"
+
+
+def test_an_exact_name_settles_two_globs():
+    params = {"weight": {"scheme": "ones"}, "w*": {"scheme": "zeros"}, "*t": {"scheme": "zeros"}}
+    layers = {"head": {"type": "Linear", "out_features": 2, "bias": False, "init": {"params": params}}}
+    plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}))
+    assert plan.parameter("head.weight").scheme == "ones"
+
+
+def test_whole_numbers_are_not_drawn():
+    module = nn.Module()
+    module.register_parameter("weight", nn.Parameter(torch.zeros(4, 4, dtype=torch.int8), requires_grad=False))
+    with pytest.raises(mf.ForgeError, match="real numbers, but it is int8"):
+        mf.initialize(module, {"params": {"weight": {"scheme": "normal", "std": 1.0}}})
+    assert mf.initialize(module, {"params": {"weight": "keep"}})["weight"].scheme == "keep"

@@ -73,7 +73,7 @@ def test_a_dump_is_plain_enough_for_yaml_and_json(path):
 @each
 def test_every_rule_has_a_place(path):
     for item in planned(path).parameters:
-        written = not item.rule.key.startswith("default of")
+        written = not item.rule.default
         assert (item.rule.place is not None) == written
         if item.rule.place is not None:
             assert item.rule.place.override or item.rule.place.file == f"conf/{path.name}"

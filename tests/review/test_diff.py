@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+import torch
 from pydantic_core import to_json
 
 import modelforge as mf
@@ -95,6 +96,62 @@ def test_width(plan):
         "b.weight": ([4, 4], [4, 6]),
     }
     assert [(change.name, change.old, change.new) for change in found.totals] == [("num_parameters", 56, 82)]
+
+
+SIDE_BY_SIDE = {"a": {**LINEAR, "inputs": "input"}, "b": {**LINEAR, "inputs": "input"}}
+SWAPPED = dict(reversed(SIDE_BY_SIDE.items()))
+
+
+def test_another_last_layer_of_the_model(plan):
+    """Every path is on both sides with the same arguments, but the models return different things."""
+    found = diff(plan(**SIDE_BY_SIDE), plan(**SWAPPED))
+    assert not found.equal
+    assert [(change.name, change.old, change.new) for change in found.totals] == [("result", "b", "a")]
+    assert found.layers == ()
+    assert "result  b → a" in str(found)
+
+
+def test_another_last_layer_of_a_combinator(plan):
+    old, new = (plan(trunk={"type": "Sequential", "layers": layers}) for layers in (SIDE_BY_SIDE, SWAPPED))
+    found = diff(old, new)
+    assert {layer.path: changes(layer) for layer in found.layers} == {"trunk": {"result": ("b", "a")}}
+    assert found.totals == ()
+
+
+def test_an_order_that_decides_nothing_is_no_difference(plan):
+    add = {"add": {"type": "Add", "inputs": ["a", "b"]}}
+    assert diff(plan(**SIDE_BY_SIDE, **add), plan(**SWAPPED, **add)).equal
+
+
+def test_inputs_that_change_places(plan):
+    """`forward` takes them in the order of the config."""
+    left, right = {"shape": [4]}, {"shape": [8]}
+    layers = {"a": {**LINEAR, "inputs": "left"}, "b": {**LINEAR, "inputs": "right"}}
+    sides = ({"left": left, "right": right}, {"right": right, "left": left})
+    found = diff(*(mf.parse({"input": side, "layers": layers}, init="zeros") for side in sides))
+    assert [change.name for change in found.totals] == ["inputs"]
+    assert "left (4,), right (8,) → right (8,), left (4,)" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"a": LINEAR, "b": LINEAR}, {"b": LINEAR, "a": LINEAR}),
+        (SIDE_BY_SIDE, SWAPPED),
+        ({"a": "ReLU", "b": {"type": "Residual", "layers": {"c": "Tanh", "d": {"type": "Sigmoid", "inputs": "input"}}}},
+         {"a": "ReLU", "b": {"type": "Residual", "layers": {"d": {"type": "Sigmoid", "inputs": "input"}, "c": "Tanh"}}}),
+        ({"p": {"type": "Parallel", "branches": {"a": "ReLU", "b": "Tanh"}}},
+         {"p": {"type": "Parallel", "branches": {"b": "Tanh", "a": "ReLU"}}}),
+        ({"a": "ReLU", "b": {"type": "Concat", "inputs": ["a", "input"]}},
+         {"a": "ReLU", "b": {"type": "Concat", "inputs": ["input", "a"]}}),
+    ],
+)  # fmt: skip
+def test_what_computes_something_else_is_never_equal(plan, old, new):
+    """The check on the check: the built models do give different outputs."""
+    old, new = plan(shape=(4,), **old), plan(shape=(4,), **new)
+    batch = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert not torch.equal(mf.build(old)(batch), mf.build(new)(batch))
+    assert not diff(old, new).equal
 
 
 def test_layers_that_come_and_go(plan):
