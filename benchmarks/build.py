@@ -59,10 +59,11 @@ def _truncated_normal(count: int = 1 << 24) -> None:
 
 
 def _planning() -> None:
-    specs = {depth: chain_spec(depth) for depth in (100, 1000)}
-    times = best_times({f"{depth} layers": lambda spec=spec: mf.plan(spec) for depth, spec in specs.items()})
-    ratio = times["1000 layers"] / times["100 layers"]
-    print(f"\nplanning 1,000 layers takes {ratio:.1f}x as long as 100 ({times['1000 layers'] * 1e3:.0f} ms)")
+    specs = {depth: chain_spec(depth) for depth in (100, 1000, 10_000)}
+    times = best_times({f"{depth}": lambda spec=spec: mf.plan(spec) for depth, spec in specs.items()}, rounds=3)
+    ratios = times["1000"] / times["100"], times["10000"] / times["1000"]
+    print(f"\nplanning 1,000 layers takes {ratios[0]:.1f}x as long as 100 ({times['1000'] * 1e3:.0f} ms)")
+    print(f"planning 10,000 layers takes {ratios[1]:.1f}x as long as 1,000")
 
 
 def _memory() -> None:

@@ -62,9 +62,10 @@ def _init_weights(module: nn.Module) -> None:
 
 
 def chain_spec(depth: int) -> mf.ModelSpec:
-    """`depth` layers in a row, no two of equal shape next to each other."""
+    """`depth` layers in a row, no two of equal shape next to each other, each with an init block of its own."""
     layers: dict[str, Any] = {
-        f"layer_{index}": {"type": "Linear", "out_features": 8 + index % 7} for index in range(depth)
+        f"layer_{index}": {"type": "Linear", "out_features": 8 + index % 7, "init": {"gain": 1.0 + index % 3}}
+        for index in range(depth)
     }
     return mf.parse({"input": {"shape": [8]}, "layers": layers}, init={"scheme": "xavier"})
 

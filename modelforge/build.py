@@ -12,10 +12,11 @@ from modelforge.errors import ForgeError, Problem
 from modelforge.graph import Graph
 from modelforge.initialize import fill_module
 from modelforge.layers import registry
+from modelforge.layers.hooks import after_materialise
 from modelforge.ledger import Ledger
 from modelforge.plan import LayerPlan, Plan, plan
-from modelforge.rng import preserved_globals
-from modelforge.shapes import construct
+from modelforge.rng import keyed_globals, preserved_globals
+from modelforge.shapes import Misfit, construct
 from modelforge.spec.model import ModelSpec
 from modelforge.values import first
 
@@ -40,7 +41,8 @@ def build(
     """Makes the model and fills every parameter exactly once.
 
     The values depend on the seed and the parameters' paths alone: not on the global random state (which stays as it
-    is), the device, the number of threads, or other layers.
+    is), torch's default device and dtype, the device, the number of threads, or other layers. Buffers that a
+    constructor draws depend on the seed and their layer's path.
 
     Args:
         spec: What to build; a `Plan` is built as it is.
@@ -71,28 +73,38 @@ def build(
     if torch.device(device).type == "meta":
         raise ValueError("there are no values on the meta device: `mf.plan` gives shapes without memory")
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
+    seed = decided.seed if seed is None else seed
     with preserved_globals():
-        model = _assemble(decided)
+        model = _assemble(decided, seed)
     _materialise(model, torch.device(device), dtype)
-    model.ledger = fill_module(model, decided.parameters, decided.seed if seed is None else seed, fresh=True)
+    model.ledger = fill_module(model, decided.parameters, seed, fresh=True)
     return model
 
 
-def _assemble(decided: Plan) -> Model:
+def _assemble(decided: Plan, seed: int) -> Model:
     root = decided.root
     reads = {child.name: child.reads for child in root.children}
-    children = {child.name: _module(child) for child in root.children}
+    children = {child.name: _module(child, seed) for child in root.children}
     output = first(root.children[-1].output)
     return Model(children, list(decided.inputs), reads, num_inputs=len(decided.inputs), output=output)
 
 
-def _module(layer: LayerPlan) -> nn.Module:
+def _module(layer: LayerPlan, seed: int) -> nn.Module:
     if layer.children:
-        children = {child.name: _module(child) for child in layer.children}
+        children = {child.name: _module(child, seed) for child in layer.children}
         reads = {child.name: child.reads for child in layer.children}
         return Graph(children, ["input"], reads, num_inputs=len(layer.reads))
+    kind = registry.get(layer.type)
+    if not layer.has_buffers:
+        return construct(kind, layer.arguments)
     # What a constructor computes into buffers would be lost on the meta device.
-    return construct(registry.get(layer.type), layer.arguments, "cpu" if layer.has_buffers else "meta")
+    try:
+        with keyed_globals(seed, layer.path, "buffers"):
+            return construct(kind, layer.arguments, "cpu")
+    except Misfit as misfit:
+        # `plan` constructed it on the meta device; what is new here is that it takes memory.
+        hint = "a layer with buffers is constructed in the CPU's memory"
+        raise ForgeError([Problem("MF060", layer.key, misfit.message, hint, part="key")]) from misfit
 
 
 def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
@@ -107,21 +119,27 @@ def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | No
                     moved[id(weight)] = nn.Parameter(empty, requires_grad=weight.requires_grad)
                 module._parameters[name] = moved[id(weight)]
         _move_buffers(module._buffers, device, dtype)
-        if isinstance(module, nn.RNNBase):
-            module._init_flat_weights()
+        after_materialise(module)
 
 
 def _allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     try:
         return torch.empty(shape, dtype=dtype, device=device)
     except (RuntimeError, MemoryError) as error:
-        size = shape.numel() * dtype.itemsize / 2**30
-        message = f"there is no memory on {device} for a parameter of shape {tuple(shape)}: {size:,.1f} GiB"
-        raise ForgeError([Problem("MF060", "model", message)]) from error
+        raise _no_memory("parameter", shape, dtype, device) from error
 
 
 def _move_buffers(buffers: Mapping[str, torch.Tensor | None], device: torch.device, dtype: torch.dtype | None) -> None:
     for name, value in list(buffers.items()):
         if value is not None:
             kind = dtype if dtype is not None and value.is_floating_point() else value.dtype
-            buffers[name] = value.to(device=device, dtype=kind)  # pyright: ignore[reportIndexIssue]  # a dict in torch
+            try:
+                buffers[name] = value.to(device=device, dtype=kind)  # pyright: ignore[reportIndexIssue]  # a dict in torch
+            except (RuntimeError, MemoryError) as error:
+                raise _no_memory("buffer", value.shape, kind, device) from error
+
+
+def _no_memory(what: str, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> ForgeError:
+    size = shape.numel() * dtype.itemsize / 2**30
+    message = f"there is no memory on {device} for a {what} of shape {tuple(shape)}: {size:,.1f} GiB"
+    return ForgeError([Problem("MF060", "model", message)])

@@ -22,6 +22,7 @@ from modelforge.inits.base import Fill
 from modelforge.ledger import Tally, measure
 from modelforge.rng import CHUNK, seed_
 from modelforge.rules import ParameterPlan
+from modelforge.settings import one_thread
 
 
 def draw(items: Sequence[ParameterPlan], tensors: Mapping[str, Tensor], seed: int) -> dict[str, list[Tally]]:
@@ -122,7 +123,7 @@ def _chunk_drawer(
 ) -> Callable[[torch.Generator], Tally]:
     def draw(generator: torch.Generator) -> Tally:
         direct = target.dtype == torch.float32 and target.device.type == "cpu"
-        values = target if direct else torch.empty(target.shape, dtype=torch.float32)
+        values = target if direct else torch.empty(target.shape, dtype=torch.float32, device="cpu")
         if region.fill.std != 0:
             seed_(generator, *key)
         region.fill.draw_(values, generator)
@@ -143,7 +144,7 @@ def _block_drawer(tensor: Tensor, region: _Region, key: tuple[Any, ...]) -> Call
         row_size = tensor.numel() // rows
         end = region.stop // row_size if row_size else tensor.shape[0]
         part = tensor[region.row : end] if tensor.ndim else tensor
-        values = torch.empty(part.shape, dtype=torch.float32)
+        values = torch.empty(part.shape, dtype=torch.float32, device="cpu")
         if region.fill.elementwise:
             for index, chunk in enumerate(values.view(-1).split(CHUNK)):
                 region.fill.draw_(chunk, seed_(generator, *key, index))
@@ -175,17 +176,19 @@ def _run(jobs: Sequence[_Job]) -> None:
                 except BaseException as error:
                     errors.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(min(len(jobs), os.cpu_count() or 1) - 1)]
+    threads: list[threading.Thread] = []
     # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for thread in threads:
-            thread.start()
-        work()
-        for thread in threads:
-            thread.join()
-    finally:
-        torch.set_num_threads(num_threads)
+    with one_thread():
+        try:
+            for _ in range(min(len(jobs), os.cpu_count() or 1) - 1):
+                thread = threading.Thread(target=work)
+                thread.start()
+                threads.append(thread)
+            work()
+        finally:
+            # Where all went well nothing is pending; where this thread was interrupted, the others must stop too.
+            pending.clear()
+            for thread in threads:
+                thread.join()
     if errors:
         raise errors[0]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
+from modelforge.layers.hooks import reset_method
 from modelforge.ledger import Ledger, record
-from modelforge.rng import keyed_globals
+from modelforge.rng import keyed_globals, preserved_globals
 from modelforge.rules import ParameterPlan, Scope, Subject, assign
-from modelforge.shapes import describe, float32_default, parameters, reset_method
+from modelforge.shapes import describe, parameters
 from modelforge.spec.parse import parse_init
 
 
@@ -33,8 +36,10 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         The ledger: for each parameter what filled it, what was promised, and what was measured.
 
     Raises:
-        ForgeError: parameters that nothing covers, rules that match nothing, schemes that cannot serve a shape,
-            parameters without memory, parametrised weights. Nothing is written then.
+        ForgeError: parameters that nothing covers, `params` and `types` that match nothing, schemes that cannot serve
+            a shape, parameters that cannot be written: without memory, not yet materialised, expanded, parametrised.
+            Nothing is written then. Also, after others were written, a parameter that `torch` should fill and that no
+            `reset_parameters` writes.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -43,6 +48,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         (True, 'kaiming', 0.1)
     """
     block = parse_init(init)
+    if lazy := [_uninitialised(path) for path, weight in module.named_parameters() if is_lazy(weight)]:
+        raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
     subjects = [Subject(facts.name, facts, facts.name, (scope,), None) for facts in describe(module)]
     decided, found = assign(subjects, [scope], Origins.empty())
@@ -75,52 +82,127 @@ def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int, 
             )
             for item in kept
         )
-    slots = {path: (owner, name) for path, owner, name, _ in parameters(module)}
-    tensors = {item.path: slots[item.path][0]._parameters[slots[item.path][1]].detach() for item in decided}  # pyright: ignore[reportOptionalMemberAccess]  # parameters() skips None
-    with float32_default():
+    found = {path: (owner, name) for path, owner, name, _ in parameters(module)}
+    slots = [_Slot(item, *found[item.path]) for item in decided]
+    tensors = {slot.item.path: slot.weight.detach() for slot in slots}
+    with preserved_globals():
         tallies = draw([item for item in decided if item.initializer.values_from == "draw"], tensors, seed)
-        _reset([item for item in decided if item.initializer.values_from == "module"], slots, seed)
+        _reset(module, [slot for slot in slots if slot.item.initializer.values_from == "module"], seed)
     return Ledger(tuple(record(item, tensors[item.path], tallies.get(item.path)) for item in decided), seed)
 
 
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------
 
 
-def _reset(items: Sequence[ParameterPlan], slots: Mapping[str, tuple[nn.Module, str]], seed: int) -> None:
-    """Runs `reset_parameters` of each owner once, keyed by its path; only the decided parameters are written."""
-    owners: dict[int, tuple[nn.Module, str, list[str]]] = {}
-    for item in items:
-        owner, name = slots[item.path]
-        owners.setdefault(id(owner), (owner, item.path.removesuffix(name), []))[2].append(name)
-    for owner, path, names in owners.values():
-        reset = reset_method(owner)
-        assert reset is not None, "the rules refuse modules without one"
-        with _scratch(owner, names), keyed_globals(seed, path, "reset_parameters"), torch.no_grad():
-            reset()
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a decided parameter is: its plan, its module, and its local name."""
+
+    item: ParameterPlan
+    owner: nn.Module
+    name: str
+
+    @property
+    def weight(self) -> Tensor:
+        weight = self.owner._parameters[self.name]
+        assert weight is not None, "parameters() skips None"
+        return weight
+
+
+def _reset(module: nn.Module, slots: Sequence[_Slot], seed: int) -> None:
+    """Runs the `reset_parameters` around the given parameters, children before parents, as constructors do.
+
+    Each run is keyed by its module's path and may write those of the given parameters that are in or below its module;
+    what it writes elsewhere is lost. The values are made on the CPU in float32, whatever the parameters are.
+
+    Raises:
+        ForgeError: a parameter that none of them writes.
+    """
+    resets = {path: (owner, reset) for path, owner in module.named_modules() if (reset := reset_method(owner))}
+    groups: dict[str, list[_Slot]] = {}
+    for slot in slots:
+        outermost = next(path for path in _prefixes(slot.item.path) if path in resets)
+        groups.setdefault(outermost, []).append(slot)
+    for outermost, group in groups.items():
+        written = {id(slot.weight): _unwritten(slot.weight) for slot in group}
+        around = dict.fromkeys(path for slot in group for path in _prefixes(slot.item.path) if path in resets)
+        # A module's path is shorter than those of its children.
+        for path in sorted((path for path in around if _below(path, outermost)), key=len, reverse=True):
+            inside = {id(slot.weight): written[id(slot.weight)] for slot in group if _below(slot.item.path, path)}
+            owner, reset = resets[path]
+            key = f"{path}." if path else ""
+            with torch.no_grad(), _scratch(owner, inside), keyed_globals(seed, key, "reset_parameters"):
+                reset()
+        if problems := [_no_value(slot) for slot in group if _is_unwritten(written[id(slot.weight)])]:
+            raise ForgeError(problems)
+        for slot in group:
+            slot.weight.detach().copy_(written[id(slot.weight)])
 
 
 @contextmanager
-def _scratch(owner: nn.Module, names: Collection[str]) -> Generator[None]:
-    """Lets its body write the named parameters of a module; what else it writes in or below it is lost."""
+def _scratch(owner: nn.Module, written: Mapping[int, Tensor]) -> Generator[None]:
+    """Lets its body write, of all that is in or below a module, `written`: for the ids of parameters, their values."""
     before = [(module, dict(module._parameters), dict(module._buffers)) for module in owner.modules()]
+    shared: dict[int, nn.Parameter] = {}
     for module, weights, buffers in before:
         for name, weight in weights.items():
-            if weight is not None and not (module is owner and name in names):
-                module._parameters[name] = nn.Parameter(torch.empty_like(weight), requires_grad=False)
-        module._buffers.update({name: value if value is None else value.clone() for name, value in buffers.items()})
+            if weight is not None:
+                if id(weight) not in shared:
+                    values = written[id(weight)] if id(weight) in written else _copy(weight)
+                    shared[id(weight)] = nn.Parameter(values, requires_grad=False)
+                module._parameters[name] = shared[id(weight)]
+        module._buffers.update({name: None if value is None else _copy(value) for name, value in buffers.items()})
     try:
         yield
-        for name in names:
-            written, weight = owner._parameters[name], before[0][1][name]
-            if written is not weight:
-                weight.detach().copy_(written)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]  # the rules saw it
+        for module, weights, _ in before:
+            for name, weight in weights.items():
+                now = module._parameters.get(name)
+                # Some make new parameters instead of writing into the old ones.
+                if weight is not None and id(weight) in written and now is not None and now is not shared[id(weight)]:
+                    written[id(weight)].copy_(now)
     finally:
         for module, weights, buffers in before:
-            module._parameters.update(weights)
-            module._buffers.update(buffers)
+            for table, old in ((module._parameters, weights), (module._buffers, buffers)):
+                table.clear()
+                table.update(old)  # pyright: ignore[reportArgumentType, reportCallIssue]  # each its own
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None, copy=True)
+
+
+def _unwritten(weight: Tensor) -> Tensor:
+    """Memory for values that shows whether it was written."""
+    dtype = torch.float32 if weight.is_floating_point() else weight.dtype
+    value = float("nan") if dtype.is_floating_point or dtype.is_complex else 0
+    return torch.full(weight.shape, value, dtype=dtype, device="cpu")
+
+
+def _is_unwritten(written: Tensor) -> bool:
+    return written.numel() > 0 and bool(written.isnan().all())
+
+
+def _no_value(slot: _Slot) -> Problem:
+    item = slot.item
+    message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: no `reset_parameters` around it writes it"
+    return Problem("MF026", item.rule.key, message, "choose a scheme that draws", item.rule.place)
+
+
+def _prefixes(path: str) -> list[str]:
+    """Paths of the modules around a parameter, outermost first."""
+    return ["", *(path[:index] for index, letter in enumerate(path) if letter == ".")]
+
+
+def _below(path: str, prefix: str) -> bool:
+    return not prefix or path == prefix or path.startswith(f"{prefix}.")
 
 
 # --- any module -------------------------------------------------------------------------------------------------------
+
+
+def _uninitialised(path: str) -> Problem:
+    hint = "run the module once on an example: lazy layers take their shapes from it"
+    return Problem("MF026", path, f"`{path}` has no shape yet: its lazy layer has not run", hint)
 
 
 def _unwritable(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
@@ -133,3 +215,10 @@ def _unwritable(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
         elif isinstance(owner, parametrize.ParametrizationList) and path not in kept:
             hint = "initialise before `parametrize`, or keep it: `params: {" + path + ": keep}`"
             yield Problem("MF026", path, f"`{path}` stands behind a parametrisation", hint)
+        elif path not in kept and _is_expanded(weight):
+            hint = "give each element its own: `nn.Parameter(weight.detach().contiguous())`"
+            yield Problem("MF026", path, f"`{path}` is expanded: several elements share one place in memory", hint)
+
+
+def _is_expanded(weight: Tensor) -> bool:
+    return any(size > 1 and step == 0 for size, step in zip(weight.shape, weight.stride(), strict=True))

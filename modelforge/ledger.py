@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, sqrt
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from modelforge.errors import Place
 from modelforge.inits.base import Fill
+from modelforge.node import FrozenDict
 from modelforge.rules import ParameterPlan
 
 LOG_ODDS = 20.0
@@ -45,7 +46,7 @@ class LedgerEntry:
     rule: str
     """Override key of the block that won."""
     place: Place | None
-    numbers: Mapping[str, Any]
+    numbers: FrozenDict[str, Any]
     """What was resolved: gain, fans, bounds."""
     blocks: tuple[str, ...]
     target_mean: float | None
@@ -167,7 +168,7 @@ def record(item: ParameterPlan, tensor: Tensor, tallies: Sequence[Tally] | None)
         scheme=item.scheme,
         rule=item.rule.key,
         place=item.rule.place,
-        numbers=dict(item.numbers),
+        numbers=FrozenDict(item.numbers),
         blocks=tuple(block.name for block, _ in item.fills if block.name),
         target_mean=item.mean,
         target_std=item.std,

@@ -89,10 +89,12 @@ def plan(spec: ModelSpec) -> Plan:
         >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
         0.707107
     """
+    if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
     with keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
         walk = Walk(spec)
         root = walk.model()
-        parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins)
+        parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins, fresh=True)
     problems = walk.problems + problems
     if problems:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)

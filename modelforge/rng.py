@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from modelforge.settings import standard_settings
+
 CHUNK = 1 << 17
 """Elements that one key draws; a longer parameter is drawn in chunks, each with its number in its key."""
 
@@ -53,12 +55,16 @@ def keyed_globals(seed: int, *names: str | int) -> Generator[None]:
 
 @contextmanager
 def preserved_globals() -> Generator[None]:
-    """Runs its body as it is, and puts the old state of torch's global CPU generator back whatever happens."""
-    before = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before)
+    """Runs its body with standard settings, and puts torch's global CPU generator back as it was whatever happens.
+
+    One thread at a time: see `standard_settings`.
+    """
+    with standard_settings():
+        before = torch.get_rng_state()
+        try:
+            yield
+        finally:
+            torch.set_rng_state(before)
 
 
 def _state(key: tuple[str | int, ...]) -> torch.Tensor:

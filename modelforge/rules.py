@@ -126,7 +126,7 @@ class ParameterPlan:
 
 
 def assign(
-    subjects: list[Subject], scopes: list[Scope], origins: Origins
+    subjects: list[Subject], scopes: list[Scope], origins: Origins, *, fresh: bool = False
 ) -> tuple[tuple[ParameterPlan, ...], list[Problem]]:
     """Gives every subject its initializer.
 
@@ -134,12 +134,13 @@ def assign(
         subjects: The parameters.
         scopes: Every init block that was declared, those around no parameter included.
         origins: Where the blocks were written.
+        fresh: The parameters are new, so there are no values to keep.
 
     Returns:
         The plans, and all problems: uncovered parameters, rules of equal rank, rules that match nothing, fields that a
         scheme does not have, and schemes that cannot serve a shape.
     """
-    assigner = _Assigner(origins)
+    assigner = _Assigner(origins, fresh)
     plans = [plan for subject in subjects if (plan := assigner.plan(subject)) is not None]
     return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, subjects)))
 
@@ -154,8 +155,9 @@ class _Candidate:
 
 
 class _Assigner:
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, fresh: bool) -> None:
         self.origins = origins
+        self.fresh = fresh
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
@@ -176,7 +178,7 @@ class _Assigner:
         initializer = self._initializer(won, refinements)
         if initializer is None:
             return None
-        refused = _refused(initializer, facts)
+        refused = _refused(initializer, facts, fresh=self.fresh)
         try:
             if refused is not None:
                 raise refused
@@ -248,7 +250,7 @@ class _Assigner:
         role = subject.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
-        if role in ("weight", "recurrent") and block.speaks:
+        if block.speaks and (role in ("weight", "recurrent") or _speaks_of_all(block)):
             yield self._match(key, block)
 
     def _in_params(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[_Candidate]:
@@ -367,8 +369,10 @@ def moments(fills: tuple[tuple[Block, Fill], ...]) -> tuple[float | None, float 
     return mean, sqrt(second)
 
 
-def _refused(initializer: Initializer, facts: ParameterFacts) -> CannotServe | None:
+def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) -> CannotServe | None:
     """What no scheme of this kind can do, whatever the block."""
+    if initializer.values_from == "existing" and fresh:
+        return CannotServe("it keeps values, but the parameter is new", "it is for `mf.initialize` on existing modules")
     if initializer.values_from == "module" and not facts.resettable:
         return CannotServe("its module has no `reset_parameters`", "choose a scheme that draws")
     if initializer.values_from == "draw" and not facts.dtype.startswith(("float", "bfloat")):
@@ -376,6 +380,11 @@ def _refused(initializer: Initializer, facts: ParameterFacts) -> CannotServe | N
             f"values are drawn as real numbers, but it is {facts.dtype}", "its own values can stay: `keep`"
         )
     return None
+
+
+def _speaks_of_all(block: InitSpec) -> bool:
+    """A scheme that leaves the values to others means the module as a whole, not its kernels alone."""
+    return block.scheme is not None and registry.get(block.scheme).values_from != "draw"
 
 
 def _holder(block: Block) -> Initializer | None:

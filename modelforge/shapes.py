@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import Follows, follows
 from modelforge.layers.layouts import ParameterLayout, layout
 from modelforge.layers.registry import LayerType
@@ -92,25 +92,22 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
     """
     assert layer.make is not None, "combinators are wired, not constructed"
     try:
-        with torch.device(device), float32_default(), warnings.catch_warnings():
+        with torch.device(device), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             return layer.make(**arguments)
     except Exception as error:
         raise Misfit("MF041", f"{layer.name} refuses its arguments: {_sentence(error)}") from error
 
 
-@contextmanager
-def float32_default() -> Generator[None]:
-    """Layers are float32 unless they say otherwise, whatever the process has set as its default."""
-    before = torch.get_default_dtype()
-    if before is torch.float32:
-        yield
-        return
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+def run(module: nn.Module, inputs: tuple[Value, ...]) -> Any:
+    """What a module on the meta device makes of what arrives; evaluation where it cannot train there."""
+    arguments = tuple(_to_meta(value) for value in inputs)
+    with torch.no_grad():
+        try:
+            return module(*arguments)
+        except RuntimeError:
+            # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
+            return module.eval()(*arguments)
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
@@ -147,11 +144,6 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
         yield ParameterFacts(
             full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes, resettable, behind
         )
-
-
-def reset_method(module: nn.Module) -> Callable[[], Any] | None:
-    """What fills a module's own parameters as its author meant; attention has it under a private name."""
-    return getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
 
 
 def _check_axes(layer: LayerType, inputs: tuple[Value, ...]) -> None:
@@ -222,14 +214,8 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
 
 
 def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
-    arguments = tuple(_to_meta(value) for value in inputs)
     try:
-        with torch.no_grad(), float32_default():
-            try:
-                output = module(*arguments)
-            except RuntimeError:
-                # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
-                output = module.eval()(*arguments)
+        output = run(module, inputs)
     except Exception as error:
         message = f"{type(module).__name__} cannot run on {_show_all(inputs)}"
         raise Misfit("MF043", message, rest=f": {_sentence(error)}") from error

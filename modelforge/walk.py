@@ -343,7 +343,7 @@ def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:
     module = layer.make(**arguments).eval()
     for weight in module.parameters():
         weight.requires_grad_(False)
-    shown = ", ".join(f"{name}={value}" for name, value in arguments.items() if name != "inplace")
+    shown = ", ".join(f"{name}={value}" for name, value in arguments.items())
     return Activation(f"{type_name}({shown})" if shown else type_name, module)
 
 

@@ -13,6 +13,7 @@ from modelforge.inits import registry as schemes
 from modelforge.layers import registry as layers
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -40,6 +41,15 @@ def test_the_readme_shows_the_files_it_names() -> None:
     assert shown
     for name, text in shown:
         assert text in (ROOT / name).read_text(encoding="utf-8"), f"{name} has changed"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(<?([^)\s>]+)|(?:href|src)=\"([^\"]+)\"|^\[[^\]]+\]:\s*(\S+)", text, flags=re.MULTILINE)
+    targets = [target for link in links for target in link if target and not re.match(r"[a-z]+:|#", target)]
+    missing = [target for target in targets if not (page.parent / target.partition("#")[0]).exists()]
+    assert not missing, f"{page.name} links to what is not there"
 
 
 def test_the_readme_has_two_commands_that_set_up() -> None:

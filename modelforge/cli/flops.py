@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelforge.layers import registry
 from modelforge.plan import LayerPlan, Plan
 from modelforge.rng import preserved_globals
-from modelforge.shapes import construct
-from modelforge.values import BATCH, Value
+from modelforge.shapes import construct, run
+from modelforge.values import BATCH
 
 
 def num_flops(plan: Plan) -> Mapping[str, int]:
@@ -44,12 +43,7 @@ def num_flops(plan: Plan) -> Mapping[str, int]:
 
 def _count(layer: LayerPlan) -> int:
     module = construct(registry.get(layer.type), layer.arguments)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*map(_empty, layer.inputs))
+    run(module, layer.inputs)  # a first time, so that one which goes over to evaluation is counted once
+    with FlopCounterMode(display=False) as counter:
+        run(module, layer.inputs)
     return round(counter.get_total_flops() / BATCH)
-
-
-def _empty(value: Value) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_empty, value))
-    return None if value is None else torch.empty(value.shape, dtype=getattr(torch, value.dtype), device="meta")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from modelforge.node import FrozenDict
+from modelforge.settings import one_thread
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from modelforge.inits.base import Blockwise, Moments
@@ -84,7 +82,7 @@ class BlockFill:
         """Fills `out`, which must be the whole block."""
         assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
         assert out.is_contiguous(), "a block is filled in contiguous memory"
-        with _one_thread():
+        with one_thread():
             self.initializer.fill(out.detach(), self.block, generator)
 
 
@@ -119,20 +117,3 @@ class NoFill:
     def draw_(self, out: Tensor, generator: torch.Generator) -> None:
         """Never called: see `Initializer.values_from`."""
         raise AssertionError("the values of this scheme are not drawn")
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """Keeps torch to one thread: the last bits of a matrix product or factorisation depend on their number.
-
-    Whoever draws on several threads at once does this before starting them; it then changes nothing here.
-    """
-    before = torch.get_num_threads()
-    if before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -67,8 +67,10 @@ _TORCH = {
     "torch.leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
     "torch.selu": 3 / 4,
 }
-_PANEL_WIDTH = 0.5
 _REACH = 12.0
+_TOLERANCE = 1e-11
+_MAX_HALVINGS = 40
+_HINT = "give `gain` a number, or an activation's name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def names() -> tuple[str, ...]:
     return (*_FUNCTIONS, *_TORCH)
 
 
+@cache
 def named_gain(name: str) -> float:
     """The gain of a known activation.
 
@@ -104,16 +107,15 @@ def named_gain(name: str) -> float:
     return _TORCH[name] if name in _TORCH else gain_of(Activation(name, _FUNCTIONS[name]))
 
 
-@cache
 def gain_of(activation: Activation) -> float:
-    """1/√E φ(z)², z ~ N(0, 1), by Gauss-Legendre quadrature on panels of [-12, 12] whose ends fall on usual kinks.
+    """1/√E φ(z)², z ~ N(0, 1), by adaptive Gauss-Legendre quadrature on [-12, 12].
+
+    Nothing is remembered here: another function of the same name has another gain.
 
     Raises:
         CannotServe: the function is not elementwise, not deterministic, or has no finite positive second moment.
     """
-    z, weights = _quadrature()
-    values = _evaluate(activation, z)
-    second_moment = float(weights @ values.square())
+    second_moment = _second_moment(activation)
     if not 0 < second_moment < math.inf:
         reason = f"the second moment of {activation.name} is {second_moment:g}, so it has no gain"
         raise CannotServe(reason, "give `gain` a number")
@@ -170,29 +172,74 @@ Gain = Annotated[
 """The type of a field `gain`; `resolve_gain` makes a number of it."""
 
 
-def _evaluate(activation: Activation, z: Tensor) -> Tensor:
-    """φ(z) in float64; refuses what mixes elements or draws random numbers."""
-    hint = "give `gain` a number, or an activation's name"
+def _second_moment(activation: Activation) -> float:
+    """E φ(z)². Panels whose halves disagree with the whole are halved until the kink or step in them is negligible."""
+    function = _function(activation)
+    _check_elementwise(activation, function)
+    left, right = _first_panels()
+    whole = _integrate(function, left, right)
+    done = 0.0
+    for _ in range(_MAX_HALVINGS):
+        middle = (left + right) / 2
+        halves = _integrate(function, np.stack([left, middle]), np.stack([middle, right]))
+        sums = halves.sum(axis=0)
+        # What is infinite or not a number is not rough, and ends up in the sum.
+        with np.errstate(invalid="ignore"):
+            rough = np.abs(sums - whole) > _TOLERANCE * (done + sums.sum())
+        done += float(sums[~rough].sum())
+        left, right = np.concatenate([left[rough], middle[rough]]), np.concatenate([middle[rough], right[rough]])
+        whole = halves[:, rough].ravel()
+        if not len(whole):
+            break
+    return done + float(whole.sum())
+
+
+def _function(activation: Activation) -> Callable[[np.ndarray], np.ndarray]:
+    """φ in float64."""
     function = activation.function
     if isinstance(function, torch.nn.Module):
         function = copy.deepcopy(function).double()
-    try:
-        # Clones, because an activation may work in place.
-        with torch.no_grad():
-            values, part = function(z.clone()), function(z[1::3].clone())
-    except (RuntimeError, TypeError, ValueError) as error:
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CannotServe(f"the gain of {activation.name} cannot be computed: {first_line}", hint) from error
-    if values.shape != z.shape or not torch.allclose(values[1::3], part, rtol=1e-9, atol=1e-12):
-        raise CannotServe(f"{activation.name} is not a fixed elementwise function, so it has no gain", hint)
-    return values
+
+    def evaluate(z: np.ndarray) -> np.ndarray:
+        try:
+            # A copy, because an activation may work in place.
+            with torch.no_grad():
+                return function(torch.from_numpy(z.copy())).numpy()
+        except (RuntimeError, TypeError, ValueError) as error:
+            first_line = next(iter(str(error).splitlines()), type(error).__name__)
+            raise CannotServe(f"the gain of {activation.name} cannot be computed: {first_line}", _HINT) from error
+
+    return evaluate
+
+
+def _check_elementwise(activation: Activation, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Refuses what mixes elements or draws random numbers."""
+    z = np.linspace(-_REACH, _REACH, 768)
+    values, part = function(z), function(z[1::3])
+    if values.shape != z.shape or not np.allclose(values[1::3], part, rtol=1e-9, atol=1e-12):
+        raise CannotServe(f"{activation.name} is not a fixed elementwise function, so it has no gain", _HINT)
+
+
+def _integrate(function: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """∫ φ² dN(0, 1) over each panel."""
+    nodes, weights = _gauss_legendre()
+    half = (right - left)[..., None] / 2
+    z = left[..., None] + half * (nodes + 1)
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (function(z.ravel()).reshape(z.shape) ** 2 * density * weights * half).sum(axis=-1)
 
 
 @cache
-def _quadrature() -> tuple[Tensor, Tensor]:
-    """Nodes in [-12, 12] and weights that hold the normal density."""
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    left_ends = np.arange(-_REACH, _REACH, _PANEL_WIDTH)
-    z = (left_ends[:, None] + (nodes + 1) * _PANEL_WIDTH / 2).ravel()
-    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    return torch.from_numpy(z), torch.from_numpy(np.tile(weights, len(left_ends)) * density * _PANEL_WIDTH / 2)
+def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(8)
+
+
+@cache
+def _first_panels() -> tuple[np.ndarray, np.ndarray]:
+    """Panels whose ends fall on the usual kinks, the multiples of ½, and that shrink towards those: between an end and
+    the first node of a panel, a step would not be seen."""
+    kinks = np.arange(-_REACH, _REACH + 0.25, 0.5)
+    steps = 0.5 ** np.arange(2, 22)
+    ends = np.unique(np.clip(kinks[:, None] + np.concatenate([-steps, [0.0], steps]), -_REACH, _REACH))
+    return ends[:-1], ends[1:]

@@ -10,7 +10,10 @@ from modelforge.inits.registry import register_initializer
 
 @register_initializer("torch")
 class Torch(Undrawn):
-    """What the module's own `reset_parameters` gives, drawn from a keyed generator.
+    """What the modules' own `reset_parameters` give: children first, then the modules around them, as constructors do.
+
+    The value is that of the last one that writes the parameter; each run has a generator keyed by the seed and the path
+    of its module. Values are made on the CPU in float32, then rounded.
 
     Formula: the module's own; for Linear and convolutions w ~ U(-1/√fan_in, 1/√fan_in)
     Source: torch.nn

@@ -6,6 +6,7 @@ reads. The phases know no combinator by name.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
@@ -34,12 +35,12 @@ class Child:
     reads: tuple[str, ...] | None = None
 
 
-class Combinator(LayerSpec):
+class Combinator(LayerSpec, ABC):
     """Base of all combinators."""
 
+    @abstractmethod
     def wire(self) -> Iterator[Child]:
         """The children in execution order; the last one's output is the combinator's."""
-        raise NotImplementedError
 
 
 CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])

@@ -41,12 +41,17 @@ def register_layout(*classes: type[nn.Module]) -> Callable[[LayoutFunction], Lay
     return decorate
 
 
+def forget_layout(cls: type[nn.Module]) -> None:
+    """Forgets how a class is laid out, if that was registered for the class itself."""
+    _LAYOUTS.pop(cls, None)
+
+
 def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
     """Layouts of the module's own parameters (not those of its children), by local name."""
     known = next((_LAYOUTS[cls] for cls in type(module).__mro__ if cls in _LAYOUTS), None)
     layouts = dict(known(module)) if known else {}
     own = {name: weight for name, weight in module._parameters.items() if weight is not None}
-    return {name: layouts.get(name) or _guess(name, weight) for name, weight in own.items()}
+    return {name: layouts.get(name) or _unknown(name, weight) for name, weight in own.items()}
 
 
 def roles_layout(roles: Mapping[str, str]) -> Layout:
@@ -88,13 +93,9 @@ def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
     return float(shape[1] * taps), float(shape[0] * taps)
 
 
-def _guess(name: str, weight: Tensor) -> ParameterLayout:
-    role = None
-    if weight.ndim >= 2 and name == "weight":
-        role = "weight"
-    elif name == "bias":
-        role = "bias"
-    return ParameterLayout(role, (whole(weight),))
+def _unknown(name: str, weight: Tensor) -> ParameterLayout:
+    """Only a vector `bias` explains itself; which axis of a matrix counts inputs, its module's class must say."""
+    return ParameterLayout("bias" if name == "bias" and weight.ndim == 1 else None, (whole(weight),))
 
 
 def vector(role: str, weight: Tensor | None, **changes: Any) -> ParameterLayout | None:
@@ -138,7 +139,10 @@ def _convolution(module: Any) -> dict[str, ParameterLayout]:
     return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
 
 
-GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n"), "RNN": ("",)}
+LSTM_GATES, GRU_GATES, NO_GATES = ("i", "f", "g", "o"), ("r", "z", "n"), ("",)
+TANH, RELU = (Activation("Tanh", nn.Tanh()),), (Activation("ReLU", nn.ReLU()),)
+MODES = {"LSTM": (LSTM_GATES, ()), "GRU": (GRU_GATES, ()), "RNN_TANH": (NO_GATES, TANH), "RNN_RELU": (NO_GATES, RELU)}
+"""For each kind of torch's recurrent layers: the gates, and the activation behind them where it is the only one."""
 
 
 @register_layout(nn.RNNBase)
@@ -146,25 +150,25 @@ def _recurrent(module: nn.RNNBase) -> dict[str, ParameterLayout]:
     layouts: dict[str, ParameterLayout] = {}
     for layer in range(module.num_layers):
         for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + module.bidirectional]:
-            layouts |= _recurrent_step(module, suffix)
+            layouts |= _recurrent_step(module, suffix, *MODES[module.mode])
             if module.proj_size:
                 weight = getattr(module, f"weight_hr{suffix}")
-                layouts[f"weight_hr{suffix}"] = ParameterLayout("weight", (whole(weight),))
+                layouts[f"weight_hr{suffix}"] = ParameterLayout("weight", (whole(weight, activations=()),))
     return layouts
 
 
-@register_layout(nn.RNNCellBase)
-def _recurrent_cell(module: nn.RNNCellBase) -> dict[str, ParameterLayout]:
-    return _recurrent_step(module, "")
+@register_layout(nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+def _recurrent_cell(module: Any) -> dict[str, ParameterLayout]:
+    if isinstance(module, nn.RNNCell):
+        mode = f"RNN_{module.nonlinearity.upper()}"
+    else:
+        mode = "LSTM" if isinstance(module, nn.LSTMCell) else "GRU"
+    return _recurrent_step(module, "", *MODES[mode])
 
 
-def _recurrent_step(module: Any, suffix: str) -> dict[str, ParameterLayout]:
-    gates = next(
-        names
-        for cell, names in GATES.items()
-        if (getattr(module, "mode", "") or type(module).__name__).startswith(cell)
-    )
-    follows = _nonlinearity(module)
+def _recurrent_step(
+    module: Any, suffix: str, gates: tuple[str, ...], follows: tuple[Activation, ...]
+) -> dict[str, ParameterLayout]:
     weight_ih, weight_hh = getattr(module, f"weight_ih{suffix}"), getattr(module, f"weight_hh{suffix}")
     layouts = {
         f"weight_ih{suffix}": ParameterLayout("weight", rows(weight_ih, gates, activations=follows)),
@@ -174,12 +178,6 @@ def _recurrent_step(module: Any, suffix: str) -> dict[str, ParameterLayout]:
         for name, addend in ((f"bias_ih{suffix}", 0), (f"bias_hh{suffix}", 1)):
             layouts[name] = ParameterLayout("bias", rows(getattr(module, name), gates, addend=addend))
     return layouts
-
-
-def _nonlinearity(module: Any) -> tuple[Activation, ...]:
-    name = getattr(module, "nonlinearity", "")
-    functions = {"tanh": nn.Tanh(), "relu": nn.ReLU()}
-    return (Activation(type(functions[name]).__name__, functions[name]),) if name in functions else ()
 
 
 @register_layout(nn.MultiheadAttention)

@@ -18,7 +18,7 @@ ModuleClass = TypeVar("ModuleClass", bound=type[nn.Module])
 
 def add(
     cls: type[nn.Module],
-    axes: str = "...",
+    axes: str | None = "...",
     *,
     name: str | None = None,
     kind: Kind = "layer",
@@ -55,7 +55,7 @@ def add(
             spec=spec,
             make=cls,
             kind=kind,
-            axes=tuple(tuple(option.split()) for option in axes.split("|")),
+            axes=() if axes is None else tuple(tuple(option.split()) for option in axes.split("|")),
             numeric=numeric,
             infer=MappingProxyType(rules),
             fixed=MappingProxyType(dict(fixed or {})),
@@ -65,10 +65,11 @@ def add(
 
 
 def size(axis: int, of_input: int = 0) -> Infer:
-    """The rule that reads an argument off one axis of one input."""
+    """The rule that reads an argument off one axis of one input, if that is there."""
 
     def infer(shapes: Shapes) -> int | None:
-        return shapes[of_input][axis] if of_input < len(shapes) else None
+        shape = shapes[of_input] if of_input < len(shapes) else ()
+        return shape[axis] if -len(shape) <= axis < len(shape) else None
 
     return infer
 
@@ -79,7 +80,7 @@ def register_layer(cls: ModuleClass, /) -> ModuleClass: ...
 def register_layer(
     *,
     name: str | None = None,
-    axes: str = "...",
+    axes: str | None = None,
     kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
     roles: Mapping[str, str] | None = None,
@@ -90,7 +91,7 @@ def register_layer(
     /,
     *,
     name: str | None = None,
-    axes: str = "...",
+    axes: str | None = None,
     kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
     roles: Mapping[str, str] | None = None,
@@ -102,13 +103,15 @@ def register_layer(
         cls: The class, when used as a bare decorator.
         name: The type name in YAML; default the class name.
         axes: Axes of one example, for error messages and the rank check: `"channels height width"`, `"... features"`.
+            Default: whatever arrives is taken, tuples of tensors too.
         kind: What it does to what arrives, for `gain: auto` in front of it: `activation` for elementwise functions
             (they have a gain), `passthrough` for layers that an activation behind still counts through (dropout,
             pooling, reshaping), `layer` for those that read it as it is (a norm, a projection). Default: nothing is
             assumed, and `auto` is refused there.
         infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.
         roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
-            off the shape, outputs first. Needed for names other than `weight` and `bias`.
+            off the shape, outputs first. A vector named `bias` explains itself; all others need one here, or a rule by
+            name in `params`.
         layout: In place of `roles`: a function from the module to its parameters' layouts, for logical blocks.
 
     Example:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from modelforge.spec.layer import LayerSpec
 
+GROUP = "modelforge.layers"
+"""The entry point group; what an entry point names is imported, and registers itself by the decorator."""
+
 Shapes = tuple[tuple[int, ...], ...]
 Infer = Callable[[Shapes], int | None]
 """From the shapes that arrive, batch included, to an argument; None leaves the constructor's default."""
@@ -50,20 +53,32 @@ class LayerType:
 
 
 _TYPES: dict[str, LayerType] = {}
+_loaded_groups: set[str] = set()
 LEFT_OUT: dict[str, str] = {}
 """Classes of torch.nn that are not layers here, each with the reason."""
 
 
 def register(layer: LayerType) -> None:
-    """Adds a layer type; a name is taken once."""
-    if layer.name in _TYPES:
-        raise ValueError(f"a layer named {layer.name!r} is registered already")
+    """Adds a layer type. A class that is defined again under its old name, as in a notebook, replaces the old one.
+
+    Raises:
+        ValueError: another class has the name.
+    """
+    previous = _TYPES.get(layer.name)
+    if previous is not None:
+        if _defined_as(previous) != _defined_as(layer):
+            raise ValueError(f"a layer named {layer.name!r} is registered already: {'.'.join(_defined_as(previous))}")
+        unregister(layer.name)
     _TYPES[layer.name] = layer
 
 
 def unregister(name: str) -> None:
-    """Forgets a layer type; for tests and notebooks. KeyError if there is none."""
-    del _TYPES[name]
+    """Forgets a layer type, and how its class is laid out; for tests and notebooks. KeyError if there is none."""
+    from modelforge.layers.layouts import forget_layout
+
+    layer = _TYPES.pop(name)
+    if layer.make is not None and all(other.make is not layer.make for other in _TYPES.values()):
+        forget_layout(layer.make)
 
 
 def get(name: str) -> LayerType:
@@ -80,15 +95,27 @@ def names() -> tuple[str, ...]:
 
 def explain_absence(name: str) -> str:
     """Why there is no layer of that name, or which one was meant."""
-    return LEFT_OUT.get(name) or did_you_mean(name, names())
+    return LEFT_OUT.get(name) or did_you_mean(name.rpartition(".")[2], names())
 
 
-@cache
+def _defined_as(layer: LayerType) -> tuple[str, str]:
+    cls = layer.make or layer.spec
+    return cls.__module__, cls.__qualname__
+
+
 def _load() -> None:
+    if GROUP in _loaded_groups:
+        return
+    _loaded_groups.add(GROUP)
     for module in ("combinators", "torch_nn", "own"):
         import_module(f"modelforge.layers.{module}")
-    for entry_point in entry_points(group="modelforge.layers"):
-        entry_point.load()
+    for entry_point in entry_points(group=GROUP):
+        try:
+            entry_point.load()
+        except Exception as error:
+            _loaded_groups.discard(GROUP)
+            error.add_note(f"while loading the layers of {entry_point.value} (entry point `{entry_point.name}`)")
+            raise
 
 
 @cache

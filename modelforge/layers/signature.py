@@ -16,7 +16,15 @@ from modelforge.spec.layer import LayerSpec
 ALWAYS_WITHOUT = {
     "device": "`build(device=...)` sets it for the whole model",
     "dtype": "`build(dtype=...)` sets it for the whole model",
+    "inplace": "it would overwrite what other layers, or the caller, still read",
 }
+
+
+POSITIVE = {
+    *("kernel_size", "stride", "dilation", "groups", "num_heads", "nhead", "num_groups", "num_layers", "hidden_size"),
+    *("upscale_factor", "downscale_factor", "num_encoder_layers", "num_decoder_layers"),
+}
+"""Sizes that no layer can have at zero; torch itself would notice some of them only when the layer runs."""
 
 
 def layer_spec(
@@ -55,24 +63,28 @@ def layer_spec(
             default = ...
         elif default is None and not _accepts_none(annotation):
             annotation = Union[annotation, None]  # noqa: UP007
-        fields[parameter.name] = (checked(annotation), default)
+        fields[parameter.name] = (checked(annotation, positive=parameter.name in POSITIVE), default)
     fields |= {key: (checked(annotation), default) for key, (annotation, default) in extra.items()}
     spec = create_model(name, __base__=LayerSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic
     return typing.cast("type[LayerSpec]", spec)
 
 
-def checked(annotation: Any) -> Any:
+def checked(annotation: Any, *, positive: bool = False) -> Any:
     """The annotation with one sentence as its error, whatever the shape of the union behind it."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        expected = describe(annotation)
         try:
-            return handler(_tuples(value))
+            valid = handler(_tuples(value))
         except ValidationError:
-            raise PydanticCustomError(
-                "MF014",
-                "must be {expected}, but is {actual}",
-                {"expected": describe(annotation), "actual": repr(value)},
-            ) from None
+            pass
+        else:
+            if not positive or all(size > 0 for size in _sizes(valid)):
+                return valid
+            expected = "positive"
+        raise PydanticCustomError(
+            "MF014", "must be {expected}, but is {actual}", {"expected": expected, "actual": repr(value)}
+        )
 
     return Annotated[annotation, WrapValidator(check)]
 
@@ -99,6 +111,10 @@ def _bare(words: str) -> str:
 
 def _plural(words: str) -> str:
     return _bare(words).replace("number", "numbers")
+
+
+def _sizes(value: Any) -> list[int]:
+    return [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
 
 
 def _tuples(value: Any) -> Any:

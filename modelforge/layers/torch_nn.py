@@ -25,8 +25,8 @@ def differing(of_input: int) -> Infer:
     """The last axis of an input where it differs from the first input's, else the constructor's default."""
 
     def infer(shapes: Shapes) -> int | None:
-        differs = of_input < len(shapes) and shapes[of_input][-1] != shapes[0][-1]
-        return shapes[of_input][-1] if differs else None
+        last = [shape[-1:] for shape in shapes]
+        return last[of_input][0] if of_input < len(last) and last[of_input] and last[of_input] != last[0] else None
 
     return infer
 

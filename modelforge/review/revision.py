@@ -5,6 +5,7 @@ Git's objects are read as they are: nothing is checked out, and no hook, filter 
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import tempfile
@@ -77,11 +78,14 @@ def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
         facts, _, name = line.partition(b"\t")
         mode, kind, blob, size = facts.split()
         path = os.fsdecode(name)
-        # Git itself would write neither name, but whoever makes an object by hand can.
-        if kind != b"tree" and not mode.startswith(b"100") or {"", ".", ".."} & set(path.split("/")) or "\\" in path:
+        # Git itself writes no such path, but whoever makes a tree by hand can.
+        leads_out = "\\" in path or {"", ".", ".."} & set(path.split("/"))
+        if leads_out or not (kind == b"tree" or mode.startswith(b"100")):
             message = f"{what} holds something other than files: `{path}`"
             raise _Refused("MF070", message, "links and submodules of a revision are not followed")
         if kind == b"blob":
+            if not size.isdigit():
+                raise _missing(what)
             files.append(_File(path, blob, int(size)))
     if sum(file.size for file in files) > MAX_BYTES:
         raise _Refused("MF060", f"{what} holds more than {MAX_BYTES >> 20} MiB")
@@ -92,10 +96,11 @@ def _tree(revision: str, folder: Path) -> tuple[Path, str]:
     """The root of the repository, and the tree that `folder` was."""
     root = Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n"))).resolve()
     place = folder.resolve()
-    if place.is_relative_to(root):
+    commit = _object(root, f"{revision}^{{commit}}")
+    if commit and place.is_relative_to(root):
         below = "" if place == root else place.relative_to(root).as_posix()
-        # `commit:path` is a path and never a pattern.
-        found = _object(root, f"{_object(root, f'{revision}^{{commit}}')}:{below}")
+        # `commit:path` takes any path for itself, never for a pattern.
+        found = _object(root, f"{commit}:{below}")
         if found and (tree := _object(root, f"{found}^{{tree}}")):
             return root, tree
     message = f"there is no folder `{folder}` in the revision `{revision}`"
@@ -114,19 +119,22 @@ def _list(root: Path, tree: str, what: str) -> list[bytes]:
             git.kill()
             raise _Refused("MF060", f"{what} holds more than {MAX_FILES:,} files and folders")
     if git.returncode:
-        raise _Refused("MF070", f"{what} cannot be read: an object is missing from the repository")
+        raise _missing(what)
     return lines
 
 
 def _contents(root: Path, files: Iterable[_File], what: str) -> Iterator[bytes]:
     names = b"".join(file.blob + b"\n" for file in files)
-    said = _git(root, "cat-file", "--batch", given=names)
+    said = io.BytesIO(_git(root, "cat-file", "--batch", given=names))
     for file in files:
-        head, said = said[: said.find(b"\n")], said[said.find(b"\n") + 1 :]
-        if head != b"%s blob %d" % (file.blob, file.size):
-            raise _Refused("MF070", f"{what} cannot be read: an object is missing from the repository")
-        yield said[: file.size]
-        said = said[file.size + 1 :]
+        if said.readline() != b"%s blob %d\n" % (file.blob, file.size):
+            raise _missing(what)
+        yield said.read(file.size)
+        said.read(1)
+
+
+def _missing(what: str) -> _Refused:
+    return _Refused("MF070", f"{what} cannot be read: an object is missing from the repository")
 
 
 def _object(folder: Path, name: str) -> str:

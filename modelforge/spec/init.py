@@ -85,7 +85,7 @@ class _Parser:
     def parse(self, raw: Mapping[Any, Any]) -> dict[str, Any]:
         scheme = raw.get("scheme")
         fields = {str(name): value for name, value in raw.items() if name != "scheme" and name not in SECTIONS}
-        if "scheme" in raw:
+        if scheme is not None:
             self._check_scheme(scheme, fields)
         else:
             self._check_field_names(fields)

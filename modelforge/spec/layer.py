@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -78,7 +79,9 @@ def _parse_layer(raw: Any) -> LayerSpec:
             {"raw": repr(raw), "hint": "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"},
         )
     if "type" not in fields:
-        raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": "add `type: ...`", "part": "key"})
+        near = [str(key) for key in fields if difflib.get_close_matches(str(key), ["type"], cutoff=0.7)]
+        hint = f"did you mean `type` where it says `{near[0]}`?" if near else "add `type: ...`"
+        raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": hint, "part": "key"})
     name = fields["type"]
     if not isinstance(name, str) or name not in registry.names():
         error = PydanticCustomError(
@@ -135,7 +138,13 @@ Layers = Annotated[dict[str, Layer], BeforeValidator(_check_names), AfterValidat
 def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
     """Message and hint for an argument that a layer type does not have."""
     layer = registry.get(type_name)
+    message = f"{type_name} has no argument `{argument}`"
     if argument in layer.fixed:
-        return f"{type_name} has no argument `{argument}`", f"it is always {str(layer.fixed[argument]).lower()} here"
-    hint = layer.without.get(argument) or did_you_mean(argument, set(layer.spec.model_fields) - {"type"})
-    return f"{type_name} has no argument `{argument}`", hint
+        return message, f"it is always {str(layer.fixed[argument]).lower()} here"
+    if argument in layer.without:
+        return message, layer.without[argument]
+    fields = set(layer.spec.model_fields) - {"type"}
+    hint = did_you_mean(argument, fields)
+    if not hint.startswith("did you mean"):  # then it meant an argument, and not what every layer has
+        hint = did_you_mean(argument, fields - LayerSpec.own_fields)
+    return message, hint

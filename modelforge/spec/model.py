@@ -13,9 +13,7 @@ from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import NAME, Layers
 
-DType = Literal[
-    "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64"
-]
+DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
 
 def _parse_sizes(raw: Any) -> Any:
@@ -31,7 +29,7 @@ class TensorSpec(Node):
     shape: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_parse_sizes)]
     """Sizes of one example; a batch of them has one more dimension in front."""
     dtype: DType = "float32"
-    """A torch dtype by name."""
+    """A torch dtype by name. Floating-point inputs are float32, as parameters are; `build(dtype=...)` changes both."""
 
 
 def _name_inputs(raw: Any) -> Any:

@@ -9,7 +9,8 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -76,6 +77,16 @@ class Sweep:
         names = dict.fromkeys(name for row in self.rows for name in row.metrics)
         return tuple(sorted(names, key=lambda name: (name != self.metric, not name.startswith("test/"), name)))
 
+    def by(self, metric: str) -> Sweep:
+        """The same runs, sorted by a metric: finished ones first, a loss upwards, anything else downwards."""
+        sign = 1 if metric.endswith("loss") else -1
+
+        def rank(row: Row) -> tuple[int, float, int, str]:
+            value = sign * row.metrics[metric] if metric in row.metrics else inf
+            return STATES[row.state], value, row.number, row.folder
+
+        return replace(self, rows=tuple(sorted(self.rows, key=rank)), metric=metric)
+
     def to_dict(self) -> dict[str, Any]:
         """The sweep as plain data."""
         return {**asdict(self), "rows": [asdict(row) for row in self.rows]}
@@ -113,9 +124,9 @@ def collect(folder: str | Path) -> Sweep:
     if not jobs:
         message = f"`{folder}` holds no runs" if root.is_dir() else f"there is no folder `{folder}`"
         raise ForgeError([Problem("MF071", str(folder), message, "name the folder of a multirun: runs/sweeps/...")])
-    rows = [_row(job, root) for job in jobs]
+    rows = tuple(_row(job, root) for job in jobs)
     metric = next((row.optimized_metric for row in rows if row.optimized_metric), "")
-    return Sweep(str(root), tuple(_sorted(rows, metric)), tuple(_differing(rows)), metric)
+    return Sweep(str(root), rows, tuple(_differing(rows)), metric).by(metric)
 
 
 def _jobs(root: Path) -> Iterator[Path]:
@@ -170,15 +181,6 @@ def _differing(rows: Iterable[Row]) -> Iterator[str]:
     for key in dict.fromkeys(key for overrides in known for key in overrides):
         if len({overrides.get(key) for overrides in known}) > 1:
             yield key
-
-
-def _sorted(rows: Iterable[Row], metric: str) -> list[Row]:
-    sign = 1 if metric.endswith("loss") else -1
-
-    def rank(row: Row) -> tuple[int, float, int, str]:
-        return STATES[row.state], sign * row.metrics.get(metric, sign * float("inf")), row.number, row.folder
-
-    return sorted(rows, key=rank)
 
 
 def _is_alive(pid: int) -> bool:

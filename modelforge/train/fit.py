@@ -16,16 +16,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.console import Console
 
 import modelforge as mf
+from modelforge.build import Model
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.table import plan_table
 from modelforge.train.classifier import Classifier
-from modelforge.train.data import load
+from modelforge.train.data import Loaders, load
 from modelforge.train.divergence import Diverged, NotFinite
 from modelforge.train.interrupt import Interrupts, SaveOnInterrupt
 from modelforge.train.optimizers import OptimizerFactory
-from modelforge.train.prepare import prepare
+from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
+from modelforge.train.proof import broken_promises
 from modelforge.train.resume import KeepConfig, Position, check_resumable
 from modelforge.train.seeding import SeedSteps
 from modelforge.train.settings import Settings
@@ -46,7 +48,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
 
     Raises:
-        ForgeError: the config is wrong.
+        ForgeError: the config is wrong, or a parameter did not come out as promised.
         Diverged: a loss or gradient is not finite.
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
@@ -54,50 +56,73 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
     settings = job.settings
     start = check_resumable(Path(settings.ckpt), config) if settings.ckpt is not None else Position()
     if show_plan:
-        console.print(plan_table(job.plan))
-        for warning in job.plan.warnings:
-            console.print(str(warning), markup=False, soft_wrap=True)
-        console.print()
+        _show(job.plan, console)
     _write_json(folder / "plan.json", job.plan.to_dict())
     with quiet(), threads(settings.num_threads):
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
-        model = mf.build(job.plan, seed=settings.seed)
-        _write_json(folder / "ledger.json", model.ledger.to_dict())
-        module = Classifier(model, settings.data.num_classes, job.optimizer, job.scheduler)
+        module = Classifier(_build(job, folder), settings.data.num_classes, job.optimizer, job.scheduler)
         loaders = load(settings.data, settings.seed, skip=(start.epoch, start.num_batches))
-        checkpoint = ModelCheckpoint(
-            dirpath=folder / "checkpoints",
-            filename="best",
-            monitor=settings.optimized_metric,
-            mode=settings.mode,
-            save_last=True,
-            enable_version_counter=False,
-        )
-        callbacks: list[Callback] = [
-            SeedSteps(settings.seed),
-            KeepConfig(config.values),
-            SaveOnInterrupt(interrupts, folder / "checkpoints" / "last.ckpt"),
-        ]
-        if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
-            callbacks.append(checkpoint)
-        if job.trainer.get("enable_progress_bar", True):
-            callbacks.append(EpochBar(console))
-        trainer = make_trainer(
-            job.trainer,
-            folder=folder,
-            loggers=make_loggers(settings.logger, folder),
-            callbacks=callbacks,
-        )
+        checkpoint = _checkpoint(settings, folder / "checkpoints")
+        callbacks = _callbacks(job, config, checkpoint, interrupts, console)
+        loggers = make_loggers(settings.logger, folder)
+        trainer = make_trainer(job.trainer, folder=folder, loggers=loggers, callbacks=callbacks)
         started = time.monotonic()
-        try:
-            trainer.fit(module, loaders.train, loaders.val, ckpt_path=settings.ckpt, weights_only=True)
-        except NotFinite as error:
-            problem = _explain(error, job.plan, job.optimizer)
-            raise Diverged([config.origins.locate(problem)]) from error
-        except MisconfigurationException as error:
-            raise ForgeError([Problem("MF051", "trainer", f"Lightning refuses these settings: {error}")]) from error
+        _run(trainer, module, loaders, job, config)
         seconds = time.monotonic() - started
         return Outcome(_test(trainer, module, loaders.test, checkpoint, settings), seconds)
+
+
+def _show(plan: mf.Plan, console: Console) -> None:
+    console.print(plan_table(plan))
+    for warning in plan.warnings:
+        console.print(str(warning), markup=False, soft_wrap=True)
+    console.print()
+
+
+def _build(job: Job, folder: Path) -> Model:
+    """The model, and its ledger in the run's folder, whatever that says."""
+    model = mf.build(job.plan, seed=job.settings.seed)
+    _write_json(folder / "ledger.json", model.ledger.to_dict())
+    if broken := tuple(broken_promises(job.plan, model.ledger)):
+        raise ForgeError(job.plan.origins.locate(problem) for problem in broken)
+    return model
+
+
+def _checkpoint(settings: Settings, folder: Path) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="best",
+        monitor=settings.optimized_metric,
+        mode=settings.mode,
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def _callbacks(
+    job: Job, config: Config, checkpoint: ModelCheckpoint, interrupts: Interrupts, console: Console
+) -> list[Callback]:
+    assert checkpoint.dirpath is not None
+    callbacks: list[Callback] = [
+        SeedSteps(job.settings.seed),
+        KeepConfig(config.values),
+        SaveOnInterrupt(interrupts, Path(checkpoint.dirpath) / "last.ckpt"),
+    ]
+    if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
+        callbacks.append(checkpoint)
+    if job.trainer.get("enable_progress_bar", True):
+        callbacks.append(EpochBar(console))
+    return callbacks
+
+
+def _run(trainer: Trainer, module: Classifier, loaders: Loaders, job: Job, config: Config) -> None:
+    try:
+        trainer.fit(module, loaders.train, loaders.val, ckpt_path=job.settings.ckpt, weights_only=True)
+    except NotFinite as error:
+        problem = _explain(error, job.plan, job.optimizer)
+        raise Diverged([config.origins.locate(problem)]) from error
+    except MisconfigurationException as error:
+        raise ForgeError([Problem("MF051", "trainer", f"Lightning refuses these settings: {error}")]) from error
 
 
 def _test(

@@ -80,7 +80,8 @@ def repository(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return tmp_path
 
 
-def git(*arguments: str) -> None:
-    """Runs git in the current directory, as nobody in particular."""
+def git(*arguments: str, given: str = "") -> str:
+    """What git says in the current directory, as nobody in particular."""
     who = ("-c", "user.name=tester", "-c", "user.email=tester@example.com")
-    subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
+    done = subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True, input=given)
+    return done.stdout.strip()

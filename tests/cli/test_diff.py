@@ -116,8 +116,87 @@ def test_the_repository_is_that_of_the_configs(data, repository, tmp_path_factor
     assert [item["path"] for item in answer["parameters"]] == ["head.weight"]
 
 
-def test_a_link_out_of_the_configs_is_refused(text, repository):
-    (repository / "conf/model/out.yaml").symlink_to("/etc/hostname")
+def test_a_revision_at_the_root_of_the_repository(data, repository, monkeypatch):
+    monkeypatch.chdir(repository / "conf")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message=inner")
+    assert data("diff", "HEAD", ".", "--conf", ".", "init.gain=1")["equal"]
+
+
+@pytest.mark.parametrize("attribute", ["export-ignore", "filter=shout", "export-subst", "text eol=crlf"])
+def test_attributes_of_a_revision_have_no_say(data, repository, attribute):
+    """They come from whoever wrote the revision, and could hide a file, rewrite it, or start a filter."""
+    git("config", "filter.shout.smudge", f"touch {repository}/ran; sed 's/1.4/9.9/'")
+    git("config", "filter.shout.clean", "cat")
+    (repository / "conf/.gitattributes").write_text(f"*.yaml {attribute}\n")
+    (repository / ".gitattributes").write_text(f"*.yaml {attribute}\n")
+    (repository / "conf/init/orthogonal.yaml").write_text("scheme: orthogonal\ngain: 1.4  # $Format:%n$\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message=three")
+    answer = data("diff", "HEAD~1", "HEAD")
+    assert answer["equal"], answer
+    assert not (repository / "ran").exists()
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "rnn.yaml"])
+def test_a_link_in_the_configs_is_refused(text, repository, target):
+    (repository / "conf/model/out.yaml").symlink_to(target)
     git("add", "conf")
     git("commit", "--quiet", "--message=three")
-    assert "error[MF070]: `conf` of the revision `HEAD` cannot be unpacked" in text("diff", "HEAD", status=1)
+    shown = text("diff", "HEAD", status=1)
+    assert "error[MF070]: `conf` of the revision `HEAD` holds something other than files: `model/out.yaml`" in shown
+    assert "links and submodules of a revision are not followed" in shown
+
+
+def test_a_submodule_in_the_configs_is_refused(text, repository):
+    git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},conf/sub")
+    git("commit", "--quiet", "--message=three")
+    assert "holds something other than files: `sub`" in text("diff", "HEAD", status=1)
+
+
+def test_a_path_out_of_the_folder_is_refused(text, repository):
+    """Git writes no such name, but a tree made by hand can hold one."""
+    blob = git("hash-object", "-w", "conf/config.yaml")
+    above = git("mktree", given=f"100644 blob {blob}\tconfig.yaml\n")
+    conf = git("mktree", given=f"040000 tree {above}\t..\n100644 blob {blob}\tconfig.yaml\n")
+    root = git("mktree", given=f"040000 tree {conf}\tconf\n")
+    commit = git("commit-tree", root, "-m", "four")
+    assert "holds something other than files: `..`" in text("diff", commit, status=1)
+
+
+def test_a_folder_of_one_name_with_a_file_is_refused(text, repository):
+    blob = git("hash-object", "-w", "conf/config.yaml")
+    inner = git("mktree", given=f"100644 blob {blob}\tconfig.yaml\n")
+    conf = git("mktree", given=f"100644 blob {blob}\tmodel\n040000 tree {inner}\tmodel\n")
+    root = git("mktree", given=f"040000 tree {conf}\tconf\n")
+    shown = text("diff", git("commit-tree", root, "-m", "four"), status=1)
+    assert "cannot be copied:" in shown
+
+
+def test_configs_that_are_too_large_are_refused(text, repository):
+    for number in range(17):
+        (repository / f"conf/{number}.yaml").write_bytes(b"#" * 2**20)
+    git("add", "conf")
+    git("commit", "--quiet", "--message=three")
+    shown = text("diff", "HEAD", status=1)
+    assert "error[MF060]: `conf` of the revision `HEAD` holds more than 16 MiB" in shown
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_configs_without_end_are_refused(text, repository, empty):
+    """Thirty objects that stand for 10^30 files, or for as many folders that hold none."""
+    blob = git("hash-object", "-w", "conf/config.yaml")
+    tree = git("mktree", given="" if empty else f"100644 blob {blob}\tconfig.yaml\n")
+    for _ in range(30):
+        tree = git("mktree", given="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)))
+    root = git("mktree", given=f"040000 tree {tree}\tconf\n")
+    shown = text("diff", git("commit-tree", root, "-m", "four"), status=1)
+    assert "error[MF060]" in shown
+    assert "holds more than 10,000 files and folders" in shown
+
+
+def test_an_object_that_is_missing(text, repository):
+    blob = git("rev-parse", "HEAD:conf/model/rnn.yaml")
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    assert "cannot be read: an object is missing from the repository" in text("diff", "HEAD", status=1)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge.cli.flops import num_flops
+from modelforge.layers import registry
 
 
 def test_recurrent(text, snapshot):
@@ -47,6 +50,33 @@ def test_data_sums_to_the_totals(data):
 def test_flops_of_an_lstm(data):
     answer = data("show", "model=rnn")
     assert answer["layers"][0]["flops"] == 2 * 8 * (4 * 16) * (4 + 16)
+
+
+def test_a_layer_that_cannot_train_on_the_meta_device():
+    """A batch norm without momentum counts batches, and meta tensors have no counts."""
+    layers = {"norm": {"type": "BatchNorm1d", "momentum": None}, "head": {"type": "Linear", "out_features": 2}}
+    decided = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}, init="xavier"))
+    assert num_flops(decided) == {"head": 2 * 4 * 2}
+
+
+def test_what_was_tried_and_failed_costs_nothing():
+    class Halting(nn.Module):
+        """Fails in training behind its matrix product."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.product, self.norm = nn.Linear(4, 3), nn.BatchNorm1d(3, momentum=None)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.product(x))
+
+    mf.register_layer(Halting)
+    try:
+        layers = {"layer": {"type": "Halting"}}
+        decided = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}, init="xavier"))
+        assert num_flops(decided) == {"layer": 2 * 4 * 3}
+    finally:
+        registry.unregister("Halting")
 
 
 def test_the_plan_prints_the_same_without_costs():

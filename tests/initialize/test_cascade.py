@@ -258,3 +258,16 @@ def test_whole_numbers_are_not_drawn():
     with pytest.raises(mf.ForgeError, match="real numbers, but it is int8"):
         mf.initialize(module, {"params": {"weight": {"scheme": "normal", "std": 1.0}}})
     assert mf.initialize(module, {"params": {"weight": "keep"}})["weight"].scheme == "keep"
+
+
+@pytest.mark.parametrize("scheme", ["keep", "torch"])
+def test_a_scheme_that_draws_nothing_means_the_whole_module(scheme: str):
+    net = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Embedding(5, 4))
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.fill_(7)
+    ledger = mf.initialize(net, scheme)
+    assert {entry.scheme for entry in ledger} == {scheme}
+    assert all(bool((weight == 7).all()) == (scheme == "keep") for weight in net.parameters())
+    ledger = mf.initialize(net, {"scheme": scheme, "bias": "zeros"})
+    assert ledger["0.bias"].scheme == "zeros"

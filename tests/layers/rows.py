@@ -253,7 +253,7 @@ for _name in (
     *("CELU", "ELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "RReLU", "ReLU", "ReLU6", "SELU"),
     *("SiLU", "Dropout", "AlphaDropout", "FeatureAlphaDropout"),
 ):
-    ROWS[_name] = [Row(), Row({"inplace": True})]
+    ROWS[_name] = [Row()]
 for _name in ("Hardshrink", "LogSigmoid", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink"):
     ROWS[_name] = [Row()]
 ROWS["GELU"] = [Row({"approximate": "tanh"}), Row()]

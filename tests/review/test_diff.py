@@ -138,8 +138,8 @@ def test_inputs_that_change_places(plan):
     [
         ({"a": LINEAR, "b": LINEAR}, {"b": LINEAR, "a": LINEAR}),
         (SIDE_BY_SIDE, SWAPPED),
-        ({"a": "ReLU", "b": {"type": "Residual", "layers": {"c": "Tanh", "d": {"type": "Sigmoid", "inputs": "input"}}}},
-         {"a": "ReLU", "b": {"type": "Residual", "layers": {"d": {"type": "Sigmoid", "inputs": "input"}, "c": "Tanh"}}}),
+        ({"b": {"type": "Residual", "layers": {"c": "Tanh", "d": {"type": "Sigmoid", "inputs": "input"}}}},
+         {"b": {"type": "Residual", "layers": {"d": {"type": "Sigmoid", "inputs": "input"}, "c": "Tanh"}}}),
         ({"p": {"type": "Parallel", "branches": {"a": "ReLU", "b": "Tanh"}}},
          {"p": {"type": "Parallel", "branches": {"b": "Tanh", "a": "ReLU"}}}),
         ({"a": "ReLU", "b": {"type": "Concat", "inputs": ["a", "input"]}},

@@ -80,6 +80,17 @@ def test_a_loss_is_sorted_upwards(tmp_path: Path):
     assert collect(tmp_path).finished
 
 
+def test_another_metric_sorts_the_same_way(tmp_path: Path):
+    """Equal and missing values leave the jobs in the order of their numbers, whatever the text of that is."""
+    for index in (10, 9, 2):
+        job(tmp_path / str(index), metrics={"test/loss": 0.5} if index != 2 else {})
+    sweep = collect(tmp_path).by("test/loss")
+    assert [row.number for row in sweep.rows] == [9, 10, 2]
+    assert sweep.metric == "test/loss"
+    assert sweep.metric_names == ("test/loss",)
+    assert sweep.by("val/accuracy") == collect(tmp_path)
+
+
 def test_overrides_are_compared_by_key(tmp_path: Path):
     job(tmp_path / "0", overrides=["+a.b=1", "~c"])
     job(tmp_path / "1", overrides=["a.b=1", "c=2"])

@@ -1,0 +1,47 @@
+"""torch's process-wide settings: standard ones for the body of a `with`, put back whatever happens.
+
+Threads that change such a setting at the same time would put back each other's, so all of modelforge takes turns here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+_TURN = threading.RLock()
+
+
+@contextmanager
+def standard_settings() -> Generator[None]:
+    """New tensors are float32 on the CPU unless they say otherwise, whatever the process has set; one thread at a time.
+
+    Work that the body hands to other threads must not come here, or it would wait for the body for ever.
+    """
+    with _TURN, ExitStack() as stack:
+        if (dtype := torch.get_default_dtype()) is not torch.float32:
+            torch.set_default_dtype(torch.float32)
+            stack.callback(torch.set_default_dtype, dtype)
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Keeps torch to one thread: the last bits of a matrix product or factorisation depend on their number.
+
+    torch's number belongs to each thread, and a new thread inherits the one that was set last. So whoever finds one
+    thread here leaves it: it may be inherited from a thread that will put back its own.
+    """
+    before = torch.get_num_threads()
+    if before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

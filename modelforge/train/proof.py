@@ -1,0 +1,40 @@
+"""A ledger → what did not come out as promised: a training that starts from it would prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+
+from modelforge.errors import Problem
+from modelforge.ledger import Ledger, LedgerEntry
+from modelforge.plan import Plan
+from modelforge.report.words import number
+
+
+def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
+    """One problem for each parameter that did not come out as promised, at the init block that won.
+
+    Args:
+        plan: What was built.
+        ledger: What came out.
+    """
+    for entry in ledger.failures:
+        parameter = plan.parameter(entry.path)
+        key = parameter.key if parameter.rule.default else entry.rule
+        hint = f"change what the scheme `{entry.scheme}` is told, mend it, or choose another"
+        yield Problem("MF028", key, _message(entry), hint, entry.place)
+
+
+def _message(entry: LedgerEntry) -> str:
+    mean, std = entry.measured_mean, entry.measured_std
+    if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
+        return f"`{entry.path}` holds values that are not finite"
+    promised = (
+        f"{_within(entry.target_mean, entry.mean_tolerance)} and {_within(entry.target_std, entry.std_tolerance)}"
+    )
+    blocks = "" if entry.std_tolerance is not None else ", each of its blocks for itself"
+    return f"`{entry.path}` has mean {number(mean)} and std {number(std)}, but was promised {promised}{blocks}"
+
+
+def _within(target: float | None, tolerance: float | None) -> str:
+    return number(target) if tolerance is None else f"{number(target)} ± {tolerance:.2g}"

@@ -1,0 +1,78 @@
+"""A model whose ledger is not in order is not trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from modelforge.inits.base import Block, Blockwise, Moments
+from modelforge.inits.registry import register_initializer, unregister
+from modelforge.train.job import Result
+
+HEAD = ("model=mlp", "+model.layers.head.init.scheme=lying")
+
+
+@pytest.fixture
+def lying() -> Iterator[Callable[[float], None]]:
+    """Registers a scheme that promises N(0, 0.1²), and fills with one value."""
+
+    def register(value: float) -> None:
+        @register_initializer("lying")
+        class Lying(Blockwise):
+            """Not what it says."""
+
+            def moments(self, block: Block) -> Moments:
+                return Moments(mean=0.0, std=0.1)
+
+            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+                out.fill_(value)
+
+    yield register
+    unregister("lying")
+
+
+def test_a_broken_promise_stops_the_run(train: Callable[..., Result], lying, tmp_path: Path, capsys):
+    lying(0.5)
+    result = train(*HEAD)
+    assert result.exit_code == 1
+    assert result.status.state == "failed"
+    (problem,) = result.status.error
+    assert problem["code"] == "MF028"
+    assert problem["path"] == "model.layers.head.init"
+    run = tmp_path / "run"
+    assert json.loads((run / "status.json").read_text())["error"] == [problem]
+    assert not (run / "checkpoints").exists()
+    assert json.loads((run / "ledger.json").read_text())["ok"] is False
+    assert capsys.readouterr().err == (
+        "error[MF028]: `head.weight` has mean 0.5 and std 0, but was promised 0 ± 0.018 and 0.1 ± 0.014\n"
+        "  --> override +model.layers.head.init.scheme=lying\n"
+        "   = help: change what the scheme `lying` is told, mend it, or choose another\n"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite(train: Callable[..., Result], lying, value: float):
+    lying(value)
+    (problem,) = train(*HEAD).status.error
+    assert problem["message"] == "`head.weight` holds values that are not finite"
+
+
+def test_all_broken_promises_at_once(train: Callable[..., Result], lying):
+    lying(0.5)
+    result = train("model=mlp", "+model.init={scheme: lying, bias: {scheme: lying}}")
+    paths = [problem["message"].split("`")[1] for problem in result.status.error]
+    assert {"hidden1.weight", "hidden1.bias", "head.bias"} <= set(paths)
+    assert {problem["code"] for problem in result.status.error} == {"MF028"}
+
+
+def test_one_block_of_several(train: Callable[..., Result], lying):
+    """The whole may look right where the parts do not."""
+    lying(0.0)
+    result = train("model=lstm", "+model.layers.rnn.init.scheme=lying")
+    whole = "`rnn.weight_{}_l0` has mean 0 and std 0, but was promised 0 and 0.1, each of its blocks for itself"
+    assert [problem["message"] for problem in result.status.error] == [whole.format("ih"), whole.format("hh")]
