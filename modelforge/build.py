@@ -77,7 +77,7 @@ def build(
     with preserved_globals():
         model = _assemble(decided, seed)
     _materialise(model, torch.device(device), dtype)
-    model.ledger = fill_module(model, decided.parameters, seed, fresh=True)
+    model.ledger = fill_module(model, decided.parameters, seed)
     return model
 
 

@@ -144,7 +144,8 @@ def _block_drawer(tensor: Tensor, region: _Region, key: tuple[Any, ...]) -> Call
         row_size = tensor.numel() // rows
         end = region.stop // row_size if row_size else tensor.shape[0]
         part = tensor[region.row : end] if tensor.ndim else tensor
-        values = torch.empty(part.shape, dtype=torch.float32, device="cpu")
+        # What a scheme forgets to write must not pass for a value.
+        values = torch.full(part.shape, torch.nan, dtype=torch.float32, device="cpu")
         if region.fill.elementwise:
             for index, chunk in enumerate(values.view(-1).split(CHUNK)):
                 region.fill.draw_(chunk, seed_(generator, *key, index))

@@ -61,27 +61,17 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     return fill_module(module, decided, seed)
 
 
-def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int, *, fresh: bool = False) -> Ledger:
+def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int) -> Ledger:
     """Fills the decided parameters of a module and measures what came out.
 
     Args:
         module: Holds a parameter at each decided path.
         decided: What to fill, and how.
         seed: Key of all random numbers.
-        fresh: The memory holds nothing yet, so there is nothing to keep.
 
     Raises:
-        ForgeError: a scheme keeps existing values, but the memory is fresh.
+        ForgeError: a parameter that `torch` should fill and that no `reset_parameters` writes.
     """
-    kept = [item for item in decided if item.initializer.values_from == "existing"]
-    if fresh and kept:
-        hint = "it is for `mf.initialize` on modules that hold values already"
-        raise ForgeError(
-            Problem(
-                "MF026", item.rule.key, f"`{item.scheme}` keeps values, but {item.path} is new", hint, item.rule.place
-            )
-            for item in kept
-        )
     found = {path: (owner, name) for path, owner, name, _ in parameters(module)}
     slots = [_Slot(item, *found[item.path]) for item in decided]
     tensors = {slot.item.path: slot.weight.detach() for slot in slots}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, sqrt
+from math import exp, isfinite, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -222,9 +222,21 @@ def _check(tallies: Sequence[Tally], dtype: torch.dtype) -> _Check:
         spread = sqrt((fill.kurtosis - 1) / 2) * 2 * sqrt(LOG_ODDS / count) + fill.kurtosis * LOG_ODDS / count
     # From a margin on the variance to one on the standard deviation.
     std_tolerance = fill.std * (sqrt(1 + spread) - 1) + eps * (fill.std + abs(fill.mean))
-    low = fill.std * sqrt(max(1 - spread, 0.0)) - eps * (fill.std + abs(fill.mean))
+    low = fill.std * sqrt(max(1 - spread, _least(count, fill.kurtosis))) - eps * (fill.std + abs(fill.mean))
     sound = off <= mean_tolerance and low <= std <= fill.std + std_tolerance
     return _Check("pass" if sound else "fail", mean_tolerance, std_tolerance)
+
+
+def _least(count: int, kurtosis: float) -> float:
+    """What a sample's variance will hardly fall below, in units of the law's: for few values `1 - spread` is no bound.
+
+    Chernoff's bound for χ² with n degrees of freedom: P(χ² <= t·n) <= (t·exp(1 - t))^(n/2), solved for t from below.
+    """
+    deviation = 2 * LOG_ODDS / (count * 2 / max(kurtosis - 1, 2.0))
+    ratio = 0.0
+    for _ in range(50):
+        ratio = exp(ratio - 1 - deviation)
+    return ratio
 
 
 def _std(tallies: Sequence[Tally], mean: float) -> float:

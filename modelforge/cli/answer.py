@@ -44,7 +44,7 @@ def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, 
     elif isinstance(answer.text, str):
         sys.stdout.write(answer.text)
     else:
-        console().print(Group(answer.text), crop=False)
+        _show(answer.text, console())
     sys.exit(answer.status)
 
 
@@ -62,13 +62,24 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
         yield from bar.track(items, description=label)
 
 
+def _show(text: RenderableType, screen: Console) -> None:
+    """On a terminal as it is; elsewhere without the blanks that fill the lines of a table."""
+    if screen.is_terminal:
+        screen.print(Group(text), crop=False)
+        return
+    with screen.capture() as capture:
+        screen.print(Group(text), crop=False)
+    screen.file.write("".join(f"{line.rstrip(' ')}\n" for line in capture.get().removesuffix("\n").split("\n")))
+    screen.file.flush()
+
+
 def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
     from modelforge.report.problems import problems_text
 
     if as_json:
         _say_json({"problems": [problem.to_dict() for problem in problems]})
     else:
-        console(stderr=True).print(Group(problems_text(problems)), crop=False)
+        _show(problems_text(problems), console(stderr=True))
 
 
 def _say_json(data: Any) -> None:

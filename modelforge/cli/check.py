@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.config import compose, default_conf, options
+from modelforge.config import Config, compose, default_conf, options
 from modelforge.errors import ForgeError, Problem
 from modelforge.plan import Plan, plan
 from modelforge.report.problems import alike, problem_text, problems_text
@@ -36,6 +37,8 @@ class Finding:
     """All overrides, the choice included."""
     plan: Plan | None
     problems: tuple[Problem, ...]
+    note: str = ""
+    """What was not checked, and why."""
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -54,11 +57,12 @@ class Finding:
             "num_parameters": self.plan.num_parameters if self.plan else None,
             "problems": [problem.to_dict() for problem in self.problems],
             "warnings": [warning.to_dict() for warning in self.warnings],
+            "note": self.note,
         }
 
 
 def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer:
-    """Plans one config, or every `model` with every `init` and every `experiment`, and gathers what is wrong.
+    """Plans one config and checks how it trains, or plans every `model` with every `init` and every `experiment`.
 
     Args:
         conf: The folder; None for the default one.
@@ -70,20 +74,32 @@ def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer
     """
     conf = conf if conf is not None else default_conf()
     if not every:
-        finding = examine(conf, overrides)
+        finding = examine(conf, overrides, settings=True)
         return _answer([finding], _one(finding))
     combinations = list(_choices(conf, overrides))
     findings = [examine(conf, overrides, choice) for choice in progress(combinations, "checking")]
     return _answer(findings, _many(findings))
 
 
-def examine(conf: Path, overrides: Sequence[str], choice: tuple[str, ...] = ()) -> Finding:
-    """Composes, parses and plans one config."""
+def examine(conf: Path, overrides: Sequence[str], choice: tuple[str, ...] = (), *, settings: bool = False) -> Finding:
+    """Composes, parses and plans one config; with `settings` looks at those of a training as well, if it has them."""
     every = (*choice, *overrides)
     try:
-        return Finding(choice, every, plan(parse(compose(conf, every))), ())
+        config = compose(conf, every)
+        decided, note = _with_settings(config) if settings else (plan(parse(config)), "")
+        return Finding(choice, every, decided, (), note)
     except ForgeError as error:
         return Finding(choice, every, None, error.problems)
+
+
+def _with_settings(config: Config) -> tuple[Plan, str]:
+    if not config.values.keys() & {"optimizer", "trainer"}:
+        return plan(parse(config)), ""
+    if find_spec("lightning") is None:
+        return plan(parse(config)), "the training settings were not checked: that takes `pip install modelforge[train]`"
+    from modelforge.train.prepare import prepare
+
+    return prepare(config).plan, ""
 
 
 def _answer(findings: list[Finding], text: RenderableType) -> Answer:
@@ -119,10 +135,11 @@ def _one(finding: Finding) -> RenderableType:
     size = plural(finding.plan.num_parameters, "parameter")
     tensors = plural(len(finding.plan.parameters), "tensor")
     ok = Text.assemble(("ok", "bold green"), f": {size} in {tensors}, each with one rule")
+    last = [Text(finding.note, "yellow")] if finding.note else []
     if not finding.warnings:
-        return ok
+        return Group(ok, *last)
     ok.append(f"; {plural(len(finding.warnings), 'warning')}")
-    return Group(problems_text(finding.warnings), Text(), ok)
+    return Group(problems_text(finding.warnings), Text(), ok, *last)
 
 
 def _many(findings: list[Finding]) -> RenderableType:

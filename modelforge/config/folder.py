@@ -17,10 +17,12 @@ def default_conf() -> Path:
     local = Path("conf")
     if (local / "config.yaml").is_file():
         return local
-    shipped = resources.files("modelforge") / "conf"
-    if isinstance(shipped, Path) and (shipped / "config.yaml").is_file():
-        return shipped
-    hint = "name the folder with `--conf DIR`, or start one with `modelforge new DIR`"
+    package = resources.files("modelforge")
+    # In a checkout the configs lie beside the package.
+    for shipped in (package / "conf", package.parent / "conf") if isinstance(package, Path) else ():
+        if (shipped / "config.yaml").is_file():
+            return shipped
+    hint = "go to a folder that has a `conf`, or name one with `--conf DIR`"
     raise ForgeError([Problem("MF001", "conf", "there is no `conf/config.yaml` here", hint)])
 
 

@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -110,16 +110,12 @@ def named_gain(name: str) -> float:
 def gain_of(activation: Activation) -> float:
     """1/√E φ(z)², z ~ N(0, 1), by adaptive Gauss-Legendre quadrature on [-12, 12].
 
-    Nothing is remembered here: another function of the same name has another gain.
+    It is remembered for the function itself, not for the name: a layer that is registered anew may have another.
 
     Raises:
         CannotServe: the function is not elementwise, not deterministic, or has no finite positive second moment.
     """
-    second_moment = _second_moment(activation)
-    if not 0 < second_moment < math.inf:
-        reason = f"the second moment of {activation.name} is {second_moment:g}, so it has no gain"
-        raise CannotServe(reason, "give `gain` a number")
-    return 1 / math.sqrt(second_moment)
+    return _gain(activation.function, activation.name)
 
 
 def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
@@ -170,6 +166,16 @@ Gain = Annotated[
     ),
 ]
 """The type of a field `gain`; `resolve_gain` makes a number of it."""
+
+
+@lru_cache(maxsize=256)
+def _gain(function: Callable[[Tensor], Tensor], name: str) -> float:
+    activation = Activation(name, function)
+    second_moment = _second_moment(activation)
+    if not 0 < second_moment < math.inf:
+        reason = f"the second moment of {activation.name} is {second_moment:g}, so it has no gain"
+        raise CannotServe(reason, "give `gain` a number")
+    return 1 / math.sqrt(second_moment)
 
 
 def _second_moment(activation: Activation) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
@@ -38,7 +39,8 @@ def add(
     """
     name = name or cls.__name__
     rules = {key: size(rule) if isinstance(rule, int) else rule for key, rule in (infer or {}).items()}
-    hidden = ALWAYS_WITHOUT | dict(without or {})
+    arguments = inspect.signature(signature or cls).parameters
+    hidden = {key: reason for key, reason in ALWAYS_WITHOUT.items() if key in arguments} | dict(without or {})
     spec = layer_spec(
         name,
         signature or cls,

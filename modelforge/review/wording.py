@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf
 from typing import Any
@@ -134,7 +134,21 @@ def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
         for change in parameter.causes
         if not (rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place)))
     ]
+    if lines and not rescheme:
+        lines += [(words, "") for words in _sizes(parameter)]
     return lines or [("the same rule, other fans" if parameter.std_changed else "the same rule, another shape", "")]
+
+
+def _sizes(parameter: ParameterDiff) -> Iterator[str]:
+    """The sizes that a spread depends on, where another shape (or other groups of channels) made them differ."""
+    old, new = parameter.old, parameter.new
+    if old is None or new is None or not parameter.std_changed:
+        return
+    if any(parameter.change(name) for name in ("shape", "fan_in", "fan_out")):
+        for name in ("fan", "rows", "columns"):
+            before, after = old.numbers.get(name), new.numbers.get(name)
+            if before != after and before is not None and after is not None:
+                yield f"{name} {value(before)} → {value(after)}"
 
 
 def _effect(group: Group[ParameterDiff]) -> Effect:

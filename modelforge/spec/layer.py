@@ -144,7 +144,7 @@ def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
     if argument in layer.without:
         return message, layer.without[argument]
     fields = set(layer.spec.model_fields) - {"type"}
-    hint = did_you_mean(argument, fields)
-    if not hint.startswith("did you mean"):  # then it meant an argument, and not what every layer has
-        hint = did_you_mean(argument, fields - LayerSpec.own_fields)
-    return message, hint
+    near, own = did_you_mean(argument, fields), fields - LayerSpec.own_fields
+    if near.startswith("did you mean"):
+        return message, near
+    return message, did_you_mean(argument, own) if own else "it takes none"

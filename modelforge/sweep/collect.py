@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 STATUS = "status.json"
+WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
+"""What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "broken", "missing"]
 """`broken`: the status cannot be read, or its process is gone; `missing`: a folder without a status."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
@@ -38,6 +40,7 @@ class Row:
     """Everything that was set for this job, by key."""
     metrics: Mapping[str, float]
     seconds: float | None = None
+    """Of training and testing; imports and composition are not the job's."""
     reason: str = ""
     """Why it did not finish, in one line."""
     optimized_metric: str = ""
@@ -130,7 +133,7 @@ def collect(folder: str | Path) -> Sweep:
 
 
 def _jobs(root: Path) -> Iterator[Path]:
-    """Folders with a status, and folders at the top in which there is none at all."""
+    """Folders with a status, and those at the top without one that a run began: it wrote there, or Hydra made them."""
     found = [path.parent for path in root.rglob(STATUS) if path.parent != root]
     yield from found
     for path in root.iterdir() if root.is_dir() else ():
@@ -138,8 +141,14 @@ def _jobs(root: Path) -> Iterator[Path]:
             path.is_dir()
             and not path.name.startswith(".")
             and not any(path == job or path in job.parents for job in found)
+            and _began(path)
         ):
             yield path
+
+
+def _began(folder: Path) -> bool:
+    inside = {path.name for path in folder.iterdir()}
+    return bool(inside & WRITTEN) or (not inside and re.match(r"\d+(,|$)", folder.name) is not None)
 
 
 def _row(job: Path, root: Path) -> Row:
@@ -165,7 +174,7 @@ def _read(status: Mapping[str, Any], name: str) -> Row:
         state,
         FrozenDict(_parse_override(override) for override in status["overrides"]),
         FrozenDict({str(key): float(value) for key, value in status["metrics"].items()}),
-        status["seconds"],
+        status.get("fit_seconds", status["seconds"]),
         reason,
         status["optimized_metric"],
     )

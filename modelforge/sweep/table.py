@@ -38,8 +38,11 @@ def table(sweep: Sweep) -> Group:
             Text("" if row.seconds is None else f"{row.seconds:.1f} s"),
         ]
         result.add_row(*cells, style="bold" if best else None)
-    reasons = [Text(f"{_name(row)}  {row.state}: {row.reason}") for row in sweep.rows if row.reason]
-    return Group(result, *([Text(), *reasons] if reasons else []))
+    reasons = Table.grid(padding=(0, 2, 0, 0))
+    for row in sweep.rows:
+        if row.reason:
+            reasons.add_row(Text(_name(row)), Text(f"{row.state}: {row.reason}"))
+    return Group(result, *([Text(), reasons] if reasons.rows else []))
 
 
 def _name(row: Row) -> str:

@@ -24,11 +24,11 @@ from modelforge.train.classifier import Classifier
 from modelforge.train.data import Loaders, load
 from modelforge.train.divergence import Diverged, NotFinite
 from modelforge.train.interrupt import Interrupts, SaveOnInterrupt
+from modelforge.train.keep import KeepConfig
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.proof import broken_promises
-from modelforge.train.resume import KeepConfig, Position, check_resumable
 from modelforge.train.seeding import SeedSteps
 from modelforge.train.settings import Settings
 from modelforge.train.status import write_atomically
@@ -38,7 +38,7 @@ from modelforge.train.trainers import make_loggers, make_trainer
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished training leaves: final metrics (best checkpoint), and how long the fitting took."""
+    """What a finished training leaves: final metrics (best checkpoint), and how long fitting and testing took."""
 
     metrics: Mapping[str, float]
     seconds: float
@@ -54,7 +54,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
     """
     job = prepare(config)
     settings = job.settings
-    start = check_resumable(Path(settings.ckpt), config) if settings.ckpt is not None else Position()
+    start = job.start
     if show_plan:
         _show(job.plan, console)
     _write_json(folder / "plan.json", job.plan.to_dict())
@@ -68,8 +68,8 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         trainer = make_trainer(job.trainer, folder=folder, loggers=loggers, callbacks=callbacks)
         started = time.monotonic()
         _run(trainer, module, loaders, job, config)
-        seconds = time.monotonic() - started
-        return Outcome(_test(trainer, module, loaders.test, checkpoint, settings), seconds)
+        metrics = _test(trainer, module, loaders.test, checkpoint, settings)
+        return Outcome(metrics, time.monotonic() - started)
 
 
 def _show(plan: mf.Plan, console: Console) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
+from modelforge.train.loading import loading
 from modelforge.train.status import Status, begin, read_state, write, write_atomically
 
 if TYPE_CHECKING:
@@ -107,9 +108,10 @@ def execute(
 def _train(config: Config, status: Status, folder: Path, show_plan: bool) -> tuple[Status, int]:
     from rich.console import Console
 
-    from modelforge.train.divergence import Diverged
-    from modelforge.train.fit import fit
-    from modelforge.train.interrupt import Interrupted, Interrupts
+    with loading("lightning"):
+        from modelforge.train.divergence import Diverged
+        from modelforge.train.fit import fit
+        from modelforge.train.interrupt import Interrupted, Interrupts
 
     console = Console(highlight=False)
 
@@ -132,7 +134,7 @@ def _train(config: Config, status: Status, folder: Path, show_plan: bool) -> tup
     accuracy = outcome.metrics.get("test/accuracy")
     result = "" if accuracy is None else f"test accuracy {accuracy:.4f}  ·  "
     say(f"{result}{outcome.seconds:.1f} s  ·  {_shown(folder)}")
-    return status.end("finished", metrics=outcome.metrics), 0
+    return status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:

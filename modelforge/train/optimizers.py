@@ -38,7 +38,8 @@ class OptimizerFactory:
     arguments: Mapping[str, Any]
 
     def __call__(self, parameters: Iterable[torch.nn.Parameter]) -> Optimizer:
-        return _construct(self.kind, "optimizer", lambda: self.kind(parameters, **self.arguments))
+        parameters = list(parameters)
+        return _construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(parameters, **given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class SchedulerFactory:
     monitor: str | None = None
 
     def __call__(self, optimizer: Optimizer) -> dict[str, Any]:
-        scheduler = _construct(self.kind, "scheduler", lambda: self.kind(optimizer, **self.arguments))
+        scheduler = _construct(self.kind, "scheduler", self.arguments, lambda given: self.kind(optimizer, **given))
         return {"scheduler": scheduler, "interval": self.interval} | ({"monitor": self.monitor} if self.monitor else {})
 
 
@@ -137,11 +138,34 @@ def _example() -> torch.nn.Parameter:
     return torch.nn.Parameter(torch.zeros(1, 1))
 
 
-def _construct(kind: type[Any], path: str, make: Callable[[], T]) -> T:
+def _construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: Callable[[Mapping[str, Any]], T]) -> T:
+    """What `make` makes.
+
+    Raises:
+        ForgeError: the constructor refuses; the argument without which it would not, or would for another reason, is
+            to blame.
+    """
     try:
-        return make()
+        return make(arguments)
     except (TypeError, ValueError) as error:
-        raise ForgeError([Problem("MF051", path, f"{kind.__name__} refuses its arguments: {error}")]) from error
+        said = str(error)
+    parameters = inspect.signature(kind).parameters
+    blamed = [
+        name
+        for name in arguments
+        if parameters[name].default is not inspect.Parameter.empty
+        and _refusal(make, {key: value for key, value in arguments.items() if key != name}) != said
+    ]
+    where = f"{path}.{blamed[0]}" if len(blamed) == 1 else path
+    raise ForgeError([Problem("MF051", where, f"{kind.__name__} refuses its arguments: {said}")])
+
+
+def _refusal(make: Callable[[Mapping[str, Any]], object], arguments: Mapping[str, Any]) -> str:
+    try:
+        make(arguments)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def _public(module: Any, base: type[T]) -> dict[str, type[T]]:

@@ -1,17 +1,22 @@
-"""prepare: a composed config → `Job`. Everything a run needs is checked before anything is allocated or written."""
+"""prepare: a composed config → `Job`. Everything a run needs is checked before anything is allocated or written.
+
+Imports torch, and not Lightning.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import modelforge as mf
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
+from modelforge.train.resume import Position, check_resumable
 from modelforge.train.settings import Settings, parse_settings
-from modelforge.train.trainers import parse_trainer
+from modelforge.train.trainer_settings import parse_trainer
 from modelforge.values import BATCH, TensorValue, Value, show
 
 
@@ -24,15 +29,17 @@ class Job:
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
     trainer: Mapping[str, Any]
+    start: Position
 
 
 def prepare(config: Config) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
     Raises:
-        ForgeError: all that is wrong with the model, or else with the training settings.
+        ForgeError: all that is wrong with the model and with the training settings.
+        ModuleNotFoundError: Lightning is not installed.
     """
-    plan = mf.plan(mf.parse(config))
+    plan, wrong = _plan(config)
     settings, problems = parse_settings(config.values)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
@@ -40,13 +47,33 @@ def prepare(config: Config) -> Job:
     problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
-    if settings is not None:
+    if plan is not None and settings is not None:
         problems += _check_data(plan, settings)
-    if problems:
-        raise ForgeError(config.origins.locate(problem) for problem in problems)
+    told = {problem.path for problem in wrong}
+    wrong += [config.origins.locate(problem) for problem in problems if problem.path not in told]
+    start, more = _start(settings, config)
+    if wrong := wrong + more:
+        raise ForgeError(wrong)
+    assert plan is not None
     assert settings is not None
     assert optimizer is not None
-    return Job(settings, plan, optimizer, scheduler, arguments)
+    return Job(settings, plan, optimizer, scheduler, arguments, start)
+
+
+def _plan(config: Config) -> tuple[mf.Plan | None, list[Problem]]:
+    try:
+        return mf.plan(mf.parse(config)), []
+    except ForgeError as error:
+        return None, list(error.problems)
+
+
+def _start(settings: Settings | None, config: Config) -> tuple[Position, list[Problem]]:
+    if settings is None or settings.ckpt is None:
+        return Position(), []
+    try:
+        return check_resumable(Path(settings.ckpt), config), []
+    except ForgeError as error:
+        return Position(), list(error.problems)
 
 
 def _check_data(plan: mf.Plan, settings: Settings) -> Iterator[Problem]:

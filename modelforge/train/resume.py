@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, LightningModule, Trainer
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
@@ -27,17 +26,6 @@ class Position:
 
     epoch: int = 0
     num_batches: int = 0
-
-
-class KeepConfig(Callback):
-    """Puts the config that made the weights into every checkpoint."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = {section: values.get(section) for section in SECTIONS}
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Lightning calls this with what it is about to write."""
-        checkpoint[KEY] = self.values
 
 
 def check_resumable(path: Path, config: Config) -> Position:

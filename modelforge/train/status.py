@@ -40,6 +40,8 @@ class Status:
     started: str = ""
     ended: str | None = None
     seconds: float | None = None
+    fit_seconds: float | None = None
+    """Training and test alone, where both were done; `seconds` holds imports and composition too."""
     tags: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     host: str = ""
@@ -51,12 +53,21 @@ class Status:
         *,
         metrics: Mapping[str, float] | None = None,
         error: tuple[Mapping[str, Any], ...] = (),
+        fit_seconds: float | None = None,
     ) -> Status:
         """The same run, over."""
         now = datetime.now(UTC)
         seconds = (now - datetime.fromisoformat(self.started)).total_seconds()
         finite = {name: value for name, value in (metrics or {}).items() if math.isfinite(value)}
-        return replace(self, state=state, metrics=finite, error=error, ended=now.isoformat(), seconds=round(seconds, 3))
+        return replace(
+            self,
+            state=state,
+            metrics=finite,
+            error=error,
+            ended=now.isoformat(),
+            seconds=round(seconds, 3),
+            fit_seconds=None if fit_seconds is None else round(fit_seconds, 3),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The status as plain data, as the file holds it."""

@@ -1,10 +1,9 @@
-"""The `trainer` section → a checked `lightning.Trainer`."""
+"""Checked arguments → a `lightning.Trainer` with its loggers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from lightning import Callback, Trainer
@@ -15,22 +14,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from modelforge.errors import ForgeError, Problem
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.settings import LoggerSettings
-from modelforge.train.signature import check_arguments
-
-RESERVED = MappingProxyType(
-    {
-        "logger": "choose with the `logger` group: logger=csv",
-        "callbacks": "a config is data and cannot name code",
-        "plugins": "a config is data and cannot name code",
-        "default_root_dir": "it is the run folder: hydra.run.dir=...",
-        "enable_checkpointing": "checkpoints/best.ckpt and last.ckpt are part of every run",
-        "enable_model_summary": "modelforge shows its own table",
-        "enable_autolog_hparams": "the run folder holds the whole config",
-        "model_registry": "it belongs to a service that modelforge does not use",
-        "barebones": "it switches off what a run's folder is made of",
-        "reload_dataloaders_every_n_epochs": "the data does not change",
-    }
-)
 
 
 class TensorBoard(TensorBoardLogger):
@@ -40,13 +23,6 @@ class TensorBoard(TensorBoardLogger):
     def save(self) -> None:
         """Flushes the events to the disk."""
         self.experiment.flush()
-
-
-def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
-    """Checks a `trainer` section against the signature of `lightning.Trainer`."""
-    if not isinstance(section, Mapping):
-        return {}, [Problem("MF051", "trainer", f"`trainer` must be a mapping, but is {section!r}")]
-    return check_arguments(Trainer, section, "trainer", reserved=RESERVED)
 
 
 def make_trainer(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 
 def test_one_config_that_is_fine(text):
     assert text("check", "model=rnn") == "ok: 1,459 parameters in 6 tensors, each with one rule"
@@ -70,3 +76,69 @@ def test_a_missing_folder(text):
     shown = text("check", "--conf", "cnf", status=1)
     assert "error[MF001]: the config folder `cnf` does not exist" in shown
     assert "did you mean `conf`?" in shown
+
+
+CONF = ("--conf", str(Path(__file__).parents[2] / "conf"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["optimizer.lr=-3"], {"optimizer.lr": "AdamW refuses its arguments: Invalid learning rate: -3.0"}),
+        (
+            ["seed=abc", "optimizer.lr=abc", "trainer.max_epochs=x", "init.gain=-1"],
+            {
+                "seed": "`seed` must be a whole number, but is 'abc'",
+                "init.gain": None,
+                "optimizer.lr": "`lr` of AdamW must be a number, but is 'abc'",
+                "trainer.max_epochs": "`max_epochs` of Trainer must be a whole number or null, but is 'x'",
+            },
+        ),
+        (
+            ["data.batch_size=0", "num_threads=-1"],
+            {
+                "num_threads": "`num_threads` must be greater than 0, but is -1",
+                "data.batch_size": "`batch_size` must be greater than 0, but is 0",
+            },
+        ),
+        (["ckpt=nope.ckpt"], {"ckpt": "there is no checkpoint `nope.ckpt`"}),
+        (
+            ["model.layers.head.out_features=9"],
+            {"model.layers.head": "the model puts out (9,), but the data has 10 classes, so it must be (10,)"},
+        ),
+        (
+            ["model.input={shape: [32, 2], dtype: float32}"],
+            {"model.input": "the model takes float32 (32, 2), but the data gives float32 (1, 8, 8)"},
+        ),
+    ],
+)
+def test_settings_of_a_training_are_checked_with_the_model(data, overrides, told):
+    (finding,) = data("check", *CONF, *overrides, status=1)["checked"]
+    found = {problem["path"]: problem["message"] for problem in finding["problems"]}
+    assert found.keys() == told.keys()
+    assert len(finding["problems"]) == len(told)
+    assert all(message in (None, found[path]) for path, message in told.items())
+
+
+def test_a_check_imports_no_lightning(here):
+    code = (
+        "import sys; from modelforge.cli.check import check; from pathlib import Path\n"
+        f"assert check(Path({CONF[1]!r}), ['model=lstm'], every=False).status == 0\n"
+        "assert 'modelforge.train.prepare' in sys.modules\n"
+        "assert not {'lightning', 'torchmetrics', 'sklearn'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_the_extra_it_says_so(text, monkeypatch):
+    monkeypatch.setattr("modelforge.cli.check.find_spec", lambda name: None)
+    assert text("check", *CONF, "optimizer.lr=-3").splitlines()[1:] == [
+        "the training settings were not checked: that takes `pip install",
+        "modelforge[train]`",
+    ]
+
+
+def test_piped_lines_end_where_their_text_does(run):
+    shown = run("check", "--all", status=1).output
+    assert [line for line in shown.splitlines() if line != line.rstrip()] == []

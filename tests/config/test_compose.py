@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import yaml
@@ -243,6 +244,11 @@ def test_default_conf_is_the_shipped_one(tmp_path, monkeypatch):
     assert default_conf() == shipped / "conf"
 
 
+def test_default_conf_of_a_checkout_lies_beside_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert default_conf() == Path(__file__).parents[2] / "conf"
+
+
 def test_default_conf_missing(tmp_path, monkeypatch, fails):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("importlib.resources.files", lambda name: tmp_path / name)
@@ -251,7 +257,7 @@ def test_default_conf_missing(tmp_path, monkeypatch, fails):
         """
         error[MF001]: there is no `conf/config.yaml` here
           --> conf
-           = help: name the folder with `--conf DIR`, or start one with `modelforge new DIR`
+           = help: go to a folder that has a `conf`, or name one with `--conf DIR`
         """,
     )
 

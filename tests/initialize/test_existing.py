@@ -107,7 +107,9 @@ def test_keep_keeps():
 def test_a_new_model_has_nothing_to_keep():
     layers = {"flat": {"type": "Linear", "out_features": 2, "init": "keep"}}
     spec = mf.parse({"input": {"shape": [3]}, "layers": layers})
-    with pytest.raises(mf.ForgeError, match=r"MF026\]: `keep` keeps values, but flat\.weight is new"):
+    with pytest.raises(
+        mf.ForgeError, match=r"`keep` cannot fill flat\.weight \(2, 3\): it keeps values, but the parameter is new"
+    ):
         mf.build(spec)
 
 
@@ -117,7 +119,8 @@ def test_torch_is_what_reset_parameters_draws(name):
     own = {path: weight.detach().clone() for path, weight in model.named_parameters()}
     for prefix, module in model.named_modules():
         reset = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))
-        if module._parameters and reset is not None and "attend" not in prefix:  # see test_torch_writes_parents_last
+        # See test_torch_writes_parents_last for attention.
+        if module._parameters and reset is not None and not prefix.endswith(("_attn", "attend", "out_proj")):
             with torch.no_grad(), keyed_globals(5, f"{prefix}.", "reset_parameters"):
                 reset()
             for local, weight in module._parameters.items():
@@ -171,6 +174,94 @@ def test_torch_on_a_module_that_makes_new_parameters():
     mf.initialize(fresh, "torch")
     assert fresh.weight is weight
     assert weight.eq(4).all()
+
+
+def resets(name: str) -> nn.Module:
+    attention = {"MultiheadAttention": lambda: nn.MultiheadAttention(32, 4, add_bias_kv=True)}
+    layer = {"TransformerEncoderLayer": lambda: nn.TransformerEncoderLayer(32, 4, 64)}
+    whole = {"Transformer": lambda: nn.Transformer(32, 4, 1, 1, 64, batch_first=True)}
+    return (attention | layer | whole)[name]()
+
+
+@pytest.mark.parametrize("name", ["MultiheadAttention", "TransformerEncoderLayer", "Transformer"])
+def test_torch_writes_parents_last(name):
+    """As constructors do: the attention around a Linear has the last word on its bias."""
+    module, torchs = resets(name), dict(resets(name).named_parameters())
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.fill_(9.0)
+    mf.initialize(module, TORCH, seed=3)
+    for path, weight in module.named_parameters():
+        like = torchs[path]
+        assert weight.eq(0).all() == like.eq(0).all(), path
+        if weight.eq(like).all():
+            continue
+        # Of n > 30 uniform or normal values, the sample's spread is within a factor of 2 of the law's.
+        assert 0.5 < weight.std() / like.std() < 2, path
+        if path.endswith("in_proj_weight"):
+            assert weight.abs().max() <= (6 / (32 + 96)) ** 0.5
+
+
+def test_a_parent_s_reset_writes_only_what_is_torch_s():
+    class Parent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Linear(3, 2)
+            self.g = nn.Parameter(torch.zeros(2))
+
+        def reset_parameters(self) -> None:
+            self.g.copy_(self.lin.weight.norm(dim=1))
+            self.lin.weight.fill_(7.0)
+            self.lin.bias.mul_(10.0)
+
+    own, ones = Parent(), {"params": {"g": "torch"}, "bias": "torch"}
+    mf.initialize(own, ones | {"scheme": "ones"}, seed=1)
+    assert own.lin.weight.eq(1).all()
+    assert torch.allclose(own.g, torch.full((2,), 3**0.5))
+    lin = nn.Linear(3, 2)
+    with torch.no_grad(), keyed_globals(1, "lin.", "reset_parameters"):
+        lin.reset_parameters()
+    assert torch.equal(own.lin.bias, 10 * lin.bias)
+    mf.initialize(own, ones | {"scheme": "torch"}, seed=1)
+    assert own.lin.weight.eq(7).all()
+
+
+def test_torch_must_write_what_it_fills():
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+
+        def reset_parameters(self) -> None:
+            self.a.fill_(1.0)
+
+    assert refused(Half(), {"params": {"?": "torch"}}) == [
+        ("MF026", "init.params.?", "`torch` cannot fill b (2,): no `reset_parameters` around it writes it")
+    ]
+
+
+def test_a_reset_with_arguments_is_not_a_reset():
+    class Needy(nn.Linear):
+        def reset_parameters(self, std: float = 1.0, *names: str) -> None:
+            nn.init.constant_(self.weight, std)
+
+    class Net(nn.Sequential):
+        def reset_parameters(self, std: float) -> None:
+            raise AssertionError("never called")
+
+    net = Net(Needy(3, 2, bias=False))
+    mf.initialize(net, "torch")
+    assert net[0].weight.eq(1).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_torch_is_drawn_in_float32(dtype):
+    single, other = (nn.LSTM(3, 40, dtype=kind) for kind in (torch.float32, dtype))
+    for rnn in (single, other):
+        mf.initialize(rnn, TORCH, seed=2)
+    for path, weight in other.named_parameters():
+        assert weight.dtype == dtype
+        assert torch.equal(weight, single.get_parameter(path).to(dtype)), path
 
 
 def test_torch_needs_a_reset_parameters():
@@ -241,6 +332,29 @@ def test_the_meta_device_is_refused():
         ("MF026", "weight", "`weight` is on the meta device: there is no memory to fill"),
         ("MF026", "bias", "`bias` is on the meta device: there is no memory to fill"),
     ]
+
+
+def test_parameters_without_a_shape_are_refused():
+    assert refused_lazily(nn.Sequential(nn.Linear(2, 2), nn.LazyLinear(3))) == [
+        ("MF026", "1.weight", "`1.weight` has no shape yet: its lazy layer has not run"),
+        ("MF026", "1.bias", "`1.bias` has no shape yet: its lazy layer has not run"),
+    ]
+
+
+def refused_lazily(module: nn.Module) -> list[tuple[str, str, str]]:
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(module, NORMAL)
+    assert all("run the module once" in problem.hint for problem in caught.value.problems)
+    return [(problem.code, problem.path, problem.message) for problem in caught.value.problems]
+
+
+def test_expanded_parameters_are_refused():
+    net = nn.Linear(3, 4)
+    net.weight = nn.Parameter(torch.zeros(1, 3).expand(4, 3))
+    assert refused(net, NORMAL) == [
+        ("MF026", "weight", "`weight` is expanded: several elements share one place in memory")
+    ]
+    assert mf.initialize(net, {"scheme": "keep"}).ok
 
 
 def test_complex_parameters_are_refused():

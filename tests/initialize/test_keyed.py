@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,13 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge.draw import _run
+from modelforge.inits import Block, Blockwise, register_initializer, unregister
+from modelforge.layers import registry
 from tests.models import INIT, MODELS, spec
 
 LINEAR = {"type": "Linear", "out_features": 6}
+TORCH = {"scheme": "torch", "bias": "torch", "scale": "torch", "embedding": "torch"}
 RANDOM = {"scheme": "normal", "std": 0.1, "bias": {"scheme": "uniform", "low": 0.0, "high": 1.0}}
 each = pytest.mark.parametrize("name", MODELS)
 
@@ -94,6 +101,123 @@ def test_eager_and_meta_give_the_same(name):
     assert_equal(values(model), expected)
 
 
+@pytest.mark.parametrize("init", [INIT, TORCH], ids=["drawn", "torch"])
+def test_the_defaults_of_the_process_do_not_matter(init):
+    expected = values(mf.build(spec("lstm", init)))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            assert_equal(values(mf.build(spec("lstm", init))), expected)
+            assert torch.empty(1).is_meta
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_buffers_that_a_constructor_draws():
+    """Random Fourier features hold a fixed random matrix: the seed and the path decide it."""
+
+    @mf.register_layer(axes="features", infer={"dim": -1})
+    class Fourier(nn.Module):
+        def __init__(self, dim: int) -> None:
+            super().__init__()
+            self.register_buffer("frequencies", torch.randn(dim, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (x @ self.frequencies).sin()
+
+    try:
+        layers = {"one": "Fourier", "two": "Fourier"}
+        plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}))
+        torch.manual_seed(1)
+        first = mf.build(plan, seed=1)
+        torch.manual_seed(2)
+        again, other = mf.build(plan, seed=1), mf.build(plan, seed=2)
+        alone = mf.build(mf.parse({"input": {"shape": [4]}, "layers": {"two": "Fourier"}}), seed=1)
+    finally:
+        registry.unregister("Fourier")
+    assert_equal(dict(first.named_buffers()), dict(again.named_buffers()))
+    assert torch.equal(first.two.frequencies, alone.two.frequencies)
+    assert not torch.equal(first.one.frequencies, first.two.frequencies)
+    assert not torch.equal(first.one.frequencies, other.one.frequencies)
+
+
+def test_threads_that_build_at_once():
+    """The second begins while the first draws; each finds and leaves the process's settings as they were."""
+
+    @register_initializer("slow")
+    class Slow(Blockwise):
+        """Takes its time."""
+
+        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            time.sleep(0.2)
+            out.fill_(1.0)
+
+    layers = {"a": LINEAR | {"init": "slow"}, "b": LINEAR | {"init": "torch"}}
+    plan = mf.plan(mf.parse({"input": {"shape": [3]}, "layers": layers}))
+    expected = values(mf.build(plan))
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    builds: list[dict[str, Tensor]] = []
+    inherited: list[int] = []
+
+    def work(delay: float) -> None:
+        time.sleep(delay)
+        builds.append(values(mf.build(plan)))
+
+    torch.set_num_threads(3)
+    try:
+        run_threads([lambda: work(0.0), lambda: work(0.1)])
+        run_threads([lambda: inherited.append(torch.get_num_threads())])
+        assert inherited == [3]
+    finally:
+        torch.set_num_threads(threads)
+        unregister("slow")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_default_dtype() is torch.float32
+    assert len(builds) == 2
+    for build in builds:
+        assert_equal(build, expected)
+
+
+def run_threads(targets: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=target) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_an_interrupt_stops_the_other_threads(monkeypatch):
+    """Ctrl-C while the work is handed out: no thread is left, and what was not begun is not done."""
+    begun: list[int] = []
+
+    class Slow:
+        cost = 1
+
+        def run(self, generator: torch.Generator) -> None:
+            del generator
+            begun.append(1)
+            time.sleep(0.01)
+
+    class Interrupted(threading.Thread):
+        num_started = 0
+
+        def start(self) -> None:
+            Interrupted.num_started += 1
+            if Interrupted.num_started == 3:
+                raise KeyboardInterrupt
+            super().start()
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(threading, "Thread", Interrupted)
+    before, num_threads = threading.active_count(), torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        _run([Slow() for _ in range(1000)])  # pyright: ignore[reportArgumentType]
+    assert threading.active_count() == before
+    assert torch.get_num_threads() == num_threads
+    assert len(begun) < 100
+
+
 def test_a_hand_written_module_gets_the_same():
     net = nn.Sequential()
     for name in ("a", "b", "act", "c"):
@@ -114,7 +238,7 @@ def test_the_global_generators_neither_matter_nor_change(name):
     plan = mf.plan(parsed)
     model = mf.build(plan)
     mf.initialize(model, INIT)
-    mf.initialize(model, {"scheme": "torch", "bias": "torch", "scale": "torch", "embedding": "torch"})
+    mf.initialize(model, TORCH)
     assert torch.equal(torch.get_rng_state(), states[0])
     assert random.getstate() == states[1]
     assert np.random.get_state()[1].tolist() == states[2]
@@ -150,10 +274,11 @@ def test_no_two_blocks_are_equal(scheme):
 
 
 @each
+@pytest.mark.parametrize("init", [INIT, TORCH], ids=["drawn", "torch"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_other_dtypes_are_the_same_values_rounded(name, dtype):
-    expected = values(mf.build(spec(name)))
-    model = mf.build(spec(name), dtype=dtype)
+def test_other_dtypes_are_the_same_values_rounded(name, dtype, init):
+    expected = values(mf.build(spec(name, init)))
+    model = mf.build(spec(name, init), dtype=dtype)
     assert model.ledger.ok, str(model.ledger)
     assert_equal(values(model), {path: value.to(dtype) for path, value in expected.items()})
 

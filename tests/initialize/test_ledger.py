@@ -198,3 +198,11 @@ def test_a_ledger_is_a_value(name):
 def test_the_seed_is_on_record():
     assert mf.build(spec("mlp"), seed=3).ledger.seed == 3
     assert mf.initialize(nn.Linear(2, 2), INIT, seed=4).seed == 4
+
+
+def test_entries_are_frozen():
+    entry = mf.initialize(nn.Linear(3, 2), {"scheme": "xavier"})["weight"]
+    with pytest.raises(TypeError, match="read-only"):
+        entry.numbers["gain"] = 2.0
+    assert pickle.loads(pickle.dumps(entry)) == entry
+    assert isinstance(hash(entry), int)

@@ -59,6 +59,30 @@ def test_quadrature_agrees_with_closed_forms():
     assert named_gain("GELU") == pytest.approx(1 / math.sqrt(gelu), abs=1e-12)
 
 
+def phi(x: float) -> float:
+    return math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+
+
+def above(x: float) -> float:
+    return math.erfc(x / math.sqrt(2)) / 2
+
+
+@pytest.mark.parametrize("end", [3.2, 0.3, 0.123, 1e-3, 0.5, 8.3])
+def test_steps_anywhere(end: float):
+    """E φ(z)² over z > a is aφ(a) + 1 - Φ(a); twice that for Hardshrink, once and v²Φ(a) for Threshold."""
+    tail = end * phi(end) + above(end)
+    shrunk = gain_of(Activation("Hardshrink", nn.Hardshrink(end)))
+    assert shrunk == pytest.approx((2 * tail) ** -0.5, rel=1e-6)
+    cut = gain_of(Activation("Threshold", nn.Threshold(end, 20.0)))
+    assert cut == pytest.approx((tail + 400 * (1 - above(end))) ** -0.5, rel=1e-6)
+
+
+def test_equal_names_of_different_functions():
+    """A layer that was registered anew has a new gain."""
+    assert gain_of(Activation("Mine", nn.ReLU())) == pytest.approx(math.sqrt(2))
+    assert gain_of(Activation("Mine", nn.Tanh())) == pytest.approx(1.592537, abs=1e-6)
+
+
 def test_every_elementwise_activation_of_torch_has_a_name():
     not_elementwise = {"GLU", "Softmax", "Softmax2d", "Softmin", "LogSoftmax", "MultiheadAttention"}
     needs_arguments = {"Threshold"}

@@ -13,6 +13,7 @@ from torch import nn
 import modelforge as mf
 from modelforge.layers import registry
 from modelforge.layers.combinators import Combinator
+from modelforge.layers.signature import ALWAYS_WITHOUT
 from modelforge.values import BATCH, TensorValue, Value
 from tests.layers.rows import CASES, IDS, ROWS, Row
 
@@ -174,7 +175,7 @@ def test_the_schema_is_the_signature(name):
 def test_what_a_config_cannot_set_is_an_argument(name):
     layer = registry.get(name)
     assert all(reason for reason in layer.without.values())
-    own = set(layer.without) - {"device", "dtype"}
+    own = set(layer.without) - set(ALWAYS_WITHOUT)
     assert own | set(layer.fixed) <= set(signature(name))
 
 

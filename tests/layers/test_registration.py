@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 import modelforge as mf
 from modelforge.block import Block
 from modelforge.layers import layouts, registry
+from modelforge.layers.combinators import Combinator
 from modelforge.layers.layouts import ParameterLayout, layout
 from modelforge.layers.register import register_layer
 
@@ -98,7 +100,7 @@ def test_layouts_are_inherited():
     assert layout(MyLinear(3, 2))["weight"].role == "weight"
 
 
-def test_unknown_modules_are_guessed_by_name():
+def test_unknown_modules_are_not_guessed():
     class Unknown(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -107,15 +109,135 @@ def test_unknown_modules_are_guessed_by_name():
             self.other = nn.Parameter(torch.zeros(2))
 
     known = layout(Unknown())
-    assert {name: item.role for name, item in known.items()} == {"weight": "weight", "bias": "bias", "other": None}
-    block = known["weight"].blocks[0]
-    assert (block.fan_in, block.fan_out) == (3, 2)
+    assert {name: item.role for name, item in known.items()} == {"weight": None, "bias": "bias", "other": None}
+
+
+def test_a_matrix_called_bias_is_not_a_bias():
+    class Pairwise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(4, 4))
+
+    assert layout(Pairwise())["bias"].role is None
+
+
+RECURRENT = {
+    "LSTM": (lambda cls: cls(3, 4, proj_size=2, num_layers=2), ("i", "f", "g", "o"), ()),
+    "GRU": (lambda cls: cls(3, 4), ("r", "z", "n"), ()),
+    "RNN": (lambda cls: cls(3, 4, nonlinearity="relu"), ("",), ("ReLU",)),
+    "LSTMCell": (lambda cls: cls(3, 4), ("i", "f", "g", "o"), ()),
+    "GRUCell": (lambda cls: cls(3, 4), ("r", "z", "n"), ()),
+    "RNNCell": (lambda cls: cls(3, 4), ("",), ("Tanh",)),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("other", ["My", "GRULike", "LSTMLike", "RNNLike"])
+def test_gates_come_from_the_class_and_not_from_its_name(name: str, other: str):
+    make, gates, follows = RECURRENT[name]
+    known = layout(make(type(other, (getattr(nn, name),), {})))
+    for parameter, item in known.items():
+        names = ("",) if "_hr_" in parameter else gates
+        after = () if "_hr_" in parameter else follows
+        assert tuple(block.name for block in item.blocks) == names, parameter
+        for block in item.blocks if item.role != "bias" else ():
+            assert block.activations is not None, parameter
+            assert tuple(activation.name for activation in block.activations) == after, parameter
+
+
+ARGUMENTS = {
+    "Linear": (3, 2),
+    "Bilinear": (3, 2, 4),
+    "MultiheadAttention": (4, 2),
+    "Embedding": (5, 3),
+    "EmbeddingBag": (5, 3),
+    "LayerNorm": (3,),
+    "GroupNorm": (1, 3),
+    "RMSNorm": (3,),
+    "PReLU": (),
+    "RNNBase": ("GRU", 3, 4),
+    "_ConvNd": None,
+    "_NormBase": None,
+} | {name: (3, 4) for name in RECURRENT}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in layouts._LAYOUTS if cls.__module__.startswith("torch.nn")])
+def test_subclasses_are_laid_out_like_their_class(cls: type[nn.Module]):
+    assert cls.__name__ in ARGUMENTS
+    arguments: tuple[object, ...] | None = ARGUMENTS[cls.__name__]  # pyright: ignore[reportAssignmentType]
+    if arguments is None:  # abstract: its subclasses are the classes that people know
+        cls, arguments = {"_ConvNd": (nn.Conv2d, (3, 4, 2)), "_NormBase": (nn.BatchNorm1d, (3,))}[cls.__name__]
+    assert layout(type("Another", (cls,), {})(*arguments)) == layout(cls(*arguments))
 
 
 def test_a_name_is_taken_once():
     register_layer(name="Gate")(Gated)
-    with pytest.raises(ValueError, match="a layer named 'Gate' is registered already"):
-        register_layer(name="Gate")(Gated)
+    with pytest.raises(ValueError, match=r"a layer named 'Gate' is registered already: .*\.Gated"):
+        register_layer(name="Gate")(nn.Tanh)
+
+
+def test_a_class_that_is_defined_again_replaces_the_old_one():
+    def define(width: int, roles: dict[str, str] | None) -> type[nn.Module]:
+        @register_layer(roles=roles)
+        class Table(nn.Module):
+            """A table."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.weight = nn.Parameter(torch.empty(width, 2))
+
+            def forward(self, x: Tensor) -> Tensor:
+                return x @ self.weight.T
+
+        return Table
+
+    old = define(3, {"weight": "weight"})
+    assert str(mf.plan(one("Table", 2, init="xavier")).output) == "(3,)"
+    new = define(5, None)
+    assert str(mf.plan(one("Table", 2, init={"params": {"*": "ones"}})).output) == "(5,)"
+    assert registry.get("Table").make is new
+    assert layout(old())["weight"].role is None
+
+
+def test_unregister_forgets_the_layout():
+    register_layer(roles={"mix": "weight"})(Gated)
+    assert layout(Gated(2))["mix"].role == "weight"
+    registry.unregister("Gated")
+    assert layout(Gated(2))["mix"].role is None
+    register_layer(name="Dense")(nn.Linear)
+    registry.unregister("Dense")
+    assert layout(nn.Linear(3, 2))["weight"].role == "weight"
+
+
+def test_tuples_arrive_where_no_axes_are_named():
+    @register_layer(infer={"dim": -1})
+    class LastHidden(nn.Module):
+        """The hidden state of an LSTM's state."""
+
+        def __init__(self, dim: int = 7) -> None:
+            super().__init__()
+
+        def forward(self, state: tuple[Tensor, Tensor]) -> Tensor:
+            return state[0][-1]
+
+    layers = {"rnn": {"type": "LSTM", "hidden_size": 6}, "last": {"type": "LastHidden", "inputs": "rnn.1"}}
+    plan = mf.plan(mf.parse({"input": {"shape": [5, 3]}, "layers": layers}, init="xavier"))
+    assert str(plan.output) == "(6,)"
+
+
+def test_an_entry_point_that_fails_is_named(monkeypatch: pytest.MonkeyPatch):
+    class Broken:
+        name, value = "mine", "my_layers.broken"
+
+        def load(self) -> None:
+            raise ImportError("no module named my_layers")
+
+    monkeypatch.setattr(registry, "_loaded_groups", set())
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Broken()] if group == registry.GROUP else [])
+    for _ in range(2):
+        with pytest.raises(ImportError) as caught:
+            registry.names()
+        assert caught.value.__notes__ == ["while loading the layers of my_layers.broken (entry point `mine`)"]
 
 
 def test_a_layer_must_give_tensors():
@@ -163,3 +285,11 @@ def test_activations_are_followed():
     plan = mf.plan(mf.parse({"input": {"shape": [3]}, "layers": layers}, init=init))
     # E[(x²)²] = 3 for a standard normal x: the gain that keeps the second moment is 1/√3.
     assert plan.parameter("hidden.weight").numbers["gain"] == pytest.approx(3**-0.5, rel=1e-6)
+
+
+def test_a_combinator_must_say_how_it_is_wired():
+    class Unwired(Combinator):
+        type: Literal["Unwired"] = "Unwired"  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    with pytest.raises(TypeError, match="abstract"):
+        Unwired()  # pyright: ignore[reportAbstractUsage]

@@ -134,12 +134,39 @@ def test_the_table(sweep: Path):
         "8,gain=7             broken",
         "7,gain=6             missing",
         "",
-        "2  diverged: training diverged at step 3: layer `rnn`",
-        "3  failed: no number; second",
-        "6  broken: its process (4194305) is gone",
+        "2         diverged: training diverged at step 3: layer `rnn`",
+        "3         failed: no number; second",
+        "6         broken: its process (4194305) is gone",
         "8,gain=7  broken: status.json cannot be read",
         "7,gain=6  missing: no status.json: the job never started, or was not ours",
     ]
+
+
+def test_a_long_reason_stays_in_its_column(tmp_path: Path):
+    job(tmp_path / "0", "failed", ["a=1"], error=[{"message": "word " * 20}])
+    console = Console(width=60, color_system=None)
+    with console.capture() as capture:
+        console.print(collect(tmp_path).table())
+    reason = [line.rstrip() for line in capture.get().splitlines()[3:]]
+    assert reason == ["0  failed: word" + " word" * 9, "   word" + " word" * 9]
+
+
+def test_folders_of_something_else_are_no_jobs(tmp_path: Path):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text("defaults: []")
+    (tmp_path / "conf" / "0,model").mkdir()
+    (tmp_path / "conf" / "0,model" / "mlp.yaml").touch()
+    for folder in (tmp_path, tmp_path / "conf"):
+        with pytest.raises(ForgeError, match="holds no runs"):
+            collect(folder)
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "plan.json").touch()
+    assert [(row.folder, row.state) for row in collect(tmp_path).rows] == [("killed", "missing")]
+
+
+def test_the_time_is_that_of_fitting(tmp_path: Path):
+    job(tmp_path / "0", seconds=9.0, fit_seconds=0.5)
+    assert collect(tmp_path).rows[0].seconds == 0.5
 
 
 def test_a_folder_without_runs_is_a_mistake(tmp_path: Path):

@@ -77,10 +77,11 @@ def test_a_finished_run_is_not_overwritten(command, tmp_path: Path, capfd):
 
 
 def test_a_single_mistake_exits_with_1(command, tmp_path: Path, capfd):
-    assert command(*SMALL, "+optimizer.lrr=1", f"hydra.run.dir={tmp_path}") == 1
+    assert command(*SMALL, "+optimizer.lrr=1", f"hydra.run.dir={tmp_path / 'run'}") == 1
     out, err = capfd.readouterr()
     assert "did you mean `lr`?" in err
     assert "Traceback" not in out + err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_dry_run_leaves_no_metrics_and_no_checkpoints(command, tmp_path: Path, capfd):

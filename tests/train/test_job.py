@@ -33,6 +33,7 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     done = status(folder)
     assert done["state"] == "finished"
+    assert 0 < done["fit_seconds"] < done["seconds"]
     assert done["error"] == []
     assert set(done["metrics"]) == {"val/accuracy", "test/accuracy", "test/loss"}
     assert done["metrics"]["test/accuracy"] > 0.8

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import inspect
+from typing import get_type_hints
 
+import pytest
+from lightning import Trainer
+
+from modelforge.train.lightning_source import trainer_signature
 from modelforge.train.optimizers import optimizers, parse_optimizer, parse_scheduler, schedulers
 from modelforge.train.settings import parse_settings
-from modelforge.train.trainers import parse_trainer
+from modelforge.train.signature import describe
+from modelforge.train.trainer_settings import parse_trainer
 
 DATA = {"type": "digits", "num_classes": 10, "input": {"shape": [1, 8, 8]}}
 
@@ -35,7 +41,11 @@ def told(problems) -> list[tuple[str, str, str]]:
             {"type": "AdamW", "params": []},
             ("optimizer.params", "`params` of AdamW is not for a config to set", "they are the model's"),
         ),
-        ({"type": "SGD", "lr": -1}, ("optimizer", "SGD refuses its arguments: Invalid learning rate: -1.0", "")),
+        ({"type": "SGD", "lr": -1}, ("optimizer.lr", "SGD refuses its arguments: Invalid learning rate: -1.0", "")),
+        (
+            {"type": "AdamW", "lr": float("nan"), "weight_decay": -1.0},
+            ("optimizer.lr", "AdamW refuses its arguments: Invalid learning rate: nan", ""),
+        ),
         (
             {"type": "SparseAdam"},
             (
@@ -141,3 +151,12 @@ def test_all_of_torch_optim_is_there_but_what_takes_code():
     assert {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LBFGS", "NAdam"} <= set(optimizers())
     assert {"StepLR", "OneCycleLR", "CosineAnnealingLR", "ReduceLROnPlateau"} <= set(schedulers())
     assert not {"Optimizer", "SparseAdam", "LambdaLR", "SequentialLR", "LRScheduler"} & {*optimizers(), *schedulers()}
+
+
+def test_the_signature_of_the_trainer_is_the_one_it_has():
+    """Read from its source, and compared with what importing it says."""
+    real, read = Trainer.__init__, trainer_signature()
+    assert list(inspect.signature(read).parameters) == list(inspect.signature(real).parameters)[1:]
+    types, expected = get_type_hints(read), get_type_hints(real)
+    assert {name: describe(hint) for name, hint in types.items()} == {name: describe(expected[name]) for name in types}
+    assert len(types) == len(inspect.signature(read).parameters)
