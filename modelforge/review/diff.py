@@ -92,7 +92,8 @@ class ParameterDiff:
     def causes(self) -> tuple[Change, ...]:
         """What was decided differently, apart from what follows from it."""
         effects = {"shape", "dtype", "mean", "std", "fan_in", "fan_out"}
-        return tuple(change for change in self.changes if change.name not in effects)
+        # What was written is a cause, whatever its name: a `std` in an init block.
+        return tuple(c for c in self.changes if c.name not in effects or c.old_place or c.new_place)
 
     @property
     def std_changed(self) -> bool:

@@ -142,7 +142,7 @@ def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
 def _sizes(parameter: ParameterDiff) -> Iterator[str]:
     """The sizes that a spread depends on, where another shape (or other groups of channels) made them differ."""
     old, new = parameter.old, parameter.new
-    if old is None or new is None or not parameter.std_changed:
+    if old is None or new is None:
         return
     if any(parameter.change(name) for name in ("shape", "fan_in", "fan_out")):
         for name in ("fan", "rows", "columns"):

@@ -1,4 +1,4 @@
-"""check_command_line: a run that would be refused is refused first, with a place and a way out, and leaves no folder."""
+"""check_command_line: a run that would be refused is refused first, with place and way out, and leaves no folder."""
 
 from __future__ import annotations
 

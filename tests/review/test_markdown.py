@@ -36,3 +36,20 @@ def test_a_hostile_name(plan):
     assert re.search(r"@(?!\u200b)", text) is None
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
     assert not any(line.startswith("# ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("scheme", "sizes"),
+    [("orthogonal", ["rows 4 → 40"]), ("xavier", ["fan 6 → 24"]), ("kaiming", [])],
+)
+def test_a_spread_with_two_causes_names_both(plan, scheme, sizes):
+    """Kaiming's fan is the input's, which stays."""
+
+    def side(number: float, width: int):
+        return plan({"scheme": scheme, "gain": number}, a={"type": "Linear", "out_features": width, "bias": False})
+
+    found = diff(side(1.0, 4), side(2.0, 40))
+    row = next(line for line in to_markdown(found).splitlines() if "`a.weight`" in line)
+    reasons = ["gain 1 → 2", *sizes]
+    assert row.endswith(f"| {'<br>'.join(f'`{reason}`' for reason in reasons)} |")
+    assert all(reason in str(found) for reason in reasons)
