@@ -61,6 +61,8 @@ def _rnn_signature(
     bias: bool = True,
     dropout: float = 0.0,
     bidirectional: bool = False,
+    device: None = None,
+    dtype: None = None,
 ) -> None: ...
 
 
@@ -71,6 +73,8 @@ def _gru_signature(
     bias: bool = True,
     dropout: float = 0.0,
     bidirectional: bool = False,
+    device: None = None,
+    dtype: None = None,
 ) -> None: ...
 
 
@@ -82,6 +86,8 @@ def _lstm_signature(
     dropout: float = 0.0,
     bidirectional: bool = False,
     proj_size: int = 0,
+    device: None = None,
+    dtype: None = None,
 ) -> None: ...
 
 
