@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import Follows, follows
@@ -103,30 +102,12 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
 def run(module: nn.Module, inputs: tuple[Value, ...]) -> Any:
     """What a module on the meta device makes of what arrives; evaluation where it cannot train there."""
     arguments = tuple(_to_meta(value) for value in inputs)
-    with torch.no_grad(), _OneStep():
+    with torch.no_grad():
         try:
             return module(*arguments)
         except RuntimeError:
             # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
             return module.eval()(*arguments)
-
-
-class _OneStep(TorchFunctionMode):
-    """Lets one step of a recurrence stand for all: on the meta device torch would walk through every one of them."""
-
-    RECURRENCES = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func not in self.RECURRENCES or not isinstance(args[3], bool):  # a list of weights: a packed sequence
-            return func(*args, **kwargs or {})
-        sequences, *rest = args
-        dim = int(rest[-1])  # batch first
-        output, *states = func(sequences.narrow(dim, 0, min(1, sequences.shape[dim])), *rest, **kwargs or {})
-        shape = [*output.shape]
-        shape[dim] = sequences.shape[dim]
-        return output.new_empty(shape), *states
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
