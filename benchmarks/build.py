@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from models import GPT2_MEDIUM, bare_fill, chain_spec, gpt2_by_hand, gpt2_spec, num_elements
-from timing import best_times, report
+from timing import ratio, report, times
 from torch import nn
 
 import modelforge as mf
@@ -36,34 +36,34 @@ def _build() -> None:
     count = mf.plan(spec).num_parameters
     by_hand = num_elements(gpt2_by_hand(**GPT2_MEDIUM))
     assert count == by_hand, f"the two models differ: {count:,} and {by_hand:,} parameters"
-    times = best_times(
+    taken = times(
         {
             "plain torch, constructed and re-initialised": lambda: gpt2_by_hand(**GPT2_MEDIUM),
             "modelforge, parsed to initialised": lambda: mf.build(gpt2_spec(**GPT2_MEDIUM)),
             "one fill of fresh memory": lambda: bare_fill(count),
         },
-        rounds=3,
+        rounds=5,
     )
-    report(f"GPT-2 medium, {count / 1e6:.0f} M parameters", times, "plain torch, constructed and re-initialised")
+    report(f"GPT-2 medium, {count / 1e6:.0f} M parameters", taken, "plain torch, constructed and re-initialised")
 
 
 def _truncated_normal(count: int = 1 << 24) -> None:
     model = nn.Linear(1 << 12, count >> 12, bias=False)
-    times = best_times(
+    taken = times(
         {
             "torch.nn.init.trunc_normal_": lambda: nn.init.trunc_normal_(model.weight, std=1.0),
             "modelforge truncated_normal": lambda: mf.initialize(model, {"scheme": "truncated_normal", "std": 1.0}),
         }
     )
-    report(f"truncated normal, {count / 1e6:.0f} M values", times, "torch.nn.init.trunc_normal_")
+    report(f"truncated normal, {count / 1e6:.0f} M values", taken, "torch.nn.init.trunc_normal_")
 
 
 def _planning() -> None:
     specs = {depth: chain_spec(depth) for depth in (100, 1000, 10_000)}
-    times = best_times({f"{depth}": lambda spec=spec: mf.plan(spec) for depth, spec in specs.items()}, rounds=3)
-    ratios = times["1000"] / times["100"], times["10000"] / times["1000"]
-    print(f"\nplanning 1,000 layers takes {ratios[0]:.1f}x as long as 100 ({times['1000'] * 1e3:.0f} ms)")
-    print(f"planning 10,000 layers takes {ratios[1]:.1f}x as long as 1,000")
+    taken = times({f"{depth}": lambda spec=spec: mf.plan(spec) for depth, spec in specs.items()})
+    milliseconds = min(taken["1000"]) * 1e3
+    print(f"\nplanning 1,000 layers takes {ratio(taken, '1000', '100'):.1f}x as long as 100 ({milliseconds:.0f} ms)")
+    print(f"planning 10,000 layers takes {ratio(taken, '10000', '1000'):.1f}x as long as 1,000")
 
 
 def _memory() -> None:

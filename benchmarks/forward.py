@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from timing import best_times
+from timing import ratio, times
 from torch import nn
 
 import modelforge as mf
@@ -35,9 +35,9 @@ def main() -> None:
         with torch.no_grad():
             assert torch.equal(model(*inputs), by_hand(*inputs))
             runs = {"built": partial(_repeat, model, inputs), "by hand": partial(_repeat, by_hand, inputs)}
-            times = best_times(runs, rounds=200)
-        extra = 100 * (times["built"] / times["by hand"] - 1)
-        print(f"{name:<14} {extra:+6.1f} %   {times['built'] / REPEATS * 1e3:8.3f} ms")
+            taken = times(runs, rounds=101)
+        extra = 100 * (ratio(taken, "built", "by hand") - 1)
+        print(f"{name:<14} {extra:+6.1f} %   {min(taken['built']) / REPEATS * 1e3:8.3f} ms")
 
 
 def _repeat(function: Callable[..., Any], inputs: list[torch.Tensor]) -> None:

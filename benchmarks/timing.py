@@ -1,26 +1,43 @@
-"""Times as ratios: contenders run in turn, in one process, and the best of several rounds of each counts."""
+"""Times as ratios: contenders run in turn, in one process, and the median ratio over several rounds counts."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 
-def best_times(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, float]:
-    """Seconds of the best round of each contender; rounds are interleaved, so that noise hits all alike."""
-    best = dict.fromkeys(contenders, float("inf"))
-    for _ in range(rounds):
-        for name, run in contenders.items():
+def times(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, list[float]]:
+    """Seconds of each contender in each round. Rounds are interleaved and every other one runs backwards, so that noise
+    and what one leaves in the caches hit all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for index in range(rounds):
+        for name, run in list(contenders.items())[:: -1 if index % 2 else 1]:
+            _return_memory()
             start = time.perf_counter()
             result = run()
-            best[name] = min(best[name], time.perf_counter() - start)
+            taken[name].append(time.perf_counter() - start)
             del result
-    return best
+    return taken
 
 
-def report(title: str, times: Mapping[str, float], base: str) -> None:
-    """Prints each contender's time and how it compares with `base`."""
+def ratio(taken: Mapping[str, list[float]], name: str, base: str) -> float:
+    """How many times as long as `base` it takes: the median over the rounds, each of which compares like with like."""
+    return median(mine / other for mine, other in zip(taken[name], taken[base], strict=True))
+
+
+def report(title: str, taken: Mapping[str, list[float]], base: str) -> None:
+    """Prints each contender's best time and how it compares with `base`."""
     print(f"\n{title}")
-    for name, seconds in times.items():
-        print(f"  {name:<44} {seconds * 1e3:>10.1f} ms   {times[base] / seconds:>6.2f}x as fast as {base}")
+    for name, seconds in taken.items():
+        print(f"  {name:<44} {min(seconds) * 1e3:>10.1f} ms   {1 / ratio(taken, name, base):>6.2f}x as fast as {base}")
+
+
+def _return_memory() -> None:
+    """Gives freed memory back to the system, so that each run finds fresh memory, as in a process that runs once."""
+    gc.collect()
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

@@ -14,6 +14,7 @@ from modelforge.initialize import fill_module
 from modelforge.layers import registry
 from modelforge.layers.hooks import after_materialise
 from modelforge.ledger import Ledger
+from modelforge.memory import allocate
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.rng import keyed_globals, preserved_globals
 from modelforge.shapes import Misfit, construct
@@ -124,7 +125,7 @@ def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | No
 
 def _allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     try:
-        return torch.empty(shape, dtype=dtype, device=device)
+        return allocate(shape, dtype, device)
     except (RuntimeError, MemoryError) as error:
         raise _no_memory("parameter", shape, dtype, device) from error
 

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from modelforge.cascade import Scope, Subject
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
 from modelforge.layers.hooks import reset_method
 from modelforge.ledger import Ledger, record
 from modelforge.rng import keyed_globals, preserved_globals
-from modelforge.rules import ParameterPlan, Scope, Subject, assign
+from modelforge.rules import ParameterPlan, assign
 from modelforge.shapes import describe, parameters
 from modelforge.spec.parse import parse_init
 

@@ -129,14 +129,11 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     stored = values.reshape(-1)
     if stored.dtype != torch.float32 or stored.device.type != "cpu":
         stored = stored.to("cpu", torch.float32)
-    array = stored.numpy()
     # Single precision is enough unless squares or differences would lose it, and it keeps up with the draws.
     if shift != 0 or std is None or not 1e-15 < std < 1e15:
-        array = array.astype(np.float64) - shift
-    # `np.dot` would be shorter, but it starts threads of its own in each of ours.
-    with np.errstate(over="ignore", invalid="ignore"):  # values that were there before may be anything
-        first, second = float(np.add.reduce(array)), float(np.add.reduce(np.square(array)))
-    count = len(array)
+        stored = stored.double() - shift
+    first, second = float(stored.sum()), float(torch.dot(stored, stored))
+    count = len(stored)
     for number, value in left_out:
         count -= number
         first -= number * (value - shift)

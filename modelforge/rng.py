@@ -16,14 +16,14 @@ import torch
 
 from modelforge.settings import standard_settings
 
-CHUNK = 1 << 17
+CHUNK = 1 << 18
 """Elements that one key draws; a longer parameter is drawn in chunks, each with its number in its key."""
 
 _WORDS = 624
-_HEAD = np.array([0, 1 | 1 << 32, 0], dtype="<u8").view(np.uint8)
+_HEAD = np.array([0, 1 | 1 << 32, 0], dtype="<u8").tobytes()
 """Of a state blob: the seed it reports, `left` = 1 (draw new words first) beside `seeded` = 1, `next` = 0."""
 _BODY = slice(len(_HEAD), len(_HEAD) + 8 * _WORDS)
-_SIZE = 5056
+_EMPTY = torch.frombuffer(bytearray(_HEAD.ljust(5056, b"\0")), dtype=torch.uint8)
 _DOMAIN = b"modelforge 1\n"
 
 
@@ -43,6 +43,12 @@ def seed_(generator: torch.Generator, seed: int, *names: str | int) -> torch.Gen
 def generator(seed: int, *names: str | int) -> torch.Generator:
     """A new CPU generator with the key `(seed, *names)`."""
     return seed_(torch.Generator(), seed, *names)
+
+
+def split(generator: torch.Generator) -> torch.Generator:
+    """A new CPU generator whose state is drawn from another one."""
+    words = torch.empty(_WORDS, dtype=torch.int64, device="cpu").random_(0, 1 << 32, generator=generator)
+    return torch.Generator().set_state(_blob(words.numpy()))
 
 
 @contextmanager
@@ -74,10 +80,9 @@ def _state(key: tuple[str | int, ...]) -> torch.Tensor:
 
 def _blob(words: np.ndarray) -> torch.Tensor:
     """The state that a CPU generator would save after being seeded to these 624 words."""
-    blob = np.zeros(_SIZE, dtype=np.uint8)
-    blob[: len(_HEAD)] = _HEAD
-    blob[_BODY].view("<u8")[:] = words
-    return torch.from_numpy(blob)
+    blob = _EMPTY.clone()
+    blob.numpy()[_BODY].view("<u8")[:] = words
+    return blob
 
 
 def _encode(key: tuple[str | int, ...]) -> bytes:

@@ -1,56 +1,27 @@
-"""assign: parameters and the init blocks around them → one initializer each, every number decided.
+"""assign: parameters and the init blocks that speak of them → one initializer each, every number decided.
 
-Precedence, nearest first: the layer's block, the enclosing combinators', the model's, the `init` group, the role's
-default; within one block `params`, then `types`, then the role, then the block itself. The nearest block with a scheme
-wins; nearer blocks without one refine it field by field.
+The nearest block with a scheme wins; nearer blocks without one refine it field by field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from modelforge.block import Activation, Block
+from modelforge.cascade import Candidate, Cascade, Scope, Subject
 from modelforge.config.origins import Origins
 from modelforge.errors import Place, Problem, did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import CannotServe, Fill, Initializer
-from modelforge.inits.defaults import ROLE_DEFAULTS, constant
+from modelforge.inits.defaults import constant
 from modelforge.node import FrozenDict
 from modelforge.shapes import ParameterFacts
-from modelforge.spec.init import NAMED_ROLES, InitSpec, describe, parse_block
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """An init block and where it speaks: parameters below `path`. `outermost` marks the `init` group."""
-
-    block: InitSpec
-    key: str
-    path: str
-    outermost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A parameter that needs an initializer; `scopes` are nearest first."""
-
-    path: str
-    facts: ParameterFacts
-    key: str
-    scopes: tuple[Scope, ...]
-    following: Callable[[str], tuple[Activation, ...] | None] | None = field(compare=False, repr=False)
-    """Which activations read what a layer makes; None, or None as its answer, where that is not known."""
-
-    @property
-    def layer_path(self) -> str:
-        """Path of the layer that holds it."""
-        return self.path.removesuffix(f".{self.facts.name}")
+from modelforge.spec.init import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,32 +113,22 @@ def assign(
     """
     assigner = _Assigner(origins, fresh)
     plans = [plan for subject in subjects if (plan := assigner.plan(subject)) is not None]
-    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, subjects)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A block that speaks of the parameter at hand."""
-
-    key: str
-    block: InitSpec
-    default: bool = False
+    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.cascade.unmatched(scopes, subjects)))
 
 
 class _Assigner:
     def __init__(self, origins: Origins, fresh: bool) -> None:
         self.origins = origins
         self.fresh = fresh
-        self.problems: list[Problem] = []
-        self._matched: set[str] = set()
-        self._clashes: set[tuple[str, ...]] = set()
+        self.cascade = Cascade()
+        self.problems = self.cascade.problems
         self._initializers: dict[Any, Initializer | None] = {}
         self._fills: dict[Any, Fill] = {}
         self._places: dict[str, Place | None] = {}
 
     def plan(self, subject: Subject) -> ParameterPlan | None:
         facts = subject.facts
-        candidates = list(self._candidates(subject))
+        candidates = list(self.cascade.candidates(subject))
         chain = self._chain(candidates)
         won = next((link for link in chain if link.verdict == "wins"), None)
         if won is None:
@@ -193,88 +154,9 @@ class _Assigner:
             subject.path, subject.key, facts.shape, facts.dtype, facts.layout.role, chain, initializer, fills, mean, std
         )
 
-    def unmatched(self, scopes: list[Scope], subjects: list[Subject]) -> list[Problem]:
-        """Rules that speak of no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves."""
-        return [
-            problem
-            for scope in {scope.key: scope for scope in scopes}.values()
-            for problem in self._unmatched_in(scope.block, scope.key, scope, subjects)
-        ]
-
-    def _unmatched_in(self, block: InitSpec, key: str, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
-        if not scope.outermost:
-            for role, leaf in block.roles.items():
-                if f"{key}.{role}" not in self._matched and leaf.speaks:
-                    reason = f"no parameter here has the role `{role}`"
-                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, subjects))
-            if block.speaks and key not in self._matched:
-                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, subjects))
-        for name, inner in block.types.items():
-            if f"{key}.types.{name}" not in self._matched:
-                classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
-                hint = did_you_mean(name, classes) or "the classes here: none has parameters"
-                yield Problem("MF023", f"{key}.types.{name}", f"no layer here is a `{name}`", hint, part="key")
-            else:
-                yield from self._unmatched_in(inner, f"{key}.types.{name}", replace(scope, outermost=True), subjects)
-        for name in block.params:
-            if f"{key}.params.{name}" not in self._matched:
-                names = [_below(subject.path, scope.path) for subject in _inside(scope, subjects)]
-                hint = did_you_mean(name, names)
-                yield Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
-
-    def _nothing(self, key: str, reason: str, inside: list[Subject]) -> Problem:
-        roles = sorted({subject.facts.layout.role or "none" for subject in inside})
-        hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
-        return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
-
-    # --- which blocks speak of a parameter ----------------------------------------------------------------------------
-
-    def _candidates(self, subject: Subject) -> Iterator[_Candidate]:
-        for scope in subject.scopes:
-            yield from self._in_block(scope.block, scope.key, subject, _below(subject.path, scope.path))
-        role = subject.facts.layout.role
-        default = subject.facts.layout.default
-        if default is not None:
-            cls = next(iter(subject.facts.classes))
-            yield _Candidate(f"default of {cls}", parse_block(constant(default)), default=True)
-        elif role is not None and role in ROLE_DEFAULTS:
-            yield _Candidate(f"default of role `{role}`", _role_default(role), default=True)
-
-    def _in_block(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[_Candidate]:
-        yield from self._in_params(block, key, subject, name)
-        for cls, path in subject.facts.classes.items():
-            if cls in block.types:
-                inner_key = f"{key}.types.{cls}"
-                self._matched.add(inner_key)
-                yield from self._in_block(block.types[cls], inner_key, subject, _below(subject.facts.name, path))
-        role = subject.facts.layout.role
-        if role in block.roles:
-            yield self._match(f"{key}.{role}", block.roles[role])
-        if block.speaks and (role in ("weight", "recurrent") or _speaks_of_all(block)):
-            yield self._match(key, block)
-
-    def _in_params(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[_Candidate]:
-        if name in block.params:
-            yield self._match(f"{key}.params.{name}", block.params[name])
-        globs = [glob for glob in block.params if glob != name and fnmatchcase(name, glob)]
-        exact = name in block.params and block.params[name].scheme is not None
-        if len(globs) > 1 and not exact and (key, *globs) not in self._clashes:
-            self._clashes.add((key, *globs))
-            listed = " and ".join(f"`{glob}`" for glob in globs)
-            message = f"{listed} both match `{subject.path}`, and neither is nearer"
-            hint = f"name it in full: `{name}`, or make the globs disjoint"
-            self.problems.append(Problem("MF024", f"{key}.params.{globs[-1]}", message, hint, part="key"))
-        self._matched.update(f"{key}.params.{glob}" for glob in globs)
-        for glob in globs[:1]:
-            yield self._match(f"{key}.params.{glob}", block.params[glob])
-
-    def _match(self, key: str, block: InitSpec) -> _Candidate:
-        self._matched.add(key)
-        return _Candidate(key, block)
-
     # --- from blocks to an initializer --------------------------------------------------------------------------------
 
-    def _chain(self, candidates: list[_Candidate]) -> tuple[Link, ...]:
+    def _chain(self, candidates: list[Candidate]) -> tuple[Link, ...]:
         links: list[Link] = []
         won = False
         for candidate in candidates:
@@ -356,16 +238,17 @@ class _Assigner:
 def moments(fills: tuple[tuple[Block, Fill], ...]) -> tuple[float | None, float | None]:
     """Mean and standard deviation over all elements that a scheme decides, from the targets of the blocks."""
     fills = tuple((block, fill) for block, fill in fills if block.fixed is None) or fills
-    sizes = [prod(block.shape) for block, _ in fills]
-    means = [fill.mean for _, fill in fills]
-    stds = [fill.std for _, fill in fills]
-    total = sum(sizes)
-    if None in means or None in stds:
+    if len(fills) == 1:
+        return fills[0][1].mean, fills[0][1].std
+    targets = [(prod(block.shape), fill.mean, fill.std) for block, fill in fills]
+    known = [(size, mean, std) for size, mean, std in targets if mean is not None and std is not None]
+    total = sum(size for size, _, _ in known)
+    if len(known) < len(fills):
         return None, None
-    if len(fills) == 1 or total == 0:
-        return means[0], stds[0]
-    mean = sum(size * mean for size, mean in zip(sizes, means, strict=True)) / total  # pyright: ignore[reportOperatorIssue]  # None is excluded above
-    second = sum(size * (std**2 + (m - mean) ** 2) for size, m, std in zip(sizes, means, stds, strict=True)) / total  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    if total == 0:
+        return known[0][1:]
+    mean = sum(size * mean for size, mean, _ in known) / total
+    second = sum(size * (std**2 + (own - mean) ** 2) for size, own, std in known) / total
     return mean, sqrt(second)
 
 
@@ -382,30 +265,10 @@ def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) ->
     return None
 
 
-def _speaks_of_all(block: InitSpec) -> bool:
-    """A scheme that leaves the values to others means the module as a whole, not its kernels alone."""
-    return block.scheme is not None and registry.get(block.scheme).values_from != "draw"
-
-
 def _holder(block: Block) -> Initializer | None:
     """What fills rows that no scheme may change."""
     return None if block.fixed is None else registry.create(constant(block.fixed))
 
 
-def _role_default(role: str) -> InitSpec:
-    return parse_block(dict(ROLE_DEFAULTS[role]))
-
-
-def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
-    return [subject for subject in subjects if any(item.key == scope.key for item in subject.scopes)]
-
-
-def _below(path: str, scope_path: str) -> str:
-    return path.removeprefix(f"{scope_path}.") if scope_path else path
-
-
 def _shape(shape: tuple[int, ...]) -> str:
     return f"{tuple(shape)}"
-
-
-assert set(ROLE_DEFAULTS) <= set(NAMED_ROLES)

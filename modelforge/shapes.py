@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import Follows, follows
@@ -108,6 +109,24 @@ def run(module: nn.Module, inputs: tuple[Value, ...]) -> Any:
         except RuntimeError:
             # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
             return module.eval()(*arguments)
+
+
+class _OneStep(TorchFunctionMode):
+    """Lets one step of a recurrence stand for all: on the meta device torch would walk through every one of them."""
+
+    RECURRENCES = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func not in self.RECURRENCES or not isinstance(args[3], bool):  # a list of weights: a packed sequence
+            return func(*args, **kwargs or {})
+        sequences, *rest = args
+        dim = int(rest[-1])  # batch first
+        output, *states = func(sequences.narrow(dim, 0, min(1, sequences.shape[dim])), *rest, **kwargs or {})
+        shape = [*output.shape]
+        shape[dim] = sequences.shape[dim]
+        return output.new_empty(shape), *states
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
@@ -215,7 +234,8 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
 
 def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
     try:
-        output = run(module, inputs)
+        with _OneStep():
+            output = run(module, inputs)
     except Exception as error:
         message = f"{type(module).__name__} cannot run on {_show_all(inputs)}"
         raise Misfit("MF043", message, rest=f": {_sentence(error)}") from error

@@ -7,16 +7,16 @@ arrives.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelforge.block import Activation
+from modelforge.cascade import Scope, Subject
 from modelforge.errors import Problem, did_you_mean
 from modelforge.graph import Read
 from modelforge.layers import registry
 from modelforge.layers.combinators import Combinator, sequence
 from modelforge.node import FrozenDict
-from modelforge.rules import Scope, Subject
 from modelforge.shapes import LayerFacts, Misfit, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
@@ -87,6 +87,21 @@ class _Flow:
         return _Flow(at(self.value, path), self.makers, self.key)
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where a layer stands: its path, its key, and the init blocks around it, nearest first."""
+
+    path: str
+    key: str
+    scopes: tuple[Scope, ...]
+    depth: int = 0
+
+    def below(self, name: str, at: str) -> _Site:
+        """The site of a child of that name, written at `at`."""
+        path = f"{self.path}.{name}" if self.path else name
+        return _Site(path, f"{self.key}.{at}" if at else self.key, self.scopes, self.depth + 1)
+
+
 class Walk:
     """One pass over a spec in execution order. A layer that failed gives None, and nothing that reads it is judged."""
 
@@ -125,7 +140,7 @@ class Walk:
         if self.spec.init is not None:
             scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
         wired = sequence(self.spec.layers)
-        children, last = self._children(wired, "", "model", scope, scopes, depth=0)
+        children, last = self._children(wired, _Site("", "model", scopes), scope)
         if children is None or last is None:
             return None
         output = at(last.value, first(last.value))
@@ -138,35 +153,28 @@ class Walk:
         return (scope, *scopes)
 
     def _children(
-        self,
-        spec: Combinator,
-        path: str,
-        key: str,
-        scope: dict[str, _Flow | None],
-        scopes: tuple[Scope, ...],
-        depth: int,
+        self, spec: Combinator, site: _Site, scope: dict[str, _Flow | None]
     ) -> tuple[tuple[LayerPlan, ...] | None, _Flow | None]:
         plans: list[LayerPlan | None] = []
         flow: _Flow | None = None
         previous = next(iter(scope)) if len(scope) == 1 else None
-        if depth > MAX_DEPTH:
-            self.problems.append(Problem("MF060", key, f"layers are nested more than {MAX_DEPTH} deep"))
-            self._unknown.append(path)
+        if site.depth > MAX_DEPTH:
+            self.problems.append(Problem("MF060", site.key, f"layers are nested more than {MAX_DEPTH} deep"))
+            self._unknown.append(site.path)
             return None, None
         wired = list(spec.wire())
         names = [child.name for child in wired]
         for child in wired:
             self._num_layers += 1
             if self._num_layers > MAX_LAYERS:
-                self._unknown.append(path)
+                self._unknown.append(site.path)
                 if self._num_layers == MAX_LAYERS + 1:
-                    self.problems.append(Problem("MF060", key, f"the model has more than {MAX_LAYERS:,} layers"))
+                    self.problems.append(Problem("MF060", site.key, f"the model has more than {MAX_LAYERS:,} layers"))
                 return None, None
-            child_path = f"{path}.{child.name}" if path else child.name
-            child_key = f"{key}.{child.at}" if child.at else key
             references = child.spec.inputs or child.reads or ((previous,) if previous else None)
-            reads = self._resolve(references, child_key, child.name, scope, names, tuple(self.inputs))
-            planned, flow = self._layer(child.spec, child_path, child_key, reads, scope, scopes, depth)
+            inner = site.below(child.name, child.at)
+            reads = self._resolve(references, inner.key, child.name, scope, names)
+            planned, flow = self._layer(child.spec, inner, reads, scope)
             plans.append(planned)
             scope[child.name] = flow
             self._names.add(child.name)
@@ -181,12 +189,11 @@ class Walk:
         name: str,
         scope: Mapping[str, _Flow | None],
         siblings: list[str],
-        model_inputs: tuple[str, ...],
     ) -> tuple[Read, ...] | None:
         """References → reads; None where one of them is wrong."""
         if references is None:
-            hint = f"say which: `inputs: [{', '.join(model_inputs)}]`"
-            message = f"`{name}` does not say which of the model's {len(model_inputs)} inputs it reads"
+            hint = f"say which: `inputs: [{', '.join(self.inputs)}]`"
+            message = f"`{name}` does not say which of the model's {len(self.inputs)} inputs it reads"
             self.problems.append(Problem("MF030", key, message, hint, part="key"))
             return None
         reads: list[Read] = []
@@ -226,55 +233,37 @@ class Walk:
         return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope))
 
     def _layer(
-        self,
-        spec: LayerSpec,
-        path: str,
-        key: str,
-        reads: tuple[Read, ...] | None,
-        scope: Mapping[str, _Flow | None],
-        scopes: tuple[Scope, ...],
-        depth: int,
+        self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, scope: Mapping[str, _Flow | None]
     ) -> tuple[LayerPlan | None, _Flow | None]:
         if spec.init is not None:
-            scopes = self._within(Scope(spec.init, f"{key}.init", path), scopes)
+            own = Scope(spec.init, f"{site.key}.init", site.path)
+            site = replace(site, scopes=self._within(own, site.scopes))
         flows: list[_Flow] = []
         for read in reads or ():
             flow = scope[read.source]
             assert flow is not None
             flows.append(flow.at(read.path))
         if isinstance(spec, Combinator):
-            return self._combinator(spec, path, key, reads, flows, scopes, depth)
-        return self._leaf(spec, path, key, reads, flows, scopes)
+            return self._combinator(spec, site, reads, flows)
+        return self._leaf(spec, site, reads, flows)
 
     def _combinator(
-        self,
-        spec: Combinator,
-        path: str,
-        key: str,
-        reads: tuple[Read, ...] | None,
-        flows: list[_Flow],
-        scopes: tuple[Scope, ...],
-        depth: int,
+        self, spec: Combinator, site: _Site, reads: tuple[Read, ...] | None, flows: list[_Flow]
     ) -> tuple[LayerPlan | None, _Flow | None]:
         arrives: _Flow | None = None
         if reads is not None:
             arrives = flows[0] if len(flows) == 1 else _bundle(flows)
-        children, flow = self._children(spec, path, key, {"input": arrives}, scopes, depth + 1)
+        children, flow = self._children(spec, site, {"input": arrives})
         if children is None or flow is None or reads is None:
             return None, None
         inputs = tuple(item.value for item in flows)
-        planned = LayerPlan(path, key, spec.type, FrozenDict(), reads, inputs, flow.value, children=children)
-        return planned, _Flow(flow.value, flow.makers, key)
+        planned = LayerPlan(site.path, site.key, spec.type, FrozenDict(), reads, inputs, flow.value, children=children)
+        return planned, _Flow(flow.value, flow.makers, site.key)
 
     def _leaf(
-        self,
-        spec: LayerSpec,
-        path: str,
-        key: str,
-        reads: tuple[Read, ...] | None,
-        flows: list[_Flow],
-        scopes: tuple[Scope, ...],
+        self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, flows: list[_Flow]
     ) -> tuple[LayerPlan | None, _Flow | None]:
+        path, key = site.path, site.key
         if reads is None:
             self._unknown.append(path)
             return None, None
@@ -289,7 +278,7 @@ class Walk:
             for maker in flow.makers:
                 self._consumers.setdefault(maker, []).append(path)
         self.subjects.extend(
-            Subject(f"{path}.{item.name}", item, key, scopes, self._following) for item in facts.parameters
+            Subject(f"{path}.{item.name}", item, key, site.scopes, self._following) for item in facts.parameters
         )
         names = tuple(item.name for item in facts.parameters)
         planned = LayerPlan(

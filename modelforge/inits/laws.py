@@ -1,25 +1,23 @@
 """Laws of independent values: constant, uniform, normal, truncated normal, with their moments and how to draw them.
 
 What is drawn has *prefix stability*: element i is the same however many elements are drawn. torch's own draws are not
-(fewer than 16 normals, or a tail of fewer than 16, come out differently), so every draw is cut into spans, and what a
-span holds does not depend on how much of it is used.
+(fewer than 16 normals, or a tail of fewer than 16, come out differently), so values are drawn in whole runs of 16.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-_FIRST_SPAN = 1 << 11
-_LONGEST_SPAN = 1 << 16
+from modelforge.rng import split
 
 
 class Law(Protocol):
@@ -49,23 +47,12 @@ class Law(Protocol):
 
 
 class Drawn(ABC):
-    """Draws span by span; leaf classes say how to fill one span. Single-threaded, without full-size temporaries."""
-
-    _by_sixteens: ClassVar[bool] = True
-    """Whether each run of 16 values is made from the next 16 numbers of the generator, as torch's own draws are."""
+    """Draws whole runs of 16 values; leaf classes say how to fill them. Single-threaded, no full-size temporaries."""
 
     def draw_(self, out: Tensor, generator: torch.Generator) -> None:
         """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
         assert out.dtype == torch.float32, f"values are drawn in float32, not {out.dtype}"
-        flat = out.detach().view(-1)
-        for start, stop in _sixteens(flat.numel()) if self._by_sixteens else _growing(flat.numel()):
-            span = flat[start:stop]
-            if len(span) == stop - start:
-                self._fill_(span, generator)
-            else:
-                scratch = torch.empty(stop - start, device="cpu")
-                self._fill_(scratch, generator)
-                span.numpy()[:] = scratch.numpy()[: len(span)]
+        _by_sixteens(out.detach().view(-1), lambda span: self._fill_(span, generator))
 
     @abstractmethod
     def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
@@ -159,7 +146,7 @@ class Normal(Drawn):
 
 
 @dataclass(frozen=True, slots=True)
-class TruncatedNormal(Drawn):
+class TruncatedNormal:
     """N(mean, sigma²) cut to mean ± truncate·sigma; the values that come out have standard deviation `std`.
 
     sigma = std / ratio, where ratio² = 1 - 2cφ(c) / (2Φ(c) - 1) is the variance of a standard normal cut to ±c.
@@ -168,8 +155,6 @@ class TruncatedNormal(Drawn):
     mean: float
     std: float
     truncate: float = 2.0
-
-    _by_sixteens: ClassVar[bool] = False
 
     @property
     def kurtosis(self) -> float:
@@ -191,17 +176,19 @@ class TruncatedNormal(Drawn):
         z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -unit.cut, unit.cut)
         return (1 + _erf(z / math.sqrt(2)) / unit.mass) / 2
 
-    def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        values, unit = span.numpy(), _cut_normal(self.truncate)
+    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
+        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
+        flat, unit = out.detach().view(-1), _cut_normal(self.truncate)
+        values = flat.numpy()
         if unit.cut < 1:
             # Most normals would be rejected here, and the inverse distribution function is tame.
-            drawn = torch.empty(len(span), dtype=torch.float64, device="cpu")
-            drawn.uniform_(-unit.mass, unit.mass, generator=generator).erfinv_()
-            np.multiply(drawn.numpy(), math.sqrt(2) * self.sigma, out=values, casting="same_kind")
+            _by_sixteens(flat, lambda span: _inverse(span, unit, generator))
         else:
-            span.normal_(generator=generator)
-            _redraw_outside(values, unit, generator)
-            np.multiply(values, self.sigma, out=values)
+            # A stream of their own: where it begins must not depend on how many values were drawn before.
+            redraws = split(generator)
+            _by_sixteens(flat, lambda span: span.normal_(generator=generator))
+            _redraw_outside(values, unit, redraws)
+        np.multiply(values, self.sigma, out=values)
         if self.mean:
             np.add(values, self.mean, out=values)
         np.clip(values, *_within(*self.bounds), out=values)
@@ -231,26 +218,25 @@ def _cut_normal(truncate: float) -> _CutNormal:
     return _CutNormal(cut, 1 / (cut * math.sqrt(second)), reach, math.erf(cut / math.sqrt(2)), fourth / second**2)
 
 
-def _sixteens(total: int) -> Iterator[tuple[int, int]]:
-    """All that runs of 16 fill, and one more run for the rest."""
-    whole = total - total % 16
+def _by_sixteens(flat: Tensor, fill: Callable[[Tensor], object]) -> None:
+    """Fills all that runs of 16 fill, and then the rest from one more run."""
+    whole = len(flat) - len(flat) % 16
     if whole:
-        yield 0, whole
-    if total > whole:
-        yield whole, whole + 16
+        fill(flat[:whole])
+    if whole < len(flat):
+        scratch = torch.empty(16, device="cpu")
+        fill(scratch)
+        flat[whole:].numpy()[:] = scratch.numpy()[: len(flat) - whole]
 
 
-def _growing(total: int) -> Iterator[tuple[int, int]]:
-    """Spans at fixed places, from short to long, so that little is drawn in vain at the end."""
-    start = 0
-    while start < total:
-        stop = start + min(max(start, _FIRST_SPAN), _LONGEST_SPAN)
-        yield start, stop
-        start = stop
+def _inverse(span: Tensor, unit: _CutNormal, generator: torch.Generator) -> None:
+    drawn = torch.empty(len(span), dtype=torch.float64, device="cpu")
+    drawn.uniform_(-unit.mass, unit.mass, generator=generator).erfinv_()
+    span.copy_(drawn.mul_(math.sqrt(2)))
 
 
 def _redraw_outside(values: np.ndarray, unit: _CutNormal, generator: torch.Generator) -> None:
-    """Replaces the values beyond the cut by normals drawn anew until all lie within."""
+    """Replaces the values beyond the cut, in their order, by the next normals drawn that lie within."""
     outside = np.flatnonzero(np.abs(values) > unit.cut)
     while len(outside):
         num_drawn = 16 * (2 + int(1.1 * len(outside) / unit.mass) // 16)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from modelforge.inits.base import Initializer
+from modelforge.plugins import load_plugins
 
 GROUP = "modelforge.initializers"
 """The entry point group; what an entry point names is imported, and registers itself by the decorator."""
@@ -19,7 +19,6 @@ AnyInitializer = TypeVar("AnyInitializer", bound=type[Initializer])
 
 _schemes: dict[str, type[Initializer]] = {}
 _aliases: dict[str, str] = {}
-_loaded_groups: set[str] = set()
 
 
 def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[AnyInitializer], AnyInitializer]:
@@ -80,7 +79,7 @@ def get(name: str) -> type[Initializer]:
     Raises:
         KeyError: no scheme has this name.
     """
-    _load_entry_points()
+    load_plugins(GROUP)
     return _schemes[_aliases.get(name, name)]
 
 
@@ -99,19 +98,19 @@ def create(block: Mapping[str, Any]) -> Initializer:
 
 def names() -> tuple[str, ...]:
     """The names of all schemes, sorted, without aliases."""
-    _load_entry_points()
+    load_plugins(GROUP)
     return tuple(sorted(_schemes))
 
 
 def aliases() -> dict[str, str]:
     """From each alias to the name it stands for."""
-    _load_entry_points()
+    load_plugins(GROUP)
     return dict(sorted(_aliases.items()))
 
 
 def field_names() -> frozenset[str]:
     """Every field of every scheme."""
-    _load_entry_points()
+    load_plugins(GROUP)
     return frozenset(field for cls in _schemes.values() for field in cls.model_fields)
 
 
@@ -129,16 +128,3 @@ def _check_class(cls: object) -> None:
 
 def _is_redefined(old: type[Initializer], new: type[Initializer]) -> bool:
     return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
-
-
-def _load_entry_points() -> None:
-    if GROUP in _loaded_groups:
-        return
-    _loaded_groups.add(GROUP)
-    for entry_point in entry_points(group=GROUP):
-        try:
-            entry_point.load()
-        except Exception as error:
-            _loaded_groups.discard(GROUP)
-            error.add_note(f"while loading the initializers of {entry_point.value} (entry point `{entry_point.name}`)")
-            raise

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelforge.errors import did_you_mean
+from modelforge.plugins import load_plugins
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +53,6 @@ class LayerType:
 
 
 _TYPES: dict[str, LayerType] = {}
-_loaded_groups: set[str] = set()
 LEFT_OUT: dict[str, str] = {}
 """Classes of torch.nn that are not layers here, each with the reason."""
 
@@ -104,18 +103,14 @@ def _defined_as(layer: LayerType) -> tuple[str, str]:
 
 
 def _load() -> None:
-    if GROUP in _loaded_groups:
-        return
-    _loaded_groups.add(GROUP)
+    _load_own()
+    load_plugins(GROUP)
+
+
+@cache
+def _load_own() -> None:
     for module in ("combinators", "torch_nn", "own"):
         import_module(f"modelforge.layers.{module}")
-    for entry_point in entry_points(group=GROUP):
-        try:
-            entry_point.load()
-        except Exception as error:
-            _loaded_groups.discard(GROUP)
-            error.add_note(f"while loading the layers of {entry_point.value} (entry point `{entry_point.name}`)")
-            raise
 
 
 @cache

@@ -62,7 +62,7 @@ def layer_spec(
         elif default is parameter.empty:
             default = ...
         elif default is None and not _accepts_none(annotation):
-            annotation = Union[annotation, None]  # noqa: UP007
+            annotation = Union[annotation, None]  # noqa: UP007  # as above
         fields[parameter.name] = (checked(annotation, positive=parameter.name in POSITIVE), default)
     fields |= {key: (checked(annotation), default) for key, (annotation, default) in extra.items()}
     spec = create_model(name, __base__=LayerSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic

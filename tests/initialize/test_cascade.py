@@ -31,7 +31,7 @@ def value(plan: mf.Plan, path: str) -> float:
     """The constant that a parameter gets."""
     item = plan.parameter(f"box.{path}")
     assert item.scheme == "constant", item.chain
-    return item.initializer.value  # pyright: ignore[reportAttributeAccessIssue]
+    return item.initializer.value  # pyright: ignore[reportAttributeAccessIssue]  # only `constant` has it
 
 
 W, R, B = "rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_ih_l0"

@@ -212,7 +212,7 @@ def test_an_interrupt_stops_the_other_threads(monkeypatch):
     monkeypatch.setattr(threading, "Thread", Interrupted)
     before, num_threads = threading.active_count(), torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
-        _run([Slow() for _ in range(1000)])  # pyright: ignore[reportArgumentType]
+        _run([Slow() for _ in range(1000)])  # pyright: ignore[reportArgumentType]  # all it uses of a job
     assert threading.active_count() == before
     assert torch.get_num_threads() == num_threads
     assert len(begun) < 100

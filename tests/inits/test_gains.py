@@ -98,7 +98,7 @@ def test_a_class_name_means_the_module_with_its_defaults(name: str):
 
 @pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"])
 def test_torch_constants_are_torch_s(name: str):
-    assert named_gain(f"torch.{name}") == pytest.approx(nn.init.calculate_gain(name), rel=1e-12)  # pyright: ignore[reportArgumentType]
+    assert named_gain(f"torch.{name}") == pytest.approx(nn.init.calculate_gain(name), rel=1e-12)  # pyright: ignore[reportArgumentType]  # torch wants literals
 
 
 def block(*activations: Activation) -> Block:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelforge import inits
+from modelforge import inits, plugins
 from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, registry
 
 
@@ -18,7 +18,7 @@ from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, regis
 def fresh_registry(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "_schemes", dict(registry._schemes))
     monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
-    monkeypatch.setattr(registry, "_loaded_groups", set())
+    monkeypatch.setattr(plugins, "_loaded", set())
 
 
 def test_names_and_aliases():
@@ -56,7 +56,7 @@ def test_role_defaults_are_complete_and_read_only():
         "embedding": "normal",
     }
     with pytest.raises(TypeError, match="does not support item assignment"):
-        inits.ROLE_DEFAULTS["bias"] = {}  # pyright: ignore[reportIndexIssue]
+        inits.ROLE_DEFAULTS["bias"] = {}  # pyright: ignore[reportIndexIssue]  # that is the point
 
 
 @pytest.mark.usefixtures("fresh_registry")
@@ -139,7 +139,7 @@ def test_what_is_refused(cls, names: tuple[str, ...], error: type[Exception], me
 
 def entry_point(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     found = importlib.metadata.EntryPoint("plugin", module, registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [found] if group == registry.GROUP else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [found] if group == registry.GROUP else [])
 
 
 @pytest.mark.usefixtures("fresh_registry")
@@ -162,7 +162,7 @@ def test_a_broken_entry_point_says_which(monkeypatch: pytest.MonkeyPatch):
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError) as caught:
             inits.names()
-        note = "while loading the initializers of no_such_module_at_all (entry point `plugin`)"
+        note = "while loading no_such_module_at_all (entry point `plugin` of `modelforge.initializers`)"
         assert caught.value.__notes__ == [note]
 
 

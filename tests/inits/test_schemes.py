@@ -135,7 +135,7 @@ def test_fills_are_data(initializer: Initializer):
         assert other == fill
         assert torch.equal(draw(other, block), draw(fill, block))
     with pytest.raises(TypeError, match="read-only"):
-        fill.numbers["std"] = 3.0  # pyright: ignore[reportIndexIssue]
+        fill.numbers["std"] = 3.0  # pyright: ignore[reportIndexIssue]  # that is the point
 
 
 def test_cast_values_keep_what_the_fill_promises(initializer: Initializer):

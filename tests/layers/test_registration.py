@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge import plugins
 from modelforge.block import Block
 from modelforge.layers import layouts, registry
 from modelforge.layers.combinators import Combinator
@@ -164,7 +165,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize("cls", [cls for cls in layouts._LAYOUTS if cls.__module__.startswith("torch.nn")])
 def test_subclasses_are_laid_out_like_their_class(cls: type[nn.Module]):
     assert cls.__name__ in ARGUMENTS
-    arguments: tuple[object, ...] | None = ARGUMENTS[cls.__name__]  # pyright: ignore[reportAssignmentType]
+    arguments: tuple[object, ...] | None = ARGUMENTS[cls.__name__]  # pyright: ignore[reportAssignmentType]  # of mixed values
     if arguments is None:  # abstract: its subclasses are the classes that people know
         cls, arguments = {"_ConvNd": (nn.Conv2d, (3, 4, 2)), "_NormBase": (nn.BatchNorm1d, (3,))}[cls.__name__]
     assert layout(type("Another", (cls,), {})(*arguments)) == layout(cls(*arguments))
@@ -232,12 +233,12 @@ def test_an_entry_point_that_fails_is_named(monkeypatch: pytest.MonkeyPatch):
         def load(self) -> None:
             raise ImportError("no module named my_layers")
 
-    monkeypatch.setattr(registry, "_loaded_groups", set())
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Broken()] if group == registry.GROUP else [])
+    monkeypatch.setattr(plugins, "_loaded", set())
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()] if group == registry.GROUP else [])
     for _ in range(2):
         with pytest.raises(ImportError) as caught:
             registry.names()
-        assert caught.value.__notes__ == ["while loading the layers of my_layers.broken (entry point `mine`)"]
+        assert caught.value.__notes__ == ["while loading my_layers.broken (entry point `mine` of `modelforge.layers`)"]
 
 
 def test_a_layer_must_give_tensors():
@@ -289,7 +290,7 @@ def test_activations_are_followed():
 
 def test_a_combinator_must_say_how_it_is_wired():
     class Unwired(Combinator):
-        type: Literal["Unwired"] = "Unwired"  # pyright: ignore[reportIncompatibleVariableOverride]
+        type: Literal["Unwired"] = "Unwired"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower
 
     with pytest.raises(TypeError, match="abstract"):
-        Unwired()  # pyright: ignore[reportAbstractUsage]
+        Unwired()  # pyright: ignore[reportAbstractUsage]  # that is the point
