@@ -124,7 +124,7 @@ def _chunk_drawer(
     def draw(generator: torch.Generator) -> Tally:
         direct = target.dtype == torch.float32 and target.device.type == "cpu"
         values = target if direct else torch.empty(target.shape, dtype=torch.float32, device="cpu")
-        if region.fill.std != 0:
+        if not region.fill.deterministic:
             seed_(generator, *key)
         region.fill.draw_(values, generator)
         for fixed_start, fixed_stop, value in region.fixed:

@@ -209,22 +209,23 @@ def _check(tallies: Sequence[Tally], dtype: torch.dtype) -> _Check:
         return _Check("unpromised")
     if count == 0:
         return _Check("pass")
+    drawn = count / fill.copies
     eps = 2 * torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
     off = abs(sum(tally.first for tally in tallies) / count)
     std = sqrt(max(sum(tally.second for tally in tallies) / count, 0.0))
-    mean_tolerance = fill.std * sqrt(2 * LOG_ODDS / count) + eps * (abs(fill.mean) + fill.std)
+    mean_tolerance = fill.std * sqrt(2 * LOG_ODDS / drawn) + eps * (abs(fill.mean) + fill.std)
     if fill.exact_std:
         spread = 1e-4
     else:
-        spread = sqrt((fill.kurtosis - 1) / 2) * 2 * sqrt(LOG_ODDS / count) + fill.kurtosis * LOG_ODDS / count
+        spread = sqrt((fill.kurtosis - 1) / 2) * 2 * sqrt(LOG_ODDS / drawn) + fill.kurtosis * LOG_ODDS / drawn
     # From a margin on the variance to one on the standard deviation.
     std_tolerance = fill.std * (sqrt(1 + spread) - 1) + eps * (fill.std + abs(fill.mean))
-    low = fill.std * sqrt(max(1 - spread, _least(count, fill.kurtosis))) - eps * (fill.std + abs(fill.mean))
+    low = fill.std * sqrt(max(1 - spread, _least(drawn, fill.kurtosis))) - eps * (fill.std + abs(fill.mean))
     sound = off <= mean_tolerance and low <= std <= fill.std + std_tolerance
     return _Check("pass" if sound else "fail", mean_tolerance, std_tolerance)
 
 
-def _least(count: int, kurtosis: float) -> float:
+def _least(count: float, kurtosis: float) -> float:
     """What a sample's variance will hardly fall below, in units of the law's: for few values `1 - spread` is no bound.
 
     Chernoff's bound for χ² with n degrees of freedom: P(χ² <= t·n) <= (t·exp(1 - t))^(n/2), solved for t from below.

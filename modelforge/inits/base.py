@@ -59,6 +59,16 @@ class Fill(Protocol):
         ...
 
     @property
+    def copies(self) -> float:
+        """How many elements share one drawn value: the sample that the checks rest on is that much smaller."""
+        ...
+
+    @property
+    def deterministic(self) -> bool:
+        """True where nothing is drawn: every key gives the same values."""
+        ...
+
+    @property
     def numbers(self) -> Mapping[str, Any]: ...
     @property
     def elementwise(self) -> bool: ...
@@ -75,6 +85,8 @@ class Moments:
     std: float | None = None
     kurtosis: float = 3.0
     exact_std: bool = False
+    copies: float = 1.0
+    deterministic: bool = False
 
 
 class Initializer(Node, ABC):

@@ -41,6 +41,14 @@ class LawFill:
         return self.law.std == 0
 
     @property
+    def copies(self) -> float:
+        return 1.0
+
+    @property
+    def deterministic(self) -> bool:
+        return self.law.std == 0
+
+    @property
     def elementwise(self) -> bool:
         return True
 
@@ -75,6 +83,14 @@ class BlockFill:
         return self.moments.exact_std
 
     @property
+    def copies(self) -> float:
+        return self.moments.copies
+
+    @property
+    def deterministic(self) -> bool:
+        return self.moments.deterministic
+
+    @property
     def elementwise(self) -> bool:
         return False
 
@@ -105,6 +121,14 @@ class NoFill:
     @property
     def exact_std(self) -> bool:
         return False
+
+    @property
+    def copies(self) -> float:
+        return 1.0
+
+    @property
+    def deterministic(self) -> bool:
+        return True
 
     @property
     def numbers(self) -> FrozenDict[str, Any]:

@@ -47,7 +47,7 @@ class Orthogonal(Blockwise):
         require_matrix(block, "orthogonal", "it has no rows and columns to be orthogonal")
         longest = max(num_rows_and_columns(block))
         if not min(num_rows_and_columns(block)):
-            return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True)
+            return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
         std = resolve_gain(self.gain, block).value / longest**0.5
         return Moments(mean=0.0, std=std, kurtosis=3 * longest / (longest + 2), exact_std=True)
 

@@ -49,7 +49,7 @@ class Sparse(Blockwise):
         require_matrix(block, "sparse", "it has no units to connect")
         num_weights, num_kept = self._counts(block)
         if not self.std or not num_weights:
-            return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True)
+            return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
         share = num_kept / num_weights
         return Moments(mean=0.0, std=self.std * share**0.5, kurtosis=3 / share)
 

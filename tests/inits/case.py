@@ -1,0 +1,37 @@
+"""A scheme with its fields, and the blocks that it must serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from modelforge import inits
+from modelforge.inits import Block, Initializer
+from tests.inits.blocks import BLOCKS, EMPTY
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the contract is tried on."""
+
+    config: Mapping[str, Any]
+    """The init block: `scheme` and fields."""
+    blocks: Mapping[str, Block] = field(default_factory=lambda: MappingProxyType(BLOCKS))
+    """Blocks to fill, each large enough for statistics."""
+    empty: Mapping[str, Block] = field(default_factory=lambda: MappingProxyType(EMPTY))
+    """Blocks without elements."""
+
+    @property
+    def initializer(self) -> Initializer:
+        return inits.create(self.config)
+
+    @property
+    def block(self) -> Block:
+        """The first of its blocks."""
+        return next(iter(self.blocks.values()))
+
+    def __str__(self) -> str:
+        fields = (f"{name}={value}" for name, value in self.config.items() if name != "scheme")
+        return "-".join([self.config["scheme"], *fields])
