@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from modelforge.train import check_command_line, run
+from modelforge.train import check_command_line, overrides_first, run
 
 CONF = Path(__file__).parent / "conf"
 
@@ -18,5 +18,6 @@ def main(config: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = overrides_first(sys.argv[1:])
     check_command_line(CONF, sys.argv[1:])
     main()

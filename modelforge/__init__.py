@@ -14,7 +14,11 @@ from modelforge.errors import Problem as Problem
 
 if TYPE_CHECKING:
     from modelforge.build import build as build
+    from modelforge.calibrate import calibrate as calibrate
+    from modelforge.calibrations import register_calibration as register_calibration
+    from modelforge.digest import digest as digest
     from modelforge.initialize import initialize as initialize
+    from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
     from modelforge.layers.register import register_layer as register_layer
     from modelforge.ledger import Ledger as Ledger
@@ -32,12 +36,16 @@ _LAZY = {
     "ModelSpec": "modelforge.spec",
     "Plan": "modelforge.plan",
     "build": "modelforge.build",
+    "calibrate": "modelforge.calibrate",
     "diff": "modelforge.review",
+    "digest": "modelforge.digest",
     "initialize": "modelforge.initialize",
     "lint": "modelforge.lint",
     "load": "modelforge.load",
     "parse": "modelforge.spec",
     "plan": "modelforge.plan",
+    "register_calibration": "modelforge.calibrations",
+    "register_activation": "modelforge.inits",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
 }

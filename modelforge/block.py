@@ -19,6 +19,32 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """The residual branch that a parameter is in: y = shortcut(x) + branch(x)."""
+
+    index: int
+    """From 0, in execution order, over the whole model."""
+    num_weights: int
+    """Layers in it that have weights."""
+    ends: bool
+    """Whether what the parameter makes is what the branch adds: the output projection, or the norm behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where in the network a parameter stands."""
+
+    num_branches: int
+    """Residual branches of the whole model: 2·L in a transformer of L layers."""
+    branch: Branch | None = None
+    """The innermost branch it is in; None outside of all."""
+    reads_input: bool | None = None
+    """Whether it is the first to weigh an input of the model; None where that is not known."""
+    gives_output: bool | None = None
+    """Whether it is the last to weigh the output of the model."""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Rows `start:stop` (of dimension 0) of a parameter, with the fans of the matrix they stand for.
 
@@ -44,6 +70,10 @@ class Block:
     activations: tuple[Activation, ...] | None = None
     """The distinct activations that read what this parameter makes; empty where none follows, None where the graph is
     not known."""
+    role: str | None = None
+    """`weight`, `recurrent`, `bias`, `embedding`, `scale`; None where it is not known."""
+    context: Context | None = None
+    """Where it stands; None where the graph is not known."""
 
     @property
     def stop(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +16,7 @@ from modelforge.layers.hooks import after_materialise
 from modelforge.ledger import Ledger
 from modelforge.memory import allocate
 from modelforge.plan import LayerPlan, Plan, plan
-from modelforge.rng import keyed_globals, preserved_globals
+from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.shapes import Misfit, construct
 from modelforge.spec.model import ModelSpec
 from modelforge.values import first
@@ -38,6 +38,7 @@ def build(
     seed: int | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
+    shard: Callable[[nn.Module], object] | None = None,
 ) -> Model:
     """Makes the model and fills every parameter exactly once.
 
@@ -51,6 +52,9 @@ def build(
         device: Where parameters and buffers live.
         dtype: Floating-point type of parameters and buffers; default what the layers themselves use (float32). Values
             are drawn in float32 and rounded.
+        shard: Called with the model while it is on the meta device, to make its parameters `DTensor`s: FSDP2's
+            `fully_shard`, or a function that calls it layer by layer. Each process then draws what it holds, with the
+            same bits as one process alone.
 
     Returns:
         The model in training mode; `model.ledger` says what filled what.
@@ -58,7 +62,7 @@ def build(
     Raises:
         ForgeError: see `plan`; also where a scheme keeps values that a new model does not have, and where memory ends.
         TypeError: `dtype` is not a floating-point type.
-        ValueError: `device` is the meta device, which holds no values.
+        ValueError: `device` is the meta device, which holds no values, or one that is not there.
 
     Example:
         >>> from modelforge.spec import parse
@@ -69,17 +73,35 @@ def build(
         >>> model.ledger.ok
         True
     """
-    if dtype is not None and not dtype.is_floating_point:
-        raise TypeError(f"dtype must be a floating-point type, but is {dtype}")
-    if torch.device(device).type == "meta":
-        raise ValueError("there are no values on the meta device: `mf.plan` gives shapes without memory")
+    if not isinstance(spec, ModelSpec | Plan):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        kinds = "a ModelSpec or a Plan, as `parse`, `load` and `plan` give"
+        raise TypeError(f"build takes {kinds}, but gets a {type(spec).__name__}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"dtype must be a floating-point type, such as torch.bfloat16, but is {dtype!r}")
+    place = _usable(device)
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
-    seed = decided.seed if seed is None else seed
+    seed = decided.seed if seed is None else check_seed(seed)
     with preserved_globals():
         model = _assemble(decided, seed)
-    _materialise(model, torch.device(device), dtype)
+    if shard is None:
+        _materialise(model, place, dtype)
+    else:
+        _materialise_shards(model.to(dtype), shard, place)
     model.ledger = fill_module(model, decided.parameters, seed)
     return model
+
+
+def _usable(device: torch.device | str) -> torch.device:
+    """A device that takes a tensor."""
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, ImportError, TypeError, NotImplementedError) as error:
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"the device {device!r} cannot be used: {first_line}") from error
+    if place.type == "meta":
+        raise ValueError("there are no values on the meta device: `mf.plan` gives shapes without memory")
+    return place
 
 
 def _assemble(decided: Plan, seed: int) -> Model:
@@ -120,6 +142,18 @@ def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | No
                     moved[id(weight)] = nn.Parameter(empty, requires_grad=weight.requires_grad)
                 module._parameters[name] = moved[id(weight)]
         _move_buffers(module._buffers, device, dtype)
+        after_materialise(module)
+
+
+def _materialise_shards(model: nn.Module, shard: Callable[[nn.Module], object], device: torch.device) -> None:
+    """Shards the model, gives what lives here memory, and moves buffers with their values."""
+    shard(model)
+    buffers = dict(model.named_buffers())
+    model.to_empty(device=device)  # the sharding keeps references of its own to parameters, which this renews
+    with torch.no_grad():
+        for name, empty in model.named_buffers():
+            empty.copy_(buffers[name])
+    for module in model.modules():
         after_materialise(module)
 
 

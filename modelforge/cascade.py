@@ -7,10 +7,10 @@ default; within one block `params`, then `types`, then the role, then the block 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from modelforge.block import Activation
+from modelforge.block import Activation, Context
 from modelforge.errors import Problem, did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
@@ -38,6 +38,10 @@ class Subject:
     scopes: tuple[Scope, ...]
     following: Callable[[str], tuple[Activation, ...] | None] | None = field(compare=False, repr=False)
     """Which activations read what a layer makes; None, or None as its answer, where that is not known."""
+    context: Callable[[], Context | None] = field(default=lambda: None, compare=False, repr=False)
+    """Where it stands, once the whole model is known."""
+    aliases: tuple[str, ...] = ()
+    """Its other names, where it is used in several places; `params` may call it by each."""
 
     @property
     def layer_path(self) -> str:
@@ -60,11 +64,12 @@ class Cascade:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
+        self._types: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
 
     def candidates(self, subject: Subject) -> Iterator[Candidate]:
         for scope in subject.scopes:
-            yield from self._in_block(scope.block, scope.key, subject, _below(subject.path, scope.path))
+            yield from self._in_block(scope.block, scope.key, subject, _names(subject, subject.path, scope.path))
         role = subject.facts.layout.role
         default = subject.facts.layout.default
         if default is not None:
@@ -73,33 +78,42 @@ class Cascade:
         elif role is not None and role in ROLE_DEFAULTS:
             yield Candidate(f"default of role `{role}`", _role_default(role), default=True)
 
-    def _in_block(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[Candidate]:
-        yield from self._in_params(block, key, subject, name)
+    def _in_block(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
+        yield from self._in_params(block, key, subject, names)
         for cls, path in subject.facts.classes.items():
             if cls in block.types:
                 inner_key = f"{key}.types.{cls}"
-                self._matched.add(inner_key)
-                yield from self._in_block(block.types[cls], inner_key, subject, _below(subject.facts.name, path))
+                self._types.add(inner_key)
+                inner_names = _names(subject, subject.facts.name, path)
+                yield from self._in_block(block.types[cls], inner_key, subject, inner_names)
         role = subject.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
         if block.speaks and (role in ("weight", "recurrent") or _speaks_of_all(block)):
             yield self._match(key, block)
 
-    def _in_params(self, block: InitSpec, key: str, subject: Subject, name: str) -> Iterator[Candidate]:
-        if name in block.params:
+    def _in_params(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
+        written = [name for name in names if name in block.params]
+        globs = [
+            glob for glob in block.params if glob not in written and any(fnmatchcase(name, glob) for name in names)
+        ]
+        exact = bool(written) and block.params[written[0]].scheme is not None
+        for rivals in (written, [] if exact else globs):
+            self._refuse_rivals(rivals, key, subject, names[0])
+        self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
+        for name in (*written[:1], *globs[:1]):
             yield self._match(f"{key}.params.{name}", block.params[name])
-        globs = [glob for glob in block.params if glob != name and fnmatchcase(name, glob)]
-        exact = name in block.params and block.params[name].scheme is not None
-        if len(globs) > 1 and not exact and (key, *globs) not in self._clashes:
-            self._clashes.add((key, *globs))
-            listed = " and ".join(f"`{glob}`" for glob in globs)
+
+    def _refuse_rivals(self, rivals: list[str], key: str, subject: Subject, name: str) -> None:
+        """Two globs, or two names of one tied parameter."""
+        if len(rivals) > 1 and (key, *rivals) not in self._clashes:
+            self._clashes.add((key, *rivals))
+            listed = " and ".join(f"`{rival}`" for rival in rivals)
             message = f"{listed} both match `{subject.path}`, and neither is nearer"
             hint = f"name it in full: `{name}`, or make the globs disjoint"
-            self.problems.append(Problem("MF024", f"{key}.params.{globs[-1]}", message, hint, part="key"))
-        self._matched.update(f"{key}.params.{glob}" for glob in globs)
-        for glob in globs[:1]:
-            yield self._match(f"{key}.params.{glob}", block.params[glob])
+            if rivals[0] in (name, *subject.aliases):
+                hint = "it is one parameter with several names: keep one of the rules"
+            self.problems.append(Problem("MF024", f"{key}.params.{rivals[-1]}", message, hint, part="key"))
 
     def _match(self, key: str, block: InitSpec) -> Candidate:
         self._matched.add(key)
@@ -122,12 +136,12 @@ class Cascade:
             if block.speaks and key not in self._matched:
                 yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, subjects))
         for name, inner in block.types.items():
-            if f"{key}.types.{name}" not in self._matched:
+            if f"{key}.types.{name}" not in self._types:
                 classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
                 hint = did_you_mean(name, classes) or "the classes here: none has parameters"
                 yield Problem("MF023", f"{key}.types.{name}", f"no layer here is a `{name}`", hint, part="key")
             else:
-                yield from self._unmatched_in(inner, f"{key}.types.{name}", replace(scope, outermost=True), subjects)
+                yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, subjects)
         for name in block.params:
             if f"{key}.params.{name}" not in self._matched:
                 names = [_below(subject.path, scope.path) for subject in _inside(scope, subjects)]
@@ -151,6 +165,12 @@ def _role_default(role: str) -> InitSpec:
 
 def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
     return [subject for subject in subjects if any(item.key == scope.key for item in subject.scopes)]
+
+
+def _names(subject: Subject, name: str, scope_path: str) -> list[str]:
+    """What rules below `scope_path` call a parameter: `name`, and its other names there."""
+    others = [alias for alias in subject.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
+    return [_below(path, scope_path) for path in (name, *others)]
 
 
 def _below(path: str, scope_path: str) -> str:

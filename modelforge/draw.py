@@ -6,44 +6,49 @@ nor the order of work changes a bit.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from modelforge.block import Block
 from modelforge.inits.base import Fill
 from modelforge.ledger import Tally, measure
 from modelforge.rng import CHUNK, seed_
 from modelforge.rules import ParameterPlan
-from modelforge.settings import one_thread
+from modelforge.settings import num_cores, one_thread
+from modelforge.shards import Shard
 
 
-def draw(items: Sequence[ParameterPlan], tensors: Mapping[str, Tensor], seed: int) -> dict[str, list[Tally]]:
-    """Fills the tensor of each parameter exactly once, on all cores.
+def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int) -> dict[str, list[Tally]]:
+    """Fills each parameter exactly once, on all cores; of a sharded one, what lives here.
 
     Args:
         items: Parameters whose schemes draw.
-        tensors: Their memory, by path; on any device and of any floating dtype.
+        shards: Their memory, by path; on any device and of any floating dtype.
         seed: Key of all random numbers.
 
     Returns:
-        For each path the sums over each piece that was drawn.
+        For each path the sums over what was written here, one for each of its fills.
     """
-    jobs = [job for item in items for job in _jobs(item, tensors[item.path], seed)]
+    regions = {item.path: list(_regions(item)) for item in items}
+    jobs = [job for item in items for job in _jobs(item, regions[item.path], shards[item.path], seed)]
     # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
     _run(sorted(jobs, key=lambda job: -job.cost))
-    tallies: dict[str, list[Tally]] = {}
+    tallies = {path: [_empty(region.fill) for region in listed] for path, listed in regions.items()}
     for job in jobs:
         assert job.tally is not None, "every job has run"
-        tallies.setdefault(job.path, []).append(job.tally)
+        tallies[job.path][job.region] += job.tally
     return tallies
+
+
+def _empty(fill: Fill) -> Tally:
+    return Tally(shift=fill.mean or 0.0, fill=fill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class _Region:
     """Rows that one fill serves; `fixed` are the flat spans inside it that keep a constant."""
 
     row: int
+    shape: tuple[int, ...]
     start: int
     stop: int
     fill: Fill
@@ -62,6 +68,7 @@ class _Job:
     """One draw: a chunk of an elementwise region, or a whole block."""
 
     path: str
+    region: int
     cost: int
     draw: Callable[[torch.Generator], Tally]
     tally: Tally | None = None
@@ -70,21 +77,20 @@ class _Job:
         self.tally = self.draw(generator)
 
 
-def _jobs(item: ParameterPlan, tensor: Tensor, seed: int) -> Iterator[_Job]:
-    """The draws that fill a parameter; together they cover each of its elements once."""
-    flat = tensor.view(-1) if tensor.is_contiguous() else None
-    for region in _regions(item):
-        if region.fill.elementwise and flat is not None:
-            for index, start in enumerate(range(region.start, region.stop, CHUNK)):
-                stop = min(start + CHUNK, region.stop)
-                key = (seed, item.path, region.row, index)
-                yield _Job(item.path, stop - start, _chunk_drawer(flat[start:stop], start, region, key))
-        else:
-            yield _Job(
-                item.path,
-                64 * (region.stop - region.start),
-                _block_drawer(tensor, region, (seed, item.path, region.row)),
-            )
+def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: int) -> Iterator[_Job]:
+    """The draws that fill what lives here of a parameter; together they cover each element once."""
+    for number, region in enumerate(regions):
+        key = (seed, item.path, 0 if item.initializer.shared_draws else region.row)
+        if not region.fill.elementwise:
+            if shard.holds(region.start, region.stop):
+                cost = 64 * (region.stop - region.start)
+                yield _Job(item.path, number, cost, partial(_draw_block, shard, region, key))
+            continue
+        for index, start in enumerate(range(region.start, region.stop, CHUNK)):
+            stop = min(start + CHUNK, region.stop)
+            if shard.holds(start, stop):
+                chunk = partial(_draw_chunk, shard, start, stop, region, (*key, index))
+                yield _Job(item.path, number, stop - start, chunk)
 
 
 def _regions(item: ParameterPlan) -> Iterator[_Region]:
@@ -103,7 +109,8 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
         spans = ((block.start * row_size, block.stop * row_size, block.fixed) for block, _ in group)
         fixed = tuple((a, b, value) for a, b, value in spans if value is not None)
         fill = group[0][1] if free is None else free
-        yield _Region(start, start * row_size, stop * row_size, fill, () if free is None else fixed)
+        shape = (stop - start, *item.shape[1:]) if item.shape else ()
+        yield _Region(start, shape, start * row_size, stop * row_size, fill, () if free is None else fixed)
 
 
 def _joins(group: Sequence[tuple[Block, Fill]], block: Block, fill: Fill) -> bool:
@@ -118,45 +125,30 @@ def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
     return next((fill for block, fill in group if block.fixed is None), None)
 
 
-def _chunk_drawer(
-    target: Tensor, start: int, region: _Region, key: tuple[Any, ...]
-) -> Callable[[torch.Generator], Tally]:
-    def draw(generator: torch.Generator) -> Tally:
-        direct = target.dtype == torch.float32 and target.device.type == "cpu"
-        values = target if direct else torch.empty(target.shape, dtype=torch.float32, device="cpu")
-        if not region.fill.deterministic:
-            seed_(generator, *key)
-        region.fill.draw_(values, generator)
-        for fixed_start, fixed_stop, value in region.fixed:
-            values[max(fixed_start - start, 0) : max(fixed_stop - start, 0)] = value
-        if not direct:
-            target.copy_(values)
-        inside = [(max(a, start), min(b, start + len(target)), value) for a, b, value in region.fixed]
-        left_out = [(b - a, value) for a, b, value in inside if b > a]
-        return measure(target, region.fill, left_out)
+def _draw_chunk(
+    shard: Shard, start: int, stop: int, region: _Region, key: tuple[Any, ...], generator: torch.Generator
+) -> Tally:
+    direct = shard.local.dtype == torch.float32 and shard.local.device.type == "cpu"
+    memory = shard.span(start, stop) if direct else None
+    values = torch.empty(stop - start, dtype=torch.float32, device="cpu") if memory is None else memory
+    if not region.fill.deterministic:
+        seed_(generator, *key)
+    region.fill.draw_(values, generator)
+    for fixed_start, fixed_stop, value in region.fixed:
+        values[max(fixed_start - start, 0) : max(fixed_stop - start, 0)] = value
+    if memory is not None:
+        fixed = ((max(a, start), min(b, stop), value) for a, b, value in region.fixed)
+        return measure(memory, region.fill, [(b - a, value) for a, b, value in fixed if b > a])
+    stored, numbers = shard.write(values, start)
+    counts = ((int(((a <= numbers) & (numbers < b)).sum()), value) for a, b, value in region.fixed)
+    return measure(stored, region.fill, [(count, value) for count, value in counts if count])
 
-    return draw
 
-
-def _block_drawer(tensor: Tensor, region: _Region, key: tuple[Any, ...]) -> Callable[[torch.Generator], Tally]:
-    def draw(generator: torch.Generator) -> Tally:
-        rows = max(tensor.shape[0], 1) if tensor.ndim else 1
-        row_size = tensor.numel() // rows
-        end = region.stop // row_size if row_size else tensor.shape[0]
-        part = tensor[region.row : end] if tensor.ndim else tensor
-        # What a scheme forgets to write must not pass for a value.
-        values = torch.full(part.shape, torch.nan, dtype=torch.float32, device="cpu")
-        if region.fill.elementwise:
-            for index, chunk in enumerate(values.view(-1).split(CHUNK)):
-                region.fill.draw_(chunk, seed_(generator, *key, index))
-            for start, stop, value in region.fixed:
-                values.view(-1)[start - region.start : stop - region.start] = value
-        else:
-            region.fill.draw_(values, seed_(generator, *key))
-        part.copy_(values)
-        return measure(part, region.fill, [(stop - start, value) for start, stop, value in region.fixed])
-
-    return draw
+def _draw_block(shard: Shard, region: _Region, key: tuple[Any, ...], generator: torch.Generator) -> Tally:
+    # What a scheme forgets to write must not pass for a value.
+    values = torch.full(region.shape, torch.nan, dtype=torch.float32, device="cpu")
+    region.fill.draw_(values, seed_(generator, *key))
+    return measure(shard.write_rows(values, region.row), region.fill, [])
 
 
 def _run(jobs: Sequence[_Job]) -> None:
@@ -181,7 +173,7 @@ def _run(jobs: Sequence[_Job]) -> None:
     # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
     with one_thread():
         try:
-            for _ in range(min(len(jobs), os.cpu_count() or 1) - 1):
+            for _ in range(min(len(jobs), num_cores()) - 1):
                 thread = threading.Thread(target=work)
                 thread.start()
                 threads.append(thread)

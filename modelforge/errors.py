@@ -49,6 +49,7 @@ CODES = MappingProxyType(
         "MF071": "a folder that holds no runs",
         "MF080": "nothing has this name",
         "MW101": "constant weights: units stay equal",
+        "MW102": "a variance that no depth keeps",
     }
 )
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrize
 
+from modelforge.block import Block, Context
 from modelforge.cascade import Scope, Subject
+from modelforge.checkpoint import load, locate, stored_buffers
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
+from modelforge.inits.base import Fill
 from modelforge.layers.hooks import reset_method
-from modelforge.ledger import Ledger, record
-from modelforge.rng import keyed_globals, preserved_globals
+from modelforge.layers.layouts import layouts_below
+from modelforge.layers.parametrised import CannotAssign, Parametrised, plain
+from modelforge.ledger import Ledger, Tally, gather, measure, measure_whole, record
+from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.rules import ParameterPlan, assign
-from modelforge.shapes import describe, parameters
+from modelforge.shapes import ParameterFacts, describe, num_branches, parameters
+from modelforge.shards import Shard, shard_of
 from modelforge.spec.parse import parse_init
 
 
@@ -28,8 +35,11 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     """Fills every parameter of any module, in place, exactly once: what `Module.apply` is used for.
 
     Args:
-        module: Any `nn.Module` with real memory. Roles and logical blocks come from its modules' classes; parameters
-            of classes that modelforge does not know are covered by name, in `params`.
+        module: Any `nn.Module` with real memory. Roles, logical blocks and residual branches come from its modules'
+            classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout` and
+            `register_branches` in `modelforge.layers`. A parameter with several names (tied weights) is filled once,
+            as its first name in `named_parameters` says; in `params` each name will do. What a parametrisation makes
+            (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through its `right_inverse`.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -38,9 +48,9 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
 
     Raises:
         ForgeError: parameters that nothing covers, `params` and `types` that match nothing, schemes that cannot serve
-            a shape, parameters that cannot be written: without memory, not yet materialised, expanded, parametrised.
-            Nothing is written then. Also, after others were written, a parameter that `torch` should fill and that no
-            `reset_parameters` writes.
+            a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
+            parametrisation that makes something else of what was drawn. Nothing is written then. Also, after others
+            were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -48,38 +58,108 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         >>> ledger.ok, ledger["0.weight"].scheme, round(ledger["2.bias"].measured_mean, 6)
         (True, 'kaiming', 0.1)
     """
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"initialize takes an nn.Module, but gets a {type(module).__name__}")
+    if not isinstance(init, Mapping | str):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"initialize takes an init block or the name of a scheme, but gets a {type(init).__name__}")
+    seed = check_seed(seed)
     block = parse_init(init)
     if lazy := [_uninitialised(path) for path, weight in module.named_parameters() if is_lazy(weight)]:
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
-    subjects = [Subject(facts.name, facts, facts.name, (scope,), None) for facts in describe(module)]
-    decided, found = assign(subjects, [scope], Origins.empty())
-    kept = {item.path for item in decided if item.initializer.values_from == "existing"}
-    problems = {problem.path: problem for problem in _unwritable(module, kept)}
-    found = [problem for problem in found if problem.path not in problems]
-    if problems or found:
-        raise ForgeError([*problems.values(), *found])
-    return fill_module(module, decided, seed)
+    with plain(module) as parametrised:
+        decided, found = assign(list(_subjects(module, scope)), [scope], Origins.empty())
+        decided, missing = locate(decided, partial(_names, module))
+        found += missing
+        kept = {item.path for item in decided if item.initializer.values_from == "existing"}
+        problems = {problem.path: problem for problem in _unwritable(module, kept, parametrised)}
+        found = [problem for problem in found if problem.path not in problems]
+        if problems or found:
+            raise ForgeError([*problems.values(), *found])
+        return fill_module(module, decided, seed, parametrised)
 
 
-def fill_module(module: nn.Module, decided: Sequence[ParameterPlan], seed: int) -> Ledger:
+def fill_module(
+    module: nn.Module,
+    decided: Sequence[ParameterPlan],
+    seed: int,
+    parametrised: Mapping[str, Parametrised] | None = None,
+) -> Ledger:
     """Fills the decided parameters of a module and measures what came out.
 
     Args:
         module: Holds a parameter at each decided path.
         decided: What to fill, and how.
         seed: Key of all random numbers.
+        parametrised: Those that only stand for what the module computes, by path; see `plain`.
 
     Raises:
-        ForgeError: a parameter that `torch` should fill and that no `reset_parameters` writes.
+        ForgeError: a parametrisation that makes something else of what was drawn; also, after others were written, a
+            parameter that `torch` should fill and that no `reset_parameters` writes.
     """
+    parametrised = parametrised or {}
     found = {path: (owner, name) for path, owner, name, _ in parameters(module)}
     slots = [_Slot(item, *found[item.path]) for item in decided]
-    tensors = {slot.item.path: slot.weight.detach() for slot in slots}
+    shards = {slot.item.path: shard_of(slot.weight.detach()) for slot in slots}
+    drawn = [item for item in decided if item.initializer.values_from == "draw"]
+    reset = [slot for slot in slots if slot.item.initializer.values_from == "module"]
+    stored = [item for item in decided if item.initializer.values_from == "file"]
     with preserved_globals():
-        tallies = draw([item for item in decided if item.initializer.values_from == "draw"], tensors, seed)
-        _reset(module, [slot for slot in slots if slot.item.initializer.values_from == "module"], seed)
-    return Ledger(tuple(record(item, tensors[item.path], tallies.get(item.path)) for item in decided), seed)
+        # These first: whether values can be assigned shows when they are, and what is refused must leave all as it was.
+        computed = [item for item in drawn if item.path in parametrised]
+        tallies = draw(computed, shards, seed)
+        tallies |= _assign(computed, parametrised, shards, seed)
+        loaded = load(stored, shards, module)
+        tallies |= _assign([item for item in stored if item.path in parametrised], parametrised, shards, seed)
+        tallies |= draw([item for item in drawn if item.path not in parametrised], shards, seed)
+        _reset(module, reset, seed)
+        computed = [slot.item for slot in reset if slot.item.path in parametrised]
+        tallies |= _assign(computed, parametrised, shards, seed)
+    for item in decided:
+        if item.path not in tallies:
+            tallies[item.path] = [measure_whole(item, shards[item.path].local)]
+    tallies = gather(tallies, shards)
+    entries = (record(item, shards[item.path].local.dtype, tallies[item.path]) for item in decided)
+    return Ledger(tuple(map(loaded.judge, entries)), seed, loaded.buffers)
+
+
+# --- parametrised tensors ---------------------------------------------------------------------------------------------
+
+
+def _assign(
+    items: Sequence[ParameterPlan], parametrised: Mapping[str, Parametrised], shards: Mapping[str, Shard], seed: int
+) -> dict[str, list[Tally]]:
+    """Writes what was made for parametrised tensors through their parametrisations, and measures what comes out.
+
+    Raises:
+        ForgeError: parametrisations that make something else of it; none of them is written then.
+    """
+    before = [(parametrised[item.path], parametrised[item.path].state()) for item in items]
+    tallies: dict[str, list[Tally]] = {}
+    problems: list[Problem] = []
+    for item in items:
+        try:
+            # Some complete what they are given by random numbers.
+            with keyed_globals(seed, item.path, "right_inverse"):
+                values = parametrised[item.path].assign(shards[item.path].local)
+        except CannotAssign as refusal:
+            message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: {refusal}"
+            key = item.key if item.rule.default else item.rule.key
+            problems.append(Problem("MF026", key, message, _KEEP.format(item.path), item.rule.place))
+        else:
+            tallies[item.path] = [_measure_block(values, block, fill) for block, fill in item.fills]
+    if problems:
+        for tensor, state in before:
+            tensor.restore(state)
+        raise ForgeError(problems)
+    return tallies
+
+
+_KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}: keep}}`"
+
+
+def _measure_block(values: Tensor, block: Block, fill: Fill) -> Tally:
+    return measure(values[block.start : block.stop] if values.ndim else values, fill, [])
 
 
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------
@@ -127,7 +207,7 @@ def _reset(module: nn.Module, slots: Sequence[_Slot], seed: int) -> None:
         if problems := [_no_value(slot) for slot in group if _is_unwritten(written[id(slot.weight)])]:
             raise ForgeError(problems)
         for slot in group:
-            slot.weight.detach().copy_(written[id(slot.weight)])
+            shard_of(slot.weight.detach()).write_rows(written[id(slot.weight)], 0)
 
 
 @contextmanager
@@ -191,24 +271,61 @@ def _below(path: str, prefix: str) -> bool:
 # --- any module -------------------------------------------------------------------------------------------------------
 
 
+def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
+    count = num_branches(module)
+    below = layouts_below(module)
+    names: dict[int, list[str]] = {}
+    for name, weight in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(weight), []).append(name)
+    aliases = {first: tuple(others) for first, *others in names.values()}
+    for facts in describe(module):
+        known = replace(facts, layout=below.get(facts.name, facts.layout))
+        context = partial(_context, count, known)
+        yield Subject(facts.name, known, facts.name, (scope,), None, context, aliases[facts.name])
+
+
+def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+    """All names in a checkpoint of a module; buffers with their shapes."""
+    names = dict.fromkeys(name for name, _ in module.named_parameters(remove_duplicate=False))
+    return {**names, **{name: tuple(value.shape) for name, value in stored_buffers(module)}}
+
+
+def _context(num_branches: int, facts: ParameterFacts) -> Context | None:
+    """As much as the classes inside say of the graph."""
+    return Context(num_branches, facts.branch) if num_branches else None
+
+
 def _uninitialised(path: str) -> Problem:
     hint = "run the module once on an example: lazy layers take their shapes from it"
     return Problem("MF026", path, f"`{path}` has no shape yet: its lazy layer has not run", hint)
 
 
-def _unwritable(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
+def _unwritable(
+    module: nn.Module, kept: Collection[str], parametrised: Mapping[str, Parametrised]
+) -> Iterator[Problem]:
+    uses = Counter(id(weight) for item in parametrised.values() for weight in item.originals)
+    uses.update(id(weight) for weight in module.parameters())
     for path, owner, name, _ in parameters(module):
         weight = owner._parameters[name]
         assert weight is not None
+        item = parametrised.get(path)
+        behind = item.originals if item is not None else (weight,)
         if weight.device.type == "meta":
             hint = "give it memory first: `module.to_empty(device=...)`"
             yield Problem("MF026", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
-        elif isinstance(owner, parametrize.ParametrizationList) and path not in kept:
-            hint = "initialise before `parametrize`, or keep it: `params: {" + path + ": keep}`"
-            yield Problem("MF026", path, f"`{path}` stands behind a parametrisation", hint)
-        elif path not in kept and _is_expanded(weight):
+        elif path in kept:
+            continue
+        elif any(_is_expanded(original) for original in behind):
             hint = "give each element its own: `nn.Parameter(weight.detach().contiguous())`"
             yield Problem("MF026", path, f"`{path}` is expanded: several elements share one place in memory", hint)
+        elif item is not None and item.refusal:
+            yield Problem("MF026", path, f"`{path}` is parametrised: {item.refusal}", _KEEP.format(path))
+        elif item is not None and any(uses[id(original)] > 1 for original in behind):
+            message = f"`{path}` is parametrised, and what it is computed from is also used elsewhere"
+            yield Problem("MF026", path, message, _KEEP.format(path))
+        elif item is not None and any(shard_of(original.detach()).distributed for original in behind):
+            message = f"`{path}` is parametrised and sharded: its parts cannot be computed alone"
+            yield Problem("MF026", path, message, _KEEP.format(path))
 
 
 def _is_expanded(weight: Tensor) -> bool:

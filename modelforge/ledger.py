@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, isfinite, sqrt
 from typing import Any, Literal
@@ -15,7 +15,9 @@ from torch import Tensor
 from modelforge.errors import Place
 from modelforge.inits.base import Fill
 from modelforge.node import FrozenDict
+from modelforge.rng import CHUNK
 from modelforge.rules import ParameterPlan
+from modelforge.shards import Shard, add_over_processes
 
 LOG_ODDS = 20.0
 """A sound parameter fails a check with a probability of about exp(-20) = 2e-9."""
@@ -32,6 +34,42 @@ class Tally:
     first: float = 0.0
     second: float = 0.0
     fill: Fill | None = None
+
+    def __add__(self, other: Tally) -> Tally:
+        """Sums over both, which must be of one fill."""
+        assert (self.shift, self.fill) == (other.shift, other.fill), "sums about one shift"
+        count, first, second = self.count + other.count, self.first + other.first, self.second + other.second
+        return replace(self, count=count, first=first, second=second)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a calibration did to one parameter; where it works channel by channel, of the channel farthest off."""
+
+    method: str
+    left: str = ""
+    """Why the parameter was left as it was; empty where it was calibrated."""
+    factors: tuple[float, float] = (1.0, 1.0)
+    """What the weight was multiplied by: least and greatest over its channels, equal where it has one factor."""
+    passes: int = 0
+    """How often it was corrected."""
+    mean_before: float | None = None
+    """Mean of what its layer makes of the batch; None where it was left."""
+    mean_after: float | None = None
+    variance_before: float | None = None
+    variance_after: float | None = None
+    """Measured when all layers were done."""
+    tolerance: float | None = None
+
+    @property
+    def factor(self) -> float:
+        """What the whole weight was multiplied by; the geometric mean of the extremes where channels differ."""
+        low, high = self.factors
+        return low if low == high else sqrt(low * high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain data."""
+        return {name: getattr(self, name) for name in Calibrated.__dataclass_fields__} | {"factors": [*self.factors]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +97,8 @@ class LedgerEntry:
     std_tolerance: float | None
     verdict: Verdict
     """`unpromised` where the scheme states no target (the module's own values)."""
+    calibration: Calibrated | None = None
+    """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as plain data."""
@@ -68,6 +108,7 @@ class LedgerEntry:
             "blocks": list(self.blocks),
             "numbers": dict(self.numbers),
             "place": self.place.to_dict() if self.place else None,
+            "calibration": self.calibration.to_dict() if self.calibration else None,
         }
 
 
@@ -77,6 +118,8 @@ class Ledger:
 
     entries: tuple[LedgerEntry, ...]
     seed: int
+    buffers: Mapping[str, str] = FrozenDict()
+    """Buffers whose values came from files, and from where."""
 
     @property
     def ok(self) -> bool:
@@ -111,6 +154,7 @@ class Ledger:
             "versions": versions,
             "ok": self.ok,
             "parameters": [e.to_dict() for e in self.entries],
+            "buffers": dict(self.buffers),
         }
 
     def table(self) -> str:
@@ -126,14 +170,14 @@ class Ledger:
 def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -> Tally:
     """Sums over what was written, rounding included; `left_out` are (count, value) of fixed elements in it."""
     shift, std = fill.mean or 0.0, fill.std
-    stored = values.reshape(-1)
-    if stored.dtype != torch.float32 or stored.device.type != "cpu":
-        stored = stored.to("cpu", torch.float32)
-    # Single precision is enough unless squares or differences would lose it, and it keeps up with the draws.
-    if shift != 0 or std is None or not 1e-15 < std < 1e15:
-        stored = stored.double() - shift
-    first, second = float(stored.sum()), float(torch.dot(stored, stored))
-    count = len(stored)
+    flat = values.reshape(-1)
+    # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
+    exact = shift != 0 or std is None or not 1e-15 < std < 1e15
+    count, first, second = len(flat), 0.0, 0.0
+    for piece in flat.split(CHUNK):
+        stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
+        first += float(stored.sum())
+        second += float(torch.dot(stored, stored))
     for number, value in left_out:
         count -= number
         first -= number * (value - shift)
@@ -141,12 +185,33 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     return Tally(count, shift, first, second, fill)
 
 
-def record(item: ParameterPlan, tensor: Tensor, tallies: Sequence[Tally] | None) -> LedgerEntry:
+def measure_whole(item: ParameterPlan, values: Tensor) -> Tally:
+    """Sums over the values of a parameter that was not drawn."""
+    free = [fill for block, fill in item.fills if block.fixed is None] or [fill for _, fill in item.fills]
+    return measure(values, free[0], [])
+
+
+def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) -> dict[str, Sequence[Tally]]:
+    """The sums over all processes for those parameters that several processes hold."""
+    spread = [(path, tally) for path, group in tallies.items() if shards[path].distributed for tally in group]
+    if not spread:
+        return dict(tallies)
+    sums = [
+        (tally.count, tally.first, tally.second) if shards[path].counts else (0.0, 0.0, 0.0) for path, tally in spread
+    ]
+    added = iter(add_over_processes(sums, shards[spread[0][0]].local.device))
+    total = dict(tallies)
+    for path in dict.fromkeys(path for path, _ in spread):
+        rows = ((tally, next(added)) for tally in tallies[path])
+        total[path] = [
+            replace(tally, count=round(count), first=first, second=second) for tally, (count, first, second) in rows
+        ]
+    return total
+
+
+def record(item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally]) -> LedgerEntry:
     """The entry of one parameter, from the sums over what its fills made."""
-    if tallies is None:
-        free = [fill for block, fill in item.fills if block.fixed is None] or [fill for _, fill in item.fills]
-        tallies = [measure(tensor, free[0], [])]
-    checks = [_check(group, tensor.dtype) for group in _by_fill(tallies)]
+    checks = [_check(group, dtype) for group in _by_fill(tallies)]
     tallies = _decided(item, tallies)
     count = sum(tally.count for tally in tallies)
     mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
@@ -159,8 +224,8 @@ def record(item: ParameterPlan, tensor: Tensor, tallies: Sequence[Tally] | None)
     only = checks[0] if len(checks) == 1 else None
     return LedgerEntry(
         path=item.path,
-        shape=tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        shape=item.shape,
+        dtype=str(dtype).removeprefix("torch."),
         role=item.role,
         scheme=item.scheme,
         rule=item.rule.key,
@@ -210,7 +275,8 @@ def _check(tallies: Sequence[Tally], dtype: torch.dtype) -> _Check:
     if count == 0:
         return _Check("pass")
     drawn = count / fill.copies
-    eps = 2 * torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
+    # Values are drawn in float32, whatever they are stored in.
+    eps = 2 * max(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps) if dtype.is_floating_point else 0.0
     off = abs(sum(tally.first for tally in tallies) / count)
     std = sqrt(max(sum(tally.second for tally in tallies) / count, 0.0))
     mean_tolerance = fill.std * sqrt(2 * LOG_ODDS / drawn) + eps * (abs(fill.mean) + fill.std)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 
 from modelforge.errors import Problem
+from modelforge.inits import statistics
 from modelforge.rules import ParameterPlan
+
+LARGE = 10.0
+"""From here on, an error of the variance that grew is worth a warning."""
 
 
 def lint(parameters: Iterable[ParameterPlan]) -> list[Problem]:
@@ -19,7 +23,9 @@ def lint(parameters: Iterable[ParameterPlan]) -> list[Problem]:
         >>> [warning.code for warning in plan(parse({"input": {"shape": [4]}, "layers": layers})).warnings]
         ['MW101']
     """
-    return list(dict.fromkeys(problem for parameter in parameters for problem in _symmetry(parameter)))
+    parameters = list(parameters)
+    found = [problem for parameter in parameters for problem in _symmetry(parameter)]
+    return list(dict.fromkeys([*found, *_unstable_variance(parameters)]))
 
 
 def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
@@ -37,3 +43,31 @@ def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
             "draw weights from a distribution; constants suit biases and scales",
             severity="warning",
         )
+
+
+def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
+    """Gains keep a variance of 1 that is no stable fixed point: an error of it grows by V' with each layer.
+
+    Roberts, Yaida and Hanin 2021, arXiv:2106.10165, section 5. Norms and residual sums keep the variance by themselves.
+    """
+    if any(parameter.role == "scale" for parameter in parameters):
+        return
+    chains: dict[str, list[ParameterPlan]] = {}
+    for parameter in parameters:
+        block = parameter.fills[0][0]
+        inside = block.context is not None and block.context.branch is not None
+        if parameter.role == "weight" and parameter.numbers.get("activation") and block.activations and not inside:
+            chains.setdefault(block.activations[0].name, []).append(parameter)
+    for name, chain in chains.items():
+        activations = chain[0].fills[0][0].activations
+        assert activations is not None
+        slope = statistics(activations[0]).variance_slope
+        if slope > 1 and slope ** len(chain) > LARGE:
+            yield Problem(
+                "MW102",
+                chain[0].rule.key,
+                f"unit variance is unstable under {name}: each layer multiplies a small error of it by {slope:.3f}, "
+                f"{len(chain)} layers by {slope ** len(chain):,.0f}",
+                "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
+                severity="warning",
+            )

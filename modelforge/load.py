@@ -18,6 +18,7 @@ def load(conf: str | Path | None = None, overrides: Sequence[str] = ()) -> Model
 
     Raises:
         ForgeError: all that is wrong with it, with file and line.
+        TypeError: `conf` is no path, or `overrides` no list of strings.
 
     Example:
         >>> load(overrides=["model=lstm", "init=orthogonal"]).layers["rnn"].type

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
+from modelforge.checkpoint import locate, stored_buffers
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.layers import registry
 from modelforge.lint import lint
 from modelforge.node import FrozenDict
 from modelforge.rng import keyed_globals
 from modelforge.rules import ParameterPlan, assign
+from modelforge.shapes import construct
 from modelforge.spec.model import ModelSpec
 from modelforge.values import TensorValue, Value, to_data
 from modelforge.walk import LayerPlan as LayerPlan
@@ -95,10 +98,22 @@ def plan(spec: ModelSpec) -> Plan:
         walk = Walk(spec)
         root = walk.model()
         parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins, fresh=True)
-    problems = walk.problems + problems
+        names = None if root is None else partial(_names, walk, root)
+        parameters, missing = locate(parameters, names)
+    problems = walk.problems + problems + missing
     if problems:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)
     assert root is not None
     warnings = tuple(spec.origins.locate(problem) for problem in lint(parameters))
     inputs = FrozenDict(walk.inputs)
     return Plan(root, inputs, parameters, spec.seed, warnings, spec.origins)
+
+
+def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:
+    """All names in a checkpoint of the model; buffers with their shapes."""
+    names: dict[str, tuple[int, ...] | None] = dict.fromkeys(subject.path for subject in walk.subjects)
+    for layer in root.walk():
+        if layer.has_buffers:
+            module = construct(registry.get(layer.type), layer.arguments)
+            names |= {name: tuple(value.shape) for name, value in stored_buffers(module, layer.path)}
+    return names

@@ -27,6 +27,17 @@ _EMPTY = torch.frombuffer(bytearray(_HEAD.ljust(5056, b"\0")), dtype=torch.uint8
 _DOMAIN = b"modelforge 1\n"
 
 
+def check_seed(seed: object) -> int:
+    """A seed as a plain integer: any integer is one, of whatever size and sign.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"a seed must be an integer, but is {seed!r}")
+    return operator.index(seed)  # pyright: ignore[reportArgumentType]  # it has __index__
+
+
 def seed_(generator: torch.Generator, seed: int, *names: str | int) -> torch.Generator:
     """Re-keys a CPU generator in place and returns it.
 

@@ -210,8 +210,10 @@ class _Assigner:
             follows = subject.facts.follows
         elif subject.facts.follows == "output" and subject.following is not None:
             follows = subject.following(subject.layer_path)
+        context = subject.context()
         for block in subject.facts.layout.blocks:
-            yield block if block.activations is not None else replace(block, activations=follows)
+            activations = follows if block.activations is None else block.activations
+            yield replace(block, activations=activations, role=subject.facts.layout.role, context=context)
 
     def _fill(self, initializer: Initializer, block: Block) -> Fill:
         memo = (initializer, block)

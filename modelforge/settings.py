@@ -5,6 +5,7 @@ Threads that change such a setting at the same time would put back each other's,
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,12 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 _TURN = threading.RLock()
+
+
+def num_cores() -> int:
+    """The cores that this process may use, where the system says; else all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @contextmanager

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from modelforge.block import Branch
 from modelforge.layers.hooks import reset_method
-from modelforge.layers.inside import Follows, follows
+from modelforge.layers.inside import Follows, branches, follows, makes_output
 from modelforge.layers.layouts import ParameterLayout, layout
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
@@ -49,8 +50,17 @@ class ParameterFacts:
     """Class names that `types:` may use for it, most specific first, each with the path of its module."""
     resettable: bool
     """Whether its module knows values of its own: it has a `reset_parameters`."""
+    makes_output: bool
+    """Whether its module computes what the layer gives."""
+    branch: Branch | None = None
+    """The residual branch inside the layer that it is in, numbered from 0 in the layer."""
     follows: Follows = "unknown"
     """What reads the output of the module that holds it; `output` where that is the layer's own output."""
+
+    @property
+    def owner(self) -> str:
+        """Path of the module that holds it, below the layer."""
+        return self.name.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class LayerFacts:
     output: Value
     parameters: tuple[ParameterFacts, ...]
     has_buffers: bool
+    num_branches: int = 0
+    """Residual branches inside it."""
 
 
 def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts:
@@ -82,6 +94,7 @@ def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...])
         output=output,
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
+        num_branches=num_branches(module),
     )
 
 
@@ -119,7 +132,8 @@ class _OneStep(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func not in self.RECURRENCES or not isinstance(args[3], bool):  # a list of weights: a packed sequence
+        # A list of weights in the fourth place is a packed sequence.
+        if func not in self.RECURRENCES or len(args) < 9 or not isinstance(args[3], bool):
             return func(*args, **kwargs or {})
         sequences, *rest = args
         dim = int(rest[-1])  # batch first
@@ -150,18 +164,53 @@ def _classes(module: nn.Module, path: str) -> FrozenDict[str, str]:
     return FrozenDict(found)
 
 
+def num_branches(module: nn.Module) -> int:
+    """Residual branches inside a module, as far as the classes in it say."""
+    return sum(len(branches(inner)) for inner in module.modules())
+
+
+def _branches(module: nn.Module) -> dict[str, Branch]:
+    """For the paths of modules: the innermost residual branch that each is in."""
+    found: dict[str, Branch] = {}
+    count = 0
+    for prefix, inner in module.named_modules():
+        for names in branches(inner):
+            paths = {f"{prefix}.{name}" if prefix else name: inner.get_submodule(name) for name in names}
+            inside = {
+                f"{path}.{below}" if below else path: (path, below, owner)
+                for path, child in paths.items()
+                for below, owner in child.named_modules()
+            }
+            owners = [owner for _, _, owner in inside.values()]
+            num_weights = sum("weight" in {item.role for item in layout(owner).values()} for owner in owners)
+            last = [*paths][-1]
+            for full, (path, below, _) in inside.items():
+                found[full] = Branch(count, num_weights, path == last and makes_output(paths[path], below))
+            count += 1
+    return found
+
+
 def describe(module: nn.Module) -> Iterator[ParameterFacts]:
     """What each parameter of a module is."""
     layouts: dict[int, Mapping[str, ParameterLayout]] = {}
+    within = _branches(module)
     for full_name, owner, name, classes in parameters(module):
         if id(owner) not in layouts:
             layouts[id(owner)] = layout(owner)
         weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
         dtype = str(weight.dtype).removeprefix("torch.")
         resettable = reset_method(owner) is not None
-        behind = follows(module, full_name.rpartition(".")[0])
+        path = full_name.rpartition(".")[0]
         yield ParameterFacts(
-            full_name, tuple(weight.shape), dtype, layouts[id(owner)][name], classes, resettable, behind
+            full_name,
+            tuple(weight.shape),
+            dtype,
+            layouts[id(owner)][name],
+            classes,
+            resettable,
+            makes_output(module, path),
+            within.get(path),
+            follows(module, path),
         )
 
 
@@ -184,9 +233,10 @@ def _check_count(layer: LayerType, inputs: tuple[Value, ...]) -> None:
     """As many inputs as `forward` takes."""
     kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     assert layer.make is not None
-    _, *known = signature(layer.make.forward).parameters.values()  # the first is the module itself
+    known = list(signature(layer.make.forward).parameters.values())
     if any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in known):
         return
+    del known[0]  # the module itself
     takes = [parameter for parameter in known if parameter.kind in kinds]
     needs = [parameter for parameter in takes if parameter.default is Parameter.empty]
     if not len(needs) <= len(inputs) <= len(takes):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from modelforge.block import Activation
 from modelforge.cascade import Scope, Subject
 from modelforge.errors import Problem, did_you_mean
 from modelforge.graph import Read
@@ -20,6 +20,7 @@ from modelforge.node import FrozenDict
 from modelforge.shapes import LayerFacts, Misfit, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
+from modelforge.topology import Topology
 from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
 
 MAX_LAYERS = 100_000
@@ -112,9 +113,7 @@ class Walk:
         self.scopes: list[Scope] = []
         self.inputs: dict[str, TensorValue] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
-        self._consumers: dict[str, list[str]] = {}
-        self._kinds: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
-        self._followers: dict[str, tuple[Activation, ...] | None] = {}
+        self._topology = Topology()
         self._unknown: list[str] = []
         self._names: set[str] = set()
         self._num_layers = 0
@@ -143,6 +142,7 @@ class Walk:
         children, last = self._children(wired, _Site("", "model", scopes), scope)
         if children is None or last is None:
             return None
+        self._topology.set_output(last.makers)
         output = at(last.value, first(last.value))
         return LayerPlan(
             "", "model", wired.type, FrozenDict(), (), tuple(self.inputs.values()), output, children=children
@@ -253,9 +253,15 @@ class Walk:
         arrives: _Flow | None = None
         if reads is not None:
             arrives = flows[0] if len(flows) == 1 else _bundle(flows)
-        children, flow = self._children(spec, site, {"input": arrives})
+        inner: dict[str, _Flow | None] = {"input": arrives}
+        start = self._topology.num_leaves
+        children, flow = self._children(spec, site, inner)
         if children is None or flow is None or reads is None:
             return None, None
+        if branch := spec.branch():
+            end = inner[branch[-1]]
+            assert end is not None, "all children are planned"
+            self._topology.add_branch([f"{site.path}.{name}" for name in branch], end.makers, start)
         inputs = tuple(item.value for item in flows)
         planned = LayerPlan(site.path, site.key, spec.type, FrozenDict(), reads, inputs, flow.value, children=children)
         return planned, _Flow(flow.value, flow.makers, site.key)
@@ -273,13 +279,13 @@ class Walk:
             self._unknown.append(path)
             self.problems.append(_misfit(facts, key, flows))
             return None, None
-        self._kinds[path] = (registry.get(spec.type).kind, spec.type, facts.arguments)
-        for flow in flows:
-            for maker in flow.makers:
-                self._consumers.setdefault(maker, []).append(path)
-        self.subjects.extend(
-            Subject(f"{path}.{item.name}", item, key, site.scopes, self._following) for item in facts.parameters
-        )
+        makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
+        reads_input = any(not flow.makers for flow in flows)
+        self._topology.add_leaf(path, spec.type, facts, makers, reads_input=reads_input)
+        for item in facts.parameters:
+            context = partial(self._topology.context, path, item)
+            following = self._topology.following
+            self.subjects.append(Subject(f"{path}.{item.name}", item, key, site.scopes, following, context))
         names = tuple(item.name for item in facts.parameters)
         planned = LayerPlan(
             path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names
@@ -297,43 +303,10 @@ class Walk:
                 self._facts[key] = misfit
         return self._facts[key]
 
-    def _following(self, path: str) -> tuple[Activation, ...] | None:
-        """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on.
-
-        None where one of the readers is of a kind that is not known.
-        """
-        if path not in self._followers:
-            found: dict[Activation, None] = {}
-            known = True
-            seen, pending = {path}, list(self._consumers.get(path, ()))
-            while pending:
-                consumer = pending.pop(0)
-                if consumer in seen:
-                    continue
-                seen.add(consumer)
-                kind, type_name, arguments = self._kinds[consumer]
-                known = known and kind != "unknown"
-                if kind == "activation":
-                    found[_activation(type_name, arguments)] = None
-                elif kind == "passthrough":
-                    pending.extend(self._consumers.get(consumer, ()))
-            self._followers[path] = tuple(found) if known else None
-        return self._followers[path]
-
 
 def _bundle(flows: list[_Flow]) -> _Flow:
     makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
     return _Flow(tuple(flow.value for flow in flows), makers, flows[0].key, tuple(flows))
-
-
-def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:
-    layer = registry.get(type_name)
-    assert layer.make is not None
-    module = layer.make(**arguments).eval()
-    for weight in module.parameters():
-        weight.requires_grad_(False)
-    shown = ", ".join(f"{name}={value}" for name, value in arguments.items())
-    return Activation(f"{type_name}({shown})" if shown else type_name, module)
 
 
 def _dots(path: str) -> Iterator[int]:

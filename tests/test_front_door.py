@@ -13,7 +13,8 @@ import pytest
 import modelforge as mf
 
 DESIGN = {
-    *("load", "parse", "plan", "build", "initialize", "diff", "lint", "register_layer", "register_initializer"),
+    *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "lint"),
+    *("register_activation", "register_calibration", "register_initializer", "register_layer"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "__version__"),
 }
 

@@ -66,6 +66,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _one_of(option: str, given: bool, as_json: bool) -> None:
+    """Refuses two forms of output at once."""
+    if given and as_json:
+        raise typer.BadParameter(f"choose one of {option} and --json")
+
+
 @app.callback()
 def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
@@ -145,6 +151,7 @@ def diff(
     """
     from modelforge.cli.compare import compare
 
+    _one_of("--markdown", markdown, as_json)
     options = {"markdown": markdown, "exit_code": exit_code}
     say(compare, old, new, conf, overrides or [], as_json=as_json, **options)
 
@@ -158,7 +165,8 @@ def sweep(
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, all metrics included.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The jobs of a multirun in one table, best first."""
+    """The jobs of a multirun in one table, best first; exit status 1 if one ended before it finished."""
     from modelforge.cli.sweep import sweep
 
+    _one_of("--csv", csv, as_json)
     say(sweep, folder, metric, csv=csv, as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -152,37 +153,83 @@ def _inits(names: Sequence[str], every: bool) -> Answer:
 # --- activations ------------------------------------------------------------------------------------------------------
 
 
-def _activation(name: str) -> Answer:
-    if name not in gains.names():
-        hint = did_you_mean(name, gains.names())
-        raise ForgeError([Problem("MF080", name, f"no activation named `{name}` has a gain", hint)])
-    gain = gains.named_gain(name)
+def _activation(text: str) -> Answer:
+    try:
+        facts = _activation_facts(text)
+    except inits.UnknownActivation as error:
+        raise ForgeError([_unknown_activation(text, error)]) from error
+    except inits.CannotServe as refusal:
+        raise ForgeError([Problem("MF080", text, refusal.reason, refusal.hint)]) from refusal
     source = "1/√E φ(z)², z ~ N(0, 1), by quadrature"
-    if name.startswith("torch."):
+    if "statistics" not in facts:
         source = "torch.nn.init.calculate_gain"
-    notes = [("gain", f"{gain:.10g}"), ("source", source), ("used as", f"init: {{gain: {name}}}")]
-    facts = {"name": name, "gain": gain, "source": source}
-    return Answer(facts, Group(Text(name, "bold"), *_notes(notes)))
+    notes = [("gain", f"{facts['gain']:.10g}"), ("source", source)]
+    figures = facts.get("statistics", {})
+    notes += [(_COLUMNS[name], "-" if figure is None else f"{figure:.10g}") for name, figure in figures.items()]
+    notes.append(("used as", f"init: {{gain: {_quoted(text)}}}"))
+    return Answer({**facts, "source": source}, Group(Text(text, "bold"), *_notes(notes)))
+
+
+def _unknown_activation(text: str, error: inits.UnknownActivation) -> Problem:
+    if isinstance(error, inits.WrongArguments):
+        return Problem("MF080", text, error.reason, error.hint)
+    return Problem("MF080", text, f"no activation named `{text}` has a gain", did_you_mean(text, gains.names()))
+
+
+def _quoted(text: str) -> str:
+    # A comma would end a value in braces.
+    return f'"{text}"' if "," in text else text
+
+
+_COLUMNS: Mapping[str, str] = {
+    "backward_gain": "backward",
+    "centred_gain": "centred",
+    "mean": "E φ",
+    "second_moment": "E φ²",
+    "derivative": "E φ′²",
+    "chi": "χ1",
+    "variance_slope": "V′(1)",
+}
+
+
+def _activation_facts(text: str) -> dict[str, Any]:
+    """The gain, and the statistics if it is an activation and not one of torch's constants."""
+    facts: dict[str, Any] = {"name": text, "gain": gains.named_gain(text)}
+    if text.startswith("torch."):
+        return facts
+    found = inits.statistics(text)
+    figures = {name: getattr(found, name) for name in _COLUMNS}
+    # JSON has no infinity, and the mean of an odd function is zero but for rounding.
+    rounded = {name: round(figure, 12) + 0.0 if isfinite(figure) else None for name, figure in figures.items()}
+    return {**facts, "statistics": rounded}
 
 
 def _activations(names: Sequence[str], every: bool) -> Answer:
     del every
-    rows: dict[tuple[str, float], list[str]] = {}
-    for name in names:
+    facts = [_activation_facts(name) for name in names]
+    rows: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for item in facts:
         # `LeakyReLU` and `leaky_relu` are one.
-        rows.setdefault((name.lower().replace("_", ""), gains.named_gain(name)), []).append(name)
+        rows.setdefault((item["name"].lower().replace("_", ""), item["gain"]), []).append(item)
+    shown = ("backward_gain", "chi", "variance_slope")
     table = new_table()
     table.add_column("activation")
-    table.add_column("gain", justify="right")
+    for header in ("gain", *(_COLUMNS[name] for name in shown)):
+        table.add_column(header, justify="right")
     for (_, gain), spellings in rows.items():
-        label = Text(spellings[0], "cyan").append("".join(f", {other}" for other in spellings[1:]), "dim")
-        table.add_row(label, number(gain))
-    note = Text(
-        "a gain keeps the second moment of what flows through: 1/√E φ(z)², z ~ N(0, 1); `torch.` names are", "dim"
-    )
-    note.append(" the constants of torch.nn.init.calculate_gain; `gain: auto` takes what follows in the graph")
-    data = {"activations": [{"name": name, "gain": gains.named_gain(name)} for name in names]}
-    return Answer(data, Group(table, Text(), note))
+        others = "".join(f", {other['name']}" for other in spellings[1:])
+        label = Text(spellings[0]["name"], "cyan").append(others, "dim")
+        figures = spellings[0].get("statistics", {})
+        table.add_row(label, number(gain), *(number(figures.get(name)) for name in shown))
+    return Answer({"activations": facts}, Group(table, Text(), Text(_ABOUT_GAINS, "dim")))
+
+
+_ABOUT_GAINS = (
+    "a gain keeps the second moment of what flows through: 1/√E φ(z)², z ~ N(0, 1), or 1/√E φ′(z)² backward; "
+    "`gain: auto` and `gain: auto_backward` take them from what follows in the graph. At the gain, a layer multiplies "
+    "gradients by χ1 and errors of the variance by V′(1): above 1, they grow with depth. `torch.` names are the "
+    "constants of torch.nn.init.calculate_gain; names take arguments, as in `LeakyReLU(0.2)`"
+)
 
 
 _Shelf = tuple[Callable[[], Sequence[str]], Callable[[str], Answer], Callable[[Sequence[str], bool], Answer]]

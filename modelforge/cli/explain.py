@@ -150,6 +150,7 @@ def _text(account: _Account) -> RenderableType:
 _PROMISES: Mapping[str, str] = {
     "module": "the values of the layer's own `reset_parameters`",
     "existing": "the values that are there",
+    "file": "the values of a file",
 }
 
 

@@ -10,7 +10,7 @@ from modelforge.sweep import collect
 
 
 def sweep(folder: Path, metric: str | None, *, csv: bool) -> Answer:
-    """The jobs of a multirun.
+    """The jobs of a multirun; status 1 if one of them ended before it finished, or never began.
 
     Args:
         folder: Where they are.
@@ -26,4 +26,5 @@ def sweep(folder: Path, metric: str | None, *, csv: bool) -> Answer:
             hint = did_you_mean(metric, found.metric_names)
             raise ForgeError([Problem("MF080", metric, f"no run in `{folder}` has a metric `{metric}`", hint)])
         found = found.by(metric)
-    return Answer(found.to_dict(), found.to_csv() if csv else found.table())
+    status = int(bool(found.counts.keys() - {"finished", "running"}))
+    return Answer(found.to_dict(), found.to_csv() if csv else found.table(), status)

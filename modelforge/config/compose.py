@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Config:
     overrides: tuple[str, ...]
     choices: Mapping[str, str]
     """Group → chosen option, such as `model` → `lstm`."""
+    hydra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    """Hydra's own part, its interpolations as text; empty inside a job."""
 
 
 def compose(
@@ -52,7 +54,9 @@ def compose(
 
     Raises:
         ForgeError: the folder, a file, an override or an interpolation is wrong; all that can be told at once.
+        TypeError: an argument is none of what it can be.
     """
+    _check_types(conf, overrides)
     folder = Path(conf) if conf is not None else default_conf()
     check_conf(folder, config_name)
     with hydra_settings():
@@ -65,7 +69,16 @@ def compose(
             runtime["job"]["name"] = "???"
         origins = Origins(config, loader.contributions, _assignments(loader, parsed))
         values = _resolve(config, runtime, origins)
-    return Config(values, origins, tuple(overrides), _choices(runtime, loader))
+    return Config(values, origins, tuple(overrides), _choices(runtime, loader), runtime)
+
+
+def _check_types(conf: Any, overrides: Any) -> None:
+    if not (conf is None or isinstance(conf, str | os.PathLike)):
+        raise TypeError(f"`conf` is the path of a config folder, or None for the default one, but is {conf!r}")
+    good = isinstance(overrides, Sequence) and not isinstance(overrides, str | bytes)
+    if not good or not all(isinstance(override, str) for override in overrides):
+        meant = f": write [{overrides!r}]" if isinstance(overrides, str) and "=" in overrides else ""
+        raise TypeError(f"`overrides` is a list of overrides, such as ['model=lstm'], but is {overrides!r}{meant}")
 
 
 def from_hydra(cfg: DictConfig) -> Config:

@@ -65,6 +65,29 @@ class Origins:
         """The problem with its place filled in from its path and part, unless it has one."""
         return problem if problem.place is not None else problem.at(self.place(problem.path, problem.part))
 
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """The top-level keys that the config's own files write, and the config groups that are chosen from."""
+        found: set[str] = set()
+        for contribution in self.contributions:
+            root = contribution.document.root()
+            if contribution.package:
+                found.add(split(contribution.package)[0])
+            elif not contribution.group and isinstance(root, yaml.MappingNode):
+                found.update(items(root))
+        return frozenset(found)
+
+    @property
+    def primary(self) -> str:
+        """The file that the config begins with."""
+        return next((one.document.file for one in self.contributions if one.primary), "config.yaml")
+
+    def empty_file(self, package: str) -> Place | None:
+        """The last file that was merged at `package`, if there is nothing in it."""
+        merged = [one.document for one in self.contributions if one.package == package]
+        root = merged[-1].root() if merged else None
+        return Place(file=merged[-1].file, line=1) if merged and not (root and root.value) else None
+
     def _written(self, path: KeyPath, part: Part) -> Place | None:
         """The place of a path or of its nearest ancestor, not looking through references."""
         spot = self._root

@@ -41,6 +41,8 @@ class Contribution:
     package: str
     document: Document
     primary: bool
+    group: str
+    """The config group that the file is an option of; empty for one that lies in the config folder itself."""
 
 
 class Shelf(dict[str, Document]):
@@ -91,7 +93,7 @@ class Loader(ConfigLoaderImpl):
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""
         self.contributions = tuple(
-            Contribution(default.package or "", self.shelf[default.config_path], bool(default.primary))
+            _contribution(default.package or "", default.config_path, self.shelf, primary=bool(default.primary))
             for default in defaults
             if default.config_path is not None and default.config_path in self.shelf
         )
@@ -99,6 +101,10 @@ class Loader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self.keep(defaults)
         return super()._compose_config_from_defaults_list(defaults, repo)
+
+
+def _contribution(package: str, path: str, shelf: Shelf, *, primary: bool) -> Contribution:
+    return Contribution(package, shelf[path], primary, path.rpartition("/")[0])
 
 
 def plain(cfg: Any) -> dict[str, Any]:

@@ -6,14 +6,37 @@
 (0.282843, 50.0)
 """
 
+from modelforge.inits import conv_orthogonal as conv_orthogonal
+from modelforge.inits import critical as critical
+from modelforge.inits import delta_orthogonal as delta_orthogonal
+from modelforge.inits import depth as depth
+from modelforge.inits import dialects as dialects
 from modelforge.inits import elementary as elementary
 from modelforge.inits import gates as gates
+from modelforge.inits import hadamard as hadamard
+from modelforge.inits import identity as identity
+from modelforge.inits import looks_linear as looks_linear
 from modelforge.inits import orthogonal as orthogonal
+from modelforge.inits import pretrained as pretrained
+from modelforge.inits import recurrent as recurrent
+from modelforge.inits import siren as siren
 from modelforge.inits import sparse as sparse
 from modelforge.inits import undrawn as undrawn
+from modelforge.inits import upsampling as upsampling
 from modelforge.inits import variance_scaling as variance_scaling
+from modelforge.inits import width as width
+from modelforge.inits.activation_statistics import Statistics, statistics
+from modelforge.inits.activations import (
+    UnknownActivation,
+    WrongArguments,
+    activation_names,
+    find_activation,
+    register_activation,
+    unregister_activation,
+)
 from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
-from modelforge.inits.block import Activation, Block
+from modelforge.inits.block import Activation, Block, Branch, Context
+from modelforge.inits.critical import CriticalPoint, critical_point
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.inits.describe import describe
 from modelforge.inits.gains import Gain, resolve_gain
@@ -25,8 +48,11 @@ __all__ = [
     "Activation",
     "Block",
     "Blockwise",
+    "Branch",
     "CannotServe",
     "Constant",
+    "Context",
+    "CriticalPoint",
     "Drawn",
     "Elementwise",
     "Fill",
@@ -35,15 +61,24 @@ __all__ = [
     "Law",
     "Moments",
     "Normal",
+    "Statistics",
     "TruncatedNormal",
     "Uniform",
+    "UnknownActivation",
+    "WrongArguments",
+    "activation_names",
     "aliases",
     "create",
+    "critical_point",
     "describe",
     "field_names",
+    "find_activation",
     "get",
     "names",
+    "register_activation",
     "register_initializer",
     "resolve_gain",
+    "statistics",
     "unregister",
+    "unregister_activation",
 ]

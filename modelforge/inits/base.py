@@ -94,8 +94,10 @@ class Initializer(Node, ABC):
 
     scheme: ClassVar[str] = ""
     """The registry name, set by `register_initializer`."""
-    values_from: ClassVar[Literal["draw", "module", "existing"]] = "draw"
-    """Who makes the values: `Fill.draw_`, the module's own `reset_parameters`, or whoever filled them before."""
+    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "draw"
+    """Who makes the values: `Fill.draw_`, the module's own `reset_parameters`, whoever filled them, or a file."""
+    shared_draws: ClassVar[bool] = False
+    """Whether all blocks of one parameter draw from equal generators, so that one can mirror what another draws."""
 
     @abstractmethod
     def resolve(self, block: Block) -> Fill:

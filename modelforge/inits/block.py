@@ -1,4 +1,6 @@
-"""`Block` and `Activation` under the name that initializers import them by."""
+"""`Block` and what it holds under the name that initializers import them by."""
 
 from modelforge.block import Activation as Activation
 from modelforge.block import Block as Block
+from modelforge.block import Branch as Branch
+from modelforge.block import Context as Context

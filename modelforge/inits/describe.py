@@ -57,6 +57,8 @@ def _type(schema: dict[str, Any]) -> str:
     """A JSON Schema as a few words: `number > 0`, `qr | svd`."""
     if "anyOf" in schema:
         return " | ".join(_type(option) for option in schema["anyOf"])
+    if "pattern" in schema:
+        return schema["title"]
     if "enum" in schema:
         return " | ".join(schema["enum"]) if len(schema["enum"]) <= 8 else schema["title"]
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}

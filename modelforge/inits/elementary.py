@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import Annotated
 
-from modelforge.inits.base import Elementwise
+from pydantic import Field
+
+from modelforge.inits.base import CannotServe, Elementwise
 from modelforge.inits.block import Block
 from modelforge.inits.fields import NonNegative, Positive, Real
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
@@ -121,3 +125,21 @@ class TruncatedNormalScheme(Elementwise):
         """The truncated law with the given standard deviation."""
         del block
         return TruncatedNormal(self.mean, self.std, self.truncate) if self.std else Constant(self.mean)
+
+
+@register_initializer("prior_probability")
+class PriorProbability(Elementwise):
+    """A bias with which a sigmoid says `prob` before anything is learned, as for rare positives.
+
+    Formula: b = -ln((1 - prob) / prob); of two biases that add, the second is 0
+    Source: Lin et al., Focal loss for dense object detection, ICCV 2017, arXiv:1708.02002, §4.1
+    """
+
+    prob: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """The probability of a positive."""
+
+    def law(self, block: Block) -> Law:
+        """The logit of `prob`."""
+        if len(block.shape) != 1:
+            raise CannotServe("`prior_probability` fills biases, but this is a weight", "move it below `bias:`")
+        return Constant(0.0 if block.addend else math.log(self.prob) - math.log1p(-self.prob))

@@ -7,70 +7,41 @@ those.
 
 from __future__ import annotations
 
-import copy
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import Annotated, Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from pydantic import BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
-from torch import Tensor
+from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from modelforge.errors import did_you_mean
+from modelforge.inits.activation_statistics import statistics
+from modelforge.inits.activations import (
+    UnknownActivation,
+    WrongArguments,
+    activation_names,
+    find_activation,
+    read_call,
+)
 from modelforge.inits.base import CannotServe
 from modelforge.inits.block import Activation, Block
 from modelforge.inits.fields import LIMIT
 
 
-def _identity(x: Tensor) -> Tensor:
-    return x
+def _leaky_relu(negative_slope: float = 0.01) -> float:
+    return math.sqrt(2 / (1 + negative_slope**2))
 
 
-# (class in torch.nn, other names, function with the class's default arguments). A random slope has no gain of its own:
-# RReLU stands for its mean slope, as in evaluation.
-_ROWS: tuple[tuple[str, tuple[str, ...], Callable[[Tensor], Tensor]], ...] = (
-    ("CELU", ("celu",), F.celu),
-    ("ELU", ("elu",), F.elu),
-    ("GELU", ("gelu",), F.gelu),
-    ("Hardshrink", ("hardshrink",), F.hardshrink),
-    ("Hardsigmoid", ("hardsigmoid",), F.hardsigmoid),
-    ("Hardswish", ("hardswish",), F.hardswish),
-    ("Hardtanh", ("hardtanh",), F.hardtanh),
-    ("Identity", ("identity", "linear"), _identity),
-    ("LeakyReLU", ("leaky_relu",), F.leaky_relu),
-    ("LogSigmoid", ("logsigmoid",), F.logsigmoid),
-    ("Mish", ("mish",), F.mish),
-    ("PReLU", ("prelu",), lambda x: F.leaky_relu(x, 0.25)),
-    ("RReLU", ("rrelu",), F.rrelu),
-    ("ReLU", ("relu",), F.relu),
-    ("ReLU6", ("relu6",), F.relu6),
-    ("SELU", ("selu",), F.selu),
-    ("SiLU", ("silu",), F.silu),
-    ("Sigmoid", ("sigmoid",), torch.sigmoid),
-    ("Softplus", ("softplus",), F.softplus),
-    ("Softshrink", ("softshrink",), F.softshrink),
-    ("Softsign", ("softsign",), F.softsign),
-    ("Tanh", ("tanh",), torch.tanh),
-    ("Tanhshrink", ("tanhshrink",), F.tanhshrink),
-)
-_FUNCTIONS = {name: function for cls, others, function in _ROWS for name in (cls, *others)}
-_TORCH = {
-    "torch.linear": 1.0,
-    "torch.sigmoid": 1.0,
-    "torch.tanh": 5 / 3,
-    "torch.relu": math.sqrt(2),
-    "torch.leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
-    "torch.selu": 3 / 4,
+_TORCH: dict[str, Callable[..., float]] = {
+    "torch.linear": lambda: 1.0,
+    "torch.sigmoid": lambda: 1.0,
+    "torch.tanh": lambda: 5 / 3,
+    "torch.relu": lambda: math.sqrt(2),
+    "torch.leaky_relu": _leaky_relu,
+    "torch.selu": lambda: 3 / 4,
 }
-_REACH = 12.0
-_TOLERANCE = 1e-11
-_MAX_HALVINGS = 40
-_HINT = "give `gain` a number, or an activation's name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,161 +62,162 @@ def names() -> tuple[str, ...]:
     >>> {"ReLU", "relu", "torch.tanh"} < set(names())
     True
     """
-    return (*_FUNCTIONS, *_TORCH)
+    return (*activation_names(), *_TORCH)
 
 
-@cache
-def named_gain(name: str) -> float:
-    """The gain of a known activation.
+def named_gain(text: str) -> float:
+    """The gain of an activation that is known by name, with its arguments if it has any.
 
-    >>> round(named_gain("ReLU"), 6), round(named_gain("tanh"), 6), round(named_gain("torch.tanh"), 6)
-    (1.414214, 1.592537, 1.666667)
+    >>> [round(named_gain(text), 6) for text in ("ReLU", "LeakyReLU(0.2)", "tanh", "torch.tanh")]
+    [1.414214, 1.38675, 1.592537, 1.666667]
 
     Raises:
-        KeyError: the name is not among `names()`.
+        UnknownActivation: there is none of this name, or it does not take these arguments.
+        CannotServe: it has no finite positive second moment.
     """
-    return _TORCH[name] if name in _TORCH else gain_of(Activation(name, _FUNCTIONS[name]))
+    return _torch_constant(text) if _is_torch_s(text) else gain_of(find_activation(text))
 
 
 def gain_of(activation: Activation) -> float:
-    """1/√E φ(z)², z ~ N(0, 1), by adaptive Gauss-Legendre quadrature on [-12, 12].
-
-    It is remembered for the function itself, not for the name: a layer that is registered anew may have another.
+    """1/√E φ(z)², z ~ N(0, 1).
 
     Raises:
         CannotServe: the function is not elementwise, not deterministic, or has no finite positive second moment.
     """
-    return _gain(activation.function, activation.name)
+    return statistics(activation).forward_gain
+
+
+def backward_gain_of(activation: Activation, q: float = 1.0) -> float:
+    """1/√E φ'(x)², x ~ N(0, q): what keeps the second moment of gradients.
+
+    Raises:
+        CannotServe: as for `gain_of`, and where φ is flat or has no derivative that autograd knows.
+    """
+    found = statistics(activation, q)
+    if not 0 < found.derivative < math.inf:
+        reason = f"the mean square of the derivative of {activation.name} is {found.derivative:g}"
+        raise CannotServe(f"{reason}, so no gain keeps gradients", "name another activation, or choose another scheme")
+    return found.backward_gain
+
+
+# At q* = 1, the edge of chaos (χ1 = 1) and the gain that keeps gradients are one.
+_AUTOMATIC: dict[str, Callable[[Activation], float]] = {
+    "auto": gain_of,
+    "auto_backward": backward_gain_of,
+    "critical": backward_gain_of,
+}
 
 
 def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
-    """The gain for one block: a number as it is, a name by its gain, `auto` by the activation that follows.
+    """The gain for one block: a number as it is, a name by its gain, the others by the activation that follows.
 
     Raises:
-        CannotServe: `auto`, and several different activations follow, or what follows is not known.
+        CannotServe: several different activations follow, what follows is not known, or it has no gain.
     """
     if not isinstance(gain, str):
         return ResolvedGain(float(gain))
-    if gain != "auto":
+    if gain not in _AUTOMATIC:
         return ResolvedGain(named_gain(gain), gain)
-    if block.activations is None:
-        reason = "`gain: auto` needs to know what follows, and the graph is not known here"
-        raise CannotServe(reason, "give `gain` a number or an activation's name")
-    followers = list(dict.fromkeys(block.activations))
-    if not followers:
+    activation = following(block, f"`gain: {gain}`", "`gain` a number or an activation's name")
+    if activation is None:
         return ResolvedGain(1.0, "none")
+    return ResolvedGain(_AUTOMATIC[gain](activation), activation.name)
+
+
+def following(block: Block, asked: str, instead: str) -> Activation | None:
+    """The one activation that reads what a parameter makes; None where none follows.
+
+    Args:
+        block: A block of the parameter.
+        asked: The field and its value, for messages.
+        instead: What to give, for hints.
+
+    Raises:
+        CannotServe: several different activations follow, or what follows is not known.
+    """
+    if block.activations is None:
+        raise CannotServe(f"{asked} needs to know what follows, and the graph is not known here", f"give {instead}")
+    followers = list(dict.fromkeys(block.activations))
     if len(followers) > 1:
         what = ", ".join(follower.name for follower in followers[:-1]) + f" and {followers[-1].name}"
-        raise CannotServe(f"`gain: auto` is ambiguous: {what} follow", "name one of them")
-    return ResolvedGain(gain_of(followers[0]), followers[0].name)
+        raise CannotServe(f"{asked} is ambiguous: {what} follow", "name one of them")
+    return followers[0] if followers else None
 
 
-def _check(gain: Any) -> Any:
+def _is_torch_s(text: str) -> bool:
+    return text.lstrip().startswith("torch.")
+
+
+def _torch_constant(text: str) -> float:
+    call = read_call(text)
+    if call.name not in _TORCH:
+        raise UnknownActivation(f"torch has no gain `{call.name}`", did_you_mean(call.name, _TORCH))
+    constant = _TORCH[call.name]
+    try:
+        return constant(**call.bind(inspect.signature(constant)))
+    except TypeError:
+        raise WrongArguments(f"`{text}`: the argument must be a number", "as in `torch.leaky_relu(0.2)`") from None
+
+
+def _check_gain(gain: Any) -> Any:
+    must = "a positive number, `auto` or an activation's name"
     if isinstance(gain, str):
-        if gain == "auto" or gain in _FUNCTIONS or gain in _TORCH:
-            return gain
-        hint = did_you_mean(gain, ("auto", *names())) or "see `modelforge list activations`"
-    elif isinstance(gain, int | float) and not isinstance(gain, bool) and 0 < gain <= LIMIT:
+        find = _torch_constant if _is_torch_s(gain) else find_activation
+        return _check_name(gain, find, tuple(_AUTOMATIC), names(), must)
+    if isinstance(gain, int | float) and not isinstance(gain, bool) and 0 < gain <= LIMIT:
         return float(gain)
-    else:
-        hint = "zero weights have a scheme of their own: `zeros`" if gain == 0 and not isinstance(gain, bool) else ""
-    message = f"must be a positive number, `auto` or an activation's name, but is {gain!r}"
-    raise PydanticCustomError("gain", "{message}", {"message": message, "hint": hint})
+    hint = "zero weights have a scheme of their own: `zeros`" if gain == 0 and not isinstance(gain, bool) else ""
+    raise _complaint(f"must be {must}, but is {gain!r}", hint)
+
+
+def _check_activation(name: Any) -> Any:
+    must = "`auto` or an activation's name"
+    if isinstance(name, str):
+        return _check_name(name, find_activation, ("auto",), activation_names(), must)
+    raise _complaint(f"must be {must}, but is {name!r}", "see `modelforge list activations`")
+
+
+def _check_name(
+    text: str, find: Callable[[str], object], words: tuple[str, ...], known: tuple[str, ...], must: str
+) -> str:
+    if text in words:
+        return text
+    try:
+        find(text)
+    except WrongArguments as error:
+        raise _complaint(error.reason, error.hint) from None
+    except UnknownActivation:
+        hint = did_you_mean(text.partition("(")[0], (*words, *known)) or "see `modelforge list activations`"
+        raise _complaint(f"must be {must}, but is {text!r}", hint) from None
+    return text
+
+
+def _complaint(message: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("activation", "{message}", {"message": message, "hint": hint})
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """JSON Schema: completions for the names that there are, and a pattern for those with arguments."""
+
+    options: tuple[dict[str, Any], ...]
+    words: tuple[str, ...]
+    known: Callable[[], tuple[str, ...]]
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        del core_schema, handler
+        title = " | ".join([*self.words, "activation"])
+        named = {"type": "string", "title": title, "enum": [*self.words, *self.known()]}
+        with_arguments = {"type": "string", "title": "activation(…)", "pattern": r"^\s*[A-Za-z_][\w.]*\s*\(.*\)\s*$"}
+        return {"anyOf": [*self.options, named, with_arguments]}
 
 
 Gain = Annotated[
     float | str,
-    BeforeValidator(_check),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "title": "auto | activation", "enum": ["auto", *names()]},
-            ]
-        }
-    ),
+    BeforeValidator(_check_gain),
+    _Schema(({"type": "number", "exclusiveMinimum": 0},), tuple(_AUTOMATIC), names),
 ]
 """The type of a field `gain`; `resolve_gain` makes a number of it."""
 
-
-@lru_cache(maxsize=256)
-def _gain(function: Callable[[Tensor], Tensor], name: str) -> float:
-    activation = Activation(name, function)
-    second_moment = _second_moment(activation)
-    if not 0 < second_moment < math.inf:
-        reason = f"the second moment of {activation.name} is {second_moment:g}, so it has no gain"
-        raise CannotServe(reason, "give `gain` a number")
-    return 1 / math.sqrt(second_moment)
-
-
-def _second_moment(activation: Activation) -> float:
-    """E φ(z)². Panels whose halves disagree with the whole are halved until the kink or step in them is negligible."""
-    function = _function(activation)
-    _check_elementwise(activation, function)
-    left, right = _first_panels()
-    whole = _integrate(function, left, right)
-    done = 0.0
-    for _ in range(_MAX_HALVINGS):
-        middle = (left + right) / 2
-        halves = _integrate(function, np.stack([left, middle]), np.stack([middle, right]))
-        sums = halves.sum(axis=0)
-        # What is infinite or not a number is not rough, and ends up in the sum.
-        with np.errstate(invalid="ignore"):
-            rough = np.abs(sums - whole) > _TOLERANCE * (done + sums.sum())
-        done += float(sums[~rough].sum())
-        left, right = np.concatenate([left[rough], middle[rough]]), np.concatenate([middle[rough], right[rough]])
-        whole = halves[:, rough].ravel()
-        if not len(whole):
-            break
-    return done + float(whole.sum())
-
-
-def _function(activation: Activation) -> Callable[[np.ndarray], np.ndarray]:
-    """φ in float64."""
-    function = activation.function
-    if isinstance(function, torch.nn.Module):
-        function = copy.deepcopy(function).double()
-
-    def evaluate(z: np.ndarray) -> np.ndarray:
-        try:
-            # A copy, because an activation may work in place.
-            with torch.no_grad():
-                return function(torch.from_numpy(z.copy())).numpy()
-        except (RuntimeError, TypeError, ValueError) as error:
-            first_line = next(iter(str(error).splitlines()), type(error).__name__)
-            raise CannotServe(f"the gain of {activation.name} cannot be computed: {first_line}", _HINT) from error
-
-    return evaluate
-
-
-def _check_elementwise(activation: Activation, function: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Refuses what mixes elements or draws random numbers."""
-    z = np.linspace(-_REACH, _REACH, 768)
-    values, part = function(z), function(z[1::3])
-    if values.shape != z.shape or not np.allclose(values[1::3], part, rtol=1e-9, atol=1e-12):
-        raise CannotServe(f"{activation.name} is not a fixed elementwise function, so it has no gain", _HINT)
-
-
-def _integrate(function: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """∫ φ² dN(0, 1) over each panel."""
-    nodes, weights = _gauss_legendre()
-    half = (right - left)[..., None] / 2
-    z = left[..., None] + half * (nodes + 1)
-    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return (function(z.ravel()).reshape(z.shape) ** 2 * density * weights * half).sum(axis=-1)
-
-
-@cache
-def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.legendre.leggauss(8)
-
-
-@cache
-def _first_panels() -> tuple[np.ndarray, np.ndarray]:
-    """Panels whose ends fall on the usual kinks, the multiples of ½, and that shrink towards those: between an end and
-    the first node of a panel, a step would not be seen."""
-    kinks = np.arange(-_REACH, _REACH + 0.25, 0.5)
-    steps = 0.5 ** np.arange(2, 22)
-    ends = np.unique(np.clip(kinks[:, None] + np.concatenate([-steps, [0.0], steps]), -_REACH, _REACH))
-    return ends[:-1], ends[1:]
+ActivationName = Annotated[str, BeforeValidator(_check_activation), _Schema((), ("auto",), activation_names)]
+"""The type of a field `activation`: `auto`, or a name that `find_activation` knows."""

@@ -46,22 +46,28 @@ class Gates(Elementwise):
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The gate and the sum of its biases."""
-        return {"gate": _gates_beside(block)[block.name], "total": self._total(block)}
+        return {"gate": gate_of(block, "gates"), "total": self._total(block)}
 
     def _total(self, block: Block) -> float:
-        gates = _gates_beside(block)
-        if len(block.shape) != 1:
-            raise CannotServe("`gates` fills biases, but this is a weight", "move it below `bias:`")
+        gate = gate_of(block, "gates")
+        gates = (_LSTM if block.name in _LSTM else _GRU).values()
         for field in type(self).model_fields:
-            if field in self.model_fields_set and field not in gates.values():
-                known = ", ".join(f"`{gate}`" for gate in gates.values())
+            if field in self.model_fields_set and field not in gates:
+                known = ", ".join(f"`{gate}`" for gate in gates)
                 raise CannotServe(f"this layer has no `{field}` gate", f"its gates are {known}")
-        return float(getattr(self, gates[block.name]))
+        return float(getattr(self, gate))
 
 
-def _gates_beside(block: Block) -> MappingProxyType[str, str]:
-    """The gates of the layer that the block is from: its own and its siblings'."""
-    for gates in (_LSTM, _GRU):
-        if block.name in gates:
-            return gates
-    raise CannotServe("`gates` fills the biases of LSTM and GRU, but this parameter has no gates", "use `constant`")
+def gate_of(block: Block, scheme: str) -> str:
+    """The name of the gate whose bias the block is.
+
+    Raises:
+        CannotServe: it belongs to no gate, or is a weight.
+    """
+    gate = {**_LSTM, **_GRU}.get(block.name)
+    if gate is None:
+        reason = f"`{scheme}` fills the biases of LSTM and GRU, but this parameter has no gates"
+        raise CannotServe(reason, "use `constant`")
+    if len(block.shape) != 1:
+        raise CannotServe(f"`{scheme}` fills biases, but this is a weight", "move it below `bias:`")
+    return gate

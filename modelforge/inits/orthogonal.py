@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from modelforge.inits.block import Block
 from modelforge.inits.gains import Gain, resolve_gain
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
+
+Method = Literal["qr", "svd"]
 
 
 @register_initializer("orthogonal")
@@ -27,34 +30,59 @@ class Orthogonal(Blockwise):
 
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
-    method: Literal["qr", "svd"] = "qr"
+    method: Method = "qr"
     """How a Gaussian matrix becomes orthogonal: Q·sign(diag R), or UVᵀ, the nearest. Equal in law; QR is faster."""
+    preserve: Literal["norm", "coordinate"] = "norm"
+    """What a matrix with more rows than columns keeps of its input: the norm, which then spreads over more coordinates,
+    or the mean square of a coordinate, by √(rows / columns) more. Elsewhere the two are the same."""
 
     def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
         """Computes in float64 and rounds once."""
-        rows, columns = num_rows_and_columns(block)
         if not out.numel():
             return
-        gaussian = torch.empty(max(rows, columns), min(rows, columns), dtype=torch.float64, device="cpu")
-        gaussian.normal_(generator=generator)
-        isometry = _ORTHOGONALISE[self.method](gaussian)
-        matrix = (isometry if rows >= columns else isometry.T).numpy()
         view = outputs_first(out, block).numpy()
-        np.multiply(matrix.reshape(view.shape), resolve_gain(self.gain, block).value, out=view, casting="same_kind")
+        matrix = isometry(*num_rows_and_columns(block), generator, self.method).numpy()
+        np.multiply(matrix.reshape(view.shape), self._factor(block), out=view, casting="same_kind")
 
     def moments(self, block: Block) -> Moments:
         """Each entry has the law of a coordinate of a random unit vector with max(rows, columns) coordinates."""
         require_matrix(block, "orthogonal", "it has no rows and columns to be orthogonal")
-        longest = max(num_rows_and_columns(block))
-        if not min(num_rows_and_columns(block)):
-            return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
-        std = resolve_gain(self.gain, block).value / longest**0.5
-        return Moments(mean=0.0, std=std, kurtosis=3 * longest / (longest + 2), exact_std=True)
+        return haar_moments(block, self._factor(block), max(num_rows_and_columns(block)))
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The gain as a number and where it comes from, and the matrix."""
+        """The gain as a number and where it comes from, the matrix, and what keeps the coordinates."""
         rows, columns = num_rows_and_columns(block)
-        return resolve_gain(self.gain, block).numbers() | {"method": self.method, "rows": rows, "columns": columns}
+        numbers = resolve_gain(self.gain, block).numbers() | {"method": self.method, "rows": rows, "columns": columns}
+        if self.preserve == "norm":
+            return numbers
+        return numbers | {"preserve": self.preserve, "stretch": self._stretch(block)}
+
+    def _factor(self, block: Block) -> float:
+        return resolve_gain(self.gain, block).value * self._stretch(block)
+
+    def _stretch(self, block: Block) -> float:
+        rows, columns = num_rows_and_columns(block)
+        return math.sqrt(rows / columns) if self.preserve == "coordinate" and rows > columns > 0 else 1.0
+
+
+def isometry(rows: int, columns: int, generator: torch.Generator, method: Method = "qr") -> Tensor:
+    """A Haar-distributed matrix with orthonormal rows, or columns if there are more rows, in float64."""
+    gaussian = torch.empty(max(rows, columns), min(rows, columns), dtype=torch.float64, device="cpu")
+    isometry = _ORTHOGONALISE[method](gaussian.normal_(generator=generator))
+    return isometry if rows >= columns else isometry.T
+
+
+def haar_moments(
+    block: Block, gain: float, length: int, *, taps: float = 1, peak: float = 1, copies: int = 1
+) -> Moments:
+    """Of entries with the law of a coordinate of a random vector with this many coordinates and the norm `gain`.
+
+    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that.
+    """
+    if not math.prod(block.shape):
+        return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
+    std, kurtosis = gain / math.sqrt(length * taps), 3 * length / (length + 2) * peak
+    return Moments(mean=0.0, std=std, kurtosis=kurtosis, exact_std=True, copies=copies)
 
 
 def _by_qr(gaussian: Tensor) -> Tensor:

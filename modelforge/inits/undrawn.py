@@ -19,7 +19,7 @@ class Torch(Undrawn):
     Source: torch.nn
     """
 
-    values_from: ClassVar[Literal["draw", "module", "existing"]] = "module"
+    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "module"
 
 
 @register_initializer("keep")
@@ -30,4 +30,4 @@ class Keep(Undrawn):
     Source: for fine-tuning and for modules that were loaded
     """
 
-    values_from: ClassVar[Literal["draw", "module", "existing"]] = "existing"
+    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "existing"

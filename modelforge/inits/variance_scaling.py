@@ -1,12 +1,13 @@
-"""Variance scaling: the one core of Xavier, Kaiming and LeCun, which differ in their defaults only."""
+"""Variance scaling: the one place where fans become a variance; Xavier, Kaiming and LeCun differ in their defaults."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from modelforge.inits.base import Elementwise
+from modelforge.inits.base import CannotServe, Elementwise, Initializer
 from modelforge.inits.block import Block
 from modelforge.inits.fields import Distribution, FanMode, Positive
 from modelforge.inits.gains import Gain, resolve_gain
@@ -16,8 +17,8 @@ from modelforge.inits.messages import WrongField
 from modelforge.inits.registry import register_initializer
 
 
-class VarianceScaling(Elementwise):
-    """Independent weights of mean zero and Var w = gain² / n, with n the fans that `mode` names."""
+class FanLaw(Initializer):
+    """The core: a law of mean zero and Var w = gain² / n, with n the fans that `mode` names."""
 
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
@@ -72,6 +73,15 @@ class VarianceScaling(Elementwise):
                 return math.sqrt(block.fan_in * block.fan_out)
 
 
+@register_initializer("variance_scaling")
+class VarianceScaling(FanLaw, Elementwise):
+    """Independent weights whose variance the fans decide: Xavier, Kaiming and LeCun with other defaults.
+
+    Formula: Var w = gain² / n, with n = fan_in, fan_out, (fan_in + fan_out) / 2 or √(fan_in · fan_out)
+    Source: `VarianceScaling` in Keras and `variance_scaling` in JAX, whose `scale` is gain²
+    """
+
+
 @register_initializer("xavier", aliases=("glorot",))
 class Xavier(VarianceScaling):
     """Keeps the variance of activations and of gradients about equal through linear layers.
@@ -107,3 +117,42 @@ class LeCun(VarianceScaling):
     Formula: Var w = gain² / fan_in
     Source: LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, eq. 16; Klambauer et al., arXiv:1706.02515
     """
+
+
+class Preset(Elementwise):
+    """A name for a variance scaling with other fields, or none."""
+
+    @abstractmethod
+    def same_as(self) -> VarianceScaling:
+        """The variance scaling that it stands for."""
+
+    def law(self, block: Block) -> Law:
+        """The law of what it stands for."""
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        return self.same_as().law(block)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The fields, and the numbers of what it stands for."""
+        return self.model_dump() | self.same_as().numbers(block)
+
+
+@register_initializer("torch_default")
+class TorchDefault(Preset):
+    """What torch's Linear and convolutions start with, for every matrix: small weights, a gain of 1/√3.
+
+    `torch` draws what each module itself would, which for recurrent layers and embeddings is something else.
+
+    Formula: w ~ U(-1/√fan_in, 1/√fan_in), so Var w = 1 / (3·fan_in); in torch: Kaiming with a negative slope of √5
+    Source: `reset_parameters` of torch.nn's Linear and convolutions
+    """
+
+    def same_as(self) -> VarianceScaling:
+        """A third of LeCun's variance."""
+        return LeCun(gain=1 / math.sqrt(3), distribution="uniform")
+
+    def law(self, block: Block) -> Law:
+        """U(-1/√fan_in, 1/√fan_in)."""
+        if len(block.shape) == 1:
+            reason = "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"
+            raise CannotServe(reason, "`scheme: torch` draws both, or give `bias` a scheme of its own")
+        return super().law(block)

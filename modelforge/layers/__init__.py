@@ -1,1 +1,38 @@
-"""The layers that a config can name: torch.nn's, the combinators, and the few of our own."""
+"""The layers that a config can name: torch.nn's, the combinators, and the few of our own.
+
+Also the door for classes that modelforge does not know, in `mf.initialize` and in configs: `register_layout` says what
+the parameters of a class are, `register_branches` which residual branches it has.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelforge.layers.inside import forget_branches as forget_branches
+    from modelforge.layers.inside import register_branches as register_branches
+    from modelforge.layers.layouts import ParameterLayout as ParameterLayout
+    from modelforge.layers.layouts import forget_layout as forget_layout
+    from modelforge.layers.layouts import register_layout as register_layout
+    from modelforge.layers.layouts import rows as rows
+    from modelforge.layers.layouts import vector as vector
+    from modelforge.layers.layouts import whole as whole
+
+# Imported on first use: the registry of layers serves where torch is not wanted.
+_LAZY = {
+    "ParameterLayout": "layouts",
+    "forget_branches": "inside",
+    "forget_layout": "layouts",
+    "register_branches": "inside",
+    "register_layout": "layouts",
+    "rows": "layouts",
+    "vector": "layouts",
+    "whole": "layouts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -42,6 +42,10 @@ class Combinator(LayerSpec, ABC):
     def wire(self) -> Iterator[Child]:
         """The children in execution order; the last one's output is the combinator's."""
 
+    def branch(self) -> tuple[str, ...]:
+        """Names of the children that make up a residual branch, what is added to its shortcut; none, in most."""
+        return ()
+
 
 CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])
 
@@ -89,6 +93,9 @@ class Residual(Combinator):
             yield Child("shortcut", self.shortcut, "shortcut", ("input",))
             around = "shortcut"
         yield Child("merge", self.merge, "merge", (last, around))
+
+    def branch(self) -> tuple[str, ...]:
+        return tuple(self.layers) if self.merge.type == "Add" else ()
 
 
 @_register

@@ -1,4 +1,5 @@
-"""What follows the modules inside a layer: a layer made of modules says which activation reads each of them."""
+"""What a layer made of modules says of its inside: which activation reads each of them, which of them make its output,
+and which are its residual branches."""
 
 from __future__ import annotations
 
@@ -8,12 +9,14 @@ from typing import Any, Literal, TypeVar
 from torch import nn
 
 from modelforge.block import Activation
+from modelforge.layers.by_class import ModuleClass, by_class
 
 Follows = tuple[Activation, ...] | Literal["output", "unknown"]
 """The activations that read a module's output; `output` where it is the layer's own output."""
 Inside = Callable[[Any], Mapping[str, Follows]]
 InsideFunction = TypeVar("InsideFunction", bound=Inside)
 _INSIDE: dict[type[nn.Module], Inside] = {}
+_BRANCHES: dict[ModuleClass, tuple[tuple[str, ...], ...]] = {}
 
 
 def register_inside(*classes: type[nn.Module]) -> Callable[[InsideFunction], InsideFunction]:
@@ -24,6 +27,65 @@ def register_inside(*classes: type[nn.Module]) -> Callable[[InsideFunction], Ins
         return function
 
     return decorate
+
+
+def register_branches(cls: ModuleClass, *branches: tuple[str, ...]) -> None:
+    """Registers the residual branches of a module: for each the submodules in it, the one that ends it last.
+
+    Depth-aware schemes count them, and make what ends one smaller. A branch that a module has no part of (a decoder
+    without cross-attention) does not count; of a module that has only a part of one, nothing is known.
+
+    Args:
+        cls: The class, or the full name of one that need not be imported (`"package.module.Class"`).
+        branches: Names of submodules, with dots where they are deeper: `("norm", "mlp", "mlp.down")` is the branch of a
+            norm and an MLP, and `mlp.down` makes what is added.
+
+    Example:
+        >>> from torch import nn
+        >>> import modelforge as mf
+        >>> class Mixer(nn.Module):
+        ...     def __init__(self) -> None:
+        ...         super().__init__()
+        ...         self.up, self.down = nn.Linear(64, 256), nn.Linear(256, 64)
+        ...
+        ...     def forward(self, x):
+        ...         return x + self.down(self.up(x).relu())
+        >>> register_branches(Mixer, ("up", "down"))
+        >>> ledger = mf.initialize(nn.Sequential(*(Mixer() for _ in range(4))), "gpt2")
+        >>> ledger["0.up.weight"].target_std, ledger["3.down.weight"].target_std  # 0.02, and 0.02 / √4
+        (0.02, 0.01)
+        >>> forget_branches(Mixer)
+    """
+    _BRANCHES[cls] = branches
+
+
+def forget_branches(cls: ModuleClass) -> None:
+    """Forgets the residual branches of a class, if they were registered for the class itself."""
+    _BRANCHES.pop(cls, None)
+
+
+def branches(module: nn.Module) -> tuple[tuple[str, ...], ...]:
+    """The residual branches of a module, as submodules' names; none where its class says nothing."""
+    known = by_class(_BRANCHES, module) or ()
+    there = {name: _has(module, name) for names in known for name in names}
+    found = tuple(names for names in known if any(there[name] for name in names))
+    return found if all(there[name] for names in found for name in names) else ()
+
+
+def _has(module: nn.Module, path: str) -> bool:
+    inner: Any = module
+    for name in path.split("."):
+        inner = inner._modules.get(name) if isinstance(inner, nn.Module) else None
+    return inner is not None
+
+
+def makes_output(module: nn.Module, path: str) -> bool:
+    """Whether the submodule at `path` (`""`: the module itself) computes, with its own parameters, what comes out."""
+    known = next((_INSIDE[cls] for cls in type(module).__mro__ if cls in _INSIDE), None)
+    if known is None or not path:
+        return known is None and not path
+    name, _, rest = path.partition(".")
+    return known(module).get(name) == "output" and makes_output(module.get_submodule(name), rest)
 
 
 def follows(layer: nn.Module, path: str) -> Follows:
@@ -54,3 +116,7 @@ def _transformer_layer(module: Any) -> dict[str, Follows]:
     first: Follows = (Activation(names[name], module.activation),) if name in names else "unknown"
     last: Follows = "output" if module.norm_first else ()
     return {"self_attn": (), "multihead_attn": (), "linear1": first, "linear2": last}
+
+
+register_branches(nn.TransformerEncoderLayer, ("self_attn",), ("linear1", "linear2"))
+register_branches(nn.TransformerDecoderLayer, ("self_attn",), ("multihead_attn",), ("linear1", "linear2"))

@@ -1,6 +1,7 @@
 """Layouts: what each parameter of a module is. Its role, and the matrices (blocks) that it is made of.
 
-Keyed by module class, so that they serve modules that modelforge did not build too.
+Keyed by module class, so that they serve modules that modelforge did not build too. Of classes that nobody
+registered, norms are told by what they do (see `norms`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from modelforge.block import Activation, Block
+from modelforge.layers.by_class import ModuleClass, by_class
+from modelforge.layers.norms import neutral_scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,33 @@ class ParameterLayout:
 
 Layout = Callable[[Any], Mapping[str, ParameterLayout]]
 LayoutFunction = TypeVar("LayoutFunction", bound=Layout)
-_LAYOUTS: dict[type[nn.Module], Layout] = {}
+_LAYOUTS: dict[ModuleClass, Layout] = {}
 
 
-def register_layout(*classes: type[nn.Module]) -> Callable[[LayoutFunction], LayoutFunction]:
-    """Registers how the parameters of these classes, and of classes derived from them, are laid out."""
+def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutFunction]:
+    """Registers how the parameters of these classes, and of classes derived from them, are laid out.
+
+    The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
+    that it leaves out stay unknown. A name with dots (`q_proj.weight`) speaks of a child's parameter, and goes before
+    what the child's own class says; `mf.initialize` heeds it.
+
+    Args:
+        classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
+
+    Example:
+        >>> import torch, modelforge as mf
+        >>> class Mixer(nn.Module):
+        ...     def __init__(self) -> None:
+        ...         super().__init__()
+        ...         self.kernel = nn.Parameter(torch.empty(300, 50))  # inputs first: y = x @ kernel
+        >>> @register_layout(Mixer)
+        ... def mixer(module: Mixer) -> dict[str, ParameterLayout]:
+        ...     block = whole(module.kernel, fan_in=300.0, fan_out=50.0, input_first=True)
+        ...     return {"kernel": ParameterLayout("weight", (block,))}
+        >>> mf.initialize(Mixer(), "lecun")["kernel"].numbers["fan_in"]
+        300.0
+        >>> forget_layout(Mixer)
+    """
 
     def decorate(function: LayoutFunction) -> LayoutFunction:
         _LAYOUTS.update(dict.fromkeys(classes, function))
@@ -41,17 +66,33 @@ def register_layout(*classes: type[nn.Module]) -> Callable[[LayoutFunction], Lay
     return decorate
 
 
-def forget_layout(cls: type[nn.Module]) -> None:
+def forget_layout(cls: ModuleClass) -> None:
     """Forgets how a class is laid out, if that was registered for the class itself."""
     _LAYOUTS.pop(cls, None)
 
 
 def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
     """Layouts of the module's own parameters (not those of its children), by local name."""
-    known = next((_LAYOUTS[cls] for cls in type(module).__mro__ if cls in _LAYOUTS), None)
-    layouts = dict(known(module)) if known else {}
+    layouts = _registered(module)
     own = {name: weight for name, weight in module._parameters.items() if weight is not None}
-    return {name: layouts.get(name) or _unknown(name, weight) for name, weight in own.items()}
+    if own and layouts is None:
+        layouts = _norm_by_deed(module)
+    return {name: (layouts or {}).get(name) or _unknown(name, weight) for name, weight in own.items()}
+
+
+def layouts_below(module: nn.Module) -> dict[str, ParameterLayout]:
+    """What modules say of parameters of their children, by full name; the outermost has the last word."""
+    found: dict[str, ParameterLayout] = {}
+    for prefix, inner in module.named_modules():
+        for name, item in (_registered(inner) or {}).items():
+            if "." in name:
+                found.setdefault(f"{prefix}.{name}" if prefix else name, item)
+    return found
+
+
+def _registered(module: nn.Module) -> Mapping[str, ParameterLayout] | None:
+    known = by_class(_LAYOUTS, module)
+    return None if known is None else known(module)
 
 
 def roles_layout(roles: Mapping[str, str]) -> Layout:
@@ -176,7 +217,7 @@ def _recurrent_step(
     }
     if module.bias:
         for name, addend in ((f"bias_ih{suffix}", 0), (f"bias_hh{suffix}", 1)):
-            layouts[name] = ParameterLayout("bias", rows(getattr(module, name), gates, addend=addend))
+            layouts[name] = ParameterLayout("bias", rows(getattr(module, name), gates, addend=addend, activations=follows))
     return layouts
 
 
@@ -191,7 +232,7 @@ def _attention(module: Any) -> dict[str, ParameterLayout]:
             weight = getattr(module, f"{name}_proj_weight")
             layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (whole(weight, name=name, activations=()),))
     if module.in_proj_bias is not None:
-        layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv))
+        layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv, activations=()))
     return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))
 
 
@@ -216,6 +257,17 @@ def _embedding(module: Any) -> dict[str, ParameterLayout]:
 @register_layout(nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 def _norm(module: Any) -> dict[str, ParameterLayout]:
     return present(weight=vector("scale", module.weight), bias=vector("bias", getattr(module, "bias", None)))
+
+
+def _norm_by_deed(module: nn.Module) -> dict[str, ParameterLayout]:
+    neutral = neutral_scale(module)
+    if neutral is None:
+        return {}
+    weight, bias = module._parameters["weight"], module._parameters.get("bias")
+    assert weight is not None, "it has a neutral value"
+    # Ones are what scales start with anyway.
+    scale = ParameterLayout("scale", (whole(weight),), default=None if neutral == 1 else neutral)
+    return present(weight=scale, bias=vector("bias", bias))
 
 
 @register_layout(nn.PReLU)

@@ -61,11 +61,12 @@ def register(layer: LayerType) -> None:
     """Adds a layer type. A class that is defined again under its old name, as in a notebook, replaces the old one.
 
     Raises:
-        ValueError: another class has the name.
+        ValueError: another class has the name, or it is one that modelforge ships.
     """
     previous = _TYPES.get(layer.name)
     if previous is not None:
-        if _defined_as(previous) != _defined_as(layer):
+        shipped = _defined_as(previous)[0].startswith(("torch.", "modelforge."))
+        if shipped or _defined_as(previous) != _defined_as(layer):
             raise ValueError(f"a layer named {layer.name!r} is registered already: {'.'.join(_defined_as(previous))}")
         unregister(layer.name)
     _TYPES[layer.name] = layer

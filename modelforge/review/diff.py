@@ -164,6 +164,7 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
 
     Raises:
         ForgeError: see `plan`; a `Plan` cannot fail.
+        TypeError: a side is neither.
 
     Example:
         >>> from modelforge.spec import parse
@@ -174,8 +175,7 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         >>> diff(old, old).equal
         True
     """
-    before = plan(old) if isinstance(old, ModelSpec) else old
-    after = plan(new) if isinstance(new, ModelSpec) else new
+    before, after = _planned(old), _planned(new)
     parameters = tuple(_parameters(before, after))
     common = {parameter.path for parameter in before.parameters} & {parameter.path for parameter in after.parameters}
     num_changed = sum(item.kind == "changed" for item in parameters)
@@ -185,6 +185,15 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         parameters=parameters,
         num_unchanged=len(common) - num_changed,
     )
+
+
+def _planned(side: object) -> Plan:
+    if isinstance(side, ModelSpec):
+        return plan(side)
+    if not isinstance(side, Plan):
+        hint = "; `modelforge.review.read` makes one of a name" if isinstance(side, str) else ""
+        raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets a {type(side).__name__}{hint}")
+    return side
 
 
 def _totals(old: Plan, new: Plan) -> Iterator[Change]:

@@ -35,7 +35,10 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
     Raises:
         ForgeError: the name means nothing, or what it means cannot be planned.
+        TypeError: it is no name.
     """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"read takes a folder, overrides or a revision as text, but gets a {type(name).__name__}")
     with _side(name, conf) as side:
         composed = compose(side.folder, (*side.overrides, *overrides), shown_as=side.shown_as)
         return plan(parse(composed))

@@ -17,12 +17,20 @@ from modelforge.spec.layer import LayerSpec, unknown_argument
 from modelforge.spec.model import ModelSpec
 
 MODEL_KEYS = frozenset({"input", "layers", "init"})
+SECTIONS = frozenset(
+    {"model", "init", "seed"}
+    | {"data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "optimized_metric", "tags"}
+)
+"""What a config is made of; the second line is training's."""
 
 
 def parse(
     config: Config | Mapping[str, Any], init: Mapping[str, Any] | str | None = None, seed: int | None = None
 ) -> ModelSpec:
     """Checks a config against the registries and freezes it.
+
+    Of a composed config every key is accounted for: it is one of modelforge's sections, its own primary config writes
+    it, or it is a config group. An override or an experiment that invents another one has misspelt something.
 
     Args:
         config: What `modelforge.config.compose` returns, a whole config as a mapping (`{"model": ..., "init": ...}`),
@@ -32,18 +40,22 @@ def parse(
 
     Raises:
         ForgeError: all that is wrong with it.
+        TypeError: `config` is neither a mapping nor composed.
 
     Example:
         >>> spec = parse({"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}})
         >>> spec.layers["head"].type
         'Linear'
     """
-    values = config.values if isinstance(config, Config) else config
-    origins = config.origins if isinstance(config, Config) else Origins.empty()
+    values, origins = _content(config)
     if "model" not in values and "layers" in values:
         values = {"model": values}
-    problems: list[Problem] = []
-    model = _validate(ModelSpec, _model_section(values, problems), "model", problems)
+    problems: list[Problem] = [*_unknown_sections(values, origins)]
+    empty = [*_empty_files(values if init is None else {**values, "init": init}, origins)]
+    problems += empty
+    model = None
+    if all(problem.path != "model" for problem in empty):
+        model = _validate(ModelSpec, _model_section(values, problems), "model", problems)
     chosen = values.get("init") if init is None else init
     group = None if chosen is None else _validate(Init, chosen, "init", problems)
     key: Any = values.get("seed", 0) if seed is None else seed
@@ -65,6 +77,33 @@ def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
     if problems:
         raise ForgeError(problems)
     return block
+
+
+def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
+    if isinstance(config, Config):
+        return config.values, config.origins
+    if not isinstance(config, Mapping):
+        kinds = "a mapping, or what `modelforge.config.compose` returns"
+        hint = "; `load` takes a folder and overrides" if isinstance(config, str) else ""
+        raise TypeError(f"parse takes {kinds}, but gets a {type(config).__name__}{hint}")
+    return config, Origins.empty()
+
+
+def _unknown_sections(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
+    """The top-level keys of a composed config that nobody has heard of."""
+    for key in sorted(values.keys() - SECTIONS - origins.declared) if origins.contributions else ():
+        hint = did_you_mean(key, SECTIONS | origins.declared)
+        if not hint.endswith("?"):
+            hint = f"a key of your own is written in {origins.primary} first"
+        yield Problem("MF015", key, f"unknown key `{key}`", hint, part="key")
+
+
+def _empty_files(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
+    """Sections that a chosen file should fill, and does not."""
+    for section in ("model", "init", "data", "optimizer"):
+        place = None if values.get(section) else origins.empty_file(section)
+        if place is not None:
+            yield Problem("MF011", section, f"{place.file} is empty", f"it should hold the `{section}` section", place)
 
 
 def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:

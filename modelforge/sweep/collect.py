@@ -117,7 +117,7 @@ def collect(folder: str | Path) -> Sweep:
     """Reads every run below `folder`.
 
     Args:
-        folder: A multirun's folder, or any folder that holds run folders.
+        folder: A multirun's folder, any folder that holds run folders, or that of one run, which is called `.` then.
 
     Raises:
         ForgeError: there is no such folder, or it holds no run.
@@ -125,16 +125,26 @@ def collect(folder: str | Path) -> Sweep:
     root = Path(folder)
     jobs = sorted(_jobs(root), key=str)
     if not jobs:
-        message = f"`{folder}` holds no runs" if root.is_dir() else f"there is no folder `{folder}`"
-        raise ForgeError([Problem("MF071", str(folder), message, "name the folder of a multirun: runs/sweeps/...")])
+        raise ForgeError(
+            [Problem("MF071", str(folder), _nothing(root), "name the folder of a multirun: runs/sweeps/...")]
+        )
     rows = tuple(_row(job, root) for job in jobs)
     metric = next((row.optimized_metric for row in rows if row.optimized_metric), "")
     return Sweep(str(root), rows, tuple(_differing(rows)), metric).by(metric)
 
 
+def _nothing(root: Path) -> str:
+    if root.is_dir():
+        return f"`{root}` holds no runs"
+    return f"`{root}` is a file, not a folder" if root.exists() else f"there is no folder `{root}`"
+
+
 def _jobs(root: Path) -> Iterator[Path]:
     """Folders with a status, and those at the top without one that a run began: it wrote there, or Hydra made them."""
     found = [path.parent for path in root.rglob(STATUS) if path.parent != root]
+    if not found and (root / STATUS).is_file():
+        yield root
+        return
     yield from found
     for path in root.iterdir() if root.is_dir() else ():
         if (

@@ -74,7 +74,7 @@ class Classifier(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler where there is one."""
-        optimizer = self.optimizer(self.model.parameters())
+        optimizer = self.optimizer(self.model.named_parameters())
         return (
             optimizer if self.scheduler is None else {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
         )

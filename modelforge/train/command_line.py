@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import NoReturn
 
 from modelforge.config import Config, compose
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Place, Problem
 from modelforge.train.loading import loading
 
 MULTIRUN = {"-m", "--multirun"}
@@ -16,11 +19,32 @@ MAX_COMPOSED = 32
 """Configs of a multirun that are composed at most before it starts."""
 
 
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with all flags at the end: Hydra reads overrides on one side of its flags only.
+
+    Example:
+        >>> overrides_first(["model=mlp", "-m", "init.gain=0.5,1"])
+        ['model=mlp', 'init.gain=0.5,1', '-m']
+    """
+    from hydra._internal.utils import get_args_parser
+
+    parser = _Silent(parents=[get_args_parser()], add_help=False)
+    try:
+        overrides: list[str] = parser.parse_intermixed_args(arguments).overrides
+    except _NotUnderstood:
+        return list(arguments)  # Hydra says why
+    flags = list(arguments)
+    for override in overrides:
+        flags.remove(override)
+    return [*overrides, *flags]
+
+
 def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
     """Composes what the arguments ask for, and exits with 1 and all problems if that cannot be done.
 
-    A single run is checked as a whole, model and settings. Of a multirun every value of each list is tried, the others
-    at their first; what is wrong with a job beyond composing it is kept in the job's status.
+    A single run is checked as a whole, model and settings, and that this machine can do it. Of a multirun every value
+    of each list is tried, the others at their first; what is wrong with a job beyond composing it is kept in the job's
+    status. Where the folder for the results cannot be written, neither is begun.
 
     Args:
         conf: The folder of configs.
@@ -32,22 +56,66 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     # As keys: what several values have in common is told once.
     problems: dict[Problem, None] = {}
-    for words in islice(_tried(overrides), MAX_COMPOSED) if flags else [overrides]:
-        try:
-            config = compose(conf, words)
-            if not flags:
-                _prepare(config)
-        except ForgeError as error:
-            problems |= dict.fromkeys(error.problems)
+    configs: list[Config] = []
+    try:
+        for words in islice(_tried(overrides), MAX_COMPOSED) if flags else [overrides]:
+            try:
+                configs.append(compose(conf, words))
+                if not flags:
+                    _prepare(configs[0])
+            except ForgeError as error:
+                problems |= dict.fromkeys(error.problems)
+        if not problems:
+            problems |= dict.fromkeys(_folder_problems(configs[0], "sweep" if flags else "run"))
+    except KeyboardInterrupt:
+        sys.exit(130)
     if problems:
         print(ForgeError(problems), file=sys.stderr)
         sys.exit(1)
 
 
+class _NotUnderstood(Exception):
+    pass
+
+
+class _Silent(ArgumentParser):
+    """A parser that raises in place of printing something and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _NotUnderstood(message)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise _NotUnderstood(message)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        pass
+
+
 def _prepare(config: Config) -> None:
     with loading("torch"):
         from modelforge.train.prepare import prepare
-    prepare(config)
+    job = prepare(config)
+    with loading("lightning"):
+        from modelforge.train.trainers import check_trainer
+    if problems := check_trainer(job.trainer):
+        raise ForgeError(config.origins.locate(problem) for problem in problems)
+
+
+def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:
+    """Makes the folder that the results go to, as Hydra would a moment later, as far as its name is known by now."""
+    name = str(config.hydra[mode]["dir"])
+    known, dollar, _ = name.partition("${")
+    folder = Path(known.rpartition("/")[0] if dollar else known)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        key = f"hydra.{mode}.dir"
+        given = next((word for word in config.overrides if word.lstrip("+").startswith(f"{key}=")), None)
+        reason = error.strerror.lower() if error.strerror else str(error)
+        message = f"nothing can be written to `{folder}`, where the results would go: {reason}"
+        place = Place(override=given) if given else None
+        yield Problem("MF051", key, message, f"choose another folder: `{key}=...`", place)
 
 
 def _tried(overrides: list[str]) -> Iterator[list[str]]:

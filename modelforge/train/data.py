@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from modelforge.train.seeding import narrow
 from modelforge.train.settings import DataSettings
 
 Batch = tuple[Tensor, Tensor]
@@ -98,11 +99,10 @@ def split_digits(settings: DataSettings) -> Split:
 
     pixels, labels = load_digits(return_X_y=True)
     size = len(labels)
-    num_val, num_test = round(size * settings.val_fraction), round(size * settings.test_fraction)
-    rest, test = train_test_split(
-        np.arange(size), test_size=num_test, stratify=labels, random_state=settings.split_seed
-    )
-    train, val = train_test_split(rest, test_size=num_val, stratify=labels[rest], random_state=settings.split_seed)
+    _, num_val, num_test = settings.num_examples
+    seed = narrow(settings.split_seed)
+    rest, test = train_test_split(np.arange(size), test_size=num_test, stratify=labels, random_state=seed)
+    train, val = train_test_split(rest, test_size=num_val, stratify=labels[rest], random_state=seed)
     parts = [np.sort(part) for part in (train, val, test)]
     scaled = (pixels - pixels[parts[0]].mean()) / 16
     inputs = torch.tensor(scaled.reshape(size, *settings.input.shape), dtype=getattr(torch, settings.input.dtype))

@@ -9,12 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from modelforge.errors import ForgeError
-
-
-class Diverged(ForgeError):
-    """Training ended because values left the finite range."""
-
 
 class NotFinite(Exception):
     """A loss or a gradient is NaN or infinite at `step`; `finding` says where that began."""

@@ -22,18 +22,19 @@ from modelforge.errors import ForgeError, Problem
 from modelforge.report.table import plan_table
 from modelforge.train.classifier import Classifier
 from modelforge.train.data import Loaders, load
-from modelforge.train.divergence import Diverged, NotFinite
-from modelforge.train.interrupt import Interrupts, SaveOnInterrupt
+from modelforge.train.divergence import NotFinite
+from modelforge.train.interrupt import Interrupts
 from modelforge.train.keep import KeepConfig
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.proof import broken_promises
-from modelforge.train.seeding import SeedSteps
+from modelforge.train.save_on_interrupt import SaveOnInterrupt
+from modelforge.train.seeding import SeedSteps, narrow
 from modelforge.train.settings import Settings
 from modelforge.train.status import write_atomically
 from modelforge.train.surroundings import quiet, threads
-from modelforge.train.trainers import make_loggers, make_trainer
+from modelforge.train.trainers import check_trainer, complaint, make_loggers, make_trainer
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,20 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
 
     Raises:
-        ForgeError: the config is wrong, or a parameter did not come out as promised.
-        Diverged: a loss or gradient is not finite.
+        ForgeError: the config is wrong, a parameter did not come out as promised, or the training diverged: a loss or
+            gradient is not finite.
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
     job = prepare(config)
     settings = job.settings
     start = job.start
+    if wrong := check_trainer(job.trainer):
+        raise ForgeError(config.origins.locate(problem) for problem in wrong)
     if show_plan:
         _show(job.plan, console)
     _write_json(folder / "plan.json", job.plan.to_dict())
     with quiet(), threads(settings.num_threads):
-        lightning.seed_everything(settings.seed, workers=True, verbose=False)
+        lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
         module = Classifier(_build(job, folder), settings.data.num_classes, job.optimizer, job.scheduler)
         loaders = load(settings.data, settings.seed, skip=(start.epoch, start.num_batches))
         checkpoint = _checkpoint(settings, folder / "checkpoints")
@@ -106,13 +109,12 @@ def _callbacks(
     callbacks: list[Callback] = [
         SeedSteps(job.settings.seed),
         KeepConfig(config.values),
-        SaveOnInterrupt(interrupts, Path(checkpoint.dirpath) / "last.ckpt"),
     ]
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
         callbacks.append(checkpoint)
     if job.trainer.get("enable_progress_bar", True):
         callbacks.append(EpochBar(console))
-    return callbacks
+    return [*callbacks, SaveOnInterrupt(interrupts, Path(checkpoint.dirpath) / "last.ckpt")]
 
 
 def _run(trainer: Trainer, module: Classifier, loaders: Loaders, job: Job, config: Config) -> None:
@@ -120,9 +122,12 @@ def _run(trainer: Trainer, module: Classifier, loaders: Loaders, job: Job, confi
         trainer.fit(module, loaders.train, loaders.val, ckpt_path=job.settings.ckpt, weights_only=True)
     except NotFinite as error:
         problem = _explain(error, job.plan, job.optimizer)
-        raise Diverged([config.origins.locate(problem)]) from error
-    except MisconfigurationException as error:
-        raise ForgeError([Problem("MF051", "trainer", f"Lightning refuses these settings: {error}")]) from error
+        raise ForgeError([config.origins.locate(problem)]) from error
+    except (MisconfigurationException, ValueError) as error:
+        problem = complaint(error, job.trainer)
+        if problem is None:
+            raise
+        raise ForgeError([config.origins.locate(problem)]) from error
 
 
 def _test(

@@ -1,19 +1,19 @@
-"""Ctrl-C, gently: the first one stops after the batch at hand and saves, a second one stops at once."""
+"""Ctrl-C, gently: the first one waits until the run can be resumed, a second one stops at once. Imports no torch."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
 
+class Interrupted(BaseException):
+    """The user or the system asked the run to stop; `exit_code` is what a shell expects then.
 
-class Interrupted(Exception):
-    """The user or the system asked the run to stop; `exit_code` is what a shell expects then."""
+    Like KeyboardInterrupt no `Exception`, which libraries catch and go on from.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -28,8 +28,8 @@ class Interrupts:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
-        self.held = False
         self.pending: int | None = None
+        self._held = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -44,48 +44,22 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def hold(self) -> None:
+        """From here on a signal waits in `pending`.
+
+        Takes the signals back from whoever took them meanwhile: Lightning answers SIGTERM too, by leaving wherever it
+        happens to be with exit code 0 and nothing saved.
+        """
+        self._held = True
+        for number in self._before:
+            signal.signal(number, self._receive)
+
+    def release(self) -> None:
+        """From here on a signal need not wait."""
+        self._held = False
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if not self.held or self.pending is not None:
+        if not self._held or self.pending is not None:
             raise Interrupted(number)
         self.pending = number
-        self.say("stopping after this batch; once more to stop at once")
-
-
-class SaveOnInterrupt(Callback):
-    """Saves `path` at the first batch boundary after a signal, then ends the training."""
-
-    def __init__(self, interrupts: Interrupts, path: Path) -> None:
-        self.interrupts = interrupts
-        self.path = path
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on a signal waits for the end of its batch."""
-        self.interrupts.held = True
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stops here if a signal is waiting.
-
-        Raises:
-            Interrupted: one is.
-        """
-        self._stop(trainer)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops here if a signal came while validating.
-
-        Raises:
-            Interrupted: one did.
-        """
-        self._stop(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on a signal need not wait."""
-        self.interrupts.held = False
-
-    def _stop(self, trainer: Trainer) -> None:
-        if self.interrupts.pending is not None:
-            if not trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
-                trainer.save_checkpoint(self.path)
-            raise Interrupted(self.interrupts.pending)
+        self.say("stopping as soon as that can be resumed; once more to stop at once")

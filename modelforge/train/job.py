@@ -17,6 +17,7 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
+from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
 from modelforge.train.status import Status, begin, read_state, write, write_atomically
 
@@ -86,55 +87,50 @@ def execute(
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
     """
-    status = begin(overrides)
-    write(status, folder)
-    try:
-        config = compose()
-        status = _describe(status, config.values)
-        write(status, folder)
-        write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
-        ended, exit_code = _train(config, status, folder, show_plan)
-    except ForgeError as error:
-        _complain(error)
-        ended, exit_code = status.end("failed", error=_as_data(error)), 1
-    except BaseException as error:
-        bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        write(status.end("failed", error=(bug,)), folder)
-        raise
-    write(ended, folder)
-    return Result(exit_code, ended)
-
-
-def _train(config: Config, status: Status, folder: Path, show_plan: bool) -> tuple[Status, int]:
     from rich.console import Console
-
-    with loading("lightning"):
-        from modelforge.train.divergence import Diverged
-        from modelforge.train.fit import fit
-        from modelforge.train.interrupt import Interrupted, Interrupts
 
     console = Console(highlight=False)
 
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
+    status = begin(overrides)
+    write(status, folder)
     try:
         with Interrupts(say) as interrupts:
+            config = compose()
+            status = _describe(status, config.values)
+            write(status, folder)
+            write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
+            with loading("lightning"):
+                from modelforge.train.fit import fit
             outcome = fit(config, folder, console=console, interrupts=interrupts, show_plan=show_plan)
     except Interrupted as error:
-        say(f"interrupted  ·  {_shown(folder)}")
-        last = folder / "checkpoints" / "last.ckpt"
-        if last.exists():
-            settings = [override for override in status.overrides if not override.startswith("ckpt=")]
-            say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_shown(last)}'])}")
-        return status.end("interrupted"), error.exit_code
-    except Diverged as error:
+        _say_interrupted(say, status, folder)
+        ended, exit_code = status.end("interrupted"), error.exit_code
+    except ForgeError as error:
         _complain(error)
-        return status.end("diverged", error=_as_data(error)), 1
-    accuracy = outcome.metrics.get("test/accuracy")
-    result = "" if accuracy is None else f"test accuracy {accuracy:.4f}  ·  "
-    say(f"{result}{outcome.seconds:.1f} s  ·  {_shown(folder)}")
-    return status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
+        diverged = any(problem.code == "MF052" for problem in error.problems)
+        ended, exit_code = status.end("diverged" if diverged else "failed", error=_as_data(error)), 1
+    except BaseException as error:
+        bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        write(status.end("failed", error=(bug,)), folder)
+        raise
+    else:
+        accuracy = outcome.metrics.get("test/accuracy")
+        result = "" if accuracy is None else f"test accuracy {accuracy:.4f}  ·  "
+        say(f"{result}{outcome.seconds:.1f} s  ·  {_shown(folder)}")
+        ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
+    write(ended, folder)
+    return Result(exit_code, ended)
+
+
+def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -> None:
+    say(f"interrupted  ·  {_shown(folder)}")
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.exists():
+        settings = [override for override in status.overrides if not override.startswith("ckpt=")]
+        say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_shown(last)}'])}")
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:

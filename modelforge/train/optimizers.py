@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,11 +12,14 @@ import torch
 from torch.optim import lr_scheduler
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.inits.width import LEARNING_RATE
 from modelforge.train.signature import check_arguments
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
+
+    from modelforge.rules import ParameterPlan
 
 T = TypeVar("T")
 WITHOUT = MappingProxyType(
@@ -36,10 +39,37 @@ class OptimizerFactory:
 
     kind: type[Optimizer]
     arguments: Mapping[str, Any]
+    mup: bool = False
+    """Whether learning rates follow the initializers, as width-aware ones ask for."""
+    rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """For parameters by path: what their learning rate is multiplied by."""
 
-    def __call__(self, parameters: Iterable[torch.nn.Parameter]) -> Optimizer:
-        parameters = list(parameters)
-        return _construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(parameters, **given))
+    def __call__(self, parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> Optimizer:
+        """The optimizer of named parameters: one group a learning rate."""
+        groups: dict[float, list[torch.nn.Parameter]] = {}
+        for path, parameter in parameters:
+            groups.setdefault(self.rates.get(path, 1.0), []).append(parameter)
+        lr = self.arguments.get("lr", inspect.signature(self.kind).parameters["lr"].default)
+        listed = [{"params": group} | ({"lr": lr * rate} if rate != 1 else {}) for rate, group in groups.items()]
+        return _construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(listed, **given))
+
+    def following(self, parameters: Iterable[ParameterPlan]) -> tuple[OptimizerFactory, list[Problem]]:
+        """The same with the learning rates that the initializers state, where `mup` asks for them."""
+        if not self.mup:
+            return self, []
+        stated = {item.path: item.numbers for item in parameters if LEARNING_RATE in item.numbers}
+        meant = {numbers["optimizer"] for numbers in stated.values()}
+        own = "sgd" if self.kind is torch.optim.SGD else "adam"
+        if not stated:
+            message = "`mup` takes learning rates from the initializers, but none states any"
+            hint = "`init` must be a width-aware scheme: `mup` or `spectral`"
+            return self, [Problem("MF051", "optimizer.mup", message, hint)]
+        if meant != {own}:
+            other = min(meant - {own})
+            message = f"the initializers state learning rates for {other}, but the optimizer is {self.kind.__name__}"
+            return self, [Problem("MF051", "optimizer.type", message, f"give them `optimizer: {own}`")]
+        rates = {path: float(numbers[LEARNING_RATE]) for path, numbers in stated.items()}
+        return replace(self, rates=MappingProxyType(rates)), []
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +104,15 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
         >>> factory.arguments["betas"], problems
         ((0.9, 0.95), [])
     """
-    kind, arguments, problems = _parse(section, "optimizer", optimizers(), {"params": "they are the model's"})
+    mup = section.get("mup", False) if _is_map(section) else False
+    rest = {key: value for key, value in section.items() if key != "mup"} if _is_map(section) else section
+    kind, arguments, problems = _parse(rest, "optimizer", optimizers(), {"params": "they are the model's"})
+    if not isinstance(mup, bool):
+        problems.append(Problem("MF051", "optimizer.mup", f"`mup` must be true or false, but is {mup!r}"))
     if kind is None or problems:
         return None, problems
-    factory = OptimizerFactory(kind, arguments)
-    return factory, _try(lambda: factory([_example()]))
+    factory = OptimizerFactory(kind, arguments, mup)
+    return factory, _try(lambda: factory([("example", _example())]))
 
 
 def parse_scheduler(section: Any) -> tuple[SchedulerFactory | None, list[Problem]]:

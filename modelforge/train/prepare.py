@@ -45,6 +45,9 @@ def prepare(config: Config) -> Job:
     problems += more
     scheduler, more = parse_scheduler(config.values.get("scheduler"))
     problems += more
+    if plan is not None and optimizer is not None:
+        optimizer, more = optimizer.following(plan.parameters)
+        problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
     if plan is not None and settings is not None:

@@ -16,6 +16,7 @@ KEY = "modelforge_config"
 SECTIONS = ("model", "init", "data", "optimizer", "scheduler", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
 HINT = "resume with the settings of the run that made it: they are in its config.yaml"
+LAST = "last.ckpt"
 NUM_SHOWN = 8
 _ABSENT = object()
 
@@ -41,6 +42,8 @@ def check_resumable(path: Path, config: Config) -> Position:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise _refusal(config, f"there is no checkpoint `{path}`", "a run has one at checkpoints/last.ckpt") from None
+    except IsADirectoryError:
+        raise _refusal(config, f"`{path}` is a folder, not a checkpoint", _inside(path)) from None
     except Exception as error:  # the unpickler meets a foreign file with errors of all kinds
         raise _refusal(config, f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
@@ -54,6 +57,12 @@ def check_resumable(path: Path, config: Config) -> Position:
         raise ForgeError(config.origins.locate(problem) for problem in problems[:NUM_SHOWN])
     progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
     return Position(checkpoint["epoch"], progress["processed"])
+
+
+def _inside(folder: Path) -> str:
+    """The way out for whoever names a run's folder in place of its checkpoint."""
+    found = next((at for at in (folder / "checkpoints" / LAST, folder / LAST) if at.is_file()), None)
+    return f"a run has one at checkpoints/{LAST}" if found is None else f"its last checkpoint: `ckpt={found}`"
 
 
 def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, str]]:

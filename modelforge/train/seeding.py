@@ -1,7 +1,8 @@
-"""`SeedSteps`: dropout as a function of `(seed, step)`, so that a resumed run draws what an unbroken one would."""
+"""Seeds for what is not keyed: dropout by `(seed, step)`, and any seed in the 32 bits that NumPy and Lightning take."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -17,3 +18,13 @@ class SeedSteps(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lightning calls this before each step."""
         torch.manual_seed((self.seed * 1_000_003 + trainer.fit_loop.total_batch_idx) % 2**32)
+
+
+def narrow(seed: int) -> int:
+    """A seed of any size in 32 bits: itself where it fits, else a digest of it, lest 2³² + 1 be 1.
+
+    Example:
+        >>> narrow(7), narrow(2**32 + 7)
+        (7, 801402108)
+    """
+    return seed if seed < 2**32 else int.from_bytes(sha256(str(seed).encode()).digest()[:4], "big")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
@@ -14,7 +15,11 @@ from modelforge.node import Node
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Metric = Literal["val/accuracy", "val/loss"]
+WORDS: Mapping[str, str] = MappingProxyType({"tuple_type": "a list", "model_type": "a mapping"})
+"""What pydantic calls otherwise than YAML does."""
 _AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else raw)
+DIGITS = 1797
+"""Examples that scikit-learn ships."""
 SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "logger")
 
 
@@ -56,7 +61,21 @@ class DataSettings(Node):
             raise _mistake("num_classes", f"digits has 10 classes, but `num_classes` is {self.num_classes}")
         if self.val_fraction + self.test_fraction >= 1:
             raise _mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
+        num_train, *held_out = self.num_examples
+        for name, number in zip(("val_fraction", "test_fraction"), held_out, strict=True):
+            if number < self.num_classes:
+                few = f"{number} of {DIGITS:,} examples, and its part needs one of each class: {self.num_classes}"
+                raise _mistake(name, f"`{name}` is too small: it takes {few}")
+        if num_train < self.num_classes:
+            few = f"{num_train} of {DIGITS:,} examples to train on, and one of each class are {self.num_classes}"
+            raise _mistake("val_fraction", f"`val_fraction` and `test_fraction` leave {few}")
         return self
+
+    @property
+    def num_examples(self) -> tuple[int, int, int]:
+        """How many examples there are to train on, to validate and to test."""
+        num_val, num_test = round(DIGITS * self.val_fraction), round(DIGITS * self.test_fraction)
+        return DIGITS - num_val - num_test, num_val, num_test
 
 
 class LoggerSettings(Node):
@@ -72,7 +91,7 @@ class Settings(Node):
     """What a run needs besides the model, the optimizer and the trainer."""
 
     seed: NonNegativeInt = 0
-    """Keys the initial values, the order of the batches, and dropout."""
+    """Keys the initial values, the order of the batches, and dropout; of any size."""
     num_threads: PositiveInt | None = 1
     """Of torch on the CPU while training; None for one a core."""
     ckpt: str | None = None
@@ -123,7 +142,8 @@ def _problem(detail: ErrorDetails) -> Problem:
                 "MF051", path, f"`{parent}` has no `{name}`", did_you_mean(name, _fields(parent)), part="key"
             )
         case _:
-            must = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            must = WORDS.get(detail["type"], said)
             return Problem("MF051", path, f"`{name}` must be {must}, but is {detail['input']!r}")
 
 

@@ -17,6 +17,7 @@ QUIET = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
     ".*You are using `overfit_batches`.*|.*overfit_batches.*sequential.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",  # `best.ckpt` by another metric
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",
     ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",

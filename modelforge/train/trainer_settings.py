@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.errors import Problem
+from modelforge.errors import Problem, did_you_mean
 from modelforge.train.lightning_source import trainer_signature
 from modelforge.train.signature import check_arguments
 
@@ -25,6 +25,8 @@ RESERVED = MappingProxyType(
     }
 )
 
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
+
 
 def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
     """Checks a `trainer` section against the signature of `lightning.Trainer`.
@@ -34,4 +36,36 @@ def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
     """
     if not isinstance(section, Mapping):
         return {}, [Problem("MF051", "trainer", f"`trainer` must be a mapping, but is {section!r}")]
-    return check_arguments(trainer_signature(), section, "trainer", reserved=RESERVED)
+    arguments, problems = check_arguments(trainer_signature(), section, "trainer", reserved=RESERVED)
+    return arguments, [*problems, *_what_no_machine_takes(arguments)]
+
+
+def one_process(key: str, value: Any, number: int) -> Problem:
+    """The problem with an argument that makes Lightning start other processes."""
+    message = f"a run trains in one process, but `{key}` = {value!r} starts {number}"
+    hint = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
+    return Problem("MF051", f"trainer.{key}", message, hint)
+
+
+def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    accelerator = arguments.get("accelerator")
+    if isinstance(accelerator, str) and accelerator not in ACCELERATORS:
+        hint = did_you_mean(accelerator, ACCELERATORS)
+        yield Problem("MF051", "trainer.accelerator", f"there is no accelerator `{accelerator}`", hint)
+    devices = arguments.get("devices")
+    number = _count(devices)
+    if not number:
+        message = f"`devices` of Trainer must be at least 1, but is {devices!r}"
+        yield Problem("MF051", "trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
+    if number > 1:
+        yield one_process("devices", devices, number)
+    nodes = arguments.get("num_nodes", 1)
+    if nodes > 1:
+        yield one_process("num_nodes", nodes, nodes)
+
+
+def _count(devices: Any) -> int:
+    """How many they are; 1 where that is for the machine to say, as `auto`."""
+    if isinstance(devices, list):
+        return len(devices)
+    return int(devices) if isinstance(devices, int) or (isinstance(devices, str) and devices.isdecimal()) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.utilities import rank_zero_only
 
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import Problem
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.settings import LoggerSettings
+from modelforge.train.surroundings import quiet
+from modelforge.train.trainer_settings import one_process
 
 
 class TensorBoard(TensorBoardLogger):
@@ -28,22 +32,69 @@ class TensorBoard(TensorBoardLogger):
 def make_trainer(
     arguments: Mapping[str, Any], *, folder: Path, loggers: list[Logger], callbacks: list[Callback]
 ) -> Trainer:
-    """A trainer that writes to `folder`.
+    """A trainer that writes to `folder`; `check_trainer` has found nothing wrong with its arguments."""
+    return Trainer(
+        **{**arguments, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
+        default_root_dir=folder,
+        logger=loggers or False,
+        callbacks=callbacks,
+        enable_model_summary=False,
+        enable_autolog_hparams=False,
+    )
 
-    Raises:
-        ForgeError: Lightning refuses a combination of arguments, or the machine has no such device.
+
+def check_trainer(arguments: Mapping[str, Any]) -> list[Problem]:
+    """What Lightning refuses of a `trainer` section on this machine, and more processes than one; writes nothing.
+
+    Lightning does not say which argument it speaks of: it is the one without which it is content, or complains of
+    something else.
     """
+    arguments, problems = dict(arguments), list[Problem]()
+    with quiet():
+        while (said := _refusal(arguments)) is not None:
+            without = {key: _refusal({k: v for k, v in arguments.items() if k != key}) for key in reversed(arguments)}
+            content = [key for key, answer in without.items() if answer is None]
+            key = next(iter(content + [key for key, answer in without.items() if answer != said]), None)
+            if key is None:
+                return [*problems, Problem("MF051", "trainer", f"Lightning refuses these settings: {said}")]
+            problems.append(Problem("MF051", f"trainer.{key}", f"Lightning refuses this: {said}"))
+            del arguments[key]
+        return problems or _other_processes(arguments)
+
+
+def complaint(error: Exception, arguments: Mapping[str, Any]) -> Problem | None:
+    """What Lightning refuses when a training starts; None if this is none of its complaints about arguments."""
+    text = " ".join(str(error).split())
+    # The one that is named first: what follows is advice.
+    found = {at.start(): key for key in arguments if (at := re.search(rf"`{key}`|\b{key}=", text))}
+    key = found[min(found)] if found else None
+    if key is None and not isinstance(error, MisconfigurationException):
+        return None
+    path = "trainer" if key is None else f"trainer.{key}"
+    return Problem("MF051", path, f"Lightning refuses {'this' if key else 'these settings'}: {text}")
+
+
+def _refusal(arguments: Mapping[str, Any]) -> str | None:
     try:
-        return Trainer(
-            **{**arguments, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
-            default_root_dir=folder,
-            logger=loggers or False,
-            callbacks=callbacks,
-            enable_model_summary=False,
-            enable_autolog_hparams=False,
-        )
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        raise ForgeError([Problem("MF051", "trainer", f"Lightning refuses these settings: {error}")]) from error
+        _bare(arguments)
+    except Exception as error:  # of all kinds: it asks the machine, too
+        return " ".join(str(error).split())
+    return None
+
+
+def _other_processes(arguments: Mapping[str, Any]) -> list[Problem]:
+    trainer = _bare(arguments)
+    if trainer.world_size > 1:
+        key = "num_nodes" if trainer.num_nodes > 1 else "devices"
+        return [one_process(key, arguments.get(key), trainer.world_size)]
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        return [one_process("strategy", arguments.get("strategy"), 2)]
+    return []
+
+
+def _bare(arguments: Mapping[str, Any]) -> Trainer:
+    bare: Mapping[str, Any] = {**arguments, "enable_progress_bar": False}
+    return Trainer(**bare, logger=False, enable_checkpointing=False)
 
 
 def make_loggers(settings: LoggerSettings, folder: Path) -> list[Logger]:

@@ -123,7 +123,7 @@ def test_dtype(name, dtype):
 
 
 def test_a_dtype_must_be_floating():
-    with pytest.raises(TypeError, match=r"dtype must be a floating-point type, but is torch\.int8"):
+    with pytest.raises(TypeError, match=r"dtype must be a floating-point type, .* but is torch\.int8"):
         mf.build(spec("mlp"), dtype=torch.int8)
 
 
@@ -157,3 +157,30 @@ def test_building_inside_no_grad_or_another_default_dtype_changes_nothing():
         assert_equal(state(mf.build(spec("mlp"))), expected)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:97", "hpu", None])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(ValueError, match=r"the device .* cannot be used: "):
+        mf.build(spec("mlp"), device=device)
+
+
+@pytest.mark.parametrize("wrong", [{}, None, "model=lstm"])
+def test_what_cannot_be_built(wrong):
+    with pytest.raises(TypeError, match=r"build takes a ModelSpec or a Plan, .* but gets a "):
+        mf.build(wrong)
+
+
+@pytest.mark.parametrize("seed", ["a", True, 1.0, None])
+def test_seeds_are_integers(seed):
+    with pytest.raises(TypeError, match="a seed must be an integer, but is "):
+        mf.initialize(nn.Linear(2, 2), "xavier", seed=seed)
+    if seed is not None:
+        with pytest.raises(TypeError, match="a seed must be an integer, but is "):
+            mf.build(spec("mlp"), seed=seed)
+
+
+@pytest.mark.parametrize(("module", "init"), [(None, "xavier"), ({}, "xavier"), (nn.Linear(2, 2), None)])
+def test_what_cannot_be_initialised(module, init):
+    with pytest.raises(TypeError, match="initialize takes an "):
+        mf.initialize(module, init)

@@ -26,7 +26,7 @@ def test_data_says_who_set_each_field(data):
         ("model.layers.rnn.init", "refines"),
         ("init", "wins"),
     ]
-    gain, method = parameter["fields"]
+    gain, method = parameter["fields"][:2]
     assert (gain["value"], gain["key"], gain["place"]["line"]) == (2.0, "model.layers.rnn.init", 7)
     assert (method["value"], method["key"], method["place"]) == ("qr", "", None)
     assert parameter["blocks"][0]["names"] == ["i", "f", "g", "o"]

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from modelforge import plugins
 from modelforge._version import __version__
 
 COMMAND = "from modelforge.cli import main; main()"
@@ -50,6 +52,33 @@ def test_version():
 @pytest.mark.parametrize("arguments", [("chek",), ("show", "--jsn"), ("explain",), ("sweep",)])
 def test_misuse_exits_with_2(run, arguments):
     assert "Usage" in run(*arguments, status=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sweep", "runs", "--csv", "--json"), "choose one of --csv and --json"),
+        (("diff", "HEAD", "HEAD", "--markdown", "--json"), "choose one of --markdown and --json"),
+    ],
+)
+def test_two_forms_of_output_are_misuse(run, arguments, said):
+    result = run(*arguments, status=2)
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_broken_plugin_is_named(text, monkeypatch):
+    class Broken:
+        name, value, dist = "mine", "my_layers.broken", SimpleNamespace(name="my-layers")
+
+        def load(self) -> None:
+            raise ImportError("no module named my_layers")
+
+    monkeypatch.setattr(plugins, "_loaded", set())
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()] if group == "modelforge.layers" else [])
+    shown = text("show", status=1)
+    assert "error[MF080]: the package `my-layers` offers `my_layers.broken`" in shown
+    assert "`pip uninstall my-layers`" in shown
 
 
 def test_no_command_shows_the_help(run):

@@ -33,20 +33,20 @@ def folder(tmp_path: Path) -> str:
 
 
 def test_table(text, folder):
-    shown = text("sweep", folder)
+    shown = text("sweep", folder, status=1)
     lines = [line.split()[:3] for line in shown.splitlines()]
     assert lines[1:4] == [["1", "1", "finished"], ["0", "0.5", "finished"], ["2", "99", "diverged"]]
     assert "the loss is nan" in shown
 
 
 def test_another_metric(data, folder):
-    answer = data("sweep", folder, "--metric", "test/loss")
+    answer = data("sweep", folder, "--metric", "test/loss", status=1)
     assert [row["folder"] for row in answer["rows"]] == ["0", "1", "2"]
     assert answer["metric"] == "test/loss"
 
 
 def test_csv(run, folder):
-    rows = list(csv.DictReader(run("sweep", folder, "--csv").stdout.splitlines()))
+    rows = list(csv.DictReader(run("sweep", folder, "--csv", status=1).stdout.splitlines()))
     assert [row["init.gain"] for row in rows] == ["1", "0.5", "99"]
     assert rows[0]["val/accuracy"] == "0.95"
 
@@ -59,3 +59,10 @@ def test_an_unknown_metric(text, folder):
 
 def test_a_folder_without_runs(text, tmp_path):
     assert "error[MF071]" in text("sweep", str(tmp_path / "none"), status=1)
+
+
+@pytest.mark.parametrize(("state", "status"), [("finished", 0), ("running", 0), ("failed", 1), ("interrupted", 1)])
+def test_the_status_says_whether_all_went_well(run, folder, state, status):
+    file = Path(folder, "2", "status.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"state": state}))
+    run("sweep", folder, status=status)

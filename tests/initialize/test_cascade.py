@@ -271,3 +271,20 @@ def test_a_scheme_that_draws_nothing_means_the_whole_module(scheme: str):
     assert all(bool((weight == 7).all()) == (scheme == "keep") for weight in net.parameters())
     ledger = mf.initialize(net, {"scheme": scheme, "bias": "zeros"})
     assert ledger["0.bias"].scheme == "zeros"
+
+
+@pytest.mark.parametrize(
+    ("layer", "types", "message"),
+    [
+        ("LayerNorm", {"LayerNorm": "orthogonal"}, "no parameter here has the role `weight`"),
+        (
+            {"type": "Linear", "out_features": 2, "bias": False},
+            {"Linear": {"bias": "zeros"}},
+            "no parameter here has the role `bias`",
+        ),
+    ],
+)
+def test_rules_inside_types_must_match_too(layer, types, message):
+    model = {"input": {"shape": [5, 4]}, "layers": {"one": layer}, "init": {"types": types}}
+    with pytest.raises(mf.ForgeError, match=f"this init rule matches nothing: {message}"):
+        mf.plan(mf.parse(model, init="xavier"))

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge import draw
-from modelforge.draw import _jobs
+from modelforge.draw import _jobs, _regions
 from modelforge.inits.base import Block, Blockwise
 from modelforge.inits.registry import register_initializer, unregister
+from modelforge.shards import shard_of
 from tests.models import INIT, MODELS, spec
 
 SCHEMES: dict[str, Any] = {
@@ -71,7 +72,7 @@ def test_each_element_is_drawn_once(name, scheme, monkeypatch):
     for item in plan.parameters:
         written = Counter[int]()
         tensor = torch.empty(item.shape)
-        for job in _jobs(item, tensor, 0):
+        for job in _jobs(item, list(_regions(item)), shard_of(tensor), 0):
             tensor.fill_(float("nan"))
             job.run(torch.Generator())
             written.update(torch.nonzero(~tensor.view(-1).isnan()).view(-1).tolist())

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
 
 import modelforge as mf
 from modelforge.rng import keyed_globals
@@ -298,35 +297,6 @@ def test_a_reset_that_fails_leaves_the_module_whole():
 # --- what cannot be written -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "wrap", [parametrizations.weight_norm, parametrizations.spectral_norm, parametrizations.orthogonal]
-)
-def test_parametrised_weights_are_refused(wrap):
-    net = nn.Sequential(wrap(nn.Linear(4, 4)), nn.Linear(4, 2))
-    found = refused(net, NORMAL)
-    assert found
-    for code, path, message in found:
-        assert code == "MF026"
-        assert path.startswith("0.parametrizations.weight.original")
-        assert message == f"`{path}` stands behind a parametrisation"
-
-
-def test_parametrised_weights_can_be_kept():
-    net = nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
-    old = net[0].weight.detach().clone()
-    ledger = mf.initialize(net, NORMAL | {"params": {"*.original?": "keep"}})
-    assert ledger.ok
-    assert torch.equal(net[0].weight, old)
-
-
-@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
-@pytest.mark.parametrize("wrap", [nn.utils.weight_norm, nn.utils.spectral_norm])
-def test_old_style_parametrisations_are_refused(wrap):
-    for code, _, message in refused(wrap(nn.Linear(4, 4)), NORMAL):
-        assert code == "MF025"
-        assert "its role is not known" in message
-
-
 def test_the_meta_device_is_refused():
     assert refused(nn.Linear(3, 2, device="meta"), NORMAL) == [
         ("MF026", "weight", "`weight` is on the meta device: there is no memory to fill"),
@@ -373,9 +343,9 @@ def test_all_problems_at_once():
         def forward(self, x: Tensor) -> Tensor:
             return x
 
-    net = nn.Sequential(Own(), nn.Linear(3, 2, device="meta"), parametrizations.weight_norm(nn.Linear(4, 4)))
+    net = nn.Sequential(Own(), nn.Linear(3, 2, device="meta"), nn.utils.spectral_norm(nn.Linear(4, 4)))
     codes = [code for code, _, _ in refused(net, NORMAL | {"types": {"Conv2d": "zeros"}})]
-    assert sorted(codes) == ["MF023", "MF025", "MF026", "MF026", "MF026", "MF026"]
+    assert sorted(codes) == ["MF023", "MF025", "MF026", "MF026", "MF026"]
 
 
 def test_a_module_without_parameters():

@@ -206,3 +206,11 @@ def test_entries_are_frozen():
         entry.numbers["gain"] = 2.0
     assert pickle.loads(pickle.dumps(entry)) == entry
     assert isinstance(hash(entry), int)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", {"scheme": "normal", "std": 0.02}])
+def test_large_parameters_are_measured_exactly(init):
+    entry = mf.initialize(nn.Linear(1 << 19, 64, bias=False), init)["weight"]
+    assert entry.verdict == "pass"
+    if init == "orthogonal":
+        assert entry.measured_std == pytest.approx(entry.target_std, rel=1e-6)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
 from modelforge.rng import generator
@@ -57,6 +58,20 @@ def test_torch_s_own_lstm_forgets_as_told():
     state = torch.randn(1, 1, 5, generator=generator(0))
     _, (_, after) = lstm(torch.zeros(1, 1, 3), (torch.zeros(1, 1, 5), state))
     assert torch.allclose(after, state, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_built_lstm_s_forget_biases_add_up_to_exactly_one(dtype: torch.dtype):
+    lstm = {"type": "LSTM", "hidden_size": 5, "num_layers": 2, "bidirectional": True}
+    spec = mf.parse(
+        {"input": {"shape": [4, 3]}, "layers": {"rnn": lstm}},
+        init={"scheme": "xavier", "bias": {"scheme": "gates", "forget": 1.0}},
+    )
+    model = mf.build(spec, dtype=dtype)
+    assert model.ledger.ok
+    for suffix in ("l0", "l0_reverse", "l1", "l1_reverse"):
+        total = model.get_parameter(f"rnn.bias_ih_{suffix}") + model.get_parameter(f"rnn.bias_hh_{suffix}")
+        assert total.tolist() == [0.0] * 5 + [1.0] * 5 + [0.0] * 10
 
 
 @pytest.mark.parametrize(

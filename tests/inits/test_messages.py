@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from modelforge import inits
+from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
 TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
@@ -83,15 +84,10 @@ def test_whole_numbers_are_numbers():
 
 @pytest.mark.parametrize("name", inits.names())
 def test_schemes_are_frozen_and_survive_a_round_trip(name: str):
-    required: dict[str, dict[str, Any]] = {
-        "constant": {"value": 0.5},
-        "uniform": {"low": -1.0, "high": 1.0},
-        "normal": {"std": 1.0},
-        "truncated_normal": {"std": 1.0},
-        "sparse": {"sparsity": 0.5},
-    }
     cls = inits.get(name)
-    made = cls.model_validate(required.get(name, {}))
+    examples = (case.config for case in CASES if inits.get(case.config["scheme"]) is cls)
+    fields = {field: value for field, value in next(examples, {}).items() if field != "scheme"}
+    made = cls.model_validate(fields)
     assert cls.model_validate(made.model_dump(exclude_unset=True)) == made
     for field in cls.model_fields:
         with pytest.raises(ValidationError, match="Instance is frozen"):

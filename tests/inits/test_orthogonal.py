@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block
 from modelforge.rng import generator, seed_
@@ -70,6 +71,40 @@ def test_gain_is_a_factor():
     out = torch.empty(block.shape)
     doubled.draw_(out, generator(0, "orthogonal", 0))
     assert torch.equal(out, 2 * draw(block, "qr"))
+
+
+def test_what_widens_keeps_the_norm_or_the_coordinates():
+    block, x = Block(shape=(512, 256), fan_in=256, fan_out=512), torch.randn(256, generator=generator(1)).double()
+    for preserve, norm, coordinate in (("norm", 1, 0.5), ("coordinate", 2, 1)):
+        out = torch.empty(block.shape)
+        inits.create({"scheme": "orthogonal", "preserve": preserve}).resolve(block).draw_(out, generator(0))
+        y = out.double() @ x
+        assert (y.square().sum() / x.square().sum()).item() == pytest.approx(norm, rel=1e-6)
+        assert (y.square().mean() / x.square().mean()).item() == pytest.approx(coordinate, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "stretch"), [("wide", 1.0), ("square", 1.0), ("tall convolution", math.sqrt(64 / 18))]
+)
+def test_the_ledger_shows_what_keeps_the_coordinates(name: str, stretch: float):
+    fill = inits.create({"scheme": "orthogonal", "preserve": "coordinate", "gain": 3}).resolve(BLOCKS[name])
+    assert {key: fill.numbers[key] for key in ("gain", "preserve", "stretch")} == {
+        "gain": 3.0,
+        "preserve": "coordinate",
+        "stretch": pytest.approx(stretch),
+    }
+    rows, columns = fill.numbers["rows"], fill.numbers["columns"]
+    assert fill.std == pytest.approx(3 / math.sqrt(columns)), (rows, columns)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_float32_rounded(dtype: torch.dtype):
+    spec = mf.parse(
+        {"input": {"shape": [24]}, "layers": {"lin": {"type": "Linear", "out_features": 48}}}, init="orthogonal"
+    )
+    half, single = mf.build(spec, dtype=dtype), mf.build(spec)
+    assert half.ledger.ok
+    assert torch.equal(half.get_parameter("lin.weight"), single.get_parameter("lin.weight").to(dtype))
 
 
 def test_methods_differ_in_values_and_not_in_targets():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modelforge import inits, plugins
+from modelforge.errors import ForgeError
 from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, registry
 
 
@@ -147,10 +148,14 @@ def test_entry_points_are_imported_when_the_registry_is_first_read(monkeypatch: 
 def test_a_broken_entry_point_says_which(monkeypatch: pytest.MonkeyPatch):
     entry_point(monkeypatch, "no_such_module_at_all")
     for _ in range(2):
-        with pytest.raises(ModuleNotFoundError) as caught:
+        with pytest.raises(ForgeError) as caught:
             inits.names()
-        note = "while loading no_such_module_at_all (entry point `plugin` of `modelforge.initializers`)"
-        assert caught.value.__notes__ == [note]
+        (problem,) = caught.value.problems
+        assert problem.path == "modelforge.initializers:plugin"
+        assert problem.message == (
+            "the entry point `plugin` offers `no_such_module_at_all` to modelforge, but that cannot be imported: "
+            "ModuleNotFoundError: No module named 'no_such_module_at_all'"
+        )
 
 
 @pytest.mark.parametrize("name", inits.names())
@@ -170,7 +175,7 @@ def test_descriptions_are_for_reading():
     assert facts["aliases"] == ["he"]
     types = {field["name"]: field["type"] for field in facts["fields"]}
     assert types == {
-        "gain": "number > 0 | auto | activation",
+        "gain": "number > 0 | auto | auto_backward | critical | activation | activation(…)",
         "mode": "fan_in | fan_out | fan_avg | fan_geo",
         "distribution": "uniform | normal | truncated_normal",
         "truncate": "number > 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -229,6 +230,7 @@ def test_tuples_arrive_where_no_axes_are_named():
 def test_an_entry_point_that_fails_is_named(monkeypatch: pytest.MonkeyPatch):
     class Broken:
         name, value = "mine", "my_layers.broken"
+        dist = SimpleNamespace(name="my-layers")
 
         def load(self) -> None:
             raise ImportError("no module named my_layers")
@@ -236,9 +238,14 @@ def test_an_entry_point_that_fails_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(plugins, "_loaded", set())
     monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()] if group == registry.GROUP else [])
     for _ in range(2):
-        with pytest.raises(ImportError) as caught:
+        with pytest.raises(mf.ForgeError) as caught:
             registry.names()
-        assert caught.value.__notes__ == ["while loading my_layers.broken (entry point `mine` of `modelforge.layers`)"]
+        (problem,) = caught.value.problems
+        assert problem.message == (
+            "the package `my-layers` offers `my_layers.broken` to modelforge, but that cannot be imported: "
+            "ImportError: no module named my_layers"
+        )
+        assert problem.hint == "mend, update or uninstall it: `pip uninstall my-layers`"
 
 
 def test_a_layer_must_give_tensors():
@@ -255,7 +262,7 @@ def test_a_layer_must_give_tensors():
 
 def test_bare_decorator_and_plain_types():
     @register_layer
-    class Scale(nn.Module):
+    class Scaled(nn.Module):
         """x times a number."""
 
         def __init__(self, by: float, names: list[str] | None = None) -> None:
@@ -266,11 +273,11 @@ def test_bare_decorator_and_plain_types():
         def forward(self, x: Tensor) -> Tensor:
             return x * self.by
 
-    assert one("Scale", 3, by=2).layers["layer"].arguments == {"by": 2.0, "names": None}
+    assert one("Scaled", 3, by=2).layers["layer"].arguments == {"by": 2.0, "names": None}
     with pytest.raises(mf.ForgeError, match="`by` must be a number, but is 'two'"):
-        one("Scale", 3, by="two")
-    with pytest.raises(mf.ForgeError, match="Scale needs the argument `by`"):
-        one("Scale", 3)
+        one("Scaled", 3, by="two")
+    with pytest.raises(mf.ForgeError, match="Scaled needs the argument `by`"):
+        one("Scaled", 3)
 
 
 def test_activations_are_followed():

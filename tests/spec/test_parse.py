@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import modelforge as mf
 from modelforge.config import Config
 from modelforge.config.origins import Origins
+from modelforge.review import read
 from modelforge.spec.parse import dump, parse_init
 from tests.models import MODELS, spec
 
@@ -193,3 +194,33 @@ def test_parse_init_stands_alone():
     )
     assert parse_init(block.model_dump()) == block
     assert told(lambda: parse_init({"scheme": "hee"}, path="here")) == [("MF020", "here.scheme")]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda: mf.parse(None),
+            "parse takes a mapping, or what `modelforge.config.compose` returns, but gets a NoneType",
+        ),
+        (lambda: mf.parse([]), "but gets a list"),
+        (lambda: mf.parse("model=lstm"), "but gets a str; `load` takes a folder and overrides"),
+        (lambda: mf.load(3), "`conf` is the path of a config folder, or None for the default one, but is 3"),
+        (lambda: mf.load(overrides=None), "`overrides` is a list of overrides, such as ['model=lstm'], but is None"),
+        (lambda: mf.load(overrides=[3]), "such as ['model=lstm'], but is [3]"),
+        (lambda: mf.load(overrides="model=lstm"), "but is 'model=lstm': write ['model=lstm']"),
+        (
+            lambda: mf.diff("a", "b"),
+            "diff takes a Plan or a ModelSpec on each side, but gets a str; `modelforge.review",
+        ),
+        (
+            lambda: mf.diff(mf.plan(mf.parse(one(LINEAR).to_dict(), init="xavier")), None),
+            "diff takes a Plan or a ModelSpec on each side, but gets a NoneType",
+        ),
+        (lambda: read(3), "read takes a folder, overrides or a revision as text, but gets a int"),
+    ],
+)
+def test_what_is_no_config_at_all_is_said_at_the_door(call, said):
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert said in str(caught.value)

@@ -174,3 +174,17 @@ def test_a_folder_without_runs_is_a_mistake(tmp_path: Path):
         collect(tmp_path)
     with pytest.raises(ForgeError, match="there is no folder"):
         collect(tmp_path / "nowhere")
+
+
+def test_the_folder_of_one_run_is_taken(tmp_path: Path):
+    job(tmp_path / "run", metrics={"val/accuracy": 0.5})
+    (row,) = collect(tmp_path / "run").rows
+    assert (row.folder, row.state, row.metrics["val/accuracy"]) == (".", "finished", 0.5)
+
+
+def test_a_file_is_called_a_file(tmp_path: Path):
+    file = tmp_path / "README.md"
+    file.write_text("")
+    with pytest.raises(ForgeError) as caught:
+        collect(file)
+    assert caught.value.problems[0].message == f"`{file}` is a file, not a folder"

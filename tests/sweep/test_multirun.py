@@ -62,7 +62,7 @@ def test_mistakes_in_one_job_do_not_stop_the_others(command, tmp_path: Path, cap
 
 def test_a_sweep_in_which_all_is_well(command, tmp_path: Path):
     root = tmp_path / "sweep"
-    assert command("-m", *SMALL, "seed=0,1", f"hydra.sweep.dir={root}") == 0
+    assert command(*SMALL, "-m", "seed=0,1", f"hydra.sweep.dir={root}") == 0  # the flag may stand anywhere
     metrics = [json.loads(path.read_text())["metrics"] for path in root.rglob("status.json")]
     assert metrics[0] != metrics[1]
     assert command("-m", *SMALL, "seed=0,1", f"hydra.sweep.dir={root}") == 1  # the folder is taken
@@ -88,6 +88,14 @@ def test_a_dry_run_leaves_no_metrics_and_no_checkpoints(command, tmp_path: Path,
     assert command("debug=fdr", f"hydra.run.dir={tmp_path}") == 0
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".ckpt", ".csv") or "tfevents" in path.name]
     assert "test accuracy" in capfd.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(command, tmp_path: Path, capfd):
+    (tmp_path / "file").write_text("")
+    assert command(*SMALL, f"hydra.run.dir={tmp_path / 'file' / 'run'}") == 1
+    out, err = capfd.readouterr()
+    assert err.startswith("error[MF051]: nothing can be written to ")
+    assert "Traceback" not in out + err
 
 
 @pytest.mark.parametrize("flag", ["--help", "--cfg=job"])

@@ -1,12 +1,16 @@
 """check_command_line: our words, before Hydra's, and only for what Hydra would refuse too."""
 
 import io
+from pathlib import Path
 
 import pytest
 
-from modelforge.train import check_command_line
+from modelforge.errors import ForgeError, Problem
+from modelforge.train import check_command_line, overrides_first
 from modelforge.train.command_line import MAX_COMPOSED
 from modelforge.train.loading import loading
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.mark.parametrize(
@@ -66,15 +70,80 @@ def test_a_mistake_is_refused_with_a_way_out(
         ["--cfg", "job", "model=nothing_of_ours_to_judge"],
     ],
 )
-def test_what_hydra_takes_passes_in_silence(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    check_command_line("conf", arguments)
+def test_what_hydra_takes_passes_in_silence(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_command_line(CONF, arguments)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("mode", ["run", "sweep"])
+def test_a_folder_that_cannot_be_made_is_refused(mode: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    override = f"hydra.{mode}.dir={tmp_path}/file/${{now:%Y}}/run"
+    with pytest.raises(SystemExit) as stop:
+        check_command_line(CONF, [override, *(["-m"] if mode == "sweep" else [])])
+    said = capsys.readouterr().err
+    assert stop.value.code == 1
+    assert said == (
+        f"error[MF051]: nothing can be written to `{tmp_path}/file`, where the results would go: file exists\n"
+        f"  --> override {override}\n"
+        f"   = help: choose another folder: `hydra.{mode}.dir=...`\n"
+    )
+
+
+def test_what_this_machine_cannot_do_is_refused_before_a_folder_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        check_command_line(CONF, ["trainer.accelerator=tpu", f"hydra.run.dir={tmp_path / 'run'}"])
+    assert stop.value.code == 1
+    assert "  --> override trainer.accelerator=tpu\n" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupt_while_checking_is_silent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelforge.train.command_line.compose", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        check_command_line(CONF, [])
+    assert (stop.value.code, capsys.readouterr()) == (130, ("", ""))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["a=1", "-m", "b=2"], ["a=1", "b=2", "-m"]),
+        (["-m", "a=1"], ["a=1", "-m"]),
+        (["a=1", "--cfg", "job", "b=2"], ["a=1", "b=2", "--cfg", "job"]),
+        (["--config-dir=conf", "a=1", "~b", "+c=2"], ["a=1", "~b", "+c=2", "--config-dir=conf"]),
+        (["a=1", "--nonsense"], ["a=1", "--nonsense"]),
+        (["a=1", "--version"], ["a=1", "--version"]),
+        ([], []),
+    ],
+)
+def test_hydra_gets_overrides_on_one_side_of_its_flags(
+    arguments: list[str], expected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert overrides_first(arguments) == expected
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_long_sweep_is_tried_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     composed: list[list[str]] = []
-    monkeypatch.setattr("modelforge.train.command_line.compose", lambda conf, words: composed.append(words))
-    check_command_line("conf", ["-m", "seed=1,2", f"data.split_seed={','.join(map(str, range(100)))}"])
+
+    def compose(conf: str, words: list[str]) -> None:
+        composed.append(words)
+        raise ForgeError([Problem("MF001", "", "no folder is made")])
+
+    monkeypatch.setattr("modelforge.train.command_line.compose", compose)
+    with pytest.raises(SystemExit):
+        check_command_line("conf", ["-m", "seed=1,2", f"data.split_seed={','.join(map(str, range(100)))}"])
     assert len(composed) == MAX_COMPOSED
     assert composed[:3] == [
         ["seed=1", "data.split_seed=0"],

@@ -35,6 +35,14 @@ def test_every_class_has_its_share_in_every_part():
         assert (share - shares[0]).abs().max() < 2 / 270  # a class is off by one example at most, twice rounded
 
 
+@pytest.mark.parametrize(("val", "test"), [(10, 10), (10, 1777), (1777, 10), (888, 899)])
+def test_the_smallest_parts_still_hold_every_class(val: int, test: int):
+    split = split_digits(settings(val_fraction=val / 1797, test_fraction=test / 1797))
+    parts = (split.train, split.val, split.test)
+    assert [len(labels) for _, labels in parts] == [1797 - val - test, val, test]
+    assert all(len(labels.unique()) == 10 for _, labels in parts)
+
+
 def test_pixels_lie_around_zero_in_a_range_of_one():
     inputs, _ = split_digits(settings()).train
     assert abs(inputs.double().mean().item()) < 1e-7

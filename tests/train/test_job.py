@@ -11,7 +11,10 @@ import pytest
 import torch
 import yaml
 
-from modelforge.train import interrupt
+from modelforge.config import Config
+from modelforge.train import save_on_interrupt
+from modelforge.train.classifier import Classifier
+from modelforge.train.job import execute
 
 
 def status(folder: Path) -> dict:
@@ -136,7 +139,7 @@ def test_a_bug_is_kept_and_not_hidden(train, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def signal_at(monkeypatch: pytest.MonkeyPatch):
     """A Ctrl-C that arrives during the given batch."""
-    original = interrupt.SaveOnInterrupt.on_train_batch_end
+    original = save_on_interrupt.SaveOnInterrupt.on_train_batch_end
 
     def arrange(number: int) -> None:
         seen = iter(range(1, 1_000_000))
@@ -146,7 +149,7 @@ def signal_at(monkeypatch: pytest.MonkeyPatch):
                 signal.raise_signal(signal.SIGINT)
             original(self, *arguments)
 
-        monkeypatch.setattr(interrupt.SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
+        monkeypatch.setattr(save_on_interrupt.SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
 
     return arrange
 
@@ -161,7 +164,7 @@ def test_an_interrupted_run_resumes_as_if_unbroken(train, tmp_path: Path, signal
     broken = train(*model, folder="broken")
     assert broken.exit_code == 130
     assert status(tmp_path / "broken")["state"] == "interrupted"
-    assert "stopping after this batch" in capsys.readouterr().out
+    assert "stopping as soon as that can be resumed" in capsys.readouterr().out
     last = tmp_path / "broken" / "checkpoints" / "last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == step
     assert train(*model, f"ckpt={last}", folder="broken").exit_code == 0
@@ -172,6 +175,99 @@ def test_an_interrupted_run_resumes_as_if_unbroken(train, tmp_path: Path, signal
     assert whole.keys() == after.keys()
     assert all(torch.equal(whole[name], after[name]) for name in whole)
     assert metrics(tmp_path / "broken")[-2:] == metrics(tmp_path / "whole")[-2:]
+    validated = [[row["val/loss"] for row in metrics(tmp_path / name)] for name in ("broken", "whole")]
+    assert validated[0] == validated[1]
+
+
+WHERE = [
+    (Classifier, "validation_step", 5, signal.SIGTERM),  # with the batches to come
+    (Classifier, "validation_step", 10, signal.SIGTERM),  # the last batch of the last epoch
+    (Classifier, "training_step", 7, signal.SIGTERM),
+    (Classifier, "training_step", 40, signal.SIGTERM),
+    (save_on_interrupt.SaveOnInterrupt, "on_train_epoch_end", 1, signal.SIGTERM),
+    (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGINT),
+    (Classifier, "test_step", 2, signal.SIGTERM),
+]
+
+
+@pytest.mark.parametrize(("owner", "method", "time", "number"), WHERE, ids=lambda value: getattr(value, "name", value))
+def test_wherever_a_signal_comes_a_checkpoint_is_left(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner, method: str, time: int, number: signal.Signals
+):
+    """Lightning answers SIGTERM as well, by leaving with exit code 0."""
+    original, seen = getattr(owner, method), iter(range(1, 1_000_000))
+
+    def and_a_signal(self, *arguments):
+        if next(seen) == time:
+            signal.raise_signal(number)
+        return original(self, *arguments)
+
+    whole = train("scheduler=cosine", folder="whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, and_a_signal)
+        broken = train("scheduler=cosine", folder="broken")
+    assert (broken.exit_code, broken.status.state, broken.status.error) == (128 + number, "interrupted", ())
+    last = f"ckpt={tmp_path / 'broken' / 'checkpoints' / 'last.ckpt'}"
+    resumed = train("scheduler=cosine", last, folder="broken")
+    assert resumed.exit_code == 0
+    assert resumed.status.metrics == whole.status.metrics
+
+
+def test_a_signal_while_composing_is_no_failure(tmp_path: Path, capsys):
+    def compose() -> Config:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("not reached")
+
+    result = execute(compose, tmp_path)
+    assert (result.exit_code, result.status.state) == (130, "interrupted")
+    assert "resume with" not in capsys.readouterr().out
+
+
+def test_a_resumed_run_may_choose_its_best_by_another_metric(train, tmp_path: Path, recwarn):
+    train()
+    result = train(f"ckpt={tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}", "optimized_metric=val/loss", folder="next")
+    assert result.exit_code == 0
+    assert not [warning for warning in recwarn if "ModelCheckpoint" in str(warning.message)]
+
+
+@pytest.mark.parametrize("key", ["seed", "data.split_seed"])
+def test_a_seed_may_have_any_size(train, key: str):
+    large = 2**40 + 1
+    first, again, other = (train(f"{key}={seed}", folder=str(i)) for i, seed in enumerate((large, large, 1)))
+    assert first.exit_code == other.exit_code == 0
+    assert first.status.metrics == again.status.metrics != other.status.metrics
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "message"),
+    [
+        ("trainer.accelerator=tpu", "trainer.accelerator", "Lightning refuses this: "),
+        (
+            "+trainer.val_check_interval=1000",
+            "trainer.val_check_interval",
+            "Lightning refuses this: `val_check_interval`",
+        ),
+    ],
+)
+def test_what_lightning_refuses_is_told_with_its_key(train, capsys, override: str, path: str, message: str):
+    result = train(override)
+    (problem,) = result.status.error
+    assert problem["path"] == path
+    assert problem["message"].startswith(message)
+    assert problem["place"] == {"override": override}
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_a_folder_is_not_a_checkpoint(train, tmp_path: Path):
+    train()
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    for folder in (last.parent, last.parent.parent):
+        (problem,) = train(f"ckpt={folder}", folder="next").status.error
+        assert problem["message"] == f"`{folder}` is a folder, not a checkpoint"
+        assert problem["hint"] == f"its last checkpoint: `ckpt={last}`"
+    (problem,) = train(f"ckpt={tmp_path}", folder="next").status.error
+    assert problem["hint"] == "a run has one at checkpoints/last.ckpt"
 
 
 def test_a_resumed_run_continues_its_metrics(train, tmp_path: Path, signal_at):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from typing import get_type_hints
+from collections.abc import Mapping
+from typing import Any, get_type_hints
 
 import pytest
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+import modelforge as mf
 from modelforge.train.lightning_source import trainer_signature
 from modelforge.train.optimizers import optimizers, parse_optimizer, parse_scheduler, schedulers
 from modelforge.train.settings import parse_settings
 from modelforge.train.signature import describe
 from modelforge.train.trainer_settings import parse_trainer
+from modelforge.train.trainers import check_trainer, complaint
 
 DATA = {"type": "digits", "num_classes": 10, "input": {"shape": [1, 8, 8]}}
 
@@ -53,6 +57,10 @@ def told(problems) -> list[tuple[str, str, str]]:
                 "unknown optimizer `SparseAdam`",
                 "it takes sparse gradients only, and no layer here makes them",
             ),
+        ),
+        (
+            {"type": "AdamW", "mup": "yes"},
+            ("optimizer.mup", "`mup` must be true or false, but is 'yes'", ""),
         ),
         ({"lr": 1}, ("optimizer", "this optimizer has no `type`", "add `type: ...`")),
         (None, ("optimizer", "`optimizer` must be a mapping with a `type`, but is None", "")),
@@ -106,6 +114,71 @@ def test_wrong_trainer_settings_come_all_at_once():
     ]
 
 
+ONE_PROCESS = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"accelerator": "gpus"}, ("trainer.accelerator", "there is no accelerator `gpus`", "did you mean `gpu`?")),
+        (
+            {"devices": 0},
+            (
+                "trainer.devices",
+                "`devices` of Trainer must be at least 1, but is 0",
+                "to train without a GPU: `trainer.accelerator=cpu`",
+            ),
+        ),
+        (
+            {"devices": 4},
+            ("trainer.devices", "a run trains in one process, but `devices` = 4 starts 4", ONE_PROCESS),
+        ),
+        (
+            {"devices": [0, 2]},
+            ("trainer.devices", "a run trains in one process, but `devices` = [0, 2] starts 2", ONE_PROCESS),
+        ),
+        (
+            {"num_nodes": 2},
+            ("trainer.num_nodes", "a run trains in one process, but `num_nodes` = 2 starts 2", ONE_PROCESS),
+        ),
+    ],
+)
+def test_trainer_settings_that_no_machine_takes(section, expected):
+    assert told(parse_trainer(section)[1]) == [expected]
+
+
+@pytest.mark.parametrize("devices", [1, "1", "auto", -1, [3]], ids=repr)
+def test_devices_that_some_machine_takes(devices):
+    assert parse_trainer({"devices": devices})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "paths"),
+    [
+        ({"accelerator": "cpu", "devices": 1}, []),
+        ({"accelerator": "tpu", "devices": 1}, ["trainer.accelerator"]),
+        ({"accelerator": "cpu", "devices": -1}, ["trainer.devices"]),
+        (
+            {"accelerator": "cpu", "precision": "foo", "limit_train_batches": 2.5, "max_epochs": 1},
+            ["trainer.limit_train_batches", "trainer.precision"],
+        ),
+        ({"accelerator": "cpu", "devices": "2"}, ["trainer.devices"]),
+        ({"accelerator": "cpu", "devices": 1, "strategy": "ddp_spawn"}, ["trainer.strategy"]),
+    ],
+)
+def test_what_lightning_refuses_is_found_by_its_key(section, paths):
+    problems = check_trainer(section)
+    assert sorted(problem.path for problem in problems) == paths
+    assert all(problem.message.startswith(("Lightning refuses this: ", "a run trains in one")) for problem in problems)
+
+
+def test_an_error_that_names_no_argument_is_no_complaint_about_one():
+    assert complaint(ValueError("shapes differ"), {"devices": 1}) is None
+    unknown = complaint(MisconfigurationException("you may not"), {"devices": 1})
+    assert unknown is not None
+    assert (unknown.path, unknown.message) == ("trainer", "Lightning refuses these settings: you may not")
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -129,6 +202,37 @@ def test_wrong_trainer_settings_come_all_at_once():
             {"data": DATA | {"val_fraction": 0.6, "test_fraction": 0.4}},
             ("data.val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on", ""),
         ),
+        (
+            {"data": DATA | {"val_fraction": 0.0001}},
+            (
+                "data.val_fraction",
+                "`val_fraction` is too small: it takes 0 of 1,797 examples, and its part needs one of each class: 10",
+                "",
+            ),
+        ),
+        (
+            {"data": DATA | {"test_fraction": 0.005}},
+            (
+                "data.test_fraction",
+                "`test_fraction` is too small: it takes 9 of 1,797 examples, and its part needs one of each class: 10",
+                "",
+            ),
+        ),
+        (
+            {"data": DATA | {"val_fraction": 0.5, "test_fraction": 0.495}},
+            (
+                "data.val_fraction",
+                "`val_fraction` and `test_fraction` leave 9 of 1,797 examples to train on, "
+                "and one of each class are 10",
+                "",
+            ),
+        ),
+        ({"data": DATA, "tags": "foo"}, ("tags", "`tags` must be a list, but is 'foo'", "")),
+        (
+            {"data": DATA | {"input": {"shape": 64}}},
+            ("data.input.shape", "`shape` must be a list, but is 64", ""),
+        ),
+        ({"data": DATA | {"input": 64}}, ("data.input", "`input` must be a mapping, but is 64", "")),
         ({"data": DATA, "logger": {"csw": True}}, ("logger.csw", "`logger` has no `csw`", "did you mean `csv`?")),
         (
             {"data": DATA, "optimized_metric": "acc"},
@@ -145,6 +249,74 @@ def test_lists_become_the_tuples_that_torch_wants():
     assert not problems
     assert factory is not None
     assert factory.arguments == {"lr": 1, "betas": (0.8, 0.9)}
+
+
+WIDE = {"scheme": "mup", "width": 128, "base_width": 32}
+
+
+def planned(init: Mapping[str, Any]) -> mf.Plan:
+    names = ("one", "two")
+    layers = {name: {"type": "Linear", "out_features": 128} for name in names} | {
+        "head": {"type": "Linear", "out_features": 3}
+    }
+    return mf.plan(mf.parse({"input": {"shape": [8]}, "layers": layers}, init=init))
+
+
+@pytest.mark.parametrize("given", [{"lr": 0.1}, {}])
+def test_learning_rates_follow_the_initializers(given):
+    factory, problems = parse_optimizer({"type": "Adam", "mup": True, **given})
+    assert factory is not None
+    plan = planned(WIDE)
+    factory, more = factory.following(plan.parameters)
+    assert not problems + more
+    model = mf.build(plan)
+    groups = factory(model.named_parameters()).param_groups
+    lr = given.get("lr", 1e-3)
+    rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+    assert {path: rates[id(weight)] for path, weight in model.named_parameters()} == {
+        "one.weight": lr,
+        "one.bias": lr,
+        "two.weight": lr / 4,
+        "two.bias": lr,
+        "head.weight": lr / 4,
+        "head.bias": lr,
+    }
+
+
+def test_without_mup_all_learn_alike():
+    factory, _ = parse_optimizer({"type": "Adam"})
+    assert factory is not None
+    assert factory.following(planned(WIDE).parameters) == (factory, [])
+    assert len(factory(mf.build(planned(WIDE)).named_parameters()).param_groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("init", "section", "expected"),
+    [
+        (
+            {"scheme": "xavier"},
+            {"type": "Adam", "mup": True},
+            (
+                "optimizer.mup",
+                "`mup` takes learning rates from the initializers, but none states any",
+                "`init` must be a width-aware scheme: `mup` or `spectral`",
+            ),
+        ),
+        (
+            WIDE,
+            {"type": "SGD", "mup": True},
+            (
+                "optimizer.type",
+                "the initializers state learning rates for adam, but the optimizer is SGD",
+                "give them `optimizer: sgd`",
+            ),
+        ),
+    ],
+)
+def test_learning_rates_that_cannot_follow(init, section, expected):
+    factory, _ = parse_optimizer(section)
+    assert factory is not None
+    assert told(factory.following(planned(init).parameters)[1]) == [expected]
 
 
 def test_all_of_torch_optim_is_there_but_what_takes_code():

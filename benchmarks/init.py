@@ -1,0 +1,110 @@
+"""Every scheme against torch.nn.init and against one fill of fresh memory; whole models against `transformers`.
+
+    python benchmarks/init.py
+
+Ratios of one run on one machine. `transformers` is compared where it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from models import GPT2_MEDIUM, bare_fill, gpt2_spec
+from timing import ratio, report, times
+from torch import nn
+from torch.nn import init
+
+import modelforge as mf
+
+SIDE = 4096
+KERNEL = (512, 512, 3, 3)
+
+DENSE: Mapping[str, tuple[Mapping[str, Any], Callable[[torch.Tensor], Any]]] = {
+    "constant": ({"value": 0.5}, partial(init.constant_, val=0.5)),
+    "uniform": ({"low": -1.0, "high": 1.0}, partial(init.uniform_, a=-1.0, b=1.0)),
+    "normal": ({"std": 0.02}, partial(init.normal_, std=0.02)),
+    "truncated_normal": ({"std": 1.0}, init.trunc_normal_),
+    "torch.trunc_normal": ({}, init.trunc_normal_),
+    "xavier": ({}, init.xavier_uniform_),
+    "kaiming": ({}, init.kaiming_normal_),
+    "eye": ({}, init.eye_),
+}
+MATRICES: Mapping[str, tuple[Mapping[str, Any], Callable[[torch.Tensor], Any]]] = {
+    "sparse": ({"sparsity": 0.9}, partial(init.sparse_, sparsity=0.9)),
+    "orthogonal": ({}, init.orthogonal_),
+}
+
+
+def main() -> None:
+    """Prints all tables."""
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", nn.Linear(SIDE, SIDE, bias=False), DENSE)
+    _schemes("1024 x 1024", nn.Linear(1024, 1024, bias=False), MATRICES)
+    out, channels, *sides = KERNEL
+    kernel = nn.Conv2d(channels, out, (sides[0], sides[1]), bias=False)
+    _schemes(f"convolution {KERNEL}", kernel, {"dirac": ({}, init.dirac_)})
+    if importlib.util.find_spec("transformers") is not None:
+        _models()
+
+
+def _schemes(title: str, module: nn.Module, schemes: Mapping[str, Any]) -> None:
+    weight = module.get_parameter("weight")
+    print(f"\n{title}")
+    for scheme, (fields, theirs) in schemes.items():
+        block = {"scheme": scheme, **fields}
+        taken = times(
+            {
+                "theirs": partial(theirs, weight),
+                "ours": partial(mf.initialize, module, block),
+                "fill": partial(bare_fill, weight.numel()),
+            }
+        )
+        speed, floor = ratio(taken, "theirs", "ours"), ratio(taken, "ours", "fill")
+        print(f"  {scheme:<20} {speed:6.2f}x as fast as torch.nn.init   {floor:6.2f}x the time of one fill")
+
+
+def _models() -> None:
+    from transformers import GPT2Config, GPT2Model, ViTConfig, ViTModel
+
+    medium = GPT2Config(n_embd=1024, n_layer=24, n_head=16)
+    large = ViTConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096)
+    size = sum(weight.numel() for weight in GPT2Model(medium).parameters())
+    taken = times(
+        {
+            "transformers": lambda: GPT2Model(medium),
+            "modelforge": lambda: mf.build(gpt2_spec(**GPT2_MEDIUM)),
+            "one fill of fresh memory": lambda: bare_fill(size),
+        },
+        rounds=3,
+    )
+    report("GPT-2 medium", taken, "transformers")
+    taken = times({"transformers": lambda: ViTModel(large), "modelforge": lambda: mf.build(_vit_large())}, rounds=3)
+    report("ViT-L", taken, "transformers")
+
+
+def _vit_large() -> mf.ModelSpec:
+    """The body of ViT-L/16 on the 196 patches of 224 x 224 images, without the class token."""
+    mlp = {
+        "norm": "LayerNorm",
+        "up": {"type": "Linear", "out_features": 4096},
+        "act": "GELU",
+        "down": {"type": "Linear", "out_features": 1024},
+    }
+    attention = {"norm": "LayerNorm", "attention": {"type": "MultiheadAttention", "num_heads": 16}}
+    block = {"attention": {"type": "Residual", "layers": attention}, "mlp": {"type": "Residual", "layers": mlp}}
+    layers = {
+        "patch": {"type": "Linear", "out_features": 1024},
+        "position": "PositionEmbedding",
+        "blocks": {"type": "Repeat", "times": 24, "layers": block},
+        "norm": "LayerNorm",
+    }
+    model = {"input": {"shape": [196, 768]}, "layers": layers}
+    return mf.parse(model, init={"scheme": "truncated_normal", "std": 0.02})
+
+
+if __name__ == "__main__":
+    main()

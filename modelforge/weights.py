@@ -1,0 +1,130 @@
+"""weights: a file of tensors → their names, shapes and types without reading them, and then one tensor at a time.
+
+safetensors, or what `torch.save` writes, read with `weights_only`: nothing in a file can run. Nested mappings of a
+checkpoint count as one, with their keys joined by dots; what is no tensor is left out.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Unreadable(Exception):
+    """A file gives no tensors: `reason` states the fact, `hint` the way out."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of one tensor."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Weights(Protocol):
+    """An open file of tensors."""
+
+    @property
+    def headers(self) -> Mapping[str, Header]: ...
+    def read(self, name: str) -> Tensor:
+        """The tensor of that name, on the CPU; KeyError if there is none."""
+        ...
+
+
+def is_safetensors(path: str) -> bool:
+    """Whether a file begins as safetensors do: the length of the header, and the header as JSON."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{"
+
+
+@contextmanager
+def opened(path: str) -> Generator[Weights]:
+    """A file of tensors, for its body to read.
+
+    Raises:
+        Unreadable: there is no such file, it is of another kind, it is damaged, or it holds more than data.
+    """
+    if not Path(path).is_file():
+        what = "it is no file" if Path(path).exists() else "there is no such file"
+        raise Unreadable(what, "a path is relative to the folder that the program runs in")
+    try:
+        if is_safetensors(path):
+            from safetensors import SafetensorError, safe_open
+
+            try:
+                with safe_open(path, framework="pt", device="cpu") as file:
+                    yield _Safetensors(file)
+            except SafetensorError as error:
+                raise Unreadable(f"it is damaged: {error}") from error
+        else:
+            yield _Checkpoint(dict(_flat(_load(path), "")))
+    except OSError as error:
+        raise Unreadable(f"it cannot be read: {error.strerror or error}") from error
+
+
+class _Safetensors:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        self.headers = {name: Header(tuple(part.get_shape()), _dtype(part)) for name, part in slices.items()}
+
+    def read(self, name: str) -> Tensor:
+        return self._file.get_tensor(name)
+
+
+def _dtype(part: Any) -> torch.dtype:
+    """torch's type of a tensor; the file has names of its own for it."""
+    return (part[:0] if part.get_shape() else part[...]).dtype
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """The tensors lie in the file still, mapped into memory: the system reads what is touched."""
+
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def headers(self) -> Mapping[str, Header]:
+        return {name: Header(tuple(tensor.shape), tensor.dtype) for name, tensor in self.tensors.items()}
+
+    def read(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+
+def _load(path: str) -> Any:
+    if not zipfile.is_zipfile(path):
+        kind = "it is neither safetensors nor a checkpoint of torch 1.6 or later"
+        raise Unreadable(kind, "save it again: `safetensors.torch.save_file(tensors, path)`")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f": `{named[1]}`" if named else ""
+        hint = "where you trust it, load it and save its tensors: `safetensors.torch.save_file(tensors, path)`"
+        raise Unreadable(f"it holds a pickle that would run code{what}, and that is never loaded", hint) from error
+    except Exception as error:
+        raise Unreadable(f"it is no checkpoint of tensors: {' '.join(str(error).split())[:200]}") from error
+
+
+def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, Tensor) and value.layout is torch.strided and prefix:
+        yield prefix, value.detach()

@@ -1,0 +1,176 @@
+"""mf.initialize on models of `transformers`, built from small configs: nothing is downloaded."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import modelforge as mf
+
+transformers = pytest.importorskip("transformers")
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+WORDS = {"vocab_size": 60, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+HEADS = {"num_key_value_heads": 2, "head_dim": 8}
+IMAGE = {"image_size": 16, "patch_size": 8}
+GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 16} | WORDS
+T5 = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0} | WORDS
+CASES: dict[str, tuple[str, dict[str, Any], int]] = {
+    # class of the model, config, residual branches
+    "bert": ("BertForMaskedLM", SIZES | WORDS, 4),
+    "roberta": ("RobertaForMaskedLM", SIZES | WORDS, 4),
+    "gpt2": ("GPT2LMHeadModel", GPT2, 6),
+    "gpt2_cross": ("GPT2LMHeadModel", GPT2 | {"add_cross_attention": True}, 9),
+    "llama": ("LlamaForCausalLM", SIZES | WORDS | HEADS, 4),
+    "mistral": ("MistralForCausalLM", SIZES | WORDS | HEADS, 4),
+    "gemma": ("GemmaForCausalLM", SIZES | WORDS | HEADS, 4),
+    "qwen2": ("Qwen2ForCausalLM", SIZES | WORDS | {"num_key_value_heads": 2}, 4),
+    "qwen3": ("Qwen3ForCausalLM", SIZES | WORDS | HEADS, 4),
+    "vit": ("ViTForImageClassification", SIZES | IMAGE, 4),
+    "resnet": (
+        "ResNetForImageClassification",
+        {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"},
+        3,
+    ),
+    "resnet_bottleneck": (
+        "ResNetForImageClassification",
+        {"embedding_size": 8, "hidden_sizes": [16, 32], "depths": [1, 1], "layer_type": "bottleneck"},
+        2,
+    ),
+    "t5": ("T5ForConditionalGeneration", T5, 10),
+}
+TIED = {
+    "bert": ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"),
+    "gpt2": ("transformer.wte.weight", "lm_head.weight"),
+    "t5": ("shared.weight", "decoder.embed_tokens.weight"),
+}
+
+
+def make(name: str, **changes: Any) -> nn.Module:
+    cls, config, _ = CASES[name]
+    model: Any = getattr(transformers, cls)
+    return model(model.config_class(**config | changes)).eval()
+
+
+def forward(model: Any) -> torch.Tensor:
+    if model.main_input_name == "pixel_values":
+        return model(torch.ones(2, 3, 16, 16, dtype=model.dtype)).logits
+    words = torch.tensor([[3, 4, 5], [6, 7, 8]])
+    return model(words, **({"decoder_input_ids": words} if model.config.is_encoder_decoder else {})).logits
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", CASES)
+def test_every_parameter_is_covered(name, dtype):
+    model = make(name).to(dtype)
+    for weight in model.parameters():
+        nn.init.constant_(weight, torch.nan)
+    ledger = mf.initialize(model, {"scheme": "xavier", "distribution": "uniform"})
+    assert ledger.ok
+    assert {entry.verdict for entry in ledger} == {"pass"}
+    assert [entry.path for entry in ledger] == [path for path, _ in model.named_parameters()]
+    assert {entry.dtype for entry in ledger} == {str(dtype).removeprefix("torch.")}
+    assert forward(model).isfinite().all()
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_tied_weights_have_one_rule_and_two_names(name):
+    model = make(name, tie_word_embeddings=True)
+    first, other = TIED[name]
+    assert model.get_parameter(first) is model.get_parameter(other)
+    for pattern in (first, other):
+        ledger = mf.initialize(model, {"scheme": "xavier", "params": {pattern: {"scheme": "normal", "std": 0.5}}})
+        assert ledger.ok
+        assert (ledger[first].role, ledger[first].rule) == ("embedding", f"init.params.{pattern}")
+        assert other not in {entry.path for entry in ledger}
+        assert model.get_parameter(first) is model.get_parameter(other)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("resnet")])
+def test_the_residual_rule_reaches_the_output_projections_and_nothing_else(name):
+    """huggingface/transformers#47458: there it matched a name that never occurs, and so was never applied."""
+    ledger = mf.initialize(make(name), {"scheme": "gpt2", "std": 0.02})
+    count = CASES[name][2]
+    scaled = [entry for entry in ledger if entry.role == "weight" and entry.target_std != 0.02]
+    assert len(scaled) == count
+    assert {entry.path.rsplit(".", 2)[-2] for entry in scaled} <= {
+        "c_proj",
+        "o_proj",
+        "down_proj",
+        "fc2",
+        "o",
+        "wo",
+    } | ({"dense"} if "bert" in name else set())
+    for entry in scaled:
+        assert entry.target_std == pytest.approx(0.02 / sqrt(count), rel=1e-12)
+    assert ledger.ok
+
+
+def test_gpt2_s_own_rule():
+    """std 0.02/√(2·L) for exactly the 2·L output projections (Radford et al. 2019, §2.3), by the values themselves."""
+    model = make("gpt2")
+    mf.initialize(model, "gpt2")
+    ends = {f"transformer.h.{i}.{part}.c_proj.weight" for i in range(3) for part in ("attn", "mlp")}
+    for path, weight in model.named_parameters():
+        if weight.ndim == 2 and path != "transformer.wte.weight":
+            # The error of a sample's spread is σ/√(2·n); six of them.
+            target = 0.02 / sqrt(6) if path in ends else 0.02
+            assert abs(weight.std() - target) < 6 * target / sqrt(2 * weight.numel()), path
+
+
+def test_conv1d_has_its_inputs_first():
+    ledger = mf.initialize(make("gpt2"), "lecun")
+    assert ledger["transformer.h.0.mlp.c_proj.weight"].shape == (128, 32)
+    assert ledger["transformer.h.0.mlp.c_proj.weight"].target_std == pytest.approx(128**-0.5)
+    ledger = mf.initialize(make("gpt2"), "xavier")
+    # Packed queries, keys and values start as three matrices of their own would.
+    assert ledger["transformer.h.0.attn.c_attn.weight"].target_std == pytest.approx(32**-0.5)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "vit", "t5"])
+def test_queries_and_keys_are_known(name):
+    """DeepNorm leaves them as Xavier has them."""
+    ledger = mf.initialize(make(name), "deepnorm")
+    unscaled = {entry.path.split(".")[-2] for entry in ledger if entry.numbers.get("gain") == 1.0}
+    scaled = {entry.path.split(".")[-2] for entry in ledger if entry.numbers.get("gain", 1.0) != 1.0}
+    assert not unscaled & scaled - {"dense"}
+    assert unscaled & {"query", "q_proj", "q"}
+    assert unscaled & {"key", "k_proj", "k"}
+    assert scaled & {"value", "v_proj", "v"}
+
+
+def test_norms_that_add_one_start_at_zero():
+    model = make("gemma")
+    mf.initialize(model, "xavier")
+    norms = [weight for path, weight in model.named_parameters() if "norm" in path]
+    assert len(norms) == 5
+    assert all(weight.eq(0).all() for weight in norms)
+    mf.initialize(llama := make("llama"), "xavier")
+    assert all(weight.eq(1).all() for path, weight in llama.named_parameters() if "norm" in path)
+
+
+@pytest.mark.parametrize(("name", "last"), [("resnet", 1), ("resnet_bottleneck", 2)])
+def test_zero_gamma_reaches_the_last_norm_of_each_block(name, last):
+    model = make(name)
+    mf.initialize(model, {"scheme": "kaiming", "scale": "zero_gamma"})
+    zero = {path for path, weight in model.named_parameters() if path.endswith("n.weight") and weight.eq(0).all()}
+    norms = {path for path, _ in model.named_parameters() if path.endswith(f"layer.{last}.normalization.weight")}
+    assert len(norms) == CASES[name][2]
+    assert zero == norms
+
+
+def test_a_model_that_is_not_known_is_named_and_can_be_covered():
+    config = SIZES | WORDS | {"num_local_experts": 2, "num_experts_per_tok": 1} | HEADS
+    model = transformers.MixtralForCausalLM(transformers.MixtralConfig(**config))
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(model, "xavier")
+    problems = caught.value.problems
+    assert {problem.code for problem in problems} == {"MF025"}
+    names = {problem.path.split(".", 4)[-1] for problem in problems}
+    assert names == {"experts.gate_up_proj", "experts.down_proj", "gate.weight"}
+    rules = {"*.experts.*": {"scheme": "normal", "std": 0.02}, "*.gate.weight": {"scheme": "normal", "std": 0.02}}
+    assert mf.initialize(model, {"scheme": "xavier", "params": rules}).ok

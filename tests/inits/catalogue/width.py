@@ -1,0 +1,22 @@
+"""Width-aware schemes."""
+
+from __future__ import annotations
+
+from modelforge.inits import Context
+from tests.inits.blocks import BLOCKS, EMPTY
+from tests.inits.case import Case
+from tests.inits.catalogue.depth import at
+
+HIDDEN = Context(0, None, reads_input=False, gives_output=False)
+HEAD = Context(0, None, reads_input=False, gives_output=True)
+
+CASES = [
+    Case(
+        {"scheme": "mup", "width": 256, "base_width": 64},
+        at(BLOCKS, hidden=HIDDEN, head=HEAD),
+        at(EMPTY, hidden=HIDDEN, head=HEAD),
+    ),
+    Case({"scheme": "mup", "width": 256, "base_width": 64, "position": "output", "optimizer": "sgd"}),
+    Case({"scheme": "spectral"}),
+    Case({"scheme": "spectral", "gain": 2.0, "optimizer": "sgd"}),
+]

@@ -1,0 +1,125 @@
+"""Depth-aware schemes against hand-computed numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import sqrt
+from typing import Any
+
+import pytest
+
+from modelforge import inits
+from modelforge.inits import Block, Branch, CannotServe, Context
+
+WIDE = Block((256, 64), fan_in=64, fan_out=256, role="weight")
+NARROW = Block((64, 256), fan_in=256, fan_out=64, role="weight")
+TABLE = Block((1000, 64), fan_in=1, fan_out=64, role="embedding")
+SCALE = Block((64,), fan_in=64, fan_out=64, role="scale")
+LAYERS = 12
+
+
+def standing(block: Block, *, ends: bool = False, inside: bool = True, index: int = 5, num_weights: int = 2) -> Block:
+    branch = Branch(index, num_weights, ends) if inside else None
+    return replace(block, context=Context(2 * LAYERS, branch, False, False))
+
+
+END, INSIDE, OUTSIDE = standing(NARROW, ends=True), standing(WIDE), standing(WIDE, inside=False)
+QUERY = replace(INSIDE, name="q")
+EMBEDDING = standing(TABLE, inside=False)
+XAVIER = sqrt(2 / 320)
+
+
+@pytest.mark.parametrize(
+    ("config", "block", "std"),
+    [
+        ({"scheme": "gpt2"}, END, 0.02 / sqrt(24)),
+        ({"scheme": "gpt2"}, INSIDE, 0.02),
+        ({"scheme": "gpt2"}, EMBEDDING, 0.02),
+        ({"scheme": "gpt2", "branches": 4, "ends": True}, WIDE, 0.01),
+        ({"scheme": "llama_depth"}, END, 0.02 / sqrt(6)),  # the third layer: branches 4 and 5
+        ({"scheme": "llama_depth"}, standing(NARROW, ends=True, index=0), 0.02 / sqrt(2)),
+        ({"scheme": "llama_depth"}, OUTSIDE, 0.02),
+        ({"scheme": "mitchell"}, INSIDE, 1 / 8),
+        ({"scheme": "mitchell"}, END, 1 / sqrt(2 * 256 * 3)),
+        ({"scheme": "mitchell"}, EMBEDDING, 1 / 8),
+        ({"scheme": "small_init"}, WIDE, sqrt(2 / 320)),
+        ({"scheme": "small_init"}, NARROW, sqrt(2 / 320)),
+        ({"scheme": "small_init"}, TABLE, sqrt(2 / 320)),
+        ({"scheme": "wang"}, INSIDE, sqrt(2 / 320)),
+        ({"scheme": "wang"}, END, 2 / (12 * 8)),
+        ({"scheme": "deepnorm"}, END, XAVIER * 96**-0.25),
+        ({"scheme": "deepnorm"}, INSIDE, XAVIER * 96**-0.25),
+        ({"scheme": "deepnorm"}, QUERY, XAVIER),
+        ({"scheme": "deepnorm"}, OUTSIDE, XAVIER),
+        ({"scheme": "t_fixup"}, INSIDE, XAVIER * 0.67 * 12**-0.25),
+        ({"scheme": "t_fixup", "part": "decoder"}, END, XAVIER * 108**-0.25),
+        ({"scheme": "t_fixup"}, QUERY, XAVIER),
+        ({"scheme": "t_fixup"}, EMBEDDING, 108**-0.25 / 8),
+        ({"scheme": "fixup"}, INSIDE, sqrt(2 / 64) * 24**-0.5),
+        ({"scheme": "fixup"}, standing(WIDE, num_weights=3), sqrt(2 / 64) * 24**-0.25),
+        ({"scheme": "fixup"}, END, 0.0),
+        ({"scheme": "fixup"}, OUTSIDE, sqrt(2 / 64)),
+        ({"scheme": "fixup"}, replace(OUTSIDE, context=Context(24, None, False, True)), 0.0),
+    ],
+    ids=str,
+)
+def test_std(config: dict[str, Any], block: Block, std: float):
+    assert inits.create(config).resolve(block).std == pytest.approx(std, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("config", "branches", "value"),
+    [
+        ({"scheme": "zero_gamma"}, 24, 0.0),
+        ({"scheme": "rezero"}, 24, 0.0),
+        ({"scheme": "layerscale"}, 36, 0.1),
+        ({"scheme": "layerscale"}, 48, 1e-5),
+        ({"scheme": "layerscale"}, 50, 1e-6),
+        ({"scheme": "layerscale", "value": 0.5}, 50, 0.5),
+    ],
+    ids=str,
+)
+def test_scales(config: dict[str, Any], branches: int, value: float):
+    scheme = inits.create(config)
+    assert scheme.resolve(replace(SCALE, context=Context(branches, Branch(0, 2, True)))).mean == value
+    assert scheme.resolve(replace(SCALE, context=Context(branches, Branch(0, 2, False)))).mean == 1
+    assert scheme.resolve(replace(SCALE, context=Context(branches))).mean == 1
+
+
+def test_what_the_ledger_shows():
+    assert inits.create({"scheme": "gpt2"}).resolve(END).numbers == {"std": 0.02, "branches": 24, "ends_branch": True}
+    numbers = inits.create({"scheme": "deepnorm"}).resolve(INSIDE).numbers
+    assert numbers["alpha"] == pytest.approx(24**0.25)
+    assert numbers["gain"] == pytest.approx(96**-0.25)
+
+
+@pytest.mark.parametrize(
+    ("config", "block", "reason"),
+    [
+        ({"scheme": "gpt2"}, WIDE, "`gpt2` treats the ends of residual branches apart: no graph is known"),
+        (
+            {"scheme": "gpt2", "ends": True},
+            WIDE,
+            "`gpt2` needs the number of residual branches: no graph is known here",
+        ),
+        (
+            {"scheme": "fixup"},
+            replace(WIDE, context=Context(0)),
+            "`fixup` counts residual branches, but the model has none",
+        ),
+        (
+            {"scheme": "llama_depth", "ends": True},
+            WIDE,
+            "`llama_depth` needs the number of the layer: no residual branch is known here",
+        ),
+        ({"scheme": "zero_gamma"}, END, "`zero_gamma` is for scales, but this is a matrix"),
+        ({"scheme": "mitchell"}, SCALE, "`mitchell` needs a matrix, but this is a vector of 64"),
+        ({"scheme": "small_init"}, SCALE, "`small_init` needs a matrix, but this is a vector of 64"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_served(config: dict[str, Any], block: Block, reason: str):
+    with pytest.raises(CannotServe) as caught:
+        inits.create(config).resolve(block)
+    assert caught.value.reason.startswith(reason)
+    assert caught.value.hint

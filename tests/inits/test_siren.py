@@ -1,0 +1,56 @@
+"""SIREN: bounds of the paper, and what they are for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from scipy import stats
+
+import modelforge as mf
+from modelforge import inits
+from modelforge.inits import Block, CannotServe
+from modelforge.rng import generator
+
+BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256)
+
+
+@pytest.mark.parametrize(
+    ("fields", "bound"),
+    [({}, 0.25 / 30), ({"omega_0": 1.0}, 0.25), ({"first": True}, 1 / 96), ({"first": True, "omega_0": 5.0}, 1 / 96)],
+)
+def test_bounds(fields: dict[str, Any], bound: float):
+    fill = inits.create({"scheme": "siren", **fields}).resolve(BLOCK)
+    assert fill.std == pytest.approx(bound / math.sqrt(3))
+    assert fill.numbers == {
+        "omega_0": fields.get("omega_0", 30.0),
+        "first": fields.get("first", False),
+        "fan_in": 96,
+        "low": pytest.approx(-bound),
+        "high": pytest.approx(bound),
+    }
+
+
+def test_sines_of_a_built_network_follow_the_arcsine_law_at_any_depth():
+    layers: dict[str, Any] = {
+        f"l{i}": {"type": "Linear", "out_features": 1024, "init": {"first": i == 0}} for i in range(6)
+    }
+    model = mf.build(mf.parse({"input": {"shape": [2]}, "layers": layers}, init={"scheme": "siren"}))
+    assert model.ledger.ok
+    x = torch.rand(1, 2, generator=generator(1)) * 2 - 1
+    angles: list[torch.Tensor] = []
+    with torch.no_grad():
+        for name in layers:
+            angles.append(30 * model.get_submodule(name)(x))
+            x = angles[-1].sin()
+    # Given the layer below, the 1024 units of the last are independent.
+    assert stats.kstest(angles[-1].double().numpy().ravel(), "norm").pvalue > 1e-3
+    # sin z of z ~ N(0, 1) is near the arcsine law, not on it.
+    assert stats.kstest(x.double().numpy().ravel(), stats.arcsine(-1, 2).cdf).statistic < 0.1
+
+
+def test_a_vector_has_no_fans():
+    with pytest.raises(CannotServe, match="`siren` needs a matrix, but this is a vector of 3: fans are not defined"):
+        inits.create({"scheme": "siren"}).resolve(Block((3,), 1, 1))

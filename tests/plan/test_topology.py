@@ -1,0 +1,133 @@
+"""Where parameters stand: residual branches are counted in the plan, and inputs and outputs are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import nn
+
+import modelforge as mf
+from modelforge.block import Branch, Context
+from modelforge.plan import Plan
+
+GPT2 = {"scheme": "gpt2", "std": 0.02}
+
+
+def transformer(depth: int, inner: dict[str, Any] | None = None) -> dict[str, Any]:
+    attention = {"norm": "LayerNorm", "mix": {"type": "MultiheadAttention", "num_heads": 2}, "drop": "Dropout"}
+    mlp = {
+        "norm": "LayerNorm",
+        "up": {"type": "Linear", "out_features": 16},
+        "act": "GELU",
+        "down": {"type": "Linear", "out_features": 8},
+        "drop": "Dropout",
+    }
+    block = inner or {
+        "attention": {"type": "Residual", "layers": attention},
+        "mlp": {"type": "Residual", "layers": mlp},
+    }
+    layers = {
+        "token": {"type": "Embedding", "num_embeddings": 11, "embedding_dim": 8},
+        "blocks": {"type": "Repeat", "times": depth, "layers": block},
+        "norm": "LayerNorm",
+        "head": {"type": "Linear", "out_features": 11},
+    }
+    return {"input": {"shape": [5], "dtype": "int64"}, "layers": layers}
+
+
+def decided(model: dict[str, Any], init: Any = GPT2) -> Plan:
+    return mf.plan(mf.parse(model, init=init))
+
+
+def context(plan: Plan, path: str) -> Context:
+    found = plan.parameter(path).fills[0][0].context
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_exactly_the_output_projections_end_branches(depth):
+    plan = decided(transformer(depth))
+    ends = {
+        item.path
+        for item in plan.parameters
+        if item.role == "weight" and (found := context(plan, item.path).branch) is not None and found.ends
+    }
+    assert ends == {
+        f"blocks.{i}.{name}.weight" for i in range(depth) for name in ("attention.mix.out_proj", "mlp.down")
+    }
+    smaller = {item.path for item in plan.parameters if item.scheme == "gpt2" and item.std != 0.02}
+    assert smaller == ends
+    assert plan.parameter("blocks.0.mlp.down.weight").std == pytest.approx(0.02 / (2 * depth) ** 0.5)
+
+
+def test_branches_are_numbered_in_execution_order():
+    plan = decided(transformer(2))
+    assert context(plan, "blocks.0.attention.mix.in_proj_weight") == Context(4, Branch(0, 2, False), False, False)
+    assert context(plan, "blocks.1.attention.mix.out_proj.weight") == Context(4, Branch(2, 2, True), False, False)
+    assert context(plan, "blocks.1.mlp.up.weight") == Context(4, Branch(3, 2, False), False, False)
+    assert context(plan, "blocks.1.mlp.norm.weight").branch == Branch(3, 2, False)
+    assert context(plan, "token.weight") == Context(4, None, True, False)
+    assert context(plan, "head.weight") == Context(4, None, False, True)
+
+
+def test_torch_s_own_transformer_layers_say_where_their_branches_are():
+    layer = {"type": "TransformerEncoderLayer", "nhead": 2, "dim_feedforward": 16, "norm_first": True}
+    plan = decided(transformer(3, {"layer": layer}))
+    smaller = {item.path for item in plan.parameters if item.scheme == "gpt2" and item.std != 0.02}
+    assert smaller == {
+        f"blocks.{i}.layer.{name}.weight" for i in range(3) for name in ("self_attn.out_proj", "linear2")
+    }
+    assert context(plan, "blocks.2.layer.linear1.weight").branch == Branch(5, 2, False)
+    assert context(plan, "blocks.2.layer.norm1.weight").branch is None
+
+
+def convolution(**changes: Any) -> dict[str, Any]:
+    return {"type": "Conv2d", "out_channels": 4, "kernel_size": 3, "padding": 1, **changes}
+
+
+def test_a_norm_that_ends_a_branch_ends_it_instead_of_the_convolution():
+    block = {
+        "type": "Residual",
+        "shortcut": convolution(kernel_size=1, padding=0),
+        "layers": {"conv1": convolution(), "act": "ReLU", "conv2": convolution(), "norm": "BatchNorm2d"},
+    }
+    plan = decided({"input": {"shape": [4, 6, 6]}, "layers": {"block": block, "act": "ReLU"}})
+    assert context(plan, "block.norm.weight").branch == Branch(0, 2, True)
+    assert context(plan, "block.conv2.weight").branch == Branch(0, 2, False)
+    assert context(plan, "block.shortcut.weight").branch is None
+    assert context(plan, "block.shortcut.weight").reads_input
+    assert context(plan, "block.norm.weight").gives_output
+    scaled = decided({"input": {"shape": [4, 6, 6]}, "layers": {"block": block}}, {**GPT2, "scale": "zero_gamma"})
+    assert scaled.parameter("block.norm.weight").mean == 0
+
+
+def test_a_branch_in_a_branch():
+    inner = {"type": "Residual", "layers": {"one": {"type": "Linear", "out_features": 4}}}
+    outer = {"type": "Residual", "layers": {"inner": inner, "two": {"type": "Linear", "out_features": 4}}}
+    plan = decided({"input": {"shape": [4]}, "layers": {"outer": outer}})
+    assert context(plan, "outer.inner.one.weight").branch == Branch(0, 1, True)
+    assert context(plan, "outer.two.weight").branch == Branch(1, 2, True)
+
+
+def test_a_product_is_no_residual_sum():
+    gate = {"type": "Residual", "merge": "Multiply", "layers": {"one": {"type": "Linear", "out_features": 4}}}
+    with pytest.raises(mf.ForgeError, match="`gpt2` counts residual branches, but the model has none"):
+        decided({"input": {"shape": [4]}, "layers": {"gate": gate}})
+
+
+def test_modules_that_were_not_built_here():
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 3)
+    ledger = mf.initialize(encoder, GPT2)
+    smaller = {entry.path for entry in ledger if entry.scheme == "gpt2" and entry.target_std != 0.02}
+    assert smaller == {f"layers.{i}.{name}.weight" for i in range(3) for name in ("self_attn.out_proj", "linear2")}
+    assert ledger["layers.0.linear2.weight"].target_std == pytest.approx(0.02 / 6**0.5)
+
+
+def test_where_no_graph_is_known_the_block_must_say_it():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    with pytest.raises(mf.ForgeError, match="`gpt2` treats the ends of residual branches apart: no graph is known"):
+        mf.initialize(net, GPT2)
+    given = {"scheme": "normal", "std": 0.02, "params": {"1.weight": {**GPT2, "branches": 16, "ends": True}}}
+    assert mf.initialize(net, given)["1.weight"].target_std == pytest.approx(0.005)
