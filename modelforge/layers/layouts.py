@@ -217,7 +217,9 @@ def _recurrent_step(
     }
     if module.bias:
         for name, addend in ((f"bias_ih{suffix}", 0), (f"bias_hh{suffix}", 1)):
-            layouts[name] = ParameterLayout("bias", rows(getattr(module, name), gates, addend=addend, activations=follows))
+            layouts[name] = ParameterLayout(
+                "bias", rows(getattr(module, name), gates, addend=addend, activations=follows)
+            )
     return layouts
 
 

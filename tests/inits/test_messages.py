@@ -85,7 +85,9 @@ def test_whole_numbers_are_numbers():
 @pytest.mark.parametrize("name", inits.names())
 def test_schemes_are_frozen_and_survive_a_round_trip(name: str):
     cls = inits.get(name)
-    examples = (case.config for case in CASES if inits.get(case.config["scheme"]) is cls)
+    more: list[dict[str, Any]] = [{"scheme": "pretrained", "path": "weights.safetensors"}]
+    configs = [*(case.config for case in CASES), *more]
+    examples = (config for config in configs if inits.get(config["scheme"]) is cls)
     fields = {field: value for field, value in next(examples, {}).items() if field != "scheme"}
     made = cls.model_validate(fields)
     assert cls.model_validate(made.model_dump(exclude_unset=True)) == made
