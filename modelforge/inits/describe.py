@@ -54,9 +54,11 @@ def _field(name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A JSON Schema as a few words: `number > 0`, `qr | svd`."""
+    """A JSON Schema as a few words: `number > 0`, `qr | svd`, `auto | boolean`."""
     if "anyOf" in schema:
         return " | ".join(_type(option) for option in schema["anyOf"])
+    if "const" in schema:
+        return str(schema["const"])
     if "pattern" in schema:
         return schema["title"]
     if "enum" in schema:

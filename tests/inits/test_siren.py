@@ -11,10 +11,10 @@ from scipy import stats
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block, CannotServe, Context
 from modelforge.rng import generator
 
-BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256)
+BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256, context=Context(0, None, reads_input=False))
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,7 @@ def test_bounds(fields: dict[str, Any], bound: float):
 
 
 def test_sines_of_a_built_network_follow_the_arcsine_law_at_any_depth():
-    layers: dict[str, Any] = {
-        f"l{i}": {"type": "Linear", "out_features": 1024, "init": {"first": i == 0}} for i in range(6)
-    }
+    layers: dict[str, Any] = {f"l{i}": {"type": "Linear", "out_features": 1024} for i in range(6)}
     model = mf.build(mf.parse({"input": {"shape": [2]}, "layers": layers}, init={"scheme": "siren"}))
     assert model.ledger.ok
     x = torch.rand(1, 2, generator=generator(1)) * 2 - 1
@@ -54,3 +52,10 @@ def test_sines_of_a_built_network_follow_the_arcsine_law_at_any_depth():
 def test_a_vector_has_no_fans():
     with pytest.raises(CannotServe, match="`siren` needs a matrix, but this is a vector of 3: fans are not defined"):
         inits.create({"scheme": "siren"}).resolve(Block((3,), 1, 1))
+
+
+def test_without_a_graph_the_block_must_say_which_layer_is_first():
+    block = Block((3, 3), 3, 3)
+    with pytest.raises(CannotServe, match="`siren` treats the first layer apart, and no graph is known here"):
+        inits.create({"scheme": "siren"}).resolve(block)
+    assert inits.create({"scheme": "siren", "first": True}).resolve(block).numbers["first"] is True
