@@ -8,7 +8,7 @@ Ratios of one run on one machine. `transformers` is compared where it is install
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,29 +42,35 @@ MATRICES: Mapping[str, tuple[Mapping[str, Any], Callable[[torch.Tensor], Any]]] 
 def main() -> None:
     """Prints all tables."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", nn.Linear(SIDE, SIDE, bias=False), DENSE)
-    _schemes("1024 x 1024", nn.Linear(1024, 1024, bias=False), MATRICES)
+    _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", [nn.Linear(SIDE, SIDE, bias=False)], DENSE)
+    _schemes("8 matrices, 1024 x 1024", [nn.Linear(1024, 1024, bias=False) for _ in range(8)], MATRICES)
     out, channels, *sides = KERNEL
     kernel = nn.Conv2d(channels, out, (sides[0], sides[1]), bias=False)
-    _schemes(f"convolution {KERNEL}", kernel, {"dirac": ({}, init.dirac_)})
+    _schemes(f"convolution {KERNEL}", [kernel], {"dirac": ({}, init.dirac_)})
     if importlib.util.find_spec("transformers") is not None:
         _models()
 
 
-def _schemes(title: str, module: nn.Module, schemes: Mapping[str, Any]) -> None:
-    weight = module.get_parameter("weight")
+def _schemes(title: str, layers: Sequence[nn.Module], schemes: Mapping[str, Any]) -> None:
+    module = nn.ModuleList(layers)
+    count = sum(weight.numel() for weight in module.parameters())
     print(f"\n{title}")
     for scheme, (fields, theirs) in schemes.items():
         block = {"scheme": scheme, **fields}
         taken = times(
             {
-                "theirs": partial(theirs, weight),
+                "theirs": partial(_each, theirs, module),
                 "ours": partial(mf.initialize, module, block),
-                "fill": partial(bare_fill, weight.numel()),
+                "fill": partial(bare_fill, count),
             }
         )
         speed, floor = ratio(taken, "theirs", "ours"), ratio(taken, "ours", "fill")
         print(f"  {scheme:<20} {speed:6.2f}x as fast as torch.nn.init   {floor:6.2f}x the time of one fill")
+
+
+def _each(fill: Callable[[torch.Tensor], Any], module: nn.Module) -> None:
+    for weight in module.parameters():
+        fill(weight)
 
 
 def _models() -> None:

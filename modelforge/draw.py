@@ -128,8 +128,7 @@ def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
 def _draw_chunk(
     shard: Shard, start: int, stop: int, region: _Region, key: tuple[Any, ...], generator: torch.Generator
 ) -> Tally:
-    direct = shard.local.dtype == torch.float32 and shard.local.device.type == "cpu"
-    memory = shard.span(start, stop) if direct else None
+    memory = shard.span(start, stop) if _is_direct(shard) else None
     values = torch.empty(stop - start, dtype=torch.float32, device="cpu") if memory is None else memory
     if not region.fill.deterministic:
         seed_(generator, *key)
@@ -145,10 +144,16 @@ def _draw_chunk(
 
 
 def _draw_block(shard: Shard, region: _Region, key: tuple[Any, ...], generator: torch.Generator) -> Tally:
+    memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
+    values = torch.empty(region.shape, dtype=torch.float32, device="cpu") if memory is None else memory
     # What a scheme forgets to write must not pass for a value.
-    values = torch.full(region.shape, torch.nan, dtype=torch.float32, device="cpu")
-    region.fill.draw_(values, seed_(generator, *key))
-    return measure(shard.write_rows(values, region.row), region.fill, [])
+    region.fill.draw_(values.view(region.shape).fill_(torch.nan), seed_(generator, *key))
+    return measure(values if memory is not None else shard.write_rows(values, region.row), region.fill, [])
+
+
+def _is_direct(shard: Shard) -> bool:
+    """Whether values can be drawn where they are to be."""
+    return shard.local.dtype == torch.float32 and shard.local.device.type == "cpu"
 
 
 def _run(jobs: Sequence[_Job]) -> None:

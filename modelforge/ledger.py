@@ -175,6 +175,10 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     exact = shift != 0 or std is None or not 1e-15 < std < 1e15
     count, first, second = len(flat), 0.0, 0.0
     for piece in flat.split(CHUNK):
+        if std == 0 and (off := _offset(piece, shift)) is not None:
+            first += off * len(piece)
+            second += off**2 * len(piece)
+            continue
         stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
         first += float(stored.sum())
         second += float(torch.dot(stored, stored))
@@ -183,6 +187,12 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
         first -= number * (value - shift)
         second -= number * (value - shift) ** 2
     return Tally(count, shift, first, second, fill)
+
+
+def _offset(piece: Tensor, shift: float) -> float | None:
+    """By how much all values of a piece lie off, where they are equal."""
+    least, most = torch.aminmax(piece) if len(piece) else (piece.new_tensor(shift),) * 2
+    return float(least) - shift if torch.equal(least, most) else None
 
 
 def measure_whole(item: ParameterPlan, values: Tensor) -> Tally:
