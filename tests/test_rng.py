@@ -94,7 +94,7 @@ def test_values_that_were_drawn_once_are_drawn_for_ever():
 
 
 def test_normals_are_normal():
-    scipy_stats = pytest.importorskip("scipy.stats")
+    scipy_stats = pytest.importorskip("scipy.stats")  # a development dependency only
     first_of_each = [torch.randn(16, generator=rng.generator(0, "weight", i))[0].item() for i in range(2000)]
     assert scipy_stats.kstest(first_of_each, "norm").pvalue > 1e-3
 

@@ -236,7 +236,7 @@ def _loader_class(*, pure: bool = False) -> Any:
     base: Any = yaml.CSafeLoader if yaml.__with_libyaml__ and not pure else yaml.SafeLoader
 
     class Loader(base):
-        yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own class attribute)
+        yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own class attribute
             first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
             for first, resolvers in base.yaml_implicit_resolvers.items()
         }

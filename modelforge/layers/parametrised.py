@@ -226,7 +226,7 @@ def _by_hooks(owner: nn.Module) -> Iterator[Parametrised]:
                 "`WeightNorm`",
                 (),
                 (g, v),
-                lambda g=g, v=v, dim=hook.dim: torch._weight_norm(v, g, dim),  # pyright: ignore[reportPrivateImportUsage]
+                lambda g=g, v=v, dim=hook.dim: torch._weight_norm(v, g, dim),  # pyright: ignore[reportPrivateImportUsage]  # its steps, as the hook takes them
                 lambda values, dim=hook.dim: (torch.norm_except_dim(values, 2, dim), values),
             )
         elif isinstance(hook, SpectralNorm):
@@ -245,7 +245,7 @@ def _computer(steps: nn.Module, names: tuple[str, ...], originals: tuple[Tensor,
     def compute() -> Tensor:
         hidden = dict(steps._parameters)
         try:
-            steps._parameters.update(dict(zip(names, originals, strict=True)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+            steps._parameters.update(dict(zip(names, originals, strict=True)))  # pyright: ignore[reportArgumentType, reportCallIssue]  # each its own
             return steps()
         finally:
             steps._parameters.clear()

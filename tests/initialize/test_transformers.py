@@ -11,7 +11,7 @@ from torch import nn
 
 import modelforge as mf
 
-transformers = pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")  # a development dependency only
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 WORDS = {"vocab_size": 60, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
