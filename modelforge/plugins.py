@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import EntryPoint, entry_points
 
 from modelforge.errors import ForgeError, Problem
@@ -38,3 +39,22 @@ def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> 
     message = f"{owner} offers `{entry_point.value}` to modelforge, but that cannot be imported: {said}"
     hint = f"mend, update or uninstall it: `pip uninstall {package}`" if package else "mend or uninstall its package"
     return Problem("MF080", f"{group}:{entry_point.name}", message, hint)
+
+
+def check_declaration(cls: object, base: type, named: str) -> None:
+    """Checks a class that is its own declaration, before it is registered.
+
+    Raises:
+        TypeError: it is no subclass of `base` (which `named` puts in words), not finished, or has no docstring.
+    """
+    if not (inspect.isclass(cls) and issubclass(cls, base)):
+        raise TypeError(f"{cls!r} is not a subclass of {named}")
+    if missing := getattr(cls, "__abstractmethods__", None):
+        raise TypeError(f"{cls.__qualname__} does not implement {', '.join(sorted(missing))}")
+    if not (cls.__dict__.get("__doc__") or "").strip():
+        raise TypeError(f"{cls.__qualname__} needs a docstring that says what it does")
+
+
+def is_redefined(old: type, new: type) -> bool:
+    """Whether a class is the old one defined again, as in a notebook."""
+    return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)

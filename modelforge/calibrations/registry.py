@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from modelforge.calibrations.base import Calibration
 from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.inits.messages import reworded
-from modelforge.plugins import load_plugins
+from modelforge.plugins import check_declaration, is_redefined, load_plugins
 
 GROUP = "modelforge.calibrations"
 """The entry point group; what an entry point names is imported, and registers itself by the decorator."""
@@ -44,9 +43,9 @@ def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration
     """
 
     def register(cls: AnyCalibration) -> AnyCalibration:
-        _check_class(cls)
+        check_declaration(cls, Calibration, "Calibration")
         previous = _methods.get(name)
-        if previous is not None and _defined_as(previous) != _defined_as(cls):
+        if previous is not None and not is_redefined(previous, cls):
             raise ValueError(f"a calibration `{name}` exists already: {previous.__qualname__}")
         cls.method = name
         _methods[name] = cls
@@ -118,17 +117,3 @@ def _wrong(detail: Any) -> Problem:
     name = ".".join(map(str, detail["loc"]))
     hint = str((detail.get("ctx") or {}).get("hint", ""))
     return Problem("MF022", f"calibrate.{name}", f"`{name}` {detail['msg']}", hint)
-
-
-def _check_class(cls: object) -> None:
-    if not (inspect.isclass(cls) and issubclass(cls, Calibration)):
-        raise TypeError(f"{cls!r} is not a subclass of Calibration")
-    if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
-        raise TypeError(f"{cls.__qualname__} does not implement {missing}")
-    if not (cls.__dict__.get("__doc__") or "").strip():
-        raise TypeError(f"{cls.__qualname__} needs a docstring that says what it does")
-
-
-def _defined_as(cls: type) -> tuple[str, str]:
-    return cls.__module__, cls.__qualname__

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from modelforge.inits.base import Initializer
-from modelforge.plugins import load_plugins
+from modelforge.plugins import check_declaration, is_redefined, load_plugins
 
 GROUP = "modelforge.initializers"
 """The entry point group; what an entry point names is imported, and registers itself by the decorator."""
@@ -46,7 +45,7 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     def register(cls: AnyInitializer) -> AnyInitializer:
         _check_class(cls)
         previous = _schemes.get(name)
-        if previous is not None and _is_redefined(previous, cls):
+        if previous is not None and is_redefined(previous, cls):
             unregister(name)
         for taken in (name, *aliases):
             if taken in _schemes or taken in _aliases:
@@ -114,17 +113,7 @@ def field_names() -> frozenset[str]:
     return frozenset(field for cls in _schemes.values() for field in cls.model_fields)
 
 
-def _check_class(cls: object) -> None:
-    if not (inspect.isclass(cls) and issubclass(cls, Initializer)):
-        raise TypeError(f"{cls!r} is not a subclass of Elementwise or Blockwise")
-    if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
-        raise TypeError(f"{cls.__qualname__} does not implement {missing}")
-    if not (cls.__dict__.get("__doc__") or "").strip():
-        raise TypeError(f"{cls.__qualname__} needs a docstring that says what it does")
+def _check_class(cls: type[Initializer]) -> None:
+    check_declaration(cls, Initializer, "Elementwise or Blockwise")
     if clash := RESERVED & cls.model_fields.keys():
         raise TypeError(f"{cls.__qualname__} has a field `{min(clash)}`, which means something else in an init block")
-
-
-def _is_redefined(old: type[Initializer], new: type[Initializer]) -> bool:
-    return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
