@@ -42,13 +42,13 @@ MATRICES: Mapping[str, tuple[Mapping[str, Any], Callable[[torch.Tensor], Any]]] 
 def main() -> None:
     """Prints all tables."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    # First, so that what compiled loops there are (see `modelforge.inits.words`) are loaded for what follows.
+    _models()
     _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", [nn.Linear(SIDE, SIDE, bias=False)], DENSE)
     _schemes("8 matrices, 1024 x 1024", [nn.Linear(1024, 1024, bias=False) for _ in range(8)], MATRICES)
     out, channels, *sides = KERNEL
     kernel = nn.Conv2d(channels, out, (sides[0], sides[1]), bias=False)
     _schemes(f"convolution {KERNEL}", [kernel], {"dirac": ({}, init.dirac_)})
-    if importlib.util.find_spec("transformers") is not None:
-        _models()
 
 
 def _schemes(title: str, layers: Sequence[nn.Module], schemes: Mapping[str, Any]) -> None:
@@ -74,6 +74,9 @@ def _each(fill: Callable[[torch.Tensor], Any], module: nn.Module) -> None:
 
 
 def _models() -> None:
+    mf.build(gpt2_spec(**GPT2_MEDIUM))
+    if importlib.util.find_spec("transformers") is None:
+        return
     from transformers import GPT2Config, GPT2Model, ViTConfig, ViTModel
 
     medium = GPT2Config(n_embd=1024, n_layer=24, n_head=16)
@@ -85,10 +88,13 @@ def _models() -> None:
             "modelforge": lambda: mf.build(gpt2_spec(**GPT2_MEDIUM)),
             "one fill of fresh memory": lambda: bare_fill(size),
         },
-        rounds=3,
+        rounds=5,
+        num_bytes=4 * size,
     )
     report("GPT-2 medium", taken, "transformers")
-    taken = times({"transformers": lambda: ViTModel(large), "modelforge": lambda: mf.build(_vit_large())}, rounds=3)
+    taken = times(
+        {"transformers": lambda: ViTModel(large), "modelforge": lambda: mf.build(_vit_large())}, num_bytes=4 * size
+    )
     report("ViT-L", taken, "transformers")
 
 

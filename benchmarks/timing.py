@@ -9,13 +9,23 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
+import numpy as np
 
-def times(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, list[float]]:
+
+def times(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5, num_bytes: int = 0) -> dict[str, list[float]]:
     """Seconds of each contender in each round. Rounds are interleaved and every other one runs backwards, so that noise
-    and what one leaves in the caches hit all alike."""
+    and what one leaves in the caches hit all alike.
+
+    Args:
+        contenders: What to run, by name.
+        rounds: How often.
+        num_bytes: Fresh memory that a run will write. Before each, as much is written once and given back: a virtual
+            machine's host takes memory away that has been free for seconds, and whoever writes next would pay for it.
+    """
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for index in range(rounds):
         for name, run in list(contenders.items())[:: -1 if index % 2 else 1]:
+            _touch(num_bytes)
             _return_memory()
             start = time.perf_counter()
             result = run()
@@ -34,6 +44,10 @@ def report(title: str, taken: Mapping[str, list[float]], base: str) -> None:
     print(f"\n{title}")
     for name, seconds in taken.items():
         print(f"  {name:<44} {min(seconds) * 1e3:>10.1f} ms   {1 / ratio(taken, name, base):>6.2f}x as fast as {base}")
+
+
+def _touch(num_bytes: int) -> None:
+    np.full(num_bytes, 1, dtype=np.uint8)
 
 
 def _return_memory() -> None:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any
 
 import torch
 
 from modelforge.block import Block
 from modelforge.inits.base import Fill
+from modelforge.inits.words import expect
 from modelforge.ledger import Tally, measure
-from modelforge.rng import CHUNK, seed_
+from modelforge.rng import CHUNK, Key
 from modelforge.rules import ParameterPlan
 from modelforge.settings import num_cores, one_thread
 from modelforge.shards import Shard
@@ -37,6 +37,7 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
         For each path the sums over what was written here, one for each of its fills.
     """
     regions = {item.path: list(_regions(item)) for item in items}
+    expect(sum(prod(item.shape) for item in items))
     jobs = [job for item in items for job in _jobs(item, regions[item.path], shards[item.path], seed)]
     # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
     _run(sorted(jobs, key=lambda job: -job.cost))
@@ -70,17 +71,17 @@ class _Job:
     path: str
     region: int
     cost: int
-    draw: Callable[[torch.Generator], Tally]
+    draw: Callable[[], Tally]
     tally: Tally | None = None
 
-    def run(self, generator: torch.Generator) -> None:
-        self.tally = self.draw(generator)
+    def run(self) -> None:
+        self.tally = self.draw()
 
 
 def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: int) -> Iterator[_Job]:
     """The draws that fill what lives here of a parameter; together they cover each element once."""
     for number, region in enumerate(regions):
-        key = (seed, item.path, 0 if item.initializer.shared_draws else region.row)
+        key = Key(seed, item.path, 0 if item.initializer.shared_draws else region.row)
         if not region.fill.elementwise:
             if shard.holds(region.start, region.stop):
                 cost = 64 * (region.stop - region.start)
@@ -89,7 +90,7 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
         for index, start in enumerate(range(region.start, region.stop, CHUNK)):
             stop = min(start + CHUNK, region.stop)
             if shard.holds(start, stop):
-                chunk = partial(_draw_chunk, shard, start, stop, region, (*key, index))
+                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
                 yield _Job(item.path, number, stop - start, chunk)
 
 
@@ -125,14 +126,10 @@ def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
     return next((fill for block, fill in group if block.fixed is None), None)
 
 
-def _draw_chunk(
-    shard: Shard, start: int, stop: int, region: _Region, key: tuple[Any, ...], generator: torch.Generator
-) -> Tally:
+def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) -> Tally:
     memory = shard.span(start, stop) if _is_direct(shard) else None
     values = torch.empty(stop - start, dtype=torch.float32, device="cpu") if memory is None else memory
-    if not region.fill.deterministic:
-        seed_(generator, *key)
-    region.fill.draw_(values, generator)
+    region.fill.draw_(values, key)
     for fixed_start, fixed_stop, value in region.fixed:
         values[max(fixed_start - start, 0) : max(fixed_stop - start, 0)] = value
     if memory is not None:
@@ -143,11 +140,11 @@ def _draw_chunk(
     return measure(stored, region.fill, [(count, value) for count, value in counts if count])
 
 
-def _draw_block(shard: Shard, region: _Region, key: tuple[Any, ...], generator: torch.Generator) -> Tally:
+def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
     values = torch.empty(region.shape, dtype=torch.float32, device="cpu") if memory is None else memory
     # What a scheme forgets to write must not pass for a value.
-    region.fill.draw_(values.view(region.shape).fill_(torch.nan), seed_(generator, *key))
+    region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
     return measure(values if memory is not None else shard.write_rows(values, region.row), region.fill, [])
 
 
@@ -162,7 +159,6 @@ def _run(jobs: Sequence[_Job]) -> None:
     errors: list[BaseException] = []
 
     def work() -> None:
-        generator = torch.Generator()
         with torch.no_grad():
             while pending and not errors:
                 try:
@@ -170,7 +166,7 @@ def _run(jobs: Sequence[_Job]) -> None:
                 except IndexError:
                     return
                 try:
-                    job.run(generator)
+                    job.run()
                 except BaseException as error:
                     errors.append(error)
 

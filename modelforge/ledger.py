@@ -14,6 +14,7 @@ from torch import Tensor
 
 from modelforge.errors import Place
 from modelforge.inits.base import Fill
+from modelforge.inits.words import loaded
 from modelforge.node import FrozenDict
 from modelforge.rng import CHUNK
 from modelforge.rules import ParameterPlan
@@ -174,10 +175,15 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
     exact = shift != 0 or std is None or not 1e-15 < std < 1e15
     count, first, second = len(flat), 0.0, 0.0
+    compiled = loaded() if flat.dtype == torch.float32 and flat.device.type == "cpu" else None
     for piece in flat.split(CHUNK):
         if std == 0 and (off := _offset(piece, shift)) is not None:
             first += off * len(piece)
             second += off**2 * len(piece)
+            continue
+        if compiled is not None:
+            sums = compiled.sums(piece.numpy(), shift)
+            first, second = first + sums[0], second + sums[1]
             continue
         stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
         first += float(stored.sum())

@@ -1,14 +1,15 @@
-"""Keyed randomness: from a seed and names to a torch generator that no other key shares.
+"""Keyed randomness: from a seed and names to random words, or to a torch generator, that no other key shares.
 
+Words come from NumPy's SFC64, whose stream NumPy keeps the same for ever; a key gives its state, 192 bits of SHAKE-128.
 torch's CPU generator keeps only the low 32 bits of `manual_seed`, too few for thousands of parameters that must never
-meet. So a key fills the whole state of the Mersenne twister behind it: 624 words of SHAKE-128 over the key.
+meet. So there a key fills the whole state of the Mersenne twister: 624 words of SHAKE-128.
 """
 
 from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,8 +17,11 @@ import torch
 
 from modelforge.settings import standard_settings
 
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 """Elements that one key draws; a longer parameter is drawn in chunks, each with its number in its key."""
+
+_PIECE = 1 << 15
+"""Words at a time: what NumPy makes of them on the way stays in a core's own cache."""
 
 _WORDS = 624
 _HEAD = np.array([0, 1 | 1 << 32, 0], dtype="<u8").tobytes()
@@ -38,28 +42,47 @@ def check_seed(seed: object) -> int:
     return operator.index(seed)  # pyright: ignore[reportArgumentType]  # it has __index__
 
 
-def seed_(generator: torch.Generator, seed: int, *names: str | int) -> torch.Generator:
-    """Re-keys a CPU generator in place and returns it.
+class Key:
+    """What a draw depends on, and all that it depends on: a seed and names.
 
-    The stream is a function of `seed` and `names` alone. Any integer is a seed; integers and strings, and every way to
-    cut one text into names, are different keys.
+    Any integer is a seed; integers and strings, and every way to cut one text into names, are different keys.
 
-    >>> one = seed_(torch.Generator(), 1, "head.weight", 0)
-    >>> torch.rand((), generator=one) == torch.rand((), generator=generator(1, "head.weight", 0))
-    tensor(True)
+    >>> next(Key(1, "head.weight", 0).words(3)).tolist() == next(Key(1, "head.weight").sub(0).words(3)).tolist()
+    True
     """
-    return generator.set_state(_state((seed, *names)))
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, seed: int, *names: str | int) -> None:
+        self._parts = (seed, *names)
+
+    def __repr__(self) -> str:
+        return f"Key{self._parts!r}"
+
+    def sub(self, *names: str | int) -> Key:
+        """The key with more names."""
+        return Key(*self._parts, *names)
+
+    def state(self) -> np.ndarray:
+        """The state of an SFC64 generator: three random words of 64 bits, and its counter."""
+        return np.append(np.frombuffer(_shake(b"words", self._parts, 24), dtype="<u8"), np.uint64(1))
+
+    def words(self, count: int) -> Iterator[np.ndarray]:
+        """Random words, all int32 equally likely, piece by piece; word i is the same whatever `count` is."""
+        stream = np.random.SFC64(0)
+        stream.state = {**stream.state, "state": {"state": self.state()}}
+        for start in range(0, count, _PIECE):
+            length = min(_PIECE, count - start)
+            yield stream.random_raw((length + 1) // 2).astype("<u8", copy=False).view("<i4")[:length]
+
+    def generator(self) -> torch.Generator:
+        """A torch generator on the CPU."""
+        return torch.Generator().set_state(_state(self._parts))
 
 
-def generator(seed: int, *names: str | int) -> torch.Generator:
-    """A new CPU generator with the key `(seed, *names)`."""
-    return seed_(torch.Generator(), seed, *names)
-
-
-def split(generator: torch.Generator) -> torch.Generator:
-    """A new CPU generator whose state is drawn from another one."""
-    words = torch.empty(_WORDS, dtype=torch.int64, device="cpu").random_(0, 1 << 32, generator=generator)
-    return torch.Generator().set_state(_blob(words.numpy()))
+def split(generator: torch.Generator) -> Key:
+    """A key that is drawn from a generator."""
+    return Key(*torch.empty(4, dtype=torch.int64, device="cpu").random_(generator=generator).tolist())
 
 
 @contextmanager
@@ -84,9 +107,12 @@ def preserved_globals() -> Generator[None]:
             torch.set_rng_state(before)
 
 
-def _state(key: tuple[str | int, ...]) -> torch.Tensor:
-    digest = hashlib.shake_128(_encode(key), usedforsecurity=False).digest(4 * _WORDS)
-    return _blob(np.frombuffer(digest, dtype="<u4"))
+def _state(parts: tuple[str | int, ...]) -> torch.Tensor:
+    return _blob(np.frombuffer(_shake(b"", parts, 4 * _WORDS), dtype="<u4"))
+
+
+def _shake(use: bytes, parts: tuple[str | int, ...], size: int) -> bytes:
+    return hashlib.shake_128(_DOMAIN + use + _encode(parts), usedforsecurity=False).digest(size)
 
 
 def _blob(words: np.ndarray) -> torch.Tensor:
@@ -98,7 +124,7 @@ def _blob(words: np.ndarray) -> torch.Tensor:
 
 def _encode(key: tuple[str | int, ...]) -> bytes:
     """The key as bytes, each part with its kind and length before it, so that no two keys are written alike."""
-    return _DOMAIN + b"".join(_encode_part(part) for part in key)
+    return b"".join(_encode_part(part) for part in key)
 
 
 def _encode_part(part: str | int) -> bytes:

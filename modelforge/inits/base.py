@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modelforge.inits.laws import Law
+    from modelforge.rng import Key
 
 
 class CannotServe(Exception):
@@ -72,8 +73,8 @@ class Fill(Protocol):
     def numbers(self) -> Mapping[str, Any]: ...
     @property
     def elementwise(self) -> bool: ...
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
-        """Fills `out` (float32, contiguous) in place from `generator`."""
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32, contiguous) in place with what `key` decides."""
         ...
 
 

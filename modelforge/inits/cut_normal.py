@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.special import ndtr, ndtri
 
-from modelforge.inits.laws import Normal, _within
-from modelforge.rng import split
+from modelforge.inits import words
+from modelforge.inits.laws import Drawn, within
 
 LEAST_MASS = 1e-6
 """The least share of the normal law that may be kept: its quantiles are exact in float64 down to here."""
 
 
 @dataclass(frozen=True, slots=True)
-class CutNormal:
+class CutNormal(Drawn):
     """N(location, sigma²) cut to [low, high], which must keep `LEAST_MASS` of it; nothing is corrected."""
 
     location: float
@@ -55,21 +55,18 @@ class CutNormal:
         below = ndtr(torch.tensor(self._unit.low, dtype=torch.float64))
         return ((ndtr(z) - below) / self.mass).numpy()
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
-        values, unit = out.detach().view(-1).numpy(), self._unit
+    def _transform(self) -> tuple[words.Transform, Any]:
+        unit = self._unit
+        if unit.low == -unit.high:
+            return words.normal, words.normal_numbers(self.location, self.sigma, unit.mass)
         if unit.mass < 0.2:
-            # Most normals would be rejected here.
-            values[:] = _quantiles(unit, len(values), generator)
-        else:
-            # A stream of their own: where it begins must not depend on how many values were drawn before.
-            redraws = split(generator)
-            Normal(0.0, 1.0).draw_(out, generator)
-            _redraw_outside(values, unit, redraws)
-        np.multiply(values, self.sigma, out=values)
-        if self.location:
-            np.add(values, self.location, out=values)
-        np.clip(values, *_within(self.low, self.high), out=values)
+            # Far out the range of erf is too narrow to count in.
+            return _quantiles, (self.location, self.sigma, unit)
+        start, stop = (math.erf(bound / math.sqrt(2)) for bound in (unit.low, unit.high))
+        return words.cut_normal, (self.location, self.sigma, (start + stop) / 2, (stop - start) / 2)
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        return within(self.low, self.high)
 
     @property
     def _unit(self) -> _Unit:
@@ -105,22 +102,12 @@ def _cut(low: float, high: float) -> _Unit:
     return _Unit(low, high, mass, middle + half * mean, half * math.sqrt(second), fourth / second**2)
 
 
-def _quantiles(unit: _Unit, size: int, generator: torch.Generator) -> np.ndarray:
+def _quantiles(word: np.ndarray, numbers: tuple[float, float, _Unit]) -> np.ndarray:
+    """location + sigma·z, z by the inverse distribution function in float64."""
+    location, sigma, unit = numbers
     # In the lower tail, where small probabilities are exact; mirrored, if the kept part lies in the upper one.
     side = 1.0 if unit.low + unit.high <= 0 else -1.0
     below = math.erfc(max(-side * unit.low, -side * unit.high) / math.sqrt(2)) / 2
-    whole_runs = -(-size // 16) * 16
-    shares = torch.empty(whole_runs, dtype=torch.float64, device="cpu").uniform_(generator=generator)
-    # 1 - share is never 0, whose quantile would be the bound itself, however far.
-    return (side * ndtri(below + unit.mass * (1 - shares[:size]))).numpy()
-
-
-def _redraw_outside(values: np.ndarray, unit: _Unit, generator: torch.Generator) -> None:
-    """Replaces the values outside, in their order, by the next normals drawn that lie within."""
-    outside = np.flatnonzero((values < unit.low) | (values > unit.high))
-    while len(outside):
-        num_drawn = 16 * (2 + int(1.1 * len(outside) / unit.mass) // 16)
-        drawn = torch.empty(num_drawn, device="cpu").normal_(generator=generator).numpy()
-        kept = drawn[(drawn >= unit.low) & (drawn <= unit.high)][: len(outside)]
-        values[outside[: len(kept)]] = kept
-        outside = outside[len(kept) :]
+    share = words.portions(word if side > 0 else ~word)
+    z = ndtri(torch.from_numpy(below + unit.mass * share)).numpy()
+    return location + sigma * side * z

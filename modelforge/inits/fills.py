@@ -9,12 +9,12 @@ from modelforge.node import FrozenDict
 from modelforge.settings import one_thread
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from modelforge.inits.base import Blockwise, Moments
     from modelforge.inits.block import Block
     from modelforge.inits.laws import Law
+    from modelforge.rng import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class LawFill:
     def elementwise(self) -> bool:
         return True
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
+    def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` in place; element i does not depend on how many follow it."""
-        self.law.draw_(out, generator)
+        self.law.draw_(out, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class BlockFill:
     def elementwise(self) -> bool:
         return False
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
+    def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out`, which must be the whole block."""
         assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
         assert out.is_contiguous(), "a block is filled in contiguous memory"
         with one_thread():
-            self.initializer.fill(out.detach(), self.block, generator)
+            self.initializer.fill(out.detach(), self.block, key.generator())
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,6 @@ class NoFill:
     def elementwise(self) -> bool:
         return False
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
+    def draw_(self, out: Tensor, key: Key) -> None:
         """Never called: see `Initializer.values_from`."""
         raise AssertionError("the values of this scheme are not drawn")

@@ -1,23 +1,23 @@
 """Laws of independent values: constant, uniform, normal, truncated normal, with their moments and how to draw them.
 
-What is drawn has *prefix stability*: element i is the same however many elements are drawn. torch's own draws are not
-(fewer than 16 normals, or a tail of fewer than 16, come out differently), so values are drawn in whole runs of 16.
+What is drawn has *prefix stability*: element i is a function of the key and i, however many elements are drawn. All
+laws rise with the same uniform number, so that runs that differ in a law only start from the same quantiles.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from modelforge.rng import split
+from modelforge.inits import words
+from modelforge.rng import Key
 
 
 class Law(Protocol):
@@ -41,26 +41,32 @@ class Law(Protocol):
         """The probability of a value of at most `x`, elementwise."""
         ...
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the key and i only."""
         ...
 
 
 class Drawn(ABC):
-    """Draws whole runs of 16 values; leaf classes say how to fill them. Single-threaded, no full-size temporaries."""
+    """Turns one random word into one value; leaf classes say how. Single-threaded, no full-size temporaries."""
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
-        assert out.dtype == torch.float32, f"values are drawn in float32, not {out.dtype}"
-        _by_sixteens(out.detach().view(-1), lambda span: self._fill_(span, generator))
+    __slots__ = ()
+
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the key and i only."""
+        _require_float32(out)
+        words.draw_(out.detach().view(-1).numpy(), key, *self._transform(), self._clip())
 
     @abstractmethod
-    def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        """Fills one whole span; its length is a multiple of 16."""
+    def _transform(self) -> tuple[words.Transform, Any]:
+        """What makes values of words, and the numbers that it takes."""
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        """What no value may leave, should rounding lead there."""
+        return np.float32(-np.inf), np.float32(np.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Constant(Drawn):
+class Constant:
     """One value everywhere."""
 
     value: float
@@ -85,9 +91,11 @@ class Constant(Drawn):
         """0 below the value, 1 from it on."""
         return np.asarray(x >= self.value, dtype=np.float64)
 
-    def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        del generator
-        span.numpy().fill(self.value)
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32, contiguous, on the CPU) in place."""
+        del key
+        _require_float32(out)
+        out.detach().view(-1).numpy().fill(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +125,11 @@ class Uniform(Drawn):
         """A ramp from `low` to `high`."""
         return np.clip((np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low), 0, 1)
 
-    def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        span.uniform_(self.low, self.high, generator=generator)
-        np.clip(span.numpy(), *_within(self.low, self.high), out=span.numpy())
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        return within(self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +151,12 @@ class Normal(Drawn):
         """(1 + erf((x - mean) / (std √2))) / 2."""
         return (1 + _erf((np.asarray(x, dtype=np.float64) - self.mean) / (self.std * math.sqrt(2)))) / 2
 
-    def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        span.normal_(self.mean, self.std, generator=generator)
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return words.normal, words.normal_numbers(self.mean, self.std)
 
 
 @dataclass(frozen=True, slots=True)
-class TruncatedNormal:
+class TruncatedNormal(Drawn):
     """N(mean, sigma²) cut to mean ± truncate·sigma; the values that come out have standard deviation `std`.
 
     sigma = std / ratio, where ratio² = 1 - 2cφ(c) / (2Φ(c) - 1) is the variance of a standard normal cut to ±c.
@@ -176,22 +186,11 @@ class TruncatedNormal:
         z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -unit.cut, unit.cut)
         return (1 + _erf(z / math.sqrt(2)) / unit.mass) / 2
 
-    def draw_(self, out: Tensor, generator: torch.Generator) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the generator's state only."""
-        flat, unit = out.detach().view(-1), _cut_normal(self.truncate)
-        values = flat.numpy()
-        if unit.cut < 1:
-            # Most normals would be rejected here, and the inverse distribution function is tame.
-            _by_sixteens(flat, lambda span: _inverse(span, unit, generator))
-        else:
-            # A stream of their own: where it begins must not depend on how many values were drawn before.
-            redraws = split(generator)
-            _by_sixteens(flat, lambda span: span.normal_(generator=generator))
-            _redraw_outside(values, unit, redraws)
-        np.multiply(values, self.sigma, out=values)
-        if self.mean:
-            np.add(values, self.mean, out=values)
-        np.clip(values, *_within(*self.bounds), out=values)
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return words.normal, words.normal_numbers(self.mean, self.sigma, _cut_normal(self.truncate).mass)
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        return within(*self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,36 +217,12 @@ def _cut_normal(truncate: float) -> _CutNormal:
     return _CutNormal(cut, 1 / (cut * math.sqrt(second)), reach, math.erf(cut / math.sqrt(2)), fourth / second**2)
 
 
-def _by_sixteens(flat: Tensor, fill: Callable[[Tensor], object]) -> None:
-    """Fills all that runs of 16 fill, and then the rest from one more run."""
-    whole = len(flat) - len(flat) % 16
-    if whole:
-        fill(flat[:whole])
-    if whole < len(flat):
-        scratch = torch.empty(16, device="cpu")
-        fill(scratch)
-        flat[whole:].numpy()[:] = scratch.numpy()[: len(flat) - whole]
-
-
-def _inverse(span: Tensor, unit: _CutNormal, generator: torch.Generator) -> None:
-    drawn = torch.empty(len(span), dtype=torch.float64, device="cpu")
-    drawn.uniform_(-unit.mass, unit.mass, generator=generator).erfinv_()
-    span.copy_(drawn.mul_(math.sqrt(2)))
-
-
-def _redraw_outside(values: np.ndarray, unit: _CutNormal, generator: torch.Generator) -> None:
-    """Replaces the values beyond the cut, in their order, by the next normals drawn that lie within."""
-    outside = np.flatnonzero(np.abs(values) > unit.cut)
-    while len(outside):
-        num_drawn = 16 * (2 + int(1.1 * len(outside) / unit.mass) // 16)
-        drawn = torch.empty(num_drawn, device="cpu").normal_(generator=generator).numpy()
-        kept = drawn[np.abs(drawn) <= unit.cut][: len(outside)]
-        values[outside[: len(kept)]] = kept
-        outside = outside[len(kept) :]
+def _require_float32(out: Tensor) -> None:
+    assert out.dtype == torch.float32, f"values are drawn in float32, not {out.dtype}"
 
 
 @lru_cache(maxsize=256)
-def _within(low: float, high: float) -> tuple[np.float32, np.float32]:
+def within(low: float, high: float) -> tuple[np.float32, np.float32]:
     """The least and the greatest float32 in [low, high]; twice the nearest one where there is none."""
     least, most = np.float32(low), np.float32(high)
     # As Python floats: NumPy would compare in float32.

@@ -9,10 +9,9 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from modelforge.inits import words
 from modelforge.inits.base import CannotServe, Elementwise
 from modelforge.inits.block import Block
 from modelforge.inits.fields import LIMIT, Positive
@@ -131,12 +130,17 @@ class _TimeLaw(Drawn):
         share = (_unbend(self.curve, self.sign * np.clip(x, *self.bounds)) - self.low) / (self.high - self.low)
         return share if self.sign > 0 else 1 - share
 
-    def _fill_(self, span: Tensor, generator: torch.Generator) -> None:
-        uniform = torch.empty(len(span), dtype=torch.float64, device="cpu")
-        uniform.uniform_(self.low, self.high, generator=generator)
-        span.copy_((uniform.log_() if self.curve == "log" else uniform.logit_()).mul_(self.sign))
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return _bent, self
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
         low, high = map(np.float32, self.bounds)
-        np.clip(span.numpy(), np.nextafter(low, high), np.nextafter(high, low), out=span.numpy())
+        return np.nextafter(low, high), np.nextafter(high, low)
+
+
+def _bent(word: np.ndarray, law: _TimeLaw) -> np.ndarray:
+    u = law.low + (law.high - law.low) * words.portions(word)
+    return law.sign * (np.log(u) if law.curve == "log" else np.log(u / (1 - u)))
 
 
 def _bend(curve: str, u: float) -> float:

@@ -15,6 +15,7 @@ from modelforge.inits.fields import NonNegative
 from modelforge.inits.laws import Normal
 from modelforge.inits.matrices import inputs_first, num_rows_and_columns, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
+from modelforge.rng import split
 
 _BATCH = 1 << 17
 
@@ -71,7 +72,7 @@ class Sparse(Blockwise):
         kept = np.sort(np.argpartition(keys.numpy(), num_kept - 1, axis=1)[:, :num_kept], axis=1)
         values = torch.empty(num_units, num_kept, device="cpu")
         if self.std:
-            Normal(0.0, self.std).draw_(values, generator)
+            Normal(0.0, self.std).draw_(values, split(generator))
         else:
             values.zero_()
         weights = np.zeros((num_units, num_weights), dtype=np.float32)

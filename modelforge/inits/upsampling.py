@@ -18,6 +18,7 @@ from modelforge.inits.identity import OneToOne
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
 from modelforge.inits.registry import register_initializer
 from modelforge.inits.variance_scaling import FanLaw
+from modelforge.rng import split
 
 
 @register_initializer("bilinear")
@@ -58,7 +59,7 @@ class ICNR(FanLaw, Blockwise):
         """Draws one kernel of each r², and repeats it."""
         rows, columns = num_rows_and_columns(block)
         kernels = torch.empty(rows // self._copies, 1, columns, device="cpu")
-        self.law(block).draw_(kernels, generator)
+        self.law(block).draw_(kernels, split(generator))
         copies = outputs_first(out, block).unflatten(0, (len(kernels), self._copies))
         copies.copy_(kernels.view(len(kernels), 1, *copies.shape[2:]))
 

@@ -74,7 +74,7 @@ def test_each_element_is_drawn_once(name, scheme, monkeypatch):
         tensor = torch.empty(item.shape)
         for job in _jobs(item, list(_regions(item)), shard_of(tensor), 0):
             tensor.fill_(float("nan"))
-            job.run(torch.Generator())
+            job.run()
             written.update(torch.nonzero(~tensor.view(-1).isnan()).view(-1).tolist())
         assert written == Counter(range(tensor.numel())), item.path
 

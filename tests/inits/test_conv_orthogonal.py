@@ -10,12 +10,12 @@ import torch
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block
-from modelforge.rng import generator, seed_
+from modelforge.rng import Key
 
 
 def draw(block: Block, scheme: str = "conv_orthogonal", key: int = 0, **fields: float) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
-    inits.create({"scheme": scheme, **fields}).resolve(block).draw_(out, generator(0, "conv", key))
+    inits.create({"scheme": scheme, **fields}).resolve(block).draw_(out, Key(0, "conv", key))
     return out
 
 
@@ -62,10 +62,10 @@ def test_energy_spreads_over_the_taps_by_binomial_coefficients():
     # Projections are as likely to keep a direction as to move it, so that each axis walks k - 1 fair steps.
     num_draws, shape = 300, (16, 8, 3, 5)
     fill = inits.create({"scheme": "conv_orthogonal"}).resolve(Block(shape=shape, fan_in=1, fan_out=1))
-    out, reused = torch.empty(shape), torch.Generator()
+    out = torch.empty(shape)
     energies = torch.empty(num_draws, 3, 5, dtype=torch.float64)
     for draw_number, energy in enumerate(energies):
-        fill.draw_(out, seed_(reused, 0, "binomial", draw_number))
+        fill.draw_(out, Key(0, "binomial", draw_number))
         energy.copy_(out.double().square().sum((0, 1)) / 8)
     expected = torch.outer(torch.tensor([1.0, 2, 1]) / 4, torch.tensor([1.0, 4, 6, 4, 1]) / 16)
     error = energies.std(0) / math.sqrt(num_draws)
@@ -104,6 +104,6 @@ def test_a_built_network_carries_its_signal_through_50_layers():
     }
     model = mf.build(mf.parse({"input": {"shape": [8, 8, 8]}, "layers": layers}, init="conv_orthogonal"))
     assert model.ledger.ok
-    x = torch.randn(2, 8, 8, 8, generator=generator(1))
+    x = torch.randn(2, 8, 8, 8, generator=Key(1).generator())
     with torch.no_grad():
         assert torch.allclose(model(x).flatten(1).norm(dim=1), x.flatten(1).norm(dim=1), rtol=1e-4)

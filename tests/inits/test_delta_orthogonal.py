@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -19,7 +19,7 @@ TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3
 
 def draw(block: Block) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
-    inits.create({"scheme": "delta_orthogonal"}).resolve(block).draw_(out, generator(0, "delta"))
+    inits.create({"scheme": "delta_orthogonal"}).resolve(block).draw_(out, Key(0, "delta"))
     return out
 
 
@@ -30,7 +30,7 @@ def kernel(*shape: int, input_first: bool = False) -> Block:
 @pytest.mark.parametrize("shape", [(16, 8, 3), (8, 8, 5), (32, 16, 3, 3), (32, 8, 5, 3), (1, 1, 3, 3), (8, 4, 3, 3, 3)])
 def test_convolutions_keep_the_norm_of_every_input(shape: tuple[int, ...]):
     weight = draw(kernel(*shape)).double()
-    x = torch.randn(4, shape[1], *(9 for _ in shape[2:]), dtype=torch.float64, generator=generator(1))
+    x = torch.randn(4, shape[1], *(9 for _ in shape[2:]), dtype=torch.float64, generator=Key(1).generator())
     padding = [side // 2 for side in reversed(shape[2:]) for _ in range(2)]
     y = CONVOLVE[len(shape) - 2](F.pad(x, padding, mode="circular"), weight)
     assert y.shape[2:] == x.shape[2:]
@@ -41,7 +41,7 @@ def test_convolutions_keep_the_norm_of_every_input(shape: tuple[int, ...]):
 @pytest.mark.parametrize("shape", [(8, 16, 3), (8, 8, 3, 5), (4, 6, 3, 3, 3)])
 def test_transposed_convolutions_keep_it_too(shape: tuple[int, ...], stride: int):
     weight = draw(kernel(*shape, input_first=True)).double()
-    x = torch.randn(4, shape[0], *(7 for _ in shape[2:]), dtype=torch.float64, generator=generator(1))
+    x = torch.randn(4, shape[0], *(7 for _ in shape[2:]), dtype=torch.float64, generator=Key(1).generator())
     y = TRANSPOSED[len(shape) - 2](x, weight, stride=stride)
     assert torch.allclose(y.flatten(1).norm(dim=1), x.flatten(1).norm(dim=1), rtol=1e-6, atol=0)
 

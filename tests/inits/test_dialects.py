@@ -19,7 +19,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
 from modelforge.inits.cut_normal import CutNormal
-from modelforge.rng import CHUNK, generator
+from modelforge.rng import CHUNK, Key
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
 
@@ -75,10 +75,10 @@ def test_torch_s_own_draws_are_alike(name: str, more: dict[str, Any]):
     fields: dict[str, Any] = {}
     if more:
         fields = {"gain": 1.7} if name.startswith("xavier") else {"a": 0.3, "mode": "fan_out"}
-    drawn = getattr(nn.init, f"{name}_")(torch.empty(90, 200), **fields, generator=generator(1))
+    drawn = getattr(nn.init, f"{name}_")(torch.empty(90, 200), **fields, generator=Key(1).generator())
     ours = torch.empty(90, 200)
     block = Block(shape=(90, 200), fan_in=200, fan_out=90)
-    inits.create({"scheme": f"torch.{name}", **fields}).resolve(block).draw_(ours, generator(2))
+    inits.create({"scheme": f"torch.{name}", **fields}).resolve(block).draw_(ours, Key(2))
     assert stats.ks_2samp(drawn.view(-1).numpy(), ours.view(-1).numpy()).pvalue > 1e-3
 
 
@@ -136,7 +136,7 @@ laws = pytest.mark.parametrize("law", LAWS, ids=repr)
 
 def draw(law: CutNormal, size: int, *key: int | str) -> torch.Tensor:
     out = torch.full((size,), torch.nan)
-    law.draw_(out, generator(0, "law", *key))
+    law.draw_(out, Key(0, "law", *key))
     return out
 
 
@@ -237,7 +237,7 @@ def test_a_cut_far_away_leaves_no_outliers(std: float, dtype: torch.dtype):
     "fields", [{}, {"mean": 0.5, "std": 2.0, "a": -1.0, "b": 3.0}, {"mean": 1.5, "a": -0.5, "b": 0.0}]
 )
 def test_torch_s_own_truncated_draws_are_alike(fields: dict[str, float]):
-    drawn = nn.init.trunc_normal_(torch.empty(20_000), **fields, generator=generator(3))
+    drawn = nn.init.trunc_normal_(torch.empty(20_000), **fields, generator=Key(3).generator())
     assert stats.ks_2samp(drawn.numpy(), draw(trunc_normal(**fields), 20_000).numpy()).pvalue > 1e-3
 
 

@@ -10,7 +10,7 @@ import torch
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 LSTM, GRU = "ifgo", "rzn"
 
@@ -42,7 +42,7 @@ def test_the_two_biases_add_up(names: str, fields: dict[str, float]):
         for addend in (0, 1):
             part = torch.empty(5)
             fill = scheme.resolve(block(name, addend))
-            fill.draw_(part, generator(0))
+            fill.draw_(part, Key(0))
             assert fill.exact_std
             assert (fill.mean, fill.std) == (part[0].item(), 0.0)
             assert fill.numbers == {"gate": field, "total": fields.get(field, 0.0)}
@@ -54,8 +54,8 @@ def test_torch_s_own_lstm_forgets_as_told():
     lstm = torch.nn.LSTM(3, 5)
     for addend, bias in enumerate((lstm.get_parameter("bias_ih_l0"), lstm.get_parameter("bias_hh_l0"))):
         for name, rows in zip(LSTM, bias.detach().split(5), strict=True):
-            gates(forget=20.0, input=-20.0).resolve(block(name, addend)).draw_(rows, generator(0))
-    state = torch.randn(1, 1, 5, generator=generator(0))
+            gates(forget=20.0, input=-20.0).resolve(block(name, addend)).draw_(rows, Key(0))
+    state = torch.randn(1, 1, 5, generator=Key(0).generator())
     _, (_, after) = lstm(torch.zeros(1, 1, 3), (torch.zeros(1, 1, 5), state))
     assert torch.allclose(after, state, atol=1e-6)
 

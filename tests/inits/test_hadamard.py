@@ -11,13 +11,13 @@ from scipy.linalg import hadamard
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 
 def fill(*shape: int, input_first: bool = False) -> torch.Tensor:
     out = torch.full(shape, torch.nan)
     block = Block(shape, 1, 1, input_first=input_first)
-    inits.create({"scheme": "zero"}).resolve(block).draw_(out, generator(0))
+    inits.create({"scheme": "zero"}).resolve(block).draw_(out, Key(0))
     return out
 
 

@@ -11,12 +11,12 @@ from torch import nn
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 
 def draw(scheme: str, block: Block, **fields: Any) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
-    inits.create({"scheme": scheme, **fields}).resolve(block).draw_(out, generator(0))
+    inits.create({"scheme": scheme, **fields}).resolve(block).draw_(out, Key(0))
     return out
 
 
@@ -52,7 +52,7 @@ def layer(cls: Any, **arguments: Any) -> nn.Module:
     ],
 )
 def test_convolutions_pass_everything_on(convolution: Any, transposed: Any, sizes: tuple[int, ...], groups: int):
-    x = torch.randn(2, 6, *sizes, generator=generator(0))
+    x = torch.randn(2, 6, *sizes, generator=Key(0).generator())
     for cls in (convolution, transposed):
         module = layer(cls, in_channels=6, out_channels=6, kernel_size=3, padding=1, groups=groups)
         assert torch.equal(module(x), x)
@@ -69,7 +69,7 @@ def test_values_are_torch_s(num_outputs: int, groups: int):
 @pytest.mark.parametrize("num_outputs", [2, 9])
 @pytest.mark.parametrize("cls", [nn.Conv1d, nn.ConvTranspose1d])
 def test_channels_without_a_partner_are_dropped_or_zero(cls: Any, num_outputs: int):
-    x = torch.randn(2, 6, 7, generator=generator(0))
+    x = torch.randn(2, 6, 7, generator=Key(0).generator())
     y = layer(cls, in_channels=6, out_channels=num_outputs, kernel_size=3, padding=1)(x)
     shared = min(6, num_outputs)
     assert torch.equal(y[:, :shared], x[:, :shared])

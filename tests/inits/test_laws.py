@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
-from modelforge.rng import CHUNK, generator
+from modelforge.rng import CHUNK, Key
 
 LAWS: list[Law] = [
     Constant(0.3),
@@ -32,7 +32,7 @@ RANDOM = [law for law in LAWS if law.std]
 
 def draw(law: Law, size: int, *key: int | str) -> torch.Tensor:
     out = torch.full((size,), torch.nan)
-    law.draw_(out, generator(0, "law", *key))
+    law.draw_(out, Key(0, "law", *key))
     return out
 
 
@@ -129,14 +129,14 @@ def test_truncation_rejects_instead_of_piling_up():
 @pytest.mark.parametrize("law", LAWS, ids=repr)
 def test_shapes_do_not_matter_and_parameters_can_be_filled(law: Law):
     weight = torch.nn.Parameter(torch.empty(3, 5, 7))
-    law.draw_(weight, generator(0, "law"))
+    law.draw_(weight, Key(0, "law"))
     assert torch.equal(weight.detach().view(-1), draw(law, 105))
-    law.draw_(torch.empty(0, 5), generator(0, "law"))
+    law.draw_(torch.empty(0, 5), Key(0, "law"))
 
 
 def test_only_float32_is_drawn():
     with pytest.raises(AssertionError, match=r"values are drawn in float32, not torch\.bfloat16"):
-        Normal(0.0, 1.0).draw_(torch.empty(3, dtype=torch.bfloat16), generator(0))
+        Normal(0.0, 1.0).draw_(torch.empty(3, dtype=torch.bfloat16), Key(0))
 
 
 @pytest.mark.parametrize("law", LAWS, ids=repr)

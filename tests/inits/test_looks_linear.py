@@ -11,7 +11,7 @@ import torch
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 
 def linear(outputs: int, **init: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def test_layers_with_relu_between_are_exactly_one_linear_isometry():
     assert model.ledger.ok
     with torch.no_grad():
         matrix = model(torch.eye(32, dtype=torch.float64)).T
-        x = torch.randn(100, 32, dtype=torch.float64, generator=generator(1))
+        x = torch.randn(100, 32, dtype=torch.float64, generator=Key(1).generator())
         assert torch.allclose(model(x), x @ matrix.T, rtol=0, atol=1e-12)
     assert (torch.linalg.svdvals(matrix) - 1).abs().max() < 1e-5
 
@@ -45,7 +45,7 @@ def test_convolutions_look_linear_too():
     }
     model = mf.build(mf.parse({"input": {"shape": [3, 6, 6]}, "layers": layers}, init="looks_linear")).double()
     assert model.ledger.ok
-    x, y = torch.randn(2, 4, 3, 6, 6, dtype=torch.float64, generator=generator(1))
+    x, y = torch.randn(2, 4, 3, 6, 6, dtype=torch.float64, generator=Key(1).generator())
     with torch.no_grad():
         assert torch.allclose(model(2 * x - y), 2 * model(x) - model(y), rtol=0, atol=1e-12)
 
@@ -57,7 +57,7 @@ def test_convolutions_look_linear_too():
 def test_the_parts_are_mirrored(part: str, shape: tuple[int, int], half: tuple[int, int], copies: int):
     fill = inits.create({"scheme": "looks_linear", "part": part, "gain": 2.0}).resolve(Block(shape, 1, 1))
     out = torch.full(shape, torch.nan)
-    fill.draw_(out, generator(0))
+    fill.draw_(out, Key(0))
     rows, columns = half
     w0 = out[:rows, :columns]
     expected = {"hidden": [[w0, -w0], [-w0, w0]], "first": [[w0], [-w0]], "last": [[w0, -w0]]}[part]

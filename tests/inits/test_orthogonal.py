@@ -11,7 +11,7 @@ from scipy import stats
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block
-from modelforge.rng import generator, seed_
+from modelforge.rng import Key
 
 BLOCKS = {
     "square": Block(shape=(64, 64), fan_in=64, fan_out=64),
@@ -30,7 +30,7 @@ BLOCKS = {
 def draw(block: Block, method: str, key: int = 0) -> torch.Tensor:
     fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(block)
     out = torch.full(block.shape, torch.nan)
-    fill.draw_(out, generator(0, "orthogonal", key))
+    fill.draw_(out, Key(0, "orthogonal", key))
     return out
 
 
@@ -49,9 +49,9 @@ def test_the_square_matrices_are_haar_distributed(method: str):
     # For Haar matrices of O(n): E tr Q = 0, Var tr Q = 1, and every entry is a coordinate of a random unit vector.
     num_draws, n = 20_000, 4
     fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(Block(shape=(n, n), fan_in=n, fan_out=n))
-    draws, reused = torch.empty(num_draws, n, n), torch.Generator()
+    draws = torch.empty(num_draws, n, n)
     for i, out in enumerate(draws):
-        fill.draw_(out, seed_(reused, 0, "haar", i))
+        fill.draw_(out, Key(0, "haar", i))
     traces = draws.diagonal(dim1=1, dim2=2).sum(1).double()
     assert abs(traces.mean().item()) < 4 / math.sqrt(num_draws)
     assert traces.var().item() == pytest.approx(1, abs=4 * math.sqrt(2 / num_draws))
@@ -69,15 +69,15 @@ def test_gain_is_a_factor():
     block = BLOCKS["wide"]
     doubled = inits.create({"scheme": "orthogonal", "gain": 2.0}).resolve(block)
     out = torch.empty(block.shape)
-    doubled.draw_(out, generator(0, "orthogonal", 0))
+    doubled.draw_(out, Key(0, "orthogonal", 0))
     assert torch.equal(out, 2 * draw(block, "qr"))
 
 
 def test_what_widens_keeps_the_norm_or_the_coordinates():
-    block, x = Block(shape=(512, 256), fan_in=256, fan_out=512), torch.randn(256, generator=generator(1)).double()
+    block, x = Block(shape=(512, 256), fan_in=256, fan_out=512), torch.randn(256, generator=Key(1).generator()).double()
     for preserve, norm, coordinate in (("norm", 1, 0.5), ("coordinate", 2, 1)):
         out = torch.empty(block.shape)
-        inits.create({"scheme": "orthogonal", "preserve": preserve}).resolve(block).draw_(out, generator(0))
+        inits.create({"scheme": "orthogonal", "preserve": preserve}).resolve(block).draw_(out, Key(0))
         y = out.double() @ x
         assert (y.square().sum() / x.square().sum()).item() == pytest.approx(norm, rel=1e-6)
         assert (y.square().mean() / x.square().mean()).item() == pytest.approx(coordinate, rel=1e-6)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 SPREAD: list[dict[str, Any]] = [{"scheme": "chrono", "max_time": 784}, {"scheme": "uniform_gate"}]
 spread = pytest.mark.parametrize("scheme", SPREAD, ids=str)
@@ -43,7 +43,7 @@ def test_each_recurrent_matrix_is_the_identity(cell: str, num_gates: int):
 
 def test_a_relu_network_remembers_without_end():
     model = build("RNN", {"recurrent": "irnn"}, nonlinearity="relu")
-    state = torch.rand(1, 2, 400, generator=generator(1))
+    state = torch.rand(1, 2, 400, generator=Key(1).generator())
     with torch.no_grad():
         _, last = model.get_submodule("rnn")(torch.zeros(2, 100, 3), state)
     assert torch.equal(last, state)

@@ -13,6 +13,7 @@ from torch import Tensor
 from modelforge import inits, plugins
 from modelforge.errors import ForgeError
 from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, registry
+from modelforge.rng import Key
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_one_class_with_one_method_is_enough():
 
     fill = inits.create({"scheme": "slope", "step": 0.5}).resolve(Block(shape=(2, 2), fan_in=2, fan_out=2))
     out = torch.empty(2, 2)
-    fill.draw_(out, torch.Generator())
+    fill.draw_(out, Key(0))
     assert out.tolist() == [[0.0, 0.5], [1.0, 1.5]]
     assert (fill.mean, fill.std, fill.exact_std, fill.elementwise) == (None, None, False, False)
     assert fill.numbers == {"step": 0.5}

@@ -16,7 +16,7 @@ from scipy import stats
 from modelforge import inits
 from modelforge.inits import Activation, Block, CannotServe, Fill, Initializer, Law
 from modelforge.inits.fills import LawFill
-from modelforge.rng import generator
+from modelforge.rng import Key
 from tests.inits.blocks import BLOCKS, TANH, VECTORS
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
@@ -29,7 +29,7 @@ cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 def draw(fill: Fill, block: Block, *key: int | str) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
-    fill.draw_(out, generator(0, "scheme", *key))
+    fill.draw_(out, Key(0, "scheme", *key))
     return out
 
 
@@ -135,7 +135,7 @@ def test_elementwise_values_may_be_drawn_in_part(case: Case, name: str):
     assert fill.elementwise
     whole = draw(fill, block).view(-1)
     part = torch.empty(len(whole) * 2 // 3)
-    fill.draw_(part, generator(0, "scheme"))
+    fill.draw_(part, Key(0, "scheme"))
     assert torch.equal(part, whole[: len(part)])
 
 
@@ -143,7 +143,7 @@ def test_a_blockwise_fill_needs_its_whole_block():
     fill = inits.get("orthogonal")().resolve(BLOCKS["wide"])
     assert not fill.elementwise
     with pytest.raises(AssertionError, match=r"the block has shape \(40, 90\), not \(20, 90\)"):
-        fill.draw_(torch.empty(20, 90), generator(0))
+        fill.draw_(torch.empty(20, 90), Key(0))
 
 
 class _NumThreads(inits.Blockwise):
@@ -276,4 +276,4 @@ def test_what_is_not_drawn_promises_nothing(scheme: str):
     fill = inits.create({"scheme": scheme}).resolve(VECTORS["a vector of 8"])
     assert (fill.mean, fill.std, fill.exact_std, dict(fill.numbers)) == (None, None, False, {})
     with pytest.raises(AssertionError, match="the values of this scheme are not drawn"):
-        fill.draw_(torch.empty(8), generator(0))
+        fill.draw_(torch.empty(8), Key(0))

@@ -12,7 +12,7 @@ from scipy import stats
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe, Context
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256, context=Context(0, None, reads_input=False))
 
@@ -37,7 +37,7 @@ def test_sines_of_a_built_network_follow_the_arcsine_law_at_any_depth():
     layers: dict[str, Any] = {f"l{i}": {"type": "Linear", "out_features": 1024} for i in range(6)}
     model = mf.build(mf.parse({"input": {"shape": [2]}, "layers": layers}, init={"scheme": "siren"}))
     assert model.ledger.ok
-    x = torch.rand(1, 2, generator=generator(1)) * 2 - 1
+    x = torch.rand(1, 2, generator=Key(1).generator()) * 2 - 1
     angles: list[torch.Tensor] = []
     with torch.no_grad():
         for name in layers:

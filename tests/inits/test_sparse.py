@@ -11,12 +11,12 @@ from scipy import stats
 
 from modelforge import inits
 from modelforge.inits import Block
-from modelforge.rng import generator
+from modelforge.rng import Key
 
 
 def draw(block: Block, **fields: Any) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
-    inits.create({"scheme": "sparse", "std": 1.0, **fields}).resolve(block).draw_(out, generator(0, "sparse"))
+    inits.create({"scheme": "sparse", "std": 1.0, **fields}).resolve(block).draw_(out, Key(0, "sparse"))
     return out
 
 

@@ -13,7 +13,7 @@ from torch import nn
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import generator
+from modelforge.rng import Key, split
 from tests.inits.blocks import BLOCKS
 from tests.inits.catalogue.upsampling import transposed
 
@@ -23,7 +23,7 @@ from tests.inits.catalogue.upsampling import transposed
 def kernel(num_taps: int, stride: int) -> list[float]:
     block = transposed(1, 1, num_taps, strides=stride)
     out = torch.empty(block.shape)
-    inits.create({"scheme": "bilinear"}).resolve(block).draw_(out, generator(0))
+    inits.create({"scheme": "bilinear"}).resolve(block).draw_(out, Key(0))
     return out[0, 0].tolist()
 
 
@@ -45,7 +45,7 @@ def test_tents():
 def test_it_interpolates_as_torch_does(cls: Any, mode: str, num_axes: int, stride: int, groups: int):
     module = cls(4, 4, 2 * stride, stride=stride, padding=stride // 2, groups=groups, bias=False)
     assert mf.initialize(module, "bilinear").ok
-    x = torch.randn(2, 4, *[5] * num_axes, generator=generator(0))
+    x = torch.randn(2, 4, *[5] * num_axes, generator=Key(0).generator())
     inner = (..., *[slice(stride, -stride)] * num_axes)
     expected = F.interpolate(x, scale_factor=stride, mode=mode, align_corners=False)
     assert torch.allclose(module(x)[inner], expected[inner], atol=1e-5)
@@ -96,7 +96,10 @@ def test_what_does_not_interpolate_is_refused(block: Block, reason: str, hint: s
 def test_pixel_shuffle_starts_as_nearest_neighbours(factor: int, groups: int):
     module = nn.Conv2d(4, 6 * factor**2, 3, padding=1, groups=groups, bias=False)
     assert mf.initialize(module, {"scheme": "icnr", "upscale_factor": factor}).ok
-    weight, x = module.weight.detach().double(), torch.randn(2, 4, 5, 7, dtype=torch.float64, generator=generator(0))
+    weight, x = (
+        module.weight.detach().double(),
+        torch.randn(2, 4, 5, 7, dtype=torch.float64, generator=Key(0).generator()),
+    )
     shuffled = F.pixel_shuffle(F.conv2d(x, weight, padding=1, groups=groups), factor)
     small = F.conv2d(x, weight[:: factor**2], padding=1, groups=groups)
     assert torch.allclose(shuffled, F.interpolate(small, scale_factor=factor, mode="nearest"), rtol=1e-12, atol=1e-12)
@@ -112,8 +115,8 @@ def test_kernels_follow_the_law_of_kaiming(name: str):
     assert (fill.mean, fill.std, fill.kurtosis, fill.copies) == (same.mean, same.std, same.kurtosis, 4)
     assert fill.numbers == {"upscale_factor": 2} | {k: v for k, v in same.numbers.items() if k not in ("low", "high")}
     out, expected = torch.empty(block.shape), torch.empty(4, 8, 5, 5)
-    fill.draw_(out, generator(0))
-    same.draw_(expected, generator(0))
+    fill.draw_(out, Key(0))
+    same.draw_(expected, split(Key(0).generator()))
     kernels = out.transpose(0, 1) if block.input_first else out
     assert torch.equal(kernels, expected.repeat_interleave(4, dim=0))
 
