@@ -37,10 +37,11 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
 
     Args:
         module: Any `nn.Module` with real memory. Roles, logical blocks and residual branches come from its modules'
-            classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout` and
-            `register_branches` in `modelforge.layers`. A parameter with several names (tied weights) is filled once,
-            as its first name in `named_parameters` says; in `params` each name will do. What a parametrisation makes
-            (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through its `right_inverse`.
+            classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout`,
+            `register_inside` and `register_branches` in `modelforge.layers`. A parameter with several names (tied
+            weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a
+            parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
+            its `right_inverse`.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 

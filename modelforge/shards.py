@@ -123,11 +123,21 @@ def in_memory_order(tensor: Tensor) -> list[int]:
     return sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
 
 
+_SIDE = 128
+"""Elements side by side in memory that are written at a time where the values for them lie far apart: few enough that
+what is made on the way stays in a core's own cache."""
+
+
 def _copy(memory: Tensor, values: Tensor) -> None:
     order = in_memory_order(memory)
-    # Reading far apart and writing side by side is torch's fastest way to transpose; straight into a part of a matrix
-    # it takes several times as long.
-    memory.permute(order).copy_(values.permute(order).contiguous())
+    if order == [*range(memory.ndim)]:
+        memory.copy_(values)
+        return
+    # To transpose first and then write is torch's fastest way: straight into a part of a matrix takes several times
+    # as long.
+    parts = (tensor.permute(order).split(_SIDE, -1) for tensor in (memory, values))
+    for there, here in zip(*parts, strict=True):
+        there.copy_(here.contiguous())
 
 
 def exchange(sizes: tuple[int, ...], dims: tuple[int, int]) -> tuple[int, ...]:

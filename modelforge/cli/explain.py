@@ -132,7 +132,9 @@ def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
 def _text(account: _Account) -> RenderableType:
     parameter, layer = account.parameter, account.layer
     role = {None: "parameter", "recurrent": "recurrent weight"}.get(parameter.role, parameter.role)
-    facts = f"  {stored(parameter.shape, parameter.transposed)} {parameter.dtype}, {role} of {layer.path} ({layer.type})"
+    facts = (
+        f"  {stored(parameter.shape, parameter.transposed)} {parameter.dtype}, {role} of {layer.path} ({layer.type})"
+    )
     head = Text.assemble((printable(parameter.path), "bold"), facts)
     if parameter.std is None:
         spread = _PROMISES.get(parameter.initializer.values_from, "promises no mean or standard deviation")

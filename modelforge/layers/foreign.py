@@ -1,4 +1,4 @@
-"""Layouts, activations and residual branches of other libraries' classes, by their full names: none is imported here."""
+"""Layouts, activations and residual branches of other libraries' classes, by their full names: none is imported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ from modelforge.layers.inside import Follows, reads, register_branches, register
 from modelforge.layers.layouts import ParameterLayout, present, register_layout, rows, transposed, vector, whole
 
 _GPT2 = ("gpt2.modeling_gpt2.GPT2",)
-_GPT = (*_GPT2, "imagegpt.modeling_imagegpt.ImageGPT", "openai.modeling_openai.")
-_GPT += ("decision_transformer.modeling_decision_transformer.DecisionTransformerGPT2",)
-_LLAMA = ("llama.modeling_llama.Llama", "mistral.modeling_mistral.Mistral", "gemma.modeling_gemma.Gemma")
-_LLAMA += ("qwen2.modeling_qwen2.Qwen2", "qwen3.modeling_qwen3.Qwen3")
+_GPT = (
+    *_GPT2,
+    "imagegpt.modeling_imagegpt.ImageGPT",
+    "openai.modeling_openai.",
+    "decision_transformer.modeling_decision_transformer.DecisionTransformerGPT2",
+)
+_LLAMA = (
+    "llama.modeling_llama.Llama",
+    "mistral.modeling_mistral.Mistral",
+    "gemma.modeling_gemma.Gemma",
+    "qwen2.modeling_qwen2.Qwen2",
+    "qwen3.modeling_qwen3.Qwen3",
+)
 _PHI = ("phi3.modeling_phi3.Phi3",)
 _QWEN_MOE = ("qwen2_moe.modeling_qwen2_moe.Qwen2Moe", "qwen3_moe.modeling_qwen3_moe.Qwen3Moe")
 _MOE = ("mixtral.modeling_mixtral.Mixtral", "olmoe.modeling_olmoe.Olmoe", *_QWEN_MOE)

@@ -65,7 +65,9 @@ def reads(function: object) -> Follows:
     if not isinstance(function, nn.Module) or any(True for _ in function.parameters()):
         return "unknown"
     # Those of a library often hold what they were made with, and show none of it.
-    given = {name: value for name, value in vars(function).items() if type(value) in (int, float, str) and name[0] != "_"}
+    given = {
+        name: value for name, value in vars(function).items() if type(value) in (int, float, str) and name[0] != "_"
+    }
     shown = ", ".join(f"{name}={value}" for name, value in given.items())
     kind = type(function).__name__
     return (Activation(f"{kind}({shown})" if shown else kind, function),)
