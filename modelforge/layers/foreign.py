@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from modelforge.block import Block
@@ -66,7 +67,10 @@ def _grouped_attention(module: Any) -> dict[str, ParameterLayout]:
     weight, size = module.qkv_proj.weight, module.num_key_value_heads * module.head_dim
     queries = weight.shape[0] - 2 * size
     spans = {"q": (0, queries), "k": (queries, queries + size), "v": (queries + size, queries + 2 * size)}
-    blocks = (whole(weight[a:b], name=name, start=a, activations=()) for name, (a, b) in spans.items())
+    blocks = (
+        whole(weight, shape=(b - a, weight.shape[1]), fan_out=float(b - a), name=name, start=a, activations=())
+        for name, (a, b) in spans.items()
+    )
     return {"qkv_proj.weight": ParameterLayout("weight", tuple(blocks))}
 
 
@@ -119,19 +123,17 @@ def _tokens(module: nn.Module) -> dict[str, ParameterLayout]:
 
 def _stack(module: Any, transposed: tuple[int, int] | None) -> dict[str, ParameterLayout]:
     """Each expert's matrices are blocks of their own. What experts make is weighted and added up."""
+    # Their shapes alone: a copy of all experts would be large.
     up, down = (
-        weight if transposed is None else weight.transpose(*transposed)
+        torch.empty(weight.shape, device="meta").transpose(*transposed or (1, 1)).flatten(0, 1)
         for weight in (module.gate_up_proj, module.down_proj)
     )
-    experts = [str(expert) for expert in range(up.shape[0])]
+    experts = [str(expert) for expert in range(module.gate_up_proj.shape[0])]
     halves = [f"{expert}.{half}" for expert in experts for half in ("gate", "up")]
+    ups, downs = _gated(rows(up, halves), module.act_fn), rows(down, experts, activations=())
     return {
-        "gate_up_proj": ParameterLayout(
-            "weight", _gated(rows(up.flatten(0, 1), halves), module.act_fn), transposed=transposed
-        ),
-        "down_proj": ParameterLayout(
-            "weight", rows(down.flatten(0, 1), experts, activations=()), transposed=transposed
-        ),
+        name: ParameterLayout("weight", blocks, transposed=transposed)
+        for name, blocks in (("gate_up_proj", ups), ("down_proj", downs))
     }
 
 

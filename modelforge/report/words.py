@@ -62,7 +62,7 @@ def shape(sizes: tuple[int, ...]) -> str:
 
 
 def stored(sizes: tuple[int, ...], transposed: tuple[int, int] | None) -> str:
-    """A parameter's shape; where outputs do not come first, which dimensions to exchange.
+    """A parameter's shape as it is stored, and whether outputs come first there.
 
     >>> stored((64, 256), None), stored((64, 256), (0, 1))
     ('64×256', '64×256 (transposed)')
