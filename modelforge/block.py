@@ -46,7 +46,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows `start:stop` (of dimension 0) of a parameter, with the fans of the matrix they stand for.
+    """Rows `start:stop` (of dimension 0, outputs first) of a parameter, with the fans of the matrix they stand for.
 
     A plain weight is one block. LSTM and GRU gates, packed query/key/value projections and the groups of a
     convolution are one block each.

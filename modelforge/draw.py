@@ -37,8 +37,9 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
         For each path the sums over what was written here, one for each of its fills.
     """
     regions = {item.path: list(_regions(item)) for item in items}
+    outputs_first = {item.path: shards[item.path].exchanged(item.transposed) for item in items}
     expect(sum(prod(item.shape) for item in items))
-    jobs = [job for item in items for job in _jobs(item, regions[item.path], shards[item.path], seed)]
+    jobs = [job for item in items for job in _jobs(item, regions[item.path], outputs_first[item.path], seed)]
     # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
     _run(sorted(jobs, key=lambda job: -job.cost))
     tallies = {path: [_empty(region.fill) for region in listed] for path, listed in regions.items()}
@@ -54,7 +55,7 @@ def _empty(fill: Fill) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Rows that one fill serves; `fixed` are the flat spans inside it that keep a constant."""
+    """Rows that one fill serves, outputs first; `fixed` are the flat spans inside it that keep a constant."""
 
     row: int
     shape: tuple[int, ...]
@@ -83,13 +84,13 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
     for number, region in enumerate(regions):
         key = Key(seed, item.path, 0 if item.initializer.shared_draws else region.row)
         if not region.fill.elementwise:
-            if shard.holds(region.start, region.stop):
+            if shard.count(region.start, region.stop):
                 cost = 64 * (region.stop - region.start)
                 yield _Job(item.path, number, cost, partial(_draw_block, shard, region, key))
             continue
         for index, start in enumerate(range(region.start, region.stop, CHUNK)):
             stop = min(start + CHUNK, region.stop)
-            if shard.holds(start, stop):
+            if shard.count(start, stop):
                 chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
                 yield _Job(item.path, number, stop - start, chunk)
 
@@ -97,7 +98,6 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
 def _regions(item: ParameterPlan) -> Iterator[_Region]:
     """Neighbouring blocks with equal elementwise fills are one region. Fixed rows beside or between them do not part
     it, so that the other values do not depend on which row is fixed."""
-    row_size = prod(item.shape[1:])
     groups: list[list[tuple[Block, Fill]]] = []
     for pair in item.fills:
         if groups and _joins(groups[-1], *pair):
@@ -106,11 +106,12 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
             groups.append([pair])
     for group in groups:
         free = _free(group)
-        start, stop = group[0][0].start, group[-1][0].stop
+        start, stop, row = group[0][0].start, group[-1][0].stop, group[0][0].shape[1:]
+        row_size = prod(row)
         spans = ((block.start * row_size, block.stop * row_size, block.fixed) for block, _ in group)
         fixed = tuple((a, b, value) for a, b, value in spans if value is not None)
         fill = group[0][1] if free is None else free
-        shape = (stop - start, *item.shape[1:]) if item.shape else ()
+        shape = (stop - start, *row) if item.shape else ()
         yield _Region(start, shape, start * row_size, stop * row_size, fill, () if free is None else fixed)
 
 
@@ -132,20 +133,17 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
     region.fill.draw_(values, key)
     for fixed_start, fixed_stop, value in region.fixed:
         values[max(fixed_start - start, 0) : max(fixed_stop - start, 0)] = value
-    if memory is not None:
-        fixed = ((max(a, start), min(b, stop), value) for a, b, value in region.fixed)
-        return measure(memory, region.fill, [(b - a, value) for a, b, value in fixed if b > a])
-    stored, numbers = shard.write(values, start)
-    counts = ((int(((a <= numbers) & (numbers < b)).sum()), value) for a, b, value in region.fixed)
-    return measure(stored, region.fill, [(count, value) for count, value in counts if count])
+    parts = shard.write(values, start) if memory is None else [memory]
+    fixed = ((shard.count(max(a, start), min(b, stop)), value) for a, b, value in region.fixed)
+    return measure(parts, region.fill, [(count, value) for count, value in fixed if count])
 
 
 def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
-    values = torch.empty(region.shape, dtype=torch.float32, device="cpu") if memory is None else memory
+    values = torch.empty(prod(region.shape), dtype=torch.float32, device="cpu") if memory is None else memory
     # What a scheme forgets to write must not pass for a value.
     region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
-    return measure(values if memory is not None else shard.write_rows(values, region.row), region.fill, [])
+    return measure(shard.write(values, region.start) if memory is None else [memory], region.fill, [])
 
 
 def _is_direct(shard: Shard) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -36,10 +37,11 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
 
     Args:
         module: Any `nn.Module` with real memory. Roles, logical blocks and residual branches come from its modules'
-            classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout` and
-            `register_branches` in `modelforge.layers`. A parameter with several names (tied weights) is filled once,
-            as its first name in `named_parameters` says; in `params` each name will do. What a parametrisation makes
-            (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through its `right_inverse`.
+            classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout`,
+            `register_inside` and `register_branches` in `modelforge.layers`. A parameter with several names (tied
+            weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a
+            parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
+            its `right_inverse`.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -147,7 +149,8 @@ def _assign(
             key = item.key if item.rule.default else item.rule.key
             problems.append(Problem("MF026", key, message, _KEEP.format(item.path), item.rule.place))
         else:
-            tallies[item.path] = [_measure_block(values, block, fill) for block, fill in item.fills]
+            made = shard_of(values).exchanged(item.transposed)
+            tallies[item.path] = [_measure_block(made, block, fill) for block, fill in item.fills]
     if problems:
         for tensor, state in before:
             tensor.restore(state)
@@ -158,8 +161,9 @@ def _assign(
 _KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}: keep}}`"
 
 
-def _measure_block(values: Tensor, block: Block, fill: Fill) -> Tally:
-    return measure(values[block.start : block.stop] if values.ndim else values, fill, [])
+def _measure_block(values: Shard, block: Block, fill: Fill) -> Tally:
+    row_size = prod(block.shape[1:])
+    return measure(values.memory(block.start * row_size, block.stop * row_size), fill, [])
 
 
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ def _reset(module: nn.Module, slots: Sequence[_Slot], seed: int) -> None:
         if problems := [_no_value(slot) for slot in group if _is_unwritten(written[id(slot.weight)])]:
             raise ForgeError(problems)
         for slot in group:
-            shard_of(slot.weight.detach()).write_rows(written[id(slot.weight)], 0)
+            shard_of(slot.weight.detach()).write(written[id(slot.weight)].view(-1), 0)
 
 
 @contextmanager

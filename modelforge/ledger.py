@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, isfinite, sqrt
@@ -18,7 +18,7 @@ from modelforge.inits.words import loaded
 from modelforge.node import FrozenDict
 from modelforge.rng import CHUNK
 from modelforge.rules import ParameterPlan
-from modelforge.shards import Shard, add_over_processes
+from modelforge.shards import Shard, add_over_processes, in_memory_order
 
 LOG_ODDS = 20.0
 """A sound parameter fails a check with a probability of about exp(-20) = 2e-9."""
@@ -79,6 +79,7 @@ class LedgerEntry:
 
     path: str
     shape: tuple[int, ...]
+    """As it is stored."""
     dtype: str
     role: str | None
     scheme: str
@@ -98,6 +99,8 @@ class LedgerEntry:
     std_tolerance: float | None
     verdict: Verdict
     """`unpromised` where the scheme states no target (the module's own values)."""
+    transposed: tuple[int, int] | None = None
+    """The dimensions that are exchanged in how it is stored; None where outputs come first."""
     calibration: Calibrated | None = None
     """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
 
@@ -106,6 +109,7 @@ class LedgerEntry:
         data = {name: getattr(self, name) for name in LedgerEntry.__dataclass_fields__}
         return data | {
             "shape": list(self.shape),
+            "transposed": self.transposed and list(self.transposed),
             "blocks": list(self.blocks),
             "numbers": dict(self.numbers),
             "place": self.place.to_dict() if self.place else None,
@@ -168,19 +172,19 @@ class Ledger:
         return self.table()
 
 
-def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -> Tally:
+def measure(parts: Iterable[Tensor], fill: Fill, left_out: Sequence[tuple[int, float]]) -> Tally:
     """Sums over what was written, rounding included; `left_out` are (count, value) of fixed elements in it."""
     shift, std = fill.mean or 0.0, fill.std
-    flat = values.reshape(-1)
     # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
     exact = shift != 0 or std is None or not 1e-15 < std < 1e15
-    count, first, second = len(flat), 0.0, 0.0
-    compiled = loaded() if flat.dtype == torch.float32 and flat.device.type == "cpu" else None
-    for piece in flat.split(CHUNK):
+    count, first, second = 0, 0.0, 0.0
+    for piece in (piece for part in parts for piece in _as_in_memory(part).split(CHUNK)):
+        count += len(piece)
         if std == 0 and (off := _offset(piece, shift)) is not None:
             first += off * len(piece)
             second += off**2 * len(piece)
             continue
+        compiled = loaded() if piece.dtype == torch.float32 and piece.device.type == "cpu" else None
         if compiled is not None:
             sums = compiled.sums(piece.numpy(), shift)
             first, second = first + sums[0], second + sums[1]
@@ -195,6 +199,11 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     return Tally(count, shift, first, second, fill)
 
 
+def _as_in_memory(values: Tensor) -> Tensor:
+    """All values one after the other; sums do not mind the order, so that it can be the fastest."""
+    return values.permute(in_memory_order(values)).reshape(-1)
+
+
 def _offset(piece: Tensor, shift: float) -> float | None:
     """By how much all values of a piece lie off, where they are equal."""
     least, most = torch.aminmax(piece) if len(piece) else (piece.new_tensor(shift),) * 2
@@ -204,7 +213,7 @@ def _offset(piece: Tensor, shift: float) -> float | None:
 def measure_whole(item: ParameterPlan, values: Tensor) -> Tally:
     """Sums over the values of a parameter that was not drawn."""
     free = [fill for block, fill in item.fills if block.fixed is None] or [fill for _, fill in item.fills]
-    return measure(values, free[0], [])
+    return measure([values], free[0], [])
 
 
 def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) -> dict[str, Sequence[Tally]]:
@@ -255,6 +264,7 @@ def record(item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally]) ->
         mean_tolerance=only.mean_tolerance if only else None,
         std_tolerance=only.std_tolerance if only else None,
         verdict=verdict,
+        transposed=item.transposed,
     )
 
 

@@ -52,6 +52,7 @@ class ParameterPlan:
     key: str
     """Override key of its layer."""
     shape: tuple[int, ...]
+    """As it is stored."""
     dtype: str
     role: str | None
     chain: tuple[Link, ...]
@@ -63,6 +64,8 @@ class ParameterPlan:
     """Target mean over all its elements; None where the scheme promises none."""
     std: float | None
     """Target standard deviation over all its elements."""
+    transposed: tuple[int, int] | None = None
+    """The dimensions that are exchanged in how it is stored; None where outputs come first."""
 
     @property
     def scheme(self) -> str:
@@ -84,6 +87,7 @@ class ParameterPlan:
             "path": self.path,
             "key": self.key,
             "shape": list(self.shape),
+            "transposed": self.transposed and list(self.transposed),
             "dtype": self.dtype,
             "role": self.role,
             "scheme": self.scheme,
@@ -151,7 +155,17 @@ class _Assigner:
             return None
         mean, std = moments(fills)
         return ParameterPlan(
-            subject.path, subject.key, facts.shape, facts.dtype, facts.layout.role, chain, initializer, fills, mean, std
+            subject.path,
+            subject.key,
+            facts.shape,
+            facts.dtype,
+            facts.layout.role,
+            chain,
+            initializer,
+            fills,
+            mean,
+            std,
+            facts.layout.transposed,
         )
 
     # --- from blocks to an initializer --------------------------------------------------------------------------------

@@ -6,13 +6,11 @@ A plain tensor is a shard that holds everything. Of a `DTensor` (FSDP2, tensor p
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,64 +30,124 @@ class Shard:
     distributed: bool = False
     """Whether other processes hold the rest."""
 
-    @cached_property
-    def _row_size(self) -> int:
-        return prod(self.shape[1:])
-
-    @cached_property
-    def _whole_rows(self) -> bool:
-        return tuple(self.local.shape[1:]) == self.shape[1:]
+    def exchanged(self, dims: tuple[int, int] | None) -> Shard:
+        """The same memory with two dimensions exchanged; as it is for None."""
+        if dims is None:
+            return self
+        local, shape, offset = self.local.transpose(*dims), exchange(self.shape, dims), exchange(self.offset, dims)
+        return replace(self, local=local, shape=shape, offset=offset)
 
     def span(self, start: int, stop: int) -> Tensor | None:
         """The memory of the elements `start:stop` (flat, of the whole), where they all lie side by side in it."""
-        if not self._whole_rows or not self.local.is_contiguous():
+        if tuple(self.local.shape[1:]) != self.shape[1:] or not self.local.is_contiguous():
             return None
-        begin = self.offset[0] * self._row_size if self.shape else 0
+        begin = self.offset[0] * prod(self.shape[1:]) if self.shape else 0
         flat = self.local.view(-1)
         return flat[start - begin : stop - begin] if begin <= start <= stop <= begin + len(flat) else None
 
-    def holds(self, start: int, stop: int) -> bool:
-        """Whether any of the elements `start:stop` may lie in the box, by its rows."""
-        if not self.shape:
-            return True
-        begin = self.offset[0] * self._row_size
-        return self.local.numel() > 0 and start < begin + self.local.shape[0] * self._row_size and begin < stop
+    def count(self, start: int, stop: int) -> int:
+        """How many of the elements `start:stop` (flat, of the whole) the box holds."""
+        return sum(memory.numel() for memory in self.memory(start, stop))
 
-    def write(self, values: Tensor, start: int) -> tuple[Tensor, np.ndarray]:
-        """Writes those of `values`, the elements from `start` on, that the box holds.
+    def memory(self, start: int, stop: int) -> list[Tensor]:
+        """The memory of those of the elements `start:stop` (flat, of the whole) that the box holds."""
+        return [piece.memory for piece in self._pieces(start, stop)]
 
-        Returns:
-            What the memory holds of them afterwards, and their numbers in the whole.
-        """
-        begin = self.offset[0] * self._row_size if self.shape else 0
-        first, last = max(start, begin), min(start + len(values), begin + self.local.numel())
-        if (memory := self.span(first, last)) is not None:
-            memory.copy_(values[first - start : last - start])
-            return memory, np.arange(first, last)
-        numbers = np.arange(start, start + len(values))
-        places = np.unravel_index(numbers, self.shape)
-        box = list(zip(places, self.offset, self.local.shape, strict=True))
-        inside = np.logical_and.reduce([(begin <= place) & (place < begin + size) for place, begin, size in box])
-        index = tuple(torch.from_numpy(place[inside] - begin).to(self.local.device) for place, begin, _ in box)
-        self.local[index] = values[torch.from_numpy(inside)].to(self.local.device, self.local.dtype)
-        return self.local[index], numbers[inside]
-
-    def write_rows(self, values: Tensor, row: int) -> Tensor:
-        """Writes what the box holds of some rows of the whole, the first of which is number `row`.
+    def write(self, values: Tensor, start: int) -> list[Tensor]:
+        """Writes those of `values`, the elements from `start` on (flat, of the whole), that the box holds.
 
         Returns:
             The memory that they went to.
         """
-        if not self.shape:
-            return self.local.copy_(values)
-        first, last = (min(max(edge, self.offset[0]), self._end) for edge in (row, row + len(values)))
-        columns = tuple(slice(a, a + size) for a, size in zip(self.offset[1:], self.local.shape[1:], strict=True))
-        memory = self.local[first - self.offset[0] : last - self.offset[0]]
-        return memory.copy_(values[(slice(first - row, last - row), *columns)])
+        pieces = list(self._pieces(start, start + len(values)))
+        for piece in pieces:
+            _copy(piece.memory, piece.pick(values))
+        return [piece.memory for piece in pieces]
 
-    @property
-    def _end(self) -> int:
-        return self.offset[0] + self.local.shape[0]
+    def _pieces(self, start: int, stop: int) -> Iterator[_Piece]:
+        first = 0
+        for box in _boxes(self.shape, start, stop):
+            shape = tuple(side.stop - side.start for side in box)
+            sides = zip(box, self.offset, self.local.shape, strict=True)
+            held = [(max(side.start, begin), min(side.stop, begin + size)) for side, begin, size in sides]
+            if all(low < high for low, high in held):
+                here = tuple(slice(a - begin, b - begin) for (a, b), begin in zip(held, self.offset, strict=True))
+                there = tuple(slice(a - side.start, b - side.start) for (a, b), side in zip(held, box, strict=True))
+                yield _Piece(self.local[here], first, shape, there)
+            first += prod(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Memory in a box, and which of the values to write are for it."""
+
+    memory: Tensor
+    first: int
+    """Number of the first value of a block of values."""
+    shape: tuple[int, ...]
+    """Shape of that block."""
+    part: tuple[slice, ...]
+    """What of the block the memory is for."""
+
+    def pick(self, values: Tensor) -> Tensor:
+        return values[self.first : self.first + prod(self.shape)].view(self.shape)[self.part]
+
+
+def _boxes(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[slice, ...]]:
+    """Boxes that together are the elements `start:stop` of a tensor of this shape, in order: whole rows, and parts of
+    the rows before and behind them."""
+    if start >= stop:
+        return
+    if not shape:
+        yield ()
+        return
+    size = prod(shape[1:])
+    first, last = -(-start // size), stop // size
+    if first > last:
+        yield from _boxes_in_row(last, shape, start, stop)
+        return
+    yield from _boxes_in_row(first - 1, shape, start, first * size)
+    if first < last:
+        yield slice(first, last), *(slice(0, side) for side in shape[1:])
+    yield from _boxes_in_row(last, shape, last * size, stop)
+
+
+def _boxes_in_row(row: int, shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[slice, ...]]:
+    begin = row * prod(shape[1:])
+    for box in _boxes(shape[1:], start - begin, stop - begin):
+        yield slice(row, row + 1), *box
+
+
+def in_memory_order(tensor: Tensor) -> list[int]:
+    """The dimensions of a tensor, those first along which neighbours lie farthest apart."""
+    return sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
+
+
+_SIDE = 128
+"""Elements side by side in memory that are written at a time where the values for them lie far apart: few enough that
+what is made on the way stays in a core's own cache."""
+
+
+def _copy(memory: Tensor, values: Tensor) -> None:
+    order = in_memory_order(memory)
+    if order == [*range(memory.ndim)]:
+        memory.copy_(values)
+        return
+    # To transpose first and then write is torch's fastest way: straight into a part of a matrix takes several times
+    # as long.
+    parts = (tensor.permute(order).split(_SIDE, -1) for tensor in (memory, values))
+    for there, here in zip(*parts, strict=True):
+        there.copy_(here.contiguous())
+
+
+def exchange(sizes: tuple[int, ...], dims: tuple[int, int]) -> tuple[int, ...]:
+    """
+    >>> exchange((4, 2, 3), (1, 2))
+    (4, 3, 2)
+    """
+    order = [*range(len(sizes))]
+    order[dims[0]], order[dims[1]] = order[dims[1]], order[dims[0]]
+    return tuple(sizes[dim] for dim in order)
 
 
 def shard_of(tensor: Tensor) -> Shard:

@@ -51,7 +51,9 @@ class Site:
     @property
     def num_channels(self) -> int:
         block = self.layout.blocks[0]
-        return len(self.layout.blocks) * block.shape[1] if block.input_first else self.weight.old.shape[0]
+        if block.input_first:
+            return len(self.layout.blocks) * block.shape[1]
+        return self.layout.outputs_first(self.weight.old).shape[0]
 
     def channel_dim(self, method: Calibration) -> int | None:
         """The dimension of the output that counts channels, from the end; None where they are measured together."""
@@ -194,7 +196,7 @@ def _along_outputs(factor: Tensor, layout: ParameterLayout, weight: Tensor) -> T
         return factor
     tail = [1] * (weight.ndim - 2)
     if not layout.blocks[0].input_first:
-        return factor.view(-1, 1, *tail)
+        return layout.outputs_first(factor.view(-1, 1, *tail))
     groups = zip(layout.blocks, factor.chunk(len(layout.blocks)), strict=True)
     rows = [group.expand(block.shape[0], -1) for block, group in groups]
     return torch.cat(rows).view(weight.shape[0], weight.shape[1], *tail)

@@ -22,7 +22,7 @@ from modelforge.load import load
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.report.fields import DecidedField, decided_fields
 from modelforge.report.table import new_table
-from modelforge.report.words import number, printable, shape, value, where
+from modelforge.report.words import number, printable, stored, value, where
 from modelforge.rules import Link, ParameterPlan
 
 VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
@@ -132,7 +132,9 @@ def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
 def _text(account: _Account) -> RenderableType:
     parameter, layer = account.parameter, account.layer
     role = {None: "parameter", "recurrent": "recurrent weight"}.get(parameter.role, parameter.role)
-    facts = f"  {shape(parameter.shape)} {parameter.dtype}, {role} of {layer.path} ({layer.type})"
+    facts = (
+        f"  {stored(parameter.shape, parameter.transposed)} {parameter.dtype}, {role} of {layer.path} ({layer.type})"
+    )
     head = Text.assemble((printable(parameter.path), "bold"), facts)
     if parameter.std is None:
         spread = _PROMISES.get(parameter.initializer.values_from, "promises no mean or standard deviation")
@@ -186,10 +188,11 @@ def _blocks(account: _Account) -> Table:
     """One line a group of alike blocks; numbers that a field states already are left out."""
     stated = {field.name: field.value for field in account.fields}
     named = any(group.names for group in account.groups)
+    rows = "rows" if account.parameter.transposed is None else "outputs"
     table = new_table()
-    table.add_column("block" if named else "rows", overflow="fold")
+    table.add_column("block" if named else rows, overflow="fold")
     if named:
-        table.add_column("rows")
+        table.add_column(rows)
     for header in ("fan in", "fan out", "mean", "std"):
         table.add_column(header, justify="right")
     table.add_column("resolved", overflow="fold")

@@ -1,7 +1,8 @@
 """The layers that a config can name: torch.nn's, the combinators, and the few of our own.
 
 Also the door for classes that modelforge does not know, in `mf.initialize` and in configs: `register_layout` says what
-the parameters of a class are, `register_branches` which residual branches it has.
+the parameters of a class are, `register_inside` which activations read its children, and `register_branches` which
+residual branches it has.
 """
 
 from __future__ import annotations
@@ -10,23 +11,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelforge.layers.inside import Follows as Follows
     from modelforge.layers.inside import forget_branches as forget_branches
+    from modelforge.layers.inside import forget_inside as forget_inside
+    from modelforge.layers.inside import reads as reads
     from modelforge.layers.inside import register_branches as register_branches
+    from modelforge.layers.inside import register_inside as register_inside
     from modelforge.layers.layouts import ParameterLayout as ParameterLayout
     from modelforge.layers.layouts import forget_layout as forget_layout
     from modelforge.layers.layouts import register_layout as register_layout
     from modelforge.layers.layouts import rows as rows
+    from modelforge.layers.layouts import transposed as transposed
     from modelforge.layers.layouts import vector as vector
     from modelforge.layers.layouts import whole as whole
 
 # Imported on first use: the registry of layers serves where torch is not wanted.
 _LAZY = {
+    "Follows": "inside",
     "ParameterLayout": "layouts",
     "forget_branches": "inside",
+    "forget_inside": "inside",
     "forget_layout": "layouts",
+    "reads": "inside",
     "register_branches": "inside",
+    "register_inside": "inside",
     "register_layout": "layouts",
     "rows": "layouts",
+    "transposed": "layouts",
     "vector": "layouts",
     "whole": "layouts",
 }

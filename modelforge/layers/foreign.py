@@ -1,17 +1,38 @@
-"""Layouts and residual branches of other libraries' classes, by their full names: none of them is imported here."""
+"""Layouts, activations and residual branches of other libraries' classes, by their full names: none is imported."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
-from modelforge.layers.inside import register_branches
-from modelforge.layers.layouts import ParameterLayout, present, register_layout, vector, whole
+from modelforge.block import Block
+from modelforge.layers.inside import Follows, reads, register_branches, register_inside
+from modelforge.layers.layouts import ParameterLayout, present, register_layout, rows, transposed, vector, whole
 
-_LLAMA = ("llama.modeling_llama.Llama", "mistral.modeling_mistral.Mistral", "gemma.modeling_gemma.Gemma")
-_QWEN = ("qwen2.modeling_qwen2.Qwen2", "qwen3.modeling_qwen3.Qwen3")
+_GPT2 = ("gpt2.modeling_gpt2.GPT2",)
+_GPT = (
+    *_GPT2,
+    "imagegpt.modeling_imagegpt.ImageGPT",
+    "openai.modeling_openai.",
+    "decision_transformer.modeling_decision_transformer.DecisionTransformerGPT2",
+)
+_LLAMA = (
+    "llama.modeling_llama.Llama",
+    "mistral.modeling_mistral.Mistral",
+    "gemma.modeling_gemma.Gemma",
+    "qwen2.modeling_qwen2.Qwen2",
+    "qwen3.modeling_qwen3.Qwen3",
+)
+_PHI = ("phi3.modeling_phi3.Phi3",)
+_QWEN_MOE = ("qwen2_moe.modeling_qwen2_moe.Qwen2Moe", "qwen3_moe.modeling_qwen3_moe.Qwen3Moe")
+_MOE = ("mixtral.modeling_mixtral.Mixtral", "olmoe.modeling_olmoe.Olmoe", *_QWEN_MOE)
+_DEEPSEEK = ("deepseek_v2.modeling_deepseek_v2.DeepseekV2", "deepseek_v3.modeling_deepseek_v3.DeepseekV3")
 _BERT = ("bert.modeling_bert.Bert", "roberta.modeling_roberta.Roberta")
+_VIT = ("vit.modeling_vit.ViT", "deit.modeling_deit.DeiT")
+_T5 = ("t5.modeling_t5.T5",)
 _TOKENS = ("cls_token", "mask_token", "distillation_token", "position_embeddings")
 
 
@@ -25,24 +46,57 @@ def _models(names: tuple[str, ...], *suffixes: str) -> list[str]:
 @register_layout("transformers.pytorch_utils.Conv1D")
 def _inputs_first(module: Any) -> dict[str, ParameterLayout]:
     """A linear layer whose weight is (inputs, outputs)."""
-    return present(weight=ParameterLayout("weight", (_transposed(module.weight),)), bias=vector("bias", module.bias))
+    return present(weight=transposed("weight", module.weight), bias=vector("bias", module.bias))
 
 
-@register_layout(*_models(("gpt2.modeling_gpt2.GPT2",), "Attention"))
+@register_layout(*_models(_GPT, "Attention"))
 def _packed_attention(module: Any) -> dict[str, ParameterLayout]:
-    """Queries, keys and values side by side in one weight: each has as many outputs as there are inputs.
-
-    They lie along dimension 1, so that they are no blocks of their own: schemes for matrices see one wide matrix.
-    """
-    width = float(module.embed_dim)
-    return {
-        f"{name}.weight": ParameterLayout("weight", (_transposed(child.weight, fan_out=width, activations=()),))
-        for name, child in module._modules.items()
-        if name in ("c_attn", "q_attn")
-    }
+    """Queries, keys and values side by side; where they attend to others, the queries are on their own."""
+    cross = "q_attn" in module._modules
+    layouts: dict[str, ParameterLayout] = {}
+    for child, names in (("c_attn", ("k", "v")), ("q_attn", ("q",))) if cross else (("c_attn", ("q", "k", "v")),):
+        linear = module._modules[child]
+        layouts[f"{child}.weight"] = transposed("weight", linear.weight, *names, activations=())
+        layouts[f"{child}.bias"] = ParameterLayout("bias", rows(linear.bias, names, activations=()))
+    return layouts
 
 
-@register_layout(*_models(_LLAMA + _QWEN, "Attention"), *_models(("vit.modeling_vit.ViT",), "Attention"))
+@register_layout(*_models(_PHI, "Attention"))
+def _grouped_attention(module: Any) -> dict[str, ParameterLayout]:
+    """Queries, and below them keys and values, of which there may be fewer."""
+    weight, size = module.qkv_proj.weight, module.num_key_value_heads * module.head_dim
+    queries = weight.shape[0] - 2 * size
+    spans = {"q": (0, queries), "k": (queries, queries + size), "v": (queries + size, queries + 2 * size)}
+    blocks = (
+        whole(weight, shape=(b - a, weight.shape[1]), fan_out=float(b - a), name=name, start=a, activations=())
+        for name, (a, b) in spans.items()
+    )
+    return {"qkv_proj.weight": ParameterLayout("weight", tuple(blocks))}
+
+
+@register_layout(*_models(_PHI, "MLP"))
+def _packed_gate(module: Any) -> dict[str, ParameterLayout]:
+    blocks = _gated(rows(module.gate_up_proj.weight, ("gate", "up")), module.activation_fn)
+    return {"gate_up_proj.weight": ParameterLayout("weight", blocks)}
+
+
+@register_layout(*_models(_MOE + _DEEPSEEK, "Experts"))
+def _experts(module: Any) -> dict[str, ParameterLayout]:
+    """A stack of MLPs, each with its gate above what is gated."""
+    return _stack(module, None)
+
+
+@register_layout("transformers.models.llama4.modeling_llama4.Llama4TextExperts")
+def _experts_inputs_first(module: Any) -> dict[str, ParameterLayout]:
+    return _stack(module, (1, 2))
+
+
+@register_layout(*_models(_MOE, "TopKRouter"), *_models(_DEEPSEEK, "TopkRouter"))
+def _router(module: Any) -> dict[str, ParameterLayout]:
+    return {"weight": ParameterLayout("weight", (whole(module.weight),))}
+
+
+@register_layout(*_models(_LLAMA + _MOE + _VIT, "Attention"))
 def _projections(module: Any) -> dict[str, ParameterLayout]:
     return _named(module, q_proj="q", k_proj="k", v_proj="v")
 
@@ -52,12 +106,12 @@ def _bert_projections(module: Any) -> dict[str, ParameterLayout]:
     return _named(module, query="q", key="k", value="v")
 
 
-@register_layout("transformers.models.t5.modeling_t5.T5Attention")
+@register_layout(*_models(_T5, "Attention"))
 def _t5_projections(module: Any) -> dict[str, ParameterLayout]:
     return _named(module, q="q", k="k", v="v")
 
 
-@register_layout(*_models(("vit.modeling_vit.ViT", "deit.modeling_deit.DeiT"), "Embeddings"))
+@register_layout(*_models(_VIT, "Embeddings"))
 def _tokens(module: nn.Module) -> dict[str, ParameterLayout]:
     """Learned vectors that are put before, or added to, what stands for the patches."""
     own = {name: weight for name, weight in module._parameters.items() if weight is not None and name in _TOKENS}
@@ -67,9 +121,27 @@ def _tokens(module: nn.Module) -> dict[str, ParameterLayout]:
     }
 
 
-def _transposed(weight: Tensor, **changes: Any) -> Any:
-    inputs, outputs = weight.shape
-    return whole(weight, input_first=True, **{"fan_in": float(inputs), "fan_out": float(outputs)} | changes)
+def _stack(module: Any, transposed: tuple[int, int] | None) -> dict[str, ParameterLayout]:
+    """Each expert's matrices are blocks of their own. What experts make is weighted and added up."""
+    # Their shapes alone: a copy of all experts would be large.
+    up, down = (
+        torch.empty(weight.shape, device="meta").transpose(*transposed or (1, 1)).flatten(0, 1)
+        for weight in (module.gate_up_proj, module.down_proj)
+    )
+    experts = [str(expert) for expert in range(module.gate_up_proj.shape[0])]
+    halves = [f"{expert}.{half}" for expert in experts for half in ("gate", "up")]
+    ups, downs = _gated(rows(up, halves), module.act_fn), rows(down, experts, activations=())
+    return {
+        name: ParameterLayout("weight", blocks, transposed=transposed)
+        for name, blocks in (("gate_up_proj", ups), ("down_proj", downs))
+    }
+
+
+def _gated(blocks: tuple[Block, ...], activation: object) -> tuple[Block, ...]:
+    """In turn a gate, which the activation reads, and what is multiplied by that."""
+    follows = reads(activation)
+    gate = follows if isinstance(follows, tuple) else None
+    return tuple(replace(block, activations=() if index % 2 else gate) for index, block in enumerate(blocks))
 
 
 def _named(module: nn.Module, **names: str) -> dict[str, ParameterLayout]:
@@ -81,6 +153,76 @@ def _named(module: nn.Module, **names: str) -> dict[str, ParameterLayout]:
     }
 
 
+# --- activations ------------------------------------------------------------------------------------------------------
+
+
+@register_inside(*_models(_GPT2, "MLP"))
+def _gpt2_mlp(module: Any) -> dict[str, Follows]:
+    return {"c_fc": reads(module.act), "c_proj": "output"}
+
+
+@register_inside(*_models(_LLAMA + _QWEN_MOE, "MLP"))
+def _gated_mlp(module: Any) -> dict[str, Follows]:
+    """What goes up is multiplied by what the activation makes of the gate."""
+    return {"gate_proj": reads(module.act_fn), "up_proj": (), "down_proj": "output"}
+
+
+@register_inside(*_models(_PHI, "MLP"))
+def _packed_mlp(module: Any) -> dict[str, Follows]:
+    del module
+    return {"down_proj": "output"}
+
+
+@register_inside(*_models(_VIT, "MLP"))
+def _vit_mlp(module: Any) -> dict[str, Follows]:
+    return {"fc1": reads(module.activation_fn), "fc2": "output"}
+
+
+@register_inside(*_models(_T5, "DenseActDense"))
+def _t5_mlp(module: Any) -> dict[str, Follows]:
+    return {"wi": reads(module.act), "wo": "output"}
+
+
+@register_inside(*_models(_T5, "DenseGatedActDense"))
+def _t5_gated_mlp(module: Any) -> dict[str, Follows]:
+    return {"wi_0": reads(module.act), "wi_1": (), "wo": "output"}
+
+
+@register_inside(*_models(_BERT, "Intermediate"))
+def _bert_up(module: Any) -> dict[str, Follows]:
+    return {"dense": reads(module.intermediate_act_fn)}
+
+
+@register_inside(*_models(_BERT, "Output", "SelfOutput"))
+def _bert_down(module: Any) -> dict[str, Follows]:
+    """A residual sum and a norm read it."""
+    del module
+    return {"dense": ()}
+
+
+@register_inside(*_models(_BERT + _VIT, "Pooler"))
+def _pooler(module: Any) -> dict[str, Follows]:
+    return {"dense": reads(module.activation)}
+
+
+@register_inside("transformers.models.bert.modeling_bert.BertPredictionHeadTransform")
+def _bert_head(module: Any) -> dict[str, Follows]:
+    return {"dense": reads(module.transform_act_fn)}
+
+
+@register_inside(*_models(_GPT2 + _LLAMA + _PHI + _MOE + _VIT + _T5, "Attention"))
+def _output_projection(module: Any) -> dict[str, Follows]:
+    del module
+    return {"c_proj": "output", "o_proj": "output", "o": "output"}
+
+
+@register_inside(*_models(_GPT2, "Block"), *_models(_LLAMA + _PHI + _MOE, "DecoderLayer"), *_models(_VIT, "Layer"))
+@register_inside(*_models(_T5, "LayerSelfAttention", "LayerCrossAttention", "LayerFF"))
+def _residual(module: nn.Module) -> dict[str, Follows]:
+    """Norms read the residual stream, and so what is added to it."""
+    return {name: () for name in module._modules}
+
+
 # --- residual branches ------------------------------------------------------------------------------------------------
 
 register_branches(
@@ -89,7 +231,7 @@ register_branches(
     ("ln_cross_attn", "crossattention", "crossattention.c_proj"),
     ("ln_2", "mlp", "mlp.c_proj"),
 )
-for _name in _models(_LLAMA + _QWEN, "DecoderLayer"):
+for _name in _models(_LLAMA + _PHI, "DecoderLayer"):
     register_branches(
         _name,
         ("input_layernorm", "self_attn", "self_attn.o_proj"),
@@ -103,11 +245,12 @@ for _name in _models(_BERT, "Layer"):
         ("crossattention.self", "crossattention.output.dense"),
         ("intermediate", "output.dense"),
     )
-register_branches(
-    "transformers.models.vit.modeling_vit.ViTLayer",
-    ("layernorm_before", "attention", "attention.o_proj"),
-    ("layernorm_after", "mlp", "mlp.fc2"),
-)
+for _name in _models(_VIT, "Layer"):
+    register_branches(
+        _name,
+        ("layernorm_before", "attention", "attention.o_proj"),
+        ("layernorm_after", "mlp", "mlp.fc2"),
+    )
 register_branches(
     "transformers.models.t5.modeling_t5.T5LayerSelfAttention", ("layer_norm", "SelfAttention", "SelfAttention.o")
 )

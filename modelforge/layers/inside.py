@@ -15,18 +15,62 @@ Follows = tuple[Activation, ...] | Literal["output", "unknown"]
 """The activations that read a module's output; `output` where it is the layer's own output."""
 Inside = Callable[[Any], Mapping[str, Follows]]
 InsideFunction = TypeVar("InsideFunction", bound=Inside)
-_INSIDE: dict[type[nn.Module], Inside] = {}
+_INSIDE: dict[ModuleClass, Inside] = {}
 _BRANCHES: dict[ModuleClass, tuple[tuple[str, ...], ...]] = {}
 
 
-def register_inside(*classes: type[nn.Module]) -> Callable[[InsideFunction], InsideFunction]:
-    """Registers, for modules made of modules, what reads each direct child: name → activations, or `output`."""
+def register_inside(*classes: ModuleClass) -> Callable[[InsideFunction], InsideFunction]:
+    """Registers, for modules made of modules, what reads each of their children: what `gain: auto` goes by.
+
+    The decorated function gets a module and gives, by the name of a direct child, the activations that read what the
+    child makes (none: `()`), or `"output"` where the module gives just that. Of children that it leaves out nothing is
+    known, and `auto` is refused there.
+
+    Args:
+        classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
+
+    Example:
+        >>> from torch import nn
+        >>> import modelforge as mf
+        >>> class Mixer(nn.Module):
+        ...     def __init__(self) -> None:
+        ...         super().__init__()
+        ...         self.up, self.act, self.down = nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64)
+        ...
+        ...     def forward(self, x):
+        ...         return x + self.down(self.act(self.up(x)))
+        >>> @register_inside(Mixer)
+        ... def mixer(module: Mixer) -> dict[str, Follows]:
+        ...     return {"up": reads(module.act), "down": ()}
+        >>> ledger = mf.initialize(Mixer(), {"scheme": "lecun", "gain": "auto"})
+        >>> [ledger[path].numbers["activation"] for path in ("up.weight", "down.weight")]
+        ['ReLU', 'none']
+        >>> forget_inside(Mixer)
+    """
 
     def decorate(function: InsideFunction) -> InsideFunction:
         _INSIDE.update(dict.fromkeys(classes, function))
         return function
 
     return decorate
+
+
+def forget_inside(cls: ModuleClass) -> None:
+    """Forgets what reads the children of a class, if that was registered for the class itself."""
+    _INSIDE.pop(cls, None)
+
+
+def reads(function: object) -> Follows:
+    """That this activation reads a module's output; `unknown` if it is no module, or has parameters to learn."""
+    if not isinstance(function, nn.Module) or any(True for _ in function.parameters()):
+        return "unknown"
+    # Those of a library often hold what they were made with, and show none of it.
+    given = {
+        name: value for name, value in vars(function).items() if type(value) in (int, float, str) and name[0] != "_"
+    }
+    shown = ", ".join(f"{name}={value}" for name, value in given.items())
+    kind = type(function).__name__
+    return (Activation(f"{kind}({shown})" if shown else kind, function),)
 
 
 def register_branches(cls: ModuleClass, *branches: tuple[str, ...]) -> None:
@@ -81,7 +125,7 @@ def _has(module: nn.Module, path: str) -> bool:
 
 def makes_output(module: nn.Module, path: str) -> bool:
     """Whether the submodule at `path` (`""`: the module itself) computes, with its own parameters, what comes out."""
-    known = next((_INSIDE[cls] for cls in type(module).__mro__ if cls in _INSIDE), None)
+    known = by_class(_INSIDE, module)
     if known is None or not path:
         return known is None and not path
     name, _, rest = path.partition(".")
@@ -93,7 +137,7 @@ def follows(layer: nn.Module, path: str) -> Follows:
     while path:
         parent, _, name = path.rpartition(".")
         around = layer.get_submodule(parent)
-        known = next((_INSIDE[cls] for cls in type(around).__mro__ if cls in _INSIDE), None)
+        known = by_class(_INSIDE, around)
         found = known(around).get(name, "unknown") if known else "unknown"
         if found != "output":
             return found

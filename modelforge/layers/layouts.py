@@ -20,13 +20,21 @@ from modelforge.layers.norms import neutral_scale
 
 @dataclass(frozen=True, slots=True)
 class ParameterLayout:
-    """Role and blocks of one parameter. Blocks cover dimension 0 without gaps."""
+    """Role and blocks of one parameter. Blocks cover dimension 0 of what they speak of without gaps: of the parameter,
+    outputs first; or, where it holds a stack of matrices (experts), of these one below the other."""
 
     role: str | None
     """None where nothing is known: only a `params` rule can cover such a parameter."""
     blocks: tuple[Block, ...]
     default: float | None = None
     """A constant that replaces the role's default (the slope of a PReLU)."""
+    transposed: tuple[int, int] | None = None
+    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. All but
+    the stored shape is as if it were stored outputs first: fans, blocks, and the values that a seed gives."""
+
+    def outputs_first(self, stored: Tensor) -> Tensor:
+        """A view of the parameter, or of what broadcasts against it, with its outputs first; and back."""
+        return stored if self.transposed is None else stored.transpose(*self.transposed)
 
 
 Layout = Callable[[Any], Mapping[str, ParameterLayout]]
@@ -52,8 +60,7 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
         ...         self.kernel = nn.Parameter(torch.empty(300, 50))  # inputs first: y = x @ kernel
         >>> @register_layout(Mixer)
         ... def mixer(module: Mixer) -> dict[str, ParameterLayout]:
-        ...     block = whole(module.kernel, fan_in=300.0, fan_out=50.0, input_first=True)
-        ...     return {"kernel": ParameterLayout("weight", (block,))}
+        ...     return {"kernel": transposed("weight", module.kernel)}
         >>> mf.initialize(Mixer(), "lecun")["kernel"].numbers["fan_in"]
         300.0
         >>> forget_layout(Mixer)
@@ -121,6 +128,11 @@ def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Block, .
     shape = (size, *weight.shape[1:])
     block = replace(Block(shape, *_fans(shape)), **changes)
     return tuple(replace(block, name=name, start=index * size) for index, name in enumerate(names))
+
+
+def transposed(role: str, weight: Tensor, *names: str, **changes: Any) -> ParameterLayout:
+    """The layout of a matrix that is stored (inputs, outputs): one block, or equal ones along the outputs."""
+    return ParameterLayout(role, rows(weight.transpose(0, 1), names or ("",), **changes), transposed=(0, 1))
 
 
 def _looked_up(weight: Tensor) -> Block:

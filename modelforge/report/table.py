@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.report.words import count, magnitude, number, shape, where
+from modelforge.report.words import count, magnitude, number, stored, where
 
 if TYPE_CHECKING:
     from modelforge.ledger import Ledger
@@ -53,7 +53,7 @@ def ledger_table(ledger: Ledger) -> RenderableType:
     for entry in ledger:
         table.add_row(
             entry.path,
-            shape(entry.shape),
+            stored(entry.shape, entry.transposed),
             entry.scheme,
             where(entry.place) or entry.rule,
             number(entry.target_mean),

@@ -61,6 +61,17 @@ def shape(sizes: tuple[int, ...]) -> str:
     return "×".join(map(str, sizes)) or "scalar"
 
 
+def stored(sizes: tuple[int, ...], transposed: tuple[int, int] | None) -> str:
+    """A parameter's shape as it is stored, and whether outputs come first there.
+
+    >>> stored((64, 256), None), stored((64, 256), (0, 1))
+    ('64×256', '64×256 (transposed)')
+    >>> stored((8, 64, 256), (1, 2))
+    '8×64×256 (transposed)'
+    """
+    return shape(sizes) + (" (transposed)" if transposed else "")
+
+
 def value(value: Any) -> str:
     """A value as YAML would have it, on one line.
 

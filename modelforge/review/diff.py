@@ -335,5 +335,8 @@ def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Chan
 
 
 def _layout(parameter: ParameterPlan) -> list[Any]:
-    """What the logical blocks are, and what comes out of each."""
-    return [[block.start, block.stop, block.name, block.fixed, fill.mean, fill.std] for block, fill in parameter.fills]
+    """What the logical blocks are and how they are stored, and what comes out of each."""
+    blocks = [
+        [block.start, block.stop, block.name, block.fixed, fill.mean, fill.std] for block, fill in parameter.fills
+    ]
+    return [parameter.transposed, *blocks]

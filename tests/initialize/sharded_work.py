@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from modelforge import draw
 from modelforge.inits import Block, Fill
 from modelforge.ledger import gather
 from modelforge.rules import ParameterPlan
-from modelforge.shards import shard_of
+from modelforge.shards import exchange, shard_of
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
 
@@ -47,6 +48,7 @@ def schemes(rank: int, world: int, folder: str) -> None:
     """Every scheme on every kind of shard gives what one process gives, with chunks that no shard's edge respects."""
     mesh = _join(rank, world, folder)
     draw.CHUNK = 1000
+    _transposed(mesh)
     for case in CASES:
         block = max(case.blocks.values(), key=lambda block: len(block.shape))
         placements: list[Placement] = [Replicate(), *(Shard(dim) for dim in range(len(block.shape)))]
@@ -62,6 +64,24 @@ def schemes(rank: int, world: int, folder: str) -> None:
             for mine, whole in zip(tallies, own["p"], strict=True):
                 torch.testing.assert_close([mine.first, mine.second], [whole.first, whole.second], rtol=1e-4, atol=1e-4)
     _leave()
+
+
+def _transposed(mesh: Any) -> None:
+    """What is stored inputs first, however it is sharded."""
+    for case in CASES:
+        block = max(case.blocks.values(), key=lambda block: len(block.shape))
+        if len(block.shape) < 2:
+            continue
+        item = _planned(case, block)
+        alone = torch.full(block.shape, torch.nan)
+        (own,) = draw.draw([item], {"p": shard_of(alone)}, 0)["p"]
+        item = replace(item, shape=exchange(block.shape, (0, 1)), transposed=(0, 1))
+        for dim in (0, 1):
+            spread = empty(item.shape, device_mesh=mesh, placements=[Shard(dim)])
+            shards = {"p": shard_of(spread)}
+            (tally,) = gather(draw.draw([item], shards, 0), shards)["p"]
+            assert torch.equal(spread.full_tensor(), alone.transpose(0, 1)), f"{case} {dim}"
+            assert tally.count == own.count
 
 
 def models(rank: int, world: int, folder: str) -> None:

@@ -48,17 +48,18 @@ def test_a_box_takes_what_is_its_own(box, start, stop):
     here = whole[row : row + height, column : column + width]
     for local in (torch.full((height, width), -1.0), torch.full((width, height), -1.0).T):
         shard = Shard(local, (3, 4), (row, column))
-        stored, numbers = shard.write(whole.view(-1)[start:stop], start)
+        parts = shard.write(whole.view(-1)[start:stop], start)
         mine = here.reshape(-1)[(here.reshape(-1) >= start) & (here.reshape(-1) < stop)]
-        assert stored.tolist() == numbers.tolist() == mine.tolist()
+        assert [value for part in parts for value in part.reshape(-1).tolist()] == mine.tolist()
         assert torch.equal(local[local >= 0], mine)
+        assert shard.count(start, stop) == len(mine)
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3, 4)])
 def test_rows_of_a_whole_tensor(shape):
     tensor = torch.zeros(shape)
     values = torch.rand(shape)
-    shard_of(tensor).write_rows(values, 0)
+    shard_of(tensor).write(values.view(-1), 0)
     assert torch.equal(tensor, values)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
+from modelforge.inits import statistics
 
 transformers = pytest.importorskip("transformers")  # a development dependency only
 
@@ -30,6 +31,7 @@ CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "gemma": ("GemmaForCausalLM", SIZES | WORDS | HEADS, 4),
     "qwen2": ("Qwen2ForCausalLM", SIZES | WORDS | {"num_key_value_heads": 2}, 4),
     "qwen3": ("Qwen3ForCausalLM", SIZES | WORDS | HEADS, 4),
+    "phi3": ("Phi3ForCausalLM", SIZES | WORDS | {"num_key_value_heads": 2}, 4),
     "vit": ("ViTForImageClassification", SIZES | IMAGE, 4),
     "resnet": (
         "ResNetForImageClassification",
@@ -42,6 +44,23 @@ CASES: dict[str, tuple[str, dict[str, Any], int]] = {
         2,
     ),
     "t5": ("T5ForConditionalGeneration", T5, 10),
+    "t5_gated": ("T5ForConditionalGeneration", T5 | {"feed_forward_proj": "gated-gelu"}, 10),
+}
+MIXTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "mixtral": ("MixtralForCausalLM", {"num_local_experts": 3, "num_experts_per_tok": 1}),
+    "olmoe": ("OlmoeForCausalLM", {"num_experts": 3, "num_experts_per_tok": 1}),
+    "qwen2_moe": ("Qwen2MoeForCausalLM", {"num_experts": 3, "num_experts_per_tok": 1, "moe_intermediate_size": 64}),
+    "qwen3_moe": ("Qwen3MoeForCausalLM", {"num_experts": 3, "num_experts_per_tok": 1, "moe_intermediate_size": 64}),
+    "deepseek_v3": (
+        "DeepseekV3ForCausalLM",
+        {"n_routed_experts": 3, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 1, "first_k_dense_replace": 0}
+        | {"moe_intermediate_size": 64, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4}
+        | {"qk_nope_head_dim": 4, "v_head_dim": 8, "num_key_value_heads": 4, "head_dim": 4},
+    ),
+    "llama4": (
+        "Llama4ForCausalLM",
+        {"num_local_experts": 3, "interleave_moe_layer_step": 1, "intermediate_size_mlp": 64} | HEADS,
+    ),
 }
 TIED = {
     "bert": ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"),
@@ -128,7 +147,105 @@ def test_conv1d_has_its_inputs_first():
     assert ledger["transformer.h.0.mlp.c_proj.weight"].target_std == pytest.approx(128**-0.5)
     ledger = mf.initialize(make("gpt2"), "xavier")
     # Packed queries, keys and values start as three matrices of their own would.
-    assert ledger["transformer.h.0.attn.c_attn.weight"].target_std == pytest.approx(32**-0.5)
+    packed = ledger["transformer.h.0.attn.c_attn.weight"]
+    assert packed.target_std == pytest.approx(32**-0.5)
+    assert (packed.shape, packed.transposed, packed.blocks) == ((32, 96), (0, 1), ("q", "k", "v"))
+    assert ledger["transformer.h.0.attn.c_attn.bias"].blocks == ("q", "k", "v")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gpt2_cross"])
+def test_packed_queries_keys_and_values_are_each_orthogonal(name):
+    model = make(name)
+    ledger = mf.initialize(model, "orthogonal")
+    assert ledger.ok
+    packed = {
+        path: weight for path, weight in model.named_parameters() if path.endswith(("c_attn.weight", "q_attn.weight"))
+    }
+    assert len(packed) == (3 if name == "gpt2" else 9)
+    for path, weight in packed.items():
+        assert "".join(ledger[path].blocks) == ("q" if "q_attn" in path else "kv" if "cross" in path else "qkv")
+        for block in weight.split(32, dim=1):
+            assert torch.allclose(block @ block.T, torch.eye(32), atol=1e-5), path
+
+
+def test_grouped_queries_lie_above_keys_and_values():
+    model = make("phi3")
+    mf.initialize(model, "orthogonal")
+    weight = model.get_parameter("model.layers.0.self_attn.qkv_proj.weight")
+    for block in weight.split([32, 16, 16]):
+        assert torch.allclose(block @ block.T, torch.eye(len(block)), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", MIXTURES)
+def test_each_expert_has_matrices_of_its_own(name, dtype):
+    cls, config = MIXTURES[name]
+    made: Any = getattr(transformers, cls)
+    model = made(made.config_class(**SIZES | WORDS | config)).eval().to(dtype)
+    ledger = mf.initialize(model, "orthogonal")
+    assert {entry.verdict for entry in ledger} == {"pass"}
+    (path, *_) = (entry.path for entry in ledger if entry.path.endswith("experts.gate_up_proj"))
+    assert ledger[path].blocks[:3] == ("0.gate", "0.up", "1.gate")
+    up, down = model.get_parameter(path), model.get_parameter(path.replace("gate_up", "down"))
+    if ledger[path].transposed:
+        up, down = up.transpose(1, 2), down.transpose(1, 2)
+    (size,) = {down.shape[2], up.shape[1] // 2}
+    bound = {"atol": 1e-5} if dtype == torch.float32 else {"atol": 0.05}
+    for matrix in (*(half for expert in up.float() for half in expert.split(size)), *down.float().transpose(1, 2)):
+        assert torch.allclose(matrix.T @ matrix, torch.eye(32), rtol=0, **bound)
+
+
+GAINS = {
+    "bert": ("hidden_act", {"intermediate.dense", "predictions.transform.dense"}, set()),
+    "roberta": ("hidden_act", {"intermediate.dense"}, {"lm_head.dense"}),
+    "gpt2": ("activation_function", {"mlp.c_fc"}, set()),
+    "llama": ("hidden_act", {"mlp.gate_proj"}, {"lm_head"}),
+    "qwen3": ("hidden_act", {"mlp.gate_proj"}, {"lm_head"}),
+    "vit": ("hidden_act", {"mlp.fc1"}, {"classifier", "patch_embeddings.projection"}),
+    "t5": ("dense_act_fn", {"DenseReluDense.wi"}, set()),
+    "t5_gated": ("dense_act_fn", {"DenseReluDense.wi_0"}, set()),
+}
+ACTIVATIONS = {
+    "relu": ("ReLU", sqrt(2)),
+    "silu": ("SiLUActivation", statistics("SiLU").forward_gain),
+    "gelu_new": ("NewGELUActivation", statistics("GELU(approximate='tanh')").forward_gain),
+    "gelu_10": ("ClippedGELUActivation(min=-10, max=10)", statistics("GELU").forward_gain),
+    "leaky_relu": ("LeakyReLU(negative_slope=0.01)", sqrt(2 / (1 + 0.01**2))),
+}
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
+@pytest.mark.parametrize("name", GAINS)
+def test_gains_of_their_activations(name, act):
+    argument, ups, unknown = GAINS[name]
+    model = make(name, **{argument: act})
+    if name.startswith("t5"):
+        for module in model.modules():
+            if hasattr(module, "act"):
+                module.act = transformers.activations.ACT2FN[act]
+    init = {"scheme": "kaiming", "gain": "auto", "distribution": "normal"}
+    rules = {f"*{path}.weight": {"gain": 1.0} for path in unknown}
+    if unknown:
+        with pytest.raises(mf.ForgeError) as caught:
+            mf.initialize(model, init)
+        refused = {problem.message.split()[3].removesuffix(".weight") for problem in caught.value.problems}
+        assert len(refused) == len(unknown)
+        assert all(path.endswith(tuple(unknown)) for path in refused)
+    ledger = mf.initialize(model, init | {"params": rules})
+    shown, gain = ACTIVATIONS[act]
+    found = {entry.path for entry in ledger if entry.numbers.get("activation") == shown}
+    assert found == {entry.path for entry in ledger if entry.path.removesuffix(".weight").endswith(tuple(ups))}
+    for entry in ledger:
+        if entry.role == "weight":
+            assert entry.numbers["gain"] == pytest.approx(gain if entry.path in found else 1.0, rel=1e-6), entry.path
+
+
+def test_activations_that_learn_are_not_known():
+    model = make("llama", hidden_act="prelu")
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(model, {"scheme": "kaiming", "gain": "auto", "params": {"lm_head.weight": "zeros"}})
+    refused = {problem.message.split()[3] for problem in caught.value.problems}
+    assert refused == {f"model.layers.{index}.mlp.gate_proj.weight" for index in range(2)}
 
 
 @pytest.mark.parametrize("name", ["bert", "llama", "vit", "t5"])
@@ -164,13 +281,16 @@ def test_zero_gamma_reaches_the_last_norm_of_each_block(name, last):
 
 
 def test_a_model_that_is_not_known_is_named_and_can_be_covered():
+    """These experts have gates and what they gate in turn, so that they are no blocks."""
     config = SIZES | WORDS | {"num_local_experts": 2, "num_experts_per_tok": 1} | HEADS
-    model = transformers.MixtralForCausalLM(transformers.MixtralConfig(**config))
+    model = transformers.GptOssForCausalLM(transformers.GptOssConfig(**config))
     with pytest.raises(mf.ForgeError) as caught:
         mf.initialize(model, "xavier")
     problems = caught.value.problems
     assert {problem.code for problem in problems} == {"MF025"}
     names = {problem.path.split(".", 4)[-1] for problem in problems}
-    assert names == {"experts.gate_up_proj", "experts.down_proj", "gate.weight"}
-    rules = {"*.experts.*": {"scheme": "normal", "std": 0.02}, "*.gate.weight": {"scheme": "normal", "std": 0.02}}
+    experts = {f"experts.{name}{bias}" for name in ("gate_up_proj", "down_proj") for bias in ("", "_bias")}
+    assert names == experts | {"router.weight", "sinks"}
+    normal = {"scheme": "normal", "std": 0.02}
+    rules = {"*.experts.*": normal, "*.router.weight": normal, "*.sinks": "zeros"}
     assert mf.initialize(model, {"scheme": "xavier", "params": rules}).ok
