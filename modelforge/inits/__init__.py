@@ -35,7 +35,7 @@ from modelforge.inits.activations import (
     unregister_activation,
 )
 from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
-from modelforge.inits.block import Activation, Block, Branch, Context
+from modelforge.inits.block import Activation, Attention, Block, Branch, Context
 from modelforge.inits.critical import CriticalPoint, critical_point
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.inits.describe import describe
@@ -46,6 +46,7 @@ from modelforge.inits.registry import aliases, create, field_names, get, names, 
 __all__ = [
     "ROLE_DEFAULTS",
     "Activation",
+    "Attention",
     "Block",
     "Blockwise",
     "Branch",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
+from modelforge.block import Attention, Projection
 from modelforge.layers.inside import register_branches
 from modelforge.layers.layouts import ParameterLayout, present, register_layout, vector, whole
 
@@ -35,26 +37,34 @@ def _packed_attention(module: Any) -> dict[str, ParameterLayout]:
     They lie along dimension 1, so that they are no blocks of their own: schemes for matrices see one wide matrix.
     """
     width = float(module.embed_dim)
+    known = partial(Attention, num_heads=module.num_heads, head_size=module.head_dim, width=module.embed_dim)
+    packed = known(("k", "v") if "q_attn" in module._modules else ("q", "k", "v"))
+    blocks = {
+        "c_attn": partial(_transposed, fan_out=width, activations=(), attention=packed),
+        "q_attn": partial(_transposed, fan_out=width, activations=(), attention=known(("q",))),
+        "c_proj": partial(_transposed, attention=known(("o",))),
+    }
     return {
-        f"{name}.weight": ParameterLayout("weight", (_transposed(child.weight, fan_out=width, activations=()),))
-        for name, child in module._modules.items()
-        if name in ("c_attn", "q_attn")
+        f"{name}.weight": ParameterLayout("weight", (block(module._modules[name].weight),))
+        for name, block in blocks.items()
+        if name in module._modules
     }
 
 
 @register_layout(*_models(_LLAMA + _QWEN, "Attention"), *_models(("vit.modeling_vit.ViT",), "Attention"))
 def _projections(module: Any) -> dict[str, ParameterLayout]:
-    return _named(module, q_proj="q", k_proj="k", v_proj="v")
+    return _named(module, module.head_dim, q="q_proj", k="k_proj", v="v_proj", o="o_proj")
 
 
-@register_layout(*_models(_BERT, "SelfAttention", "CrossAttention"))
+@register_layout(*_models(_BERT, "Attention"))
 def _bert_projections(module: Any) -> dict[str, ParameterLayout]:
-    return _named(module, query="q", key="k", value="v")
+    head_size = module.self.attention_head_size
+    return _named(module, head_size, q="self.query", k="self.key", v="self.value", o="output.dense")
 
 
 @register_layout("transformers.models.t5.modeling_t5.T5Attention")
 def _t5_projections(module: Any) -> dict[str, ParameterLayout]:
-    return _named(module, q="q", k="k", v="v")
+    return _named(module, module.key_value_proj_dim, q="q", k="k", v="v", o="o")
 
 
 @register_layout(*_models(("vit.modeling_vit.ViT", "deit.modeling_deit.DeiT"), "Embeddings"))
@@ -72,13 +82,20 @@ def _transposed(weight: Tensor, **changes: Any) -> Any:
     return whole(weight, input_first=True, **{"fan_in": float(inputs), "fan_out": float(outputs)} | changes)
 
 
-def _named(module: nn.Module, **names: str) -> dict[str, ParameterLayout]:
-    """Which of the children make queries, keys and values: nothing but a bilinear form reads them."""
-    return {
-        f"{child}.weight": ParameterLayout("weight", (whole(linear.weight, name=name, activations=()),))
-        for child, name in names.items()
-        if isinstance(linear := module._modules.get(child), nn.Linear)
-    }
+def _named(module: nn.Module, head_size: int, *, q: str, k: str, v: str, o: str) -> dict[str, ParameterLayout]:
+    """Linear layers that make queries, keys and values, which nothing but a bilinear form reads, and the output. Where
+    other modules stand in their place, nothing is known."""
+    children = {path: module.get_submodule(path) for path in (q, k, v, o)}
+    linears = {path: child for path, child in children.items() if isinstance(child, nn.Linear)}
+    if len(linears) < len(children):
+        return {}
+    inner, width = linears[q].weight.shape
+    known = partial(Attention, num_heads=inner // head_size, head_size=head_size, width=width)
+    read: tuple[tuple[str, Projection], ...] = ((q, "q"), (k, "k"), (v, "v"))
+    blocks = {
+        path: whole(linears[path].weight, name=name, activations=(), attention=known((name,))) for path, name in read
+    } | {o: whole(linears[o].weight, attention=known(("o",)))}
+    return {f"{path}.weight": ParameterLayout("weight", (block,)) for path, block in blocks.items()}
 
 
 # --- residual branches ------------------------------------------------------------------------------------------------
