@@ -12,10 +12,12 @@ from modelforge.inits import delta_orthogonal as delta_orthogonal
 from modelforge.inits import depth as depth
 from modelforge.inits import dialects as dialects
 from modelforge.inits import elementary as elementary
+from modelforge.inits import embedding as embedding
 from modelforge.inits import gates as gates
 from modelforge.inits import hadamard as hadamard
 from modelforge.inits import identity as identity
 from modelforge.inits import looks_linear as looks_linear
+from modelforge.inits import mimetic as mimetic
 from modelforge.inits import orthogonal as orthogonal
 from modelforge.inits import pretrained as pretrained
 from modelforge.inits import recurrent as recurrent

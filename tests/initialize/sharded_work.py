@@ -36,6 +36,7 @@ INIT = {
     "recurrent": "xavier",
     "bias": {"scheme": "normal", "std": 1},
     "types": {"Linear": "torch"},
+    "params": {"mix.self_attn.*_proj*weight": "mimetic"},
 }
 
 
