@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Projection = Literal["q", "k", "v", "o"]
+"""What a matrix of an attention makes: queries, keys, values, or its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,26 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """The attention that a block is part of."""
+
+    projections: tuple[Projection, ...]
+    """What the block makes; where it is several, they lie side by side along its outputs, equal in size."""
+    num_heads: int
+    """Heads of the queries."""
+    head_size: int
+    """Rows of `q`, `k` and `v` that one head has."""
+    width: int
+    """Width of the stream that the queries read."""
+    path: str = ""
+    """Path of the module that is the attention: projections with one path belong together."""
+
+    def below(self, prefix: str) -> Attention:
+        """The same, seen from outside: its path begins at the module that holds it at `prefix`."""
+        return replace(self, path=f"{prefix}.{self.path}".strip("."))
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Rows `start:stop` (of dimension 0, outputs first) of a parameter, with the fans of the matrix they stand for.
 
@@ -74,6 +97,11 @@ class Block:
     """`weight`, `recurrent`, `bias`, `embedding`, `scale`; None where it is not known."""
     context: Context | None = None
     """Where it stands; None where the graph is not known."""
+    attention: Attention | None = None
+    """The attention that it is part of, if it is part of one."""
+    tied: bool | None = None
+    """Whether it is a table that vectors are looked up in and also, under another name, a weight that multiplies; None
+    where that is not known."""
 
     @property
     def stop(self) -> int:

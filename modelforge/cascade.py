@@ -6,7 +6,7 @@ default; within one block `params`, then `types`, then the role, then the block 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -14,6 +14,7 @@ from modelforge.block import Activation, Context
 from modelforge.errors import Problem, did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
+from modelforge.node import FrozenDict
 from modelforge.shapes import ParameterFacts
 from modelforge.spec.init import NAMED_ROLES, InitSpec, parse_block
 
@@ -40,13 +41,18 @@ class Subject:
     """Which activations read what a layer makes; None, or None as its answer, where that is not known."""
     context: Callable[[], Context | None] = field(default=lambda: None, compare=False, repr=False)
     """Where it stands, once the whole model is known."""
-    aliases: tuple[str, ...] = ()
-    """Its other names, where it is used in several places; `params` may call it by each."""
+    aliases: Mapping[str, str | None] = FrozenDict()
+    """Its other names, where it is used in several places, each with its role there; `params` may call it by each."""
 
     @property
     def layer_path(self) -> str:
-        """Path of the layer that holds it."""
-        return self.path.removesuffix(f".{self.facts.name}")
+        """Path of the layer that holds it; empty where there is none around it."""
+        return self.path.removesuffix(self.facts.name).removesuffix(".")
+
+    @property
+    def tied(self) -> bool:
+        """Whether vectors are looked up in it in one place, and it multiplies in another."""
+        return {"embedding", "weight"} <= {self.facts.layout.role, *self.aliases.values()}
 
 
 @dataclass(frozen=True, slots=True)

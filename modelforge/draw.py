@@ -63,6 +63,8 @@ class _Region:
     stop: int
     fill: Fill
     fixed: tuple[tuple[int, int, float], ...]
+    attention: str | None
+    """Path of the attention that it is part of."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class _Job:
 def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: int) -> Iterator[_Job]:
     """The draws that fill what lives here of a parameter; together they cover each element once."""
     for number, region in enumerate(regions):
-        key = Key(seed, item.path, 0 if item.initializer.shared_draws else region.row)
+        key = _key(seed, item, region)
         if not region.fill.elementwise:
             if shard.count(region.start, region.stop):
                 cost = 64 * (region.stop - region.start)
@@ -93,6 +95,13 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
             if shard.count(start, stop):
                 chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
                 yield _Job(item.path, number, stop - start, chunk)
+
+
+def _key(seed: int, item: ParameterPlan, region: _Region) -> Key:
+    if item.initializer.draws_per == "attention":
+        assert region.attention is not None, "such a scheme serves nothing else"
+        return Key(seed, region.attention, "attention")
+    return Key(seed, item.path, 0 if item.initializer.draws_per == "parameter" else region.row)
 
 
 def _regions(item: ParameterPlan) -> Iterator[_Region]:
@@ -112,7 +121,9 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
         fixed = tuple((a, b, value) for a, b, value in spans if value is not None)
         fill = group[0][1] if free is None else free
         shape = (stop - start, *row) if item.shape else ()
-        yield _Region(start, shape, start * row_size, stop * row_size, fill, () if free is None else fixed)
+        attention = group[0][0].attention
+        path = None if attention is None else attention.path
+        yield _Region(start, shape, start * row_size, stop * row_size, fill, () if free is None else fixed, path)
 
 
 def _joins(group: Sequence[tuple[Block, Fill]], block: Block, fill: Fill) -> bool:

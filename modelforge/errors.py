@@ -50,6 +50,7 @@ CODES = MappingProxyType(
         "MF080": "nothing has this name",
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
+        "MW103": "projections that belong together start apart",
     }
 )
 

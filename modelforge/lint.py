@@ -25,7 +25,7 @@ def lint(parameters: Iterable[ParameterPlan]) -> list[Problem]:
     """
     parameters = list(parameters)
     found = [problem for parameter in parameters for problem in _symmetry(parameter)]
-    return list(dict.fromkeys([*found, *_unstable_variance(parameters)]))
+    return list(dict.fromkeys([*found, *_unstable_variance(parameters), *_parted_attention(parameters)]))
 
 
 def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
@@ -69,5 +69,26 @@ def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]
                 f"unit variance is unstable under {name}: each layer multiplies a small error of it by {slope:.3f}, "
                 f"{len(chain)} layers by {slope ** len(chain):,.0f}",
                 "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
+                severity="warning",
+            )
+
+
+def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
+    """A scheme that draws for all projections of an attention promises something of them together."""
+    attentions: dict[str, list[ParameterPlan]] = {}
+    for parameter in parameters:
+        if (attention := parameter.fills[0][0].attention) is not None:
+            attentions.setdefault(attention.path, []).append(parameter)
+    for path, projections in attentions.items():
+        joint = [item for item in projections if item.initializer.draws_per == "attention"]
+        apart = [item for item in projections if joint and item.initializer != joint[0].initializer]
+        if apart:
+            listed = " and ".join(f"`{item.path}`" for item in apart)
+            yield Problem(
+                "MW103",
+                apart[0].rule.key,
+                f"`{joint[0].scheme}` draws the projections of `{path}` together, but {listed} start otherwise: what "
+                "they make together is not what it says",
+                "cover all of them by one block; of two `types`, that of a projection's own class goes before",
                 severity="warning",
             )

@@ -227,7 +227,14 @@ class _Assigner:
         context = subject.context()
         for block in subject.facts.layout.blocks:
             activations = follows if block.activations is None else block.activations
-            yield replace(block, activations=activations, role=subject.facts.layout.role, context=context)
+            yield replace(
+                block,
+                activations=activations,
+                role=subject.facts.layout.role,
+                context=context,
+                attention=block.attention and block.attention.below(subject.layer_path),
+                tied=subject.tied,
+            )
 
     def _fill(self, initializer: Initializer, block: Block) -> Fill:
         memo = (initializer, block)

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from modelforge.block import Branch
 from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import Follows, branches, follows, makes_output
-from modelforge.layers.layouts import ParameterLayout, layout
+from modelforge.layers.layouts import ParameterLayout, layout, layouts
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
 from modelforge.values import BATCH, TensorValue, Value, first, show
@@ -192,11 +192,9 @@ def _branches(module: nn.Module) -> dict[str, Branch]:
 
 def describe(module: nn.Module) -> Iterator[ParameterFacts]:
     """What each parameter of a module is."""
-    layouts: dict[int, Mapping[str, ParameterLayout]] = {}
+    known = layouts(module)
     within = _branches(module)
     for full_name, owner, name, classes in parameters(module):
-        if id(owner) not in layouts:
-            layouts[id(owner)] = layout(owner)
         weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
         dtype = str(weight.dtype).removeprefix("torch.")
         resettable = reset_method(owner) is not None
@@ -205,7 +203,7 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
             full_name,
             tuple(weight.shape),
             dtype,
-            layouts[id(owner)][name],
+            known[full_name],
             classes,
             resettable,
             makes_output(module, path),

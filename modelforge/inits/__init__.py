@@ -12,10 +12,12 @@ from modelforge.inits import delta_orthogonal as delta_orthogonal
 from modelforge.inits import depth as depth
 from modelforge.inits import dialects as dialects
 from modelforge.inits import elementary as elementary
+from modelforge.inits import embedding as embedding
 from modelforge.inits import gates as gates
 from modelforge.inits import hadamard as hadamard
 from modelforge.inits import identity as identity
 from modelforge.inits import looks_linear as looks_linear
+from modelforge.inits import mimetic as mimetic
 from modelforge.inits import orthogonal as orthogonal
 from modelforge.inits import pretrained as pretrained
 from modelforge.inits import recurrent as recurrent
@@ -35,7 +37,7 @@ from modelforge.inits.activations import (
     unregister_activation,
 )
 from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
-from modelforge.inits.block import Activation, Block, Branch, Context
+from modelforge.inits.block import Activation, Attention, Block, Branch, Context
 from modelforge.inits.critical import CriticalPoint, critical_point
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.inits.describe import describe
@@ -46,6 +48,7 @@ from modelforge.inits.registry import aliases, create, field_names, get, names, 
 __all__ = [
     "ROLE_DEFAULTS",
     "Activation",
+    "Attention",
     "Block",
     "Blockwise",
     "Branch",

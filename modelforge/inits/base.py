@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from modelforge.rng import Key
 
 
+DrawsPer = Literal["block", "parameter", "attention"]
+
+
 class CannotServe(Exception):
     """A scheme cannot fill this block: `reason` states the fact, `hint` the way out."""
 
@@ -97,8 +100,9 @@ class Initializer(Node, ABC):
     """The registry name, set by `register_initializer`."""
     values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "draw"
     """Who makes the values: `Fill.draw_`, the module's own `reset_parameters`, whoever filled them, or a file."""
-    shared_draws: ClassVar[bool] = False
-    """Whether all blocks of one parameter draw from equal generators, so that one can mirror what another draws."""
+    draws_per: ClassVar[DrawsPer] = "block"
+    """What has a generator of its own. Blocks with equal generators can mirror what another draws: those of one
+    parameter, or those of one attention, which may be several parameters."""
 
     @abstractmethod
     def resolve(self, block: Block) -> Fill:

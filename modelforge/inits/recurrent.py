@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from modelforge.inits import words
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import CannotServe, DrawsPer, Elementwise
 from modelforge.inits.block import Block
 from modelforge.inits.fields import LIMIT, Positive
 from modelforge.inits.gates import gate_of
@@ -45,7 +45,7 @@ class IRNN(OneToOne):
 class _TimeScales(Elementwise):
     """Biases of gates b so that units keep their state for different times 1 / (1 - σ(b)) = 1 + exp(b)."""
 
-    shared_draws: ClassVar[bool] = True
+    draws_per: ClassVar[DrawsPer] = "parameter"
 
     @abstractmethod
     def spread(self, num_units: int, sign: int) -> Law:

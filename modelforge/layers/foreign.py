@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from modelforge.block import Block
+from modelforge.block import Attention, Block, Projection
 from modelforge.layers.inside import Follows, reads, register_branches, register_inside
 from modelforge.layers.layouts import ParameterLayout, present, register_layout, rows, transposed, vector, whole
 
@@ -53,12 +55,26 @@ def _inputs_first(module: Any) -> dict[str, ParameterLayout]:
 def _packed_attention(module: Any) -> dict[str, ParameterLayout]:
     """Queries, keys and values side by side; where they attend to others, the queries are on their own."""
     cross = "q_attn" in module._modules
+    packings: tuple[tuple[str, tuple[Projection, ...]], ...]
+    packings = (("c_attn", ("k", "v")), ("q_attn", ("q",))) if cross else (("c_attn", ("q", "k", "v")),)
+    num_heads, width = getattr(module, "num_heads", None) or module.n_head, module.c_proj.weight.shape[0]
+    known = partial(Attention, num_heads=num_heads, head_size=width // num_heads, width=width)
     layouts: dict[str, ParameterLayout] = {}
-    for child, names in (("c_attn", ("k", "v")), ("q_attn", ("q",))) if cross else (("c_attn", ("q", "k", "v")),):
+    for child, names in packings:
         linear = module._modules[child]
-        layouts[f"{child}.weight"] = transposed("weight", linear.weight, *names, activations=())
+        packed = transposed("weight", linear.weight, *names, activations=())
+        layouts[f"{child}.weight"] = _attending(packed, names, known)
         layouts[f"{child}.bias"] = ParameterLayout("bias", rows(linear.bias, names, activations=()))
+    layouts["c_proj.weight"] = _attending(transposed("weight", module.c_proj.weight), ("o",), known)
     return layouts
+
+
+def _attending(
+    layout: ParameterLayout, names: tuple[Projection, ...], known: Callable[[tuple[Projection, ...]], Attention]
+) -> ParameterLayout:
+    """Blocks that are the projections of one attention, in this order."""
+    pairs = zip(layout.blocks, names, strict=True)
+    return replace(layout, blocks=tuple(replace(block, attention=known((name,))) for block, name in pairs))
 
 
 @register_layout(*_models(_PHI, "Attention"))
@@ -98,17 +114,18 @@ def _router(module: Any) -> dict[str, ParameterLayout]:
 
 @register_layout(*_models(_LLAMA + _MOE + _VIT, "Attention"))
 def _projections(module: Any) -> dict[str, ParameterLayout]:
-    return _named(module, q_proj="q", k_proj="k", v_proj="v")
+    return _named(module, module.head_dim, q="q_proj", k="k_proj", v="v_proj", o="o_proj")
 
 
-@register_layout(*_models(_BERT, "SelfAttention", "CrossAttention"))
+@register_layout(*_models(_BERT, "Attention"))
 def _bert_projections(module: Any) -> dict[str, ParameterLayout]:
-    return _named(module, query="q", key="k", value="v")
+    head_size = module.self.attention_head_size
+    return _named(module, head_size, q="self.query", k="self.key", v="self.value", o="output.dense")
 
 
 @register_layout(*_models(_T5, "Attention"))
 def _t5_projections(module: Any) -> dict[str, ParameterLayout]:
-    return _named(module, q="q", k="k", v="v")
+    return _named(module, module.key_value_proj_dim, q="q", k="k", v="v", o="o")
 
 
 @register_layout(*_models(_VIT, "Embeddings"))
@@ -144,13 +161,20 @@ def _gated(blocks: tuple[Block, ...], activation: object) -> tuple[Block, ...]:
     return tuple(replace(block, activations=() if index % 2 else gate) for index, block in enumerate(blocks))
 
 
-def _named(module: nn.Module, **names: str) -> dict[str, ParameterLayout]:
-    """Which of the children make queries, keys and values: nothing but a bilinear form reads them."""
-    return {
-        f"{child}.weight": ParameterLayout("weight", (whole(linear.weight, name=name, activations=()),))
-        for child, name in names.items()
-        if isinstance(linear := module._modules.get(child), nn.Linear)
-    }
+def _named(module: nn.Module, head_size: int, *, q: str, k: str, v: str, o: str) -> dict[str, ParameterLayout]:
+    """Linear layers that make queries, keys and values, which nothing but a bilinear form reads, and the output. Where
+    other modules stand in their place, nothing is known."""
+    children = {path: module.get_submodule(path) for path in (q, k, v, o)}
+    linears = {path: child for path, child in children.items() if isinstance(child, nn.Linear)}
+    if len(linears) < len(children):
+        return {}
+    inner, width = linears[q].weight.shape
+    known = partial(Attention, num_heads=inner // head_size, head_size=head_size, width=width)
+    read: tuple[tuple[str, Projection], ...] = ((q, "q"), (k, "k"), (v, "v"))
+    blocks = {
+        path: whole(linears[path].weight, name=name, activations=(), attention=known((name,))) for path, name in read
+    } | {o: whole(linears[o].weight, attention=known(("o",)))}
+    return {f"{path}.weight": ParameterLayout("weight", (block,)) for path, block in blocks.items()}
 
 
 # --- activations ------------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from modelforge.block import Activation, Block
+from modelforge.block import Activation, Attention, Block, Projection
 from modelforge.layers.by_class import ModuleClass, by_class
 from modelforge.layers.norms import neutral_scale
 
@@ -36,6 +37,13 @@ class ParameterLayout:
         """A view of the parameter, or of what broadcasts against it, with its outputs first; and back."""
         return stored if self.transposed is None else stored.transpose(*self.transposed)
 
+    def below(self, prefix: str) -> ParameterLayout:
+        """The same for a module at `prefix`."""
+        if all(block.attention is None for block in self.blocks):
+            return self
+        blocks = (replace(block, attention=block.attention and block.attention.below(prefix)) for block in self.blocks)
+        return replace(self, blocks=tuple(blocks))
+
 
 Layout = Callable[[Any], Mapping[str, ParameterLayout]]
 LayoutFunction = TypeVar("LayoutFunction", bound=Layout)
@@ -47,7 +55,7 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
 
     The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
     that it leaves out stay unknown. A name with dots (`q_proj.weight`) speaks of a child's parameter, and goes before
-    what the child's own class says; `mf.initialize` heeds it.
+    what the child's own class says. Blocks with an `Attention` are part of the one that the module is.
 
     Args:
         classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
@@ -87,13 +95,13 @@ def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
     return {name: (layouts or {}).get(name) or _unknown(name, weight) for name, weight in own.items()}
 
 
-def layouts_below(module: nn.Module) -> dict[str, ParameterLayout]:
-    """What modules say of parameters of their children, by full name; the outermost has the last word."""
+def layouts(module: nn.Module) -> dict[str, ParameterLayout]:
+    """Layouts of all parameters in a module, by full name; of what several modules say, the outermost's counts."""
     found: dict[str, ParameterLayout] = {}
     for prefix, inner in module.named_modules():
-        for name, item in (_registered(inner) or {}).items():
-            if "." in name:
-                found.setdefault(f"{prefix}.{name}" if prefix else name, item)
+        children = {name: item for name, item in (_registered(inner) or {}).items() if "." in name}
+        for name, item in {**children, **layout(inner)}.items():
+            found.setdefault(f"{prefix}.{name}" if prefix else name, item.below(prefix))
     return found
 
 
@@ -237,14 +245,18 @@ def _recurrent_step(
 
 @register_layout(nn.MultiheadAttention)
 def _attention(module: Any) -> dict[str, ParameterLayout]:
-    layouts: dict[str, ParameterLayout] = {}
-    qkv = ("q", "k", "v")
+    qkv: tuple[Projection, ...] = ("q", "k", "v")
+    known = partial(Attention, num_heads=module.num_heads, head_size=module.head_dim, width=module.embed_dim)
+    output = whole(module.out_proj.weight, attention=known(("o",)))
+    layouts = {"out_proj.weight": ParameterLayout("weight", (output,))}
     if module.in_proj_weight is not None:
-        layouts["in_proj_weight"] = ParameterLayout("weight", rows(module.in_proj_weight, qkv, activations=()))
+        blocks = rows(module.in_proj_weight, qkv, activations=())
+        blocks = (replace(block, attention=known((name,))) for block, name in zip(blocks, qkv, strict=True))
+        layouts["in_proj_weight"] = ParameterLayout("weight", tuple(blocks))
     else:
         for name in qkv:
-            weight = getattr(module, f"{name}_proj_weight")
-            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (whole(weight, name=name, activations=()),))
+            block = whole(getattr(module, f"{name}_proj_weight"), name=name, activations=(), attention=known((name,)))
+            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (block,))
     if module.in_proj_bias is not None:
         layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv, activations=()))
     return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))

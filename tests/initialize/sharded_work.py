@@ -37,6 +37,7 @@ INIT = {
     "recurrent": "xavier",
     "bias": {"scheme": "normal", "std": 1},
     "types": {"Linear": "torch"},
+    "params": {"mix.self_attn.*_proj*weight": "mimetic"},
 }
 
 

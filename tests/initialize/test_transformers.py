@@ -11,6 +11,7 @@ from torch import nn
 
 import modelforge as mf
 from modelforge.inits import statistics
+from tests.initialize.test_attention import assert_mimetic, expected
 
 transformers = pytest.importorskip("transformers")  # a development dependency only
 
@@ -258,6 +259,84 @@ def test_queries_and_keys_are_known(name):
     assert unscaled & {"query", "q_proj", "q"}
     assert unscaled & {"key", "k_proj", "k"}
     assert scaled & {"value", "v_proj", "v"}
+
+
+PROJECTIONS: dict[str, tuple[str, str, list[str]]] = {
+    # class of the attention, the path of one, and its layers from queries to output
+    "bert": (
+        "BertAttention",
+        "bert.encoder.layer.1.attention",
+        ["self.query", "self.key", "self.value", "output.dense"],
+    ),
+    "roberta": (
+        "RobertaAttention",
+        "roberta.encoder.layer.1.attention",
+        ["self.query", "self.key", "self.value", "output.dense"],
+    ),
+    "gpt2": ("GPT2Attention", "transformer.h.2.attn", ["c_attn", "c_proj"]),
+    "gpt2_cross": ("GPT2Attention", "transformer.h.2.crossattention", ["q_attn", "c_attn", "c_proj"]),
+    "llama": ("LlamaAttention", "model.layers.1.self_attn", ["q_proj", "k_proj", "v_proj", "o_proj"]),
+    "vit": ("ViTAttention", "vit.layers.1.attention", ["q_proj", "k_proj", "v_proj", "o_proj"]),
+    "t5": ("T5Attention", "decoder.block.1.layer.1.EncDecAttention", ["q", "k", "v", "o"]),
+}
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_projections_belong_to_their_attention(name):
+    cls, path, layers = PROJECTIONS[name]
+    model = make(name, **{"num_key_value_heads": 4} if name == "llama" else {})
+    ledger = mf.initialize(model, {"scheme": "xavier", "types": {cls: "mimetic"}}, seed=3)
+    assert ledger.ok
+    inside = {
+        f"{prefix}.{parameter}"
+        for prefix, module in model.named_modules()
+        if type(module).__name__ == cls
+        for parameter, weight in module.named_parameters()
+        if weight.ndim == 2 and "relative" not in parameter
+    }
+    assert {entry.path for entry in ledger if entry.scheme == "mimetic"} == inside
+    weights = [model.get_parameter(f"{path}.{layer}.weight").detach() for layer in layers]
+    *qkv, output = [weight.T for weight in weights] if "gpt2" in name else weights
+    assert_mimetic([*torch.cat(qkv).chunk(3), output], 4, expected(path, 4, 32, seed=3))
+
+
+def test_heads_that_share_their_keys_are_refused():
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(make("llama"), {"scheme": "xavier", "types": {"LlamaAttention": "mimetic"}})
+    assert [(problem.code, problem.message) for problem in caught.value.problems] == [
+        (
+            "MF026",
+            f"`mimetic` cannot fill model.layers.{layer}.self_attn.{name}.weight (16, 32): `mimetic` makes keys and "
+            "values for each of the 4 heads, but they share 2",
+        )
+        for layer in range(2)
+        for name in ("k_proj", "v_proj")
+    ]
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_tables_that_are_the_output_head_too_are_smaller(name):
+    model = make(name, tie_word_embeddings=True)
+    ledger = mf.initialize(model, {"scheme": "xavier", "embedding": "embedding"})
+    assert ledger.ok
+    stds = {entry.path: entry.target_std for entry in ledger if entry.scheme == "embedding"}
+    assert stds.pop(TIED[name][0]) == pytest.approx(1 / sqrt(32))
+    assert stds
+    assert set(stds.values()) == {1.0}
+    for module in model.modules():
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            assert module.weight[module.padding_idx].eq(0).all()
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "t5"])
+def test_tables_that_are_only_looked_up_have_size_one(name):
+    """T5's has three names even so, those of the model, its encoder and its decoder; only a head would tie it."""
+    model = make(name, tie_word_embeddings=False)
+    if name == "t5":
+        model = transformers.T5Model(model.config)
+        assert model.encoder.embed_tokens.weight is model.shared.weight
+    entry = mf.initialize(model, {"scheme": "xavier", "embedding": "embedding"})[TIED[name][0]]
+    assert (entry.target_std, entry.numbers["tied"], entry.verdict) == (1.0, False, "pass")
 
 
 def test_norms_that_add_one_start_at_zero():

@@ -57,3 +57,21 @@ def test_gelu_at_depth_50():
 )
 def test_no_false_alarms(layers, init):
     assert not warned(layers, init)
+
+
+def attention(**types: Any) -> list[tuple[str, str]]:
+    layers = {"mix": {"type": "MultiheadAttention", "num_heads": 2}, "head": {"type": "Linear", "out_features": 2}}
+    spec = mf.parse({"input": {"shape": [3, 8]}, "layers": layers}, init={"scheme": "xavier", "types": types})
+    return [(warning.code, warning.message) for warning in mf.plan(spec).warnings]
+
+
+def test_projections_that_belong_together():
+    assert not attention(MultiheadAttention="mimetic")
+    assert not attention(Linear="kaiming")
+    message = (
+        "`mimetic` draws the projections of `mix` together, but `mix.out_proj.weight` start otherwise: what they make "
+        "together is not what it says"
+    )
+    assert attention(MultiheadAttention="mimetic", Linear="kaiming") == [("MW103", message)]
+    other = {"scheme": "mimetic", "beta_vo": 0.1}
+    assert attention(MultiheadAttention="mimetic", NonDynamicallyQuantizableLinear=other) == [("MW103", message)]
