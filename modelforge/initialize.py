@@ -119,7 +119,8 @@ def fill_module(
         if item.path not in tallies:
             tallies[item.path] = [measure_whole(item, shards[item.path].local)]
     tallies = gather(tallies, shards)
-    entries = (record(item, shards[item.path].local.dtype, tallies[item.path]) for item in decided)
+    aliases = _aliases(module)
+    entries = (record(item, shards[item.path].local.dtype, tallies[item.path], aliases[item.path]) for item in decided)
     return Ledger(tuple(map(loaded.judge, entries)), seed, loaded.buffers)
 
 
@@ -274,14 +275,19 @@ def _below(path: str, prefix: str) -> bool:
 def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
     count = num_branches(module)
     below = layouts_below(module)
-    names: dict[int, list[str]] = {}
-    for name, weight in module.named_parameters(remove_duplicate=False):
-        names.setdefault(id(weight), []).append(name)
-    aliases = {first: tuple(others) for first, *others in names.values()}
+    aliases = _aliases(module)
     for facts in describe(module):
         known = replace(facts, layout=below.get(facts.name, facts.layout))
         context = partial(_context, count, known)
         yield Subject(facts.name, known, facts.name, (scope,), None, context, aliases[facts.name])
+
+
+def _aliases(module: nn.Module) -> dict[str, tuple[str, ...]]:
+    """For the first name of each parameter its other names."""
+    names: dict[int, list[str]] = {}
+    for name, weight in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(weight), []).append(name)
+    return {first: tuple(others) for first, *others in names.values()}
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:

@@ -98,6 +98,8 @@ class LedgerEntry:
     std_tolerance: float | None
     verdict: Verdict
     """`unpromised` where the scheme states no target (the module's own values)."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same parameter, where weights are tied."""
     calibration: Calibrated | None = None
     """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
 
@@ -108,6 +110,7 @@ class LedgerEntry:
             "shape": list(self.shape),
             "blocks": list(self.blocks),
             "numbers": dict(self.numbers),
+            "aliases": list(self.aliases),
             "place": self.place.to_dict() if self.place else None,
             "calibration": self.calibration.to_dict() if self.calibration else None,
         }
@@ -132,11 +135,12 @@ class Ledger:
         return tuple(entry for entry in self.entries if entry.verdict == "fail")
 
     @cached_property
-    def _by_path(self) -> dict[str, LedgerEntry]:
-        return {entry.path: entry for entry in self.entries}
+    def _by_name(self) -> dict[str, LedgerEntry]:
+        return {name: entry for entry in self.entries for name in (entry.path, *entry.aliases)}
 
-    def __getitem__(self, path: str) -> LedgerEntry:
-        return self._by_path[path]
+    def __getitem__(self, name: str) -> LedgerEntry:
+        """The entry of a parameter, by any of its names."""
+        return self._by_name[name]
 
     def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self.entries)
@@ -225,7 +229,9 @@ def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) 
     return total
 
 
-def record(item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally]) -> LedgerEntry:
+def record(
+    item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally], aliases: tuple[str, ...] = ()
+) -> LedgerEntry:
     """The entry of one parameter, from the sums over what its fills made."""
     checks = [_check(group, dtype) for group in _by_fill(tallies)]
     tallies = _decided(item, tallies)
@@ -255,6 +261,7 @@ def record(item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally]) ->
         mean_tolerance=only.mean_tolerance if only else None,
         std_tolerance=only.std_tolerance if only else None,
         verdict=verdict,
+        aliases=aliases,
     )
 
 
