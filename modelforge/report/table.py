@@ -40,7 +40,7 @@ def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> Renderable
 
 
 def ledger_table(ledger: Ledger) -> RenderableType:
-    """What filled what: target and measured mean and standard deviation, and the verdict; below, what a calibration did.
+    """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations.
 
     Where the terminal is narrow, names and rules fold; then rules, schemes and shapes are left out. Numbers are always
     whole.
