@@ -146,7 +146,7 @@ def _assign(
         except CannotAssign as refusal:
             message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: {refusal}"
             key = item.key if item.rule.default else item.rule.key
-            problems.append(Problem("MF026", key, message, _KEEP.format(item.path), item.rule.place))
+            problems.append(Problem("MF094", key, message, _KEEP.format(item.path), item.rule.place))
         else:
             tallies[item.path] = [_measure_block(values, block, fill) for block, fill in item.fills]
     if problems:
@@ -303,7 +303,7 @@ def _context(num_branches: int, facts: ParameterFacts) -> Context | None:
 
 def _uninitialised(path: str) -> Problem:
     hint = "run the module once on an example: lazy layers take their shapes from it"
-    return Problem("MF026", path, f"`{path}` has no shape yet: its lazy layer has not run", hint)
+    return Problem("MF094", path, f"`{path}` has no shape yet: its lazy layer has not run", hint)
 
 
 def _unwritable(
@@ -318,20 +318,20 @@ def _unwritable(
         behind = item.originals if item is not None else (weight,)
         if weight.device.type == "meta":
             hint = "give it memory first: `module.to_empty(device=...)`"
-            yield Problem("MF026", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
+            yield Problem("MF094", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
         elif path in kept:
             continue
         elif any(_is_expanded(original) for original in behind):
             hint = "give each element its own: `nn.Parameter(weight.detach().contiguous())`"
-            yield Problem("MF026", path, f"`{path}` is expanded: several elements share one place in memory", hint)
+            yield Problem("MF094", path, f"`{path}` is expanded: several elements share one place in memory", hint)
         elif item is not None and item.refusal:
-            yield Problem("MF026", path, f"`{path}` is parametrised: {item.refusal}", _KEEP.format(path))
+            yield Problem("MF094", path, f"`{path}` is parametrised: {item.refusal}", _KEEP.format(path))
         elif item is not None and any(uses[id(original)] > 1 for original in behind):
             message = f"`{path}` is parametrised, and what it is computed from is also used elsewhere"
-            yield Problem("MF026", path, message, _KEEP.format(path))
+            yield Problem("MF094", path, message, _KEEP.format(path))
         elif item is not None and any(shard_of(original.detach()).distributed for original in behind):
             message = f"`{path}` is parametrised and sharded: its parts cannot be computed alone"
-            yield Problem("MF026", path, message, _KEEP.format(path))
+            yield Problem("MF094", path, message, _KEEP.format(path))
 
 
 def _is_expanded(weight: Tensor) -> bool:

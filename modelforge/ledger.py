@@ -20,6 +20,9 @@ from modelforge.rng import CHUNK
 from modelforge.rules import ParameterPlan
 from modelforge.shards import Shard, add_over_processes
 
+_PIECE = 1 << 16
+"""Elements that are summed at once: they stay in a core's cache, and few enough for sums in single precision."""
+
 LOG_ODDS = 20.0
 """A sound parameter fails a check with a probability of about exp(-20) = 2e-9."""
 
@@ -177,10 +180,11 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
     shift, std = fill.mean or 0.0, fill.std
     flat = values.reshape(-1)
     # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
-    exact = shift != 0 or std is None or not 1e-15 < std < 1e15
+    exact = std is None or not 1e-15 < std < 1e15 or abs(shift) > std
     count, first, second = len(flat), 0.0, 0.0
-    compiled = loaded() if flat.dtype == torch.float32 and flat.device.type == "cpu" else None
-    for piece in flat.split(CHUNK):
+    near = flat.device.type == "cpu"
+    compiled = loaded() if flat.dtype == torch.float32 and near else None
+    for piece in flat.split(_PIECE if near and std != 0 else CHUNK):
         if std == 0 and (off := _offset(piece, shift)) is not None:
             first += off * len(piece)
             second += off**2 * len(piece)
@@ -190,8 +194,11 @@ def measure(values: Tensor, fill: Fill, left_out: Sequence[tuple[int, float]]) -
             first, second = first + sums[0], second + sums[1]
             continue
         stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
-        first += float(stored.sum())
-        second += float(torch.dot(stored, stored))
+        total, squares = float(stored.sum()), float(torch.dot(stored, stored))
+        if not exact:
+            squares += shift * (shift * len(piece) - 2 * total)
+            total -= shift * len(piece)
+        first, second = first + total, second + squares
     for number, value in left_out:
         count -= number
         first -= number * (value - shift)

@@ -19,6 +19,7 @@ from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
 from modelforge.spec.layer import Layer, Layers, LayerSpec
 
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """One child of a combinator: its name, its spec, the field that holds it, and what it reads by default.

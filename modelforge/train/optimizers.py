@@ -124,7 +124,9 @@ def _by_group(arguments: Mapping[str, Any], optimizer: Optimizer) -> dict[str, A
     """A scheduler's arguments, with its learning rates in the ratio of those of the optimizer's groups."""
     lr = optimizer.defaults["lr"]
     ratios = [group["lr"] / lr if lr else 1.0 for group in optimizer.param_groups]
-    own = {name: value for name, value in arguments.items() if name in ABSOLUTE_RATES and isinstance(value, int | float)}
+    own = {
+        name: value for name, value in arguments.items() if name in ABSOLUTE_RATES and isinstance(value, int | float)
+    }
     return {**arguments, **{name: [value * ratio for ratio in ratios] for name, value in own.items()}}
 
 
