@@ -39,7 +39,8 @@ def free(device: torch.device) -> int | None:
 
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that there was no memory left; torch's allocators have several for that."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
 def _free_of_system() -> int | None:

@@ -82,7 +82,14 @@ def test_what_is_free_is_said(monkeypatch):
     assert mf.build(planned(8)).ledger.ok
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: ...")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: ..."),
+        torch.OutOfMemoryError("CUDA out of memory. ..."),
+    ],
+)
 def test_memory_that_ends_while_building_is_a_problem_too(monkeypatch, error):
     def fail(*args: object) -> None:
         raise error
