@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from modelforge.initialize import fill_module
 from modelforge.layers import registry
 from modelforge.layers.hooks import after_materialise
 from modelforge.ledger import Ledger
-from modelforge.memory import allocate
+from modelforge.memory import allocate, free, ran_out
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.shapes import Misfit, construct
@@ -81,14 +82,46 @@ def build(
     place = _usable(device)
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
     seed = decided.seed if seed is None else check_seed(seed)
-    with preserved_globals():
-        model = _assemble(decided, seed)
     if shard is None:
-        _materialise(model, place, dtype)
-    else:
-        _materialise_shards(model.to(dtype), shard, place)
-    model.ledger = fill_module(model, decided.parameters, seed)
+        _check_memory(decided, place, dtype)
+    try:
+        with preserved_globals():
+            model = _assemble(decided, seed)
+        if shard is None:
+            _materialise(model, place, dtype)
+        else:
+            _materialise_shards(model.to(dtype), shard, place)
+        model.ledger = fill_module(model, decided.parameters, seed)
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise _no_memory(decided, place, dtype, "which cannot be had") from error
     return model
+
+
+def _check_memory(decided: Plan, device: torch.device, dtype: torch.dtype | None) -> None:
+    """Before anything is allocated: a system may grant more than there is, and end the process that uses it.
+
+    Raises:
+        ForgeError: the parameters need more than is free.
+    """
+    available = free(device)
+    if available is not None and _num_bytes(decided, dtype) > available:
+        raise _no_memory(decided, device, dtype, f"but {available / 2**30:,.1f} GiB are free")
+
+
+def _num_bytes(decided: Plan, dtype: torch.dtype | None) -> int:
+    kinds = [(getattr(torch, item.dtype), prod(item.shape)) for item in decided.parameters]
+    return sum(size * (dtype if dtype and kind.is_floating_point else kind).itemsize for kind, size in kinds)
+
+
+def _no_memory(decided: Plan, device: torch.device, dtype: torch.dtype | None, fact: str) -> ForgeError:
+    message = f"the model's parameters take {_num_bytes(decided, dtype) / 2**30:,.1f} GiB on {device}, {fact}"
+    hint = (
+        "`plan` and `modelforge show` take none; `dtype=torch.bfloat16` takes half of float32, `device=` may have more,"
+        " and with `shard=` each process holds a part"
+    )
+    return ForgeError([decided.origins.locate(Problem("MF060", "model", message, hint, part="key"))])
 
 
 def _usable(device: torch.device | str) -> torch.device:
@@ -138,7 +171,7 @@ def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | No
             if weight is not None:
                 if id(weight) not in moved:
                     kind = dtype if dtype is not None and weight.is_floating_point() else weight.dtype
-                    empty = _allocate(weight.shape, kind, device)
+                    empty = allocate(weight.shape, kind, device)
                     moved[id(weight)] = nn.Parameter(empty, requires_grad=weight.requires_grad)
                 module._parameters[name] = moved[id(weight)]
         _move_buffers(module._buffers, device, dtype)
@@ -157,24 +190,8 @@ def _materialise_shards(model: nn.Module, shard: Callable[[nn.Module], object], 
         after_materialise(module)
 
 
-def _allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    try:
-        return allocate(shape, dtype, device)
-    except (RuntimeError, MemoryError) as error:
-        raise _no_memory("parameter", shape, dtype, device) from error
-
-
 def _move_buffers(buffers: Mapping[str, torch.Tensor | None], device: torch.device, dtype: torch.dtype | None) -> None:
     for name, value in list(buffers.items()):
         if value is not None:
             kind = dtype if dtype is not None and value.is_floating_point() else value.dtype
-            try:
-                buffers[name] = value.to(device=device, dtype=kind)  # pyright: ignore[reportIndexIssue]  # a dict in torch
-            except (RuntimeError, MemoryError) as error:
-                raise _no_memory("buffer", value.shape, kind, device) from error
-
-
-def _no_memory(what: str, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> ForgeError:
-    size = shape.numel() * dtype.itemsize / 2**30
-    message = f"there is no memory on {device} for a {what} of shape {tuple(shape)}: {size:,.1f} GiB"
-    return ForgeError([Problem("MF060", "model", message)])
+            buffers[name] = value.to(device=device, dtype=kind)  # pyright: ignore[reportIndexIssue]  # a dict in torch

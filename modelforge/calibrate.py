@@ -276,20 +276,20 @@ def _farthest(seen: Moments) -> tuple[float, float]:
 
 def _without_memory(path: str) -> Problem:
     hint = "build or initialise the model first: calibration rescales values that are there"
-    return Problem("MF026", path, f"`{path}` has no values yet: there is nothing to calibrate", hint)
+    return Problem("MF094", path, f"`{path}` has no values yet: there is nothing to calibrate", hint)
 
 
 def _nothing(method: Calibration, left: Mapping[str, str]) -> Problem:
     reasons = "\n".join(f"`{path}`: {reason}" for path, reason in left.items())
     message = f"there is nothing that `{method.method}` can calibrate here"
-    return Problem("MF023", "calibrate", message, reasons or "the model has no layer with a kernel", part="key")
+    return Problem("MF122", "calibrate", message, reasons or "the model has no layer with a kernel", part="key")
 
 
 def _not_finite(site: Site, seen: Moments) -> Problem:
     if seen.count == 0:
         return Problem("MF050", "batch", f"the batch is empty: `{site.path}` makes nothing of it", "give it examples")
     hint = "look for values in the batch that are not finite, and at the values of the layers in front"
-    return Problem("MF050", site.path, f"what {site.kind} makes of the batch with `{site.path}` is not finite", hint)
+    return Problem("MF123", site.path, f"what {site.kind} makes of the batch with `{site.path}` is not finite", hint)
 
 
 def _constant(site: Site, seen: Moments, method: Calibration) -> Problem:
@@ -300,4 +300,4 @@ def _constant(site: Site, seen: Moments, method: Calibration) -> Problem:
     else:
         what = f"what {site.kind} makes with `{site.path}` does not vary"
     hint = "give a larger batch of different examples; a weight of zeros stays zero, whatever it is multiplied by"
-    return Problem("MF026", site.path, f"`{method.method}` cannot calibrate it: {what} over the batch", hint)
+    return Problem("MF123", site.path, f"`{method.method}` cannot calibrate it: {what} over the batch", hint)

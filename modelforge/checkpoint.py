@@ -53,7 +53,7 @@ def locate(
                 headers = weights.headers
         except Unreadable as refusal:
             message = f"`{scheme.path}` gives no values: {refusal.reason}"
-            problems.append(Problem("MF022", f"{key}.path", message, refusal.hint))
+            problems.append(Problem(refusal.code, f"{key}.path", message, refusal.hint))
             continue
         source = _Source(scheme, key, headers)
         problems += source.problems
@@ -109,7 +109,7 @@ def load(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], module: nn
                 written |= _load_buffers(weights, scheme, module)
         except Unreadable as refusal:
             message = f"`{scheme.path}` gives no values any more: {refusal.reason}"
-            raise ForgeError([Problem("MF022", f"{group[0].rule.key}.path", message, refusal.hint)]) from refusal
+            raise ForgeError([Problem(refusal.code, f"{group[0].rule.key}.path", message, refusal.hint)]) from refusal
     return Loaded(FrozenDict(equal), FrozenDict(written))
 
 
@@ -148,7 +148,7 @@ class _Source:
                 if new in self.names:
                     message = f"`{self.names[new].name}` and `{name}` of `{scheme.path}` both become `{new}`"
                     self.problems.append(
-                        Problem("MF022", f"{key}.rename", message, "keep them apart, or out: `subset`")
+                        Problem("MF116", f"{key}.rename", message, "keep them apart, or out: `subset`")
                     )
                 self.names[new] = _Tensor(name, header)
         for index, glob in enumerate(scheme.subset):
@@ -161,7 +161,7 @@ class _Source:
     def _nothing(self, path: str, name: str, headers: Collection[str], part: str = "value") -> None:
         message = f"`{name}` matches no name in `{self.scheme.path}`"
         hint = did_you_mean(name, {*headers, *(name.partition(".")[0] for name in headers)}) or _some(headers)
-        self.problems.append(Problem("MF023", path, message, hint, part="key" if part == "key" else "value"))
+        self.problems.append(Problem("MF115", path, message, hint, part="key" if part == "key" else "value"))
 
     def located(self, item: ParameterPlan) -> ParameterPlan:
         """The parameter with a fill for its tensor; rows that schemes must not change come from the file too."""
@@ -179,7 +179,7 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
         near = did_you_mean(lacking[0].path, source.names)
         near = f"; {near}" if near.startswith("did") else ""
         hint = "give them another scheme by name, in `params`, or `rename` what the file has" + near
-        yield Problem("MF026", source.key, message, hint)
+        yield Problem("MF112", source.key, message, hint)
 
 
 def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
@@ -189,7 +189,7 @@ def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
         message = f"the model has no place for these tensors of `{source.scheme.path}`: {listed}"
         near = did_you_mean(surplus[0], known)
         near = f"; {near}" if near.startswith("did") else ""
-        yield Problem("MF023", source.key, message, "`subset` says what to take, and `rename` what it is here" + near)
+        yield Problem("MF113", source.key, message, "`subset` says what to take, and `rename` what it is here" + near)
 
 
 def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) -> Iterator[Problem]:
@@ -201,7 +201,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
     ]
     if shapes:
         message = f"`{source.scheme.path}` has other shapes: {'; '.join(shapes)}"
-        yield Problem("MF026", source.key, message, "give these another scheme by name, in `params`")
+        yield Problem("MF114", source.key, message, "give these another scheme by name, in `params`")
     kinds = [
         f"{name} is {header.dtype} there, but {dtype} here".replace("torch.", "")
         for name, header in found.items()
@@ -209,7 +209,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
     ]
     if kinds:
         message = f"`{source.scheme.path}` has other kinds of numbers: {'; '.join(kinds)}"
-        yield Problem("MF026", source.key, message, "give these another scheme by name, in `params`")
+        yield Problem("MF114", source.key, message, "give these another scheme by name, in `params`")
 
 
 def _kind(dtype: torch.dtype) -> str:

@@ -122,7 +122,8 @@ def fill_module(
         if item.path not in tallies:
             tallies[item.path] = [measure_whole(item, shards[item.path].local)]
     tallies = gather(tallies, shards)
-    entries = (record(item, shards[item.path].local.dtype, tallies[item.path]) for item in decided)
+    aliases = _aliases(module)
+    entries = (record(item, shards[item.path].local.dtype, tallies[item.path], aliases[item.path]) for item in decided)
     return Ledger(tuple(map(loaded.judge, entries)), seed, loaded.buffers)
 
 
@@ -148,7 +149,7 @@ def _assign(
         except CannotAssign as refusal:
             message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: {refusal}"
             key = item.key if item.rule.default else item.rule.key
-            problems.append(Problem("MF026", key, message, _KEEP.format(item.path), item.rule.place))
+            problems.append(Problem("MF094", key, message, _KEEP.format(item.path), item.rule.place))
         else:
             made = shard_of(values).exchanged(item.transposed)
             tallies[item.path] = [_measure_block(made, block, fill) for block, fill in item.fills]
@@ -278,22 +279,19 @@ def _below(path: str, prefix: str) -> bool:
 
 def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
     count = num_branches(module)
-    aliases = _aliases(module)
+    aliases, known = _aliases(module), layouts(module)
     for facts in describe(module):
         context = partial(_context, count, facts)
-        yield Subject(facts.name, facts, facts.name, (scope,), None, context, aliases[facts.name])
+        roles = {name: known[name].role if name in known else None for name in aliases[facts.name]}
+        yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles))
 
 
-def _aliases(module: nn.Module) -> dict[str, FrozenDict[str, str | None]]:
-    """For each parameter's first name its others, each with its role there."""
-    known = layouts(module)
+def _aliases(module: nn.Module) -> dict[str, tuple[str, ...]]:
+    """For the first name of each parameter its other names."""
     names: dict[int, list[str]] = {}
     for name, weight in module.named_parameters(remove_duplicate=False):
         names.setdefault(id(weight), []).append(name)
-    return {
-        first: FrozenDict({name: known[name].role if name in known else None for name in others})
-        for first, *others in names.values()
-    }
+    return {first: tuple(others) for first, *others in names.values()}
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
@@ -309,7 +307,7 @@ def _context(num_branches: int, facts: ParameterFacts) -> Context | None:
 
 def _uninitialised(path: str) -> Problem:
     hint = "run the module once on an example: lazy layers take their shapes from it"
-    return Problem("MF026", path, f"`{path}` has no shape yet: its lazy layer has not run", hint)
+    return Problem("MF094", path, f"`{path}` has no shape yet: its lazy layer has not run", hint)
 
 
 def _unwritable(
@@ -324,20 +322,20 @@ def _unwritable(
         behind = item.originals if item is not None else (weight,)
         if weight.device.type == "meta":
             hint = "give it memory first: `module.to_empty(device=...)`"
-            yield Problem("MF026", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
+            yield Problem("MF094", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
         elif path in kept:
             continue
         elif any(_is_expanded(original) for original in behind):
             hint = "give each element its own: `nn.Parameter(weight.detach().contiguous())`"
-            yield Problem("MF026", path, f"`{path}` is expanded: several elements share one place in memory", hint)
+            yield Problem("MF094", path, f"`{path}` is expanded: several elements share one place in memory", hint)
         elif item is not None and item.refusal:
-            yield Problem("MF026", path, f"`{path}` is parametrised: {item.refusal}", _KEEP.format(path))
+            yield Problem("MF094", path, f"`{path}` is parametrised: {item.refusal}", _KEEP.format(path))
         elif item is not None and any(uses[id(original)] > 1 for original in behind):
             message = f"`{path}` is parametrised, and what it is computed from is also used elsewhere"
-            yield Problem("MF026", path, message, _KEEP.format(path))
+            yield Problem("MF094", path, message, _KEEP.format(path))
         elif item is not None and any(shard_of(original.detach()).distributed for original in behind):
             message = f"`{path}` is parametrised and sharded: its parts cannot be computed alone"
-            yield Problem("MF026", path, message, _KEEP.format(path))
+            yield Problem("MF094", path, message, _KEEP.format(path))
 
 
 def _is_expanded(weight: Tensor) -> bool:

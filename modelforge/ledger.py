@@ -20,6 +20,9 @@ from modelforge.rng import CHUNK
 from modelforge.rules import ParameterPlan
 from modelforge.shards import Shard, add_over_processes, in_memory_order
 
+_PIECE = 1 << 16
+"""Elements that are summed at once: they stay in a core's cache, and few enough for sums in single precision."""
+
 LOG_ODDS = 20.0
 """A sound parameter fails a check with a probability of about exp(-20) = 2e-9."""
 
@@ -101,6 +104,8 @@ class LedgerEntry:
     """`unpromised` where the scheme states no target (the module's own values)."""
     transposed: tuple[int, int] | None = None
     """The dimensions that are exchanged in how it is stored; None where outputs come first."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same parameter, where weights are tied."""
     calibration: Calibrated | None = None
     """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
 
@@ -112,6 +117,7 @@ class LedgerEntry:
             "transposed": self.transposed and list(self.transposed),
             "blocks": list(self.blocks),
             "numbers": dict(self.numbers),
+            "aliases": list(self.aliases),
             "place": self.place.to_dict() if self.place else None,
             "calibration": self.calibration.to_dict() if self.calibration else None,
         }
@@ -136,11 +142,12 @@ class Ledger:
         return tuple(entry for entry in self.entries if entry.verdict == "fail")
 
     @cached_property
-    def _by_path(self) -> dict[str, LedgerEntry]:
-        return {entry.path: entry for entry in self.entries}
+    def _by_name(self) -> dict[str, LedgerEntry]:
+        return {name: entry for entry in self.entries for name in (entry.path, *entry.aliases)}
 
-    def __getitem__(self, path: str) -> LedgerEntry:
-        return self._by_path[path]
+    def __getitem__(self, name: str) -> LedgerEntry:
+        """The entry of a parameter, by any of its names."""
+        return self._by_name[name]
 
     def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self.entries)
@@ -176,9 +183,9 @@ def measure(parts: Iterable[Tensor], fill: Fill, left_out: Sequence[tuple[int, f
     """Sums over what was written, rounding included; `left_out` are (count, value) of fixed elements in it."""
     shift, std = fill.mean or 0.0, fill.std
     # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
-    exact = shift != 0 or std is None or not 1e-15 < std < 1e15
+    exact = std is None or not 1e-15 < std < 1e15 or abs(shift) > std
     count, first, second = 0, 0.0, 0.0
-    for piece in (piece for part in parts for piece in _as_in_memory(part).split(CHUNK)):
+    for piece in (piece for part in parts for piece in _pieces(part, std)):
         count += len(piece)
         if std == 0 and (off := _offset(piece, shift)) is not None:
             first += off * len(piece)
@@ -190,8 +197,11 @@ def measure(parts: Iterable[Tensor], fill: Fill, left_out: Sequence[tuple[int, f
             first, second = first + sums[0], second + sums[1]
             continue
         stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
-        first += float(stored.sum())
-        second += float(torch.dot(stored, stored))
+        total, squares = float(stored.sum()), float(torch.dot(stored, stored))
+        if not exact:
+            squares += shift * (shift * len(piece) - 2 * total)
+            total -= shift * len(piece)
+        first, second = first + total, second + squares
     for number, value in left_out:
         count -= number
         first -= number * (value - shift)
@@ -199,9 +209,10 @@ def measure(parts: Iterable[Tensor], fill: Fill, left_out: Sequence[tuple[int, f
     return Tally(count, shift, first, second, fill)
 
 
-def _as_in_memory(values: Tensor) -> Tensor:
-    """All values one after the other; sums do not mind the order, so that it can be the fastest."""
-    return values.permute(in_memory_order(values)).reshape(-1)
+def _pieces(values: Tensor, std: float | None) -> tuple[Tensor, ...]:
+    """All values piece by piece; sums do not mind the order, so that it can be the one in memory."""
+    flat = values.permute(in_memory_order(values)).reshape(-1)
+    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 else CHUNK)
 
 
 def _offset(piece: Tensor, shift: float) -> float | None:
@@ -234,7 +245,9 @@ def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) 
     return total
 
 
-def record(item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally]) -> LedgerEntry:
+def record(
+    item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally], aliases: tuple[str, ...] = ()
+) -> LedgerEntry:
     """The entry of one parameter, from the sums over what its fills made."""
     checks = [_check(group, dtype) for group in _by_fill(tallies)]
     tallies = _decided(item, tallies)
@@ -265,6 +278,7 @@ def record(item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally]) ->
         std_tolerance=only.std_tolerance if only else None,
         verdict=verdict,
         transposed=item.transposed,
+        aliases=aliases,
     )
 
 

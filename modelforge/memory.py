@@ -1,16 +1,19 @@
-"""Memory for parameters: allocated once, in large pages where the system has them."""
+"""Memory for parameters: what there is, and allocated once, in large pages where the system has them."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
 _LARGE_PAGE = 2 << 20
 """Bytes. What holds no whole page of this size gains nothing from the advice."""
+_GROUP = Path("/sys/fs/cgroup")
+"""The control group that a container sees as its own (version 2)."""
 
 
 def allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
@@ -23,6 +26,40 @@ def allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> tor
     if empty.device.type == "cpu" and empty.nbytes >= 2 * _LARGE_PAGE:
         _ask_for_large_pages(empty)
     return empty
+
+
+def free(device: torch.device) -> int | None:
+    """Bytes that can still be had on a device; None where nobody says."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    known = [size for size in (_free_of_system(), _free_of_group()) if size is not None]
+    return min(known, default=None) if device.type == "cpu" else None
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that there was no memory left; torch's allocators have several for that."""
+    said = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
+
+
+def _free_of_system() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    kibibytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+    return (kibibytes["MemAvailable"] + kibibytes["SwapFree"]) << 10
+
+
+def _free_of_group() -> int | None:
+    """What a container, or a batch system, still allows; the pages of files that it counts can be given back."""
+    try:
+        most, used = ((_GROUP / f"memory.{name}").read_text(encoding="ascii") for name in ("max", "current"))
+        facts = dict(line.split() for line in (_GROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+    except OSError:
+        return None
+    return None if most.strip() == "max" else max(int(most) - int(used) + int(facts["inactive_file"]), 0)
 
 
 def _ask_for_large_pages(tensor: torch.Tensor) -> None:

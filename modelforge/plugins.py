@@ -38,7 +38,7 @@ def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> 
     said = f"{type(error).__name__}: {error}".splitlines()[0]
     message = f"{owner} offers `{entry_point.value}` to modelforge, but that cannot be imported: {said}"
     hint = f"mend, update or uninstall it: `pip uninstall {package}`" if package else "mend or uninstall its package"
-    return Problem("MF080", f"{group}:{entry_point.name}", message, hint)
+    return Problem("MF081", f"{group}:{entry_point.name}", message, hint)
 
 
 def check_declaration(cls: object, base: type, named: str) -> None:

@@ -19,6 +19,7 @@ from modelforge.errors import Place, Problem, did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import CannotServe, Fill, Initializer
 from modelforge.inits.defaults import constant
+from modelforge.inits.messages import code
 from modelforge.node import FrozenDict
 from modelforge.shapes import ParameterFacts
 from modelforge.spec.init import describe
@@ -151,7 +152,7 @@ class _Assigner:
         except CannotServe as refusal:
             path = subject.key if won.default else won.key
             message = f"`{won.scheme}` cannot fill {subject.path} {_shape(facts.shape)}: {refusal.reason}"
-            self.problems.append(Problem("MF026", path, message, refusal.hint))
+            self.problems.append(Problem(refusal.code, path, message, refusal.hint))
             return None
         mean, std = moments(fills)
         return ParameterPlan(
@@ -213,8 +214,8 @@ class _Assigner:
                 key = f"{origin[name]}.{name}" if name in origin else won.key
                 hint = str((detail.get("ctx") or {}).get("hint", ""))
                 message = describe(detail["msg"])
-                message = f"`{name}` {message}" if message.startswith("must be ") and name else message
-                self.problems.append(Problem("MF022", key, message, hint))
+                message = f"`{name}` {message}" if message.startswith("must ") and name else message
+                self.problems.append(Problem(code(detail), key, message, hint))
             return None
         return None if unknown else valid
 

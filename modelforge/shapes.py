@@ -110,6 +110,8 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             return layer.make(**arguments)
     except Exception as error:
+        if _overflows(error):
+            raise Misfit("MF060", f"{layer.name} is larger than torch can count: {_sentence(error)}") from error
         raise Misfit("MF041", f"{layer.name} refuses its arguments: {_sentence(error)}") from error
 
 
@@ -285,6 +287,9 @@ def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
         with _OneStep():
             output = run(module, inputs)
     except Exception as error:
+        if _overflows(error):
+            message = f"what {type(module).__name__} makes of {_show_all(inputs)} is larger than torch can count"
+            raise Misfit("MF060", f"{message}: {_sentence(error)}") from error
         message = f"{type(module).__name__} cannot run on {_show_all(inputs)}"
         raise Misfit("MF043", message, rest=f": {_sentence(error)}") from error
     return _from_meta(output)
@@ -320,6 +325,11 @@ def _check_batch(output: Value) -> None:
             f"the batch must stay dimension 0, but the output of a batch of B has the shape {value}",
             "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1",
         )
+
+
+def _overflows(error: Exception) -> bool:
+    """Whether a tensor has more elements or bytes than 64 bits count: torch says so in several ways, with one word."""
+    return "overflow" in str(error).lower()
 
 
 def _sentence(error: Exception) -> str:

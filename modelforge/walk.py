@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Any
 
+from modelforge.bounds import MAX_BLOCKS, MAX_DEPTH, MAX_LAYERS, MAX_PARAMETERS
 from modelforge.cascade import Scope, Subject
 from modelforge.errors import Problem, did_you_mean
 from modelforge.graph import Read
@@ -22,9 +24,6 @@ from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
 from modelforge.topology import Topology
 from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
-
-MAX_LAYERS = 100_000
-MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +116,8 @@ class Walk:
         self._unknown: list[str] = []
         self._names: set[str] = set()
         self._num_layers = 0
+        self._num_blocks = 0
+        self._num_parameters = 0
 
     def judged_scopes(self) -> list[Scope]:
         """The scopes whose parameters are all known: a rule elsewhere may speak of those of a layer that failed."""
@@ -279,6 +280,9 @@ class Walk:
             self._unknown.append(path)
             self.problems.append(_misfit(facts, key, flows))
             return None, None
+        if not self._within_bounds(facts, key):
+            self._unknown.append(path)
+            return None, None
         makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
         reads_input = any(not flow.makers for flow in flows)
         self._topology.add_leaf(path, spec.type, facts, makers, reads_input=reads_input)
@@ -291,6 +295,21 @@ class Walk:
             path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names
         )
         return planned, _Flow(facts.output, (path,), key)
+
+    def _within_bounds(self, facts: LayerFacts, key: str) -> bool:
+        """Counts a layer's parameters; False from the layer on with which they are too many."""
+        if self._num_parameters > MAX_PARAMETERS or self._num_blocks > MAX_BLOCKS:
+            return False
+        self._num_parameters += sum(prod(item.shape) for item in facts.parameters)
+        self._num_blocks += sum(len(item.layout.blocks) for item in facts.parameters)
+        if self._num_parameters > MAX_PARAMETERS:
+            message = f"the model has {self._num_parameters:,} parameters up to here, but {MAX_PARAMETERS:,} at most"
+        elif self._num_blocks > MAX_BLOCKS:
+            message = f"the model's parameters are more than {MAX_BLOCKS:,} matrices and vectors"
+        else:
+            return True
+        self.problems.append(Problem("MF060", key, message, "give its layers smaller sizes, or fewer", part="key"))
+        return False
 
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         """Equal layers on equal inputs are studied once."""

@@ -20,12 +20,13 @@ from torch import Tensor
 
 
 class Unreadable(Exception):
-    """A file gives no tensors: `reason` states the fact, `hint` the way out."""
+    """A file gives no tensors: `reason` states the fact, `hint` the way out, `code` of what kind it is."""
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    def __init__(self, reason: str, hint: str = "", code: str = "MF110") -> None:
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,8 @@ def _load(path: str) -> Any:
         named = re.search(r"GLOBAL (\S+)", str(error))
         what = f": `{named[1]}`" if named else ""
         hint = "where you trust it, load it and save its tensors: `safetensors.torch.save_file(tensors, path)`"
-        raise Unreadable(f"it holds a pickle that would run code{what}, and that is never loaded", hint) from error
+        reason = f"it holds a pickle that would run code{what}, and that is never loaded"
+        raise Unreadable(reason, hint, "MF111") from error
     except Exception as error:
         raise Unreadable(f"it is no checkpoint of tensors: {' '.join(str(error).split())[:200]}") from error
 

@@ -91,11 +91,11 @@ def read(config: str | Mapping[str, Any]) -> Calibration:
     fields: dict[str, Any] = {"method": config} if isinstance(config, str) else dict(config)
     if "method" not in fields:
         hint = f"known: {', '.join(f'`{name}`' for name in names())}"
-        raise ForgeError([Problem("MF022", "calibrate", "a calibration needs a `method`", hint)])
+        raise ForgeError([Problem("MF120", "calibrate", "a calibration needs a `method`", hint)])
     name = fields.pop("method")
     if name not in names():
         hint = did_you_mean(str(name), names())
-        raise ForgeError([Problem("MF020", "calibrate.method", f"unknown calibration `{name}`", hint)])
+        raise ForgeError([Problem("MF120", "calibrate.method", f"unknown calibration `{name}`", hint)])
     cls = get(name)
     problems = [_unknown(cls, field) for field in fields if field not in cls.model_fields]
     try:
@@ -110,10 +110,10 @@ def read(config: str | Mapping[str, Any]) -> Calibration:
 
 def _unknown(cls: type[Calibration], field: str) -> Problem:
     message = f"calibration `{cls.method}` has no field `{field}`"
-    return Problem("MF021", f"calibrate.{field}", message, did_you_mean(field, cls.model_fields), part="key")
+    return Problem("MF121", f"calibrate.{field}", message, did_you_mean(field, cls.model_fields), part="key")
 
 
 def _wrong(detail: Any) -> Problem:
     name = ".".join(map(str, detail["loc"]))
     hint = str((detail.get("ctx") or {}).get("hint", ""))
-    return Problem("MF022", f"calibrate.{name}", f"`{name}` {detail['msg']}", hint)
+    return Problem("MF121", f"calibrate.{name}", f"`{name}` {detail['msg']}", hint)

@@ -31,12 +31,13 @@ DrawsPer = Literal["block", "parameter", "attention"]
 
 
 class CannotServe(Exception):
-    """A scheme cannot fill this block: `reason` states the fact, `hint` the way out."""
+    """A scheme cannot fill this block: `reason` states the fact, `hint` the way out, `code` of what kind it is."""
 
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason, hint)
+    def __init__(self, reason: str, hint: str = "", code: str = "MF026") -> None:
+        super().__init__(reason, hint, code)
         self.reason = reason
         self.hint = hint
+        self.code = code
 
     def __str__(self) -> str:
         return self.reason

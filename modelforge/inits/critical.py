@@ -13,7 +13,7 @@ from modelforge.inits.activation_statistics import statistics
 from modelforge.inits.activations import find_activation
 from modelforge.inits.base import CannotServe, Elementwise
 from modelforge.inits.block import Activation, Block
-from modelforge.inits.fields import Distribution, Positive
+from modelforge.inits.fields import Distribution, Positive, Truncate
 from modelforge.inits.gains import ActivationName, backward_gain_of, following
 from modelforge.inits.laws import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
@@ -53,7 +53,7 @@ class Critical(Elementwise):
     """Variance of what goes into the activation, kept from layer to layer."""
     distribution: Distribution = "normal"
     """The law of the weights; biases are normal."""
-    truncate: Positive = 2.0
+    truncate: Truncate = 2.0
     """Where a `truncated_normal` is cut, in units of its sigma before the cut."""
 
     def conflicts(self) -> Iterable[WrongField]:

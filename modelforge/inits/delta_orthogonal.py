@@ -67,5 +67,6 @@ def require_widening(block: Block, scheme: str) -> tuple[int, int, int]:
             f"`{scheme}` keeps norms, so it needs at least as many outputs as inputs, but it has {inputs} inputs and "
             f"{outputs} outputs" + (" in each group" if block.name else ""),
             "use `orthogonal`, or give the layer more outputs",
+            "MF093",
         )
     return outputs, inputs, math.prod(block.shape[2:])

@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 
 from modelforge.inits.base import CannotServe, Elementwise
 from modelforge.inits.block import Block, Branch
-from modelforge.inits.fields import Positive, Real
+from modelforge.inits.fields import Positive, Real, Truncate
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
@@ -97,7 +97,7 @@ class LlamaDepth(DepthAware):
 
     std: Positive = 0.02
     """Standard deviation of all but the ends of branches."""
-    truncate: Positive = 3.0
+    truncate: Truncate = 3.0
     """Where the normal law is cut, in units of its sigma before the cut."""
 
     def law(self, block: Block) -> Law:
@@ -114,7 +114,7 @@ class Mitchell(DepthAware):
     Source: Groeneveld et al., OLMo, arXiv:2402.00838, who credit Mitchell Wortsman
     """
 
-    truncate: Positive = 3.0
+    truncate: Truncate = 3.0
     """Where the normal law is cut, in units of its sigma before the cut."""
 
     def law(self, block: Block) -> Law:

@@ -113,10 +113,11 @@ class TorchTruncNormal(Elementwise):
     def conflicts(self) -> Iterable[WrongField]:
         """Bounds the wrong way round, or such that next to nothing lies between."""
         if not self.a < self.b:
-            yield WrongField("b", f"must be greater than `a` ({self.a!r}), but is {self.b!r}")
+            yield WrongField("b", f"must be greater than `a` ({self.a!r}), but is {self.b!r}", "exchange them")
         elif (kept := self._law.mass) < LEAST_MASS:
-            message = f"must keep more of N({self.mean:g}, {self.std:g}²) above `a` ({self.a:g}): a share of {kept:.1g}"
-            yield WrongField("b", message, "`a` and `b` are values, not multiples of `std`")
+            share = f"a share of at least {LEAST_MASS:g} of N({self.mean:g}, {self.std:g}²)"
+            message = f"must leave {share} above `a` ({self.a:g}), but is {self.b:g} and leaves {kept:.1g}"
+            yield WrongField("b", message, "`a` and `b` are values, not multiples of `std`", "MF092")
 
     def law(self, block: Block) -> CutNormal:
         """The normal law between the bounds."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modelforge.inits.base import CannotServe, Elementwise
 from modelforge.inits.block import Block
-from modelforge.inits.fields import NonNegative, Positive, Real
+from modelforge.inits.fields import NonNegative, Real, Truncate
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.messages import WrongField
 from modelforge.inits.registry import register_initializer
@@ -77,7 +77,8 @@ class UniformScheme(Elementwise):
     def conflicts(self) -> Iterable[WrongField]:
         """The bounds the wrong way round, or equal."""
         if not self.low < self.high:
-            yield WrongField("high", f"must be greater than `low` ({self.low!r}), but is {self.high!r}")
+            message = f"must be greater than `low` ({self.low!r}), but is {self.high!r}"
+            yield WrongField("high", message, "exchange them, or choose `constant` for one value everywhere")
 
     def law(self, block: Block) -> Law:
         """U(low, high)."""
@@ -118,7 +119,7 @@ class TruncatedNormalScheme(Elementwise):
     """Mean."""
     std: NonNegative
     """Standard deviation of the values that come out, not of the normal law before it is cut."""
-    truncate: Positive = 2.0
+    truncate: Truncate = 2.0
     """Where the law is cut, in units of its sigma before the cut."""
 
     def law(self, block: Block) -> Law:

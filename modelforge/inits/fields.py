@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 # Ten times below the largest float32, so that nothing drawn with these numbers overflows.
 LIMIT = 1e37
@@ -12,6 +13,18 @@ LIMIT = 1e37
 Real = Annotated[float, Field(ge=-LIMIT, le=LIMIT)]
 NonNegative = Annotated[float, Field(ge=0, le=LIMIT)]
 Positive = Annotated[float, Field(gt=0, le=LIMIT)]
+
+
+def _keeps_something(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+        hint = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
+        raise PydanticCustomError(
+            "MF092", "must be greater than 0, but is {value}", {"value": repr(value), "hint": hint}
+        )
+    return value
+
+
+Truncate = Annotated[Positive, BeforeValidator(_keeps_something)]
 
 FanMode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo"]
 Distribution = Literal["uniform", "normal", "truncated_normal"]

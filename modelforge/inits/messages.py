@@ -37,11 +37,13 @@ class WrongField:
     field: str
     message: str
     hint: str = ""
+    code: str = "MF091"
+    """Of the problem that it is, see `modelforge.errors`."""
 
 
 def contradiction(scheme: type[Initializer], wrong: Sequence[WrongField], data: Any) -> ValidationError:
     """The error for fields that are fine one by one, and not together."""
-    errors = [_error("contradiction", item.message, item.hint, (item.field,), data) for item in wrong]
+    errors = [_error(item.code, item.message, item.hint, (item.field,), data) for item in wrong]
     return ValidationError.from_exception_data(scheme.__name__, errors)
 
 
@@ -59,7 +61,6 @@ def _reword(detail: ErrorDetails, scheme: type[Initializer]) -> InitErrorDetails
         hint = did_you_mean(str(location[-1]), scheme.model_fields) or "this scheme has no fields"
     elif kind == "missing":
         message = "must be given"
-        hint = scheme.model_fields[str(location[0])].description or ""
     elif kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         message = f"must be one of {', '.join(f'`{choice}`' for choice in choices)}, but is {value!r}"
@@ -72,7 +73,20 @@ def _reword(detail: ErrorDetails, scheme: type[Initializer]) -> InitErrorDetails
         message = f"must {_KINDS.get(kind, detail['msg'].removeprefix('Input should '))}, but is {value!r}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
-    return _error(kind, message, hint, location, value)
+    return _error(kind, message, hint or _meaning(scheme, location), location, value)
+
+
+def _meaning(scheme: type[Initializer], location: tuple[int | str, ...]) -> str:
+    """What a field is, in the words of its declaration."""
+    field = scheme.model_fields.get(str(location[0])) if location else None
+    words = " ".join(((field and field.description) or "").split()).removesuffix(".")
+    return f"`{location[0]}`: {words}" if words else ""
+
+
+def code(detail: ErrorDetails) -> str:
+    """Of a complaint about a scheme's fields, the code of the problem that it is."""
+    kind = detail["type"]
+    return kind if kind.startswith("MF") else "MF090" if kind == "missing" else "MF022"
 
 
 def _error(kind: str, message: str, hint: str, location: tuple[int | str, ...], value: Any) -> InitErrorDetails:

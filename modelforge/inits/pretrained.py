@@ -52,7 +52,7 @@ class Pretrained(Undrawn):
         for old, new in self.rename.items():
             if old.count("*") != new.count("*") or old.count("*") > MAX_STARS:
                 message = f"must have the same number of `*`, {MAX_STARS} at most, on both sides of `{old}: {new}`"
-                yield WrongField("rename", message, "a `*` stands for what stays the same")
+                yield WrongField("rename", message, "a `*` stands for what stays the same", "MF022")
 
     def selected(self, name: str) -> bool:
         """Whether `subset` takes a name in the file."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelforge.inits.base import CannotServe, Elementwise, Initializer
 from modelforge.inits.block import Block
-from modelforge.inits.fields import Distribution, FanMode, Positive
+from modelforge.inits.fields import Distribution, FanMode, Truncate
 from modelforge.inits.gains import Gain, resolve_gain
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.matrices import require_matrix
@@ -26,7 +26,7 @@ class FanLaw(Initializer):
     """What n is: inputs, outputs, their arithmetic or their geometric mean."""
     distribution: Distribution = "normal"
     """The law; the variance is the same for each."""
-    truncate: Positive = 2.0
+    truncate: Truncate = 2.0
     """Where a `truncated_normal` is cut, in units of its sigma before the cut."""
 
     def conflicts(self) -> Iterable[WrongField]:

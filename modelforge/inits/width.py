@@ -30,7 +30,8 @@ class MuP(Elementwise):
     """Maximal update parametrisation: width changes neither what is learned nor the best learning rate.
 
     Weights: input and hidden 1 / √fan_in, output another √m smaller, with m = width / base_width. At the base width all
-    is as in `lecun`. Below `bias:` it gives zeros with the learning rate of biases.
+    is as in `lecun`. Below `bias:` it gives zeros with the learning rate of biases. Training follows the rates where
+    `optimizer.mup` is true; weight decay that is multiplied by the rate is divided by the same, and so stays as asked.
 
     Formula: std = gain / √fan_in, for the output gain / √(m·fan_in); learning rates for Adam: 1, 1/m, 1/m (input and
         biases, hidden, output); for SGD: m, 1, 1/m

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
+from modelforge.bounds import MAX_PARTS, too_large
 from modelforge.layers import registry
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
 from modelforge.spec.layer import Layer, Layers, LayerSpec
-
-MAX_TIMES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +113,18 @@ class Parallel(Combinator):
         yield Child("merge", self.merge, "merge", tuple(self.branches))
 
 
+def _check_times(times: int) -> int:
+    if times > MAX_PARTS["times"]:
+        raise too_large(MAX_PARTS["times"], [times])
+    return times
+
+
 @_register
 class Repeat(Combinator):
     """Independent copies `0`, `1`, … of the same layers, one after the other; no copy shares a value with another."""
 
     type: Literal["Repeat"] = "Repeat"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
-    times: Annotated[PositiveInt, Field(le=MAX_TIMES)]
+    times: Annotated[PositiveInt, AfterValidator(_check_times)]
     """How many copies."""
     layers: Layers
     """What each copy holds."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError, WrapValidator, create_model
 from pydantic_core import PydanticCustomError
 
+from modelforge.bounds import MAX_PARTS, MAX_SIZE, too_large
 from modelforge.spec.layer import LayerSpec
 
 ALWAYS_WITHOUT = {
@@ -63,14 +64,15 @@ def layer_spec(
             default = ...
         elif default is None and not _accepts_none(annotation):
             annotation = Union[annotation, None]  # noqa: UP007  # as above
-        fields[parameter.name] = (checked(annotation, positive=parameter.name in POSITIVE), default)
+        most = MAX_PARTS.get(parameter.name, MAX_SIZE)
+        fields[parameter.name] = (checked(annotation, positive=parameter.name in POSITIVE, most=most), default)
     fields |= {key: (checked(annotation), default) for key, (annotation, default) in extra.items()}
     spec = create_model(name, __base__=LayerSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic
     return typing.cast("type[LayerSpec]", spec)
 
 
-def checked(annotation: Any, *, positive: bool = False) -> Any:
-    """The annotation with one sentence as its error, whatever the shape of the union behind it."""
+def checked(annotation: Any, *, positive: bool = False, most: int = MAX_SIZE) -> Any:
+    """The annotation with one sentence as its error, whatever the shape of the union behind it, and bounded sizes."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         expected = describe(annotation)
@@ -79,7 +81,10 @@ def checked(annotation: Any, *, positive: bool = False) -> Any:
         except ValidationError:
             pass
         else:
-            if not positive or all(size > 0 for size in _sizes(valid)):
+            sizes = _sizes(valid)
+            if any(size > most for size in sizes):
+                raise too_large(most, sizes)
+            if not positive or all(size > 0 for size in sizes):
                 return valid
             expected = "positive"
         raise PydanticCustomError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
@@ -17,13 +17,11 @@ from rich.text import Text
 from modelforge.report.words import count, magnitude, number, stored, where
 
 if TYPE_CHECKING:
-    from modelforge.ledger import Ledger
+    from modelforge.ledger import Calibrated, Ledger, LedgerEntry
     from modelforge.plan import LayerPlan, Plan
     from modelforge.rules import ParameterPlan
     from modelforge.values import Value
 
-LAYER, TYPE, OUTPUT, PARAMS, INIT, STD, FLOPS = range(7)
-"""The columns of a plan's table."""
 GAP = 2
 """Blanks between columns."""
 
@@ -42,27 +40,62 @@ def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> Renderable
 
 
 def ledger_table(ledger: Ledger) -> RenderableType:
-    """What filled what: target and measured mean and standard deviation, and the verdict."""
-    table = new_table()
-    for header in ("parameter", "shape", "scheme", "rule"):
-        table.add_column(header, overflow="fold")
-    for header in ("target mean", "measured", "target std", "measured"):
-        table.add_column(header, justify="right")
-    table.add_column("verdict")
+    """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations.
+
+    Where the terminal is narrow, names and rules fold; then rules, schemes and shapes are left out. Numbers are always
+    whole.
+    """
     styles = {"pass": "green", "fail": "bold red", "unpromised": "yellow"}
-    for entry in ledger:
-        table.add_row(
-            entry.path,
-            stored(entry.shape, entry.transposed),
-            entry.scheme,
-            where(entry.place) or entry.rule,
-            number(entry.target_mean),
-            number(entry.measured_mean),
-            number(entry.target_std),
-            number(entry.measured_std),
+    header = (
+        "parameter",
+        "shape",
+        "scheme",
+        "rule",
+        "target\nmean",
+        "\nmeasured",
+        "target\nstd",
+        "\nmeasured",
+        "verdict",
+    )
+    body = [
+        (
+            Text.assemble(entry.path, *((f" = {alias}", "dim") for alias in entry.aliases)),
+            Text(stored(entry.shape, entry.transposed)),
+            Text(entry.scheme, "cyan"),
+            Text(where(entry.place) or entry.rule, "dim"),
+            *map(Text, map(number, _moments(entry))),
             Text(entry.verdict, styles[entry.verdict]),
         )
-    return table
+        for entry in ledger
+    ]
+    steps = ((3, 16), (0, 24), (3, 0), (2, 0), (1, 0), (0, 12))
+    main = _Fitted(header, body, right=range(4, 8), folds=(0, 3), steps=steps)
+    calibrated: dict[str, list[tuple[str, Calibrated]]] = {}
+    for entry in ledger:
+        if (done := entry.calibration) is not None:
+            calibrated.setdefault(done.method, []).append((entry.path, done))
+    return Group(main, *(part for done in calibrated.items() for part in (Text(), _calibration_table(*done))))
+
+
+def _moments(entry: LedgerEntry) -> tuple[float | None, ...]:
+    return entry.target_mean, entry.measured_mean, entry.target_std, entry.measured_std
+
+
+def _calibration_table(method: str, calibrated: Sequence[tuple[str, Calibrated]]) -> RenderableType:
+    """By what each kernel was multiplied, and what its layer's output was before and after; why others were left."""
+    header = (method, "factor", "passes", "variance", "left as it was")
+    body = [tuple(map(Text, (path, *_calibration(item), item.left))) for path, item in calibrated]
+    if not any(item.left for _, item in calibrated):
+        header, body = header[:-1], [line[:-1] for line in body]
+    return _Fitted(header, body, right=(1, 2, 3), folds=(0, 4), steps=((4, 10), (0, 12)))
+
+
+def _calibration(item: Calibrated) -> tuple[str, str, str]:
+    if item.left:
+        return "", "", ""
+    low, high = item.factors
+    factor = f"×{number(low)}" if low == high else f"×{number(low)} … {number(high)}"
+    return factor, count(item.passes), f"{number(item.variance_before)} → {number(item.variance_after)}"
 
 
 def new_table(width: int | None = None) -> Table:
@@ -166,23 +199,11 @@ class _PlanTable:
     flops: Mapping[str, int] | None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [list(column) for column in zip(*self._lines(), strict=True)]
-        widths = _fit([max(cell.cell_len for cell in column) for column in columns], options.max_width)
-        shown = [index for index, width in enumerate(widths) if width]
-        # A width of its own keeps rich from cutting numbers where even this is too wide.
-        table = new_table(width=sum(widths) + GAP * (len(shown) - 1))
-        for index in shown:
-            justify = "right" if index in (PARAMS, STD, FLOPS) else "left"
-            folds = index in (LAYER, INIT)
-            overflow = "fold" if folds else "ellipsis"
-            header = columns[index][0]
-            table.add_column(header, justify=justify, overflow=overflow, no_wrap=not folds, width=widths[index])
-        _, *body, total = zip(*(columns[index] for index in shown), strict=True)
-        for line in body:
-            table.add_row(*line)
-        table.add_section()
-        table.add_row(*total)
-        yield table
+        header, *body, total = self._lines()
+        # Init and type are cut, then FLOPs and types left out.
+        steps = ((4, 16), (1, 8), (6, 0), (1, 0), (4, 10), (0, 12))
+        names = [cell.plain for cell in header]
+        yield _Fitted(names, body, right=(3, 5, 6), folds=(0, 4), steps=steps, total=total)
 
     def _lines(self) -> Iterator[list[Text]]:
         """Header, one line a layer (more where its parameters start in several ways), and the total."""
@@ -198,14 +219,53 @@ class _PlanTable:
         yield [Text(cell, "bold") for cell in total]
 
 
-def _fit(widths: list[int], limit: int) -> list[int]:
-    """Narrower columns where the limit asks for it; 0 for a column that is left out."""
-    widths = list(widths)
-    for column, least in ((INIT, 16), (TYPE, 8), (FLOPS, 0), (TYPE, 0), (INIT, 10), (LAYER, 12)):
-        excess = sum(widths) + GAP * (sum(width > 0 for width in widths) - 1) - limit
-        if excess > 0 and column < len(widths):
-            widths[column] = min(widths[column], max(widths[column] - excess, least)) if least else 0
-    return widths
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Lines that become a table when its width is known."""
+
+    header: Sequence[str]
+    body: Sequence[Sequence[Text]]
+    right: Collection[int]
+    """Columns of numbers."""
+    folds: Collection[int]
+    """Columns whose cells may take several lines; others are cut short where they are made narrower."""
+    steps: Sequence[tuple[int, int]]
+    """Which columns give way, one after the other, and to what width; at 0 they are left out."""
+    total: Sequence[Text] | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = [*self.body, *([] if self.total is None else [self.total])]
+        widths = self._widths(lines, options.max_width)
+        shown = [index for index, width in enumerate(widths) if width]
+        # A width of its own keeps rich from cutting numbers where even this is too wide.
+        table = new_table(width=sum(widths) + GAP * (len(shown) - 1))
+        for index in shown:
+            folds = index in self.folds
+            table.add_column(
+                self.header[index],
+                justify="right" if index in self.right else "left",
+                overflow="fold" if folds else "ellipsis",
+                no_wrap=not folds,
+                width=widths[index],
+            )
+        for line in self.body:
+            table.add_row(*(line[index] for index in shown))
+        if self.total is not None:
+            table.add_section()
+            table.add_row(*(self.total[index] for index in shown))
+        yield table
+
+    def _widths(self, lines: Sequence[Sequence[Text]], limit: int) -> list[int]:
+        """Narrower columns where the limit asks for it."""
+        widths = [
+            max(Text(name).cell_len for name in [*header.split("\n"), *(line[index].plain for line in lines)])
+            for index, header in enumerate(self.header)
+        ]
+        for column, least in self.steps:
+            excess = sum(widths) + GAP * (sum(width > 0 for width in widths) - 1) - limit
+            if excess > 0 and column < len(widths):
+                widths[column] = min(widths[column], max(widths[column] - excess, least)) if least else 0
+        return widths
 
 
 def _cells(row: _Row) -> Iterator[list[Text]]:

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelforge.errors import did_you_mean
 from modelforge.inits import registry
+from modelforge.inits.messages import code
 from modelforge.node import FrozenDict, Node
 
 Role = Literal["weight", "recurrent", "bias", "embedding", "scale"]
@@ -113,11 +114,12 @@ class _Parser:
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 location = detail["loc"]
+                hint = str((detail.get("ctx") or {}).get("hint", ""))
                 if detail["type"] == "missing":
-                    self._add("MF022", f"scheme `{scheme}` needs `{location[0]}`", (), f"add `{location[0]}: ...`")
+                    hint = f"add `{location[0]}: ...`\n{hint}"
+                    self._add("MF090", f"scheme `{scheme}` needs `{location[0]}`", (), hint.rstrip())
                 else:
-                    hint = str((detail.get("ctx") or {}).get("hint", ""))
-                    self._add("MF022", describe(detail["msg"]), location, hint)
+                    self._add(code(detail), describe(detail["msg"]), location, hint)
 
     def _check_field_names(self, fields: dict[str, Any]) -> None:
         known = registry.field_names()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from modelforge.bounds import MAX_SIZE, too_large
 from modelforge.config.origins import Origins
 from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init, InitSpec
@@ -17,9 +18,11 @@ DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
 
 def _parse_sizes(raw: Any) -> Any:
-    sizes = tuple(raw) if isinstance(raw, list | tuple) else (None,)
+    sizes: tuple[Any, ...] = tuple(raw) if isinstance(raw, list | tuple) else (None,)
     if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
         raise PydanticCustomError("MF014", "`shape` must be a list of sizes, but is {raw}", {"raw": repr(raw)})
+    if any(size > MAX_SIZE for size in sizes):
+        raise too_large(MAX_SIZE, sizes)
     return sizes
 
 

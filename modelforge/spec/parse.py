@@ -159,7 +159,7 @@ def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | 
             return Problem("MF015", path, f"unknown key `{location[-1]}`", part="key")
         case kind if kind.startswith("MF"):
             part = "key" if context.get("part") == "key" else "value"
-            message = f"`{location[-1]}` {message}" if message.startswith("must be ") and location else message
+            message = f"`{location[-1]}` {message}" if message.startswith("must ") and location else message
             return Problem(kind, path, message, str(context.get("hint", "")), part=part)
         case _:
             return Problem("MF014", path, f"`{location[-1] if location else path}` {_sentence(detail)}")

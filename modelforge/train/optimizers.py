@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from modelforge.rules import ParameterPlan
 
 T = TypeVar("T")
+RULES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "sgd": frozenset({"SGD"}),
+        "adam": frozenset({"Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"}),
+    }
+)
+"""Whose learning rates an initializer may state, and the optimizers that take such a step: in proportion to the
+gradient, or of a size that the gradient's scale does not change. What else there is (by sign, by norm or by spectrum)
+width changes in other ways."""
+ABSOLUTE_RATES = ("base_lr", "max_lr")
+"""Arguments of schedulers that take the place of the optimizer's learning rate."""
 WITHOUT = MappingProxyType(
     {
         "SparseAdam": "it takes sparse gradients only, and no layer here makes them",
@@ -49,17 +60,38 @@ class OptimizerFactory:
         groups: dict[float, list[torch.nn.Parameter]] = {}
         for path, parameter in parameters:
             groups.setdefault(self.rates.get(path, 1.0), []).append(parameter)
-        lr = self.arguments.get("lr", inspect.signature(self.kind).parameters["lr"].default)
-        listed = [{"params": group} | ({"lr": lr * rate} if rate != 1 else {}) for rate, group in groups.items()]
+        listed = [{"params": group, **self._options(rate)} for rate, group in groups.items()]
         return _construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(listed, **given))
+
+    def _options(self, rate: float) -> dict[str, float]:
+        """What a group has of its own where its learning rate is multiplied."""
+        if rate == 1:
+            return {}
+        options = {"lr": self._value("lr") * rate}
+        if self._decays_by_rate:
+            # A step takes lr · decay off each weight: that stays what was asked for.
+            options["weight_decay"] = self._value("weight_decay") / rate
+        return options
+
+    @property
+    def _decays_by_rate(self) -> bool:
+        """Whether a step takes lr · decay off each weight. Elsewhere decay is part of a gradient that is normalised."""
+        return self.kind in (torch.optim.SGD, torch.optim.AdamW) or bool(self.arguments.get("decoupled_weight_decay"))
+
+    def _value(self, name: str) -> Any:
+        return self.arguments.get(name, inspect.signature(self.kind).parameters[name].default)
 
     def following(self, parameters: Iterable[ParameterPlan]) -> tuple[OptimizerFactory, list[Problem]]:
         """The same with the learning rates that the initializers state, where `mup` asks for them."""
         if not self.mup:
             return self, []
+        own = next((rule for rule, names in RULES.items() if self.kind.__name__ in names), None)
+        if own is None:
+            message = f"`mup` knows no learning rates for {self.kind.__name__}"
+            hint = f"choose one of {', '.join(sorted(frozenset().union(*RULES.values())))}"
+            return self, [Problem("MF051", "optimizer.type", message, hint)]
         stated = {item.path: item.numbers for item in parameters if LEARNING_RATE in item.numbers}
         meant = {numbers["optimizer"] for numbers in stated.values()}
-        own = "sgd" if self.kind is torch.optim.SGD else "adam"
         if not stated:
             message = "`mup` takes learning rates from the initializers, but none states any"
             hint = "`init` must be a width-aware scheme: `mup` or `spectral`"
@@ -82,8 +114,20 @@ class SchedulerFactory:
     monitor: str | None = None
 
     def __call__(self, optimizer: Optimizer) -> dict[str, Any]:
-        scheduler = _construct(self.kind, "scheduler", self.arguments, lambda given: self.kind(optimizer, **given))
+        scheduler = _construct(
+            self.kind, "scheduler", self.arguments, lambda given: self.kind(optimizer, **_by_group(given, optimizer))
+        )
         return {"scheduler": scheduler, "interval": self.interval} | ({"monitor": self.monitor} if self.monitor else {})
+
+
+def _by_group(arguments: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """A scheduler's arguments, with its learning rates in the ratio of those of the optimizer's groups."""
+    lr = optimizer.defaults["lr"]
+    ratios = [group["lr"] / lr if lr else 1.0 for group in optimizer.param_groups]
+    own = {
+        name: value for name, value in arguments.items() if name in ABSOLUTE_RATES and isinstance(value, int | float)
+    }
+    return {**arguments, **{name: [value * ratio for ratio in ratios] for name, value in own.items()}}
 
 
 def optimizers() -> dict[str, type[Optimizer]]:

@@ -291,7 +291,7 @@ def test_what_cannot_be_rescaled_is_named_and_left():
 
 def test_nothing_to_calibrate():
     assert refused(nn.LSTM(4, 4), normal(3, 2, 4)) == [
-        ("MF023", "calibrate", "there is nothing that `lsuv` can calibrate here")
+        ("MF122", "calibrate", "there is nothing that `lsuv` can calibrate here")
     ]
 
 
@@ -436,19 +436,19 @@ def test_a_batch_is_a_tensor_or_arguments_by_place_or_by_name():
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("lsvu", ("MF020", "calibrate.method", "unknown calibration `lsvu`")),
-        ({"tolerance": 0.1}, ("MF022", "calibrate", "a calibration needs a `method`")),
+        ("lsvu", ("MF120", "calibrate.method", "unknown calibration `lsvu`")),
+        ({"tolerance": 0.1}, ("MF120", "calibrate", "a calibration needs a `method`")),
         (
             {"method": "lsuv", "tolerence": 0.1},
-            ("MF021", "calibrate.tolerence", "calibration `lsuv` has no field `tolerence`"),
+            ("MF121", "calibrate.tolerence", "calibration `lsuv` has no field `tolerence`"),
         ),
         (
             {"method": "lsuv", "tolerance": 0.0},
-            ("MF022", "calibrate.tolerance", "`tolerance` must be greater than 0, but is 0.0"),
+            ("MF121", "calibrate.tolerance", "`tolerance` must be greater than 0, but is 0.0"),
         ),
         (
             {"method": "lsuv", "max_passes": "ten"},
-            ("MF022", "calibrate.max_passes", "`max_passes` must be a whole number, but is 'ten'"),
+            ("MF121", "calibrate.max_passes", "`max_passes` must be a whole number, but is 'ten'"),
         ),
     ],
 )
@@ -487,14 +487,14 @@ def test_what_does_not_vary_is_named_and_everything_is_put_back():
     mf.initialize(model, {"scheme": "orthogonal", "gain": 3.0, "params": {"4.weight": "zeros"}})
     assert refused(model, normal(20, 8)) == [
         (
-            "MF026",
+            "MF123",
             "4.weight",
             "`lsuv` cannot calibrate it: what Linear makes with `4.weight` does not vary over the batch",
         )
     ]
     assert refused(model, normal(1, 8), "per_channel") == [
         (
-            "MF026",
+            "MF123",
             "0.weight",
             "`per_channel` cannot calibrate it: "
             "8 of 8 channels that Linear makes with `0.weight` do not vary over the batch",
@@ -509,15 +509,15 @@ def test_what_is_not_finite_is_named_and_everything_is_put_back():
         model[2].weight[0, 0] = torch.inf
         model[2].bias.zero_()
     found = refused(model, normal(20, 8))
-    assert found == [("MF050", "2.weight", "what Linear makes of the batch with `2.weight` is not finite")]
+    assert found == [("MF123", "2.weight", "what Linear makes of the batch with `2.weight` is not finite")]
 
 
 def test_parameters_without_memory():
     with torch.device("meta"):
         model = nn.Linear(3, 2)
     assert refused(model, normal(5, 3)) == [
-        ("MF026", "weight", "`weight` has no values yet: there is nothing to calibrate"),
-        ("MF026", "bias", "`bias` has no values yet: there is nothing to calibrate"),
+        ("MF094", "weight", "`weight` has no values yet: there is nothing to calibrate"),
+        ("MF094", "bias", "`bias` has no values yet: there is nothing to calibrate"),
     ]
     with pytest.raises(mf.ForgeError, match="`weight` has no values yet"):
         mf.calibrate(nn.LazyLinear(2, bias=False), normal(5, 3))

@@ -77,7 +77,7 @@ def test_a_broken_plugin_is_named(text, monkeypatch):
     monkeypatch.setattr(plugins, "_loaded", set())
     monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()] if group == "modelforge.layers" else [])
     shown = text("show", status=1)
-    assert "error[MF080]: the package `my-layers` offers `my_layers.broken`" in shown
+    assert "error[MF081]: the package `my-layers` offers `my_layers.broken`" in shown
     assert "`pip uninstall my-layers`" in shown
 
 

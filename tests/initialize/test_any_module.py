@@ -201,7 +201,7 @@ def test_orthogonal_takes_what_is_orthogonal(shape):
 def test_orthogonal_refuses_what_is_not():
     net = nn.Sequential(nn.Linear(4, 4), parametrizations.orthogonal(nn.Linear(4, 4)))
     (problem,) = refused(net, NORMAL)
-    assert problem.code == "MF026"
+    assert problem.code == "MF094"
     begins = "`normal` cannot fill 1.weight (4, 4): `Orthogonal` makes other values of them, off by up to "
     assert problem.message.startswith(begins)
     assert problem.hint == "initialise before it is parametrised, or keep its values: `params: {1.weight: keep}`"
@@ -231,7 +231,7 @@ def test_no_way_back():
 
     net = parametrize.register_parametrization(nn.Linear(4, 4), "weight", Positive())
     (problem,) = refused(net, NORMAL)
-    assert (problem.code, problem.path) == ("MF026", "weight")
+    assert (problem.code, problem.path) == ("MF094", "weight")
     assert problem.message.startswith("`weight` is parametrised: `Positive` has no `right_inverse`")
     old = net.weight.detach().clone()
     assert mf.initialize(net, NORMAL | {"params": {"weight": "keep"}}).ok
@@ -273,7 +273,7 @@ def test_parametrised_and_tied():
     first, second = (parametrize.register_parametrization(nn.Linear(4, 4), "weight", Same()) for _ in range(2))
     second.parametrizations.weight.original = first.parametrizations.weight.original
     found = refused(nn.Sequential(first, second), NORMAL)
-    assert [(problem.code, problem.path) for problem in found] == [("MF026", "0.weight"), ("MF026", "1.weight")]
+    assert [(problem.code, problem.path) for problem in found] == [("MF094", "0.weight"), ("MF094", "1.weight")]
     assert found[0].message == "`0.weight` is parametrised, and what it is computed from is also used elsewhere"
 
 

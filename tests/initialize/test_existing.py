@@ -299,15 +299,15 @@ def test_a_reset_that_fails_leaves_the_module_whole():
 
 def test_the_meta_device_is_refused():
     assert refused(nn.Linear(3, 2, device="meta"), NORMAL) == [
-        ("MF026", "weight", "`weight` is on the meta device: there is no memory to fill"),
-        ("MF026", "bias", "`bias` is on the meta device: there is no memory to fill"),
+        ("MF094", "weight", "`weight` is on the meta device: there is no memory to fill"),
+        ("MF094", "bias", "`bias` is on the meta device: there is no memory to fill"),
     ]
 
 
 def test_parameters_without_a_shape_are_refused():
     assert refused_lazily(nn.Sequential(nn.Linear(2, 2), nn.LazyLinear(3))) == [
-        ("MF026", "1.weight", "`1.weight` has no shape yet: its lazy layer has not run"),
-        ("MF026", "1.bias", "`1.bias` has no shape yet: its lazy layer has not run"),
+        ("MF094", "1.weight", "`1.weight` has no shape yet: its lazy layer has not run"),
+        ("MF094", "1.bias", "`1.bias` has no shape yet: its lazy layer has not run"),
     ]
 
 
@@ -322,7 +322,7 @@ def test_expanded_parameters_are_refused():
     net = nn.Linear(3, 4)
     net.weight = nn.Parameter(torch.zeros(1, 3).expand(4, 3))
     assert refused(net, NORMAL) == [
-        ("MF026", "weight", "`weight` is expanded: several elements share one place in memory")
+        ("MF094", "weight", "`weight` is expanded: several elements share one place in memory")
     ]
     assert mf.initialize(net, {"scheme": "keep"}).ok
 
@@ -345,7 +345,7 @@ def test_all_problems_at_once():
 
     net = nn.Sequential(Own(), nn.Linear(3, 2, device="meta"), nn.utils.spectral_norm(nn.Linear(4, 4)))
     codes = [code for code, _, _ in refused(net, NORMAL | {"types": {"Conv2d": "zeros"}})]
-    assert sorted(codes) == ["MF023", "MF025", "MF026", "MF026", "MF026"]
+    assert sorted(codes) == ["MF023", "MF025", "MF094", "MF094", "MF094"]
 
 
 def test_a_module_without_parameters():

@@ -214,3 +214,13 @@ def test_large_parameters_are_measured_exactly(init):
     assert entry.verdict == "pass"
     if init == "orthogonal":
         assert entry.measured_std == pytest.approx(entry.target_std, rel=1e-6)
+
+
+def test_a_tied_parameter_answers_to_each_of_its_names():
+    net = nn.ModuleDict({"embed": nn.Embedding(5, 3), "head": nn.Linear(3, 5, bias=False)})
+    net["head"].weight = net["embed"].weight
+    ledger = mf.initialize(net, {"scheme": "normal", "std": 0.1})
+    assert ledger["head.weight"] is ledger["embed.weight"]
+    assert ledger["embed.weight"].aliases == ("head.weight",)
+    assert ledger.to_dict()["parameters"][0]["aliases"] == ["head.weight"]
+    assert len(ledger) == 1

@@ -244,21 +244,26 @@ def test_torch_s_own_truncated_draws_are_alike(fields: dict[str, float]):
 @pytest.mark.parametrize(
     ("fields", "field", "message", "hint"),
     [
-        ({"a": 1.0, "b": 1.0}, "b", "must be greater than `a` (1.0), but is 1.0", ""),
-        ({"a": 3.0}, "b", "must be greater than `a` (3.0), but is 2.0", ""),
+        ({"a": 1.0, "b": 1.0}, "b", "must be greater than `a` (1.0), but is 1.0", "exchange them"),
+        ({"a": 3.0}, "b", "must be greater than `a` (3.0), but is 2.0", "exchange them"),
         (
             {"std": 0.02, "a": 1.0},
             "b",
-            "must keep more of N(0, 0.02²) above `a` (1): a share of 0",
+            "must leave a share of at least 1e-06 of N(0, 0.02²) above `a` (1), but is 2 and leaves 0",
             "`a` and `b` are values, not multiples of `std`",
         ),
         (
             {"mean": 5.0, "std": 0.5},
             "b",
-            "must keep more of N(5, 0.5²) above `a` (-2): a share of 1e-09",
+            "must leave a share of at least 1e-06 of N(5, 0.5²) above `a` (-2), but is 2 and leaves 1e-09",
             "`a` and `b` are values, not multiples of `std`",
         ),
-        ({"std": 0.0}, "std", "must be greater than 0, but is 0.0", ""),
+        (
+            {"std": 0.0},
+            "std",
+            "must be greater than 0, but is 0.0",
+            "`std`: Standard deviation of the normal law before it is cut",
+        ),
     ],
 )
 def test_a_cut_that_keeps_nothing_is_refused(fields: dict[str, float], field: str, message: str, hint: str):

@@ -11,10 +11,12 @@ from modelforge import inits
 from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
+EXCHANGE = "exchange them, or choose `constant` for one value everywhere"
+TRUNCATED = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
 TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("normal", {"std": 1, "stdd": 1}, "stdd", "is not a field of `normal`", "did you mean `std`?"),
     ("zeros", {"value": 1.0}, "value", "is not a field of `zeros`", "this scheme has no fields"),
-    ("normal", {}, "std", "must be given", "Standard deviation."),
+    ("normal", {}, "std", "must be given", ""),
     ("normal", {"std": -1.0}, "std", "must be at least 0, but is -1.0", ""),
     ("normal", {"std": float("nan")}, "std", "must be a finite number, but is nan", ""),
     ("normal", {"std": float("inf")}, "std", "must be a finite number, but is inf", ""),
@@ -24,9 +26,9 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("normal", {"std": 1.0, "mean": 1e300}, "mean", "must be at most 1e+37, but is 1e+300", ""),
     ("constant", {"value": "{x}"}, "value", "must be a number, but is '{x}'", ""),
     ("constant", {"value": -1e38}, "value", "must be at least -1e+37, but is -1e+38", ""),
-    ("uniform", {"low": 1, "high": 0}, "high", "must be greater than `low` (1.0), but is 0.0", ""),
-    ("uniform", {"low": 1, "high": 1}, "high", "must be greater than `low` (1.0), but is 1.0", ""),
-    ("truncated_normal", {"std": 1, "truncate": 0}, "truncate", "must be greater than 0, but is 0", ""),
+    ("uniform", {"low": 1, "high": 0}, "high", "must be greater than `low` (1.0), but is 0.0", EXCHANGE),
+    ("uniform", {"low": 1, "high": 1}, "high", "must be greater than `low` (1.0), but is 1.0", EXCHANGE),
+    ("truncated_normal", {"std": 1, "truncate": 0}, "truncate", "must be greater than 0, but is 0", TRUNCATED),
     ("sparse", {"sparsity": 1.0}, "sparsity", "must be less than 1, but is 1.0", ""),
     ("sparse", {"sparsity": -0.1}, "sparsity", "must be at least 0, but is -0.1", ""),
     (
@@ -69,7 +71,10 @@ def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, messag
     with pytest.raises(ValidationError) as caught:
         inits.get(scheme).model_validate(fields)
     (detail,) = caught.value.errors(include_url=False)
-    assert (detail["loc"], detail["msg"], detail.get("ctx", {})["hint"]) == ((field,), message, hint)
+    # Where nothing better is known, the field's own words.
+    meaning = " ".join((inits.get(scheme).model_fields[field].description or "").split()) if not hint else ""
+    expected = hint or f"`{field}`: {meaning.removesuffix('.')}"
+    assert (detail["loc"], detail["msg"], detail.get("ctx", {})["hint"]) == ((field,), message, expected)
 
 
 def test_all_wrong_fields_are_told_at_once():

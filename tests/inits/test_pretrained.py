@@ -208,7 +208,7 @@ def test_planning_reads_no_values(file, monkeypatch):
 def test_names_that_the_file_lacks(file):
     layers = LAYERS | {"more": {"type": "Linear", "out_features": 3}}
     [(code, path, message)] = problems(mf.plan, spec({"scheme": "pretrained", "path": file}, layers))
-    assert (code, path) == ("MF026", "init")
+    assert (code, path) == ("MF112", "init")
     assert message == f"`{file}` has no values for what this rule covers: more.weight (3, 2), more.bias (3,)"
 
 
@@ -218,7 +218,7 @@ def test_tensors_that_the_model_lacks(tmp_path):
     with pytest.raises(mf.ForgeError) as caught:
         mf.build(dense({"scheme": "pretrained", "path": path}))
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF023", "init")
+    assert (problem.code, problem.path) == ("MF113", "init")
     listed = "boddy.scale (2,), last ()"
     assert problem.message == f"the model has no place for these tensors of `{path}`: {listed}"
     assert problem.hint.startswith("`subset` says what to take, and `rename` what it is here; did you mean")
@@ -229,7 +229,7 @@ def test_tensors_that_the_model_lacks(tmp_path):
 def test_shapes_are_all_listed_with_those_of_buffers(file):
     layers = LAYERS | {"rnn": {"type": "LSTM", "hidden_size": 8}}
     found = problems(mf.plan, spec({"scheme": "pretrained", "path": file}, layers))
-    assert [(code, path) for code, path, _ in found] == [("MF026", "init")] * 2
+    assert [(code, path) for code, path, _ in found] == [("MF114", "init")] * 2
     assert "rnn.weight_ih_l0 is (20, 6) there, but must be (32, 6); rnn.weight_hh_l0 is (20, 5)" in found[0][2]
     assert "head.weight is (2, 5) there, but must be (2, 8)" in found[0][2]
     statistics = "norm.running_mean is (5,) there, but must be (8,); norm.running_var is (5,) there, but must be (8,)"
@@ -239,7 +239,7 @@ def test_shapes_are_all_listed_with_those_of_buffers(file):
 def test_kinds_of_numbers(tmp_path):
     path = saved(tmp_path / "w.safetensors", body__weight=torch.ones(3, 4, dtype=torch.int8), body__bias=torch.ones(3))
     message = f"`{path}` has other kinds of numbers: body.weight is int8 there, but float32 here"
-    assert problems(mf.plan, dense({"scheme": "pretrained", "path": path})) == [("MF026", "init", message)]
+    assert problems(mf.plan, dense({"scheme": "pretrained", "path": path})) == [("MF114", "init", message)]
 
 
 def test_globs_and_renames_that_hit_nothing(file):
@@ -247,8 +247,8 @@ def test_globs_and_renames_that_hit_nothing(file):
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(spec(init))
     assert [(p.code, p.path, p.message) for p in caught.value.problems] == [
-        ("MF023", "init.subset.1", f"`haed.*` matches no name in `{file}`"),
-        ("MF023", "init.rename.encodr", f"`encodr` matches no name in `{file}`"),
+        ("MF115", "init.subset.1", f"`haed.*` matches no name in `{file}`"),
+        ("MF115", "init.rename.encodr", f"`encodr` matches no name in `{file}`"),
     ]
     assert caught.value.problems[0].hint == "did you mean `head`?"
 
@@ -258,7 +258,7 @@ def test_two_tensors_of_one_name(tmp_path):
         tmp_path / "w.safetensors", body__weight=torch.ones(3, 4), body__bias=torch.ones(3), a__bias=torch.ones(3)
     )
     [(code, where, message)] = problems(mf.plan, dense({"scheme": "pretrained", "path": path, "rename": {"a": "body"}}))
-    assert (code, where) == ("MF022", "init.rename")
+    assert (code, where) == ("MF116", "init.rename")
     assert message.endswith("both become `body.bias`")
 
 
@@ -266,7 +266,7 @@ def test_two_tensors_of_one_name(tmp_path):
 def test_stars_that_do_not_pair(file, rename, found):
     [(code, where, message)] = problems(spec, {"scheme": "pretrained", "path": file, "rename": rename})
     assert (code, where) == ("MF022", "init.rename")
-    assert message == f"must have the same number of `*`, 4 at most, on both sides of {found}"
+    assert message == f"`rename` must have the same number of `*`, 4 at most, on both sides of {found}"
 
 
 def test_nothing_is_written_when_something_does_not_fit(tmp_path):
@@ -293,7 +293,7 @@ def test_a_pickle_with_code_is_refused(tmp_path):
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(dense({"scheme": "pretrained", "path": path}))
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF022", "init.path")
+    assert (problem.code, problem.path) == ("MF111", "init.path")
     assert problem.message == (
         f"`{path}` gives no values: it holds a pickle that would run code: `os.getenv`, and that is never loaded"
     )
@@ -318,10 +318,10 @@ def test_files_that_give_nothing(tmp_path):
     }
     for path, reason in reasons.items():
         [(code, where, message)] = problems(mf.plan, dense({"scheme": "pretrained", "path": path}))
-        assert (code, where) == ("MF022", "init.path")
+        assert (code, where) == ("MF110", "init.path")
         assert message.startswith(f"`{path}` gives no values: {reason}")
     [(code, where, message)] = problems(dense, {"scheme": "pretrained"})
-    assert (code, where, message) == ("MF022", "init", "scheme `pretrained` needs `path`")
+    assert (code, where, message) == ("MF090", "init", "scheme `pretrained` needs `path`")
 
 
 def test_a_file_that_changes_after_planning(tmp_path):
@@ -329,5 +329,5 @@ def test_a_file_that_changes_after_planning(tmp_path):
     decided = mf.plan(dense({"scheme": "pretrained", "path": path}))
     saved(Path(path), body__weight=torch.ones(3, 5), body__bias=torch.ones(3))
     [(code, where, message)] = problems(mf.build, decided)
-    assert (code, where) == ("MF022", "init.path")
+    assert (code, where) == ("MF110", "init.path")
     assert message == f"`{path}` gives no values any more: `body.weight` is not what it was when it was planned"

@@ -142,3 +142,29 @@ def test_a_warning_has_a_place_and_stops_nothing():
     assert mf.build(plan).ledger.ok
     assert plan.to_dict()["warnings"][0]["severity"] == "warning"
     assert mf.lint(plan.parameters) == list(plan.warnings)
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_groups_count_over_all_layers(monkeypatch):
+    monkeypatch.setattr("modelforge.walk.MAX_BLOCKS", 100)
+    conv = {"type": "Conv1d", "out_channels": 20, "kernel_size": 1, "groups": 20}
+    layers = {"many": {"type": "Repeat", "times": 9, "layers": {"conv": conv, "act": "ReLU"}}}
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.plan(mf.parse({"input": {"shape": [20, 4]}, "layers": layers}, init="xavier"))
+    [problem] = caught.value.problems
+    assert (problem.code, problem.path) == ("MF060", "model.layers.many.layers.conv")
+    assert problem.message == "the model's parameters are more than 100 matrices and vectors"
+    layers["many"]["times"] = 4  # 4 · (20 kernels + 1 bias) are 84
+    assert mf.plan(mf.parse({"input": {"shape": [20, 4]}, "layers": layers}, init="xavier")).num_parameters == 160
+
+
+def test_nesting_is_bounded_however_deep_it_is():
+    for depth in (100, 500, 5000):
+        layers = {"act": "ReLU"}
+        for _ in range(depth):
+            layers = {"inner": {"type": "Sequential", "layers": layers}}
+        with pytest.raises(mf.ForgeError) as caught:
+            mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}))
+        assert [problem.code for problem in caught.value.problems] == ["MF060"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from rich.console import Console
+from torch import nn
 
 import modelforge as mf
-from modelforge.report.table import plan_table, to_text
+from modelforge.report.table import ledger_table, plan_table, to_text
+from modelforge.report.words import number
 
 MLP = {
     "hidden": {"type": "Linear", "out_features": 16},
@@ -53,5 +56,60 @@ def test_colours_are_for_terminals_only(decided):
 
 def test_the_ledger_of_a_built_model(decided):
     text = mf.build(decided).ledger.table()
-    assert text.splitlines()[0].split()[:4] == ["parameter", "shape", "scheme", "rule"]
+    assert text.splitlines()[1].split()[:4] == ["parameter", "shape", "scheme", "rule"]
     assert text.count("pass") == len(decided.parameters)
+
+
+class Tied(nn.Module):
+    """Embeds tokens, and reads them off with the same weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.body = nn.Embedding(50, 16), nn.Linear(16, 16)
+        self.head = nn.Linear(16, 50, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, x):
+        return self.head(self.body(self.embed(x)))
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> mf.Ledger:
+    model = Tied()
+    ledger = mf.initialize(model, {"scheme": "orthogonal", "embedding": {"scheme": "normal", "std": 0.25}})
+    return mf.calibrate(model, torch.arange(50).view(10, 5), ledger=ledger)
+
+
+def test_a_calibration_has_a_table_of_its_own(calibrated):
+    done = calibrated["body.weight"].calibration
+    *_, header, _, left, line = calibrated.table().splitlines()
+    assert header.split() == ["lsuv", "factor", "passes", "variance", "left", "as", "it", "was"]
+    assert left.startswith("embed.weight ")
+    assert left.endswith("several modules share it: embed.weight, head.weight")
+    before, after = number(done.variance_before), number(done.variance_after)
+    assert line.split() == ["body.weight", f"×{number(done.factor)}", "1", before, "→", after]
+
+
+def test_a_calibrated_bias_is_shown_with_its_channels():
+    model = nn.Sequential(nn.Linear(8, 4))
+    ledger = mf.initialize(model, "orthogonal")
+    batch = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+    ledger = mf.calibrate(model, batch, "per_channel", ledger=ledger)
+    low, high = ledger["0.weight"].calibration.factors
+    assert ledger.table().count(f"×{number(low)} … {number(high)}") == 2
+    assert "left as it was" not in ledger.table()
+
+
+def test_a_tied_parameter_shows_all_its_names(calibrated):
+    assert "embed.weight = head.weight" in calibrated.table()
+
+
+@pytest.mark.parametrize("width", range(30, 150, 10))
+def test_a_ledger_shows_its_numbers_whole_at_any_width(calibrated, width):
+    text = to_text(ledger_table(calibrated), width)
+    for entry in calibrated:
+        assert number(entry.measured_mean) in text
+        assert number(entry.measured_std) in text
+    assert f"×{number(calibrated['body.weight'].calibration.factor)}" in text
+    if width >= 60:
+        assert max(map(len, text.splitlines())) <= width

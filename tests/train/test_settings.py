@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import pytest
+import torch
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -283,6 +284,71 @@ def test_learning_rates_follow_the_initializers(given):
     }
 
 
+@pytest.mark.parametrize(
+    ("section", "decays"),
+    [
+        ({"type": "AdamW", "weight_decay": 0.2}, [0.2, 0.8]),
+        ({"type": "AdamW"}, [0.01, 0.04]),
+        ({"type": "NAdam", "weight_decay": 0.2, "decoupled_weight_decay": True}, [0.2, 0.8]),
+        # Part of a gradient that is normalised: lr · decay is not what it takes off.
+        ({"type": "Adam", "weight_decay": 0.2}, [0.2, 0.2]),
+        ({"type": "RMSprop", "weight_decay": 0.2}, [0.2, 0.2]),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else None,
+)
+def test_what_decays_with_the_learning_rate_decays_as_asked(section, decays):
+    optimizer = following({**section, "lr": 0.1}, WIDE)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1 / 4]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == decays
+
+
+def test_sgd_decays_as_asked_too():
+    optimizer = following({"type": "SGD", "lr": 0.1, "weight_decay": 0.2}, {**WIDE, "optimizer": "sgd"})
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1 * 4, 0.1, 0.1 / 4]
+    assert [group["lr"] * group["weight_decay"] for group in optimizer.param_groups] == pytest.approx([0.02] * 3)
+
+
+def test_one_step_without_gradients_shrinks_all_weights_alike():
+    factory, _ = parse_optimizer({"type": "AdamW", "mup": True, "lr": 0.1, "weight_decay": 0.5})
+    assert factory is not None
+    plan = planned(WIDE)
+    factory, _ = factory.following(plan.parameters)
+    model = mf.build(plan)
+    before = {path: weight.detach().clone() for path, weight in model.named_parameters()}
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    factory(model.named_parameters()).step()
+    for path, weight in model.named_parameters():
+        torch.testing.assert_close(weight.detach(), before[path] * 0.95)
+
+
+def following(section: Mapping[str, Any], init: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """The optimizer of a model, with the learning rates that its initializers state."""
+    factory, problems = parse_optimizer({**section, "mup": True})
+    assert factory is not None
+    plan = planned(init)
+    factory, more = factory.following(plan.parameters)
+    assert not problems + more
+    return factory(mf.build(plan).named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("section", "first"),
+    [
+        ({"type": "OneCycleLR", "max_lr": 0.5, "total_steps": 10}, 0.5 / 25),
+        ({"type": "CyclicLR", "base_lr": 0.2, "max_lr": 0.5}, 0.2),
+    ],
+    ids=["OneCycleLR", "CyclicLR"],
+)
+def test_schedulers_with_rates_of_their_own_keep_the_ratios(section, first):
+    scheduler, problems = parse_scheduler(section)
+    assert scheduler is not None
+    assert not problems
+    optimizer = following({"type": "AdamW", "lr": 0.1}, WIDE)
+    scheduler(optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([first, first / 4])
+
+
 def test_without_mup_all_learn_alike():
     factory, _ = parse_optimizer({"type": "Adam"})
     assert factory is not None
@@ -309,6 +375,15 @@ def test_without_mup_all_learn_alike():
                 "optimizer.type",
                 "the initializers state learning rates for adam, but the optimizer is SGD",
                 "give them `optimizer: sgd`",
+            ),
+        ),
+        (
+            WIDE,
+            {"type": "Muon", "mup": True},
+            (
+                "optimizer.type",
+                "`mup` knows no learning rates for Muon",
+                "choose one of Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD",
             ),
         ),
     ],
