@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
 from modelforge.layers import registry
 from modelforge.layers.registry import LayerType
-from modelforge.node import FrozenDict
+from modelforge.node import FrozenDict, Node
+from modelforge.spec.init import Init
 from modelforge.spec.layer import Layer, Layers, LayerSpec
 
 MAX_TIMES = 10_000
@@ -25,14 +26,31 @@ MAX_TIMES = 10_000
 class Child:
     """One child of a combinator: its name, its spec, the field that holds it, and what it reads by default.
 
-    `at` is its override key below the combinator's (a repeated child has one key and many names). `reads` None stands
-    for "the child before, or the input".
+    `at` is its override key below the combinator's (a repeated child has one key and many names), or below `root` where
+    that is given. `reads` None stands for "the child before, or the input".
     """
 
     name: str
     spec: LayerSpec
     at: str
     reads: tuple[str, ...] | None = None
+    root: str = ""
+
+
+class BlockUse(Node):
+    """Of layers that a block declares: which block, with which arguments, and how it says that they start."""
+
+    name: str
+    """The block's name under `model.blocks`."""
+    arguments: Annotated[dict[str, Any], AfterValidator(FrozenDict)] = FrozenDict()
+    """The values of its arguments."""
+    init: Init | None = None
+    """The block's own init; what the use says goes before it."""
+
+    @property
+    def key(self) -> str:
+        """The override key of the block."""
+        return f"model.blocks.{self.name}"
 
 
 class Combinator(LayerSpec, ABC):
@@ -46,6 +64,10 @@ class Combinator(LayerSpec, ABC):
         """Names of the children that make up a residual branch, what is added to its shortcut; none, in most."""
         return ()
 
+    def declared_by(self) -> BlockUse | None:
+        """The block that declares its layers, if one does."""
+        return None
+
 
 CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])
 
@@ -55,10 +77,10 @@ def _register(cls: CombinatorClass) -> CombinatorClass:
     return cls
 
 
-def chain(layers: dict[str, LayerSpec], at: str = "layers") -> Iterator[Child]:
+def chain(layers: Mapping[str, LayerSpec], root: str = "") -> Iterator[Child]:
     """Layers that follow one another."""
     for name, spec in layers.items():
-        yield Child(name, spec, f"{at}.{name}")
+        yield Child(name, spec, f"layers.{name}", root=root)
 
 
 @_register
@@ -68,9 +90,15 @@ class Sequential(Combinator):
     type: Literal["Sequential"] = "Sequential"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     layers: Layers
     """The layers by name, in execution order."""
+    block: BlockUse | None = None
+    """The block that they were declared in; written by `blocks:`, not by hand."""
+    holds_layers = ("layers",)
 
     def wire(self) -> Iterator[Child]:
-        return chain(self.layers)
+        return chain(self.layers, self.block.key if self.block else "")
+
+    def declared_by(self) -> BlockUse | None:
+        return self.block
 
 
 @_register
@@ -84,6 +112,8 @@ class Residual(Combinator):
     """One layer (or `Sequential`) on the way around; none means x itself."""
     merge: Layer = Field(default_factory=lambda: _parse("Add"))
     """How the two ends meet: `Add`, `Multiply`, `Concat`, or a layer of your own with two inputs."""
+    holds_layers = ("layers",)
+    holds_layer = ("shortcut", "merge")
 
     def wire(self) -> Iterator[Child]:
         *_, last = self.layers
@@ -107,6 +137,8 @@ class Parallel(Combinator):
     """The branches by name; each is one layer or a `Sequential`."""
     merge: Layer = Field(default_factory=lambda: _parse("Concat"))
     """How they meet: `Concat` (default, along dimension 1), `Add`, `Multiply`, or a layer of your own."""
+    holds_layers = ("branches",)
+    holds_layer = ("merge",)
 
     def wire(self) -> Iterator[Child]:
         for name, spec in self.branches.items():
@@ -122,9 +154,16 @@ class Repeat(Combinator):
     times: Annotated[PositiveInt, Field(le=MAX_TIMES)]
     """How many copies."""
     layers: Layers
-    """What each copy holds."""
+    """What each copy holds; they may speak of the copy's number, from 0, as `${arg:index}`."""
+    copies: Annotated[dict[str, Layers], AfterValidator(FrozenDict)] | None = None
+    """Each copy's own layers, where `layers` speak of `${arg:index}`; written from them, not by hand."""
+    holds_layers = ("layers",)
+    counts = "times"
 
     def wire(self) -> Iterator[Child]:
+        if self.copies is not None:
+            yield from (Child(index, sequence(layers), "") for index, layers in self.copies.items())
+            return
         copy = sequence(self.layers)
         for index in range(self.times):
             yield Child(str(index), copy, "")

@@ -48,6 +48,12 @@ class LayerSpec(Node):
     """How its parameters start."""
 
     own_fields: ClassVar[frozenset[str]] = frozenset({"type", "inputs", "init"})
+    holds_layers: ClassVar[tuple[str, ...]] = ()
+    """Fields that are layers by name."""
+    holds_layer: ClassVar[tuple[str, ...]] = ()
+    """Fields that are one layer."""
+    counts: ClassVar[str | None] = None
+    """The field that says how many copies there are, for a layer whose layers may speak of `${arg:index}`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The class is made from a signature, so pickle cannot find it by name; the registry can.
