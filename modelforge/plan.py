@@ -112,8 +112,16 @@ def plan(spec: ModelSpec) -> Plan:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)
     assert root is not None
     warnings = tuple(spec.origins.locate(problem) for problem in [*walk.warnings, *lint(parameters)])
-    inputs, results, ties = (FrozenDict(found) for found in (walk.inputs, walk.results, spec.tie))
-    return Plan(root, inputs, parameters, spec.seed, results, ties, warnings, spec.origins)
+    return Plan(
+        root,
+        FrozenDict(walk.inputs),
+        parameters,
+        spec.seed,
+        FrozenDict(walk.results),
+        FrozenDict(walk.ties),
+        warnings,
+        spec.origins,
+    )
 
 
 def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:

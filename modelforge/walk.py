@@ -15,7 +15,7 @@ from modelforge.cascade import Scope, Subject
 from modelforge.errors import Problem, did_you_mean
 from modelforge.graph import Read
 from modelforge.layers import registry
-from modelforge.layers.combinators import Child, Combinator, sequence
+from modelforge.layers.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.node import FrozenDict
 from modelforge.shapes import LayerFacts, Misfit, ParameterFacts, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
@@ -125,6 +125,11 @@ class _Site:
     scopes: tuple[Scope, ...]
     depth: int = 0
 
+    @property
+    def note(self) -> str:
+        """Which use of a block it is in, where its key does not say so."""
+        return f" (in {self.path})" if self.key.startswith(f"{BLOCKS}.") else ""
+
     def below(self, child: Child) -> _Site:
         """The site of a child."""
         path = f"{self.path}.{child.name}" if self.path else child.name
@@ -143,7 +148,9 @@ class Walk:
         self.inputs: dict[str, TensorValue] = {}
         self.results: dict[str, Read] = {}
         self.warnings: dict[Problem, None] = {}
+        self.ties: dict[str, str] = {}
         self._tied: dict[str, ParameterFacts] = {}
+        self._first_of: dict[str, str] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
         self._topology = Topology()
         self._unknown: list[str] = []
@@ -207,29 +214,25 @@ class Walk:
         return flows if len(self.results) == len(self.spec.outputs or ("",)) else None
 
     def _check_ties(self) -> None:
-        known = {subject.path: subject for subject in self.subjects}
+        known = {subject.path: subject.facts for subject in self.subjects} | self._tied
         for path, source in self.spec.tie.items():
             key = f"model.tie.{path}"
+            missing = [name for name in (path, source) if name not in known]
             if source in self.spec.tie:
                 hint = f"tie both to `{self.spec.tie[source]}`" if self.spec.tie[source] != path else ""
                 self.problems.append(Problem("MF045", key, f"`{source}` is itself tied to another one", hint))
-            elif path not in self._tied or source not in known:
-                missing, part = (path, "key") if path not in self._tied else (source, "value")
-                if not self._unknown:  # a layer that failed may hold it
-                    hint = did_you_mean(missing, {*known, *self._tied})
-                    problem = Problem("MF045", key, f"there is no parameter `{missing}`", hint, part=part)
-                    self.problems.append(problem)
-            else:
-                one, other = self._tied[path], known[source].facts
+            elif missing and not self._unknown:  # a layer that failed may hold it
+                hint, part = did_you_mean(missing[0], known), "key" if missing[0] == path else "value"
+                self.problems.append(Problem("MF045", key, f"there is no parameter `{missing[0]}`", hint, part=part))
+            elif not missing:
+                one, other = known[path], known[source]
                 if (one.shape, one.dtype) != (other.shape, other.dtype):
                     message = f"`{path}` is {one.shape} {one.dtype}, but `{source}` is {other.shape} {other.dtype}"
                     self.problems.append(Problem("MF045", key, message, "tied parameters are one, so of one shape"))
-        by_source: dict[str, list[str]] = {}
-        for path, source in self.spec.tie.items():
-            by_source.setdefault(source, []).append(path)
-        self.subjects = [
-            replace(subject, aliases=tuple(by_source.get(subject.path, ()))) for subject in self.subjects
-        ]
+        others: dict[str, list[str]] = {}
+        for path, first_one in self.ties.items():
+            others.setdefault(first_one, []).append(path)
+        self.subjects = [replace(subject, aliases=tuple(others.get(subject.path, ()))) for subject in self.subjects]
 
     def _warn_of_unread(self, spec: Combinator, names: _Names, key: str) -> None:
         wired = list(spec.wire())
@@ -369,7 +372,9 @@ class Walk:
         inputs = tuple(item.value for item in (*flows, *outside) if item is not None)
         block = spec.declared_by()
         shown = spec.type if block is None else block.name
-        planned = LayerPlan(site.path, site.key, shown, FrozenDict(), reads, inputs, flow.value, captured, children=children)
+        planned = LayerPlan(
+            site.path, site.key, shown, FrozenDict(), reads, inputs, flow.value, captured, children=children
+        )
         return planned, _Flow(flow.value, flow.makers, site.key)
 
     def _leaf(
@@ -383,15 +388,15 @@ class Walk:
         facts = self._study(spec, inputs)
         if isinstance(facts, Misfit):
             self._unknown.append(path)
-            self.problems.append(_misfit(facts, key, flows))
+            problem = _misfit(facts, key, flows)
+            self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
             return None, None
         makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
         reads_input = any(not flow.makers for flow in flows)
         self._topology.add_leaf(path, spec.type, facts, makers, reads_input=reads_input)
-        names = tuple(item.name for item in facts.parameters if f"{path}.{item.name}" not in self.spec.tie)
+        names = tuple(item.name for item in facts.parameters if not self._is_tied(f"{path}.{item.name}", item))
         for item in facts.parameters:
             if item.name not in names:
-                self._tied[f"{path}.{item.name}"] = item
                 continue
             context = partial(self._topology.context, path, item)
             following = self._topology.following
@@ -408,6 +413,17 @@ class Walk:
             parameters=names,
         )
         return planned, _Flow(facts.output, (path,), key)
+
+    def _is_tied(self, path: str, facts: ParameterFacts) -> bool:
+        """Whether a parameter is one that came before: of tied ones the first has the rule, as `state_dict` has it."""
+        group = self.spec.tie.get(path, path)
+        if group == path and path not in self.spec.tie.values():
+            return False
+        first = self._first_of.setdefault(group, path)
+        if first != path:
+            self.ties[path] = first
+            self._tied[path] = facts
+        return first != path
 
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         """Equal layers on equal inputs are studied once."""

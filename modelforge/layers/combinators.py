@@ -20,6 +20,8 @@ from modelforge.spec.init import Init
 from modelforge.spec.layer import Layer, Layers, LayerSpec
 
 MAX_TIMES = 10_000
+BLOCKS = "model.blocks"
+"""The override key of what blocks are declared in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class BlockUse(Node):
     @property
     def key(self) -> str:
         """The override key of the block."""
-        return f"model.blocks.{self.name}"
+        return f"{BLOCKS}.{self.name}"
 
 
 class Combinator(LayerSpec, ABC):
@@ -93,6 +95,7 @@ class Sequential(Combinator):
     block: BlockUse | None = None
     """The block that they were declared in; written by `blocks:`, not by hand."""
     holds_layers = ("layers",)
+    made_fields = frozenset({"block"})
 
     def wire(self) -> Iterator[Child]:
         return chain(self.layers, self.block.key if self.block else "")
@@ -159,6 +162,7 @@ class Repeat(Combinator):
     """Each copy's own layers, where `layers` speak of `${arg:index}`; written from them, not by hand."""
     holds_layers = ("layers",)
     counts = "times"
+    made_fields = frozenset({"copies"})
 
     def wire(self) -> Iterator[Child]:
         if self.copies is not None:

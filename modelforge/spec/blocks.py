@@ -6,7 +6,7 @@ at the place in the block. Nothing here knows a layer by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,6 +47,8 @@ class _Place:
     arguments: Mapping[str, Any]
     blocks: tuple[str, ...] = ()
     depth: int = 0
+    use: str = ""
+    """The key of the use of the innermost block."""
 
     def at(self, *names: object) -> _Place:
         return replace(self, key=".".join((self.key, *map(str, names))))
@@ -134,7 +136,9 @@ class _Expander:
         declared, sizes, size = (self.section.get(key) for key in ("args", "sizes", "size"))
         self._check_arguments(declared or {}, "model.args")
         chosen: Mapping[str, Any] = {}
-        if sizes is not None and not (isinstance(sizes, Mapping) and all(isinstance(s, Mapping) for s in sizes.values())):
+        if sizes is not None and not (
+            isinstance(sizes, Mapping) and all(isinstance(s, Mapping) for s in sizes.values())
+        ):
             self._note("MF014", "model.sizes", "`sizes` must be a mapping from name to arguments")
         elif sizes is not None:
             if size not in sizes:
@@ -144,7 +148,9 @@ class _Expander:
                 chosen = sizes[size]
                 for name in [name for name in chosen if name not in (declared or {})]:
                     hint = f"declare it: `args: {{{name}: ???}}`"
-                    self._note("MF018", f"model.sizes.{size}.{name}", f"the model has no argument `{name}`", hint, part="key")
+                    self._note(
+                        "MF018", f"model.sizes.{size}.{name}", f"the model has no argument `{name}`", hint, part="key"
+                    )
         elif size is not None:
             self._note("MF018", "model.size", f"the model has no `sizes`, so `{size}` means nothing", part="key")
         if self.problems:
@@ -157,24 +163,32 @@ class _Expander:
     ) -> dict[str, Any]:
         """Values for all declared arguments; a default may speak of those before it."""
         bound: dict[str, Any] = {}
-        failed = False
+        failed: set[str] = set()
         for name, default in declared.items():
+            missing = name not in given and isinstance(default, str) and default == _MISSING
+            value, at = (
+                (given[name], use.at(name))
+                if name in given
+                else (
+                    default,
+                    _Place(f"{key}.{name}", bound, use=use.key),
+                )
+            )
+            if missing:
+                self._note("MF018", use.key, f"{owner} needs the argument `{name}`", f"add `{name}: ...`", part="key")
+            if missing or any(mentions(value, other) for other in failed):
+                failed.add(name)
+                continue
             try:
-                if name in given:
-                    bound[name] = self._filled(given[name], use.at(name))
-                elif isinstance(default, str) and default == _MISSING:
-                    self._note("MF018", use.key, f"{owner} needs the argument `{name}`", f"add `{name}: ...`", part="key")
-                    failed = True
-                else:
-                    bound[name] = self._filled(default, _Place(f"{key}.{name}", bound))
+                bound[name] = self._filled(value, at)
             except _Failed:
-                failed = True
+                failed.add(name)
                 continue
             free = is_template(default) or default == _MISSING
             if name in given and not free and (kind := _other_kind(bound[name], default)):
                 message = f"`{name}` of {owner} must be {kind}, as its default {default!r} is, but is {bound[name]!r}"
-                self._note("MF018", use.at(name).key, message)
-                failed = True
+                self._note("MF018", at.key, message)
+                failed.add(name)
         if failed:
             raise _Failed
         return bound
@@ -201,8 +215,10 @@ class _Expander:
     def _layer(self, raw: Any, place: _Place) -> Any:
         self.num_layers += 1
         if self.num_layers > MAX_EXPANDED or place.depth > MAX_DEPTH:
-            what = f"{MAX_EXPANDED:,} layers" if self.num_layers > MAX_EXPANDED else f"{MAX_DEPTH} layers in each other"
-            self._note("MF060", place.key, f"the model is more than {what}")
+            message = f"the model has more than {MAX_EXPANDED:,} layers"
+            if self.num_layers <= MAX_EXPANDED:
+                message = f"layers are nested more than {MAX_DEPTH} deep"
+            self._note("MF060", place.key, message)
             raise _Failed
         if not isinstance(raw, Mapping):
             kind = self._filled(raw, place)
@@ -252,7 +268,7 @@ class _Expander:
         arguments = self._bound(declared, known, place, f"{key}.args", f"the block `{name}`")
         if unknown:
             raise _Failed
-        inside = _Place(key, arguments, (*place.blocks, name), place.depth + 1)
+        inside = _Place(key, arguments, (*place.blocks, name), place.depth + 1, place.key)
         own = {"name": name, "arguments": arguments}
         if "init" in block:
             own["init"] = self._filled(block["init"], inside.at("init"))
@@ -293,7 +309,8 @@ class _Expander:
         try:
             return fill(raw, place.arguments)
         except CannotCalculate as failure:
-            self._note("MF019", place.key, failure.reason, failure.hint)
+            where = f" (where {place.use} uses it)" if place.key.startswith("model.blocks.") else ""
+            self._note("MF019", place.key, f"{failure.reason}{where}", failure.hint)
             raise _Failed from None
 
     def _note(self, code: str, key: str, message: str, hint: str = "", part: Any = "value") -> None:
@@ -318,25 +335,20 @@ def _other_kind(value: Any, default: Any) -> str:
     return ""
 
 
-def source_key(raw: Any, location: tuple[str, ...]) -> tuple[str, ...]:
-    """The override key, from the model section on, of what stands at `location` in a section that was written out."""
-    return tuple(_followed(raw, location))
-
-
-def _followed(raw: Any, location: tuple[str, ...]) -> Iterator[str]:
-    parts: list[str] = []
-    skip = False
-    for index, name in enumerate(location):
-        if skip:
-            skip = False
-        elif isinstance(raw, Use) and name == "layers":
-            parts = ["blocks", raw["block"]["name"], "layers"]
-        elif isinstance(raw, Use) and name == "block" and len(location) > index + 1:
-            parts = ["blocks", raw["block"]["name"]]
-        elif isinstance(raw, Copies) and name == "copies":
-            parts.append("layers")
-            skip = True
+def source_key(raw: Any, location: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of what stands at `location` in a section that was written out: its override key, from the section on, and where
+    that lies in a block, the key of the use of the block."""
+    key: tuple[str, ...] = ()
+    use: tuple[str, ...] = ()
+    rest = list(location)
+    while rest:
+        name = rest.pop(0)
+        if isinstance(raw, Use) and (name == "layers" or (name == "block" and rest)):
+            key, use = ("blocks", raw["block"]["name"], *(("layers",) if name == "layers" else ())), key
+        elif isinstance(raw, Copies) and name == "copies" and rest:
+            raw, name = raw[name], rest.pop(0)
+            key = (*key, "layers")
         else:
-            parts.append(name)
+            key = (*key, name)
         raw = raw.get(name) if isinstance(raw, Mapping) else None
-    yield from parts
+    return key, use

@@ -63,7 +63,7 @@ def _parse_outputs(raw: Any) -> Any:
             "`outputs` must name what comes out, but is {raw}",
             {"raw": repr(raw), "hint": "write `outputs: {logits: head, features: trunk}`"},
         )
-    for name, reference in named.items():
+    for reference in named.values():
         if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
             raise PydanticCustomError(
                 "MF030",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -141,7 +142,10 @@ def _problems(details: list[ErrorDetails], raw: Any, path: str) -> Iterator[Prob
         location = tuple(str(part) for part in detail["loc"])
         if location[:2] == ("input", "input") and "input" not in raw["input"]:
             location = location[1:]  # the name that a single input gets
-        yield _problem(detail, location, _layer_type(raw, location), ".".join((path, *source_key(raw, location))))
+        key, use = source_key(raw, location)
+        problem = _problem(detail, location, _layer_type(raw, location), ".".join((path, *key)))
+        message = f"{problem.message} (where {'.'.join((path, *use))} uses it)" if use else problem.message
+        yield replace(problem, message=message)
 
 
 def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | None, path: str) -> Problem:
