@@ -54,7 +54,7 @@ CODES = MappingProxyType(
         "MF080": "nothing has this name",
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
-        "MW103": "a value that nobody reads",
+        "MW104": "a value that nobody reads",
     }
 )
 

@@ -242,11 +242,11 @@ class Walk:
                 at_key = f"{child.root or key}.{child.at}" if child.at else key
                 message = f"nobody reads what `{child.name}` makes"
                 hint = "name it in `inputs` of a later layer or in `outputs`, or remove it"
-                self.warnings[Problem("MW103", at_key, message, hint, part="key", severity="warning")] = None
+                self.warnings[Problem("MW104", at_key, message, hint, part="key", severity="warning")] = None
         for name in self.inputs if key == "model" else ():
             if name not in names.read:
                 at_key = "model.input" if name == "input" else f"model.input.{name}"
-                problem = Problem("MW103", at_key, f"nobody reads the input `{name}`", part="key", severity="warning")
+                problem = Problem("MW104", at_key, f"nobody reads the input `{name}`", part="key", severity="warning")
                 self.warnings[problem] = None
 
     def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:

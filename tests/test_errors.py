@@ -31,7 +31,7 @@ NOT_HERE = {
     "MF080": "the command line has its own tests",
     "MW101": "a warning: see tests/plan",
     "MW102": "a warning: see tests/plan",
-    "MW103": "a warning: see tests/plan",
+    "MW104": "a warning: see tests/plan",
 }
 
 
