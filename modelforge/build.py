@@ -20,7 +20,6 @@ from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.shapes import Misfit, construct
 from modelforge.spec.model import ModelSpec
-from modelforge.values import first
 
 
 class Model(Graph):
@@ -141,15 +140,27 @@ def _assemble(decided: Plan, seed: int) -> Model:
     root = decided.root
     reads = {child.name: child.reads for child in root.children}
     children = {child.name: _module(child, seed) for child in root.children}
-    output = first(root.children[-1].output)
-    return Model(children, list(decided.inputs), reads, num_inputs=len(decided.inputs), output=output)
+    results, names = [*decided.results.values()], [name for name in decided.results if name]
+    inputs = list(decided.inputs)
+    model = Model(children, inputs, reads, num_inputs=len(inputs), results=results, names=names)
+    for path, source in decided.ties.items():
+        owner, name = _owner(model, path)
+        other, its_name = _owner(model, source)
+        owner._parameters[name] = other._parameters[its_name]
+    return model
+
+
+def _owner(model: nn.Module, path: str) -> tuple[nn.Module, str]:
+    module, _, name = path.rpartition(".")
+    return model.get_submodule(module), name
 
 
 def _module(layer: LayerPlan, seed: int) -> nn.Module:
     if layer.children:
         children = {child.name: _module(child, seed) for child in layer.children}
         reads = {child.name: child.reads for child in layer.children}
-        return Graph(children, ["input"], reads, num_inputs=len(layer.reads))
+        own = len(layer.reads) - len(layer.captured)
+        return Graph(children, ["input"], reads, num_inputs=own, outer=layer.captured)
     kind = registry.get(layer.type)
     if not layer.has_buffers:
         return construct(kind, layer.arguments)

@@ -24,6 +24,9 @@ CODES = MappingProxyType(
         "MF014": "wrong type or value",
         "MF015": "unknown key",
         "MF016": "a layer name that cannot be used",
+        "MF017": "a block that cannot be written out",
+        "MF018": "wrong arguments of a block, or of the model",
+        "MF019": "a template that has no value",
         "MF020": "unknown scheme",
         "MF021": "unknown field in an init block",
         "MF022": "wrong value in an init block",
@@ -41,6 +44,7 @@ CODES = MappingProxyType(
         "MF042": "an argument contradicts the shape that arrives",
         "MF043": "the layer cannot run on what arrives",
         "MF044": "the batch dimension is lost",
+        "MF045": "parameters that cannot be tied",
         "MF050": "model and data do not fit",
         "MF051": "wrong training settings",
         "MF052": "training diverged",
@@ -68,6 +72,7 @@ CODES = MappingProxyType(
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
+        "MW104": "a value that nobody reads",
     }
 )
 

@@ -38,7 +38,9 @@ class Graph(nn.Module):
         reads: Mapping[str, Sequence[Read]],
         *,
         num_inputs: int,
-        output: tuple[int, ...] = (),
+        outer: Sequence[str] = (),
+        results: Sequence[Read] = (),
+        names: Sequence[str] = (),
     ) -> None:
         """Wires `children`.
 
@@ -46,21 +48,27 @@ class Graph(nn.Module):
             children: The layers by name, in execution order.
             inputs: Names by which children read what arrives; one name for several inputs stands for all of them.
             reads: What each child reads.
-            num_inputs: How many arguments `forward` takes.
-            output: Where in the last child's output the result is; `()` is all of it.
+            num_inputs: How many arguments `forward` takes for `inputs`.
+            outer: Names by which children read values from around this graph; `forward` takes them last.
+            results: What comes out; default all of the last child's output.
+            names: Names of the results, which then come out as a dict.
         """
         super().__init__()
         for name, child in children.items():
             self.add_module(name, child)
-        self._steps, self._num_registers, last = _allocate(list(children), list(inputs), reads)
-        self._result = (last, output)
+        results = tuple(results) or (Read(list(children)[-1]),)
+        self._steps, self._num_registers, registers = _allocate(list(children), [*inputs, *outer], reads, results)
+        self._results = tuple((registers[read.source], read.path) for read in results)
+        self._names = tuple(names)
         self._num_inputs = num_inputs
+        self._num_arguments = num_inputs + len(outer)
         self._packs = len(inputs) != num_inputs
 
     def forward(self, *inputs: Any) -> Any:
-        if len(inputs) != self._num_inputs:
-            raise TypeError(f"forward takes {self._num_inputs} inputs, but gets {len(inputs)}")
-        registers: list[Any] = [inputs] if self._packs else list(inputs)
+        if len(inputs) != self._num_arguments:
+            raise TypeError(f"forward takes {self._num_arguments} inputs, but gets {len(inputs)}")
+        own = self._num_inputs
+        registers: list[Any] = [inputs[:own], *inputs[own:]] if self._packs else list(inputs)
         registers += [None] * (self._num_registers - len(registers))
         modules = self._modules
         for name, only, reads, write, dead in self._steps:
@@ -71,8 +79,8 @@ class Graph(nn.Module):
                 registers[write] = module(registers[only])
             for register in dead:
                 registers[register] = None
-        register, path = self._result
-        return _pick(registers[register], path)
+        results = [_pick(registers[register], path) for register, path in self._results]
+        return dict(zip(self._names, results, strict=True)) if self._names else results[0]
 
 
 def _pick(value: Any, path: tuple[int, ...]) -> Any:
@@ -82,10 +90,11 @@ def _pick(value: Any, path: tuple[int, ...]) -> Any:
 
 
 def _allocate(
-    names: list[str], inputs: list[str], reads: Mapping[str, Sequence[Read]]
-) -> tuple[tuple[Step, ...], int, int]:
-    """Registers for all values: an input or output lives until its last reader, the last output to the end."""
+    names: list[str], inputs: list[str], reads: Mapping[str, Sequence[Read]], results: Sequence[Read]
+) -> tuple[tuple[Step, ...], int, dict[str, int]]:
+    """Registers for all values: each lives until its last reader, and results to the end."""
     last_reader = {read.source: index for index, name in enumerate(names) for read in reads[name]}
+    last_reader |= {read.source: len(names) for read in results}
     register = {name: index for index, name in enumerate(inputs)}
     num_registers = len(inputs)
     free = [register[name] for name in inputs if name not in last_reader]
@@ -99,9 +108,9 @@ def _allocate(
             num_registers += 1
         register[name] = free.pop()
         dead.discard(register[name])
-        if name not in last_reader and name != names[-1]:
+        if name not in last_reader:
             free.append(register[name])
             dead.add(register[name])
         only = sources[0][0] if len(sources) == 1 and not sources[0][1] else None
         steps.append((name, only, sources, register[name], tuple(dead)))
-    return tuple(steps), num_registers, register[names[-1]]
+    return tuple(steps), num_registers, register

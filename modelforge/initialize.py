@@ -101,8 +101,7 @@ def fill_module(
             parameter that `torch` should fill and that no `reset_parameters` writes.
     """
     parametrised = parametrised or {}
-    found = {path: (owner, name) for path, owner, name, _ in parameters(module)}
-    slots = [_Slot(item, *found[item.path]) for item in decided]
+    slots = [_Slot(item, *_owner(module, item.path)) for item in decided]
     shards = {slot.item.path: shard_of(slot.weight.detach()) for slot in slots}
     drawn = [item for item in decided if item.initializer.values_from == "draw"]
     reset = [slot for slot in slots if slot.item.initializer.values_from == "module"]
@@ -125,6 +124,12 @@ def fill_module(
     aliases = _aliases(module)
     entries = (record(item, shards[item.path].local.dtype, tallies[item.path], aliases[item.path]) for item in decided)
     return Ledger(tuple(map(loaded.judge, entries)), seed, loaded.buffers)
+
+
+def _owner(module: nn.Module, path: str) -> tuple[nn.Module, str]:
+    """The module that holds a parameter, and its name there; of tied ones each name leads to it."""
+    owner, _, name = path.rpartition(".")
+    return module.get_submodule(owner), name
 
 
 # --- parametrised tensors ---------------------------------------------------------------------------------------------

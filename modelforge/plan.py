@@ -14,6 +14,7 @@ from typing import Any
 from modelforge.checkpoint import locate, stored_buffers
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.graph import Read
 from modelforge.layers import registry
 from modelforge.lint import lint
 from modelforge.node import FrozenDict
@@ -35,6 +36,10 @@ class Plan:
     inputs: Mapping[str, TensorValue]
     parameters: tuple[ParameterPlan, ...]
     seed: int
+    results: Mapping[str, Read]
+    """What comes out, by name; one result without a name (`""`) is a plain tensor."""
+    ties: Mapping[str, str] = FrozenDict()
+    """Parameters that are another one, by path: that one's rule fills both."""
     warnings: tuple[Problem, ...] = ()
     origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
 
@@ -66,6 +71,8 @@ class Plan:
             "num_parameters": self.num_parameters,
             "inputs": {name: to_data(value) for name, value in self.inputs.items()},
             "output": to_data(self.output),
+            "results": {name: str(read) for name, read in self.results.items()},
+            "ties": dict(self.ties),
             "layers": [layer.to_dict() for layer in self.layers],
             "parameters": [parameter.to_dict() for parameter in self.parameters],
             "warnings": [warning.to_dict() for warning in self.warnings],
@@ -104,9 +111,17 @@ def plan(spec: ModelSpec) -> Plan:
     if problems:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)
     assert root is not None
-    warnings = tuple(spec.origins.locate(problem) for problem in lint(parameters))
-    inputs = FrozenDict(walk.inputs)
-    return Plan(root, inputs, parameters, spec.seed, warnings, spec.origins)
+    warnings = tuple(spec.origins.locate(problem) for problem in [*walk.warnings, *lint(parameters)])
+    return Plan(
+        root,
+        FrozenDict(walk.inputs),
+        parameters,
+        spec.seed,
+        FrozenDict(walk.results),
+        FrozenDict(walk.ties),
+        warnings,
+        spec.origins,
+    )
 
 
 def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:

@@ -17,9 +17,9 @@ from modelforge.cascade import Scope, Subject
 from modelforge.errors import Problem, did_you_mean
 from modelforge.graph import Read
 from modelforge.layers import registry
-from modelforge.layers.combinators import Combinator, sequence
+from modelforge.layers.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.node import FrozenDict
-from modelforge.shapes import LayerFacts, Misfit, study
+from modelforge.shapes import LayerFacts, Misfit, ParameterFacts, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
 from modelforge.topology import Topology
@@ -41,6 +41,8 @@ class LayerPlan:
     """What it reads, among its siblings."""
     inputs: tuple[Value, ...]
     output: Value
+    captured: tuple[str, ...] = ()
+    """Of a combinator: the last of `reads`, which its layers read from around it by these names."""
     has_buffers: bool = False
     parameters: tuple[str, ...] = ()
     """Names of its parameters, below its path; empty for a combinator."""
@@ -87,6 +89,32 @@ class _Flow:
         return _Flow(at(self.value, path), self.makers, self.key)
 
 
+class _Names:
+    """What the layers of one combinator may read: what arrives, the layers before them, and what is around it."""
+
+    def __init__(self, flows: Mapping[str, _Flow | None], outer: _Names | None = None) -> None:
+        self.flows = dict(flows)
+        self.outer = outer
+        self.captured: dict[str, None] = {}
+        self.read: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.flows or (self.outer is not None and name in self.outer)
+
+    def known(self) -> list[str]:
+        """All names, nearest first."""
+        return [*self.flows, *(self.outer.known() if self.outer is not None else ())]
+
+    def find(self, name: str) -> _Flow | None:
+        """The value of that name; one from outside is captured, and read by all combinators on the way."""
+        if name not in self.flows:
+            assert self.outer is not None, "asked for only if it is there"
+            self.flows[name] = self.outer.find(name)
+            self.captured[name] = None
+        self.read.add(name)
+        return self.flows[name]
+
+
 @dataclass(frozen=True, slots=True)
 class _Site:
     """Where a layer stands: its path, its key, and the init blocks around it, nearest first."""
@@ -96,10 +124,16 @@ class _Site:
     scopes: tuple[Scope, ...]
     depth: int = 0
 
-    def below(self, name: str, at: str) -> _Site:
-        """The site of a child of that name, written at `at`."""
-        path = f"{self.path}.{name}" if self.path else name
-        return _Site(path, f"{self.key}.{at}" if at else self.key, self.scopes, self.depth + 1)
+    @property
+    def note(self) -> str:
+        """Which use of a block it is in, where its key does not say so."""
+        return f" (in {self.path})" if self.key.startswith(f"{BLOCKS}.") else ""
+
+    def below(self, child: Child) -> _Site:
+        """The site of a child."""
+        path = f"{self.path}.{child.name}" if self.path else child.name
+        root = child.root or self.key
+        return _Site(path, f"{root}.{child.at}" if child.at else root, self.scopes, self.depth + 1)
 
 
 class Walk:
@@ -111,6 +145,11 @@ class Walk:
         self.subjects: list[Subject] = []
         self.scopes: list[Scope] = []
         self.inputs: dict[str, TensorValue] = {}
+        self.results: dict[str, Read] = {}
+        self.warnings: dict[Problem, None] = {}
+        self.ties: dict[str, str] = {}
+        self._tied: dict[str, ParameterFacts] = {}
+        self._first_of: dict[str, str] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
         self._topology = Topology()
         self._unknown: list[str] = []
@@ -140,25 +179,89 @@ class Walk:
         if self.spec.init is not None:
             scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
         wired = sequence(self.spec.layers)
-        children, last = self._children(wired, _Site("", "model", scopes), scope)
-        if children is None or last is None:
+        names = _Names(scope)
+        children, last = self._children(wired, _Site("", "model", scopes), names)
+        flows = self._results(names, children)
+        self._check_ties()
+        if children is None or last is None or flows is None:
             return None
-        self._topology.set_output(last.makers)
-        output = at(last.value, first(last.value))
+        self._topology.set_output([maker for flow in flows for maker in flow.makers])
+        self._warn_of_unread(wired, names, "model")
+        values = tuple(flow.value for flow in flows)
+        output = values[0] if self.spec.outputs is None else values
         return LayerPlan(
             "", "model", wired.type, FrozenDict(), (), tuple(self.inputs.values()), output, children=children
         )
+
+    def _results(self, names: _Names, children: tuple[LayerPlan, ...] | None) -> list[_Flow] | None:
+        """What comes out: of the last layer, or what `outputs` names."""
+        if self.spec.outputs is None:
+            if children is None:
+                return None
+            last = children[-1]
+            self.results[""] = Read(last.name, first(last.output))
+        else:
+            for name, reference in self.spec.outputs.items():
+                key = f"model.outputs.{name}"
+                read = self._reference(reference, key, "", names, [])
+                if read is not None:
+                    self.results[name] = read
+        flows: list[_Flow] = []
+        for read in self.results.values():
+            flow = names.find(read.source)
+            if flow is None:
+                return None
+            flows.append(flow.at(read.path))
+        return flows if len(self.results) == len(self.spec.outputs or ("",)) else None
+
+    def _check_ties(self) -> None:
+        known = {subject.path: subject.facts for subject in self.subjects} | self._tied
+        for path, source in self.spec.tie.items():
+            key = f"model.tie.{path}"
+            missing = [name for name in (path, source) if name not in known]
+            if source in self.spec.tie:
+                hint = f"tie both to `{self.spec.tie[source]}`" if self.spec.tie[source] != path else ""
+                self.problems.append(Problem("MF045", key, f"`{source}` is itself tied to another one", hint))
+            elif missing and not self._unknown:  # a layer that failed may hold it
+                hint, part = did_you_mean(missing[0], known), "key" if missing[0] == path else "value"
+                self.problems.append(Problem("MF045", key, f"there is no parameter `{missing[0]}`", hint, part=part))
+            elif not missing:
+                one, other = known[path], known[source]
+                if (one.shape, one.dtype) != (other.shape, other.dtype):
+                    message = f"`{path}` is {one.shape} {one.dtype}, but `{source}` is {other.shape} {other.dtype}"
+                    self.problems.append(Problem("MF045", key, message, "tied parameters are one, so of one shape"))
+        others: dict[str, dict[str, str | None]] = {}
+        for path, first_one in self.ties.items():
+            others.setdefault(first_one, {})[path] = self._tied[path].layout.role
+        self.subjects = [
+            replace(subject, aliases=FrozenDict(others.get(subject.path, {}))) for subject in self.subjects
+        ]
+
+    def _warn_of_unread(self, spec: Combinator, names: _Names, key: str) -> None:
+        wired = list(spec.wire())
+        ends = set() if key == "model" and self.spec.outputs is not None else {wired[-1].name}
+        for child in wired:
+            if child.name not in names.read | ends:
+                at_key = f"{child.root or key}.{child.at}" if child.at else key
+                message = f"nobody reads what `{child.name}` makes"
+                hint = "name it in `inputs` of a later layer or in `outputs`, or remove it"
+                self.warnings[Problem("MW104", at_key, message, hint, part="key", severity="warning")] = None
+        for name in self.inputs if key == "model" else ():
+            if name not in names.read:
+                at_key = "model.input" if name == "input" else f"model.input.{name}"
+                problem = Problem("MW104", at_key, f"nobody reads the input `{name}`", part="key", severity="warning")
+                self.warnings[problem] = None
 
     def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
         self.scopes.append(scope)
         return (scope, *scopes)
 
     def _children(
-        self, spec: Combinator, site: _Site, scope: dict[str, _Flow | None]
+        self, spec: Combinator, site: _Site, scope: _Names
     ) -> tuple[tuple[LayerPlan, ...] | None, _Flow | None]:
         plans: list[LayerPlan | None] = []
         flow: _Flow | None = None
-        previous = next(iter(scope)) if len(scope) == 1 else None
+        previous = next(iter(scope.flows)) if len(scope.flows) == 1 else None
         if site.depth > MAX_DEPTH:
             self.problems.append(Problem("MF060", site.key, f"layers are nested more than {MAX_DEPTH} deep"))
             self._unknown.append(site.path)
@@ -173,23 +276,21 @@ class Walk:
                     self.problems.append(Problem("MF060", site.key, f"the model has more than {MAX_LAYERS:,} layers"))
                 return None, None
             references = child.spec.inputs or child.reads or ((previous,) if previous else None)
-            inner = site.below(child.name, child.at)
+            inner = site.below(child)
             reads = self._resolve(references, inner.key, child.name, scope, names)
             planned, flow = self._layer(child.spec, inner, reads, scope)
             plans.append(planned)
-            scope[child.name] = flow
+            if child.name in scope.captured:
+                message = f"`{child.name}` names a layer outside, which a layer before this one reads"
+                self.problems.append(Problem("MF016", inner.key, message, "give one of them another name", part="key"))
+            scope.flows[child.name] = flow
             self._names.add(child.name)
             previous = child.name
         done = tuple(item for item in plans if item is not None)
         return (done if len(done) == len(plans) else None), flow
 
     def _resolve(
-        self,
-        references: tuple[str, ...] | None,
-        key: str,
-        name: str,
-        scope: Mapping[str, _Flow | None],
-        siblings: list[str],
+        self, references: tuple[str, ...] | None, key: str, name: str, scope: _Names, siblings: list[str]
     ) -> tuple[Read, ...] | None:
         """References → reads; None where one of them is wrong."""
         if references is None:
@@ -199,72 +300,84 @@ class Walk:
             return None
         reads: list[Read] = []
         for index, reference in enumerate(references):
-            match = REFERENCE.fullmatch(reference)
-            assert match is not None, "the parser lets only references through"
-            source, numbers = match.group(1), tuple(int(part) for part in match.group(2).split(".")[1:])
-            at_key = f"{key}.inputs.{index}"
-            if source not in scope:
-                self.problems.append(self._unknown_input(source, name, at_key, scope, siblings))
+            read = self._reference(reference, f"{key}.inputs.{index}", name, scope, siblings)
+            if read is None:
                 return None
-            flow = scope[source]
-            if flow is None:
-                return None
-            try:
-                value = at(flow.value, numbers)
-            except (IndexError, TypeError):
-                hint = f"`{source}` gives {show(flow.value)}"
-                self.problems.append(Problem("MF030", at_key, f"`{source}` has no output `{reference}`", hint))
-                return None
-            reads.append(Read(source, numbers + (() if numbers else first(value))))
+            reads.append(read)
         return tuple(reads)
 
-    def _unknown_input(
-        self, source: str, name: str, key: str, scope: Mapping[str, _Flow | None], siblings: list[str]
-    ) -> Problem:
+    def _reference(self, reference: str, key: str, name: str, scope: _Names, siblings: list[str]) -> Read | None:
+        match = REFERENCE.fullmatch(reference)
+        assert match is not None, "the parser lets only references through"
+        source, numbers = match.group(1), tuple(int(part) for part in match.group(2).split(".")[1:])
+        if source not in scope or (source not in scope.flows and source in siblings):
+            self.problems.append(self._unknown_input(source, name, key, scope, siblings))
+            return None
+        flow = scope.find(source)
+        if flow is None:
+            return None
+        try:
+            value = at(flow.value, numbers)
+        except (IndexError, TypeError):
+            hint = f"`{source}` gives {show(flow.value)}"
+            self.problems.append(Problem("MF030", key, f"`{source}` has no output `{reference}`", hint))
+            return None
+        return Read(source, numbers + (() if numbers else first(value)))
+
+    def _unknown_input(self, source: str, name: str, key: str, scope: _Names, siblings: list[str]) -> Problem:
         if source == name:
             return Problem("MF031", key, f"`{name}` cannot read itself")
         if source in siblings:
             hint = f"move `{source}` before `{name}`: layers run in the order they are written"
             return Problem("MF031", key, f"`{source}` comes after `{name}`", hint)
         if source in self._names:
-            hint = (
-                f"`{source}` is outside: `input` is what this combinator reads, and its own `inputs` say what that is"
-            )
-            return Problem("MF030", key, f"there is no layer `{source}` in here", hint)
-        return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope))
+            hint = "a layer reads those beside it and those around it, before it"
+            return Problem("MF030", key, f"`{source}` cannot be read from here", hint)
+        return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope.known()))
 
     def _layer(
-        self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, scope: Mapping[str, _Flow | None]
+        self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, scope: _Names
     ) -> tuple[LayerPlan | None, _Flow | None]:
+        if isinstance(spec, Combinator) and (block := spec.declared_by()) is not None and block.init is not None:
+            declared = Scope(block.init, f"{block.key}.init", site.path)
+            site = replace(site, scopes=self._within(declared, site.scopes))
         if spec.init is not None:
             own = Scope(spec.init, f"{site.key}.init", site.path)
             site = replace(site, scopes=self._within(own, site.scopes))
         flows: list[_Flow] = []
         for read in reads or ():
-            flow = scope[read.source]
+            flow = scope.flows[read.source]
             assert flow is not None
             flows.append(flow.at(read.path))
         if isinstance(spec, Combinator):
-            return self._combinator(spec, site, reads, flows)
+            return self._combinator(spec, site, reads, flows, scope)
         return self._leaf(spec, site, reads, flows)
 
     def _combinator(
-        self, spec: Combinator, site: _Site, reads: tuple[Read, ...] | None, flows: list[_Flow]
+        self, spec: Combinator, site: _Site, reads: tuple[Read, ...] | None, flows: list[_Flow], around: _Names
     ) -> tuple[LayerPlan | None, _Flow | None]:
         arrives: _Flow | None = None
         if reads is not None:
             arrives = flows[0] if len(flows) == 1 else _bundle(flows)
-        inner: dict[str, _Flow | None] = {"input": arrives}
+        inner = _Names({"input": arrives}, around)
         start = self._topology.num_leaves
         children, flow = self._children(spec, site, inner)
         if children is None or flow is None or reads is None:
             return None, None
         if branch := spec.branch():
-            end = inner[branch[-1]]
+            end = inner.flows[branch[-1]]
             assert end is not None, "all children are planned"
             self._topology.add_branch([f"{site.path}.{name}" for name in branch], end.makers, start)
-        inputs = tuple(item.value for item in flows)
-        planned = LayerPlan(site.path, site.key, spec.type, FrozenDict(), reads, inputs, flow.value, children=children)
+        self._warn_of_unread(spec, inner, site.key)
+        captured = tuple(inner.captured)
+        outside = [around.flows[name] for name in captured]
+        reads = (*reads, *(Read(name) for name in captured))
+        inputs = tuple(item.value for item in (*flows, *outside) if item is not None)
+        block = spec.declared_by()
+        shown = spec.type if block is None else block.name
+        planned = LayerPlan(
+            site.path, site.key, shown, FrozenDict(), reads, inputs, flow.value, captured, children=children
+        )
         return planned, _Flow(flow.value, flow.makers, site.key)
 
     def _leaf(
@@ -278,7 +391,8 @@ class Walk:
         facts = self._study(spec, inputs)
         if isinstance(facts, Misfit):
             self._unknown.append(path)
-            self.problems.append(_misfit(facts, key, flows))
+            problem = _misfit(facts, key, flows)
+            self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
             return None, None
         if not self._within_bounds(facts, key):
             self._unknown.append(path)
@@ -286,13 +400,23 @@ class Walk:
         makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
         reads_input = any(not flow.makers for flow in flows)
         self._topology.add_leaf(path, spec.type, facts, makers, reads_input=reads_input)
+        names = tuple(item.name for item in facts.parameters if not self._is_tied(f"{path}.{item.name}", item))
         for item in facts.parameters:
+            if item.name not in names:
+                continue
             context = partial(self._topology.context, path, item)
             following = self._topology.following
             self.subjects.append(Subject(f"{path}.{item.name}", item, key, site.scopes, following, context))
-        names = tuple(item.name for item in facts.parameters)
         planned = LayerPlan(
-            path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output, facts.has_buffers, names
+            path,
+            key,
+            spec.type,
+            FrozenDict(facts.arguments),
+            reads,
+            inputs,
+            facts.output,
+            has_buffers=facts.has_buffers,
+            parameters=names,
         )
         return planned, _Flow(facts.output, (path,), key)
 
@@ -310,6 +434,17 @@ class Walk:
             return True
         self.problems.append(Problem("MF060", key, message, "give its layers smaller sizes, or fewer", part="key"))
         return False
+
+    def _is_tied(self, path: str, facts: ParameterFacts) -> bool:
+        """Whether a parameter is one that came before: of tied ones the first has the rule, as `state_dict` has it."""
+        group = self.spec.tie.get(path, path)
+        if group == path and path not in self.spec.tie.values():
+            return False
+        first = self._first_of.setdefault(group, path)
+        if first != path:
+            self.ties[path] = first
+            self._tied[path] = facts
+        return first != path
 
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         """Equal layers on equal inputs are studied once."""

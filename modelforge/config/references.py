@@ -13,7 +13,7 @@ KeyPath: TypeAlias = tuple[str, ...]
 _SEGMENT = r"[^\\${}()\[\]:.\s'\",]+"
 _KEY = rf"\.*(?:{_SEGMENT}|\[{_SEGMENT}\])(?:\.{_SEGMENT}|\[{_SEGMENT}\])*"
 _MAX_JUMPS = 1_000
-_REFERENCE = re.compile(rf"(?<!\\)\$\{{\s*({_KEY})\s*\}}")
+REFERENCE = re.compile(rf"(?<!\\)\$\{{\s*({_KEY})\s*\}}")
 
 
 class Cycle(Exception):
@@ -41,12 +41,12 @@ def is_interpolation(value: Any) -> bool:
 
 def references(text: str, at: KeyPath) -> tuple[KeyPath, ...]:
     """What the text at `at` refers to by key; what resolvers (`${oc.env:X}`) do is their own affair."""
-    return tuple(_absolute(match, at) for match in _REFERENCE.findall(text))
+    return tuple(_absolute(match, at) for match in REFERENCE.findall(text))
 
 
 def reference(value: Any, at: KeyPath) -> KeyPath | None:
     """What a value refers to that is nothing but one reference; else None."""
-    match = _REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
     return _absolute(match[1], at) if match else None
 
 

@@ -10,7 +10,17 @@ from typing import Any
 from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from modelforge.config.references import Cycle, KeyPath, Trail, follow, is_interpolation, reference, references
+from modelforge.config.references import (
+    REFERENCE,
+    Cycle,
+    KeyPath,
+    Trail,
+    follow,
+    is_interpolation,
+    reference,
+    references,
+)
+from modelforge.config.templates import is_template
 from modelforge.errors import ForgeError, Problem, did_you_mean
 
 MAX_EXPANDED = 100_000
@@ -75,7 +85,7 @@ class _Resolver:
         if isinstance(written, list):
             return [self.value((*at, str(index)), item) for index, item in enumerate(written)]
         if not is_interpolation(written):
-            if isinstance(written, str) and written == _MISSING:
+            if isinstance(written, str) and written == _MISSING and not _is_argument(at):
                 self._note(at, "MF011", f"`{'.'.join(at)}` must be given", f"as an override: `{'.'.join(at)}=...`")
                 return _FAILED
             return written
@@ -92,6 +102,8 @@ class _Resolver:
         num_open = len(self.open)
         self.open += [*jumps, at]
         try:
+            if is_template(written):
+                return self._template(at, written)
             target = reference(written, at)
             value = self._refer(at, written, target) if target is not None else self._text(at, written)
         except Cycle as cycle:
@@ -102,6 +114,24 @@ class _Resolver:
         if not isinstance(value, dict | list):
             self.texts[at] = value
         return value
+
+    def _template(self, at: KeyPath, written: str) -> Any:
+        """A text that stands for arguments stays, for whoever knows them; references in it are filled in."""
+        if at[0] != "model":
+            message = f"`{written}` stands for an argument, and only blocks of the model have arguments"
+            self._note(at, "MF003", message)
+            return _FAILED
+        text = written
+        for target, found in zip(references(written, at), REFERENCE.finditer(written), strict=True):
+            trail = follow(self.config, target)
+            if trail.rest:
+                self._note_dead_end(at, written, trail)
+                return _FAILED
+            value = self._needed(trail)
+            if value is _FAILED:
+                return _FAILED
+            text = text.replace(found[0], str(value))
+        return text
 
     def _refer(self, at: KeyPath, written: str, target: KeyPath) -> Any:
         """A value that is nothing but a reference: whatever stands there, of any type."""
@@ -204,6 +234,11 @@ class _Resolver:
         else:
             fact = f"`{end}` is `{trail.value}` and has no keys"
         self._note(at, "MF003", f"`{written}` leads nowhere: {fact}", hint)
+
+
+def _is_argument(at: KeyPath) -> bool:
+    """Whether this declares an argument of a block, or of the model: what uses it gives the value."""
+    return at[:1] == ("model",) and at[-2:-1] == ("args",)
 
 
 def _elsewhere(name: str, config: Any) -> str:

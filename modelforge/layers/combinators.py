@@ -16,22 +16,43 @@ from pydantic import AfterValidator, Field, PositiveInt
 from modelforge.bounds import MAX_PARTS, too_large
 from modelforge.layers import registry
 from modelforge.layers.registry import LayerType
-from modelforge.node import FrozenDict
+from modelforge.node import FrozenDict, Node
+from modelforge.spec.init import Init
 from modelforge.spec.layer import Layer, Layers, LayerSpec
+
+BLOCKS = "model.blocks"
+"""The override key of what blocks are declared in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
     """One child of a combinator: its name, its spec, the field that holds it, and what it reads by default.
 
-    `at` is its override key below the combinator's (a repeated child has one key and many names). `reads` None stands
-    for "the child before, or the input".
+    `at` is its override key below the combinator's (a repeated child has one key and many names), or below `root` where
+    that is given. `reads` None stands for "the child before, or the input".
     """
 
     name: str
     spec: LayerSpec
     at: str
     reads: tuple[str, ...] | None = None
+    root: str = ""
+
+
+class BlockUse(Node):
+    """Of layers that a block declares: which block, with which arguments, and how it says that they start."""
+
+    name: str
+    """The block's name under `model.blocks`."""
+    arguments: Annotated[dict[str, Any], AfterValidator(FrozenDict)] = FrozenDict()
+    """The values of its arguments."""
+    init: Init | None = None
+    """The block's own init; what the use says goes before it."""
+
+    @property
+    def key(self) -> str:
+        """The override key of the block."""
+        return f"{BLOCKS}.{self.name}"
 
 
 class Combinator(LayerSpec, ABC):
@@ -45,6 +66,10 @@ class Combinator(LayerSpec, ABC):
         """Names of the children that make up a residual branch, what is added to its shortcut; none, in most."""
         return ()
 
+    def declared_by(self) -> BlockUse | None:
+        """The block that declares its layers, if one does."""
+        return None
+
 
 CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])
 
@@ -54,10 +79,10 @@ def _register(cls: CombinatorClass) -> CombinatorClass:
     return cls
 
 
-def chain(layers: dict[str, LayerSpec], at: str = "layers") -> Iterator[Child]:
+def chain(layers: Mapping[str, LayerSpec], root: str = "") -> Iterator[Child]:
     """Layers that follow one another."""
     for name, spec in layers.items():
-        yield Child(name, spec, f"{at}.{name}")
+        yield Child(name, spec, f"layers.{name}", root=root)
 
 
 @_register
@@ -67,9 +92,16 @@ class Sequential(Combinator):
     type: Literal["Sequential"] = "Sequential"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     layers: Layers
     """The layers by name, in execution order."""
+    block: BlockUse | None = None
+    """The block that they were declared in; written by `blocks:`, not by hand."""
+    holds_layers = ("layers",)
+    made_fields = frozenset({"block"})
 
     def wire(self) -> Iterator[Child]:
-        return chain(self.layers)
+        return chain(self.layers, self.block.key if self.block else "")
+
+    def declared_by(self) -> BlockUse | None:
+        return self.block
 
 
 @_register
@@ -83,6 +115,8 @@ class Residual(Combinator):
     """One layer (or `Sequential`) on the way around; none means x itself."""
     merge: Layer = Field(default_factory=lambda: _parse("Add"))
     """How the two ends meet: `Add`, `Multiply`, `Concat`, or a layer of your own with two inputs."""
+    holds_layers = ("layers",)
+    holds_layer = ("shortcut", "merge")
 
     def wire(self) -> Iterator[Child]:
         *_, last = self.layers
@@ -106,6 +140,8 @@ class Parallel(Combinator):
     """The branches by name; each is one layer or a `Sequential`."""
     merge: Layer = Field(default_factory=lambda: _parse("Concat"))
     """How they meet: `Concat` (default, along dimension 1), `Add`, `Multiply`, or a layer of your own."""
+    holds_layers = ("branches",)
+    holds_layer = ("merge",)
 
     def wire(self) -> Iterator[Child]:
         for name, spec in self.branches.items():
@@ -127,9 +163,17 @@ class Repeat(Combinator):
     times: Annotated[PositiveInt, AfterValidator(_check_times)]
     """How many copies."""
     layers: Layers
-    """What each copy holds."""
+    """What each copy holds; they may speak of the copy's number, from 0, as `${arg:index}`."""
+    copies: Annotated[dict[str, Layers], AfterValidator(FrozenDict)] | None = None
+    """Each copy's own layers, where `layers` speak of `${arg:index}`; written from them, not by hand."""
+    holds_layers = ("layers",)
+    counts = "times"
+    made_fields = frozenset({"copies"})
 
     def wire(self) -> Iterator[Child]:
+        if self.copies is not None:
+            yield from (Child(index, sequence(layers), "") for index, layers in self.copies.items())
+            return
         copy = sequence(self.layers)
         for index in range(self.times):
             yield Child(str(index), copy, "")

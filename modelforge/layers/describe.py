@@ -26,12 +26,13 @@ def describe(name: str) -> dict[str, Any]:
         KeyError: no layer has this name.
     """
     layer = registry.get(name)
+    hidden = COMMON | layer.spec.made_fields
     return {
         "name": layer.name,
         "kind": layer.kind,
         "summary": " ".join((layer.spec.__doc__ or "").split()),
         "reads": [_axes(option) for option in layer.axes],
-        "fields": [_field(layer, key, info) for key, info in layer.spec.model_fields.items() if key not in COMMON],
+        "fields": [_field(layer, key, info) for key, info in layer.spec.model_fields.items() if key not in hidden],
         "without": {key: reason for key, reason in layer.without.items() if key not in ("device", "dtype")},
         "fixed": dict(layer.fixed),
     }

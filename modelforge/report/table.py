@@ -142,7 +142,7 @@ def _rows(plan: Plan, flops: Mapping[str, int]) -> Iterator[_Row]:
     sizes: dict[str, int] = {}
     for layer in plan.layers:
         own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
-        starts[layer.path] = tuple(_starts(own))
+        starts[layer.path] = (*_starts(own), *_tied(plan, layer))
         sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
 
     def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
@@ -169,6 +169,13 @@ def _rows(plan: Plan, flops: Mapping[str, int]) -> Iterator[_Row]:
             yield from visit(first.children, depth + 1)
 
     return visit(plan.root.children, 0)
+
+
+def _tied(plan: Plan, layer: LayerPlan) -> Iterator[_Start]:
+    """Parameters of a layer that are another one's."""
+    for path, source in plan.ties.items() if not layer.children else ():
+        if path.startswith(f"{layer.path}."):
+            yield _Start((path.removeprefix(f"{layer.path}."),), f"tied to {source}", None)
 
 
 def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, int]]:

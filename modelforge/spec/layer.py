@@ -48,6 +48,14 @@ class LayerSpec(Node):
     """How its parameters start."""
 
     own_fields: ClassVar[frozenset[str]] = frozenset({"type", "inputs", "init"})
+    holds_layers: ClassVar[tuple[str, ...]] = ()
+    """Fields that are layers by name."""
+    holds_layer: ClassVar[tuple[str, ...]] = ()
+    """Fields that are one layer."""
+    made_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are written by `blocks:` and counts, and never by hand."""
+    counts: ClassVar[str | None] = None
+    """The field that says how many copies there are, for a layer whose layers may speak of `${arg:index}`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The class is made from a signature, so pickle cannot find it by name; the registry can.
@@ -144,6 +152,7 @@ def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
     if argument in layer.without:
         return message, layer.without[argument]
     fields = set(layer.spec.model_fields) - {"type"}
+    fields -= layer.spec.made_fields
     near, own = did_you_mean(argument, fields), fields - LayerSpec.own_fields
     if near.startswith("did you mean"):
         return message, near

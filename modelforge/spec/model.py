@@ -12,7 +12,7 @@ from modelforge.bounds import MAX_SIZE, too_large
 from modelforge.config.origins import Origins
 from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init, InitSpec
-from modelforge.spec.layer import NAME, Layers
+from modelforge.spec.layer import NAME, REFERENCE, Layers
 
 DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
@@ -58,6 +58,37 @@ def _name_inputs(raw: Any) -> Any:
     return {str(name): value for name, value in raw.items()}
 
 
+def _parse_outputs(raw: Any) -> Any:
+    named = {name: name for name in raw} if isinstance(raw, list | tuple) else raw
+    if not isinstance(named, Mapping) or not named:
+        raise PydanticCustomError(
+            "MF014",
+            "`outputs` must name what comes out, but is {raw}",
+            {"raw": repr(raw), "hint": "write `outputs: {logits: head, features: trunk}`"},
+        )
+    for reference in named.values():
+        if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
+            raise PydanticCustomError(
+                "MF030",
+                "`{name}` is not a reference to a layer",
+                {"name": str(reference), "hint": "write `name`, or `name.1` for the second output of `name`"},
+            )
+    return {str(name): str(reference) for name, reference in named.items()}
+
+
+def _parse_ties(raw: Any) -> Any:
+    if not isinstance(raw, Mapping) or not all(isinstance(path, str) for path in (*raw, *raw.values())):
+        raise PydanticCustomError(
+            "MF014",
+            "`tie` must be a mapping from a parameter to the one it is, but is {raw}",
+            {"raw": repr(raw), "hint": "write `tie: {head.weight: embed.weight}`"},
+        )
+    return dict(raw)
+
+
+Outputs = Annotated[dict[str, str], BeforeValidator(_parse_outputs), AfterValidator(FrozenDict)]
+
+
 class ModelSpec(Node):
     """The `model` section of a config, the `init` group as its outermost default, and the seed."""
 
@@ -65,6 +96,10 @@ class ModelSpec(Node):
     """What comes in: one `{shape, dtype}`, or several by name."""
     layers: Layers
     """The layers by name, in execution order; the last one's output is the model's."""
+    outputs: Outputs | None = None
+    """What comes out, by name: `{logits: head, state: rnn.1}`; default the last layer's output."""
+    tie: Annotated[dict[str, str], BeforeValidator(_parse_ties), AfterValidator(FrozenDict)] = FrozenDict()
+    """Parameters that are one: `{head.weight: embed.weight}` uses the embedding's as the head's."""
     init: Init | None = None
     """How parameters start unless a layer says otherwise."""
     default_init: Annotated[InitSpec | None, Field(exclude=True)] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,11 +13,12 @@ from modelforge.config import Config
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.layers import registry
+from modelforge.spec.blocks import expand, source_key
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import LayerSpec, unknown_argument
 from modelforge.spec.model import ModelSpec
 
-MODEL_KEYS = frozenset({"input", "layers", "init"})
+MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "seed"}
     | {"data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "optimized_metric", "tags"}
@@ -115,7 +117,9 @@ def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:
         for key in [key for key in section if key not in MODEL_KEYS]:
             hint = did_you_mean(str(key), MODEL_KEYS)
             problems.append(Problem("MF015", f"model.{key}", f"a model has no `{key}`", hint, part="key"))
-        return {key: value for key, value in section.items() if key in MODEL_KEYS}
+        written_out, found = expand({key: value for key, value in section.items() if key in MODEL_KEYS})
+        problems += found
+        return None if found else written_out
     return section
 
 
@@ -129,7 +133,7 @@ def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
     except RecursionError:
         problems.append(Problem("MF060", path, "this is nested too deeply to be read"))
         return None
-    problems.extend(_problems(details, raw, path))
+    problems.extend(dict.fromkeys(_problems(details, raw, path)))
     return None
 
 
@@ -138,7 +142,10 @@ def _problems(details: list[ErrorDetails], raw: Any, path: str) -> Iterator[Prob
         location = tuple(str(part) for part in detail["loc"])
         if location[:2] == ("input", "input") and "input" not in raw["input"]:
             location = location[1:]  # the name that a single input gets
-        yield _problem(detail, location, _layer_type(raw, location), ".".join((path, *location)))
+        key, use = source_key(raw, location)
+        problem = _problem(detail, location, _layer_type(raw, location), ".".join((path, *key)))
+        message = f"{problem.message} (where {'.'.join((path, *use))} uses it)" if use else problem.message
+        yield replace(problem, message=message)
 
 
 def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | None, path: str) -> Problem:

@@ -1,0 +1,126 @@
+"""calc: a line of arithmetic over named numbers → a number. It can name, add and compare sizes, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from modelforge.errors import did_you_mean
+
+MAX_LENGTH = 200
+"""Characters of one expression."""
+MAX_SIZE = 2**63
+"""What no number on the way may exceed."""
+
+_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
+    {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+        ast.FloorDiv: operator.floordiv,
+        ast.Mod: operator.mod,
+        ast.Pow: operator.pow,
+        ast.USub: operator.neg,
+        ast.UAdd: operator.pos,
+    }
+)
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"min": min, "max": max, "round": round})
+_WHAT_IT_KNOWS = "it knows numbers, arguments, + - * / // % **, min, max and round"
+
+
+class CannotCalculate(Exception):
+    """An expression that has no value: `reason` states the fact, `hint` the way out."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason, hint)
+        self.reason = reason
+        self.hint = hint
+
+
+def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
+    """The value of an expression.
+
+    Args:
+        expression: Numbers, names, `+ - * / // % **`, parentheses, `min`, `max`, `round`.
+        names: What the names stand for.
+
+    Raises:
+        CannotCalculate: it is no such expression, names something else, or fails.
+
+    >>> calculate("round(4 * width / 3)", {"width": 64})
+    85
+    """
+    if len(expression) > MAX_LENGTH:
+        raise CannotCalculate(f"an expression may have {MAX_LENGTH} characters, and this has {len(expression)}")
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise CannotCalculate(f"`{expression}` is no arithmetic", _WHAT_IT_KNOWS) from None
+    try:
+        return _checked(_value(tree.body, names))
+    except ZeroDivisionError:
+        raise CannotCalculate(f"`{expression}` divides by zero") from None
+    except (OverflowError, RecursionError):
+        raise CannotCalculate(f"`{expression}` is too large") from None
+
+
+def names_in(expression: str) -> frozenset[str]:
+    """The names in an expression; none, if it is no expression."""
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    match node:
+        case ast.Constant(value=bool() | str() | bytes() | None):
+            raise CannotCalculate(f"`{ast.unparse(node)}` is no number", _WHAT_IT_KNOWS)
+        case ast.Constant(value=int() | float() as number):
+            return _checked(number)
+        case ast.Name(id=name):
+            return _named(name, names)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](_value(operand, names))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            first, second = _value(left, names), _value(right, names)
+            if isinstance(op, ast.Pow):
+                _check_power(first, second)
+            return _checked(_OPERATORS[type(op)](first, second))
+        case ast.Call(func=ast.Name(id=name), args=[*arguments], keywords=[]) if name in _FUNCTIONS:
+            return _call(name, [_value(argument, names) for argument in arguments])
+        case _:
+            raise CannotCalculate(f"`{ast.unparse(node)}` cannot be calculated", _WHAT_IT_KNOWS)
+
+
+def _named(name: str, names: Mapping[str, Any]) -> Any:
+    if name not in names:
+        raise CannotCalculate(f"there is no argument `{name}` here", did_you_mean(name, names))
+    value = names[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CannotCalculate(f"`{name}` must be a number to calculate with, but is {value!r}")
+    return value
+
+
+def _call(name: str, arguments: list[Any]) -> Any:
+    least, most = (1, 2) if name == "round" else (2, 100)
+    if not least <= len(arguments) <= most or (name == "round" and not isinstance([*arguments, 0][1], int)):
+        raise CannotCalculate(f"`{name}` takes {'a number, and digits' if name == 'round' else 'two numbers or more'}")
+    return _FUNCTIONS[name](*arguments)
+
+
+def _check_power(base: Any, exponent: Any) -> None:
+    """Before it is computed: a power of whole numbers can take for ever."""
+    if abs(exponent) > 64 or (isinstance(exponent, float) and base < 0):
+        raise CannotCalculate(f"{base} to the power of {exponent} is no size")
+
+
+def _checked(number: Any) -> Any:
+    if isinstance(number, complex) or number != number or abs(number) > MAX_SIZE:
+        raise CannotCalculate("the result is too large")
+    return number

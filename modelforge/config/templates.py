@@ -1,0 +1,60 @@
+"""Templates: texts in a config that stand for an argument, `${arg:width}`, or for arithmetic, `${calc:"4 * width"}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelforge.config.arithmetic import CannotCalculate, calculate, names_in
+from modelforge.errors import did_you_mean
+
+_TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:\s*("[^"]*"|'[^']*'|[^"'{}]*?)\s*\}""")
+
+
+def is_template(value: Any) -> bool:
+    """Whether a value is, or holds, a template."""
+    return isinstance(value, str) and _TEMPLATE.search(value) is not None
+
+
+def mentions(value: Any, name: str) -> bool:
+    """Whether a template somewhere in plain data speaks of an argument."""
+    if isinstance(value, Mapping):
+        return any(mentions(item, name) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(mentions(item, name) for item in value)
+    if not isinstance(value, str):
+        return False
+    return any(name in (names_in(text) if kind == "calc" else {text}) for kind, text in _parts(value))
+
+
+def fill(text: str, arguments: Mapping[str, Any]) -> Any:
+    """A text with its templates filled in; one that is nothing but a template becomes its value, of any type.
+
+    Raises:
+        CannotCalculate: there is no such argument, or arithmetic that fails.
+
+    >>> fill("${arg:width}", {"width": 64}), fill("conv${arg:k}", {"k": 3}), fill('${calc:"width // 2"}', {"width": 64})
+    (64, 'conv3', 32)
+    """
+    whole = _TEMPLATE.fullmatch(text)
+    if whole is not None:
+        return _value(whole[1], _unquoted(whole[2]), arguments)
+    return _TEMPLATE.sub(lambda match: str(_value(match[1], _unquoted(match[2]), arguments)), text)
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    return [(kind, _unquoted(inner)) for kind, inner in _TEMPLATE.findall(text)]
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if text[:1] in ("'", '"') else text
+
+
+def _value(kind: str, text: str, arguments: Mapping[str, Any]) -> Any:
+    if kind == "calc":
+        return calculate(text, arguments)
+    if text not in arguments:
+        hint = did_you_mean(text, arguments) or "`${arg:...}` names an argument of the block around it"
+        raise CannotCalculate(f"there is no argument `{text}` here", hint)
+    return arguments[text]

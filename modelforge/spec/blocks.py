@@ -1,0 +1,354 @@
+"""expand: a model section with `blocks`, sizes, conditions and counted copies → the same model written out.
+
+Plain data in, plain data out; what a use of a block is made of is checked afterwards like anything else, and is told
+at the place in the block. Nothing here knows a layer by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from modelforge.config.arithmetic import CannotCalculate
+from modelforge.config.templates import fill, is_template, mentions
+from modelforge.errors import Problem, did_you_mean
+from modelforge.layers import registry
+from modelforge.spec.layer import NAME, LayerSpec
+
+MAX_EXPANDED = 200_000
+"""How many layers may come out, those in layers counted too."""
+MAX_DEPTH = 64
+RESERVED = frozenset({"type", "inputs", "init", "when", "index"})
+"""What an argument cannot be called: uses of blocks say these themselves, and `index` counts copies."""
+
+_BLOCK_KEYS = frozenset({"args", "layers", "init"})
+_MISSING = "???"
+_DROPPED = object()
+
+
+class Use(dict[str, Any]):
+    """A use of a block, written out: the chain of its layers, and in `block` where they were declared."""
+
+
+class Copies(dict[str, Any]):
+    """Copies that differ by their number, written out in `copies`."""
+
+
+class _Failed(Exception):
+    """What is wrong was noted."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an expansion stands: the override key, the arguments that hold there, and the blocks around it."""
+
+    key: str
+    arguments: Mapping[str, Any]
+    blocks: tuple[str, ...] = ()
+    depth: int = 0
+    use: str = ""
+    """The key of the use of the innermost block."""
+
+    def at(self, *names: object) -> _Place:
+        return replace(self, key=".".join((self.key, *map(str, names))))
+
+
+def expand(model: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Writes out a model section.
+
+    Args:
+        model: The section as plain data; `blocks`, `args`, `size` and `sizes` are used up.
+
+    Returns:
+        The section without them, and all problems; where there are any, what came out means nothing.
+
+    >>> blocks = {"pair": {"args": {"width": "???"}, "layers": {
+    ...     "up": {"type": "Linear", "out_features": '${calc:"2 * width"}'}, "act": "ReLU"}}}
+    >>> model, _ = expand({"blocks": blocks, "layers": {"a": {"type": "pair", "width": 8}}})
+    >>> model["layers"]["a"]["layers"]
+    {'up': {'type': 'Linear', 'out_features': 16}, 'act': 'ReLU'}
+    """
+    expander = _Expander(model)
+    return expander.model(), list(expander.problems)
+
+
+@dataclass
+class _Expander:
+    section: Mapping[str, Any]
+    problems: dict[Problem, None] = field(default_factory=dict)
+    num_layers: int = 0
+
+    def model(self) -> dict[str, Any]:
+        blocks = self._declared()
+        try:
+            arguments = self._model_arguments()
+        except _Failed:
+            return {}
+        self._blocks = blocks
+        place = _Place("model", arguments)
+        rest = {key: value for key, value in self.section.items() if key not in ("blocks", "args", "size", "sizes")}
+        try:
+            return {
+                key: self._layers(value, place.at(key)) if key == "layers" else self._filled(value, place.at(key))
+                for key, value in rest.items()
+            }
+        except _Failed:
+            return {}
+
+    # --- declarations -------------------------------------------------------------------------------------------------
+
+    def _declared(self) -> dict[str, Mapping[str, Any]]:
+        raw = self.section.get("blocks", {})
+        if not isinstance(raw, Mapping):
+            self._note("MF014", "model.blocks", f"`blocks` must be a mapping from name to block, but is {raw!r}")
+            return {}
+        return {str(name): block for name, block in raw.items() if self._is_sound(str(name), block)}
+
+    def _is_sound(self, name: str, block: Any) -> bool:
+        key, before = f"model.blocks.{name}", len(self.problems)
+        if not NAME.fullmatch(name) or name.isdigit():
+            self._note("MF016", key, f"`{name}` cannot name a block: use letters, digits and underscores", part="key")
+        elif name in registry.names():
+            self._note("MF016", key, f"`{name}` cannot name a block: it is a layer type already", part="key")
+        if not isinstance(block, Mapping):
+            self._note("MF014", key, f"a block must be a mapping, but is {block!r}", "write `layers:` below it")
+            return False
+        for other in [other for other in block if other not in _BLOCK_KEYS]:
+            hint = did_you_mean(str(other), _BLOCK_KEYS)
+            self._note("MF015", f"{key}.{other}", f"a block has no `{other}`", hint, part="key")
+        if "layers" not in block:
+            self._note("MF011", key, f"the block `{name}` has no `layers`", "add `layers: ...`", part="key")
+        self._check_arguments(block.get("args", {}), f"{key}.args")
+        return len(self.problems) == before
+
+    def _check_arguments(self, arguments: Any, key: str) -> None:
+        if not isinstance(arguments, Mapping):
+            self._note("MF014", key, f"`args` must be a mapping from name to default, but is {arguments!r}")
+            return
+        for name in map(str, arguments):
+            if not name.isidentifier() or name in RESERVED:
+                hint = f"these are taken: {', '.join(sorted(RESERVED))}" if name in RESERVED else ""
+                self._note("MF016", f"{key}.{name}", f"`{name}` cannot name an argument", hint, part="key")
+
+    def _model_arguments(self) -> dict[str, Any]:
+        """The model's own arguments: `args`, of which `sizes[size]` gives those that are `???`."""
+        declared, sizes, size = (self.section.get(key) for key in ("args", "sizes", "size"))
+        self._check_arguments(declared or {}, "model.args")
+        chosen: Mapping[str, Any] = {}
+        if sizes is not None and not (
+            isinstance(sizes, Mapping) and all(isinstance(s, Mapping) for s in sizes.values())
+        ):
+            self._note("MF014", "model.sizes", "`sizes` must be a mapping from name to arguments")
+        elif sizes is not None:
+            if size not in sizes:
+                known = did_you_mean(str(size), map(str, sizes))
+                self._note("MF018", "model.size", f"the model has no size `{size}`", known)
+            else:
+                chosen = sizes[size]
+                for name in [name for name in chosen if name not in (declared or {})]:
+                    hint = f"declare it: `args: {{{name}: ???}}`"
+                    self._note(
+                        "MF018", f"model.sizes.{size}.{name}", f"the model has no argument `{name}`", hint, part="key"
+                    )
+        elif size is not None:
+            self._note("MF018", "model.size", f"the model has no `sizes`, so `{size}` means nothing", part="key")
+        if self.problems:
+            raise _Failed
+        given = {name: value for name, value in chosen.items() if (declared or {})[name] == _MISSING}
+        return self._bound(declared or {}, given, _Place("model", {}), "model.args", "the model")
+
+    def _bound(
+        self, declared: Mapping[str, Any], given: Mapping[str, Any], use: _Place, key: str, owner: str
+    ) -> dict[str, Any]:
+        """Values for all declared arguments; a default may speak of those before it."""
+        bound: dict[str, Any] = {}
+        failed: set[str] = set()
+        for name, default in declared.items():
+            missing = name not in given and isinstance(default, str) and default == _MISSING
+            value, at = (
+                (given[name], use.at(name))
+                if name in given
+                else (
+                    default,
+                    _Place(f"{key}.{name}", bound, use=use.key),
+                )
+            )
+            if missing:
+                self._note("MF018", use.key, f"{owner} needs the argument `{name}`", f"add `{name}: ...`", part="key")
+            if missing or any(mentions(value, other) for other in failed):
+                failed.add(name)
+                continue
+            try:
+                bound[name] = self._filled(value, at)
+            except _Failed:
+                failed.add(name)
+                continue
+            free = is_template(default) or default == _MISSING
+            if name in given and not free and (kind := _other_kind(bound[name], default)):
+                message = f"`{name}` of {owner} must be {kind}, as its default {default!r} is, but is {bound[name]!r}"
+                self._note("MF018", at.key, message)
+                failed.add(name)
+        if failed:
+            raise _Failed
+        return bound
+
+    # --- uses ---------------------------------------------------------------------------------------------------------
+
+    def _layers(self, raw: Any, place: _Place) -> Any:
+        if not isinstance(raw, Mapping):
+            return self._filled(raw, place)
+        found: dict[Any, Any] = {}
+        failed = False
+        for name, layer in raw.items():
+            try:
+                expanded = self._layer(layer, place.at(name))
+            except _Failed:
+                failed = True
+                continue
+            if expanded is not _DROPPED:
+                found[name] = expanded
+        if failed:
+            raise _Failed
+        return found
+
+    def _layer(self, raw: Any, place: _Place) -> Any:
+        self.num_layers += 1
+        if self.num_layers > MAX_EXPANDED or place.depth > MAX_DEPTH:
+            message = f"the model has more than {MAX_EXPANDED:,} layers"
+            if self.num_layers <= MAX_EXPANDED:
+                message = f"layers are nested more than {MAX_DEPTH} deep"
+            self._note("MF060", place.key, message)
+            raise _Failed
+        if not isinstance(raw, Mapping):
+            kind = self._filled(raw, place)
+            return self._use({}, kind, place) if isinstance(kind, str) and kind in self._blocks else kind
+        if "when" in raw and not self._holds(raw["when"], place.at("when")):
+            return _DROPPED
+        fields = {key: value for key, value in raw.items() if key != "when"}
+        kind = self._filled(fields.get("type"), place.at("type"))
+        if isinstance(kind, str) and kind in self._blocks:
+            return self._use(fields, kind, place)
+        spec = registry.get(kind).spec if isinstance(kind, str) and kind in registry.names() else LayerSpec
+        if spec.counts and any(mentions(fields.get(name), "index") for name in spec.holds_layers):
+            return self._copies(fields, spec, place)
+        return self._fields(fields, spec, replace(place, depth=place.depth + 1))
+
+    def _fields(self, fields: Mapping[str, Any], spec: type[LayerSpec], place: _Place) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        failed = False
+        for name, value in fields.items():
+            try:
+                if name in spec.holds_layers:
+                    found[name] = self._layers(value, place.at(name))
+                elif name in spec.holds_layer and value is not None:
+                    if (layer := self._layer(value, place.at(name))) is not _DROPPED:
+                        found[name] = layer
+                else:
+                    found[name] = self._filled(value, place.at(name))
+            except _Failed:
+                failed = True
+        if failed:
+            raise _Failed
+        return found
+
+    def _use(self, fields: Mapping[str, Any], name: str, place: _Place) -> Use:
+        if name in place.blocks:
+            cycle = " → ".join(f"`{block}`" for block in (*place.blocks[place.blocks.index(name) :], name))
+            self._note("MF017", place.key, f"a block that is made of itself: {cycle}")
+            raise _Failed
+        block, key = self._blocks[name], f"model.blocks.{name}"
+        declared = block.get("args", {})
+        given = {key: value for key, value in fields.items() if key not in ("type", "inputs", "init")}
+        unknown = [argument for argument in given if argument not in declared]
+        for argument in unknown:
+            message, hint = f"the block `{name}` has no argument `{argument}`", did_you_mean(str(argument), declared)
+            self._note("MF018", place.at(argument).key, message, hint or "it takes none", part="key")
+        known = {argument: value for argument, value in given.items() if argument in declared}
+        arguments = self._bound(declared, known, place, f"{key}.args", f"the block `{name}`")
+        if unknown:
+            raise _Failed
+        inside = _Place(key, arguments, (*place.blocks, name), place.depth + 1, place.key)
+        own = {"name": name, "arguments": arguments}
+        if "init" in block:
+            own["init"] = self._filled(block["init"], inside.at("init"))
+        around = {key: self._filled(fields[key], place.at(key)) for key in ("inputs", "init") if key in fields}
+        return Use(type="Sequential", **around, block=own, layers=self._layers(block["layers"], inside.at("layers")))
+
+    def _copies(self, fields: Mapping[str, Any], spec: type[LayerSpec], place: _Place) -> Copies:
+        assert spec.counts is not None
+        times = self._filled(fields.get(spec.counts), place.at(spec.counts))
+        others = {key: value for key, value in fields.items() if key not in spec.holds_layers}
+        found = Copies(self._fields(others, spec, place))
+        held = next(iter(spec.holds_layers))
+        if not isinstance(times, int) or isinstance(times, bool) or times < 1:
+            return Copies(found | {held: {}})  # what is wrong with it is told by the parser
+        inside = replace(place.at(held), depth=place.depth + 1)
+        copies = {
+            str(index): self._layers(fields[held], replace(inside, arguments={**place.arguments, "index": index}))
+            for index in range(times)
+        }
+        return Copies(found | {held: copies["0"], "copies": copies})
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def _holds(self, raw: Any, place: _Place) -> bool:
+        value = self._filled(raw, place)
+        if not isinstance(value, bool):
+            self._note("MF017", place.key, f"`when` must be true or false, but is {value!r}")
+            raise _Failed
+        return value
+
+    def _filled(self, raw: Any, place: _Place) -> Any:
+        if isinstance(raw, Mapping):
+            return {key: self._filled(value, place.at(key)) for key, value in raw.items()}
+        if isinstance(raw, list | tuple):
+            return [self._filled(value, place.at(index)) for index, value in enumerate(raw)]
+        if not is_template(raw):
+            return raw
+        try:
+            return fill(raw, place.arguments)
+        except CannotCalculate as failure:
+            where = f" (where {place.use} uses it)" if place.key.startswith("model.blocks.") else ""
+            self._note("MF019", place.key, f"{failure.reason}{where}", failure.hint)
+            raise _Failed from None
+
+    def _note(self, code: str, key: str, message: str, hint: str = "", part: Any = "value") -> None:
+        self.problems[Problem(code, key, message, hint, part=part)] = None
+
+
+def _other_kind(value: Any, default: Any) -> str:
+    """What a value should be, if it is of another kind than the default."""
+    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        (bool, "true or false"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (str, "a text"),
+        (list, "a list"),
+        (Mapping, "a mapping"),
+    )
+    for kind, words in kinds:
+        if isinstance(default, kind):
+            wanted = (int, float) if kind is float else kind
+            right = isinstance(value, wanted) and (kind is bool or not isinstance(value, bool))
+            return "" if right else words
+    return ""
+
+
+def source_key(raw: Any, location: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of what stands at `location` in a section that was written out: its override key, from the section on, and where
+    that lies in a block, the key of the use of the block."""
+    key: tuple[str, ...] = ()
+    use: tuple[str, ...] = ()
+    rest = list(location)
+    while rest:
+        name = rest.pop(0)
+        if isinstance(raw, Use) and (name == "layers" or (name == "block" and rest)):
+            key, use = ("blocks", raw["block"]["name"], *(("layers",) if name == "layers" else ())), key
+        elif isinstance(raw, Copies) and name == "copies" and rest:
+            raw, name = raw[name], rest.pop(0)
+            key = (*key, "layers")
+        else:
+            key = (*key, name)
+        raw = raw.get(name) if isinstance(raw, Mapping) else None
+    return key, use
