@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,6 @@ from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
 from modelforge.inits.base import Fill
 from modelforge.layers.hooks import reset_method
-from modelforge.layers.layouts import layouts_below
 from modelforge.layers.parametrised import CannotAssign, Parametrised, plain
 from modelforge.ledger import Ledger, Tally, gather, measure, measure_whole, record
 from modelforge.rng import check_seed, keyed_globals, preserved_globals
@@ -273,15 +272,13 @@ def _below(path: str, prefix: str) -> bool:
 
 def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
     count = num_branches(module)
-    below = layouts_below(module)
     names: dict[int, list[str]] = {}
     for name, weight in module.named_parameters(remove_duplicate=False):
         names.setdefault(id(weight), []).append(name)
     aliases = {first: tuple(others) for first, *others in names.values()}
     for facts in describe(module):
-        known = replace(facts, layout=below.get(facts.name, facts.layout))
-        context = partial(_context, count, known)
-        yield Subject(facts.name, known, facts.name, (scope,), None, context, aliases[facts.name])
+        context = partial(_context, count, facts)
+        yield Subject(facts.name, facts, facts.name, (scope,), None, context, aliases[facts.name])
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from modelforge.block import Branch
 from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import Follows, branches, follows, makes_output
-from modelforge.layers.layouts import ParameterLayout, layout
+from modelforge.layers.layouts import ParameterLayout, layout, layouts_below
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
 from modelforge.values import BATCH, TensorValue, Value, first, show
@@ -193,6 +193,7 @@ def _branches(module: nn.Module) -> dict[str, Branch]:
 def describe(module: nn.Module) -> Iterator[ParameterFacts]:
     """What each parameter of a module is."""
     layouts: dict[int, Mapping[str, ParameterLayout]] = {}
+    below = layouts_below(module)
     within = _branches(module)
     for full_name, owner, name, classes in parameters(module):
         if id(owner) not in layouts:
@@ -205,7 +206,7 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
             full_name,
             tuple(weight.shape),
             dtype,
-            layouts[id(owner)][name],
+            below.get(full_name, layouts[id(owner)][name]),
             classes,
             resettable,
             makes_output(module, path),
@@ -271,15 +272,20 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
                 arguments.pop(name, None)
             else:
                 arguments[name] = arrives
-        elif isinstance(written, int) and arrives is not None and written != arrives:
+        elif isinstance(written, int) and arrives is not None and _contradicts(layer, name, written, arrives):
+            wanted = f"at least {arrives}" if name in layer.at_least else arrives
             raise Misfit(
                 "MF042",
-                f"`{name}` must be {arrives}, as {_show_all(inputs)} arrives",
+                f"`{name}` must be {wanted}, as {_show_all(inputs)} arrives",
                 f"leave `{name}` out: the shape that arrives determines it",
                 argument=name,
                 rest=f", but is {written}",
             )
     return arguments | dict(layer.fixed)
+
+
+def _contradicts(layer: LayerType, name: str, written: int, arrives: int) -> bool:
+    return written < arrives if name in layer.at_least else written != arrives
 
 
 def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:

@@ -39,7 +39,7 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
 
     The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
     that it leaves out stay unknown. A name with dots (`q_proj.weight`) speaks of a child's parameter, and goes before
-    what the child's own class says; `mf.initialize` heeds it.
+    what the child's own class says.
 
     Args:
         classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
