@@ -101,11 +101,14 @@ class RelativePositionBias(nn.Module):
         self, num_heads: int, num_buckets: int = 32, max_distance: int = 128, bidirectional: bool = True
     ) -> None:
         super().__init__()
-        self.num_near = num_buckets // (4 if bidirectional else 2)
-        if self.num_near < 1 or (bidirectional and num_buckets % 2):
-            raise ValueError(f"num_buckets must be even and at least {4 if bidirectional else 2}, but is {num_buckets}")
+        directions = 2 if bidirectional else 1
+        if num_buckets < 2 * directions or num_buckets % directions:
+            must = "even and at least 4" if bidirectional else "at least 2"
+            raise ValueError(f"num_buckets must be {must}, but is {num_buckets}")
+        self.num_near = num_buckets // directions // 2
         if max_distance <= self.num_near:
-            raise ValueError(f"max_distance must be more than {self.num_near}, the distances that have a bucket each")
+            needs = f"more than {self.num_near}, the distances that have a bucket each"
+            raise ValueError(f"max_distance must be {needs}, but is {max_distance}")
         self.max_distance = max_distance
         self.bidirectional = bidirectional
         self.weight = nn.Parameter(torch.empty(num_buckets, num_heads))
@@ -125,12 +128,11 @@ class RelativePositionBias(nn.Module):
         count = len(self.weight) // 2 if self.bidirectional else len(self.weight)
         later = (distances > 0) * count if self.bidirectional else 0
         size = distances.abs() if self.bidirectional else (-distances).clamp(min=0)
-        octaves = (size.clamp(min=1).float() / self.num_near).log() / log(self.max_distance / self.num_near)
-        far = self.num_near + (octaves * (count - self.num_near)).long()
+        fraction = (size.clamp(min=1).float() / self.num_near).log() / log(self.max_distance / self.num_near)
+        far = self.num_near + (fraction * (count - self.num_near)).long()
         return later + torch.where(size < self.num_near, size, far.clamp(max=count - 1))
 
     def extra_repr(self) -> str:
         num_buckets, num_heads = self.weight.shape
-        return f"{num_heads}, num_buckets={num_buckets}, max_distance={self.max_distance}, " + (
-            f"bidirectional={self.bidirectional}"
-        )
+        options = {"num_buckets": num_buckets, "max_distance": self.max_distance, "bidirectional": self.bidirectional}
+        return ", ".join((str(num_heads), *(f"{name}={value}" for name, value in options.items())))

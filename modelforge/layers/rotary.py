@@ -59,9 +59,9 @@ class Rotary(nn.Module):
         frequencies = 1 / self.theta ** (even / self.head_dim)
         if self.factor == 1:
             return frequencies
-        waves = frequencies * (self.original_steps / tau)
+        waves = self.original_steps / (tau / frequencies)
         kept = ((waves - self.low) / (self.high - self.low)).clamp(0, 1)
-        return frequencies * ((1 - kept) / self.factor + kept)
+        return (1 - kept) * frequencies / self.factor + kept * frequencies
 
     def extra_repr(self) -> str:
         stretched = f", factor={self.factor}, low={self.low}, high={self.high}, original_steps={self.original_steps}"
