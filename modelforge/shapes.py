@@ -271,15 +271,20 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
                 arguments.pop(name, None)
             else:
                 arguments[name] = arrives
-        elif isinstance(written, int) and arrives is not None and written != arrives:
+        elif isinstance(written, int) and arrives is not None and _contradicts(layer, name, written, arrives):
+            wanted = f"at least {arrives}" if name in layer.at_least else arrives
             raise Misfit(
                 "MF042",
-                f"`{name}` must be {arrives}, as {_show_all(inputs)} arrives",
+                f"`{name}` must be {wanted}, as {_show_all(inputs)} arrives",
                 f"leave `{name}` out: the shape that arrives determines it",
                 argument=name,
                 rest=f", but is {written}",
             )
     return arguments | dict(layer.fixed)
+
+
+def _contradicts(layer: LayerType, name: str, written: int, arrives: int) -> bool:
+    return written < arrives if name in layer.at_least else written != arrives
 
 
 def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:

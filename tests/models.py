@@ -86,6 +86,44 @@ MODELS: dict[str, dict[str, Any]] = {
             "head": _HEAD,
         },
     },
+    "attention": {
+        "input": {"shape": [8], "dtype": "int64"},
+        "layers": {
+            "embed": {"type": "Embedding", "num_embeddings": 10, "embedding_dim": 8},
+            "louder": {"type": "Rescale", "factor": 8**0.5},
+            "waves": "SinusoidalEmbedding",
+            "token": "ClassToken",
+            "place": {"type": "PositionEmbedding", "num_positions": 12},
+            "near": {"type": "RelativePositionBias", "num_heads": 2},
+            "biased": {
+                "type": "SelfAttention",
+                "num_heads": 2,
+                "bias": False,
+                "scale": 1.0,
+                "inputs": ["place", "near"],
+            },
+            "grouped": {
+                "type": "Residual",
+                "layers": {
+                    "norm": "RMSNorm",
+                    "attend": {
+                        "type": "SelfAttention",
+                        "num_heads": 4,
+                        "num_kv_heads": 2,
+                        "causal": True,
+                        "rotary": True,
+                        "rope_factor": 2.0,
+                    },
+                    "scale": "LayerScale",
+                    "drop": {"type": "DropPath", "p": 0.0},
+                },
+            },
+            "cross": {"type": "CrossAttention", "num_heads": 2, "bias": False, "inputs": ["grouped", "place"]},
+            "swap": {"type": "Permute", "dims": [0, 2, 1]},
+            "flat": {"type": "Reshape", "shape": [-1]},
+            "head": _HEAD,
+        },
+    },
 }
 INIT = {
     "scheme": "kaiming",

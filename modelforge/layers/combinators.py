@@ -157,7 +157,10 @@ def _check_times(times: int) -> int:
 
 @_register
 class Repeat(Combinator):
-    """Independent copies `0`, `1`, … of the same layers, one after the other; no copy shares a value with another."""
+    """Independent copies `0`, `1`, … of the same layers, one after the other; no copy shares a value with another.
+
+    Of several inputs, the first goes through the copies, and all copies read the others as they are: `input.1`, ….
+    """
 
     type: Literal["Repeat"] = "Repeat"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
     times: Annotated[PositiveInt, AfterValidator(_check_times)]
@@ -175,8 +178,10 @@ class Repeat(Combinator):
             yield from (Child(index, sequence(layers), "") for index, layers in self.copies.items())
             return
         copy = sequence(self.layers)
+        others = tuple(f"input.{number}" for number in range(1, len(self.inputs or ())))
         for index in range(self.times):
-            yield Child(str(index), copy, "")
+            first = str(index - 1) if index else "input"
+            yield Child(str(index), copy, "", (first, *others) if others else None)
 
 
 def sequence(layers: Mapping[str, LayerSpec]) -> Combinator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
@@ -25,6 +25,7 @@ def add(
     kind: Kind = "layer",
     numeric: bool = False,
     infer: Mapping[str, int | Infer] | None = None,
+    at_least: Collection[str] = (),
     fixed: Mapping[str, Any] | None = None,
     without: Mapping[str, str] | None = None,
     types: Mapping[str, Any] | None = None,
@@ -60,6 +61,7 @@ def add(
             axes=() if axes is None else tuple(tuple(option.split()) for option in axes.split("|")),
             numeric=numeric,
             infer=MappingProxyType(rules),
+            at_least=frozenset(at_least),
             fixed=MappingProxyType(dict(fixed or {})),
             without=MappingProxyType(hidden),
         )
@@ -85,6 +87,7 @@ def register_layer(
     axes: str | None = None,
     kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
+    at_least: Collection[str] = (),
     roles: Mapping[str, str] | None = None,
     layout: Layout | None = None,
 ) -> Callable[[ModuleClass], ModuleClass]: ...
@@ -96,6 +99,7 @@ def register_layer(
     axes: str | None = None,
     kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
+    at_least: Collection[str] = (),
     roles: Mapping[str, str] | None = None,
     layout: Layout | None = None,
 ) -> ModuleClass | Callable[[ModuleClass], ModuleClass]:
@@ -111,6 +115,7 @@ def register_layer(
             pooling, reshaping), `layer` for those that read it as it is (a norm, a projection). Default: nothing is
             assumed, and `auto` is refused there.
         infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.
+        at_least: Those of them that may be larger than that: a table with more rows than a sequence has steps.
         roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
             off the shape, outputs first. A vector named `bias` explains itself; all others need one here, or a rule by
             name in `params`.
@@ -133,7 +138,7 @@ def register_layer(
     """
 
     def decorate(cls: ModuleClass) -> ModuleClass:
-        add(cls, axes, name=name, kind=kind, infer=infer)
+        add(cls, axes, name=name, kind=kind, infer=infer, at_least=at_least)
         if layout is not None or roles is not None:
             register_layout(cls)(layout or roles_layout(roles or {}))
         return cls

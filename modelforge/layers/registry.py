@@ -46,6 +46,8 @@ class LayerType:
     """Whether it computes with what arrives by its own parameters, so that whole numbers (indices) are a mistake."""
     infer: Mapping[str, Infer] = field(default_factory=lambda: MappingProxyType({}))
     """Arguments that the incoming shapes determine."""
+    at_least: frozenset[str] = frozenset()
+    """Those of them that may be larger than what arrives needs."""
     fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Constructor arguments with only one value here."""
     without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -108,9 +110,13 @@ def _load() -> None:
     load_plugins(GROUP)
 
 
+_OWN = "merges", "reshaping", "attention", "positions", "class_token", "scales", "drop_path"
+"""The few layers that torch.nn lacks."""
+
+
 @cache
 def _load_own() -> None:
-    for module in ("combinators", "torch_nn", "own"):
+    for module in ("combinators", "torch_nn", *_OWN):
         import_module(f"modelforge.layers.{module}")
 
 

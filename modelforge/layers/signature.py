@@ -23,7 +23,8 @@ ALWAYS_WITHOUT = {
 
 POSITIVE = {
     *("kernel_size", "stride", "dilation", "groups", "num_heads", "nhead", "num_groups", "num_layers", "hidden_size"),
-    *("upscale_factor", "downscale_factor", "num_encoder_layers", "num_decoder_layers"),
+    *("upscale_factor", "downscale_factor", "num_encoder_layers", "num_decoder_layers", "num_kv_heads", "head_dim"),
+    *("num_buckets", "rope_original_steps"),
 }
 """Sizes that no layer can have at zero; torch itself would notice some of them only when the layer runs."""
 

@@ -62,6 +62,20 @@ def test_repeat_makes_independent_copies():
     assert not torch.equal(weights[0], weights[1])
 
 
+def test_all_copies_read_the_further_inputs_as_they_are():
+    gate = {"lin": LINEAR, "gate": {"type": "Multiply", "inputs": ["lin", "input.1"]}}
+    body = {"type": "Repeat", "times": 3, "inputs": ["x", "open", "other"], "layers": gate}
+    shapes = {name: {"shape": [4]} for name in ("x", "open", "other")}
+    net = built({"body": body}, inputs=shapes)
+    x, gates = torch.randn(2, 5, 4)
+    y = x
+    for index in range(3):
+        y = net.get_submodule(f"body.{index}.lin")(y) * gates
+    assert torch.equal(net(x, gates, torch.zeros(5, 4)), y)
+    taken = torch.export.export(net, (x, gates, torch.zeros(5, 4))).module()
+    torch.testing.assert_close(taken(x, gates, torch.zeros(5, 4)), y)
+
+
 def test_inputs_by_name():
     layers = {
         "a": LINEAR,

@@ -44,7 +44,7 @@ def test_compile(name):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a compiler")
-@pytest.mark.parametrize("name", ["mlp", "residual", "transformer"])
+@pytest.mark.parametrize("name", ["mlp", "residual", "transformer", "attention"])
 def test_compile_with_inductor(name):
     model = built(name)
     torch._dynamo.reset()

@@ -41,6 +41,13 @@ def attention(prefix: str = "", size: int = 4) -> dict[str, str]:
     return {f"{prefix}{name}": what for name, what in projections.items()}
 
 
+def projections(heads: int = 4, keys: int = 4, source: int = 4, bias: bool = True) -> dict[str, str]:
+    """The parameters of an attention with a projection each: 4 features to `heads` and back, `source` to `keys`."""
+    found = {"q_proj.weight": f"weight 4→{heads}", "out_proj.weight": f"weight {heads}→4"}
+    found |= {f"{name}_proj.weight": f"weight {source}→{keys}" for name in "kv"}
+    return found | ({f"{name}_proj.bias": "bias" for name in ("q", "k", "v", "out")} if bias else {})
+
+
 def norms(*names: str) -> dict[str, str]:
     """Scale and bias of each."""
     return {f"{name}.{local}": what for name in names for local, what in BOTH.items()}
@@ -93,6 +100,7 @@ def cell(gates: int) -> list[Row]:
     ]
 
 
+BIAS = {"weight": "embedding 1→3"}
 PROJECTED = {
     "weight_ih_l0": "weight 4→5 x4",
     "weight_hh_l0": "recurrent 2→5 x4",
@@ -248,12 +256,44 @@ ROWS: dict[str, list[Row]] = {
     "Mean": [Row({"dim": 1}), Row({"dim": (1, 2), "keepdim": True})],
     "Scale": [Row({}, STEPS, {"weight": "scale"})],
     "LayerScale": [Row({}, STEPS, {"weight": "scale"})],
-    "PositionEmbedding": [Row({}, STEPS, {"weight": "embedding 1→4"})],
+    "PositionEmbedding": [
+        Row({}, STEPS, {"weight": "embedding 1→4"}),
+        Row({"num_positions": 9}, STEPS, {"weight": "embedding 1→4"}),
+    ],
+    "SinusoidalEmbedding": [Row({}, STEPS), Row({"num_positions": 9}, ((6, 5),))],
+    "RelativePositionBias": [
+        Row({"num_heads": 3}, STEPS, {"weight": "embedding 1→3"}),
+        Row({"num_heads": 3, "bidirectional": False, "num_buckets": 4, "max_distance": 5}, STEPS, BIAS),
+    ],
+    "ClassToken": [Row({}, STEPS, {"weight": "embedding 1→4"})],
+    "SelfAttention": [
+        Row({"num_heads": 2}, STEPS, projections()),
+        Row({"num_heads": 2, "bias": False, "causal": True, "rotary": True}, STEPS, projections(bias=False)),
+        # Eight heads of 3 for queries, two for keys and values.
+        Row(
+            {"num_heads": 8, "num_kv_heads": 2, "head_dim": 3, "scale": 1.0, "dropout": 0.1},
+            STEPS,
+            projections(heads=24, keys=6),
+        ),
+        Row(
+            {"num_heads": 2, "bias": False, "out_bias": True},
+            ((6, 4), (6,)),
+            projections(bias=False) | {"out_proj.bias": "bias"},
+        ),
+        Row({"num_heads": 2, "causal": True}, ((6, 4), (1, 1, 6), (2, 6, 6)), projections()),
+    ],
+    "CrossAttention": [
+        Row({"num_heads": 2}, ((6, 4), (7, 4)), projections()),
+        Row({"num_heads": 2, "num_kv_heads": 1}, ((6, 4), (7, 3), (6, 7)), projections(keys=2, source=3)),
+    ],
+    "Permute": [Row({"dims": (0, 2, 1)}), Row({"dims": (0, 2, 3, 1)}, (SAMPLES[1],))],
+    "Reshape": [Row({"shape": (2, -1)}), Row({"shape": ()}, ((1,),)), Row({"shape": (4, 6)})],
+    "Rescale": [Row({"factor": 0.5})],
 }
 
 for _name in (
     *("CELU", "ELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "RReLU", "ReLU", "ReLU6", "SELU"),
-    *("SiLU", "Dropout", "AlphaDropout", "FeatureAlphaDropout"),
+    *("SiLU", "Dropout", "AlphaDropout", "FeatureAlphaDropout", "DropPath"),
 ):
     ROWS[_name] = [Row()]
 for _name in ("Hardshrink", "LogSigmoid", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink"):

@@ -35,7 +35,10 @@ def batch(plan: mf.Plan, size: int) -> list[torch.Tensor]:
     shapes = [(size, *value.shape[1:]) for value in plan.inputs.values()]
     dtypes = [value.dtype for value in plan.inputs.values()]
     made = zip(shapes, dtypes, strict=True)
-    return [torch.randn(shape) if dtype == "float32" else torch.randint(10, shape) for shape, dtype in made]
+    return [
+        torch.randn(shape) if dtype == "float32" else torch.randint(10, shape).to(getattr(torch, dtype))
+        for shape, dtype in made
+    ]
 
 
 @each
