@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from modelforge.block import Attention, Projection
 from modelforge.layers.inside import Follows, register_inside
 from modelforge.layers.layouts import ParameterLayout, whole
 from modelforge.layers.register import register_layer, size
@@ -106,13 +108,18 @@ def _with_heads(mask: Tensor) -> Tensor:
 
 
 def _layout(module: Any) -> dict[str, ParameterLayout]:
-    """Which of the children make queries, keys and values."""
-    return {
-        f"{name}_proj.{local}": ParameterLayout(role, (whole(weight, name=name),))
-        for name in ("q", "k", "v")
-        for local, role in (("weight", "weight"), ("bias", "bias"))
-        if (weight := getattr(module, f"{name}_proj")._parameters[local]) is not None
-    }
+    """Which of the children make queries, keys and values, and which makes the output."""
+    width = module.q_proj.in_features
+    known = partial(Attention, num_heads=module.num_heads, head_size=module.head_dim, width=width)
+    makers: tuple[tuple[str, Projection], ...] = (("q_proj", "q"), ("k_proj", "k"), ("v_proj", "v"), ("out_proj", "o"))
+    layouts: dict[str, ParameterLayout] = {}
+    for child, name in makers:
+        weight, bias = (module.get_submodule(child)._parameters[local] for local in ("weight", "bias"))
+        shown = "" if name == "o" else name
+        layouts[f"{child}.weight"] = ParameterLayout("weight", (whole(weight, name=shown, attention=known((name,))),))
+        if bias is not None:
+            layouts[f"{child}.bias"] = ParameterLayout("bias", (whole(bias, name=shown),))
+    return layouts
 
 
 @register_layer(axes="steps features", kind="layer", infer={"embed_dim": -1}, layout=_layout)

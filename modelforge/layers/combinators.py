@@ -174,12 +174,10 @@ class Repeat(Combinator):
     made_fields = frozenset({"copies"})
 
     def wire(self) -> Iterator[Child]:
-        if self.copies is not None:
-            yield from (Child(index, sequence(layers), "") for index, layers in self.copies.items())
-            return
-        copy = sequence(self.layers)
+        same = sequence(self.layers)
+        copies = [same] * self.times if self.copies is None else map(sequence, self.copies.values())
         others = tuple(f"input.{number}" for number in range(1, len(self.inputs or ())))
-        for index in range(self.times):
+        for index, copy in enumerate(copies):
             first = str(index - 1) if index else "input"
             yield Child(str(index), copy, "", (first, *others) if others else None)
 

@@ -12,10 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import modelforge as mf
 from modelforge.cli.flops import num_flops
-from modelforge.layers.attention import CrossAttention, SelfAttention
+from modelforge.layers import registry
 from modelforge.layers.rotary import Rotary
 from modelforge.shapes import describe
 
+SelfAttention: Any = registry.get("SelfAttention").make
+CrossAttention: Any = registry.get("CrossAttention").make
 STEPS, DIM = 7, 12
 generator = torch.Generator().manual_seed(0)
 X = torch.randn(3, STEPS, DIM, generator=generator)

@@ -9,11 +9,17 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.layers.class_token import ClassToken
-from modelforge.layers.drop_path import DropPath
-from modelforge.layers.positions import PositionEmbedding, RelativePositionBias, SinusoidalEmbedding
-from modelforge.layers.reshaping import Permute, Reshape
-from modelforge.layers.scales import Rescale
+from modelforge.layers import registry
+
+
+def own(name: str) -> Any:
+    """The class of a layer. Who imports its file first would change the order in which layers are listed."""
+    return registry.get(name).make
+
+
+ClassToken, DropPath, Permute, Reshape, Rescale = map(own, ("ClassToken", "DropPath", "Permute", "Reshape", "Rescale"))
+PositionEmbedding, SinusoidalEmbedding = own("PositionEmbedding"), own("SinusoidalEmbedding")
+RelativePositionBias = own("RelativePositionBias")
 
 
 def decided(layer: Any, shape: tuple[int, ...] = (6, 4), init: Any = "xavier") -> mf.Plan:

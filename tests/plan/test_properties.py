@@ -49,7 +49,12 @@ steps = st.one_of(
         optional={"bidirectional": st.booleans(), "bias": st.booleans()},
     ),
     st.fixed_dictionaries({"type": st.just("MultiheadAttention"), "num_heads": st.just(1)}),
-    st.sampled_from(["PositionEmbedding", {"type": "Select", "dim": 1, "index": -1}, {"type": "Mean", "dim": 1}]),
+    st.fixed_dictionaries(
+        {"type": st.just("SelfAttention"), "num_heads": st.just(1)},
+        optional={"causal": st.booleans(), "bias": st.booleans(), "head_dim": sizes},
+    ),
+    st.sampled_from(["PositionEmbedding", "SinusoidalEmbedding", "ClassToken", {"type": "Permute", "dims": [0, 2, 1]}]),
+    st.sampled_from([{"type": "Select", "dim": 1, "index": -1}, {"type": "Mean", "dim": 1}]),
 )
 
 
