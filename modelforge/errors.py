@@ -44,12 +44,14 @@ CODES = MappingProxyType(
         "MF050": "model and data do not fit",
         "MF051": "wrong training settings",
         "MF052": "training diverged",
+        "MF053": "data that cannot be used",
         "MF060": "too large",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
         "MF080": "nothing has this name",
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
+        "MW201": "data that is left out",
     }
 )
 
