@@ -13,8 +13,8 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.train import save_on_interrupt
-from modelforge.train.learner import Learner
 from modelforge.train.job import execute
+from modelforge.train.learner import Learner
 
 
 def status(folder: Path) -> dict:
