@@ -48,6 +48,7 @@ CODES = MappingProxyType(
         "MF050": "model and data do not fit",
         "MF051": "wrong training settings",
         "MF052": "training diverged",
+        "MF053": "data that cannot be used",
         "MF060": "too large",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
@@ -73,6 +74,7 @@ CODES = MappingProxyType(
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
+        "MW201": "data that is left out",
     }
 )
 

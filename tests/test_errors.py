@@ -32,6 +32,7 @@ NOT_HERE = {
     "MF050": "training has its own tests",
     "MF051": "training has its own tests",
     "MF052": "training has its own tests",
+    "MF053": "training has its own tests",
     "MF070": "reviews have their own tests",
     "MF071": "sweeps have their own tests",
     "MF080": "the command line has its own tests",
@@ -43,7 +44,9 @@ NOT_HERE = {
     "MF123": "calibration has its own tests",
     "MW101": "a warning: see tests/plan",
     "MW102": "a warning: see tests/plan",
+    "MW103": "a warning: see tests/initialize",
     "MW104": "a warning: see tests/plan",
+    "MW201": "a warning: see tests/train",
 }
 
 

@@ -46,11 +46,11 @@ def magnitude(value: int) -> str:
 
 def plural(count: int, noun: str) -> str:
     """
-    >>> plural(1, "warning"), plural(1200, "warning"), plural(2, "copy")
-    ('1 warning', '1,200 warnings', '2 copies')
+    >>> plural(1, "warning"), plural(1200, "warning"), plural(2, "copy"), plural(2, "class")
+    ('1 warning', '1,200 warnings', '2 copies', '2 classes')
     """
-    ending = noun if count == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {ending}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
 
 
 def shape(sizes: tuple[int, ...]) -> str:

@@ -26,6 +26,8 @@ WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "check
 """What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "broken", "missing"]
 """`broken`: the status cannot be read, or its process is gone; `missing`: a folder without a status."""
+LOWER_IS_BETTER = ("loss", "bits", "mse")
+"""Ends of the names of such metrics."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
 
 
@@ -61,7 +63,7 @@ class Sweep:
     keys: tuple[str, ...]
     """The overrides that differ between jobs."""
     metric: str
-    """What the rows are sorted by: a loss upwards, anything else downwards."""
+    """What the rows are sorted by: errors upwards, anything else downwards."""
 
     @property
     def finished(self) -> bool:
@@ -81,8 +83,8 @@ class Sweep:
         return tuple(sorted(names, key=lambda name: (name != self.metric, not name.startswith("test/"), name)))
 
     def by(self, metric: str) -> Sweep:
-        """The same runs, sorted by a metric: finished ones first, a loss upwards, anything else downwards."""
-        sign = 1 if metric.endswith("loss") else -1
+        """The same runs, sorted by a metric: finished ones first, errors upwards, anything else downwards."""
+        sign = 1 if metric.endswith(LOWER_IS_BETTER) else -1
 
         def rank(row: Row) -> tuple[int, float, int, str]:
             value = sign * row.metrics[metric] if metric in row.metrics else inf

@@ -19,7 +19,8 @@ STYLES = MappingProxyType(
 
 def table(sweep: Sweep) -> Group:
     """One line a job: its number, what was swept, its state, metrics and duration; below, why some did not finish."""
-    shown = [name for name in sweep.metric_names if name == sweep.metric or name == "test/accuracy"]
+    # The loss of the test says little beside the metric of the task.
+    shown = [name for name in sweep.metric_names if name == sweep.metric or _is_result(name)]
     result = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     result.add_column("job", overflow="fold")
     for key in sweep.keys:
@@ -43,6 +44,10 @@ def table(sweep: Sweep) -> Group:
         if row.reason:
             reasons.add_row(Text(_name(row)), Text(f"{row.state}: {row.reason}"))
     return Group(result, *([Text(), reasons] if reasons.rows else []))
+
+
+def _is_result(name: str) -> bool:
+    return name.startswith("test/") and name != "test/loss"
 
 
 def _name(row: Row) -> str:

@@ -94,7 +94,13 @@ class _Silent(ArgumentParser):
 def _prepare(config: Config) -> None:
     with loading("torch"):
         from modelforge.train.prepare import prepare
+    from modelforge.train.data.read import look
+
     job = prepare(config)
+    try:
+        look(job.settings.data)
+    except ForgeError as error:
+        raise ForgeError(config.origins.locate(problem) for problem in error.problems) from error
     with loading("lightning"):
         from modelforge.train.trainers import check_trainer
     if problems := check_trainer(job.trainer):

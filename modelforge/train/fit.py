@@ -20,21 +20,29 @@ from modelforge.build import Model
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.table import plan_table
-from modelforge.train.classifier import Classifier
-from modelforge.train.data import Loaders, load
+from modelforge.train.data.module import DataModule
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.read import read
+from modelforge.train.data.source import Source
+from modelforge.train.data.text import TextFiles
 from modelforge.train.divergence import NotFinite
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.keep import KeepConfig
+from modelforge.train.language.epilogue import check_causal, compare, sample
+from modelforge.train.learner import Learner
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.proof import broken_promises
+from modelforge.train.results import results
 from modelforge.train.save_on_interrupt import SaveOnInterrupt
 from modelforge.train.seeding import SeedSteps, narrow
 from modelforge.train.settings import Settings
 from modelforge.train.status import write_atomically
 from modelforge.train.surroundings import quiet, threads
+from modelforge.train.tasks.choose import task_of
 from modelforge.train.trainers import check_trainer, complaint, make_loggers, make_trainer
+from modelforge.train.words import METRICS, direction
 
 
 @dataclass(frozen=True)
@@ -43,36 +51,57 @@ class Outcome:
 
     metrics: Mapping[str, float]
     seconds: float
+    told: tuple[str, ...] = ()
+    """The results in words."""
 
 
 def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupts, show_plan: bool = True) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
 
     Raises:
-        ForgeError: the config is wrong, a parameter did not come out as promised, or the training diverged: a loss or
-            gradient is not finite.
+        ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
+            diverged: a loss or gradient is not finite.
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
     job = prepare(config)
     settings = job.settings
-    start = job.start
     if wrong := check_trainer(job.trainer):
         raise ForgeError(config.origins.locate(problem) for problem in wrong)
+    examples = _read(settings.data, config, console)
     if show_plan:
         _show(job.plan, console)
     _write_json(folder / "plan.json", job.plan.to_dict())
     with quiet(), threads(settings.num_threads):
         lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-        module = Classifier(_build(job, folder), settings.data.num_classes, job.optimizer, job.scheduler)
-        loaders = load(settings.data, settings.seed, skip=(start.epoch, start.num_batches))
+        module = Learner(
+            _build(job, folder), task_of(settings.data), METRICS[settings.data.task], job.optimizer, job.scheduler
+        )
+        text = settings.data if isinstance(settings.data, TextFiles) else None
+        if text and (problem := check_causal(module.model, text, examples)):
+            raise ForgeError([config.origins.locate(problem)])
+        data = DataModule(settings.data, examples, settings.seed, skip=(job.start.epoch, job.start.num_batches))
         checkpoint = _checkpoint(settings, folder / "checkpoints")
         callbacks = _callbacks(job, config, checkpoint, interrupts, console)
         loggers = make_loggers(settings.logger, folder)
         trainer = make_trainer(job.trainer, folder=folder, loggers=loggers, callbacks=callbacks)
         started = time.monotonic()
-        _run(trainer, module, loaders, job, config)
-        metrics = _test(trainer, module, loaders.test, checkpoint, settings)
-        return Outcome(metrics, time.monotonic() - started)
+        _run(trainer, module, data, job, config)
+        metrics = _test(trainer, module, data, checkpoint, settings)
+        seconds = time.monotonic() - started
+        if text:
+            sample(module.model, text, examples, seed=settings.seed, folder=folder, console=console)
+            metrics |= compare(examples)
+        return Outcome(metrics, seconds, tuple(results(settings.data, metrics)))
+
+
+def _read(source: Source, config: Config, console: Console) -> Examples:
+    try:
+        examples = read(source)
+    except ForgeError as error:
+        raise ForgeError(config.origins.locate(problem) for problem in error.problems) from error
+    for warning in examples.warnings:
+        console.print(str(config.origins.locate(warning)), markup=False, soft_wrap=True)
+    return examples
 
 
 def _show(plan: mf.Plan, console: Console) -> None:
@@ -95,8 +124,8 @@ def _checkpoint(settings: Settings, folder: Path) -> ModelCheckpoint:
     return ModelCheckpoint(
         dirpath=folder,
         filename="best",
-        monitor=settings.optimized_metric,
-        mode=settings.mode,
+        monitor=settings.metric,
+        mode=direction(settings.metric),
         save_last=True,
         enable_version_counter=False,
     )
@@ -113,13 +142,13 @@ def _callbacks(
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
         callbacks.append(checkpoint)
     if job.trainer.get("enable_progress_bar", True):
-        callbacks.append(EpochBar(console))
+        callbacks.append(EpochBar(console, METRICS[job.settings.data.task]))
     return [*callbacks, SaveOnInterrupt(interrupts, Path(checkpoint.dirpath) / "last.ckpt")]
 
 
-def _run(trainer: Trainer, module: Classifier, loaders: Loaders, job: Job, config: Config) -> None:
+def _run(trainer: Trainer, module: Learner, data: DataModule, job: Job, config: Config) -> None:
     try:
-        trainer.fit(module, loaders.train, loaders.val, ckpt_path=job.settings.ckpt, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=job.settings.ckpt, weights_only=True)
     except NotFinite as error:
         problem = _explain(error, job.plan, job.optimizer)
         raise ForgeError([config.origins.locate(problem)]) from error
@@ -131,14 +160,14 @@ def _run(trainer: Trainer, module: Classifier, loaders: Loaders, job: Job, confi
 
 
 def _test(
-    trainer: Trainer, module: Classifier, loader: Any, checkpoint: ModelCheckpoint, settings: Settings
+    trainer: Trainer, module: Learner, data: DataModule, checkpoint: ModelCheckpoint, settings: Settings
 ) -> dict[str, float]:
     best = checkpoint.best_model_path or None
     score = checkpoint.best_model_score
     if score is None:  # no checkpoints: fast_dev_run
-        score = trainer.callback_metrics.get(settings.optimized_metric)
-    metrics = {} if score is None else {settings.optimized_metric: float(score)}
-    trainer.test(module, loader, ckpt_path=best, verbose=False, weights_only=True if best else None)
+        score = trainer.callback_metrics.get(settings.metric)
+    metrics = {} if score is None else {settings.metric: float(score)}
+    trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True if best else None)
     return metrics | {
         name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")
     }

@@ -20,6 +20,7 @@ from modelforge.errors import ForgeError, Problem
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
 from modelforge.train.status import Status, begin, read_state, write, write_atomically
+from modelforge.train.words import main_metric
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -117,9 +118,7 @@ def execute(
         write(status.end("failed", error=(bug,)), folder)
         raise
     else:
-        accuracy = outcome.metrics.get("test/accuracy")
-        result = "" if accuracy is None else f"test accuracy {accuracy:.4f}  ·  "
-        say(f"{result}{outcome.seconds:.1f} s  ·  {_shown(folder)}")
+        say("  ·  ".join([*outcome.told, f"{outcome.seconds:.1f} s", _shown(folder)]))
         ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
     write(ended, folder)
     return Result(exit_code, ended)
@@ -135,13 +134,15 @@ def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
     """The status with what the config says of the run; a wrong value there is somebody else's to report."""
-    seed, metric, tags = values.get("seed", 0), values.get("optimized_metric", ""), values.get("tags") or ()
+    seed, tags = values.get("seed", 0), values.get("tags") or ()
+    data = values.get("data")
+    task = data.get("task", "") if isinstance(data, Mapping) else ""
     text = json.dumps(_plain(values), default=str)
     return replace(
         status,
         config_hash=hashlib.sha256(text.encode()).hexdigest(),
         seed=seed if isinstance(seed, int) else 0,
-        optimized_metric=str(metric),
+        optimized_metric=str(values.get("optimized_metric") or main_metric(str(task))),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -159,8 +159,15 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
     return factory, _try(lambda: factory([("example", _example())]))
 
 
-def parse_scheduler(section: Any) -> tuple[SchedulerFactory | None, list[Problem]]:
-    """Checks a `scheduler` section, `{type: StepLR, step_size: 10, interval: epoch}`; None means none."""
+def parse_scheduler(
+    section: Any, metrics: Sequence[str] = ("val/accuracy", "val/loss")
+) -> tuple[SchedulerFactory | None, list[Problem]]:
+    """Checks a `scheduler` section, `{type: StepLR, step_size: 10, interval: epoch}`; None means none.
+
+    Args:
+        section: The section.
+        metrics: What a scheduler may follow.
+    """
     if section is None:
         return None, []
     problems: list[Problem] = []
@@ -177,10 +184,10 @@ def parse_scheduler(section: Any) -> tuple[SchedulerFactory | None, list[Problem
         problems.append(
             Problem("MF051", "scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`", part="key")
         )
-    if monitor not in (None, "val/loss", "val/accuracy"):
-        problems.append(
-            Problem("MF051", "scheduler.monitor", f"`monitor` must be 'val/loss' or 'val/accuracy', but is {monitor!r}")
-        )
+    if monitor is not None and monitor not in metrics:
+        message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {monitor!r}"
+        hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in section else ""
+        problems.append(Problem("MF051", "scheduler.monitor", message, hint))
     if kind is None or problems:
         return None, problems
     factory = SchedulerFactory(kind, arguments, interval, monitor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from lightning import LightningModule, Trainer
@@ -15,18 +14,21 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 REFRESH_SECONDS = 0.1
 NUM_PLAIN_LINES = 10
-SHORT = MappingProxyType({"train/loss": "loss", "train/accuracy": "accuracy", "val/accuracy": "val"})
-LONG = MappingProxyType(
-    {"train/loss": "loss", "train/accuracy": "accuracy", "val/loss": "val loss", "val/accuracy": "val accuracy"}
-)
 
 
 class EpochBar(ProgressBar):
-    """Epochs, loss and accuracy of training and validation; `console` decides whether it can be live."""
+    """Epochs, loss and the task's `metric` of training and validation; `console` decides whether it can be live."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, metric: str) -> None:
         super().__init__()
         self.console = console
+        self.short = {"train/loss": "loss", f"train/{metric}": metric, f"val/{metric}": "val"}
+        self.long = {
+            "train/loss": "loss",
+            f"train/{metric}": metric,
+            "val/loss": "val loss",
+            f"val/{metric}": f"val {metric}",
+        }
         self._enabled = True
         self._bar: Progress | None = None
         self._last_refresh = 0.0
@@ -74,7 +76,7 @@ class EpochBar(ProgressBar):
         if self._bar is not None:
             self._show(trainer)
         elif self._enabled and _is_tenth(trainer):
-            self.console.print(f"{_epoch(trainer)}  {_values(trainer, LONG)}", highlight=False)
+            self.console.print(f"{_epoch(trainer)}  {_values(trainer, self.long)}", highlight=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves the finished bar on the screen."""
@@ -90,7 +92,7 @@ class EpochBar(ProgressBar):
             self._bar.task_ids[0],
             completed=trainer.global_step,
             description=_epoch(trainer),
-            values=_values(trainer, SHORT),
+            values=_values(trainer, self.short),
         )
 
     def _stop(self, trainer: Trainer) -> None:

@@ -1,4 +1,4 @@
-"""What a training runs in: torch's threads, and Lightning without its hints. Both are put back afterwards."""
+"""What a training runs in: torch's threads, Lightning's hints, a model's mode. All are put back afterwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 # What Lightning says of small data, of data in memory, of a resumed run, and of one cycle over whole epochs.
 QUIET = (
@@ -33,6 +34,18 @@ def threads(number: int | None) -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Generator[None]:
+    """The model as it is when it is used: without dropout, for example."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
 
 
 @contextmanager

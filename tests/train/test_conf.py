@@ -12,6 +12,14 @@ from modelforge.train.prepare import prepare
 CONF = Path(__file__).parents[2] / "conf"
 GROUPS = ("data", "model", "init", "optimizer", "scheduler", "trainer", "logger", "experiment", "debug")
 
+MODELS = {
+    "data=digits_rows": ["model=lstm"],
+    "data=digits_autoencoding": ["model=autoencoder"],
+    "data=copy": ["model=lstm", "~model.layers.last"],
+    "data=text": ["model=char_lstm"],
+}
+"""What reads data that the default model does not."""
+
 
 def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
@@ -30,10 +38,11 @@ def test_every_model_takes_every_init(config, model: str):
     [
         ("mlp", "digits"), ("cnn", "digits"), ("resnet_small", "digits"), ("rnn", "digits_rows"),
         ("gru", "digits_rows"), ("lstm", "digits_rows"), ("transformer", "digits_rows"),
+        ("char_lstm", "text"), ("autoencoder", "digits_autoencoding"),
     ],
 )  # fmt: skip
 def test_a_model_chooses_its_data_unless_told(config, model: str, data: str):
-    shapes = {"digits": [1, 8, 8], "digits_rows": [8, 8]}
+    shapes = {"digits": [1, 8, 8], "digits_rows": [8, 8], "digits_autoencoding": [1, 8, 8], "text": [64]}
     assert config(f"model={model}").choices["data"] == data
     assert config(f"model={model}").values["data"]["input"]["shape"] == shapes[data]
     for other in ("digits", "digits_rows"):
@@ -44,8 +53,8 @@ def test_a_model_chooses_its_data_unless_told(config, model: str, data: str):
     "override", [f"{group}={name}" for group in GROUPS if group not in ("model", "init") for name in names(group)]
 )
 def test_every_option_is_right(config, override: str):
-    model = ["model=lstm"] if override == "data=digits_rows" else []
-    prepare(config(override, *model))
+    """Also where the data is not there: what a file knows is declared."""
+    prepare(config(override, *MODELS.get(override, [])))
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
-from modelforge.train.data import Shuffle, load, split_digits
-from modelforge.train.settings import DataSettings
+from modelforge.train.data.batches import Shuffle
+from modelforge.train.data.digits import Digits, split_digits
+from modelforge.train.data.module import DataModule
+
+LABELS = load_digits(return_X_y=True)[1]
 
 
-def settings(**fields) -> DataSettings:
-    raw = {"type": "digits", "num_classes": 10, "input": {"shape": [1, 8, 8]}, **fields}
-    return DataSettings.model_validate(raw)
+def digits(**fields) -> Digits:
+    raw = {"type": "digits", "task": "classification", "num_classes": 10, "num_outputs": 10}
+    return Digits.model_validate({**raw, "input": {"shape": [1, 8, 8]}, **fields})
 
 
 def test_the_parts_are_disjoint_and_cover_everything():
-    train, val, test = (set(part) for part in split_digits(settings()).indices)
+    train, val, test = (set(part.tolist()) for part in split_digits(digits(), LABELS))
     assert not train & val
     assert not train & test
     assert not val & test
@@ -23,35 +28,36 @@ def test_the_parts_are_disjoint_and_cover_everything():
 
 
 def test_the_split_is_a_function_of_its_seed():
-    first, again, other = (split_digits(settings(split_seed=seed)).indices for seed in (3, 3, 4))
+    first, again, other = (split_digits(digits(split_seed=seed), LABELS)[0].tolist() for seed in (3, 3, 4))
     assert first == again
     assert first != other
 
 
 def test_every_class_has_its_share_in_every_part():
-    split = split_digits(settings())
-    shares = [torch.bincount(labels) / len(labels) for _, labels in (split.train, split.val, split.test)]
+    examples = digits().read()
+    parts = (examples.train, examples.val, examples.test)
+    shares = [np.bincount(part.targets) / len(part) for part in parts]
     for share in shares[1:]:
-        assert (share - shares[0]).abs().max() < 2 / 270  # a class is off by one example at most, twice rounded
+        assert abs(share - shares[0]).max() < 2 / 270  # a class is off by one example at most, twice rounded
 
 
 @pytest.mark.parametrize(("val", "test"), [(10, 10), (10, 1777), (1777, 10), (888, 899)])
 def test_the_smallest_parts_still_hold_every_class(val: int, test: int):
-    split = split_digits(settings(val_fraction=val / 1797, test_fraction=test / 1797))
-    parts = (split.train, split.val, split.test)
-    assert [len(labels) for _, labels in parts] == [1797 - val - test, val, test]
-    assert all(len(labels.unique()) == 10 for _, labels in parts)
+    examples = digits(val_fraction=val / 1797, test_fraction=test / 1797).read()
+    parts = (examples.train, examples.val, examples.test)
+    assert [len(part) for part in parts] == [1797 - val - test, val, test]
+    assert all(len(np.unique(part.targets)) == 10 for part in parts)
 
 
 def test_pixels_lie_around_zero_in_a_range_of_one():
-    inputs, _ = split_digits(settings()).train
-    assert abs(inputs.double().mean().item()) < 1e-7
+    inputs = digits().read().train.inputs
+    assert abs(inputs.astype(np.float64).mean()) < 1e-7
     assert inputs.max() - inputs.min() == pytest.approx(1, abs=1e-6)
 
 
 def test_rows_are_the_same_images():
-    images, rows = split_digits(settings()), split_digits(settings(input={"shape": [8, 8]}))
-    assert torch.equal(images.test[0].squeeze(1), rows.test[0])
+    images, rows = digits().read(), digits(input={"shape": [8, 8]}).read()
+    assert np.array_equal(images.test.inputs[:, 0], rows.test.inputs)
 
 
 def test_an_epoch_sees_every_example_once_in_its_own_order():
@@ -75,7 +81,14 @@ def test_a_resumed_epoch_leaves_out_what_was_seen():
 
 
 def test_only_the_training_loader_shuffles():
-    first, second = load(settings(), 0), load(settings(), 1)
-    assert not torch.equal(next(iter(first.train))[1], next(iter(second.train))[1])
-    assert torch.equal(next(iter(first.test))[0], next(iter(second.test))[0])
-    assert len(first.train) == 20
+    examples = digits().read()
+    first, second = (DataModule(digits(), examples, seed) for seed in (0, 1))
+    assert not torch.equal(next(iter(first.train_dataloader()))[1], next(iter(second.train_dataloader()))[1])
+    assert torch.equal(next(iter(first.test_dataloader()))[0], next(iter(second.test_dataloader()))[0])
+    assert len(first.train_dataloader()) == 20
+
+
+def test_workers_bring_the_same_batches():
+    alone, helped = digits(), digits(num_workers=1)
+    one, two = (next(iter(DataModule(source, source.read(), 0).val_dataloader())) for source in (alone, helped))
+    assert all(torch.equal(left, right) for left, right in zip(one, two, strict=True))

@@ -13,8 +13,8 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.train import save_on_interrupt
-from modelforge.train.classifier import Classifier
 from modelforge.train.job import execute
+from modelforge.train.learner import Learner
 
 
 def status(folder: Path) -> dict:
@@ -129,7 +129,7 @@ def test_a_bug_is_kept_and_not_hidden(train, tmp_path: Path, monkeypatch: pytest
     def stumble(*arguments, **fields):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("modelforge.train.fit.load", stumble)
+    monkeypatch.setattr("modelforge.train.fit.DataModule", stumble)
     with pytest.raises(ZeroDivisionError):
         train()
     assert status(tmp_path / "run")["state"] == "failed"
@@ -180,14 +180,14 @@ def test_an_interrupted_run_resumes_as_if_unbroken(train, tmp_path: Path, signal
 
 
 WHERE = [
-    (Classifier, "validation_step", 5, signal.SIGTERM),  # with the batches to come
-    (Classifier, "validation_step", 10, signal.SIGTERM),  # the last batch of the last epoch
-    (Classifier, "training_step", 7, signal.SIGTERM),
-    (Classifier, "training_step", 40, signal.SIGTERM),
+    (Learner, "validation_step", 5, signal.SIGTERM),  # with the batches to come
+    (Learner, "validation_step", 10, signal.SIGTERM),  # the last batch of the last epoch
+    (Learner, "training_step", 7, signal.SIGTERM),
+    (Learner, "training_step", 40, signal.SIGTERM),
     (save_on_interrupt.SaveOnInterrupt, "on_train_epoch_end", 1, signal.SIGTERM),
     (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
     (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGINT),
-    (Classifier, "test_step", 2, signal.SIGTERM),
+    (Learner, "test_step", 2, signal.SIGTERM),
 ]
 
 

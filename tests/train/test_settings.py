@@ -19,7 +19,13 @@ from modelforge.train.signature import describe
 from modelforge.train.trainer_settings import parse_trainer
 from modelforge.train.trainers import check_trainer, complaint
 
-DATA = {"type": "digits", "num_classes": 10, "input": {"shape": [1, 8, 8]}}
+DATA = {
+    "type": "digits",
+    "task": "classification",
+    "num_classes": 10,
+    "num_outputs": 10,
+    "input": {"shape": [1, 8, 8]},
+}
 
 
 def told(problems) -> list[tuple[str, str, str]]:
@@ -89,7 +95,7 @@ def test_wrong_optimizers(section, expected):
         ),
         (
             {"type": "StepLR", "step_size": 3, "monitor": "loss"},
-            ("scheduler.monitor", "`monitor` must be 'val/loss' or 'val/accuracy', but is 'loss'", ""),
+            ("scheduler.monitor", "`monitor` must be 'val/accuracy' or 'val/loss', but is 'loss'", ""),
         ),
     ],
 )
@@ -190,13 +196,26 @@ def test_an_error_that_names_no_argument_is_no_complaint_about_one():
             {"data": DATA | {"batchsize": 3}},
             ("data.batchsize", "`data` has no `batchsize`", "did you mean `batch_size`?"),
         ),
-        ({"data": DATA | {"type": "mnist"}}, ("data.type", "`type` must be 'digits', but is 'mnist'", "")),
+        (
+            {"data": DATA | {"type": "dijits"}},
+            ("data.type", "unknown data `dijits`", "did you mean `digits`?"),
+        ),
+        ({"data": {"num_outputs": 3}}, ("data", "there is no `data.type`", "add `type: ...`")),
+        ({"data": 3}, ("data", "`data` must be a mapping, but is 3", "")),
+        (
+            {"data": DATA | {"task": "regression"}},
+            ("data.task", "`task` must be 'classification' or 'autoencoding', but is 'regression'", ""),
+        ),
+        (
+            {"data": DATA | {"num_outputs": 9}},
+            ("data.num_outputs", "`num_outputs` is 9, but `num_classes` is 10", ""),
+        ),
         (
             {"data": DATA | {"input": {"shape": [9, 8]}}},
             ("data.input.shape", "an image of digits has 64 values, but (9, 8) holds 72", ""),
         ),
         (
-            {"data": DATA | {"num_classes": 9}},
+            {"data": DATA | {"num_classes": 9, "num_outputs": 9}},
             ("data.num_classes", "digits has 10 classes, but `num_classes` is 9", ""),
         ),
         (

@@ -1,4 +1,4 @@
-"""`Classifier`: what Lightning needs to know to train a model that tells classes apart."""
+"""`Learner`: what Lightning needs to know to train a model for any task."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn import functional
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric
 
-from modelforge.train.data import Batch
+from modelforge.train.data.batches import Batch
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
+from modelforge.train.tasks.task import Task
 
 
-class Classifier(LightningModule):
-    """Cross entropy and accuracy around a model whose output is one score per class.
+class Learner(LightningModule):
+    """The loss and the metric of a task around a model.
 
     Args:
-        model: Maps a batch to scores `(batch, num_classes)`.
-        num_classes: How many classes there are.
+        model: Maps a batch of inputs to what the task takes.
+        task: What it is trained for.
+        metric: What the metric of the task is called.
         optimizer: Makes the optimizer of the model's parameters.
         scheduler: Makes the learning-rate scheduler, if there is one.
     """
@@ -28,20 +29,21 @@ class Classifier(LightningModule):
     def __init__(
         self,
         model: nn.Module,
-        num_classes: int,
+        task: Task,
+        metric: str,
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory | None = None,
     ) -> None:
         super().__init__()
         self.model = model
-        self.accuracy = nn.ModuleDict(
-            {stage: MulticlassAccuracy(num_classes, average="micro") for stage in ("_train", "_val", "_test")}
-        )
+        self.task = task
+        self.metric = metric
+        self.meters = nn.ModuleDict({stage: task.meter() for stage in ("_train", "_val", "_test")})
         self.optimizer = optimizer
         self.scheduler = scheduler
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The model's scores."""
+        """The model's outputs."""
         return self.model(inputs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -53,11 +55,11 @@ class Classifier(LightningModule):
         return self._step(batch, "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Counts one batch towards `val/loss` and `val/accuracy`."""
+        """Counts one batch towards `val/loss` and the metric."""
         self._step(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Counts one batch towards `test/loss` and `test/accuracy`."""
+        """Counts one batch towards `test/loss` and the metric."""
         self._step(batch, "test")
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -80,17 +82,17 @@ class Classifier(LightningModule):
         )
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
-        inputs, labels = batch
-        scores = self.model(inputs)
-        loss = functional.cross_entropy(scores.float(), labels)
+        inputs, targets = batch
+        outputs = self.model(inputs)
+        loss = self.task.loss(outputs, batch)
         if stage != "test" and not bool(torch.isfinite(loss)):
             raise NotFinite(locate(self.model, inputs), self.global_step)
         if stage == "train":
             self._inputs = inputs
-        accuracy = self.accuracy[f"_{stage}"]
-        assert isinstance(accuracy, MulticlassAccuracy)
-        accuracy(scores.detach(), labels)
-        size = len(labels)
+        meter = self.meters[f"_{stage}"]
+        assert isinstance(meter, Metric)
+        self.task.count(meter, outputs.detach(), batch)
+        size = len(targets)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=size)
-        self.log(f"{stage}/accuracy", accuracy, on_step=False, on_epoch=True, batch_size=size)
+        self.log(f"{stage}/{self.metric}", meter, on_step=False, on_epoch=True, batch_size=size)
         return loss

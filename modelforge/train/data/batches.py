@@ -1,0 +1,61 @@
+"""Parts of examples as torch takes them: a whole batch at once, and in an order of their own each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from modelforge.train.data.parts import Part
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Batched(Dataset[Batch]):
+    """A part that hands out a whole batch at once: one index instead of a stack of rows."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> Batch:
+        inputs, targets = self.__getitems__([index])
+        return inputs[0], targets[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        inputs, targets = self.part.batch(np.asarray(indices, np.int64))
+        return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+class Shuffle(Sampler[int]):
+    """A new order each epoch that depends on `(seed, epoch)` alone, so a resumed run sees what an unbroken one would.
+
+    Args:
+        size: Number of examples.
+        seed: Key of the orders.
+        skip: In this epoch, leave out so many examples at the beginning: they were seen before the break.
+
+    Lightning calls `set_epoch`.
+    """
+
+    def __init__(self, size: int, seed: int, skip: tuple[int, int] = (0, 0)) -> None:
+        self.size = size
+        self.seed = seed
+        self.skip = skip
+        self.epoch = skip[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of the next pass."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist()
+        return iter(order[self.skip[1] :] if self.epoch == self.skip[0] else order)
+
+    def __len__(self) -> int:
+        return self.size

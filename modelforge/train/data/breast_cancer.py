@@ -1,0 +1,34 @@
+"""`BreastCancer`: scikit-learn's table of 569 tumours, with 30 measurements of each."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import model_validator
+
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.source import mistake
+from modelforge.train.data.table import Table, examples
+
+
+class BreastCancer(Table):
+    """Malignant is class 0, benign class 1."""
+
+    tasks: ClassVar = ("classification", "autoencoding")
+
+    type: Literal["breast_cancer"]
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> BreastCancer:
+        if self.input.shape != (30,):
+            raise mistake("input.shape", f"a tumour has 30 measurements, but `shape` is {self.input.shape}")
+        if self.num_outputs != 2:
+            raise mistake("num_outputs", f"breast_cancer has 2 classes, but `num_outputs` is {self.num_outputs}")
+        return self
+
+    def read(self) -> Examples:
+        """The examples; see `Source.read`."""
+        from sklearn.datasets import load_breast_cancer
+
+        measured, classes = load_breast_cancer(return_X_y=True)
+        return examples(self, measured, classes, "breast_cancer")

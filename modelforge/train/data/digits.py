@@ -1,0 +1,73 @@
+"""`Digits`: scikit-learn's handwritten digits, in any shape of 64 values."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import PositiveInt, model_validator
+
+from modelforge.train.data.parts import Arrays, Examples, Rows
+from modelforge.train.data.source import SplitSource, mistake
+
+SIZE = 1797
+"""Examples that scikit-learn ships."""
+
+
+class Digits(SplitSource):
+    """1,797 grey images of 8 x 8 pixels; pixels lie within a range of 1 around 0, the training part's mean."""
+
+    tasks: ClassVar = ("classification", "autoencoding")
+
+    type: Literal["digits"]
+    num_classes: PositiveInt
+    """How many classes there are: 10."""
+
+    @model_validator(mode="after")
+    def _check_digits(self) -> Digits:
+        values = prod(self.input.shape)
+        if values != 64:
+            raise mistake("input.shape", f"an image of digits has 64 values, but {self.input.shape} holds {values}")
+        if self.num_classes != 10:
+            raise mistake("num_classes", f"digits has 10 classes, but `num_classes` is {self.num_classes}")
+        num_train, *held_out = self.num_examples(SIZE)
+        for name, number in zip(("val_fraction", "test_fraction"), held_out, strict=True):
+            if number < self.num_classes:
+                few = f"{number} of {SIZE:,} examples, and its part needs one of each class: {self.num_classes}"
+                raise mistake(name, f"`{name}` is too small: it takes {few}")
+        if num_train < self.num_classes:
+            few = f"{num_train} of {SIZE:,} examples to train on, and one of each class are {self.num_classes}"
+            raise mistake("val_fraction", f"`val_fraction` and `test_fraction` leave {few}")
+        return self
+
+    def read(self) -> Examples:
+        """The examples, every class in each part by its share.
+
+        Example:
+            >>> section = {"type": "digits", "task": "classification", "input": {"shape": [8, 8]}}
+            >>> examples = Digits.model_validate({**section, "num_classes": 10, "num_outputs": 10}).read()
+            >>> len(examples.train), len(examples.test), examples.train.inputs.shape
+            (1257, 270, (1257, 8, 8))
+        """
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+        parts = split_digits(self, labels)
+        scaled = (pixels - pixels[parts[0]].mean()) / 16
+        inputs = scaled.reshape(SIZE, *self.input.shape).astype(self.input.dtype)
+        targets = labels.astype(np.int64)
+        return Examples.of(Arrays(inputs[part], targets[part]) for part in parts)
+
+
+def split_digits(source: Digits, labels: Rows) -> tuple[Rows, Rows, Rows]:
+    """The indices of the parts, as scikit-learn deals them out."""
+    from sklearn.model_selection import train_test_split
+
+    from modelforge.train.seeding import narrow
+
+    _, num_val, num_test = source.num_examples(SIZE)
+    seed = narrow(source.split_seed)
+    rest, test = train_test_split(np.arange(SIZE), test_size=num_test, stratify=labels, random_state=seed)
+    train, val = train_test_split(rest, test_size=num_val, stratify=labels[rest], random_state=seed)
+    return np.sort(train), np.sort(val), np.sort(test)

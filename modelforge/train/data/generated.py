@@ -1,0 +1,125 @@
+"""`Generated`: the tests of recurrent memory, whose examples are made anew from a seed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import NonNegativeInt, PositiveInt, model_validator
+
+from modelforge.train.data.parts import Arrays, Examples
+from modelforge.train.data.source import Source, mistake
+
+
+class Generated(Source):
+    """Any number of examples; the `i`-th of a part is a function of `split_seed` and the part's size."""
+
+    num_steps: PositiveInt
+    """Length of a sequence."""
+    num_train: PositiveInt = 10_000
+    """Examples to train on."""
+    num_val: PositiveInt = 1_000
+    """Examples that choose the best checkpoint."""
+    num_test: PositiveInt = 1_000
+    """Examples that are kept for the last line."""
+    split_seed: NonNegativeInt = 0
+    """Key of the examples, apart from the run's seed: every run is tested on the same ones."""
+
+    @abstractmethod
+    def make(self, size: int, random: np.random.Generator) -> Arrays:
+        """So many examples."""
+
+    def read(self) -> Examples:
+        """The examples; see `Source.read`."""
+        sizes = (self.num_train, self.num_val, self.num_test)
+        return Examples.of(
+            self.make(size, np.random.default_rng((self.split_seed, part))) for part, size in enumerate(sizes)
+        )
+
+
+class Adding(Generated):
+    """The adding problem: the sum of the two numbers of a sequence that are marked.
+
+    A step is a number from [0, 1) and a mark; one mark lies in each half. Whoever always answers 1 has a mean squared
+    error of 1/6.
+    Source: Hochreiter & Schmidhuber 1997, as in Arjovsky, Shah & Bengio 2016, arXiv:1511.06464.
+    """
+
+    tasks: ClassVar = ("regression",)
+
+    type: Literal["adding"]
+    num_targets: Literal[1] = 1
+    """Numbers to tell."""
+
+    @model_validator(mode="after")
+    def _check_adding(self) -> Adding:
+        if self.num_steps < 2:
+            raise mistake(
+                "num_steps", f"two numbers are marked, so `num_steps` must be at least 2, not {self.num_steps}"
+            )
+        _check_shape(self, (self.num_steps, 2))
+        for name in ("num_train", "num_val", "num_test"):
+            if getattr(self, name) < 2:
+                raise mistake(name, f"R² takes two examples at least, but `{name}` is {getattr(self, name)}")
+        return self
+
+    def make(self, size: int, random: np.random.Generator) -> Arrays:
+        numbers = random.random((size, self.num_steps), np.float32)
+        marks = np.zeros_like(numbers)
+        half, rows = self.num_steps // 2, np.arange(size)
+        for first, end in ((0, half), (half, self.num_steps)):
+            marks[rows, random.integers(first, end, size)] = 1
+        return Arrays(np.stack([numbers, marks], axis=2), (numbers * marks).sum(1, keepdims=True))
+
+
+class Copy(Generated):
+    """The copying memory problem: symbols, a long wait, a sign, and then the same symbols again.
+
+    A step is one of the symbols, the blank or the sign, one-hot. At every step a class is to be told: the blank (0),
+    and at the end the symbols (1, 2, …). Without memory the cross entropy is at best length · ln(symbols) / num_steps;
+    accuracy counts the symbols alone.
+    Source: Hochreiter & Schmidhuber 1997, as in Arjovsky, Shah & Bengio 2016, arXiv:1511.06464.
+    """
+
+    tasks: ClassVar = ("classification",)
+
+    type: Literal["copy"]
+    length: PositiveInt = 10
+    """Symbols to remember."""
+    num_classes: PositiveInt
+    """The symbols and the blank."""
+
+    @model_validator(mode="after")
+    def _check_copy(self) -> Copy:
+        if self.num_steps < 2 * self.length + 1:
+            least = f"{self.length} symbols are read and told, with a sign between"
+            raise mistake(
+                "num_steps", f"{least}: `num_steps` must be at least {2 * self.length + 1}, not {self.num_steps}"
+            )
+        if self.num_classes < 3:
+            raise mistake("num_classes", f"two symbols and the blank are 3 classes, but there are {self.num_classes}")
+        _check_shape(self, (self.num_steps, self.num_classes + 1))
+        return self
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        return (self.num_steps,)
+
+    @property
+    def ignored_class(self) -> int | None:
+        return 0
+
+    def make(self, size: int, random: np.random.Generator) -> Arrays:
+        symbols = random.integers(1, self.num_classes, (size, self.length))
+        steps = np.zeros((size, self.num_steps), np.int64)
+        targets = np.zeros_like(steps)
+        steps[:, : self.length] = symbols
+        steps[:, -self.length - 1] = self.num_classes
+        targets[:, -self.length :] = symbols
+        return Arrays(np.eye(self.num_classes + 1, dtype=np.float32)[steps], targets)
+
+
+def _check_shape(source: Generated, shape: tuple[int, ...]) -> None:
+    if source.input.shape != shape:
+        raise mistake("input.shape", f"a sequence has shape {shape}, but `shape` is {source.input.shape}")

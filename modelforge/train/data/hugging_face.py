@@ -1,0 +1,36 @@
+"""`HuggingFace`: a folder that `datasets` wrote with `save_to_disk`. Nothing is fetched."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from modelforge.errors import did_you_mean
+from modelforge.train.data.columns import Columns, ColumnSource
+from modelforge.train.data.extras import extra
+from modelforge.train.data.files import existing
+from modelforge.train.data.refusals import refusal
+
+
+class HuggingFace(ColumnSource):
+    """Columns by their names; of a folder with several splits one is read, and dealt into three parts here."""
+
+    reads_folder: ClassVar = True
+
+    type: Literal["hf"]
+    split: str = "train"
+    """Which one, where the folder holds several."""
+
+    def columns(self) -> Columns:
+        """Every column by name."""
+        path = existing(self.path, folder=True)
+        datasets = extra("datasets", "a folder of Hugging Face's datasets")
+        try:
+            found = datasets.load_from_disk(str(path))
+        except FileNotFoundError as error:
+            message = f"`{path}` is not a folder that `save_to_disk` wrote: {error}"
+            raise refusal("path", message, "write it with `dataset.save_to_disk(...)`") from None
+        if isinstance(found, datasets.DatasetDict):
+            if self.split not in found:
+                raise refusal("split", f"`{path}` has no split `{self.split}`", did_you_mean(self.split, found))
+            found = found[self.split]
+        return {name: found[name][:] for name in found.column_names}

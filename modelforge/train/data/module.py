@@ -1,0 +1,62 @@
+"""`DataModule`: a source and its examples, as Lightning takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from modelforge.train.data.batches import Batch, Batched, Shuffle
+from modelforge.train.data.parts import Examples, Part
+from modelforge.train.data.source import Source
+
+
+class DataModule(LightningDataModule):
+    """One loader for each part; only the one for training shuffles.
+
+    Args:
+        source: Says how large batches are, and how many processes prepare them.
+        examples: What it gave.
+        seed: Decides the order of the training examples and nothing else.
+        skip: An epoch and a number of batches: those were trained on before the run was broken off.
+    """
+
+    def __init__(self, source: Source, examples: Examples, seed: int, *, skip: tuple[int, int] = (0, 0)) -> None:
+        super().__init__()
+        self.source = source
+        self.examples = examples
+        epoch, num_batches = skip
+        self.order = Shuffle(len(examples.train), seed, (epoch, num_batches * source.batch_size))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The batches to train on."""
+        return self._loader(self.examples.train, self.order)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The batches that choose the best checkpoint."""
+        return self._loader(self.examples.val)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The batches that are kept for the last line."""
+        return self._loader(self.examples.test)
+
+    def _loader(self, part: Part, order: Shuffle | None = None) -> DataLoader[Batch]:
+        return DataLoader(
+            Batched(part),
+            batch_size=self.source.batch_size,
+            sampler=order,
+            num_workers=self.source.num_workers,
+            persistent_workers=self.source.num_workers > 0,
+            pin_memory=self._on_cuda(),
+            collate_fn=_as_is,
+        )
+
+    def _on_cuda(self) -> bool:
+        """Whether batches go to a GPU, and so may wait in memory that it reads by itself."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _as_is(batch: Any) -> Batch:
+    """`Batched` has put the batch together already."""
+    return batch

@@ -1,0 +1,61 @@
+"""`Examples`: what a source gives, in three parts. NumPy only; `batches` makes tensors of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelforge.errors import Problem
+
+if TYPE_CHECKING:
+    from modelforge.train.language.text import Text
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+
+
+class Part(Protocol):
+    """Examples that are dealt out a batch at a time."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Rows) -> tuple[Array, Array]:
+        """The inputs and the targets of some examples, one row each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Examples that lie in memory as the model takes them."""
+
+    inputs: Array
+    targets: Array
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, rows: Rows) -> tuple[Array, Array]:
+        return self.inputs[rows], self.targets[rows]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Three disjoint parts of what a source holds."""
+
+    train: Part
+    val: Part
+    test: Part
+    warnings: tuple[Problem, ...] = ()
+    """What was left out, for the user to know."""
+    text: Text | None = None
+    """What the examples are windows of, where they are text."""
+
+    @classmethod
+    def of(cls, parts: Iterable[Part], warnings: Iterable[Problem] = ()) -> Examples:
+        """Those of the parts for training, validation and test."""
+        train, val, test = parts
+        return cls(train, val, test, tuple(warnings))

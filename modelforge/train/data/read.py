@@ -1,0 +1,46 @@
+"""look and read: a source → whether it is there, and its examples, whatever the file system says."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from modelforge.errors import ForgeError
+from modelforge.train.data.files import existing, matching
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.refusals import fault
+from modelforge.train.data.source import Source
+
+
+def look(source: Source) -> None:
+    """Opens nothing: only sees whether what the source names is there.
+
+    Raises:
+        ForgeError: it is not.
+    """
+    where = getattr(source, source.reads, None) if source.reads else None
+    with _in_words(source):
+        if source.reads == "path":
+            existing(where, folder=source.reads_folder)
+        elif where is not None:
+            matching(where)
+
+
+def read(source: Source) -> Examples:
+    """The examples of a source.
+
+    Raises:
+        ForgeError: they are not there, cannot be read, or are not what is declared.
+    """
+    with _in_words(source):
+        return source.read()
+
+
+@contextmanager
+def _in_words(source: Source) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror.lower() if error.strerror else str(error)
+        named = f"`{error.filename}`" if error.filename else "the data"
+        raise ForgeError([fault(source.reads or "type", f"{named} cannot be read: {reason}")]) from None

@@ -1,0 +1,22 @@
+"""What is wrong with data, at the key of the config that says otherwise or can help."""
+
+from __future__ import annotations
+
+from modelforge.errors import ForgeError, Problem
+from modelforge.report.words import plural
+
+
+def fault(where: str, message: str, hint: str = "") -> Problem:
+    """One problem; `where` is a key of the `data` section."""
+    return Problem("MF053", f"data.{where}", message, hint)
+
+
+def refusal(where: str, message: str, hint: str = "") -> ForgeError:
+    """The same, to raise."""
+    return ForgeError([fault(where, message, hint)])
+
+
+def undeclared(key: str, unit: str, found: int, declared: int, named: str) -> Problem:
+    """A number that the file knows and the config says otherwise; the way out is what to write."""
+    said = f"{named} has {plural(found, unit)}, but `{key}` is {declared}"
+    return fault(key, said, f"write `data.{key}={found}`")

@@ -1,0 +1,113 @@
+"""`Source`: the `data` section of a config, as all sources share it. Imports no torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from modelforge.node import Node
+from modelforge.train.data.parts import Examples
+from modelforge.train.words import TaskName
+
+AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else raw)
+"""YAML has lists where a frozen value has tuples."""
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+OUTPUTS = ("num_classes", "num_targets", "vocab_size")
+"""What a source may call its `num_outputs`."""
+
+
+class InputSettings(Node):
+    """How one example is handed to the model."""
+
+    shape: Annotated[tuple[PositiveInt, ...], AsTuple]
+    """Sizes of one example, without the batch."""
+    dtype: Literal["float32", "int64"] = "float32"
+    """A torch dtype by name."""
+
+
+class Source(Node, ABC):
+    """What every source says of itself *before* it is read: a config is data and looks into no file.
+
+    What only a file knows (columns, classes, an alphabet) is declared all the same, so that a model can be planned,
+    reviewed and compared where the file is not; `read` holds it against the file.
+    """
+
+    reads: ClassVar[Literal["", "path", "files"]] = ""
+    """The field that says where the data lies."""
+    reads_folder: ClassVar[bool] = False
+    """Whether a folder lies there, or a file."""
+    tasks: ClassVar[tuple[TaskName, ...]]
+    """What it can be used for."""
+
+    input: InputSettings
+    """How one example is handed to the model."""
+    task: TaskName
+    """What a model is to do with it: this decides the loss and the metrics."""
+    num_outputs: PositiveInt
+    """Classes, targets or tokens: models size their last layer by it."""
+    batch_size: PositiveInt = 64
+    """Examples in one step."""
+    num_workers: NonNegativeInt = 0
+    """Processes that prepare batches; 0, the training process itself, is best for what lies in memory."""
+
+    @abstractmethod
+    def read(self) -> Examples:
+        """The examples.
+
+        Raises:
+            ForgeError: they are not there, or not what is declared here.
+        """
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Sizes of what is answered for each example: `()` for one answer, `(steps,)` for one a step."""
+        return ()
+
+    @property
+    def ignored_class(self) -> int | None:
+        """A class that accuracy does not count."""
+        return None
+
+    @model_validator(mode="after")
+    def _check_task(self) -> Source:
+        if self.task not in self.tasks:
+            raise mistake("task", f"`task` must be {' or '.join(map(repr, self.tasks))}, but is {self.task!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_outputs(self) -> Source:
+        for name in OUTPUTS:
+            other = getattr(self, name, None)
+            if other is not None and other != self.num_outputs:
+                raise mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
+        return self
+
+
+class SplitSource(Source):
+    """A source that is dealt into three parts at random."""
+
+    val_fraction: Fraction = 0.15
+    """Share of the examples that choose the best checkpoint."""
+    test_fraction: Fraction = 0.15
+    """Share of the examples that are kept for the last line."""
+    split_seed: NonNegativeInt = 0
+    """Key of the split, apart from the run's seed."""
+
+    @model_validator(mode="after")
+    def _check_fractions(self) -> SplitSource:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
+        return self
+
+    def num_examples(self, size: int) -> tuple[int, int, int]:
+        """How many of `size` examples there are to train on, to validate and to test."""
+        num_val, num_test = round(size * self.val_fraction), round(size * self.test_fraction)
+        return size - num_val - num_test, num_val, num_test
+
+
+def mistake(where: str, message: str, hint: str = "") -> PydanticCustomError:
+    """What a source's validator raises: `where` is a key of its section."""
+    return PydanticCustomError("settings", "{message}", {"message": message, "where": where, "hint": hint})

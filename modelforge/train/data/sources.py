@@ -1,0 +1,54 @@
+"""Every source by its name, the `type` of a `data` section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from modelforge.errors import did_you_mean
+from modelforge.train.data.breast_cancer import BreastCancer
+from modelforge.train.data.csv_file import Csv
+from modelforge.train.data.digits import Digits
+from modelforge.train.data.generated import Adding, Copy
+from modelforge.train.data.hugging_face import HuggingFace
+from modelforge.train.data.images import ImageFolder
+from modelforge.train.data.npz import Npz
+from modelforge.train.data.parquet import Parquet
+from modelforge.train.data.source import Source, mistake
+from modelforge.train.data.text import TextFiles
+
+SOURCES: Mapping[str, type[Source]] = MappingProxyType(
+    {
+        "adding": Adding,
+        "breast_cancer": BreastCancer,
+        "copy": Copy,
+        "csv": Csv,
+        "digits": Digits,
+        "hf": HuggingFace,
+        "image_folder": ImageFolder,
+        "npz": Npz,
+        "parquet": Parquet,
+        "text": TextFiles,
+    }
+)
+
+
+def parse_source(section: Any) -> Source:
+    """The source that a `data` section declares; pydantic calls this.
+
+    Example:
+        >>> parse_source({"type": "npz", "task": "regression", "input": {"shape": [3]}, "num_outputs": 2}).features
+        'x'
+    """
+    if not isinstance(section, Mapping):
+        raise PydanticCustomError("model_type", "a mapping")
+    if "type" not in section:
+        missing = InitErrorDetails(type="missing", loc=("type",), input=section)
+        raise ValidationError.from_exception_data("data", [missing])
+    if section["type"] not in SOURCES:
+        name = str(section["type"])
+        raise mistake("type", f"unknown data `{name}`", did_you_mean(name, SOURCES))
+    return SOURCES[section["type"]].model_validate(dict(section))

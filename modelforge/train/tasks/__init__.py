@@ -1,0 +1,1 @@
+"""What a model is trained for: a loss and a metric for each `task` of the data."""
