@@ -67,7 +67,10 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "metric", "words"), RUNS, ids=[run[1] + str(at) for at, run in enumerate(RUNS)])
+IDS = [f"{metric}{number}" for number, (_, metric, _) in enumerate(RUNS)]
+
+
+@pytest.mark.parametrize(("overrides", "metric", "words"), RUNS, ids=IDS)
 def test_a_run_of_each_task(train, capsys, overrides: list[str], metric: str, words: str):
     result = train(*overrides, "trainer.enable_progress_bar=true")
     assert result.exit_code == 0
@@ -79,7 +82,7 @@ def test_a_run_of_each_task(train, capsys, overrides: list[str], metric: str, wo
     assert out.splitlines()[-1].startswith(f"{words}{metrics[f'test/{metric}']:.4f}  ·  ")
 
 
-@pytest.mark.parametrize("overrides", [run[0] for run in RUNS], ids=[run[1] for run in RUNS])
+@pytest.mark.parametrize("overrides", [run[0] for run in RUNS], ids=IDS)
 def test_a_resumed_run_of_each_task_goes_on_to_the_bit(train, tmp_path: Path, overrides: list[str]):
     paths = {name: tmp_path / name / "checkpoints" / "last.ckpt" for name in ("whole", "broken")}
     whole = train(*overrides, folder="whole")
