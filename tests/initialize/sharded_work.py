@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -128,5 +129,6 @@ def _join(rank: int, world: int, folder: str) -> Any:
 
 
 def _leave() -> None:
+    """Ends a process whose work is done and right. Not by returning: gloo's threads now and then abort an exit."""
     dist.barrier()
-    dist.destroy_process_group()
+    os._exit(0)
