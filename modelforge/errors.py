@@ -59,6 +59,7 @@ CODES = MappingProxyType(
         "MF092": "a truncation that keeps nothing",
         "MF093": "a kernel that cannot keep norms",
         "MF094": "a parameter that cannot be written",
+        "MF095": "a scheme for networks of another kind",
         "MF110": "a file of weights that cannot be read",
         "MF111": "a file of weights that holds code",
         "MF112": "values that a file of weights lacks",

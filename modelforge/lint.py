@@ -33,6 +33,9 @@ def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
 
     Goodfellow, Bengio and Courville 2016, section 8.4.
     """
+    context = parameter.fills[0][0].context
+    if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
+        return  # a readout that starts at zero is a choice: what is wanted of its units tells them apart
     constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
     if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
         yield Problem(

@@ -16,6 +16,7 @@ from rich.text import Text
 from modelforge.cli.answer import Answer, progress
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.errors import ForgeError, Problem
+from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.plan import Plan, plan
 from modelforge.report.problems import alike, problem_text, problems_text
 from modelforge.report.table import new_table
@@ -45,6 +46,11 @@ class Finding:
         return self.plan.warnings if self.plan else ()
 
     @property
+    def applies(self) -> bool:
+        """False where the init is for networks of another kind, and nothing else is wrong."""
+        return not self.problems or any(problem.code != NOTHING_TO_COUNT for problem in self.problems)
+
+    @property
     def label(self) -> str:
         """The choice in words."""
         return " ".join(self.choice) or "the config"
@@ -54,6 +60,7 @@ class Finding:
         return {
             "overrides": list(self.overrides),
             "ok": not self.problems,
+            "applies": self.applies,
             "num_parameters": self.plan.num_parameters if self.plan else None,
             "problems": [problem.to_dict() for problem in self.problems],
             "warnings": [warning.to_dict() for warning in self.warnings],
@@ -103,7 +110,8 @@ def _with_settings(config: Config) -> tuple[Plan, str]:
 
 
 def _answer(findings: list[Finding], text: RenderableType) -> Answer:
-    ok = not any(finding.problems for finding in findings)
+    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    ok = not any(finding.problems and (finding.applies or len(findings) == 1) for finding in findings)
     data = {"ok": ok, "checked": [finding.to_dict() for finding in findings]}
     return Answer(data, text, status=0 if ok else 1)
 
@@ -145,8 +153,9 @@ def _one(finding: Finding) -> RenderableType:
 def _many(findings: list[Finding]) -> RenderableType:
     parts: list[RenderableType] = [_grid(findings)]
     shared: dict[Problem, list[Finding]] = {}
+    elsewhere = [finding for finding in findings if not finding.applies and len(findings) > 1]
     for finding in findings:
-        for problem in finding.problems:
+        for problem in finding.problems if finding not in elsewhere else ():
             shared.setdefault(problem, []).append(finding)
     for group in alike(shared):
         text = problem_text(*group)
@@ -154,15 +163,16 @@ def _many(findings: list[Finding]) -> RenderableType:
         if len(findings) > 1:
             text.append(f"\n   = in {_labels(where, len(findings))}", "blue")
         parts += [Text(), text]
-    bad = sum(bool(finding.problems) for finding in findings)
+    bad = sum(bool(finding.problems) for finding in findings) - len(elsewhere)
     warned = [finding for finding in findings if finding.warnings]
     summary = Text.assemble(
         f"{count(len(findings))} checked: ",
-        (f"{count(len(findings) - bad - len(warned))} ok", "green"),
+        (f"{count(len(findings) - bad - len(warned) - len(elsewhere))} ok", "green"),
         ", ",
         (f"{count(len(warned))} with warnings", "yellow" if warned else ""),
         ", ",
         (f"{count(bad)} with problems", "bold red" if bad else ""),
+        f", {count(len(elsewhere))} not meant for each other" if elsewhere else "",
     )
     parts += [Text(), summary]
     if warned:
@@ -196,6 +206,8 @@ def _grid(findings: list[Finding]) -> RenderableType:
 
 
 def _verdict(finding: Finding) -> Text:
+    if not finding.applies:
+        return Text("–", "dim")
     if finding.problems:
         return Text(f"{len(finding.problems)} err", "bold red")
     return Text(f"{len(finding.warnings)} warn", "yellow") if finding.warnings else Text("ok", "green")

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 DrawsPer = Literal["block", "parameter", "attention"]
 
 
+NOTHING_TO_COUNT = "MF095"
+"""The code of a scheme for networks of another kind: one that counts branches where there are none."""
+
+
 class CannotServe(Exception):
     """A scheme cannot fill this block: `reason` states the fact, `hint` the way out, `code` of what kind it is."""
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import NOTHING_TO_COUNT, CannotServe, Elementwise
 from modelforge.inits.block import Block, Branch
 from modelforge.inits.fields import Positive, Real, Truncate
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
@@ -44,7 +44,8 @@ class DepthAware(Elementwise):
             raise CannotServe(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
         if not block.context.num_branches:
             reason = f"`{self.scheme}` counts residual branches, but the model has none"
-            raise CannotServe(reason, "a `Residual` layer makes one; without any, choose a scheme that does not count")
+            hint = "a `Residual` layer makes one; without any, choose a scheme that does not count"
+            raise CannotServe(reason, hint, NOTHING_TO_COUNT)
         return block.context.num_branches
 
     def ends_branch(self, block: Block) -> bool:

@@ -141,11 +141,13 @@ class _Expander:
         ):
             self._note("MF014", "model.sizes", "`sizes` must be a mapping from name to arguments")
         elif sizes is not None:
-            if size not in sizes:
-                known = did_you_mean(str(size), map(str, sizes))
+            # YAML reads 18 as a number where it is a key, and where it is chosen.
+            named = {str(name): values for name, values in sizes.items()}
+            if str(size) not in named:
+                known = did_you_mean(str(size), named)
                 self._note("MF018", "model.size", f"the model has no size `{size}`", known)
             else:
-                chosen = sizes[size]
+                chosen = named[str(size)]
                 for name in [name for name in chosen if name not in (declared or {})]:
                     hint = f"declare it: `args: {{{name}: ???}}`"
                     self._note(
