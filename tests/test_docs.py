@@ -8,7 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
+import modelforge as mf
 from modelforge.inits import registry as schemes
 from modelforge.layers import registry as layers
 
@@ -55,6 +57,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_the_readme_has_two_commands_that_set_up() -> None:
     commands = re.findall(r"^python3 -m venv .*$", README, flags=re.MULTILINE)
     assert len(commands) == 2
+
+
+def test_the_models_of_the_language_are_models() -> None:
+    shown = re.findall(
+        r"```yaml\n(model:.*?)```", (ROOT / "docs" / "language.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert len(shown) == 3
+    for text in shown:
+        plan = mf.plan(mf.parse(yaml.safe_load(text)))
+        assert not plan.warnings
+        assert mf.build(plan).ledger.ok
 
 
 def test_the_python_of_the_readme_runs() -> None:
