@@ -2,13 +2,15 @@
 
     python benchmarks/forward.py
 
-"By hand" is an `nn.Module` whose `forward` has one line a layer: `v_2 = self.fc1(v_1)`.
+"By hand" is an `nn.Module` for the model and for each combinator, whose `forward` has one line a layer.
 """
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,11 +20,13 @@ from torch import nn
 
 import modelforge as mf
 from modelforge.config import options
-from modelforge.plan import LayerPlan, Plan
-from modelforge.values import first
+from modelforge.plan import LayerPlan
+from modelforge.values import TensorValue, first
 
 BATCH_SIZE = 64
 REPEATS = 5
+SECONDS = 5.0
+"""About how long each model is run, by either."""
 
 
 def main() -> None:
@@ -30,14 +34,24 @@ def main() -> None:
     for name in options(None, "model"):
         plan = mf.plan(mf.load(overrides=[f"model={name}"]))
         model = mf.build(plan).eval()
-        by_hand = write_by_hand(plan, model)
-        inputs = [torch.randn(BATCH_SIZE, *value.shape[1:]) for value in plan.inputs.values()]
+        by_hand = write_by_hand(plan.root, list(plan.inputs), model, first(plan.output)).eval()
+        inputs = [_input(value) for value in plan.inputs.values()]
+        gc.collect()
+        gc.freeze()  # what lives on need not be searched between the runs
         with torch.no_grad():
             assert torch.equal(model(*inputs), by_hand(*inputs))
             runs = {"built": partial(_repeat, model, inputs), "by hand": partial(_repeat, by_hand, inputs)}
-            taken = times(runs, rounds=101)
+            start = time.perf_counter()
+            runs["built"]()
+            taken = times(runs, rounds=min(101, 1 + int(SECONDS / (time.perf_counter() - start)) // 2 * 2))
         extra = 100 * (ratio(taken, "built", "by hand") - 1)
         print(f"{name:<14} {extra:+6.1f} %   {min(taken['built']) / REPEATS * 1e3:8.3f} ms")
+
+
+def _input(value: TensorValue) -> torch.Tensor:
+    """A batch that any model takes: numbers, or tokens that every vocabulary has."""
+    shape = (BATCH_SIZE, *value.shape[1:])
+    return torch.randn(shape) if value.dtype == "float32" else torch.randint(2, shape)
 
 
 def _repeat(function: Callable[..., Any], inputs: list[torch.Tensor]) -> None:
@@ -45,43 +59,34 @@ def _repeat(function: Callable[..., Any], inputs: list[torch.Tensor]) -> None:
         function(*inputs)
 
 
-def write_by_hand(plan: Plan, model: nn.Module) -> nn.Module:
-    """A module with one attribute and one line of `forward` a layer, as one would write it."""
+def write_by_hand(layer: LayerPlan, inputs: Sequence[str], model: nn.Module, path: Sequence[int] = ()) -> nn.Module:
+    """A module for a combinator as one would write it: an attribute and a line of `forward` for each layer in it."""
+    by_hand = nn.Module()
     lines: list[str] = []
-    layers: dict[str, nn.Module] = {}
-    result = _write(plan.root, {name: name for name in plan.inputs}, model, lines, layers)
-    result += "".join(f"[{index}]" for index in first(plan.root.children[-1].output))
+    names = dict(zip((*inputs, *layer.captured), map("v_{}".format, (*inputs, *layer.captured)), strict=True))
+    signature = ", ".join(["self", *names.values()])
+    for child in layer.children:
+        attribute = f"layer_{child.name}"
+        inner = model.get_submodule(child.path)
+        by_hand.add_module(attribute, write_by_hand(child, ["input"], model) if child.children else inner)
+        reads = [names[read.source] + "".join(f"[{index}]" for index in read.path) for read in child.reads]
+        names[child.name] = f"v_{child.name}"
+        lines.append(f"{names[child.name]} = self.{attribute}({', '.join(reads)})")
+    result = names[layer.children[-1].name] + "".join(f"[{index}]" for index in path)
     body = "\n".join(f"    {line}" for line in [*_forgetting(lines, result), f"return {result}"])
     namespace: dict[str, Any] = {}
-    exec(f"def forward(self, {', '.join(plan.inputs)}):\n{body}", namespace)
-    by_hand = type("ByHand", (nn.Module,), namespace)()
-    for name, layer in layers.items():
-        by_hand.add_module(name, layer)
+    exec(f"def forward({signature}):\n{body}", namespace)
+    by_hand.__class__ = type("ByHand", (nn.Module,), namespace)
     return by_hand
 
 
 def _forgetting(lines: list[str], result: str) -> list[str]:
     """The lines with each variable deleted after its last use, as writing `x = ...` over and over does."""
-    last = {word: index for index, line in enumerate(lines) for word in re.findall(r"v_\w+", line)}
+    last = {word: index for index, line in enumerate(lines) for word in re.findall(r"\bv_\w+", line)}
     dead = [
         [name for name, index in last.items() if index == line and name not in result] for line in range(len(lines))
     ]
     return [f"{line}; del {', '.join(names)}" if names else line for line, names in zip(lines, dead, strict=True)]
-
-
-def _write(
-    layer: LayerPlan, scope: dict[str, str], model: nn.Module, lines: list[str], layers: dict[str, nn.Module]
-) -> str:
-    for child in layer.children:
-        reads = [scope[read.source] + "".join(f"[{index}]" for index in read.path) for read in child.reads]
-        if child.children:
-            scope[child.name] = _write(child, {"input": reads[0]}, model, lines, layers)
-            continue
-        name = child.path.replace(".", "_")
-        layers[name] = model.get_submodule(child.path)
-        lines.append(f"v_{name} = self.{name}({', '.join(reads)})")
-        scope[child.name] = f"v_{name}"
-    return scope[layer.children[-1].name]
 
 
 if __name__ == "__main__":
