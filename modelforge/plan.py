@@ -22,6 +22,7 @@ from modelforge.rng import keyed_globals
 from modelforge.rules import ParameterPlan, assign
 from modelforge.shapes import construct
 from modelforge.spec.model import ModelSpec
+from modelforge.uncollected import uncollected
 from modelforge.values import TensorValue, Value, to_data
 from modelforge.walk import LayerPlan as LayerPlan
 from modelforge.walk import Walk
@@ -101,7 +102,7 @@ def plan(spec: ModelSpec) -> Plan:
     """
     if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
-    with keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
+    with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
         walk = Walk(spec)
         root = walk.model()
         parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins, fresh=True)

@@ -240,8 +240,9 @@ class Walk:
     def _warn_of_unread(self, spec: Combinator, names: _Names, key: str) -> None:
         wired = list(spec.wire())
         ends = set() if key == "model" and self.spec.outputs is not None else {wired[-1].name}
+        used = names.read | ends
         for child in wired:
-            if child.name not in names.read | ends:
+            if child.name not in used:
                 at_key = f"{child.root or key}.{child.at}" if child.at else key
                 message = f"nobody reads what `{child.name}` makes"
                 hint = "name it in `inputs` of a later layer or in `outputs`, or remove it"
