@@ -52,6 +52,7 @@ CODES = MappingProxyType(
         "MF060": "too large",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
+        "MF072": "a folder in which no project can be made",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
         "MF090": "a scheme lacks a field",

@@ -34,6 +34,13 @@ class Kind(StrEnum):
     activations = "activations"
 
 
+class File(StrEnum):
+    """What there are schemas of."""
+
+    model = "model"
+    init = "init"
+
+
 app = typer.Typer(
     name="modelforge",
     help="Neural networks and how they start, declared layer by layer in Hydra YAML.",
@@ -170,3 +177,26 @@ def sweep(
 
     _one_of("--csv", csv, as_json)
     say(sweep, folder, metric, csv=csv, as_json=as_json)
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        File, typer.Argument(metavar="[model|init]", help="Files of conf/model, or of conf/init.")
+    ] = File.model,
+) -> None:
+    """JSON Schema of a kind of file, for editors and check-jsonschema; with your own layers, if plugins bring them."""
+    from modelforge.cli.schema import schema
+
+    say(schema, kind.value)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where; it must be empty, or not be there yet.")],
+    as_json: Json = False,
+) -> None:
+    """A starter project: all configs, a model of your own, train.py, a test, and a schema for your editor."""
+    from modelforge.cli.new import new
+
+    say(new, folder, as_json=as_json)

@@ -1,0 +1,32 @@
+"""new: a folder → a starter project in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from modelforge.cli.answer import Answer
+from modelforge.report.words import plural
+from modelforge.starter import create
+
+
+def new(folder: Path) -> Answer:
+    """Makes the project and says what is in it and what to do first.
+
+    Raises:
+        ForgeError: it cannot be made.
+    """
+    files = create(folder)
+    count = Counter(path.parts[0] for path in files)
+    table = Table.grid(padding=(0, 2))
+    for name in count:
+        inside = count[name] > 1 or (folder / name).is_dir()
+        table.add_row("", f"{name}/" if inside else name, plural(count[name], "file") if inside else "")
+    commands = [f"cd {folder}", "python train.py", "python train.py -m init.gain=0.5,1,1.5", "pytest"]
+    first = [Text(f"  {command}") for command in commands]
+    text = Group(Text(f"made {folder}"), Text(), table, Text(), Text("begin with"), *first)
+    return Answer({"folder": str(folder), "files": [path.as_posix() for path in files]}, text)
