@@ -61,7 +61,7 @@ def build(
 
     Raises:
         ForgeError: see `plan`; also where a scheme keeps values that a new model does not have, and where memory ends.
-        TypeError: `dtype` is not a floating-point type.
+        TypeError: `dtype` is not a floating-point type, or `spec` or `shard` is of another kind.
         ValueError: `device` is the meta device, which holds no values, or one that is not there.
 
     Example:
@@ -78,6 +78,8 @@ def build(
         raise TypeError(f"build takes {kinds}, but gets a {type(spec).__name__}")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         raise TypeError(f"dtype must be a floating-point type, such as torch.bfloat16, but is {dtype!r}")
+    if shard is not None and not callable(shard):
+        raise TypeError(f"shard must be a function of the module, but is a {type(shard).__name__}")
     place = _usable(device)
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
     seed = decided.seed if seed is None else check_seed(seed)

@@ -54,6 +54,7 @@ def calibrate(
     Raises:
         ForgeError: an unknown method or field, a batch that the model cannot run on, a layer whose output does not vary
             or is not finite, nothing to calibrate, parameters without memory. The model is as it was then.
+        TypeError: `model`, `method` or `ledger` is of another kind.
         ValueError: the ledger is of another model.
 
     Example:
@@ -65,10 +66,16 @@ def calibrate(
         >>> done.passes, round(done.variance_before, 1), round(done.variance_after, 3)
         (1, 0.4, 1.0)
     """
+    if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"calibrate takes an nn.Module, but gets a {type(model).__name__}")
+    if not isinstance(method, str | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"calibrate takes the name of a method or a mapping, but gets a {type(method).__name__}")
+    if not isinstance(ledger, Ledger | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(ledger).__name__}")
     chosen = read(method)
     if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
         raise ForgeError(problems)
-    before = ledger or getattr(model, "ledger", None)
+    before = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(before, Ledger):
         before = initialize(model, {"scheme": "keep"})
     sites, left = find_sites(model, chosen)

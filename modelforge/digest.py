@@ -22,6 +22,9 @@ def digest(module: nn.Module, decimals: int | None = None) -> str:
     Returns:
         64 hexadecimal digits.
 
+    Raises:
+        TypeError: it is no module.
+
     Example:
         >>> from modelforge.initialize import initialize
         >>> one, two = nn.Linear(3, 2), nn.Linear(3, 2)
@@ -29,6 +32,8 @@ def digest(module: nn.Module, decimals: int | None = None) -> str:
         >>> digest(one) == digest(two), digest(one) == digest(nn.Linear(3, 2))
         (True, False)
     """
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"digest takes an nn.Module, but gets a {type(module).__name__}")
     found = hashlib.sha256()
     for path, weight in sorted(module.named_parameters()):
         found.update(f"{path} {tuple(weight.shape)} {weight.dtype}\n".encode())

@@ -78,7 +78,11 @@ class _Job:
     tally: Tally | None = None
 
     def run(self) -> None:
-        self.tally = self.draw()
+        try:
+            self.tally = self.draw()
+        except Exception as error:
+            error.add_note(f"this came up while `{self.path}` was filled")
+            raise
 
 
 def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: int) -> Iterator[_Job]:

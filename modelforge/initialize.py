@@ -22,6 +22,7 @@ from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
 from modelforge.inits.base import Fill
 from modelforge.layers.hooks import reset_method
+from modelforge.layers.inside import is_known
 from modelforge.layers.layouts import layouts
 from modelforge.layers.parametrised import CannotAssign, Parametrised, plain
 from modelforge.ledger import Ledger, Tally, gather, measure, measure_whole, record
@@ -30,6 +31,7 @@ from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.rules import ParameterPlan, assign
 from modelforge.shapes import ParameterFacts, describe, num_branches, parameters
 from modelforge.shards import Shard, shard_of
+from modelforge.sharing import overlaps_itself, shared
 from modelforge.spec.parse import parse_init
 
 
@@ -75,7 +77,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         decided, missing = locate(decided, partial(_names, module))
         found += missing
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
-        problems = {problem.path: problem for problem in _unwritable(module, kept, parametrised)}
+        refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))
+        problems = {problem.path: problem for problem in refused}
         found = [problem for problem in found if problem.path not in problems]
         if problems or found:
             raise ForgeError([*problems.values(), *found])
@@ -286,7 +289,7 @@ def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
     count = num_branches(module)
     aliases, known = _aliases(module), layouts(module)
     for facts in describe(module):
-        context = partial(_context, count, facts)
+        context = partial(_context, module, count, facts)
         roles = {name: known[name].role if name in known else None for name in aliases[facts.name]}
         yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles))
 
@@ -305,8 +308,12 @@ def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
     return {**names, **{name: tuple(value.shape) for name, value in stored_buffers(module)}}
 
 
-def _context(num_branches: int, facts: ParameterFacts) -> Context | None:
-    """As much as the classes inside say of the graph."""
+def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Context | None:
+    """As much as the classes inside say of the graph; None where a class around a kernel says nothing: it may add."""
+    around = [path for path in _prefixes(facts.name) if path != facts.owner]
+    kernel = facts.layout.role in ("weight", "recurrent")
+    if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in around):
+        return None
     return Context(num_branches, facts.branch) if num_branches else None
 
 
@@ -330,9 +337,9 @@ def _unwritable(
             yield Problem("MF094", path, f"`{path}` is on the meta device: there is no memory to fill", hint)
         elif path in kept:
             continue
-        elif any(_is_expanded(original) for original in behind):
+        elif any(overlaps_itself(_local(original)) for original in behind):
             hint = "give each element its own: `nn.Parameter(weight.detach().contiguous())`"
-            yield Problem("MF094", path, f"`{path}` is expanded: several elements share one place in memory", hint)
+            yield Problem("MF094", path, f"`{path}` overlaps itself: several elements share one place in memory", hint)
         elif item is not None and item.refusal:
             yield Problem("MF094", path, f"`{path}` is parametrised: {item.refusal}", _KEEP.format(path))
         elif item is not None and any(uses[id(original)] > 1 for original in behind):
@@ -343,5 +350,14 @@ def _unwritable(
             yield Problem("MF094", path, message, _KEEP.format(path))
 
 
-def _is_expanded(weight: Tensor) -> bool:
-    return any(size > 1 and step == 0 for size, step in zip(weight.shape, weight.stride(), strict=True))
+def _local(weight: Tensor) -> Tensor:
+    return shard_of(weight.detach()).local
+
+
+def _sharing(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
+    """Parameters that are not one, but lie in the same memory: whoever is written last would change the others."""
+    locals_ = {path: _local(weight) for path, weight in module.named_parameters() if weight.device.type != "meta"}
+    for path, other in shared({path: local for path, local in locals_.items() if not overlaps_itself(local)}):
+        if path not in kept or other not in kept:
+            hint = "where they are to be one, make them one parameter: `head.weight = embed.weight`; else copy one"
+            yield Problem("MF094", other, f"`{other}` shares memory with `{path}`", hint)

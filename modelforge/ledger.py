@@ -212,6 +212,8 @@ def measure(parts: Iterable[Tensor], fill: Fill, left_out: Sequence[tuple[int, f
 def _pieces(values: Tensor, std: float | None) -> tuple[Tensor, ...]:
     """All values piece by piece; sums do not mind the order, so that it can be the one in memory."""
     flat = values.permute(in_memory_order(values)).reshape(-1)
+    if flat.is_complex():  # values that are kept; real and imaginary parts are numbers alike
+        flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)
     return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 else CHUNK)
 
 

@@ -35,6 +35,7 @@ NOT_HERE = {
     "MF053": "training has its own tests",
     "MF070": "reviews have their own tests",
     "MF071": "sweeps have their own tests",
+    "MF072": "the command line has its own tests",
     "MF080": "the command line has its own tests",
     "MF081": "the command line has its own tests",
     "MF094": "modules that exist have their own tests",

@@ -39,12 +39,18 @@ def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, 
     except ForgeError as error:
         _say_problems(error.problems, as_json)
         sys.exit(1)
-    if as_json:
-        _say_json(answer.data)
-    elif isinstance(answer.text, str):
-        sys.stdout.write(answer.text)
-    else:
-        _show(answer.text, console())
+    try:
+        if as_json:
+            _say_json(answer.data)
+        elif isinstance(answer.text, str):
+            sys.stdout.write(answer.text)
+        else:
+            _show(answer.text, console())
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # or Python would try again when it ends
+        sys.stderr.write(f"the answer cannot be written: {error.strerror or error}\n")
+        sys.exit(1)
     sys.exit(answer.status)
 
 

@@ -11,10 +11,26 @@ from modelforge.errors import did_you_mean
 
 _TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:\s*("[^"]*"|'[^']*'|[^"'{}]*?)\s*\}""")
 
+_BEGINNING = re.compile(r"\$\{\s*(?:arg|calc)\s*:")
+
 
 def is_template(value: Any) -> bool:
     """Whether a value is, or holds, a template."""
     return isinstance(value, str) and _TEMPLATE.search(value) is not None
+
+
+def is_broken(value: Any) -> bool:
+    """Whether a text begins a template that it does not end.
+
+    >>> is_broken("${arg:width"), is_broken("${arg:width}")
+    (True, False)
+    """
+    return isinstance(value, str) and len(_BEGINNING.findall(value)) > len(_TEMPLATE.findall(value))
+
+
+def names_of(text: str) -> frozenset[str]:
+    """The arguments that the templates in a text speak of."""
+    return frozenset().union(*(names_in(inner) if kind == "calc" else {inner} for kind, inner in _parts(text)))
 
 
 def mentions(value: Any, name: str) -> bool:
@@ -25,7 +41,7 @@ def mentions(value: Any, name: str) -> bool:
         return any(mentions(item, name) for item in value)
     if not isinstance(value, str):
         return False
-    return any(name in (names_in(text) if kind == "calc" else {text}) for kind, text in _parts(value))
+    return name in names_of(value)
 
 
 def fill(text: str, arguments: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ AnyInitializer = TypeVar("AnyInitializer", bound=type[Initializer])
 
 _schemes: dict[str, type[Initializer]] = {}
 _aliases: dict[str, str] = {}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 
 
 def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[AnyInitializer], AnyInitializer]:
@@ -38,9 +40,16 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     >>> unregister("checkerboard")
 
     Raises:
-        TypeError: the class is no finished initializer, has no docstring, or has a field with a reserved name.
-        ValueError: another class has the name or an alias.
+        TypeError: the name is no text, or the class is no finished initializer, has no docstring, or has a field with a
+            reserved name.
+        ValueError: another class has the name or an alias, or it cannot be a name.
     """
+
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f'write `@register_initializer("name")`: a scheme needs a name, but gets {name!r}')
+    for given in (name, *aliases):
+        if not _NAME.fullmatch(given):
+            raise ValueError(f"`{given}` cannot name a scheme: use letters, digits, underscores and dots")
 
     def register(cls: AnyInitializer) -> AnyInitializer:
         _check_class(cls)

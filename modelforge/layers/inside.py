@@ -17,6 +17,8 @@ Inside = Callable[[Any], Mapping[str, Follows]]
 InsideFunction = TypeVar("InsideFunction", bound=Inside)
 _INSIDE: dict[ModuleClass, Inside] = {}
 _BRANCHES: dict[ModuleClass, tuple[tuple[str, ...], ...]] = {}
+_LIBRARIES = frozenset({"torch", "modelforge", "transformers"})
+"""Whose modules are registered where they have residual branches."""
 
 
 def register_inside(*classes: ModuleClass) -> Callable[[InsideFunction], InsideFunction]:
@@ -114,6 +116,14 @@ def branches(module: nn.Module) -> tuple[tuple[str, ...], ...]:
     there = {name: _has(module, name) for names in known for name in names}
     found = tuple(names for names in known if any(there[name] for name in names))
     return found if all(there[name] for names in found for name in names) else ()
+
+
+def is_known(module: nn.Module) -> bool:
+    """Whether a module that holds others has no residual branches but those that are registered: it is torch's or
+    modelforge's own, one of a library of which some are registered, or registered itself."""
+    if by_class(_INSIDE, module) is not None or by_class(_BRANCHES, module) is not None:
+        return True
+    return type(module).__module__.partition(".")[0] in _LIBRARIES
 
 
 def _has(module: nn.Module, path: str) -> bool:

@@ -114,6 +114,8 @@ def roles_layout(roles: Mapping[str, str]) -> Layout:
     """A layout for modules whose parameters are plain matrices, outputs first; embeddings are looked up row by row."""
 
     def by_roles(module: nn.Module) -> dict[str, ParameterLayout]:
+        if strangers := roles.keys() - module._parameters.keys():
+            raise ValueError(f"{type(module).__qualname__} is registered with roles for what it lacks: {strangers}")
         return {
             name: ParameterLayout(roles[name], (_looked_up(weight) if roles[name] == "embedding" else whole(weight),))
             for name, weight in module._parameters.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_args, overload
 
 from torch import nn
 
@@ -15,6 +15,8 @@ from modelforge.layers.registry import Infer, Kind, LayerType, Shapes
 from modelforge.layers.signature import ALWAYS_WITHOUT, layer_spec
 
 ModuleClass = TypeVar("ModuleClass", bound=type[nn.Module])
+KINDS = tuple(kind for kind in get_args(Kind) if kind != "combinator")
+ROLES = "weight", "recurrent", "bias", "embedding", "scale"
 
 
 def add(
@@ -121,6 +123,10 @@ def register_layer(
             name in `params`.
         layout: In place of `roles`: a function from the module to its parameters' layouts, for logical blocks.
 
+    Raises:
+        TypeError: it is no subclass of `nn.Module`, or an argument is of the wrong kind.
+        ValueError: a name, `axes`, `kind`, `infer` or `roles` that mean nothing, or a name that is taken.
+
     Example:
         >>> import torch
         >>> @register_layer(axes="... features", infer={"dim": -1}, roles={"gamma": "scale"})
@@ -138,12 +144,43 @@ def register_layer(
     """
 
     def decorate(cls: ModuleClass) -> ModuleClass:
+        _check(cls, name, axes, kind, infer or {}, roles or {})
         add(cls, axes, name=name, kind=kind, infer=infer, at_least=at_least)
         if layout is not None or roles is not None:
             register_layout(cls)(layout or roles_layout(roles or {}))
         return cls
 
     return decorate if cls is None else decorate(cls)
+
+
+def _check(
+    cls: Any,
+    name: str | None,
+    axes: str | None,
+    kind: str,
+    infer: Mapping[str, int | Infer],
+    roles: Mapping[str, str],
+) -> None:
+    if not (inspect.isclass(cls) and issubclass(cls, nn.Module)):
+        raise TypeError(f"register_layer takes a subclass of nn.Module, but gets {cls!r}")
+    owner = cls.__qualname__
+    if not isinstance(axes, str | None) or not isinstance(name, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"`axes` and `name` of {owner} must be text, but are {axes!r} and {name!r}")
+    if not (name or cls.__name__).isidentifier():
+        raise ValueError(f"`{name}` cannot name a layer type: use letters, digits and underscores")
+    if any(option.split().count("...") > 1 for option in (axes or "").split("|")):
+        raise ValueError(f"`axes` of {owner} may say `...` once in each alternative, but is {axes!r}")
+    if kind not in KINDS:
+        raise ValueError(f"`kind` of {owner} must be one of {', '.join(KINDS)}, but is {kind!r}")
+    arguments = inspect.signature(cls).parameters
+    for argument, rule in infer.items():
+        if argument not in arguments:
+            raise ValueError(f"`infer` of {owner} names `{argument}`: its constructor takes {', '.join(arguments)}")
+        if not (isinstance(rule, int) or callable(rule)):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+            raise TypeError(f"`infer` of {owner} needs an axis or a function for `{argument}`, but gets {rule!r}")
+    for parameter, role in roles.items():
+        if role not in ROLES:
+            raise ValueError(f"the role of `{parameter}` of {owner} must be one of {', '.join(ROLES)}, but is {role!r}")
 
 
 def _first_line(cls: type) -> str:

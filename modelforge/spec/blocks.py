@@ -6,12 +6,13 @@ at the place in the block. Nothing here knows a layer by name.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelforge.config.arithmetic import CannotCalculate
-from modelforge.config.templates import fill, is_template, mentions
+from modelforge.config.templates import fill, is_broken, is_template, mentions, names_of
 from modelforge.errors import Problem, did_you_mean
 from modelforge.layers import registry
 from modelforge.spec.layer import NAME, LayerSpec
@@ -78,6 +79,7 @@ class _Expander:
     section: Mapping[str, Any]
     problems: dict[Problem, None] = field(default_factory=dict)
     num_layers: int = 0
+    _used: set[str] = field(default_factory=set[str])
 
     def model(self) -> dict[str, Any]:
         blocks = self._declared()
@@ -89,12 +91,38 @@ class _Expander:
         place = _Place("model", arguments)
         rest = {key: value for key, value in self.section.items() if key not in ("blocks", "args", "size", "sizes")}
         try:
-            return {
+            found = {
                 key: self._layers(value, place.at(key)) if key == "layers" else self._filled(value, place.at(key))
                 for key, value in rest.items()
             }
         except _Failed:
             return {}
+        self._check_unused(rest)
+        return found
+
+    def _check_unused(self, rest: Mapping[str, Any]) -> None:
+        """What nothing speaks of: an argument is a mistake, and a block is looked at as far as that goes alone."""
+        declared = self.section.get("args") or {}
+        for name in declared:
+            others = {other: default for other, default in declared.items() if other != name}
+            if not mentions([rest, others], str(name)):
+                hint = f"remove it, or say where it counts: `${{arg:{name}}}`"
+                self._note("MF018", f"model.args.{name}", f"nothing reads the argument `{name}`", hint, part="key")
+        for name in self._blocks.keys() - self._used:
+            self._check_alone(self._blocks[name], _Place(f"model.blocks.{name}", self._blocks[name].get("args", {})))
+
+    def _check_alone(self, value: Any, place: _Place) -> None:
+        """Types and arguments that no use of a block can have."""
+        if isinstance(value, Mapping):
+            kind = value.get("type")
+            if isinstance(kind, str) and not is_template(kind) and kind not in {*registry.names(), *self._blocks}:
+                hint = registry.explain_absence(kind)
+                self._note("MF010", place.at("type").key, f"unknown layer type `{kind}`", hint)
+            for key, item in value.items():
+                self._check_alone(item, place.at(key))
+        for name in names_of(value) - place.arguments.keys() - {"index"} if isinstance(value, str) else ():
+            hint = did_you_mean(name, place.arguments)
+            self._note("MF019", place.key, f"there is no argument `{name}` here", hint)
 
     # --- declarations -------------------------------------------------------------------------------------------------
 
@@ -127,7 +155,7 @@ class _Expander:
             self._note("MF014", key, f"`args` must be a mapping from name to default, but is {arguments!r}")
             return
         for name in map(str, arguments):
-            if not name.isidentifier() or name in RESERVED:
+            if not name.isidentifier() or name in RESERVED or keyword.iskeyword(name):
                 hint = f"these are taken: {', '.join(sorted(RESERVED))}" if name in RESERVED else ""
                 self._note("MF016", f"{key}.{name}", f"`{name}` cannot name an argument", hint, part="key")
 
@@ -216,6 +244,8 @@ class _Expander:
 
     def _layer(self, raw: Any, place: _Place) -> Any:
         self.num_layers += 1
+        if self.num_layers > MAX_EXPANDED + 1:
+            raise _Failed  # it was told
         if self.num_layers > MAX_EXPANDED or place.depth > MAX_DEPTH:
             message = f"the model has more than {MAX_EXPANDED:,} layers"
             if self.num_layers <= MAX_EXPANDED:
@@ -259,6 +289,7 @@ class _Expander:
             cycle = " → ".join(f"`{block}`" for block in (*place.blocks[place.blocks.index(name) :], name))
             self._note("MF017", place.key, f"a block that is made of itself: {cycle}")
             raise _Failed
+        self._used.add(name)
         block, key = self._blocks[name], f"model.blocks.{name}"
         declared = block.get("args", {})
         given = {key: value for key, value in fields.items() if key not in ("type", "inputs", "init")}
@@ -306,6 +337,10 @@ class _Expander:
             return {key: self._filled(value, place.at(key)) for key, value in raw.items()}
         if isinstance(raw, list | tuple):
             return [self._filled(value, place.at(index)) for index, value in enumerate(raw)]
+        if is_broken(raw):
+            hint = 'write `${arg:name}`, or `${calc:"2 * name"}` with the arithmetic in quotes'
+            self._note("MF019", place.key, f"`{raw}` is no complete template", hint)
+            raise _Failed
         if not is_template(raw):
             return raw
         try:

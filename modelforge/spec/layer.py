@@ -132,6 +132,8 @@ def _check_names(raw: Any) -> Any:
 def _unusable(name: str) -> str:
     if not NAME.fullmatch(name):
         return f"`{name}` cannot name a layer: use letters, digits and underscores, and begin with a letter"
+    if name in ("True", "False", "None"):
+        return f"`{name}` cannot name a layer: it is what YAML makes of true, false and null"
     if name == "input":
         return "`input` names what comes in; call the layer something else"
     if name in registry.reserved_names():

@@ -50,7 +50,7 @@ def parse(
         'Linear'
     """
     values, origins = _content(config)
-    if "model" not in values and "layers" in values:
+    if "model" not in values and not values.keys().isdisjoint(("layers", "input")):
         values = {"model": values}
     problems: list[Problem] = [*_unknown_sections(values, origins)]
     empty = [*_empty_files(values if init is None else {**values, "init": init}, origins)]

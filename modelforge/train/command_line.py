@@ -110,6 +110,10 @@ def _prepare(config: Config) -> None:
 def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:
     """Makes the folder that the results go to, as Hydra would a moment later, as far as its name is known by now."""
     name = str(config.hydra[mode]["dir"])
+    if not name.strip("./ "):
+        message = "the results need a folder of their own"
+        yield Problem("MF051", f"hydra.{mode}.dir", message, f"write `hydra.{mode}.dir=runs/...`, or leave it out")
+        return
     known, dollar, _ = name.partition("${")
     folder = Path(known.rpartition("/")[0] if dollar else known)
     try:

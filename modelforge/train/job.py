@@ -19,6 +19,7 @@ from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
+from modelforge.train.screen import screen
 from modelforge.train.status import Status, begin, read_state, write, write_atomically
 from modelforge.train.words import main_metric
 
@@ -88,9 +89,7 @@ def execute(
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
     """
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = screen()
 
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)

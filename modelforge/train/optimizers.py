@@ -188,6 +188,11 @@ def parse_scheduler(
         message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {monitor!r}"
         hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in section else ""
         problems.append(Problem("MF051", "scheduler.monitor", message, hint))
+    rates = [name for name in ABSOLUTE_RATES if name in arguments]
+    for name in rates:
+        given = arguments[name]
+        if not all(rate >= 0 for rate in (given if isinstance(given, Sequence) else [given])):
+            problems.append(Problem("MF051", f"scheduler.{name}", f"`{name}` must be at least 0, but is {given!r}"))
     if kind is None or problems:
         return None, problems
     factory = SchedulerFactory(kind, arguments, interval, monitor)

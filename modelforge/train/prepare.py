@@ -5,7 +5,7 @@ Imports torch, and not Lightning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import modelforge as mf
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
+from modelforge.report.words import plural
+from modelforge.settings import num_cores
 from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Position, check_resumable
@@ -42,6 +44,7 @@ def prepare(config: Config) -> Job:
     """
     plan, wrong = _plan(config)
     settings, problems = parse_settings(config.values)
+    problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
     metrics = settings.metrics if settings else ("val/loss", *map(main_metric, METRICS))
@@ -63,6 +66,13 @@ def prepare(config: Config) -> Job:
     assert settings is not None
     assert optimizer is not None
     return Job(settings, plan, optimizer, scheduler, arguments, start)
+
+
+def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
+    number = settings.num_threads if settings is not None else None
+    if number is not None and number > num_cores():
+        message = f"`num_threads` is {number}, but this machine has {plural(num_cores(), 'core')}"
+        yield Problem("MF051", "num_threads", message, "`num_threads=null` takes one a core")
 
 
 def _plan(config: Config) -> tuple[mf.Plan | None, list[Problem]]:

@@ -59,6 +59,11 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("MF051", "trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
     if number > 1:
         yield one_process("devices", devices, number)
+    for name in ("gradient_clip_val", "check_val_every_n_epoch"):
+        given = arguments.get(name)
+        if given is not None and given <= 0:
+            message = f"`{name}` of Trainer must be greater than 0, but is {given!r}"
+            yield Problem("MF051", f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
     nodes = arguments.get("num_nodes", 1)
     if nodes > 1:
         yield one_process("num_nodes", nodes, nodes)

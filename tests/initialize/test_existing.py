@@ -322,7 +322,7 @@ def test_expanded_parameters_are_refused():
     net = nn.Linear(3, 4)
     net.weight = nn.Parameter(torch.zeros(1, 3).expand(4, 3))
     assert refused(net, NORMAL) == [
-        ("MF094", "weight", "`weight` is expanded: several elements share one place in memory")
+        ("MF094", "weight", "`weight` overlaps itself: several elements share one place in memory")
     ]
     assert mf.initialize(net, {"scheme": "keep"}).ok
 

@@ -7,7 +7,10 @@ from math import sqrt
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, Branch, CannotServe, Context
 
@@ -123,3 +126,30 @@ def test_what_cannot_be_served(config: dict[str, Any], block: Block, reason: str
         inits.create(config).resolve(block)
     assert caught.value.reason.startswith(reason)
     assert caught.value.hint
+
+
+class _Hand(nn.Module):
+    """A residual branch that nobody registered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Linear(32, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.proj(x)
+
+
+class _Mixed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoderLayer(32, 4, 64)
+        self.mine = _Hand()
+
+
+def test_a_known_branch_does_not_speak_for_the_others():
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(_Mixed(), "gpt2")
+    assert all("mine.proj.weight" in problem.message for problem in caught.value.problems)
+    told = {"params": {"mine.proj.weight": {"scheme": "gpt2", "branches": 3, "ends": True}}}
+    ledger = mf.initialize(_Mixed(), {"scheme": "gpt2", "branches": 3, **told})
+    assert ledger["mine.proj.weight"].target_std == pytest.approx(0.02 / 3**0.5)

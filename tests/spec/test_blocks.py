@@ -115,7 +115,7 @@ def test_what_is_written_out_parses_to_the_same():
 def test_a_size_gives_what_is_missing_and_an_argument_goes_before_it():
     args = {"width": "???", "act": "ReLU"}
     sizes = {"small": {"width": 4}, "large": {"width": 16}}
-    layers = {"fc": {"type": "Linear", "out_features": "${arg:width}"}}
+    layers = {"fc": {"type": "Linear", "out_features": "${arg:width}"}, "act": "${arg:act}"}
 
     def width(**more: Any) -> int:
         config = model(layers, **{"args": args, "size": "small", "sizes": sizes, **more})
@@ -170,3 +170,27 @@ def test_what_grows_without_bound_is_refused():
 
 def test_nothing_unused_needs_its_arguments():
     assert mf.parse(model({"act": "ReLU"}, blocks={"dense": DENSE})).layers["act"].type == "ReLU"
+
+
+def test_a_template_that_does_not_end_is_told():
+    layers = {"fc": {"type": "Linear", "out_features": "${arg:width"}, "head": {"type": "Linear", "out_features": 2}}
+    config = model(layers, args={"width": 3})
+    assert ("model.layers.fc.out_features", "`${arg:width` is no complete template") in told(config)
+
+
+def test_too_many_layers_are_told_once():
+    blocks = {"b0": {"layers": {"act": "ReLU"}}}
+    for depth in range(1, 8):
+        blocks[f"b{depth}"] = {"layers": {f"l{index}": f"b{depth - 1}" for index in range(9)}}
+    assert len(told(model({"all": "b7"}, blocks=blocks))) == 1
+
+
+@pytest.mark.parametrize("name", ["lambda", "class", "type", "1x"])
+def test_an_argument_that_no_arithmetic_can_name_is_refused(name):
+    assert told(model({"fc": {"type": "Linear", "out_features": 2}}, args={name: 1}))
+
+
+@pytest.mark.parametrize("name", [True, None])
+def test_yaml_values_do_not_name_layers(name):
+    with pytest.raises(mf.ForgeError, match="cannot name a layer"):
+        mf.parse({"input": {"shape": [4]}, "layers": {name: {"type": "Linear", "out_features": 2}}})

@@ -1,0 +1,61 @@
+"""sharing: tensors → which of them lie in the same memory, wholly or in part, and which overlap themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+
+def overlaps_itself(tensor: Tensor) -> bool:
+    """Whether several elements share one place in memory, as in expanded tensors and in overlapping windows."""
+    reach = 0
+    dimensions = zip(tensor.stride(), tensor.shape, strict=True)
+    for step, size in sorted((step, size) for step, size in dimensions if size > 1):
+        if step <= reach:
+            return tensor.numel() > 0
+        reach += (size - 1) * step
+    return False
+
+
+def shared(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+    """Pairs of names whose tensors have an element in common: for each tensor one of those before it, if there is one.
+
+    None of them may overlap itself. Tensors that only lie in one storage, side by side, share nothing.
+    """
+    storages: dict[tuple[str, int], list[str]] = {}
+    for name, tensor in tensors.items():
+        if tensor.numel():
+            storages.setdefault((str(tensor.device), tensor.untyped_storage().data_ptr()), []).append(name)
+    for names in storages.values():
+        if len(names) > 1:
+            yield from _in_one_storage({name: tensors[name] for name in names})
+
+
+def _in_one_storage(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+    spans = {name: _span(tensor) for name, tensor in tensors.items()}
+    ordered = sorted(tensors, key=lambda name: spans[name])
+    if all(spans[one][1] <= spans[other][0] for one, other in pairwise(ordered)):
+        return
+    # Spans that cross need not share an element: columns of one matrix do not. One byte a byte tells.
+    owner = torch.zeros(max(stop for _, stop in spans.values()), dtype=torch.int32)
+    names = list(tensors)
+    for number, name in enumerate(names, start=1):
+        tensor = tensors[name]
+        size = tensor.element_size()
+        places = owner.as_strided(
+            (*tensor.shape, size), (*(step * size for step in tensor.stride()), 1), spans[name][0]
+        )
+        if first := int(places.max()):
+            yield names[first - 1], name
+        else:
+            places.fill_(number)
+
+
+def _span(tensor: Tensor) -> tuple[int, int]:
+    """The bytes of its storage from the first to behind the last element."""
+    first = int(tensor.storage_offset())
+    last = first + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return first * tensor.element_size(), (last + 1) * tensor.element_size()
