@@ -20,7 +20,7 @@ CONF = Path(__file__).parents[2] / "conf"
             ["model=lstmm"],
             "error[MF001]: `model` has no option `lstmm`\n"
             "  --> override model=lstmm\n"
-            "   = help: did you mean `lstm`?\n",
+            "   = help: did you mean `lstm` or `bilstm`?\n",
         ),
         (
             ["-m", "init.gian=1,2"],
@@ -40,7 +40,7 @@ CONF = Path(__file__).parents[2] / "conf"
             "\n"
             "error[MF001]: `model` has no option `lstmm`\n"
             "  --> override model=lstmm\n"
-            "   = help: did you mean `lstm`?\n",
+            "   = help: did you mean `lstm` or `bilstm`?\n",
         ),
         (
             ["optimizer.lr=abc", "trainer.max_epochs=x"],
