@@ -110,7 +110,7 @@ def _load() -> None:
     load_plugins(GROUP)
 
 
-_OWN = "merges", "reshaping", "attention", "positions", "class_token", "scales", "drop_path"
+_OWN = "merges", "reshaping", "attention", "positions", "class_token", "segments", "scales", "drop_path"
 """The few layers that torch.nn lacks."""
 
 

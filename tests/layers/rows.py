@@ -266,6 +266,10 @@ ROWS: dict[str, list[Row]] = {
         Row({"num_heads": 3, "bidirectional": False, "num_buckets": 4, "max_distance": 5}, STEPS, BIAS),
     ],
     "ClassToken": [Row({}, STEPS, {"weight": "embedding 1→4"})],
+    "SegmentEmbedding": [
+        Row({}, STEPS, {"weight": "embedding 1→4"}),
+        Row({"num_segments": 3}, STEPS, {"weight": "embedding 1→4"}),
+    ],
     "SelfAttention": [
         Row({"num_heads": 2}, STEPS, projections()),
         Row({"num_heads": 2, "bias": False, "causal": True, "rotary": True}, STEPS, projections(bias=False)),

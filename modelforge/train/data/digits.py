@@ -13,16 +13,23 @@ from modelforge.train.data.source import SplitSource, mistake
 
 SIZE = 1797
 """Examples that scikit-learn ships."""
+NUM_LEVELS = 17
+"""Grey levels, from 0 for blank to 16."""
 
 
 class Digits(SplitSource):
-    """1,797 grey images of 8 x 8 pixels; pixels lie within a range of 1 around 0, the training part's mean."""
+    """1,797 grey images of 8 x 8 pixels; pixels lie within a range of 1 around 0, the training part's mean.
+
+    As `int64`, a pixel is a token, one of 17 grey levels.
+    """
 
     tasks: ClassVar = ("classification", "autoencoding")
 
     type: Literal["digits"]
     num_classes: PositiveInt
     """How many classes there are: 10."""
+    vocab_size: PositiveInt | None = None
+    """How many tokens there are, where pixels are tokens: 17."""
 
     @model_validator(mode="after")
     def _check_digits(self) -> Digits:
@@ -31,6 +38,7 @@ class Digits(SplitSource):
             raise mistake("input.shape", f"an image of digits has 64 values, but {self.input.shape} holds {values}")
         if self.num_classes != 10:
             raise mistake("num_classes", f"digits has 10 classes, but `num_classes` is {self.num_classes}")
+        self._check_tokens()
         num_train, *held_out = self.num_examples(SIZE)
         for name, number in zip(("val_fraction", "test_fraction"), held_out, strict=True):
             if number < self.num_classes:
@@ -40,6 +48,14 @@ class Digits(SplitSource):
             few = f"{num_train} of {SIZE:,} examples to train on, and one of each class are {self.num_classes}"
             raise mistake("val_fraction", f"`val_fraction` and `test_fraction` leave {few}")
         return self
+
+    def _check_tokens(self) -> None:
+        tokens = self.input.dtype == "int64"
+        if tokens and self.task == "autoencoding":
+            raise mistake("input.dtype", "pixels that are made again are numbers: `dtype` must be 'float32'")
+        if self.vocab_size != (NUM_LEVELS if tokens else None):
+            must = f"pixels have {NUM_LEVELS} grey levels" if tokens else "pixels are tokens where `dtype` is int64 alone"
+            raise mistake("vocab_size", f"{must}, but `vocab_size` is {'null' if self.vocab_size is None else self.vocab_size}")
 
     def read(self) -> Examples:
         """The examples, every class in each part by its share.
@@ -54,8 +70,9 @@ class Digits(SplitSource):
 
         pixels, labels = load_digits(return_X_y=True)
         parts = split_digits(self, labels)
-        scaled = (pixels - pixels[parts[0]].mean()) / 16
-        inputs = scaled.reshape(SIZE, *self.input.shape).astype(self.input.dtype)
+        tokens = self.input.dtype == "int64"
+        shown = pixels if tokens else (pixels - pixels[parts[0]].mean()) / (NUM_LEVELS - 1)
+        inputs = shown.reshape(SIZE, *self.input.shape).astype(self.input.dtype)
         targets = labels.astype(np.int64)
         return Examples.of(Arrays(inputs[part], targets[part]) for part in parts)
 

@@ -16,7 +16,7 @@ AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else r
 """YAML has lists where a frozen value has tuples."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OUTPUTS = ("num_classes", "num_targets", "vocab_size")
-"""What a source may call its `num_outputs`."""
+"""What a source may call its `num_outputs`; of several, the first."""
 
 
 class InputSettings(Node):
@@ -79,10 +79,10 @@ class Source(Node, ABC):
 
     @model_validator(mode="after")
     def _check_outputs(self) -> Source:
-        for name in OUTPUTS:
-            other = getattr(self, name, None)
-            if other is not None and other != self.num_outputs:
-                raise mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
+        called = {name: getattr(self, name) for name in OUTPUTS if getattr(self, name, None) is not None}
+        name, other = next(iter(called.items()), ("", self.num_outputs))
+        if other != self.num_outputs:
+            raise mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
         return self
 
 
