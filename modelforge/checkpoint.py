@@ -200,8 +200,10 @@ class _Source:
                 self._nothing(
                     f"{self.key}.subset" + (f".{index}" if len(self.scheme.subset) > 1 else ""), glob, headers
                 )
-        for old, new in self.scheme.rename.items():
-            if old not in used and new is not None:  # what is of no use need not be there
+        # What is of no use need not be there, and a map for a kind of model knows older and newer files of it.
+        needed = {} if self.skips is not None else self.scheme.rename
+        for old, new in needed.items():
+            if old not in used and new is not None:
                 self._nothing(f"{self.key}.rename.{old}", old, headers, part="key")
 
     def _parts(self, renamed: Renamed, whole: FileFill) -> Iterator[tuple[str, FileFill]]:

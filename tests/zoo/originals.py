@@ -65,10 +65,10 @@ def _images(size: int) -> Callable[[], dict[str, Tensor]]:
     return batch
 
 
-def _tokens(*names: str) -> Callable[[], dict[str, Tensor]]:
+def _tokens(*names: str, steps: int = STEPS) -> Callable[[], dict[str, Tensor]]:
     def batch() -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(1)
-        return {name: torch.randint(2, VOCABULARY, (3, STEPS), generator=generator) for name in names}
+        return {name: torch.randint(2, VOCABULARY, (3, steps), generator=generator) for name in names}
 
     return batch
 
@@ -111,6 +111,24 @@ ORIGINALS: Mapping[str, Original] = MappingProxyType(
             prepare=_momentum,
             dropout=("model.args.dropout=0",),
         ),
+        "convnext": Original(
+            "convnext",
+            "ConvNextForImageClassification",
+            {
+                "patch_size": 2,
+                "hidden_sizes": [24, 48, 96, 192],
+                "depths": [1, 2, 1, 1],
+                "layer_norm_eps": 1e-6,  # of the last norm too, as in the authors' code
+                **LABELS,
+            },
+            (
+                "data.input.shape=[3,32,32]",
+                *(f"model.args.{name}" for name in ("patch=2", "width=24", "depth1=1", "depth2=2", "depth3=1")),
+                *IMAGES,
+            ),
+            _images(32),
+            dropout=("model.args.rate=0",),
+        ),
         "vit": Original(
             "vit",
             "ViTForImageClassification",
@@ -130,6 +148,23 @@ ORIGINALS: Mapping[str, Original] = MappingProxyType(
                 *IMAGES,
             ),
             _images(16),
+        ),
+        "bert": Original(
+            "bert",
+            "BertForSequenceClassification",
+            {
+                "hidden_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "intermediate_size": 256,
+                "vocab_size": VOCABULARY,
+                "max_position_embeddings": 64,
+                **{name: 0.0 for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")},
+                **LABELS,
+            },
+            (f"model.args.vocab={VOCABULARY}", *IMAGES),
+            _tokens("input_ids", steps=64),
+            dropout=("model.args.dropout=0",),
         ),
         "gpt2": Original(
             "gpt2",
