@@ -21,6 +21,8 @@ from modelforge.shards import Shard, shard_of
 from modelforge.weights import Header, Unreadable, Weights, opened
 
 Shape = tuple[int, ...]
+MAX_LISTED = 10
+"""Parameters that one problem names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
     told = any(problem.code == "MF117" for problem in source.problems)
     lacking = [item for item in items if item.path not in source.fills]
     if lacking and not told:
-        listed = ", ".join(f"{item.path} {item.shape}" for item in lacking)
+        listed = _listed([f"{item.path} {item.shape}" for item in lacking])
         message = f"`{source.scheme.path}` has no values for what this rule covers: {listed}"
         near = did_you_mean(lacking[0].path, source.fills)
         near = f"; {near}" if near.startswith("did") else ""
@@ -267,7 +269,7 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
 def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
     surplus = {name: fill for name, fill in source.fills.items() if name not in known} | source.unsplit
     if surplus:
-        listed = ", ".join(f"{name} {fill.shape}" for name, fill in surplus.items())
+        listed = _listed([f"{name} {fill.shape}" for name, fill in surplus.items()])
         message = f"the model has no place for these tensors of `{source.scheme.path}`: {listed}"
         near = did_you_mean(next(iter(surplus)), known)
         near = f"; {near}" if near.startswith("did") else ""
@@ -282,7 +284,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
         if fill.part_shape != wanted[name][0]
     ]
     if shapes:
-        message = f"`{source.scheme.path}` has other shapes: {'; '.join(shapes)}"
+        message = f"`{source.scheme.path}` has other shapes: {_listed(shapes, '; ')}"
         yield Problem("MF114", source.key, message, source.way_out)
     kinds = [
         f"{name} is {fill.dtype} there, but {dtype} here"
@@ -290,7 +292,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
         if (dtype := wanted[name][1]) is not None and _kind(fill.dtype) != _kind(dtype)
     ]
     if kinds:
-        message = f"`{source.scheme.path}` has other kinds of numbers: {'; '.join(kinds)}"
+        message = f"`{source.scheme.path}` has other kinds of numbers: {_listed(kinds, '; ')}"
         yield Problem("MF114", source.key, message, source.way_out)
 
 
@@ -311,6 +313,11 @@ def _kind(name: str) -> str:
 def _some(names: Collection[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in [*names][:5])
     return f"it has {shown}{', ...' if len(names) > 5 else ''}" if names else "it holds no tensors"
+
+
+def _listed(facts: Sequence[str], between: str = ", ") -> str:
+    more = [f"and {len(facts) - MAX_LISTED} more"] if len(facts) > MAX_LISTED else []
+    return between.join([*facts[:MAX_LISTED], *more])
 
 
 # --- load -------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_serializer
 from pydantic_core import PydanticCustomError
 
 from modelforge.inits.base import Undrawn
@@ -35,6 +35,11 @@ class Moved(Node):
     """Whether a matrix is turned first; a vector stays."""
     squeeze: bool = False
     """Whether the first dimension, of size 1, is left out first."""
+
+    @model_serializer
+    def _as_written(self) -> dict[str, Any]:
+        flags = {name: True for name in ("transpose", "squeeze") if getattr(self, name)}
+        return {"to": self.to[0] if len(self.to) == 1 else list(self.to), **flags}
 
 
 @dataclass(frozen=True, slots=True)
