@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from modelforge.train.data.batches import Inputs, read_by
+
 
 class NotFinite(Exception):
     """A loss or a gradient is NaN or infinite at `step`; `finding` says where that began."""
@@ -52,7 +54,7 @@ class Finding:
                 return f"every layer's output is finite (up to {self.largest:.3g}), but the loss is not"
 
 
-def locate(model: nn.Module, inputs: Tensor) -> Finding:
+def locate(model: nn.Module, inputs: Inputs) -> Finding:
     """Runs `model` on `inputs` and finds the first module, in execution order, whose output is not finite.
 
     A module whose own parameters are not finite is blamed for those: an update broke them. Where the forward pass is
@@ -64,11 +66,11 @@ def locate(model: nn.Module, inputs: Tensor) -> Finding:
         >>> locate(model, torch.ones(1, 2)).layer
         '1'
     """
-    if bad := _count(inputs):
+    if bad := _total(list(_tensors(inputs))):
         return Finding("input", "", "", *bad)
     found: list[Finding] = []
     order: list[str] = []
-    largest = _largest(inputs)
+    largest = _largest(*_tensors(inputs))
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
@@ -90,7 +92,7 @@ def locate(model: nn.Module, inputs: Tensor) -> Finding:
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
     try:
         with torch.no_grad():
-            model(inputs)
+            read_by(model, inputs)
     finally:
         for handle in handles:
             handle.remove()

@@ -9,7 +9,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from modelforge.train.data.batches import Batch
+from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
 from modelforge.train.tasks.task import Task
@@ -42,9 +42,9 @@ class Learner(LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Inputs) -> Tensor:
         """The model's outputs."""
-        return self.model(inputs)
+        return read_by(self.model, inputs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -83,7 +83,7 @@ class Learner(LightningModule):
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
         inputs, targets = batch
-        outputs = self.model(inputs)
+        outputs = read_by(self.model, inputs)
         loss = self.task.loss(outputs, batch)
         if stage != "test" and not bool(torch.isfinite(loss)):
             raise NotFinite(locate(self.model, inputs), self.global_step)

@@ -13,12 +13,12 @@ from modelforge.values import BATCH, TensorValue, Value, show
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
     """What the data hands over must be what the model takes, and what the model gives must be what the task takes."""
-    given = TensorValue((BATCH, *source.input.shape), source.input.dtype)
-    if list(plan.inputs.values()) != [given]:
-        takes = " and ".join(f"{value.dtype} {value}" for value in plan.inputs.values())
-        message = f"the model takes {takes}, but the data gives {given.dtype} {given}"
+    given = [TensorValue((BATCH, *one.shape), one.dtype) for one in source.inputs.values()]
+    if list(plan.inputs.values()) != given:
+        takes, gives = (" and ".join(f"{it.dtype} {it}" for it in them) for them in (plan.inputs.values(), given))
+        message = f"the model takes {takes}, but the data gives {gives}"
         yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
-    due = given if source.task == "autoencoding" else TensorValue((BATCH, *source.positions, source.num_outputs))
+    due = given[0] if source.task == "autoencoding" else TensorValue((BATCH, *source.positions, source.num_outputs))
     if plan.output != due:
         message = f"the model puts out {show(plan.output)}, but {_reason(source)}, so it must be {due}"
         yield Problem("MF050", plan.root.children[-1].key, message, _way_out(plan.output, due, source), part="key")
@@ -41,7 +41,7 @@ def _way_out(output: Value, due: TensorValue, source: Source) -> str:
     if not isinstance(output, TensorValue):
         return "end with a layer that gives one tensor"
     if source.task == "autoencoding":
-        return f"end with `{{type: Unflatten, dim: 1, unflattened_size: [{', '.join(map(str, source.input.shape))}]}}`"
+        return f"end with `{{type: Unflatten, dim: 1, unflattened_size: [{', '.join(map(str, due.shape[1:]))}]}}`"
     if len(output.shape) > len(due.shape):
         return "reduce it before the last layer: `Flatten`, or `Select` or `Mean` with the dimension to drop"
     if len(output.shape) < len(due.shape):

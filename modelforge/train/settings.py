@@ -111,6 +111,9 @@ def _fields(path: str, values: Mapping[str, Any]) -> set[str]:
         case "data":
             return set(SOURCES[values["data"]["type"]].model_fields)
         case "data.input":
+            declared: Any = SOURCES[values["data"]["type"]].model_fields["input"].annotation
+            return set(declared.model_fields)
+        case "data.input.source" | "data.input.target":
             return set(InputSettings.model_fields)
         case "logger":
             return set(LoggerSettings.model_fields)

@@ -19,6 +19,8 @@ MODELS = {
     "data=digits_autoencoding": ["model=autoencoder"],
     "data=copy": ["model=lstm", "~model.layers.last"],
     "data=text": ["model=char_lstm"],
+    "data=digits_pixels": ["model=bert"],
+    "data=reverse": ["model=t5"],
 }
 """What reads data that the default model does not."""
 
@@ -51,7 +53,7 @@ def test_every_model_takes_every_init(config, model: str):
     [
         ("mlp", "digits"), ("cnn", "digits"), ("resnet_small", "digits"), ("rnn", "digits_rows"),
         ("gru", "digits_rows"), ("lstm", "digits_rows"), ("transformer", "digits_rows"),
-        ("char_lstm", "text"), ("autoencoder", "digits_autoencoding"),
+        ("char_lstm", "text"), ("autoencoder", "digits_autoencoding"), ("bilstm", "digits_rows"), ("tcn", "digits_rows"),
     ],
 )  # fmt: skip
 def test_a_model_chooses_its_data_unless_told(config, model: str, data: str):

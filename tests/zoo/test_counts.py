@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import modelforge as mf
 
 CONF = Path(__file__).parents[2] / "conf"
 IMAGENET = ["data.input.shape=[3,224,224]", "data.num_outputs=1000"]
+T5 = ["model=t5", "data.vocab_size=32128", "data.num_steps=512"]
 GPT2 = ["model=gpt2", "data.vocab_size=50257", "data.context=1024"]
 
 PUBLISHED = {
@@ -27,6 +29,21 @@ PUBLISHED = {
     "mobilenet_v2": (["model=mobilenet_v2", *IMAGENET], 3_504_872),
     "vit_b16": (["model=vit", "model.size=base", "model.args.patch=16", *IMAGENET], 86_567_656),
     "vit_l16": (["model=vit", "model.size=large", "model.args.patch=16", *IMAGENET], 304_326_632),
+    "convnext_tiny": (["model=convnext", "model.size=tiny", *IMAGENET], 28_589_128),
+    "convnext_small": (["model=convnext", "model.size=small", *IMAGENET], 50_223_688),
+    "convnext_base": (["model=convnext", "model.size=base", *IMAGENET], 88_591_464),
+    "convnext_large": (["model=convnext", "model.size=large", *IMAGENET], 197_767_336),
+    "bert_base": (["model=bert", "model.size=base"], 109_482_240),
+    "bert_large": (["model=bert", "model.size=large"], 335_141_888),
+    "t5_small": ([*T5, "model.size=small"], 60_506_624),
+    "t5_base": ([*T5, "model.size=base"], 222_903_552),
+    "t5_large": ([*T5, "model.size=large"], 737_668_096),
+    # What the paper's own layers add up to, with one channel in, two classes out, and biases everywhere.
+    "unet": (
+        ["model=unet", "model.size=paper", "model.args.channels=2", "data.input.shape=[1,512,512]"],
+        31_030_658,
+    ),
+    "lenet5": (["model=lenet", "data.input.shape=[1,32,32]"], 61_706),
     "gpt2": ([*GPT2, "model.size=small"], 124_439_808),
     "gpt2_medium": ([*GPT2, "model.size=medium"], 354_823_168),
     "gpt2_xl": ([*GPT2, "model.size=xl"], 1_557_611_200),
@@ -42,6 +59,31 @@ def test_there_are_as_many_parameters_as_published(name: str):
     plan = mf.plan(mf.load(CONF, overrides))
     assert plan.num_parameters == count
     assert not plan.warnings
+
+
+MIXER = {("small", 32): 19, ("small", 16): 18, ("base", 32): 60, ("base", 16): 59, ("large", 32): 206, ("large", 16): 207}
+
+
+@pytest.mark.parametrize(("size", "patch"), MIXER)
+def test_mixers_have_as_many_millions_as_published(size: str, patch: int):
+    """Table 1 of arXiv:2105.01601, which leaves the head out."""
+    plan = mf.plan(mf.load(CONF, ["model=mlp_mixer", f"model.size={size}", f"model.args.patch={patch}", *IMAGENET]))
+    head = sum(prod(parameter.shape) for parameter in plan.parameters if parameter.path.startswith("head."))
+    assert round((plan.num_parameters - head) / 1e6) == MIXER[size, patch]
+    assert not plan.warnings
+
+
+def test_models_without_a_published_count_have_what_their_layers_add_up_to():
+    def count(*overrides: str) -> int:
+        return mf.plan(mf.load(CONF, [*overrides])).num_parameters
+
+    inputs, hidden = 8, 64
+    lstm = 4 * (hidden * (inputs + hidden) + 2 * hidden)
+    assert count("model=bilstm") == 2 * lstm + (2 * hidden + 1) * 10
+    # About 70 thousand in the paper, whose 16 convolutions have 400 lengths of weight norm more.
+    mnist = ["model=tcn", "model.size=mnist", "data=digits", "data.input.shape=[64,1]"]
+    convs = (7 * 1 + 1) * 25 + (7 * 25 + 1) * 25 * 15
+    assert count(*mnist) == convs + (1 + 1) * 25 + (25 + 1) * 10 == 66_510
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "model").glob("*.yaml")), ids=lambda path: path.stem)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 
 from modelforge.train.data.parts import Part
 
-Batch = tuple[Tensor, Tensor]
+Inputs = Tensor | tuple[Tensor, ...]
+"""What a model with one input reads, or a model with several, in their order."""
+Batch = tuple[Inputs, Tensor]
 
 
 class Batched(Dataset[Batch]):
@@ -25,11 +28,18 @@ class Batched(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         inputs, targets = self.__getitems__([index])
-        return inputs[0], targets[0]
+        return tuple(part[0] for part in inputs) if isinstance(inputs, tuple) else inputs[0], targets[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         inputs, targets = self.part.batch(np.asarray(indices, np.int64))
+        if isinstance(inputs, tuple):
+            return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets)
         return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def read_by(model: nn.Module, inputs: Inputs) -> Any:
+    """What a model makes of the inputs of a batch."""
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
 class Shuffle(Sampler[int]):

@@ -1,15 +1,18 @@
-"""`Generated`: the tests of recurrent memory, whose examples are made anew from a seed."""
+"""`Generated`: tests of memory, whose examples are made anew from a seed."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
+from modelforge.node import Node
+from modelforge.report.words import plural
 from modelforge.train.data.parts import Arrays, Examples
-from modelforge.train.data.source import Source, mistake
+from modelforge.train.data.source import InputSettings, OneInput, Source, mistake
 
 
 class Generated(Source):
@@ -38,7 +41,7 @@ class Generated(Source):
         )
 
 
-class Adding(Generated):
+class Adding(Generated, OneInput):
     """The adding problem: the sum of the two numbers of a sequence that are marked.
 
     A step is a number from [0, 1) and a mark; one mark lies in each half. Whoever always answers 1 has a mean squared
@@ -73,7 +76,7 @@ class Adding(Generated):
         return Arrays(np.stack([numbers, marks], axis=2), (numbers * marks).sum(1, keepdims=True))
 
 
-class Copy(Generated):
+class Copy(Generated, OneInput):
     """The copying memory problem: symbols, a long wait, a sign, and then the same symbols again.
 
     A step is one of the symbols, the blank or the sign, one-hot. At every step a class is to be told: the blank (0),
@@ -120,6 +123,55 @@ class Copy(Generated):
         return Arrays(np.eye(self.num_classes + 1, dtype=np.float32)[steps], targets)
 
 
-def _check_shape(source: Generated, shape: tuple[int, ...]) -> None:
+class PairSettings(Node):
+    """How a sequence and the one that is to be told are handed to the model."""
+
+    source: InputSettings
+    """What is read."""
+    target: InputSettings
+    """What is told, one step late, so that each token is told from those before it."""
+
+
+class Reverse(Generated):
+    """A sequence of symbols, to be told from its end to its beginning: the least that takes an encoder and a decoder.
+
+    Symbols are 1, 2, …; 0 is the sign that telling begins with. The model reads the sequence and, one step late, what
+    it is to tell; at every step a token is to be told.
+    """
+
+    tasks: ClassVar = ("classification",)
+
+    type: Literal["reverse"]
+    input: PairSettings
+    """How the two sequences are handed to the model."""
+    vocab_size: PositiveInt
+    """The symbols and the sign."""
+
+    @model_validator(mode="after")
+    def _check_reverse(self) -> Reverse:
+        if self.vocab_size < 3:
+            raise mistake("vocab_size", f"two symbols and the sign are 3 tokens, but there are {self.vocab_size}")
+        for name, settings in self.inputs.items():
+            if (settings.shape, settings.dtype) != ((self.num_steps,), "int64"):
+                must = f"`shape` must be [{self.num_steps}] and `dtype` int64"
+                raise mistake(f"input.{name}", f"a sequence has {plural(self.num_steps, 'token')}: {must}")
+        return self
+
+    @property
+    def inputs(self) -> Mapping[str, InputSettings]:
+        return {"source": self.input.source, "target": self.input.target}
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        return (self.num_steps,)
+
+    def make(self, size: int, random: np.random.Generator) -> Arrays:
+        symbols = random.integers(1, self.vocab_size, (size, self.num_steps))
+        told = symbols[:, ::-1].copy()
+        late = np.pad(told[:, :-1], ((0, 0), (1, 0)))
+        return Arrays((symbols, late), told)
+
+
+def _check_shape(source: OneInput, shape: tuple[int, ...]) -> None:
     if source.input.shape != shape:
         raise mistake("input.shape", f"a sequence has shape {shape}, but `shape` is {source.input.shape}")

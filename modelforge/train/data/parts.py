@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
+Inputs = Array | tuple[Array, ...]
+"""What a model with one input reads, or a model with several, in their order."""
 
 
 class Part(Protocol):
@@ -23,7 +25,7 @@ class Part(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, rows: Rows) -> tuple[Array, Array]:
+    def batch(self, rows: Rows) -> tuple[Inputs, Array]:
         """The inputs and the targets of some examples, one row each."""
         ...
 
@@ -32,13 +34,15 @@ class Part(Protocol):
 class Arrays:
     """Examples that lie in memory as the model takes them."""
 
-    inputs: Array
+    inputs: Inputs
     targets: Array
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, rows: Rows) -> tuple[Array, Array]:
+    def batch(self, rows: Rows) -> tuple[Inputs, Array]:
+        if isinstance(self.inputs, tuple):
+            return tuple(array[rows] for array in self.inputs), self.targets[rows]
         return self.inputs[rows], self.targets[rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -20,7 +21,7 @@ OUTPUTS = ("num_classes", "num_targets", "vocab_size")
 
 
 class InputSettings(Node):
-    """How one example is handed to the model."""
+    """How one example, or one of the tensors that it is made of, is handed to the model."""
 
     shape: Annotated[tuple[PositiveInt, ...], AsTuple]
     """Sizes of one example, without the batch."""
@@ -42,8 +43,6 @@ class Source(Node, ABC):
     tasks: ClassVar[tuple[TaskName, ...]]
     """What it can be used for."""
 
-    input: InputSettings
-    """How one example is handed to the model."""
     task: TaskName
     """What a model is to do with it: this decides the loss and the metrics."""
     num_outputs: PositiveInt
@@ -52,6 +51,11 @@ class Source(Node, ABC):
     """Examples in one step."""
     num_workers: NonNegativeInt = 0
     """Processes that prepare batches; 0, the training process itself, is best for what lies in memory."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Mapping[str, InputSettings]:
+        """What is handed to the model, by the names of its inputs and in their order."""
 
     @abstractmethod
     def read(self) -> Examples:
@@ -86,7 +90,18 @@ class Source(Node, ABC):
         return self
 
 
-class SplitSource(Source):
+class OneInput(Source):
+    """A source whose examples are one tensor each."""
+
+    input: InputSettings
+    """How one example is handed to the model."""
+
+    @property
+    def inputs(self) -> Mapping[str, InputSettings]:
+        return {"input": self.input}
+
+
+class SplitSource(OneInput):
     """A source that is dealt into three parts at random."""
 
     val_fraction: Fraction = 0.15

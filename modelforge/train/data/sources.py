@@ -12,7 +12,7 @@ from modelforge.errors import did_you_mean
 from modelforge.train.data.breast_cancer import BreastCancer
 from modelforge.train.data.csv_file import Csv
 from modelforge.train.data.digits import Digits
-from modelforge.train.data.generated import Adding, Copy
+from modelforge.train.data.generated import Adding, Copy, Reverse
 from modelforge.train.data.hugging_face import HuggingFace
 from modelforge.train.data.images import ImageFolder
 from modelforge.train.data.npz import Npz
@@ -31,6 +31,7 @@ SOURCES: Mapping[str, type[Source]] = MappingProxyType(
         "image_folder": ImageFolder,
         "npz": Npz,
         "parquet": Parquet,
+        "reverse": Reverse,
         "text": TextFiles,
     }
 )

@@ -13,11 +13,11 @@ from modelforge.report.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, undeclared
-from modelforge.train.data.source import Fraction, Source, mistake
+from modelforge.train.data.source import Fraction, OneInput, mistake
 from modelforge.train.language.text import Text
 
 
-class TextFiles(Source):
+class TextFiles(OneInput):
     """Windows of `context` tokens, each token to be told from those before it.
 
     The text is cut in three, the end for the test: neighbouring windows know of each other, so that a random split
