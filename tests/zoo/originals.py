@@ -201,5 +201,25 @@ ORIGINALS: Mapping[str, Original] = MappingProxyType(
             ),
             _tokens("input_ids"),
         ),
+        "t5": Original(
+            "t5",
+            "T5ForConditionalGeneration",
+            {
+                "d_model": 32,
+                "d_kv": 8,
+                "d_ff": 64,
+                "num_layers": 2,
+                "num_heads": 3,
+                "vocab_size": VOCABULARY,
+                "dropout_rate": 0.0,
+            },
+            (
+                *(f"model.args.{name}" for name in ("width=32", "depth=2", "heads=3", "head_dim=8", "hidden=64")),
+                f"data.vocab_size={VOCABULARY}",
+                f"data.num_steps={STEPS}",
+            ),
+            _tokens("input_ids", "decoder_input_ids"),
+            dropout=("model.args.dropout=0",),
+        ),
     }
 )

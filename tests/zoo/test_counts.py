@@ -61,7 +61,14 @@ def test_there_are_as_many_parameters_as_published(name: str):
     assert not plan.warnings
 
 
-MIXER = {("small", 32): 19, ("small", 16): 18, ("base", 32): 60, ("base", 16): 59, ("large", 32): 206, ("large", 16): 207}
+MIXER = {
+    ("small", 32): 19,
+    ("small", 16): 18,
+    ("base", 32): 60,
+    ("base", 16): 59,
+    ("large", 32): 206,
+    ("large", 16): 207,
+}
 
 
 @pytest.mark.parametrize(("size", "patch"), MIXER)

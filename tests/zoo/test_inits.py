@@ -79,6 +79,13 @@ PAPERS: Mapping[str, Mapping[str, Std]] = {
         "*.mlp.down.weight": 0.02 / sqrt(2 * 2),
         "*.weight": 0.02,  # Radford et al. 2018, section 4.1; positions 0.01 in the code that was published
     },
+    "t5": {
+        "*norm.*": 0.0,
+        "token.weight": 1.0,  # all of these: the authors' code
+        "*.near.weight": lambda shape: 1 / sqrt(32),
+        "*.q_proj.weight": lambda shape: 1 / sqrt(shape[1] * 8),
+        "*.weight": lecun,
+    },
     "llama": {
         "*norm.*": 0.0,
         "*.weight": 0.02,  # its papers do not say; that of the code that all use
