@@ -101,9 +101,9 @@ class Pretrained(Undrawn):
     def conflicts(self) -> Iterable[WrongField]:
         """Placeholders stand for the same on both sides of a rename."""
         for old, new in self.rename.items():
-            for name in new.to if isinstance(new, Moved) else () if new is None else (new,):
-                if wrong := _wrong(old, name):
-                    yield WrongField("rename", wrong, "a `*` or `{n}` stands for what stays the same", "MF022")
+            names = new.to if isinstance(new, Moved) else (old if new is None else new,)
+            if wrong := next(filter(None, (_wrong(old, name) for name in names)), ""):
+                yield WrongField("rename", wrong, "a `*` or `{n}` stands for what stays the same", "MF022")
 
     def selected(self, name: str) -> bool:
         """Whether `subset` takes a name in the file."""
@@ -119,8 +119,8 @@ class Pretrained(Undrawn):
         >>> scheme.renamed("h.4.qk").names, scheme.renamed("h.4.mask").names, scheme.renamed("hat.4").names
         (('layers.5.q', 'layers.5.k'), (), ('hat.4',))
         """
-        if self.strip and (match := _pattern(self.strip).fullmatch(name)) is not None:
-            name = _filled("", match) or name
+        if self.strip:
+            name = name.removeprefix(f"{self.strip.removesuffix('.')}.")
         by: list[str] = []
         for old, new in self.rename.items():
             match = _pattern(old).fullmatch(name)

@@ -247,6 +247,12 @@ def test_a_file_is_looked_at_for_nothing_where_no_rule_names_one():
             "`rename` must have the number `{m}` on the left of `a.{n}: b.{m}` too",
         ),
         (
+            {"path": "w", "rename": {"*****": None}},
+            "MF022",
+            "weights.rename",
+            "`rename` must have the same number of `*`, 4 at most, on both sides of `*****: *****`",
+        ),
+        (
             {"path": "w", "rename": {"{n}.{n}": "b"}},
             "MF022",
             "weights.rename",

@@ -104,9 +104,24 @@ ORIGINALS: Mapping[str, Original] = MappingProxyType(
         "mobilenet_v2": Original(
             "mobilenet_v2",
             "MobileNetV2ForImageClassification",
-            # As the paper has it: TensorFlow pads unevenly where strides are 2, and its norms have an eps of 1e-3.
+            # As those have it who train it anew: evenly padded, and with the eps that is usual.
             {"tf_padding": False, "layer_norm_eps": 1e-5, "classifier_dropout_prob": 0.0, **LABELS},
             ("data.input.shape=[3,64,64]", *IMAGES),
+            _images(64),
+            prepare=_momentum,
+            dropout=("model.args.dropout=0",),
+        ),
+        "mobilenet_v2_tensorflow": Original(
+            "mobilenet_v2",
+            "MobileNetV2ForImageClassification",
+            {"classifier_dropout_prob": 0.0, **LABELS},  # as the authors' values are used
+            (
+                "data.input.shape=[3,64,64]",
+                "model.blocks.conv.args.uneven=true",
+                "model.blocks.conv.args.padding=0",
+                "model.blocks.conv.layers.norm.eps=1e-3",
+                *IMAGES,
+            ),
             _images(64),
             prepare=_momentum,
             dropout=("model.args.dropout=0",),

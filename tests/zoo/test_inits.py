@@ -41,15 +41,17 @@ RESNET: Mapping[str, Std] = {
     "*.bias": 0.0,
     "*.norm.weight": 0.0,
 }
+MOBILENET: Mapping[str, Std] = {
+    "head.weight": 0.01,
+    "*.depthwise.conv.weight": sqrt(2 / 9),  # each channel has a kernel of its own
+    **RESNET,
+}
 PAPERS: Mapping[str, Mapping[str, Std]] = {
     # The first glob that matches counts. Norms start at 1 with all of them.
     "resnet_basic": RESNET,
     "resnet_bottleneck": RESNET,
-    "mobilenet_v2": {
-        "head.weight": 0.01,
-        "*.depthwise.conv.weight": sqrt(2 / 9),  # each channel has a kernel of its own
-        **RESNET,
-    },
+    "mobilenet_v2": MOBILENET,  # its paper does not say; as in ResNet
+    "mobilenet_v2_tensorflow": MOBILENET,
     "convnext": {
         "*.scale.weight": 0.0,  # 1e-6, Liu et al. 2022, table 5
         "*norm.weight": 0.0,
@@ -102,6 +104,7 @@ CODE: Mapping[str, Mapping[str, Std]] = {
     "resnet_bottleneck": {"head.weight": of_torch, "head.bias": 1 / sqrt(3 * 2048)},
     # For fine-tuning the code never needs what it starts from: 0.02 for all, whatever the network.
     "mobilenet_v2": {"*.conv.weight": 0.02, "head.weight": 0.02},
+    "mobilenet_v2_tensorflow": {"*.conv.weight": 0.02, "head.weight": 0.02},
     "vit": {
         "patches.weight": 0.02,
         "class.weight": 0.02,
