@@ -19,7 +19,7 @@ def own(name: str) -> Any:
 
 ClassToken, DropPath, Permute, Reshape, Rescale = map(own, ("ClassToken", "DropPath", "Permute", "Reshape", "Rescale"))
 PositionEmbedding, SinusoidalEmbedding = own("PositionEmbedding"), own("SinusoidalEmbedding")
-RelativePositionBias = own("RelativePositionBias")
+RelativePositionBias, SegmentEmbedding = own("RelativePositionBias"), own("SegmentEmbedding")
 
 
 def decided(layer: Any, shape: tuple[int, ...] = (6, 4), init: Any = "xavier") -> mf.Plan:
@@ -92,7 +92,23 @@ def test_buckets_that_cannot_be(arguments, message):
         decided({"type": "RelativePositionBias", "num_heads": 2, **arguments})
 
 
-# --- class token, stochastic depth ------------------------------------------------------------------------------------
+# --- segments, class token, stochastic depth --------------------------------------------------------------------------
+
+
+def test_segments_are_told_or_all_the_first():
+    layer, x = SegmentEmbedding(4, 3), torch.randn(2, 6, 4)
+    segments = torch.tensor([[0, 0, 1, 1, 2, 2], [2, 1, 0, 0, 1, 2]])
+    assert torch.equal(layer(x), x + layer.weight[0])
+    assert torch.equal(layer(x, segments), x + layer.weight[segments])
+    (item,) = decided("SegmentEmbedding").parameters
+    assert (item.role, item.shape, item.std) == ("embedding", (2, 4), 0.02)
+
+
+def test_segments_are_a_second_input_of_a_model():
+    inputs = {"x": {"shape": [6, 4]}, "segments": {"shape": [6], "dtype": "int64"}}
+    layers = {"it": {"type": "SegmentEmbedding", "inputs": ["x", "segments"]}}
+    model = mf.build(mf.parse({"input": inputs, "layers": layers}))
+    assert model(torch.randn(2, 6, 4), torch.ones(2, 6, dtype=torch.int64)).shape == (2, 6, 4)
 
 
 def test_a_class_token_comes_first():
@@ -158,6 +174,7 @@ def test_what_they_show():
         SinusoidalEmbedding(9, 4),
         RelativePositionBias(2, bidirectional=False),
         ClassToken(4),
+        SegmentEmbedding(4),
         DropPath(0.1),
         Permute((0, 2, 1)),
         Reshape((2, -1)),
@@ -168,6 +185,7 @@ def test_what_they_show():
         "SinusoidalEmbedding(9, 4)",
         "RelativePositionBias(2, num_buckets=32, max_distance=128, bidirectional=False)",
         "ClassToken(features=4)",
+        "SegmentEmbedding(4, num_segments=2)",
         "DropPath(p=0.1)",
         "Permute(dims=(0, 2, 1))",
         "Reshape(shape=(2, -1))",
@@ -175,9 +193,10 @@ def test_what_they_show():
     ]
 
 
-@pytest.mark.parametrize("name", ["PositionEmbedding", "ClassToken", "RelativePositionBias"])
+@pytest.mark.parametrize("name", ["PositionEmbedding", "ClassToken", "SegmentEmbedding", "RelativePositionBias"])
 def test_values_of_their_own(name):
-    layer = {"type": name, **({"num_heads": 8} if name == "RelativePositionBias" else {})}
+    more = {"RelativePositionBias": {"num_heads": 8}, "SegmentEmbedding": {"num_segments": 64}}
+    layer = {"type": name, **more.get(name, {})}
     model = mf.build(decided(layer, (64, 64), init="torch"))
     (entry,) = model.ledger
     # The error of a sample's spread is σ/√(2·n); six of them.

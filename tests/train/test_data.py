@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
 from modelforge.train.data.batches import Shuffle
 from modelforge.train.data.digits import Digits, split_digits
 from modelforge.train.data.module import DataModule
 
-LABELS = load_digits(return_X_y=True)[1]
+PIXELS, LABELS = load_digits(return_X_y=True)
+TOKENS = {"input": {"shape": [64], "dtype": "int64"}, "vocab_size": 17}
 
 
 def digits(**fields) -> Digits:
@@ -92,3 +96,24 @@ def test_workers_bring_the_same_batches():
     alone, helped = digits(), digits(num_workers=1)
     one, two = (next(iter(DataModule(source, source.read(), 0).val_dataloader())) for source in (alone, helped))
     assert all(torch.equal(left, right) for left, right in zip(one, two, strict=True))
+
+
+def test_pixels_as_tokens():
+    source = digits(**TOKENS)
+    train = source.read().train
+    assert train.inputs.dtype == np.int64
+    assert np.array_equal(train.inputs, PIXELS[split_digits(source, LABELS)[0]])
+    assert (train.inputs.min(), train.inputs.max()) == (0, 16)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"vocab_size": 17}, "`vocab_size` must be null where pixels are numbers, but is 17"),
+        (TOKENS | {"vocab_size": None}, "`vocab_size` must be 17, the grey levels of a pixel, but is null"),
+        (TOKENS | {"task": "autoencoding"}, "pixels that are made again are numbers: `dtype` must be 'float32'"),
+    ],
+)
+def test_pixels_are_tokens_or_numbers(fields, message):
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        digits(**fields)

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from modelforge.train.data.generated import Adding, Copy
+import modelforge as mf
+from modelforge.train.data.batches import Batched
+from modelforge.train.data.generated import Adding, Copy, Reverse
+from modelforge.train.misfits import misfits
+from modelforge.train.settings import parse_settings
 from modelforge.train.words import direction, main_metric
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=32")
@@ -48,6 +52,49 @@ def test_the_copying_problem():
     assert not train.targets[:, :-4].any()
 
 
+def reverse(**fields) -> Reverse:
+    raw = {"type": "reverse", "task": "classification", "num_outputs": 5, "vocab_size": 5, "num_steps": 6}
+    tokens = {"shape": [6], "dtype": "int64"}
+    return Reverse.model_validate({**raw, "num_train": 50, "input": {"source": tokens, "target": tokens}, **fields})
+
+
+def test_sequences_to_be_told_backwards():
+    train = reverse().read().train
+    source, target = train.inputs
+    assert np.array_equal(train.targets, source[:, ::-1])
+    assert np.array_equal(target[:, 1:], train.targets[:, :-1])
+    assert not target[:, 0].any()
+    assert set(np.unique(source)) == {1, 2, 3, 4}
+
+
+def test_batches_of_several_inputs():
+    part = Batched(reverse().read().train)
+    (source, target), told = part.__getitems__([3, 1])
+    (one, _), _ = part[3]
+    assert (source.shape, target.shape, told.shape) == ((2, 6),) * 3
+    assert torch.equal(one, source[0])
+
+
+def test_a_model_must_take_all_inputs():
+    embed = {"type": "Embedding", "num_embeddings": 5, "embedding_dim": 4}
+    layers = {"embed": embed, "head": {"type": "Linear", "out_features": 5}}
+    plan = mf.plan(mf.parse({"input": {"shape": [6], "dtype": "int64"}, "layers": layers}, init="xavier"))
+    (problem,) = misfits(plan, reverse())
+    assert problem.message == "the model takes int64 (6,), but the data gives int64 (6,) and int64 (6,)"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"source": {"shap": [6]}}, "`data.input.source` has no `shap`: did you mean `shape`?"),
+        ({"sourc": {}}, "`data.input` has no `sourc`: did you mean `source`?"),
+    ],
+)
+def test_wrong_keys_of_several_inputs(given, told: str):
+    problems = parse_settings({"data": {"type": "reverse", "input": given}})[1]
+    assert told in [f"{problem.message}: {problem.hint}" for problem in problems]
+
+
 def test_examples_are_a_function_of_their_seed():
     first, again, other = adding().read(), adding().read(), adding(split_seed=1).read()
     assert np.array_equal(first.test.inputs, again.test.inputs)
@@ -62,6 +109,7 @@ RUNS = [
         "accuracy",
         "test accuracy ",
     ),
+    (["model=t5", "data.num_steps=5", *SIZES], "accuracy", "test accuracy "),
     (["model=autoencoder"], "mse", "test mean squared error "),
     (["data=breast_cancer"], "accuracy", "test accuracy "),
 ]
@@ -141,6 +189,12 @@ def test_the_last_batch_may_hold_one_example(train):
             "scheduler.monitor",
             "`monitor` must be 'val/r2' or 'val/loss', but is 'val/accuracy'",
             "for any task: `scheduler.monitor=val/loss scheduler.mode=min`",
+        ),
+        (
+            ["model=t5", "data.input.target.shape=[9]"],
+            "data.input.target",
+            "a sequence has 10 tokens: `shape` must be [10] and `dtype` int64",
+            "",
         ),
         (
             ["data=csv", "data.path=none.csv", "data.target=x"],

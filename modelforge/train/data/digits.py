@@ -54,12 +54,9 @@ class Digits(SplitSource):
         if tokens and self.task == "autoencoding":
             raise mistake("input.dtype", "pixels that are made again are numbers: `dtype` must be 'float32'")
         if self.vocab_size != (NUM_LEVELS if tokens else None):
-            must = (
-                f"pixels have {NUM_LEVELS} grey levels" if tokens else "pixels are tokens where `dtype` is int64 alone"
-            )
-            raise mistake(
-                "vocab_size", f"{must}, but `vocab_size` is {'null' if self.vocab_size is None else self.vocab_size}"
-            )
+            must = f"{NUM_LEVELS}, the grey levels of a pixel" if tokens else "null where pixels are numbers"
+            given = "null" if self.vocab_size is None else self.vocab_size
+            raise mistake("vocab_size", f"`vocab_size` must be {must}, but is {given}")
 
     def read(self) -> Examples:
         """The examples, every class in each part by its share.

@@ -26,6 +26,7 @@ SAMPLE = "sample.txt"
 def check_causal(model: nn.Module, source: TextFiles, examples: Examples) -> Problem | None:
     """What is wrong with a model that knows what it is to tell."""
     tokens, _ = Batched(examples.train).__getitems__([0])
+    assert not isinstance(tokens, tuple), "text is one input"
     position = looks_ahead(model, tokens, source.vocab_size)
     if position is None:
         return None
@@ -37,6 +38,7 @@ def compare(examples: Examples) -> dict[str, float]:
     """What a table of pairs needs for the text that the model was tested on."""
     assert examples.text is not None
     before, after = examples.test.batch(np.arange(len(examples.test)))
+    assert not isinstance(before, tuple), "text is one input"
     return {"test/bigram_bits": Bigram.fit(examples.text.tokens, examples.text.vocab_size).bits(before, after)}
 
 

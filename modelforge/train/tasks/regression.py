@@ -27,10 +27,16 @@ class Autoencoding(Task):
     """Mean squared error of outputs that have the shape of the inputs."""
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return functional.mse_loss(outputs.float(), batch[0])
+        return functional.mse_loss(outputs.float(), _only(batch))
 
     def meter(self) -> Metric:
         return MeanSquaredError()
 
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
-        meter.update(outputs.float().contiguous(), batch[0].contiguous())
+        meter.update(outputs.float().contiguous(), _only(batch).contiguous())
+
+
+def _only(batch: Batch) -> Tensor:
+    """The input of a batch that has one; data with several is for no autoencoder."""
+    assert isinstance(batch[0], Tensor)
+    return batch[0]
