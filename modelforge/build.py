@@ -92,7 +92,7 @@ def build(
             _materialise(model, place, dtype)
         else:
             _materialise_shards(model.to(dtype), shard, place)
-        model.ledger = fill_module(model, decided.parameters, seed)
+        model.ledger = fill_module(model, decided.parameters, seed, buffers=decided.buffers)
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise

@@ -21,12 +21,16 @@ from modelforge.spec.init import NAMED_ROLES, InitSpec, parse_block
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """An init block and where it speaks: parameters below `path`. `outermost` marks the `init` group."""
+    """An init block and where it speaks: parameters below `path`, but for those that `skip` names by globs.
+
+    `outermost` marks what need not find a parameter of each role: the `init` group, and weights from a file.
+    """
 
     block: InitSpec
     key: str
     path: str
     outermost: bool = False
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,9 @@ class Cascade:
 
     def candidates(self, subject: Subject) -> Iterator[Candidate]:
         for scope in subject.scopes:
-            yield from self._in_block(scope.block, scope.key, subject, _names(subject, subject.path, scope.path))
+            names = _names(subject, subject.path, scope.path)
+            if not self._skipped(scope, names):
+                yield from self._in_block(scope.block, scope.key, subject, names)
         role = subject.facts.layout.role
         default = subject.facts.layout.default
         if default is not None:
@@ -97,6 +103,11 @@ class Cascade:
             yield self._match(f"{key}.{role}", block.roles[role])
         if block.speaks and (role in ("weight", "recurrent") or _speaks_of_all(block)):
             yield self._match(key, block)
+
+    def _skipped(self, scope: Scope, names: list[str]) -> bool:
+        globs = [glob for glob in scope.skip if any(fnmatchcase(name, glob) for name in names)]
+        self._matched.update(f"{scope.key}.skip.{glob}" for glob in globs)
+        return bool(globs)
 
     def _in_params(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
         written = [name for name in names if name in block.params]
@@ -130,8 +141,22 @@ class Cascade:
         return [
             problem
             for scope in {scope.key: scope for scope in scopes}.values()
-            for problem in self._unmatched_in(scope.block, scope.key, scope, subjects)
+            for problem in (
+                *self._unmatched_in(scope.block, scope.key, scope, subjects),
+                *self._unmatched_skips(scope, subjects),
+            )
         ]
+
+    def _unmatched_skips(self, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
+        names = [subject.path for subject in subjects]
+        for index, glob in enumerate(scope.skip):
+            if f"{scope.key}.skip.{glob}" not in self._matched:
+                message = f"`{glob}` matches no parameter of the model"
+                yield Problem("MF118", f"{scope.key}.skip.{index}", message, did_you_mean(glob, names))
+        if scope.skip and scope.key not in self._matched:
+            yield Problem(
+                "MF118", f"{scope.key}.skip", "this skips every parameter", "then leave the whole section out"
+            )
 
     def _unmatched_in(self, block: InitSpec, key: str, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
         if not scope.outermost:

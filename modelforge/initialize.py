@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from modelforge.block import Block, Context
 from modelforge.cascade import Scope, Subject
-from modelforge.checkpoint import load, locate, stored_buffers
+from modelforge.checkpoint import Target, load, locate, stored_buffers
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
@@ -74,15 +74,15 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     scope = Scope(block, "init", "", outermost=True)
     with plain(module) as parametrised:
         decided, found = assign(list(_subjects(module, scope)), [scope], Origins.empty())
-        decided, missing = locate(decided, partial(_names, module))
-        found += missing
+        located = locate(decided, partial(_names, module))
+        found += located.problems
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))
         problems = {problem.path: problem for problem in refused}
         found = [problem for problem in found if problem.path not in problems]
         if problems or found:
             raise ForgeError([*problems.values(), *found])
-        return fill_module(module, decided, seed, parametrised)
+        return fill_module(module, located.parameters, seed, parametrised, located.buffers)
 
 
 def fill_module(
@@ -90,6 +90,7 @@ def fill_module(
     decided: Sequence[ParameterPlan],
     seed: int,
     parametrised: Mapping[str, Parametrised] | None = None,
+    buffers: Sequence[Target] = (),
 ) -> Ledger:
     """Fills the decided parameters of a module and measures what came out.
 
@@ -98,6 +99,7 @@ def fill_module(
         decided: What to fill, and how.
         seed: Key of all random numbers.
         parametrised: Those that only stand for what the module computes, by path; see `plain`.
+        buffers: Those whose values are in files.
 
     Raises:
         ForgeError: a parametrisation that makes something else of what was drawn; also, after others were written, a
@@ -114,7 +116,7 @@ def fill_module(
         computed = [item for item in drawn if item.path in parametrised]
         tallies = draw(computed, shards, seed)
         tallies |= _assign(computed, parametrised, shards, seed)
-        loaded = load(stored, shards, module)
+        loaded = load(stored, shards, buffers, module)
         tallies |= _assign([item for item in stored if item.path in parametrised], parametrised, shards, seed)
         tallies |= draw([item for item in drawn if item.path not in parametrised], shards, seed)
         _reset(module, reset, seed)

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from math import prod
 from typing import Any
 
-from modelforge.checkpoint import locate, stored_buffers
+from modelforge.checkpoint import Target, locate, stored_buffers
 from modelforge.config.origins import Origins
 from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.graph import Read
@@ -41,6 +41,8 @@ class Plan:
     """What comes out, by name; one result without a name (`""`) is a plain tensor."""
     ties: Mapping[str, str] = FrozenDict()
     """Parameters that are another one, by path: that one's rule fills both."""
+    buffers: tuple[Target, ...] = ()
+    """Buffers whose values are in files."""
     warnings: tuple[Problem, ...] = ()
     origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
 
@@ -76,6 +78,7 @@ class Plan:
             "ties": dict(self.ties),
             "layers": [layer.to_dict() for layer in self.layers],
             "parameters": [parameter.to_dict() for parameter in self.parameters],
+            "buffers": {buffer.path: dict(buffer.fill.numbers) for buffer in self.buffers},
             "warnings": [warning.to_dict() for warning in self.warnings],
         }
 
@@ -107,19 +110,21 @@ def plan(spec: ModelSpec) -> Plan:
         root = walk.model()
         parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins, fresh=True)
         names = None if root is None else partial(_names, walk, root)
-        parameters, missing = locate(parameters, names)
-    problems = walk.problems + problems + missing
+        skips = {} if spec.weights is None else {"weights": spec.weights.skip}
+        located = locate(parameters, names, skips)
+    problems = [*walk.problems, *problems, *located.problems]
     if problems:
         raise ForgeError(spec.origins.locate(problem) for problem in problems)
     assert root is not None
-    warnings = tuple(spec.origins.locate(problem) for problem in [*walk.warnings, *lint(parameters)])
+    warnings = tuple(spec.origins.locate(problem) for problem in [*walk.warnings, *lint(located.parameters)])
     return Plan(
         root,
         FrozenDict(walk.inputs),
-        parameters,
+        located.parameters,
         spec.seed,
         FrozenDict(walk.results),
         FrozenDict(walk.ties),
+        located.buffers,
         warnings,
         spec.origins,
     )

@@ -152,6 +152,7 @@ class Walk:
         self._first_of: dict[str, str] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
         self._topology = Topology()
+        self._nearest: tuple[Scope, ...] = ()
         self._unknown: list[str] = []
         self._names: set[str] = set()
         self._num_layers = 0
@@ -178,6 +179,9 @@ class Walk:
             scopes = self._within(Scope(self.spec.default_init, "init", "", outermost=True), scopes)
         if self.spec.init is not None:
             scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
+        if (weights := self.spec.weights) is not None:
+            # Nearer than the block of any layer: the file has the last word.
+            self._nearest = self._within(Scope(weights.source, "weights", "", outermost=True, skip=weights.skip), ())
         wired = sequence(self.spec.layers)
         names = _Names(scope)
         children, last = self._children(wired, _Site("", "model", scopes), names)
@@ -407,7 +411,9 @@ class Walk:
                 continue
             context = partial(self._topology.context, path, item)
             following = self._topology.following
-            self.subjects.append(Subject(f"{path}.{item.name}", item, key, site.scopes, following, context))
+            self.subjects.append(
+                Subject(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes), following, context)
+            )
         planned = LayerPlan(
             path,
             key,

@@ -22,7 +22,7 @@ from modelforge.load import load
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.report.fields import DecidedField, decided_fields
 from modelforge.report.table import new_table
-from modelforge.report.words import number, printable, stored, value, where
+from modelforge.report.words import number, printable, short, stored, value, where
 from modelforge.rules import Link, ParameterPlan
 
 VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
@@ -138,6 +138,8 @@ def _text(account: _Account) -> RenderableType:
     head = Text.assemble((printable(parameter.path), "bold"), facts)
     if parameter.std is None:
         spread = _PROMISES.get(parameter.initializer.values_from, "promises no mean or standard deviation")
+        if parameter.initializer.values_from == "file":
+            spread += "".join(f", {name} {value(item)}" for name, item in parameter.numbers.items() if name != "file")
     else:
         spread = f"mean {number(parameter.mean)}, standard deviation {number(parameter.std)}"
     start = Text.assemble("starts as ", (parameter.scheme, "bold green"), f": {spread}")
@@ -164,7 +166,7 @@ def _chain(chain: tuple[Link, ...]) -> Table:
     for link in chain:
         style = "dim" if link.verdict == "overridden" else ""
         says = ", ".join(
-            [*filter(None, [link.scheme]), *(f"{name}: {value(item)}" for name, item in link.fields.items())]
+            [*filter(None, [link.scheme]), *(f"{name}: {short(item)}" for name, item in link.fields.items())]
         )
         table.add_row(Text(link.verdict, VERDICTS[link.verdict]), printable(link.key), where(link.place), style=style)
         table.add_row("", Text(f"  {says}", "dim"), "")
@@ -178,7 +180,7 @@ def _fields(fields: tuple[DecidedField, ...], scheme: str) -> RenderableType:
         table.add_column(overflow="fold")
     for field in fields:
         if field.key:
-            table.add_row(field.name, Text(value(field.value), "bold"), where(field.place) or printable(field.key))
+            table.add_row(field.name, Text(short(field.value), "bold"), where(field.place) or printable(field.key))
     rest = ", ".join(f"{field.name} {value(field.value)}" for field in fields if not field.key)
     defaults = [Text(f"by default of {scheme}: {rest}", "dim")] if rest else []
     return Group(*([table] if table.row_count else []), *defaults)

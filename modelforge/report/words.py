@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from modelforge.errors import Place
 
 # Control characters, and the marks that turn the direction of text: a config from elsewhere may hold either.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+MAX_SHOWN = 3
+"""Entries of a long mapping that are shown where it is told in short."""
 
 
 def count(value: int) -> str:
@@ -95,6 +99,18 @@ def value(value: Any) -> str:
 
 
 _value = value
+
+
+def short(item: Any) -> str:
+    """A value as YAML would have it; of a long mapping its beginning.
+
+    >>> short({"a": 1, "b": 2}), short(dict.fromkeys("abcdef", 1))
+    ('{a: 1, b: 2}', '{a: 1, b: 1, c: 1, ...: 3 more}')
+    """
+    if not isinstance(item, Mapping) or len(item) <= MAX_SHOWN + 1:
+        return value(item)
+    shown = dict(islice(item.items(), MAX_SHOWN))
+    return f"{value(shown)[:-1]}, ...: {len(item) - MAX_SHOWN} more}}"
 
 
 def where(place: Place | None) -> str:

@@ -13,6 +13,7 @@ from modelforge.config.origins import Origins
 from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import NAME, REFERENCE, Layers
+from modelforge.spec.weights import WeightsSpec
 
 DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
@@ -90,7 +91,7 @@ Outputs = Annotated[dict[str, str], BeforeValidator(_parse_outputs), AfterValida
 
 
 class ModelSpec(Node):
-    """The `model` section of a config, the `init` group as its outermost default, and the seed."""
+    """The `model` section of a config, the `init` group as its outermost default, the `weights` group, and the seed."""
 
     input: Annotated[dict[str, TensorSpec], BeforeValidator(_name_inputs), AfterValidator(FrozenDict)]
     """What comes in: one `{shape, dtype}`, or several by name."""
@@ -104,6 +105,8 @@ class ModelSpec(Node):
     """How parameters start unless a layer says otherwise."""
     default_init: Annotated[InitSpec | None, Field(exclude=True)] = None
     """The `init` config group."""
+    weights: Annotated[WeightsSpec | None, Field(exclude=True)] = None
+    """The `weights` config group: a file of values, before every init block."""
     seed: Annotated[int, Field(exclude=True)] = 0
     """Key of all random numbers."""
     origins: Annotated[Any, Field(exclude=True, repr=False)] = Origins.empty()
@@ -117,6 +120,8 @@ class ModelSpec(Node):
         config: dict[str, Any] = {"model": model, "seed": self.seed}
         if self.default_init is not None:
             config["init"] = self.default_init.model_dump(mode="json")
+        if self.weights is not None:
+            config["weights"] = self.weights.model_dump(mode="json")
         return config
 
     def __eq__(self, other: object) -> bool:

@@ -17,17 +17,21 @@ from modelforge.spec.blocks import expand, source_key
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import LayerSpec, unknown_argument
 from modelforge.spec.model import ModelSpec
+from modelforge.spec.weights import WeightsSpec
 
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
-    {"model", "init", "seed"}
+    {"model", "init", "weights", "seed"}
     | {"data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "optimized_metric", "tags"}
 )
 """What a config is made of; the second line is training's."""
 
 
 def parse(
-    config: Config | Mapping[str, Any], init: Mapping[str, Any] | str | None = None, seed: int | None = None
+    config: Config | Mapping[str, Any],
+    init: Mapping[str, Any] | str | None = None,
+    seed: int | None = None,
+    weights: Mapping[str, Any] | None = None,
 ) -> ModelSpec:
     """Checks a config against the registries and freezes it.
 
@@ -39,6 +43,7 @@ def parse(
             or its model section alone (`{"input": ..., "layers": ...}`).
         init: The outermost default, in place of the config's `init` group.
         seed: Key of all random numbers, in place of the config's `seed` (0 where neither says).
+        weights: A file of values that wins over all init blocks, in place of the config's `weights` group.
 
     Raises:
         ForgeError: all that is wrong with it.
@@ -52,20 +57,21 @@ def parse(
     values, origins = _content(config)
     if "model" not in values and not values.keys().isdisjoint(("layers", "input")):
         values = {"model": values}
+    given = {name: section for name, section in (("init", init), ("weights", weights)) if section is not None}
     problems: list[Problem] = [*_unknown_sections(values, origins)]
-    empty = [*_empty_files(values if init is None else {**values, "init": init}, origins)]
+    empty = [*_empty_files({**values, **given}, origins)]
     problems += empty
     model = None
     if all(problem.path != "model" for problem in empty):
         model = _validate(ModelSpec, _model_section(values, problems), "model", problems)
-    chosen = values.get("init") if init is None else init
-    group = None if chosen is None else _validate(Init, chosen, "init", problems)
+    group = _validate(Init, given.get("init", values.get("init")), "init", problems)
+    stored = _validate(WeightsSpec, given.get("weights", values.get("weights")), "weights", problems)
     key: Any = values.get("seed", 0) if seed is None else seed
     if isinstance(key, bool) or not isinstance(key, int):
         problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {key!r}"))
     if problems or model is None:
         raise ForgeError(origins.locate(problem) for problem in problems)
-    return model.model_copy(update={"default_init": group, "seed": key, "origins": origins})
+    return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
 
 
 def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
@@ -102,7 +108,7 @@ def _unknown_sections(values: Mapping[str, Any], origins: Origins) -> Iterator[P
 
 def _empty_files(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
     """Sections that a chosen file should fill, and does not."""
-    for section in ("model", "init", "data", "optimizer"):
+    for section in ("model", "init", "weights", "data", "optimizer"):
         place = None if values.get(section) else origins.empty_file(section)
         if place is not None:
             yield Problem("MF011", section, f"{place.file} is empty", f"it should hold the `{section}` section", place)

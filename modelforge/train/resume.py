@@ -13,7 +13,7 @@ from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 
 KEY = "modelforge_config"
-SECTIONS = ("model", "init", "data", "optimizer", "scheduler", "seed")
+SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
 HINT = "resume with the settings of the run that made it: they are in its config.yaml"
 LAST = "last.ckpt"

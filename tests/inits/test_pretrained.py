@@ -151,10 +151,16 @@ def test_subset_and_rename(tmp_path):
         ({"a": "first", "a.b": "second"}, "a.b.x", "first.b.x"),
         ({"a.b": "second", "a": "first"}, "a.b.x", "second.x"),
         ({"a+": "b"}, "a+.x", "b.x"),
+        ({"a": "b", "*.gamma": "*.weight"}, "a.gamma", "b.weight"),
+        ({"h.{n}": "blocks.{n}.block"}, "h.12.x", "blocks.12.block.x"),
+        ({"h.{n}": "blocks.{n}.block"}, "h.a.x", "h.a.x"),
+        ({"*.0.*": "*.first.*", "*.{n}.*": "*.rest.{n-1}.*"}, "stage.3.x", "stage.rest.2.x"),
+        ({"*.0.*": "*.first.*", "*.{n}.*": "*.rest.{n-1}.*"}, "stage.0.x", "stage.first.x"),
+        ({"{a}.*.{b}.*": "*.{b}.*.{a+1}"}, "1.x.2.y", "x.2.y.2"),
     ],
 )
 def test_how_names_change(rename, old, new):
-    assert Pretrained(path="f", rename=rename).renamed(old)[0] == new
+    assert Pretrained(path="f", rename=rename).renamed(old).names == (new,)
 
 
 def test_values_are_rounded_to_the_type_of_the_parameter(tmp_path):

@@ -67,7 +67,7 @@ def test_an_experiment_cannot_invent_one(conf):
         "  --> conf/experiment/wide.yaml:2:1\n"
         "   |\n"
         "2  | widht: 30\n"
-        "   | ^^^^^ did you mean `width`?\n"
+        "   | ^^^^^ did you mean `width` or `weights`?\n"
         "   = override key: widht"
     )
 
@@ -78,7 +78,7 @@ def test_it_is_told_with_what_else_is_wrong(conf):
 
 
 def test_all_sections_of_training_are_known():
-    assert set(settings.SECTIONS) | {"model", "init", "optimizer", "scheduler", "trainer"} == SECTIONS
+    assert set(settings.SECTIONS) | {"model", "init", "weights", "optimizer", "scheduler", "trainer"} == SECTIONS
 
 
 @pytest.mark.parametrize("nothing", ["", "# nothing\n", "defaults: []\n", "{}\n"])

@@ -12,7 +12,7 @@ from modelforge.errors import ForgeError
 from modelforge.train.prepare import prepare
 
 CONF = Path(__file__).parents[2] / "conf"
-GROUPS = ("data", "model", "init", "optimizer", "scheduler", "trainer", "logger", "experiment", "debug")
+GROUPS = ("data", "model", "init", "weights", "optimizer", "scheduler", "trainer", "logger", "experiment", "debug")
 
 MODELS = {
     "data=digits_rows": ["model=lstm"],
@@ -66,7 +66,8 @@ def test_a_model_chooses_its_data_unless_told(config, model: str, data: str):
 
 
 @pytest.mark.parametrize(
-    "override", [f"{group}={name}" for group in GROUPS if group not in ("model", "init") for name in names(group)]
+    "override",
+    [f"{group}={name}" for group in GROUPS if group not in ("model", "init", "weights") for name in names(group)],
 )
 def test_every_option_is_right(config, override: str):
     """Also where the data is not there: what a file knows is declared."""
