@@ -95,6 +95,12 @@ def names() -> tuple[str, ...]:
     return tuple(_TYPES)
 
 
+def name_of(cls: type[nn.Module]) -> str | None:
+    """The first name under which a class is registered, or None."""
+    _load()
+    return next((name for name in (cls.__name__, *_TYPES) if name in _TYPES and _TYPES[name].make is cls), None)
+
+
 def explain_absence(name: str) -> str:
     """Why there is no layer of that name, or which one was meant."""
     return LEFT_OUT.get(name) or did_you_mean(name.rpartition(".")[2], names())
