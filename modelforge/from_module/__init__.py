@@ -52,15 +52,19 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         >>> print(from_module(net, torch.zeros(1, 3, 4)))
         input: {shape: [3, 4]}
         layers:
-          '0': Flatten
-          '1': {type: Linear, out_features: 8}
-          '2': ReLU
-          '3': {type: Linear, out_features: 2}
+          "0": Flatten
+          "1": {type: Linear, out_features: 8}
+          "2": ReLU
+          "3": {type: Linear, out_features: 2}
         <BLANKLINE>
     """
     _check_arguments(module, example_inputs)
     problems = refuse_state(module)
-    twin = _copy(module)
+    try:
+        twin = _copy(module)
+    except Exception as error:
+        _raise(problems or [_no_copy(module, error)])
+        raise
     with preserved_globals():
         traced = trace(twin.eval(), example_inputs)
         found = steps(traced, twin)
@@ -68,7 +72,8 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         in_training = steps(training, twin)
     twin.eval()
     problems += traced.problems + found.problems + training.problems + in_training.problems
-    problems += refuse_unused(twin, {str(node.target) for node in traced.graph.nodes if node.op == "call_module"})
+    if not traced.problems:
+        problems += refuse_unused(twin, {str(node.target) for node in traced.graph.nodes if node.op == "call_module"})
     if not problems and _signature(found) != _signature(in_training):
         message = f"{type(module).__name__} is another network in training than in evaluation"
         hint = "`self.training` decides which layers run: a config has the same ones in both"
@@ -130,6 +135,12 @@ def _raise(problems: Iterable[Problem]) -> None:
 def _copy(module: nn.Module) -> nn.Module:
     """A copy to run, with the parameters themselves: what running changes, such as statistics, is the copy's."""
     return copy.deepcopy(module, {id(weight): weight for weight in module.parameters()})
+
+
+def _no_copy(module: nn.Module, error: Exception) -> Problem:
+    said = " ".join(str(error).split())[:200]
+    message = f"{type(module).__name__} cannot be copied, and its code runs on a copy: {said}"
+    return Problem("MF131", type(module).__name__, message, "see `copy.deepcopy`", part="key")
 
 
 def _signature(found: Steps) -> Any:

@@ -22,6 +22,14 @@ class Group:
 
     path: str
     items: list[Step | Group] = field(default_factory=list)
+    gives: fx.Node | None = None
+    """What makes its output, where something reads that."""
+
+    @property
+    def out(self) -> fx.Node:
+        """What makes its output."""
+        last = self.items[-1]
+        return self.gives or (last.out if isinstance(last, Group) else last.node)
 
     def steps(self) -> Iterator[Step]:
         """All layers in it."""
@@ -110,6 +118,8 @@ class _Nester:
             own = {step.node for step in inner}
             outside = {ref.node for step in steps if step.node not in own for ref in step.reads} | set(wanted)
             made.items.append(self.level(f"{path}.{name}" if path else name, inner, places, outside & own))
+        if path and len(wanted) == 1 and not self.problems:
+            _end_with(made, *wanted)
         return made
 
     def _in_order(self, path: str, items: list[list[int]], before: list[list[int]]) -> list[list[int]]:
@@ -135,6 +145,25 @@ class _Nester:
             message = "containers in it run in turn, a part of one and a part of the other"
             self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
         return ordered
+
+
+def _end_with(group: Group, node: fx.Node) -> None:
+    """Puts what makes a container's output last, or a layer that passes it on."""
+    makers = [item.nodes() if isinstance(item, Group) else {item.node} for item in group.items]
+    at = next(index for index, nodes in enumerate(makers) if node in nodes)
+    group.gives = node
+    readers = [ref for item in group.items[at + 1 :] for ref in (item.reads() if isinstance(item, Group) else item.reads)]
+    if any(ref.node in makers[at] for ref in readers):
+        group.items.append(passing(Ref(node), group.path))
+    else:
+        group.items.append(group.items.pop(at))
+
+
+def passing(ref: Ref, container: str) -> Step:
+    """A layer that gives what it reads."""
+    node = ref.node.graph.create_node("call_module", "output")
+    node.meta["value"] = ref.value
+    return Step(node, "Identity", {}, (ref,), container, "", "output")
 
 
 @dataclass

@@ -41,6 +41,8 @@ class Layer:
     type: str
     arguments: Mapping[str, Any]
     reads: tuple[fx.Node, ...]
+    name: str = ""
+    """What it would be called, if not as its type."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -
         raise Inexpressible(f"{call.shown} is called with `antialias`, which no layer has")
     fields = registry.get(kind).spec.model_fields
     arguments = {name: _plain(value) for name, value in given.items() if name in fields and name not in _UNSAID}
-    return Layer(kind, {name: value for name, value in arguments.items() if value != fields[name].default}, (call.source,))
+    return Layer(kind, arguments, (call.source,), call.name)
 
 
 def _plain(value: Any) -> Any:

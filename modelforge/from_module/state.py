@@ -31,7 +31,7 @@ def refuse_state(module: nn.Module) -> list[Problem]:
         if path in layers or _below(path, layers):
             problems += _frozen(path, inner)
         else:
-            problems += _holdings(path, inner)
+            problems += [] if parametrize.is_parametrized(inner) else _holdings(path, inner)
     return problems + _shared(module, layers) + _whole(module)
 
 

@@ -44,6 +44,8 @@ class Step:
     """Path of the module whose `forward` made the call."""
     path: str
     """Path of the layer's own module; empty for a function, and for a module that runs once more."""
+    name: str
+    """What it would be called."""
     has_state: bool = False
     """Whether parameters or buffers pin it to its path."""
 
@@ -119,22 +121,13 @@ class _Finder:
         arguments = read(module, layer)
         if getattr(module, "inplace", False):
             _check_overwriting(node)
-        reads = self._reads(node, module)
         if type(module) is nn.MultiheadAttention:
-            arguments, reads = self._attention(node, arguments, reads)
-        self._step(node, layer.name, arguments, reads, path="" if again else path, has_state=has_state)
-
-    def _step(
-        self,
-        node: fx.Node,
-        kind: str,
-        arguments: Mapping[str, Any],
-        reads: tuple[Ref, ...],
-        *,
-        path: str = "",
-        has_state: bool = False,
-    ) -> None:
-        self.steps.append(Step(node, kind, arguments, reads, node.meta["container"], path, has_state))
+            arguments, reads = self._attention(node, arguments)
+        else:
+            reads = self._reads(node, module)
+        name = path.rpartition(".")[2]
+        container, kept = node.meta["container"], "" if again else path
+        self.steps.append(Step(node, layer.name, arguments, reads, container, kept, name, has_state))
 
     def _reads(self, node: fx.Node, module: nn.Module) -> tuple[Ref, ...]:
         """What a layer is called with, in the order of its `forward`."""
@@ -173,17 +166,14 @@ class _Finder:
             return None
         raise Inexpressible(f"it is called with `{name}={value!r}`", "a config's layers read tensors alone")
 
-    def _attention(
-        self, node: fx.Node, arguments: dict[str, Any], reads: tuple[Ref, ...]
-    ) -> tuple[dict[str, Any], tuple[Ref, ...]]:
+    def _attention(self, node: fx.Node, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Ref, ...]]:
         """torch's own gives a tuple; the layer gives the output alone, or with `need_weights` both."""
         named = inspect.signature(nn.MultiheadAttention.forward).bind(None, *node.args, **node.kwargs).arguments
         for name in ("key_padding_mask", "attn_mask"):
             if named.get(name) is not None:
                 raise Inexpressible(f"MultiheadAttention reads `{name}`", "`SelfAttention` reads masks, and may be causal")
         reads = tuple(self.ref(named[name]) for name in ("query", "key", "value"))
-        wanted = {user.args[1] for user in node.users if _takes_item(user)}
-        if len(wanted) < len({id(user) for user in node.users if user.users or user.op == "output"}) and not wanted:
+        if not all(_takes_item(user) for user in node.users):
             raise Inexpressible("both outputs of MultiheadAttention are read at once", "take its items one by one")
         need_weights = any(user.args[1] == 1 and user.users for user in node.users if _takes_item(user))
         if need_weights and not named.get("average_attn_weights", True):
@@ -220,7 +210,10 @@ class _Finder:
         if isinstance(result, Same):
             self._same[node] = self.ref(result.node)
         else:
-            self._step(node, result.type, result.arguments, tuple(self.ref(item) for item in result.reads))
+            reads = tuple(self.ref(item) for item in result.reads)
+            self.steps.append(
+                Step(node, result.type, result.arguments, reads, node.meta["container"], "", result.name or result.type.lower())
+            )
 
     def _refuse_weight(self, node: fx.Node, name: str) -> None:
         """A parameter that a function reads: of a container, one of its problems; of a layer, one of this call's."""
@@ -241,7 +234,7 @@ class _Finder:
             named = {}
         if not named or not all(isinstance(item, fx.Node) for item in named.values()):
             raise Inexpressible(
-                f"the model gives a {type(output).__name__}",
+                f"the model gives a {type(output).__name__.removeprefix('immutable_')}",
                 'a config\'s model gives a tensor, or by name several: `return {"scores": a, "features": b}`',
                 code="MF133",
             )

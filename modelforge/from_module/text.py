@@ -44,7 +44,12 @@ def _block(dumper: yaml.SafeDumper, data: dict[str, Any]) -> yaml.Node:
     return dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=False)
 
 
+def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"' if data.isdigit() else None)
+
+
 _Dumper.add_representer(_InLine, _in_line)
+_Dumper.add_representer(str, _text)
 _Dumper.add_representer(_List, _list)
 _Dumper.add_representer(dict, _block)
 

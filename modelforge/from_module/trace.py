@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from modelforge.errors import Problem
 from modelforge.layers.reading import layer_of
@@ -117,7 +118,8 @@ class _Tracer(fx.Tracer):
     def is_leaf(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers, and classes that compute with parameters of their own: no config can look into those."""
         del module_qualified_name
-        return layer_of(m) is not None or bool(m._parameters and not m._modules)
+        alone = bool(m._parameters and not m._modules)
+        return layer_of(m) is not None or alone or parametrize.is_parametrized(m)
 
     def path_of_module(self, mod: nn.Module) -> str:
         return self._names[id(mod)]
@@ -155,10 +157,9 @@ class _Tracer(fx.Tracer):
 
     def _execute(self, node: fx.Node) -> Any:
         """What a call gives on the example inputs."""
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda inner: inner.meta["value"])
         if node.op == "get_attr":
-            owner, _, name = str(node.target).rpartition(".")
-            return getattr(self.root.get_submodule(owner), name)
+            return self._attribute(node)
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._value)
         self._executing = True
         try:
             if node.op == "call_module":
@@ -167,6 +168,19 @@ class _Tracer(fx.Tracer):
                 return getattr(args[0], str(node.target))(*args[1:], **kwargs)
             assert callable(node.target)
             return node.target(*args, **kwargs)
+        finally:
+            self._executing = False
+
+    def _value(self, node: fx.Node) -> Any:
+        if "value" not in node.meta:  # a tensor that `forward` makes, which torch.fx has put aside
+            node.meta |= {"value": self._attribute(node), "container": self._stack[-1]}
+        return node.meta["value"]
+
+    def _attribute(self, node: fx.Node) -> Any:
+        owner, _, name = str(node.target).rpartition(".")
+        self._executing = True
+        try:
+            return getattr(self.root.get_submodule(owner), name)
         finally:
             self._executing = False
 

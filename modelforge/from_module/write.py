@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from modelforge.errors import Problem
-from modelforge.from_module.nest import Group
+from modelforge.from_module.nest import Group, passing
 from modelforge.from_module.steps import Ref, Step
 from modelforge.layers import registry
 from modelforge.spec.layer import unusable
@@ -30,10 +30,7 @@ class _Item:
     @property
     def out(self) -> Ref:
         """What it makes."""
-        body = self.body
-        while isinstance(body, Group):
-            body = body.items[-1]
-        return Ref(body.node)
+        return Ref(self.body.out if isinstance(self.body, Group) else self.body.node)
 
 
 class _Scope:
@@ -74,18 +71,12 @@ class Writer:
         first = next(iter(inputs)) if len(inputs) == 1 else None
         last = items[-1].out
         if "" in results and results[""] not in (last, Ref(last.node, _first(last.value))):
-            items.append(self._identity(items, results[""]))
+            step = passing(results[""], "")
+            items.append(_Item(_fresh(step.name, {item.name for item in items}), step, step.reads))
         written: Written = {"layers": self._chain(items, scope, first, "")}
         if "" not in results:
             written["outputs"] = {name: scope.say(ref) for name, ref in results.items()}
         return written
-
-    def _identity(self, items: list[_Item], ref: Ref) -> _Item:
-        """A last layer for a value that is made before."""
-        node = ref.node.graph.create_node("call_module", "output")
-        node.meta["value"] = ref.value
-        step = Step(node, "Identity", {}, (ref,), "", "")
-        return _Item(_fresh("output", {item.name for item in items}), step, (ref,))
 
     def _items(self, group: Group, reserved: Collection[str] = ()) -> list[_Item]:
         names: dict[int, str] = {}
@@ -107,8 +98,7 @@ class Writer:
     def _wish(self, item: Step | Group) -> str:
         """What a layer without a name of its own would be called."""
         assert isinstance(item, Step)
-        name = item.path.rpartition(".")[2]
-        return item.type.lower() if not name or unusable(name) or name.isdigit() else name
+        return item.type.lower() if unusable(item.name) or item.name.isdigit() else item.name
 
     def _arrives(self, group: Group) -> list[Ref]:
         """What a container reads, in the order in which it is called."""
@@ -253,14 +243,17 @@ def _fresh(wish: str, used: Collection[str]) -> str:
     name, number = wish, 1
     while name in used or unusable(name):
         number += 1
-        name = f"{wish}{number}"
+        name = f"{wish}_{number}" if any(map(str.isdigit, wish)) else f"{wish}{number}"
     return name
 
 
 def _short(written: Written, reads: list[str]) -> Any:
     """`ReLU` for a layer that says nothing else; one name where one is read."""
     if reads:
-        return written | {"inputs": reads[0] if len(reads) == 1 else reads}
+        said = {"inputs": reads[0] if len(reads) == 1 else reads}
+        if "layers" in written or "branches" in written:
+            return {"type": written["type"]} | said | written  # the short line before the long block
+        return written | said
     return written["type"] if len(written) == 1 else written
 
 

@@ -58,7 +58,7 @@ class LeNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 4, 5)
         self.conv2 = nn.Conv2d(4, 6, 3)
-        self.fc1 = nn.Linear(6 * 2 * 2, 12)
+        self.fc1 = nn.Linear(6, 12)
         self.fc2 = nn.Linear(12, 10)
 
     def forward(self, x: Tensor) -> Tensor:

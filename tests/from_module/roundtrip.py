@@ -20,9 +20,7 @@ def roundtrip(module: nn.Module, *inputs: Tensor) -> dict[str, Any]:
     assert [inner.training for inner in module.modules()] == modes
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name]), f"{name} has changed"
-    assert yaml.safe_load(str(config)) == config.to_dict() or any(map(str.isdigit, str(config)))
-    again = mf.parse(yaml.safe_load(str(config)))
-    assert again == mf.parse(config)
+    assert yaml.safe_load(str(config)) == config.to_dict()
     twin = mf.build(mf.parse(config, init={"params": {"*": "zeros"}} if [*module.parameters()] else None))
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     assert {name: tuple(value.shape) for name, value in twin.state_dict().items()} == shapes
@@ -32,7 +30,8 @@ def roundtrip(module: nn.Module, *inputs: Tensor) -> dict[str, Any]:
     original = copy.deepcopy(module)
     with torch.no_grad():
         torch.testing.assert_close(twin.eval()(*inputs), original.eval()(*inputs))
-    assert mf.from_module(twin, *inputs)["layers"] == config["layers"]
+    if len(inputs) == 1:  # a model that modelforge built does not keep the names of several
+        assert mf.from_module(twin, *inputs) == config
     return config.to_dict()
 
 
