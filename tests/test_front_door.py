@@ -73,7 +73,8 @@ def test_everything_works_without_warnings_in_a_fresh_process():
 
 
 @pytest.mark.parametrize(
-    "name", ["load", "parse", "plan", "build", "from_module", "initialize", "lint", "register_layer", "register_initializer"]
+    "name",
+    ["load", "parse", "plan", "build", "from_module", "initialize", "lint", "register_layer", "register_initializer"],
 )
 def test_every_function_shows_an_example(name):
     assert ">>> " in getattr(mf, name).__doc__

@@ -63,8 +63,7 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     try:
         twin = _copy(module)
     except Exception as error:
-        _raise(problems or [_no_copy(module, error)])
-        raise
+        raise ForgeError(problems or [_no_copy(module, error)]) from error
     with preserved_globals():
         traced = trace(twin.eval(), example_inputs)
         found = steps(traced, twin)
@@ -105,7 +104,9 @@ def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
     name = type(module).__name__
     if layer_of(module) is not None:
         hint = "wrap it: `nn.Sequential(layer)`"
-        raise ForgeError([Problem("MF133", name, f"{name} is a layer itself, not a network of layers", hint, part="key")])
+        raise ForgeError(
+            [Problem("MF133", name, f"{name} is a layer itself, not a network of layers", hint, part="key")]
+        )
     wrong = [type(value).__name__ for value in inputs if not isinstance(value, Tensor)]
     if wrong:
         raise TypeError(f"example inputs are tensors, but one is a {wrong[0]}")

@@ -87,9 +87,7 @@ class _Nester:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def level(
-        self, path: str, steps: list[Step], places: dict[fx.Node, str], wanted: Collection[fx.Node]
-    ) -> Group:
+    def level(self, path: str, steps: list[Step], places: dict[fx.Node, str], wanted: Collection[fx.Node]) -> Group:
         """One container: its own layers, and those in it that hold more."""
         groups: dict[str, set[int]] = {}
         for index, step in enumerate(steps):
@@ -152,7 +150,9 @@ def _end_with(group: Group, node: fx.Node) -> None:
     makers = [item.nodes() if isinstance(item, Group) else {item.node} for item in group.items]
     at = next(index for index, nodes in enumerate(makers) if node in nodes)
     group.gives = node
-    readers = [ref for item in group.items[at + 1 :] for ref in (item.reads() if isinstance(item, Group) else item.reads)]
+    readers = [
+        ref for item in group.items[at + 1 :] for ref in (item.reads() if isinstance(item, Group) else item.reads)
+    ]
     if any(ref.node in makers[at] for ref in readers):
         group.items.append(passing(Ref(node), group.path))
     else:

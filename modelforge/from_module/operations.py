@@ -8,7 +8,6 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
 from modelforge.from_module.trace import Batch
@@ -98,13 +97,17 @@ class Call:
         return defaults | given
 
 
-_OTHER_NAMES = {
-    **{"log_sigmoid": "logsigmoid", "swapaxes": "transpose", "swapdims": "transpose", "cat_": "cat", "concat": "cat"},
-    **{"concatenate": "cat", "iadd": "add", "imul": "mul", "multiply": "mul", "true_divide": "div", "divide": "div"},
-    **{"truediv": "div", "itruediv": "div", "max_pool1d_with_indices": "max_pool1d"},
-    **{f"max_pool{n}d_with_indices": f"max_pool{n}d" for n in (2, 3)},
-    **{f"adaptive_max_pool{n}d_with_indices": f"adaptive_max_pool{n}d" for n in (1, 2, 3)},
+_SYNONYMS = {
+    "add": "iadd",
+    "cat": "concat concatenate",
+    "div": "truediv itruediv true_divide divide",
+    "logsigmoid": "log_sigmoid",
+    "mul": "imul multiply",
+    "transpose": "swapaxes swapdims",
+    **{f"max_pool{n}d": f"max_pool{n}d_with_indices" for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": f"adaptive_max_pool{n}d_with_indices" for n in (1, 2, 3)},
 }
+_OTHER_NAMES = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
 _UNSAID = {"inplace", "_stacklevel", "dtype", "training", "out"}
 """Arguments of functions that are none of layers."""
 
@@ -221,7 +224,9 @@ def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
     """Two tensors; a number beside one may be nothing, or a factor."""
     left, right = (*call.args, *(call.kwargs[name] for name in ("input", "other") if name in call.kwargs))[:2]
     if call.kwargs.get("alpha", 1) != 1:
-        raise Inexpressible(f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number")
+        raise Inexpressible(
+            f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number"
+        )
     if isinstance(left, fx.Node) and isinstance(right, fx.Node):
         return Layer(kind, {}, (left, right))
     tensor, number = (left, right) if isinstance(left, fx.Node) else (right, left)

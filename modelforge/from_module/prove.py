@@ -54,4 +54,6 @@ def _same(one: Any, other: Any) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, other)
     close = 1e-4 if one.dtype in (torch.float32, torch.float64) else 3e-2
-    return torch.allclose(one, other, rtol=close, atol=close * float(one.abs().amax()) if one.numel() else 0.0, equal_nan=True)
+    return torch.allclose(
+        one, other, rtol=close, atol=close * float(one.abs().amax()) if one.numel() else 0.0, equal_nan=True
+    )

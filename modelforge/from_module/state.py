@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import Problem
 from modelforge.layers import registry
 from modelforge.layers.reading import layer_of
 
@@ -74,7 +74,7 @@ def _hooks(path: str, module: nn.Module) -> Iterator[Problem]:
     hooks = [hook for name in _HOOKS for hook in getattr(module, name).values()]
     computed = any(isinstance(hook, WeightNorm | SpectralNorm) for hook in hooks)
     if computed or parametrize.is_parametrized(module):
-        hint = "remove it, as `torch.nn.utils.parametrize.remove_parametrizations` does, and add it to what `mf.build` makes"
+        hint = "`torch.nn.utils.parametrize.remove_parametrizations` removes it; add it to what `mf.build` makes"
         yield _problem(path, module, f"a parameter of {type(module).__name__} is computed by a parametrisation", hint)
     elif hooks:
         hint = "remove them, and add them to what `mf.build` makes"
@@ -99,7 +99,7 @@ def _unregistered(path: str, module: nn.Module) -> Iterator[Problem]:
     absent = registry.LEFT_OUT.get(name, "")
     bases = [base.__name__ for base in type(module).__mro__[1:] if base.__name__ in registry.names()]
     near = f"it derives from {bases[0]}, and may compute something else: " if bases else ""
-    hint = absent or f"{near}register it, with `mf.register_layer`" or did_you_mean(name, registry.names())
+    hint = absent or f"{near}register it, with `mf.register_layer`"
     yield _problem(path, module, f"{name} is not a registered layer", hint, "MF130")
 
 

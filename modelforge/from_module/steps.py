@@ -171,7 +171,9 @@ class _Finder:
         named = inspect.signature(nn.MultiheadAttention.forward).bind(None, *node.args, **node.kwargs).arguments
         for name in ("key_padding_mask", "attn_mask"):
             if named.get(name) is not None:
-                raise Inexpressible(f"MultiheadAttention reads `{name}`", "`SelfAttention` reads masks, and may be causal")
+                raise Inexpressible(
+                    f"MultiheadAttention reads `{name}`", "`SelfAttention` reads masks, and may be causal"
+                )
         reads = tuple(self.ref(named[name]) for name in ("query", "key", "value"))
         if not all(_takes_item(user) for user in node.users):
             raise Inexpressible("both outputs of MultiheadAttention are read at once", "take its items one by one")
@@ -212,7 +214,15 @@ class _Finder:
         else:
             reads = tuple(self.ref(item) for item in result.reads)
             self.steps.append(
-                Step(node, result.type, result.arguments, reads, node.meta["container"], "", result.name or result.type.lower())
+                Step(
+                    node,
+                    result.type,
+                    result.arguments,
+                    reads,
+                    node.meta["container"],
+                    "",
+                    result.name or result.type.lower(),
+                )
             )
 
     def _refuse_weight(self, node: fx.Node, name: str) -> None:

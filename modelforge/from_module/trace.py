@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 from torch.nn.utils import parametrize
 
 from modelforge.errors import Problem
@@ -75,7 +76,7 @@ class _Proxy(fx.Proxy):
         return len(self.value)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([self[index] for index in range(len(self.value))])
+        return iter([self[index] for index in range(len(self.value))])  # pyright: ignore[reportIndexIssue]  # fx makes it
 
 
 def _sizes(value: Tensor) -> tuple[int, ...]:
@@ -159,7 +160,7 @@ class _Tracer(fx.Tracer):
         """What a call gives on the example inputs."""
         if node.op == "get_attr":
             return self._attribute(node)
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._value)
+        args, kwargs = map_arg((node.args, node.kwargs), self._value)
         self._executing = True
         try:
             if node.op == "call_module":
@@ -213,7 +214,7 @@ def _complaint(error: Exception, module: nn.Module, path: str) -> Problem:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(TORCH) and not frame.filename == __file__
+        if not frame.filename.startswith(TORCH) and frame.filename != __file__
     ]
     here = f" at `{frames[-1].line}`" if frames and frames[-1].line else ""
     said = " ".join(str(error).split()) or type(error).__name__
@@ -222,7 +223,7 @@ def _complaint(error: Exception, module: nn.Module, path: str) -> Problem:
     return Problem("MF131", path or type(module).__name__, message, hint, part="key")
 
 
-# --- torch's own containers, without what they look up in values --------------------------------------------------------
+# --- torch's own containers, without what they look up in values ------------------------------------------------------
 
 
 def _encoder(module: Any, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: Any = None) -> Any:

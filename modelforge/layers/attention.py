@@ -239,7 +239,7 @@ def _inside(module: _Attention) -> dict[str, Follows]:
 
 
 @register_reader(CrossAttention)
-def _read_projections(module: _Attention) -> dict[str, Any]:
+def _read_projections(module: Any) -> dict[str, Any]:
     """What the projections show, with what is left out by default as it was left out."""
     bias, out_bias = module.q_proj.bias is not None, module.out_proj.bias is not None
     width = module.q_proj.in_features

@@ -23,6 +23,10 @@ _READERS: dict[ModuleClass, Reader] = {}
 _STANDS_FOR: dict[type[nn.Module], str] = {}
 
 
+_NOT_PER_AXIS = frozenset({"shape", "dims", "dim", "normalized_shape", "unflattened_size"})
+"""Arguments whose tuples list dimensions, or are a shape: one number would be another."""
+
+
 class Unreadable(Exception):
     """A module is no layer that a config can declare; the first argument says why, the second what to do."""
 
@@ -111,15 +115,16 @@ def _plain(value: Any, name: str) -> Any:
 
 def _short(value: Any, layer: LayerType, name: str, arguments: Mapping[str, Any]) -> Any:
     """One number where it stands for all: `3` for `(3, 3)`, if the layer takes that."""
-    if not isinstance(value, tuple) or len(set(map(repr, value))) != 1 or not isinstance(value[0], int | float):
+    items = list(value) if isinstance(value, tuple) else []
+    if len(set(map(repr, items))) != 1 or not isinstance(items[0], int | float):
         return value
-    if len(value) > 1 and name in ("shape", "dims", "dim", "normalized_shape", "unflattened_size"):
+    if len(items) > 1 and name in _NOT_PER_AXIS:
         return value
     try:
-        layer.spec.model_validate({"type": layer.name, **arguments, name: value[0]})
+        layer.spec.model_validate({"type": layer.name, **arguments, name: items[0]})
     except ValueError:
         return value
-    return value[0]
+    return items[0]
 
 
 def _check(module: nn.Module, layer: LayerType, arguments: Mapping[str, Any]) -> None:
@@ -158,7 +163,7 @@ def _pool(module: Any) -> dict[str, Any]:
     return {"stride": None if module.stride == module.kernel_size else module.stride}
 
 
-@register_reader(nn.modules.batchnorm._NormBase, nn.LayerNorm)
+@register_reader(nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 def _norm(module: Any) -> dict[str, Any]:
     """Without a scale there is no bias either, whatever was asked for."""
     return {"bias": module.bias is not None or module.weight is None}

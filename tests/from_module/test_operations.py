@@ -92,7 +92,11 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[Tensor], Any], Any]] = {
     "torch.permute": (IMAGE, lambda x: torch.permute(x, (0, 2, 3, 1)), {"type": "Permute", "dims": [0, 2, 3, 1]}),
     "transpose": (STEPS, lambda x: x.transpose(-1, 1), {"type": "Permute", "dims": [0, 2, 1]}),
     "mean": (IMAGE, lambda x: x.mean([2, 3]), {"type": "Mean", "dim": [2, 3]}),
-    "mean with its dimension": (STEPS, lambda x: torch.mean(x, 1, keepdim=True), {"type": "Mean", "dim": 1, "keepdim": True}),
+    "mean with its dimension": (
+        STEPS,
+        lambda x: torch.mean(x, 1, keepdim=True),
+        {"type": "Mean", "dim": 1, "keepdim": True},
+    ),
     "select": (STEPS, lambda x: x.select(1, 0), {"type": "Select", "dim": 1, "index": 0}),
     "item": (STEPS, lambda x: x[:, -1], {"type": "Select", "dim": 1, "index": -1}),
     "last item": (STEPS, lambda x: x[..., 0], {"type": "Select", "dim": 2, "index": 0}),
@@ -142,5 +146,7 @@ def test_what_changes_nothing_is_no_layer():
 
 
 def test_dropout_of_functions():
-    found = layers(Net(lambda m, x: F.dropout(F.dropout1d(x, 0.1, m.training), training=m.training)), torch.randn(STEPS))
+    found = layers(
+        Net(lambda m, x: F.dropout(F.dropout1d(x, 0.1, m.training), training=m.training)), torch.randn(STEPS)
+    )
     assert found == {"dropout1d": {"type": "Dropout1d", "p": 0.1}, "dropout": "Dropout"}

@@ -27,7 +27,10 @@ MORE: dict[str, list[Row]] = {
     "InstanceNorm2d": [Row({"eps": 1e-3, "momentum": 0.3, "affine": True, "track_running_stats": True}, IMAGE)],
     "LayerNorm": [Row({"eps": 1e-3, "elementwise_affine": True, "bias": False})],
     "RMSNorm": [Row({"eps": 1e-3, "elementwise_affine": False})],
-    "GroupNorm": [Row({"num_groups": 2, "eps": 1e-3, "affine": False}, IMAGE)],
+    "GroupNorm": [
+        Row({"num_groups": 2, "eps": 1e-3, "affine": False}, IMAGE),
+        Row({"num_groups": 2, "bias": False}, IMAGE),
+    ],
     "LocalResponseNorm": [Row({"size": 3, "alpha": 0.1, "beta": 0.5, "k": 2.0}, IMAGE)],
     "CrossMapLRN2d": [Row({"size": 3, "alpha": 0.1, "beta": 0.5, "k": 2.0}, IMAGE)],
     "CELU": [Row({"alpha": 2.0})],
@@ -45,15 +48,37 @@ MORE: dict[str, list[Row]] = {
     "DropPath": [Row({"p": 0.2})],
     "Dropout": [Row({"p": 0.2})],
     "Embedding": [
-        Row({"num_embeddings": 9, "embedding_dim": 5, "max_norm": 2.0, "norm_type": 1.0, "sparse": True}, ((6,),), dtype="int64"),
+        Row(
+            {"num_embeddings": 9, "embedding_dim": 5, "max_norm": 2.0, "norm_type": 1.0, "sparse": True},
+            ((6,),),
+            dtype="int64",
+        ),
         Row({"num_embeddings": 9, "embedding_dim": 5, "scale_grad_by_freq": True}, ((6,),), dtype="int64"),
     ],
     "EmbeddingBag": [
-        Row({"num_embeddings": 9, "embedding_dim": 5, "mode": "max", "max_norm": 2.0, "norm_type": 1.0}, ((6,),), dtype="int64"),
-        Row({"num_embeddings": 9, "embedding_dim": 5, "scale_grad_by_freq": True, "padding_idx": 1}, ((6,),), dtype="int64"),
+        Row(
+            {"num_embeddings": 9, "embedding_dim": 5, "mode": "max", "max_norm": 2.0, "norm_type": 1.0},
+            ((6,),),
+            dtype="int64",
+        ),
+        Row(
+            {"num_embeddings": 9, "embedding_dim": 5, "scale_grad_by_freq": True, "padding_idx": 1},
+            ((6,),),
+            dtype="int64",
+        ),
+        Row({"num_embeddings": 9, "embedding_dim": 5, "mode": "sum", "sparse": True}, ((6,),), dtype="int64"),
     ],
     "MultiheadAttention": [
-        Row({"num_heads": 2, "dropout": 0.2, "bias": False, "add_bias_kv": True, "add_zero_attn": True, "need_weights": True}),
+        Row(
+            {
+                "num_heads": 2,
+                "dropout": 0.2,
+                "bias": False,
+                "add_bias_kv": True,
+                "add_zero_attn": True,
+                "need_weights": True,
+            }
+        ),
         Row({"num_heads": 4, "kdim": 3}, ((6, 4), (7, 3), (7, 4))),
     ],
     "TransformerEncoderLayer": [
@@ -84,7 +109,10 @@ MORE: dict[str, list[Row]] = {
         Row({"out_channels": 6, "kernel_size": 3, "stride": 2, "output_padding": 1, "dilation": 2, "padding": 1}, IMAGE)
     ],
     "Unfold": [Row({"kernel_size": (3, 2), "dilation": 2, "padding": 1, "stride": 2}, IMAGE)],
-    "Fold": [Row({"output_size": (6, 6), "kernel_size": 2, "stride": 2, "dilation": 1, "padding": 1}, ((8, 16),))],
+    "Fold": [
+        Row({"output_size": (6, 6), "kernel_size": 2, "stride": 2, "padding": 1}, ((8, 16),)),
+        Row({"output_size": (6, 6), "kernel_size": 2, "stride": 2, "dilation": 2}, ((8, 4),)),
+    ],
     "MaxPool2d": [
         Row({"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 2, "ceil_mode": True}, IMAGE),
         Row({"kernel_size": (3, 2), "stride": (3, 2)}, IMAGE),
@@ -109,12 +137,23 @@ MORE: dict[str, list[Row]] = {
     "PairwiseDistance": [Row({"p": 1.0, "eps": 1e-3, "keepdim": False}, ((4,), (4,)))],
     "Mean": [Row({"dim": 1, "keepdim": True})],
     "SelfAttention": [
-        Row({"num_heads": 2, "bias": False, "out_bias": True, "causal": True, "rotary": True, "rope_original_steps": 99} | ROPE),
+        Row(
+            {"num_heads": 2, "bias": False, "out_bias": True, "causal": True, "rotary": True, "rope_original_steps": 99}
+            | ROPE
+        ),
         Row({"num_heads": 2, "num_kv_heads": 1, "head_dim": 6, "dropout": 0.2, "scale": 0.3, "out_bias": False}),
     ],
     "CrossAttention": [
         Row(
-            {"num_heads": 4, "num_kv_heads": 2, "head_dim": 3, "bias": False, "out_bias": True, "dropout": 0.1, "scale": 0.3},
+            {
+                "num_heads": 4,
+                "num_kv_heads": 2,
+                "head_dim": 3,
+                "bias": False,
+                "out_bias": True,
+                "dropout": 0.1,
+                "scale": 0.3,
+            },
             ((6, 4), (7, 3)),
         ),
     ],
@@ -137,6 +176,7 @@ def test_what_is_read_makes_the_same_layer_again(name, index, row):
     assert kind is registry.get(name)
     arguments = read(layer, kind)
     assert kind.spec.model_validate({"type": name, **arguments})
+    assert kind.make is not None
     twin = kind.make(**arguments, **kind.fixed).eval()
     assert extra(twin) == extra(layer)
     state = layer.state_dict()
@@ -156,6 +196,7 @@ RANDOM = {"FractionalMaxPool2d", "FractionalMaxPool3d"}
 SAID_OTHERWISE = {
     ("MultiheadAttention", "kdim"): "as wide as the queries is the default",
     ("Embedding", "padding_idx"): "torch counts it from the front",
+    ("MaxPool2d", "stride"): "as large as the kernel is the default",
     ("SelfAttention", "out_bias"): "as the others is the default",
     ("CrossAttention", "out_bias"): "as the others is the default",
 }
@@ -177,7 +218,7 @@ def same(one: Any, other: Any, *, exact: bool) -> None:
         for mine, its in zip(one, other, strict=True):
             same(mine, its, exact=exact)
     elif exact:
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, other, equal_nan=True)  # an odd norm of negative numbers is no number
     else:
         assert one.shape == other.shape
 
@@ -196,8 +237,10 @@ def test_every_argument_has_a_case_that_is_not_the_default():
             if all(row.args.get(key, info.default) == info.default for row in rows):
                 missing.append(f"{name}.{key}")
     # Families whose classes share their code with one that has all cases.
-    family = re.compile(r"(Conv|ConvTranspose|MaxPool|AvgPool|LPPool|MaxUnpool|AdaptiveMaxPool|BatchNorm|InstanceNorm)\dd\.")
-    assert {entry for entry in missing if not family.match(entry)} <= KNOWN
+    family = re.compile(
+        r"(Conv|ConvTranspose|MaxPool|AvgPool|LPPool|MaxUnpool|AdaptiveMaxPool|BatchNorm|InstanceNorm)\dd\."
+    )
+    assert {entry for entry in missing if not family.match(entry)} <= KNOWN.keys()
 
 
-KNOWN: set[str] = set()
+KNOWN = {"EmbeddingBag.include_last_offset": "it speaks of bags in one row, which have no batch"}

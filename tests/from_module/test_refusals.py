@@ -216,7 +216,10 @@ def test_parameters_without_a_shape():
 
 def test_a_layer_that_runs_twice():
     text = refused(Net(lambda m, x: m.a(m.a(x)), a=linear()))
-    assert "error[MF133]: `a` is called twice\n  --> a\n   = help: a layer runs once; parameters are shared by `tie`" in text
+    assert (
+        "error[MF133]: `a` is called twice\n  --> a\n   = help: a layer runs once; parameters are shared by `tie`"
+        in text
+    )
     inner = nn.Sequential(linear(), nn.ReLU())
     assert "`a` is called twice" in refused(Net(lambda m, x: m.a(m.a(x)), a=inner))
 
@@ -344,7 +347,7 @@ def test_examples_that_cannot_be_used(inputs, message):
 
 
 def test_what_is_no_module():
-    with pytest.raises(TypeError, match="from_module takes an nn.Module, but gets a dict"):
+    with pytest.raises(TypeError, match=r"from_module takes an nn\.Module, but gets a dict"):
         mf.from_module({}, torch.zeros(1))
     with pytest.raises(TypeError, match="example inputs are tensors, but one is a tuple"):
         mf.from_module(nn.Sequential(linear()), (1, 2))
