@@ -102,6 +102,9 @@ def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
     if not isinstance(module, nn.Module):
         raise TypeError(f"from_module takes an nn.Module, but gets a {type(module).__name__}")
     name = type(module).__name__
+    if name == "OptimizedModule":
+        hint = "give what was compiled: `module._orig_mod`"
+        raise ForgeError([Problem("MF131", name, "a compiled module has no `forward` to follow", hint, part="key")])
     if layer_of(module) is not None:
         hint = "wrap it: `nn.Sequential(layer)`"
         raise ForgeError(

@@ -70,10 +70,15 @@ def _problem(path: str, module: nn.Module, message: str, hint: str, code: str = 
     return Problem(code, path or type(module).__name__, message, hint, part="key")
 
 
+def is_computed(module: nn.Module) -> bool:
+    """Whether a parametrisation, of the newer kind or the older, computes one of its parameters."""
+    older = any(isinstance(hook, WeightNorm | SpectralNorm) for hook in module._forward_pre_hooks.values())
+    return older or parametrize.is_parametrized(module)
+
+
 def _hooks(path: str, module: nn.Module) -> Iterator[Problem]:
     hooks = [hook for name in _HOOKS for hook in getattr(module, name).values()]
-    computed = any(isinstance(hook, WeightNorm | SpectralNorm) for hook in hooks)
-    if computed or parametrize.is_parametrized(module):
+    if is_computed(module):
         hint = "`torch.nn.utils.parametrize.remove_parametrizations` removes it; add it to what `mf.build` makes"
         yield _problem(path, module, f"a parameter of {type(module).__name__} is computed by a parametrisation", hint)
     elif hooks:

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from modelforge.errors import Problem
 from modelforge.from_module.operations import Call, Inexpressible, Same, convert
+from modelforge.from_module.state import is_computed
 from modelforge.from_module.trace import Trace, twice
 from modelforge.layers.reading import Unreadable, layer_of, read
 
@@ -110,7 +111,7 @@ class _Finder:
         path = str(node.target)
         module = self._module.get_submodule(path)
         layer = layer_of(module)
-        if layer is None:
+        if layer is None or is_computed(module):
             return  # one of the problems of the module itself
         has_state = any(True for _ in module.parameters()) or any(True for _ in module.buffers())
         again = path in self._ran

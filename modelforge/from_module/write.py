@@ -17,6 +17,8 @@ from modelforge.spec.layer import unusable
 Written = dict[str, Any]
 _MADE_NAMES = frozenset({"shortcut", "merge"})
 """What `Residual` and `Parallel` call their own."""
+_NOT_AROUND = _MADE_NAMES | {"input"}
+"""Names that mean something else inside a container."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Writer:
         names = {inner.name for inner in self._items(item.body)}
         first, *others = item.reads
         said = {ref: scope.say(ref) for ref in others}
-        around = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | {"input"}}
+        around = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | _NOT_AROUND}
         arrives = [first, *(ref for ref in others if ref not in around)]
         written = self._container(item.body, arrives, around)
         return written, [scope.say(ref) for ref in arrives]
@@ -158,12 +160,12 @@ class Writer:
         for item in items:
             if not isinstance(item.body, Group):
                 return None
-            if not _MADE_NAMES.isdisjoint(inner.name for inner in self._items(item.body)):
-                return None
+            if any(inner.name == "merge" for inner in self._items(item.body)):
+                return None  # it was made by `Residual` or `Parallel`, and says more as one
             trial = Writer(self._calls)
             names = {inner.name for inner in self._items(item.body)}
             said = {ref: scope.say(ref) for ref in item.reads[1:]}
-            captured = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | {"input"}}
+            captured = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | _NOT_AROUND}
             reads = [item.reads[0], *(ref for ref in item.reads[1:] if ref not in captured)]
             if [scope.say(ref) for ref in reads] != [before, *others]:
                 return None

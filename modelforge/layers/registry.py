@@ -128,7 +128,7 @@ def _load_own() -> None:
 
 @cache
 def reserved_names() -> frozenset[str]:
-    """Names that a layer cannot have, because a torch module or a container already uses them."""
+    """Names that a layer cannot have, because a torch module or a model already uses them."""
     from torch import nn
 
-    return frozenset(dir(nn.Module())) | {"ledger", "shortcut", "merge"}
+    return frozenset(dir(nn.Module())) | {"ledger"}

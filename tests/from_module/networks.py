@@ -51,6 +51,23 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(x, 1))
 
 
+class WithShortcut(nn.Module):
+    """A residual block whose shortcut is called that, and empty where the sizes agree."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn(self.conv(x))
+        out += self.shortcut(x)
+        return F.relu(out)
+
+
 class LeNet(nn.Module):
     """Functions for all that has no parameters."""
 
@@ -220,6 +237,10 @@ def tokens(count: int = 20, *shape: int) -> Tensor:
 
 NETWORKS: dict[str, tuple[Any, tuple[Tensor, ...]]] = {
     "resnet": (ResNet, (torch.randn(2, 3, 32, 32),)),
+    "shortcuts": (
+        lambda: nn.Sequential(WithShortcut(2, 2), WithShortcut(2, 3), WithShortcut(3, 3)),
+        (torch.randn(2, 2, 5, 5),),
+    ),
     "lenet": (LeNet, (torch.randn(2, 1, 14, 14),)),
     "tagger": (Tagger, (tokens(20, 2, 7),)),
     "encoder_decoder": (EncoderDecoder, (torch.randn(2, 6, 4), torch.randn(2, 5, 3))),
