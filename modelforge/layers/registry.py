@@ -75,12 +75,14 @@ def register(layer: LayerType) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forgets a layer type, and how its class is laid out; for tests and notebooks. KeyError if there is none."""
+    """Forgets a layer type, how its class is laid out and read; for tests and notebooks. KeyError if there is none."""
     from modelforge.layers.layouts import forget_layout
+    from modelforge.layers.reading import forget_reader
 
     layer = _TYPES.pop(name)
     if layer.make is not None and all(other.make is not layer.make for other in _TYPES.values()):
         forget_layout(layer.make)
+        forget_reader(layer.make)
 
 
 def get(name: str) -> LayerType:

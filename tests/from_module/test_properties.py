@@ -12,6 +12,7 @@ from torch import nn
 
 import modelforge as mf
 from tests.from_module.roundtrip import roundtrip
+from tests.plan.test_properties import models, parsed, planned_or_told
 
 WIDTH = 6
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,5}", fullmatch=True)
@@ -69,3 +70,27 @@ def test_chains_come_back(net):
     leaves = {path: type(inner).__name__ for path, inner in net.named_modules() if not isinstance(inner, nn.Sequential)}
     assert types(config["layers"]) == leaves
     assert list(mf.parse(config).layers) == [name for name, _ in net.named_children()]
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(model=models)
+def test_models_come_back(model):
+    shape, layers = model
+    plan = planned_or_told(parsed(shape, layers))
+    if not isinstance(plan, mf.Plan) or 0 in tuple(plan.output.shape):
+        return
+    built = mf.build(plan)
+    try:
+        config = roundtrip(built, torch.randn(2, *shape), twice=False)
+    except mf.ForgeError as error:
+        # A batch norm, or a group norm, with one value for each channel cannot train, and here nothing else may fail.
+        assert "Expected more than 1" in str(error), error
+        return
+    found = mf.plan(mf.parse(config, init={"params": {"*": "zeros"}} if plan.parameters else None))
+    assert [(layer.path, layer.type, layer.arguments) for layer in leaves(found)] == [
+        (layer.path, layer.type, layer.arguments) for layer in leaves(plan)
+    ]
+
+
+def leaves(plan: mf.Plan) -> list[Any]:
+    return [layer for layer in plan.layers if not layer.children]
