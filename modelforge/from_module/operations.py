@@ -291,14 +291,16 @@ def _item(call: Call) -> Layer | Same:
     """`x[:, -1]` and its like: one number, all else as it is."""
     index = call.args[1]
     parts = list(index) if isinstance(index, tuple | list) else [index]
-    if Ellipsis in parts:
-        gap = len(call.shape()) - len(parts) + 1
-        at = parts.index(Ellipsis)
+    at = next((position for position, part in enumerate(parts) if part is Ellipsis), None)
+    if at is not None:
+        gap = len(call.shape()) - sum(part is not None for part in parts) + 1
         parts[at : at + 1] = [slice(None)] * gap
-    whole = [part == slice(None) for part in parts]
+    whole = [isinstance(part, slice) and part == slice(None) for part in parts]
     numbers = [axis for axis, part in enumerate(parts) if isinstance(part, int) and not isinstance(part, bool)]
     if all(whole):
         return Same(call.source)
+    if parts[0] is not None and all(part is None or full for part, full in zip(parts, whole, strict=True)):
+        return _reshape(call)
     if len(numbers) == 1 and sum(whole) == len(parts) - 1:
         return Layer("Select", {"dim": numbers[0], "index": int(parts[numbers[0]])}, (call.source,))
     raise Inexpressible("a slice of a tensor has no layer that does the same", "`x[:, -1]` has: `Select`")

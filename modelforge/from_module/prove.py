@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from modelforge.build import build
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import Problem
+from modelforge.plan import plan
 from modelforge.rng import preserved_globals
+from modelforge.spec.model import ModelSpec
 from modelforge.spec.parse import parse
 
 _HINT = "what `forward` does besides calling layers is lost: register its class as a layer, or report this"
 
 
 def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ...]) -> list[Problem]:
-    """Builds the network, loads the module's values, and runs both in evaluation, on one batch and on twice that."""
+    """Builds the network, loads the module's values, and runs both in evaluation, on one batch and on twice that.
+
+    Raises:
+        ForgeError: the config has faults of its own.
+    """
     weights = dict(module.named_parameters())
     parsed = parse(config, init={"params": {"*": "zeros"}} if weights else None)
-    kinds = {value.dtype for value in weights.values()}
-    try:
-        twin = build(parsed, dtype=next(iter(kinds)) if kinds else None)
-    except ForgeError as error:
-        return list(error.problems)
-    mine, others = twin.state_dict(), module.state_dict()
-    if {name: value.shape for name, value in mine.items()} != {name: value.shape for name, value in others.items()}:
-        differing = sorted({*mine} ^ {*others}) or [name for name in mine if mine[name].shape != others[name].shape]
-        return [_problem(module, f"the config makes other parameters: {', '.join(differing[:5])}")]
     if any(value.is_meta for value in (*weights.values(), *inputs)):
-        return []
-    device = next((value.device for value in (*weights.values(), *inputs)), None)
-    twin.load_state_dict(others)
-    twin.to(device).eval()
+        return _compare(module, _planned(parsed), _shapes(module.named_parameters()))
+    kinds = {value.dtype for value in weights.values()}
+    twin = build(parsed, dtype=next(iter(kinds)) if kinds else None)
+    state = module.state_dict()
+    if problems := _compare(module, _shapes(twin.state_dict().items()), _shapes(state.items())):
+        return problems
+    twin.load_state_dict(state)
+    twin.to(inputs[0].device).eval()
     module.eval()
     for batch in (inputs, tuple(torch.cat((value, value)) for value in inputs)):
-        with torch.no_grad(), preserved_globals():
-            if not _same(module(*(value.clone() for value in batch)), twin(*(value.clone() for value in batch))):
-                return [_problem(module, f"the config makes a network with other outputs for {len(batch[0])} examples")]
+        try:
+            with torch.no_grad(), preserved_globals():
+                same = _same(module(*(value.clone() for value in batch)), twin(*(value.clone() for value in batch)))
+        except Exception as error:
+            said = " ".join(str(error).split())[:200]
+            return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {said}")]
+        if not same:
+            return [_problem(module, f"the config makes a network with other outputs for {len(batch[0])} examples")]
     return []
+
+
+def _planned(parsed: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Without memory, what the plan says."""
+    return {item.path: item.shape for item in plan(parsed).parameters}
+
+
+def _shapes(named: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in named}
+
+
+def _compare(module: nn.Module, mine: dict[str, tuple[int, ...]], its: dict[str, tuple[int, ...]]) -> list[Problem]:
+    if mine == its:
+        return []
+    differing = sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
+    return [_problem(module, f"the config makes other parameters: {', '.join(differing[:5])}")]
 
 
 def _problem(module: nn.Module, message: str) -> Problem:

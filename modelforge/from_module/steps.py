@@ -82,6 +82,7 @@ class _Finder:
         self._same: dict[fx.Node, Ref] = {}
         self._ran: set[str] = set()
         self._weights_alone: set[fx.Node] = set()
+        self._zeros: set[fx.Node] = set()
 
     def add(self, node: fx.Node) -> None:
         """One node; its problem is noted, and those that read it are judged as if it had worked."""
@@ -150,8 +151,10 @@ class _Finder:
     def _read(self, value: Any, name: str, default: Any) -> Ref | None:
         """A value, a tuple of all parts of one, or nothing where the default is meant."""
         if isinstance(value, fx.Node):
-            if value.op == "get_attr" and _is_zero(value.meta["value"]) and default is None:
+            zero = value in self._zeros or (value.op == "get_attr" and _is_zero(value.meta["value"]))
+            if zero and default is None:
                 return None  # what a recurrent layer starts from anyway
+            self._refuse_made(value, name)
             return self.ref(value)
         if isinstance(value, tuple | list):
             parts = [self._read(item, name, default) for item in value]
@@ -193,7 +196,10 @@ class _Finder:
         if node in self._same:
             return
         name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
-        if name in ("_assert", "assert_"):
+        if name == "_assert":
+            return
+        if name in ("new_zeros", "zeros_like"):
+            self._zeros.add(node)
             return
         if _takes_item(node):
             source = self.ref(node.args[0])  # pyright: ignore[reportArgumentType]  # a node, see above
@@ -201,8 +207,7 @@ class _Finder:
                 self._same[node] = Ref(source.node, (*source.path, int(node.args[1]) % len(source.value)))  # pyright: ignore[reportArgumentType]
                 return
         for inner in node.all_input_nodes:
-            if inner.op == "get_attr":
-                self._refuse_weight(inner, name)
+            self._refuse_made(inner, name)
         if any(inner.op == "get_attr" or inner in self._weights_alone for inner in node.all_input_nodes):
             self._weights_alone.add(node)
             return
@@ -226,13 +231,12 @@ class _Finder:
                 )
             )
 
-    def _refuse_weight(self, node: fx.Node, name: str) -> None:
-        """A parameter that a function reads: of a container, one of its problems; of a layer, one of this call's."""
+    def _refuse_made(self, node: fx.Node, name: str) -> None:
+        """A tensor that no layer makes: of `forward` itself, or a parameter. That of a container is its own problem."""
         owner, _, local = str(node.target).rpartition(".")
-        holder = self._module.get_submodule(owner)
-        if isinstance(node.meta["value"], Tensor) and local.startswith("_tensor_constant"):
+        if node in self._zeros or (node.op == "get_attr" and local.startswith("_tensor_constant")):
             raise Inexpressible(f"`{name}` reads a tensor that `forward` makes", "make it in a layer of your own")
-        if layer_of(holder) is not None:
+        if node.op == "get_attr" and layer_of(self._module.get_submodule(owner)) is not None:
             hint = "a parameter is its layer's own; `tie` makes two layers' parameters one"
             raise Inexpressible(f"`{name}` reads the parameter `{node.target}` itself", hint)
 
@@ -249,6 +253,8 @@ class _Finder:
                 'a config\'s model gives a tensor, or by name several: `return {"scores": a, "features": b}`',
                 code="MF133",
             )
+        for name, item in named.items():
+            self._refuse_made(item, str(name) or "output")
         self.results = {str(name): self.ref(item) for name, item in named.items()}
         for name, ref in self.results.items():
             if not isinstance(ref.value, Tensor) and not ref.node.meta.get("void"):

@@ -125,13 +125,15 @@ class Writer:
         """A layer, and what it reads by name."""
         if isinstance(item.body, Step):
             return {"type": item.body.type, **shortened(item.body)}, [scope.say(ref) for ref in item.reads]
-        names = {inner.name for inner in self._items(item.body)}
-        first, *others = item.reads
-        said = {ref: scope.say(ref) for ref in others}
+        arrives, around = self._enter(item, item.body, scope)
+        return self._container(item.body, arrives, around), [scope.say(ref) for ref in arrives]
+
+    def _enter(self, item: _Item, group: Group, scope: _Scope) -> tuple[list[Ref], dict[Ref, str]]:
+        """What a container reads as its inputs, and what its layers read by the name that it has around it."""
+        names = {inner.name for inner in self._items(group)}
+        said = {ref: scope.say(ref) for ref in item.reads[1:]}
         around = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | _NOT_AROUND}
-        arrives = [first, *(ref for ref in others if ref not in around)]
-        written = self._container(item.body, arrives, around)
-        return written, [scope.say(ref) for ref in arrives]
+        return [ref for ref in item.reads if ref not in around], around
 
     def _container(self, group: Group, arrives: Sequence[Ref], around: Mapping[Ref, str]) -> Written:
         items = self._items(group)
@@ -162,14 +164,10 @@ class Writer:
                 return None
             if any(inner.name == "merge" for inner in self._items(item.body)):
                 return None  # it was made by `Residual` or `Parallel`, and says more as one
-            trial = Writer(self._calls)
-            names = {inner.name for inner in self._items(item.body)}
-            said = {ref: scope.say(ref) for ref in item.reads[1:]}
-            captured = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | _NOT_AROUND}
-            reads = [item.reads[0], *(ref for ref in item.reads[1:] if ref not in captured)]
+            reads, captured = self._enter(item, item.body, scope)
             if [scope.say(ref) for ref in reads] != [before, *others]:
                 return None
-            written = trial._sequential(item.body, self._items(item.body), reads, captured)
+            written = self._sequential(item.body, self._items(item.body), reads, captured)
             if copies and written != copies[0]:
                 return None
             copies.append(written)

@@ -102,6 +102,19 @@ class Tagger(nn.Module):
         return self.fc(out[:, -1, :])
 
 
+class Stateful(nn.Module):
+    """A first state of zeros like what arrives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(4, 5, batch_first=True)
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, hidden = self.rnn(x, x.new_zeros(1, x.shape[0], 5))
+        return self.fc(hidden[-1])
+
+
 class EncoderDecoder(nn.Module):
     """The decoder starts from the encoder's state."""
 
@@ -243,6 +256,7 @@ NETWORKS: dict[str, tuple[Any, tuple[Tensor, ...]]] = {
     ),
     "lenet": (LeNet, (torch.randn(2, 1, 14, 14),)),
     "tagger": (Tagger, (tokens(20, 2, 7),)),
+    "stateful": (Stateful, (torch.randn(2, 6, 4),)),
     "encoder_decoder": (EncoderDecoder, (torch.randn(2, 6, 4), torch.randn(2, 5, 3))),
     "classifier": (Classifier, (tokens(20, 2, 7),)),
     "encoder": (Encoder, (tokens(11, 2, 7),)),

@@ -99,6 +99,7 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[Tensor], Any], Any]] = {
     ),
     "select": (STEPS, lambda x: x.select(1, 0), {"type": "Select", "dim": 1, "index": 0}),
     "item": (STEPS, lambda x: x[:, -1], {"type": "Select", "dim": 1, "index": -1}),
+    "new dimension": (STEPS, lambda x: x[:, None], {"type": "Reshape", "shape": [1, 3, 4]}),
     "last item": (STEPS, lambda x: x[..., 0], {"type": "Select", "dim": 2, "index": 0}),
     "times": (STEPS, lambda x: x * 2, {"type": "Rescale", "factor": 2.0}),
     "of": (STEPS, lambda x: 0.5 * x, {"type": "Rescale", "factor": 0.5}),

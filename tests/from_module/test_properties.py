@@ -80,12 +80,7 @@ def test_models_come_back(model):
     if not isinstance(plan, mf.Plan) or 0 in tuple(plan.output.shape):
         return
     built = mf.build(plan)
-    try:
-        config = roundtrip(built, torch.randn(2, *shape), twice=False)
-    except mf.ForgeError as error:
-        # A batch norm, or a group norm, with one value for each channel cannot train, and here nothing else may fail.
-        assert "Expected more than 1" in str(error), error
-        return
+    config = roundtrip(built, torch.randn(2, *shape), twice=False)
     found = mf.plan(mf.parse(config, init={"params": {"*": "zeros"}} if plan.parameters else None))
     assert [(layer.path, layer.type, layer.arguments) for layer in leaves(found)] == [
         (layer.path, layer.type, layer.arguments) for layer in leaves(plan)

@@ -76,6 +76,9 @@ FUNCTIONS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "dtype": (lambda m, x: m.a(x).double(), r"`x\.double` changes the dtype or the device"),
     "weight": (lambda m, x: F.linear(m.a(x), m.a.weight), r"`linear` reads the parameter `a\.weight` itself"),
     "constant": (lambda m, x: m.a(x) * torch.ones(4), "`mul` reads a tensor that `forward` makes"),
+    "returned weight": (lambda m, x: m.a.weight, r"`output` reads the parameter `a\.weight` itself"),
+    "constant input": (lambda m, x: m.a(torch.ones(2, 4)), "`input` reads a tensor that `forward` makes"),
+    "zeros": (lambda m, x: m.a(x) + torch.zeros_like(x), "`add` reads a tensor that `forward` makes"),
     "batch": (lambda m, x: m.a(x).reshape(-1), r"`x\.reshape` mixes the batch with other dimensions"),
     "written batch": (lambda m, x: m.a(x).view(2, 2, 2), r"`x\.view` mixes the batch with other dimensions"),
     "moved": (lambda m, x: m.a(x).permute(1, 0), "moves the batch away from dimension 0"),
@@ -94,7 +97,7 @@ def test_functions_that_are_no_layers(name):
     forward, message = FUNCTIONS[name]
     text = refused(Net(forward, a=linear()))
     assert re.search(message, text, re.MULTILINE), text
-    assert "--> Net" in text
+    assert f"--> {'a' if name == 'constant input' else 'Net'}" in text
 
 
 def test_arguments_that_are_not_kept():
@@ -324,6 +327,18 @@ def test_what_only_running_it_shows():
     assert "error[MF135]: the config makes a network with other outputs for 2 examples" in text
     text = refused(Net(lambda m, x: m.a(x) * x.shape[0], a=linear()))
     assert "error[MF135]: the config makes a network with other outputs for 4 examples" in text
+
+    def counts(module: Any, x: Tensor) -> Tensor:
+        assert x.shape[0] == 2, "two at a time"
+        return module.a(x)
+
+    assert "error[MF135]: the network cannot run on 4 examples: two at a time" in refused(Net(counts, a=linear()))
+
+
+def test_compiled_modules():
+    text = refused(torch.compile(nn.Sequential(linear())))
+    assert "a compiled module has no `forward` to follow" in text
+    assert "`module._orig_mod`" in text
 
 
 # --- examples ---------------------------------------------------------------------------------------------------------
