@@ -31,8 +31,8 @@ _DTYPES = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch
 def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     """Writes the config that builds the same network: names, arguments and parameters are those of the module.
 
-    The module's own code runs, a few times, on the example inputs; its parameters and buffers stay as they are. The
-    config is built once more and run beside the module, so that what is returned is true.
+    The module's own code runs a few times, on a copy of the module and of the examples. The config is built once and run
+    beside it, so that what is returned is true.
 
     Args:
         module: A module made of registered layers: torch.nn's, modelforge's, and those of `register_layer`. Functions
@@ -61,7 +61,7 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     _check_arguments(module, example_inputs)
     problems = refuse_state(module)
     try:
-        twin = _copy(module)
+        twin = copy.deepcopy(module)
     except Exception as error:
         raise ForgeError(problems or [_no_copy(module, error)]) from error
     with preserved_globals():
@@ -134,11 +134,6 @@ def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
 def _raise(problems: Iterable[Problem]) -> None:
     if found := list(dict.fromkeys(problems)):
         raise ForgeError(found)
-
-
-def _copy(module: nn.Module) -> nn.Module:
-    """A copy to run, with the parameters themselves: what running changes, such as statistics, is the copy's."""
-    return copy.deepcopy(module, {id(weight): weight for weight in module.parameters()})
 
 
 def _no_copy(module: nn.Module, error: Exception) -> Problem:

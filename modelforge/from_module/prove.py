@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from modelforge.build import build
 from modelforge.errors import Problem
 from modelforge.plan import plan
-from modelforge.rng import preserved_globals
+from modelforge.rng import keyed_globals
 from modelforge.spec.model import ModelSpec
 from modelforge.spec.parse import parse
 
@@ -38,14 +38,19 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
     module.eval()
     for batch in (inputs, tuple(torch.cat((value, value)) for value in inputs)):
         try:
-            with torch.no_grad(), preserved_globals():
-                same = _same(module(*(value.clone() for value in batch)), twin(*(value.clone() for value in batch)))
+            same = _same(_run(module, batch), _run(twin, batch))
         except Exception as error:
             said = " ".join(str(error).split())[:200]
             return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {said}")]
         if not same:
             return [_problem(module, f"the config makes a network with other outputs for {len(batch[0])} examples")]
     return []
+
+
+def _run(module: nn.Module, batch: tuple[Tensor, ...]) -> Any:
+    """What it gives; a layer that draws draws the same in both."""
+    with torch.no_grad(), keyed_globals(0, "from_module"):
+        return module(*(value.clone() for value in batch))
 
 
 def _planned(parsed: ModelSpec) -> dict[str, tuple[int, ...]]:

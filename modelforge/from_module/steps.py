@@ -181,11 +181,11 @@ class _Finder:
         reads = tuple(self.ref(named[name]) for name in ("query", "key", "value"))
         if not all(_takes_item(user) for user in node.users):
             raise Inexpressible("both outputs of MultiheadAttention are read at once", "take its items one by one")
-        need_weights = any(user.args[1] == 1 and user.users for user in node.users if _takes_item(user))
+        need_weights = any(user.args[1] in (1, -1) and user.users for user in node.users if _takes_item(user))
         if need_weights and not named.get("average_attn_weights", True):
             raise Inexpressible("the attention weights of each head are read", "a config's layer averages over heads")
         for user in node.users if not need_weights else ():
-            if _takes_item(user) and user.args[1] == 0:
+            if user.args[1] in (0, -2):
                 self._same[user] = Ref(node)
         node.meta["value"] = node.meta["value"] if need_weights else node.meta["value"][0]
         while len(reads) > 1 and reads[-1] == reads[-2]:
@@ -236,9 +236,14 @@ class _Finder:
         owner, _, local = str(node.target).rpartition(".")
         if node in self._zeros or (node.op == "get_attr" and local.startswith("_tensor_constant")):
             raise Inexpressible(f"`{name}` reads a tensor that `forward` makes", "make it in a layer of your own")
-        if node.op == "get_attr" and layer_of(self._module.get_submodule(owner)) is not None:
+        if node.op != "get_attr":
+            return
+        holder = self._module.get_submodule(owner)
+        if layer_of(holder) is not None:
             hint = "a parameter is its layer's own; `tie` makes two layers' parameters one"
             raise Inexpressible(f"`{name}` reads the parameter `{node.target}` itself", hint)
+        if local not in holder._parameters and local not in holder._buffers:
+            raise Inexpressible(f"`{name}` reads the tensor `{node.target}`", "make it in a layer of your own")
 
     def _add_results(self, output: Any) -> None:
         if isinstance(output, Mapping):

@@ -88,7 +88,7 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self.problems: list[Problem] = []
         self.called: dict[str, list[fx.Node]] = {}
-        self._inputs = inputs
+        self._inputs = tuple(value.clone() for value in inputs)
         self._stack: list[str] = [""]
         self._executing = False
         self._names = {id(inner): name for name, inner in reversed([*module.named_modules(remove_duplicate=False)])}

@@ -139,6 +139,21 @@ def test_the_weights_of_attention():
     assert found["head"]["inputs"] == "attend.1"
 
 
+def test_neither_the_module_nor_the_examples_are_written_to():
+    example = torch.randn(2, 4)
+    before = example.clone()
+    mf.from_module(nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(4), nn.ELU(inplace=True)), example)
+    assert torch.equal(example, before)
+    renormed = nn.Sequential(nn.Embedding(9, 4, max_norm=0.1), nn.Linear(4, 2))
+    roundtrip(renormed, tokens(9, 2, 5))
+
+
+def test_layers_that_draw_in_evaluation_too():
+    net = nn.Sequential(nn.FractionalMaxPool2d(2, output_size=3), nn.Flatten(), nn.Linear(9, 2))
+    config = mf.from_module(net, torch.randn(2, 1, 8, 8))
+    assert config["layers"]["0"] == {"type": "FractionalMaxPool2d", "kernel_size": 2, "output_size": 3}
+
+
 def test_what_is_read_twice_and_made_early():
     class Net(nn.Module):
         def __init__(self) -> None:

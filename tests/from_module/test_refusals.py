@@ -179,6 +179,12 @@ def test_parameters_and_buffers_of_no_layer():
     assert text.count("error[") == 2
 
 
+def test_tensors_that_are_neither():
+    net = Net(lambda m, x: m.a(x) * m.factor, a=linear())
+    net.factor = torch.ones(4)
+    assert "`mul` reads the tensor `factor`\n  --> Net" in refused(net)
+
+
 def test_hooks():
     net = nn.Sequential(linear(), nn.ReLU())
     net[1].register_forward_hook(lambda module, args, output: output * 2)
