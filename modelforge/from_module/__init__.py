@@ -31,8 +31,8 @@ _DTYPES = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch
 def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     """Writes the config that builds the same network: names, arguments and parameters are those of the module.
 
-    The module's own code runs a few times, on a copy of the module and of the examples. The config is built once and run
-    beside it, so that what is returned is true.
+    The module's own code runs a few times, on copies of the module and of the examples. The config is built once,
+    and run beside it, so that what is returned is true.
 
     Args:
         module: A module made of registered layers: torch.nn's, modelforge's, and those of `register_layer`. Functions

@@ -154,7 +154,7 @@ class _Finder:
             zero = value in self._zeros or (value.op == "get_attr" and _is_zero(value.meta["value"]))
             if zero and default is None:
                 return None  # what a recurrent layer starts from anyway
-            self._refuse_made(value, name)
+            self._refuse_made(value, f"its `{name}` is")
             return self.ref(value)
         if isinstance(value, tuple | list):
             parts = [self._read(item, name, default) for item in value]
@@ -207,7 +207,7 @@ class _Finder:
                 self._same[node] = Ref(source.node, (*source.path, int(node.args[1]) % len(source.value)))  # pyright: ignore[reportArgumentType]
                 return
         for inner in node.all_input_nodes:
-            self._refuse_made(inner, name)
+            self._refuse_made(inner, f"`{name}` reads")
         if any(inner.op == "get_attr" or inner in self._weights_alone for inner in node.all_input_nodes):
             self._weights_alone.add(node)
             return
@@ -231,19 +231,20 @@ class _Finder:
                 )
             )
 
-    def _refuse_made(self, node: fx.Node, name: str) -> None:
+    def _refuse_made(self, node: fx.Node, who: str) -> None:
         """A tensor that no layer makes: of `forward` itself, or a parameter. That of a container is its own problem."""
         owner, _, local = str(node.target).rpartition(".")
         if node in self._zeros or (node.op == "get_attr" and local.startswith("_tensor_constant")):
-            raise Inexpressible(f"`{name}` reads a tensor that `forward` makes", "make it in a layer of your own")
+            hint = "make it in a layer of your own; `PositionEmbedding` and its kin know positions"
+            raise Inexpressible(f"{who} a tensor that `forward` makes", hint)
         if node.op != "get_attr":
             return
         holder = self._module.get_submodule(owner)
         if layer_of(holder) is not None:
             hint = "a parameter is its layer's own; `tie` makes two layers' parameters one"
-            raise Inexpressible(f"`{name}` reads the parameter `{node.target}` itself", hint)
+            raise Inexpressible(f"{who} the parameter `{node.target}` itself", hint)
         if local not in holder._parameters and local not in holder._buffers:
-            raise Inexpressible(f"`{name}` reads the tensor `{node.target}`", "make it in a layer of your own")
+            raise Inexpressible(f"{who} the tensor `{node.target}`", "make it in a layer of your own")
 
     def _add_results(self, output: Any) -> None:
         if isinstance(output, Mapping):
@@ -259,7 +260,7 @@ class _Finder:
                 code="MF133",
             )
         for name, item in named.items():
-            self._refuse_made(item, str(name) or "output")
+            self._refuse_made(item, f"its output{f' `{name}`' if name else ''} is")
         self.results = {str(name): self.ref(item) for name, item in named.items()}
         for name, ref in self.results.items():
             if not isinstance(ref.value, Tensor) and not ref.node.meta.get("void"):
