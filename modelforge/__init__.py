@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelforge.calibrate import calibrate as calibrate
     from modelforge.calibrations import register_calibration as register_calibration
     from modelforge.digest import digest as digest
+    from modelforge.from_module import from_module as from_module
     from modelforge.initialize import initialize as initialize
     from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
@@ -39,6 +40,7 @@ _LAZY = {
     "calibrate": "modelforge.calibrate",
     "diff": "modelforge.review",
     "digest": "modelforge.digest",
+    "from_module": "modelforge.from_module",
     "initialize": "modelforge.initialize",
     "lint": "modelforge.lint",
     "load": "modelforge.load",

@@ -70,6 +70,18 @@ def test_the_models_of_the_language_are_models() -> None:
         assert mf.build(plan).ledger.ok
 
 
+def test_the_module_of_the_docs_is_the_config_beside_it() -> None:
+    text = (ROOT / "docs" / "from_module.md").read_text(encoding="utf-8")
+    namespace: dict[str, object] = {"__name__": "docs"}
+    try:
+        for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+            exec(block, namespace)
+    finally:
+        layers.unregister("Gate")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert str(namespace["config"]) == shown
+
+
 def test_the_python_of_the_readme_runs() -> None:
     namespace: dict[str, object] = {"__name__": "readme"}
     try:

@@ -13,7 +13,7 @@ import pytest
 import modelforge as mf
 
 DESIGN = {
-    *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "lint"),
+    *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint"),
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "__version__"),
 }
@@ -73,7 +73,8 @@ def test_everything_works_without_warnings_in_a_fresh_process():
 
 
 @pytest.mark.parametrize(
-    "name", ["load", "parse", "plan", "build", "initialize", "lint", "register_layer", "register_initializer"]
+    "name",
+    ["load", "parse", "plan", "build", "from_module", "initialize", "lint", "register_layer", "register_initializer"],
 )
 def test_every_function_shows_an_example(name):
     assert ">>> " in getattr(mf, name).__doc__

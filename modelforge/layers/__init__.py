@@ -1,8 +1,8 @@
 """The layers that a config can name: torch.nn's, the combinators, and the few of our own.
 
 Also the door for classes that modelforge does not know, in `mf.initialize` and in configs: `register_layout` says what
-the parameters of a class are, `register_inside` which activations read its children, and `register_branches` which
-residual branches it has.
+the parameters of a class are, `register_inside` which activations read its children, `register_branches` which
+residual branches it has, and `register_reader` how `mf.from_module` reads the arguments that made it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,24 @@ if TYPE_CHECKING:
     from modelforge.layers.layouts import transposed as transposed
     from modelforge.layers.layouts import vector as vector
     from modelforge.layers.layouts import whole as whole
+    from modelforge.layers.reading import Unreadable as Unreadable
+    from modelforge.layers.reading import forget_reader as forget_reader
+    from modelforge.layers.reading import register_reader as register_reader
 
 # Imported on first use: the registry of layers serves where torch is not wanted.
 _LAZY = {
     "Follows": "inside",
     "ParameterLayout": "layouts",
+    "Unreadable": "reading",
     "forget_branches": "inside",
     "forget_inside": "inside",
     "forget_layout": "layouts",
+    "forget_reader": "reading",
     "reads": "inside",
     "register_branches": "inside",
     "register_inside": "inside",
     "register_layout": "layouts",
+    "register_reader": "reading",
     "rows": "layouts",
     "transposed": "layouts",
     "vector": "layouts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from inspect import signature
 from math import inf
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn import functional
 from modelforge.block import Attention, Projection
 from modelforge.layers.inside import Follows, register_inside
 from modelforge.layers.layouts import ParameterLayout, whole
+from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer, size
 from modelforge.layers.rotary import Rotary
 
@@ -237,3 +239,35 @@ def _inside(module: _Attention) -> dict[str, Follows]:
     """Nothing but a bilinear form and a mean read what is projected into heads."""
     del module
     return {"q_proj": (), "k_proj": (), "v_proj": (), "out_proj": "output"}
+
+
+@register_reader(CrossAttention)
+def _read_projections(module: Any) -> dict[str, Any]:
+    """What the projections show, with what is left out by default as it was left out."""
+    bias, out_bias = module.q_proj.bias is not None, module.out_proj.bias is not None
+    width = module.q_proj.in_features
+    return {
+        "embed_dim": width,
+        "kdim": module.k_proj.in_features,
+        "num_kv_heads": None if module.num_kv_heads == module.num_heads else module.num_kv_heads,
+        "head_dim": None if module.head_dim * module.num_heads == width else module.head_dim,
+        "bias": bias,
+        "out_bias": None if out_bias == bias else out_bias,
+    }
+
+
+@register_reader(SelfAttention)
+def _read_self(module: SelfAttention) -> dict[str, Any]:
+    rotary = module.rotary
+    if rotary is None:
+        names = ("theta", "factor", "low_freq_factor", "high_freq_factor", "original_steps")
+        known = {f"rope_{name}": signature(SelfAttention).parameters[f"rope_{name}"].default for name in names}
+        return _read_projections(module) | {"rotary": False} | known
+    return _read_projections(module) | {
+        "rotary": True,
+        "rope_theta": rotary.theta,
+        "rope_factor": rotary.factor,
+        "rope_low_freq_factor": rotary.low,
+        "rope_high_freq_factor": rotary.high,
+        "rope_original_steps": rotary.original_steps,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer
 
 
@@ -29,3 +30,8 @@ class ClassToken(nn.Module):
 
     def extra_repr(self) -> str:
         return f"features={self.weight.shape[1]}"
+
+
+@register_reader(ClassToken)
+def _read_token(module: ClassToken) -> dict[str, int]:
+    return {"features": module.weight.shape[1]}

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelforge.bounds import MAX_PARTS, too_large
 from modelforge.layers import registry
@@ -71,6 +72,22 @@ class Combinator(LayerSpec, ABC):
         return None
 
 
+def _free(layers: Mapping[str, LayerSpec]) -> Mapping[str, LayerSpec]:
+    """Layers that are not called as what a combinator puts beside them."""
+    taken = [name for name in ("shortcut", "merge") if name in layers]
+    if taken:
+        reason = "`{name}` cannot name a layer here: a combinator with a `merge` has its own of that name"
+        errors = [PydanticCustomError("MF016", reason, {"name": name, "part": "key"}) for name in taken]
+        details = [
+            InitErrorDetails(type=error, loc=(name,), input=name) for name, error in zip(taken, errors, strict=True)
+        ]
+        raise ValidationError.from_exception_data("layers", details)
+    return layers
+
+
+BesideMerge = Annotated[Layers, AfterValidator(_free)]
+"""Layers by name, beside a `merge` and perhaps a `shortcut`."""
+
 CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])
 
 
@@ -109,7 +126,7 @@ class Residual(Combinator):
     """A main path and a way around it: y = merge(main(x), shortcut(x)). He et al. 2015, arXiv:1512.03385."""
 
     type: Literal["Residual"] = "Residual"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
-    layers: Layers
+    layers: BesideMerge
     """The main path."""
     shortcut: Layer | None = None
     """One layer (or `Sequential`) on the way around; none means x itself."""
@@ -136,7 +153,7 @@ class Parallel(Combinator):
     """Branches that all read the same: y = merge(f₁(x), …, fₙ(x))."""
 
     type: Literal["Parallel"] = "Parallel"  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and frozen
-    branches: Layers
+    branches: BesideMerge
     """The branches by name; each is one layer or a `Sequential`."""
     merge: Layer = Field(default_factory=lambda: _parse("Concat"))
     """How they meet: `Concat` (default, along dimension 1), `Add`, `Multiply`, or a layer of your own."""

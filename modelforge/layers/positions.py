@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer
 
 LONGEST_WAVE = 10_000.0
@@ -136,3 +137,18 @@ class RelativePositionBias(nn.Module):
         num_buckets, num_heads = self.weight.shape
         options = {"num_buckets": num_buckets, "max_distance": self.max_distance, "bidirectional": self.bidirectional}
         return ", ".join((str(num_heads), *(f"{name}={value}" for name, value in options.items())))
+
+
+@register_reader(PositionEmbedding)
+def _read_table(module: PositionEmbedding) -> dict[str, int]:
+    return dict(zip(("num_positions", "embedding_dim"), module.weight.shape, strict=True))
+
+
+@register_reader(SinusoidalEmbedding)
+def _read_waves(module: SinusoidalEmbedding) -> dict[str, int]:
+    return dict(zip(("num_positions", "embedding_dim"), module.table.shape, strict=True))
+
+
+@register_reader(RelativePositionBias)
+def _read_buckets(module: RelativePositionBias) -> dict[str, int]:
+    return dict(zip(("num_buckets", "num_heads"), module.weight.shape, strict=True))

@@ -75,12 +75,14 @@ def register(layer: LayerType) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forgets a layer type, and how its class is laid out; for tests and notebooks. KeyError if there is none."""
+    """Forgets a layer type, how its class is laid out and read; for tests and notebooks. KeyError if there is none."""
     from modelforge.layers.layouts import forget_layout
+    from modelforge.layers.reading import forget_reader
 
     layer = _TYPES.pop(name)
     if layer.make is not None and all(other.make is not layer.make for other in _TYPES.values()):
         forget_layout(layer.make)
+        forget_reader(layer.make)
 
 
 def get(name: str) -> LayerType:
@@ -93,6 +95,12 @@ def names() -> tuple[str, ...]:
     """All registered names, in order of registration."""
     _load()
     return tuple(_TYPES)
+
+
+def name_of(cls: type[nn.Module]) -> str | None:
+    """The first name under which a class is registered, or None."""
+    _load()
+    return next((name for name in (cls.__name__, *_TYPES) if name in _TYPES and _TYPES[name].make is cls), None)
 
 
 def explain_absence(name: str) -> str:
@@ -122,7 +130,7 @@ def _load_own() -> None:
 
 @cache
 def reserved_names() -> frozenset[str]:
-    """Names that a layer cannot have, because a torch module, a container, or what `torch.export` makes uses them."""
+    """Names that a layer cannot have, because a torch module, a model, or what `torch.export` makes uses them."""
     from torch import nn
 
-    return frozenset(dir(nn.Module())) | {"ledger", "shortcut", "merge", "code", "graph"}
+    return frozenset(dir(nn.Module())) | {"ledger", "code", "graph"}

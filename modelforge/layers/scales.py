@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer
 
 
@@ -58,3 +59,8 @@ class Rescale(nn.Module):
 
     def extra_repr(self) -> str:
         return f"factor={self.factor}"
+
+
+@register_reader(LayerScale)
+def _read_scale(module: LayerScale) -> dict[str, int]:
+    return {"features": len(module.weight)}

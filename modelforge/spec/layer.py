@@ -122,14 +122,15 @@ def _check_names(raw: Any) -> Any:
             type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "part": "key"}), loc=(name,), input=name
         )
         for name in layers
-        if (reason := _unusable(name))
+        if (reason := unusable(name))
     ]
     if bad:
         raise ValidationError.from_exception_data("layers", bad)
     return layers
 
 
-def _unusable(name: str) -> str:
+def unusable(name: str) -> str:
+    """Why a layer cannot have this name; empty where it can."""
     if not NAME.fullmatch(name):
         return f"`{name}` cannot name a layer: use letters, digits and underscores, and begin with a letter"
     if name in ("True", "False", "None"):

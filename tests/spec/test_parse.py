@@ -90,9 +90,17 @@ def test_all_problems_at_once_and_in_order():
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["a b", "a.b", "", "_a", "1a", "é", "a-b", "forward", "training", "merge", "ledger", "input"]
-)
+@pytest.mark.parametrize("name", ["shortcut", "merge"])
+def test_names_that_combinators_have_themselves(name):
+    parallel = {"type": "Parallel", "branches": {name: "ReLU", "b": "Tanh"}}
+    for field, block in (("layers", {"type": "Residual", "layers": {name: "ReLU"}}), ("branches", parallel)):
+        assert told(lambda block=block: mf.parse({"input": {"shape": [4]}, "layers": {"it": block}})) == [
+            ("MF016", f"model.layers.it.{field}.{name}")
+        ]
+    assert mf.parse({"input": {"shape": [4]}, "layers": {name: "ReLU"}}).layers[name].type == "ReLU"
+
+
+@pytest.mark.parametrize("name", ["a b", "a.b", "", "_a", "1a", "é", "a-b", "forward", "training", "ledger", "input"])
 def test_names_that_cannot_be(name):
     assert told(lambda: mf.parse({"input": {"shape": [4]}, "layers": {name: "ReLU"}})) == [
         ("MF016", f"model.layers.{name}")
