@@ -52,10 +52,15 @@ def pins() -> dict[str, Version]:
 def test_wheel_holds_the_package_and_the_configs(wheel: ZipFile) -> None:
     code = {f"modelforge/{path.relative_to(ROOT / 'modelforge')}" for path in (ROOT / "modelforge").rglob("*.py")}
     configs = {f"modelforge/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
+    starter = {
+        f"modelforge/starter/{path.name}" for path in (ROOT / "modelforge" / "starter").iterdir() if path.is_file()
+    }
     info = f"modelforge-{__version__}.dist-info/"
     assert "modelforge/conf/config.yaml" in configs
     assert "modelforge/conf/data/digits_rows.yaml" in configs
-    assert {name for name in wheel.namelist() if not name.startswith(info)} == code | configs | {"modelforge/py.typed"}
+    assert {name for name in wheel.namelist() if not name.startswith(info)} == code | configs | starter | {
+        "modelforge/py.typed"
+    }
     assert f"{info}licenses/LICENSE" in wheel.namelist()
 
 

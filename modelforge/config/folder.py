@@ -17,18 +17,18 @@ def default_conf() -> Path:
     local = Path("conf")
     if (local / "config.yaml").is_file():
         return local
-    if (found := shipped("conf")) is not None:
+    if (found := shipped()) is not None:
         return found
     hint = "go to a folder that has a `conf`, or name one with `--conf DIR`"
     raise ForgeError([Problem("MF001", "conf", "there is no `conf/config.yaml` here", hint)])
 
 
-def shipped(name: str) -> Path | None:
-    """A file or folder that comes with modelforge: `conf`, `train.py`; None where neither is."""
+def shipped() -> Path | None:
+    """The configs that come with modelforge; None where they were left out."""
     package = resources.files("modelforge")
     # In a checkout they lie beside the package.
-    places = (package / name, package / "starter" / name, package.parent / name) if isinstance(package, Path) else ()
-    return next((place for place in places if place.is_file() or (place / "config.yaml").is_file()), None)
+    places = (package / "conf", package.parent / "conf") if isinstance(package, Path) else ()
+    return next((place for place in places if (place / "config.yaml").is_file()), None)
 
 
 def check_conf(conf: Path, config_name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer
 
 
@@ -38,3 +39,8 @@ class SegmentEmbedding(nn.Module):
     def extra_repr(self) -> str:
         num_segments, embedding_dim = self.weight.shape
         return f"{embedding_dim}, num_segments={num_segments}"
+
+
+@register_reader(SegmentEmbedding)
+def _read_table(module: SegmentEmbedding) -> dict[str, int]:
+    return dict(zip(("num_segments", "embedding_dim"), module.weight.shape, strict=True))

@@ -121,12 +121,17 @@ def _choice(key: str, options: Mapping[str, Schema], description: str, prefix: s
 
 
 def _or_template(field: Schema) -> Schema:
-    """A field's own schema without references, or a template in its place."""
+    """A field's own schema without references, or a template in its place, or in the place of what a list holds."""
     described = {key: value for key, value in field.items() if key == "description"}
     rest = {key: value for key, value in field.items() if key not in described}
-    if "$ref" in str(rest):
-        rest = {}
-    return {**described, "anyOf": [rest, _TEMPLATE]} if rest else described
+    if not rest or "$ref" in str(rest):
+        return described
+    for key in ("anyOf", "prefixItems"):
+        if key in rest:
+            rest[key] = [_or_template(option) for option in rest[key]]
+    if isinstance(rest.get("items"), dict):
+        rest["items"] = _or_template(rest["items"])
+    return {**described, "anyOf": [rest, _TEMPLATE]}
 
 
 def _mapping(values: Schema, description: str = "") -> Schema:

@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 FILES: Mapping[str, str] = MappingProxyType(
     {
         "my_model.yaml": "conf/model/my_model.yaml",
+        "train.py.txt": "train.py",
         "test_models.py.txt": "tests/test_models.py",
         "README.md": "README.md",
         "gitignore.txt": ".gitignore",
@@ -57,11 +58,9 @@ def create(folder: Path) -> list[Path]:
 
 
 def _write(project: Path, name: str) -> None:
-    conf, train = shipped("conf"), shipped("train.py")
-    assert conf is not None, "wheels and checkouts have both"
-    assert train is not None, "wheels and checkouts have both"
+    conf = shipped()
+    assert conf is not None, "wheels and checkouts have it"
     shutil.copytree(conf, project / "conf", ignore=shutil.ignore_patterns("local"))
-    shutil.copyfile(train, project / "train.py")
     for source, target in FILES.items():
         path = project / target
         path.parent.mkdir(parents=True, exist_ok=True)

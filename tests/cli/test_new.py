@@ -30,6 +30,11 @@ def test_every_file_is_listed(tmp_path):
     assert {Path("train.py"), Path("tests/test_models.py"), Path("conf/config.yaml"), Path(".gitignore")} <= made
 
 
+def test_it_trains_as_this_repository_does(project):
+    root = Path(__file__).parents[2]
+    assert (project / "train.py").read_text() == (root / "train.py").read_text()
+
+
 def test_its_own_model_is_the_default(project):
     spec = mf.load(project / "conf")
     assert "stage1" in spec.layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.config import options
+from modelforge.values import TensorValue
 from tests.from_module.networks import NETWORKS, Block, tokens
 from tests.from_module.roundtrip import layers, roundtrip
 from tests.models import MODELS, batch, spec
@@ -262,15 +264,23 @@ def test_built_models(name):
 @pytest.mark.parametrize("name", ZOO)
 def test_every_model_of_conf(name):
     plan = mf.plan(mf.load("conf", [f"model={name}", *SMALLER.get(name, [])]))
-    (arrives,) = plan.inputs.values()
-    shape = (2, *arrives.shape[1:])
-    example = tokens(5, *shape) if "int" in arrives.dtype else torch.randn(shape)
-    config = roundtrip(mf.build(plan), example, twice=False)
+    config = roundtrip(mf.build(plan), *(example(value) for value in plan.inputs.values()), twice=False)
     found = mf.plan(mf.parse(config, init={"params": {"*": "zeros"}}))
-    assert [(layer.path, layer.arguments) for layer in leaves(found)] == [
-        (layer.path, layer.arguments) for layer in leaves(plan)
+    assert [(layer.path, meant(layer.arguments)) for layer in leaves(found)] == [
+        (layer.path, meant(layer.arguments)) for layer in leaves(plan)
     ]
     assert dict(found.ties) == dict(plan.ties)
+
+
+def meant(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """T5 says a size of heads that follows from the others where it is small."""
+    follows = arguments.get("head_dim") and arguments["num_heads"] * arguments["head_dim"] == arguments["embed_dim"]
+    return {**arguments, "head_dim": None} if follows else dict(arguments)
+
+
+def example(value: TensorValue) -> torch.Tensor:
+    shape = (2, *value.shape[1:])
+    return tokens(5, *shape) if "int" in value.dtype else torch.randn(shape)
 
 
 SMALLER = {"vgg": ["model.args.hidden=32", "model.args.norm=true"], "vit": ["model.sizes.tiny.depth=3"]}
