@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.cli.answer import Answer, progress
+from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.errors import ForgeError, Problem
 from modelforge.inits.base import NOTHING_TO_COUNT
@@ -23,7 +23,6 @@ from modelforge.report.table import new_table
 from modelforge.report.words import count, plural
 from modelforge.spec import parse
 
-MAX_COLUMNS = 8
 MAX_LABELS = 3
 """Combinations that are named where a problem is in several of them."""
 
@@ -186,13 +185,11 @@ def _grid(findings: list[Finding]) -> RenderableType:
     models = list(dict.fromkeys(model for model, _ in pairs))
     inits = list(dict.fromkeys(init for _, init in pairs))
     parts: list[RenderableType] = []
-    for start in range(0, len(models), MAX_COLUMNS):
-        shown = models[start : start + MAX_COLUMNS]
+    for shown in _side_by_side(models, console().width - max(map(len, inits), default=0)):
         table = new_table()
         table.add_column("", no_wrap=True)
         for model in shown:
-            name = model.partition("=")[2]
-            table.add_column(name if len(name) <= 11 else name.replace("_", "_\n"), vertical="bottom", overflow="fold")
+            table.add_column(model.partition("=")[2], no_wrap=True)
         for init in inits:
             table.add_row(init.partition("=")[2], *(_verdict(pairs[model, init]) for model in shown))
         parts += [Text()] * bool(parts) + [table]
@@ -203,6 +200,21 @@ def _grid(findings: list[Finding]) -> RenderableType:
             table.add_row(finding.label, _verdict(finding))
         parts += [Text()] * bool(parts) + [table]
     return Group(*parts)
+
+
+def _side_by_side(models: Sequence[str], width: int) -> Iterator[list[str]]:
+    """As many columns at a time as have room: a name, or `72 warn` below it, and two blanks."""
+    shown: list[str] = []
+    left = width
+    for model in models:
+        needed = 2 + max(len(model.partition("=")[2]), len("72 warn"))
+        if shown and needed > left:
+            yield shown
+            shown, left = [], width
+        shown.append(model)
+        left -= needed
+    if shown:
+        yield shown
 
 
 def _verdict(finding: Finding) -> Text:
