@@ -148,9 +148,9 @@ class Cascade:
         ]
 
     def _unmatched_skips(self, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
-        names = [subject.path for subject in subjects]
         for index, glob in enumerate(scope.skip):
             if f"{scope.key}.skip.{glob}" not in self._matched:
+                names = [subject.path for subject in subjects]
                 message = f"`{glob}` matches no parameter of the model"
                 yield Problem("MF118", f"{scope.key}.skip.{index}", message, did_you_mean(glob, names))
         if scope.skip and scope.key not in self._matched:
