@@ -18,6 +18,7 @@ from timing import ratio, report, times
 from torch import nn
 
 import modelforge as mf
+from modelforge.config import options
 
 FLOAT_BYTES = 4
 
@@ -66,6 +67,10 @@ def _planning() -> None:
     milliseconds = min(taken["1000"]) * 1e3
     print(f"\nplanning 1,000 layers takes {ratio(taken, '1000', '100'):.1f}x as long as 100 ({milliseconds:.0f} ms)")
     print(f"planning 10,000 layers takes {ratio(taken, '10000', '1000'):.1f}x as long as 1,000")
+    zoo = {name: mf.load(overrides=[f"model={name}"]) for name in options(None, "model")}
+    taken = times({name: lambda spec=spec: mf.plan(spec) for name, spec in zoo.items()})
+    slowest = max(taken, key=lambda name: min(taken[name]))
+    print(f"planning a file of conf/model takes at most {min(taken[slowest]) * 1e3:.0f} ms ({slowest})")
 
 
 def _memory() -> None:
