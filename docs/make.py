@@ -1,6 +1,7 @@
 """Writes what can be written from the code: `python docs/make.py`.
 
-docs/layers.md and docs/inits.md come from the registries, the console blocks of README.md from running their commands.
+docs/layers.md and docs/inits.md come from the registries, docs/models.md from conf/model, and the console blocks of
+README.md from running their commands.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+import modelforge as mf
 from modelforge import inits
+from modelforge.config import compose
 from modelforge.inits import registry as schemes
 from modelforge.layers import registry
 from modelforge.layers.describe import describe
@@ -31,6 +36,12 @@ LAYERS = """# Layers
 Made by `python docs/make.py` from the registry: what a config can name as `type`, and the classes of `torch.nn` that it
 cannot. An argument in italics may be left out, because what arrives determines it; `=` gives a default; the others are
 required. Every layer also takes `inputs` and `init`.
+"""
+MODELS = """# Models
+
+Made by `python docs/make.py` from `conf/model/`. Each file is the whole network, layer by layer, and says in its head
+what departs from the paper; `modelforge show model=NAME` draws it. Any of them takes other data of its kind, another
+init, another size, and an override of any value. Counts are those of the default: the first size, on its own data.
 """
 TITLES = {
     "combinator": "Combinators",
@@ -95,6 +106,24 @@ def initializers() -> str:
     return "\n".join(parts)
 
 
+def models() -> str:
+    """The page of models as Markdown."""
+    rows = ["| `model=` | what it is | sizes | parameters | data | init |", "| --- | --- | --- | --- | --- | --- |"]
+    for path in sorted((ROOT / "conf" / "model").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        sizes = ", ".join(f"`{size}`" for size in yaml.safe_load(text).get("sizes", {}))
+        config = compose(ROOT / "conf", [f"model={path.stem}"])
+        chosen = [f"`{config.hydra['runtime']['choices'][group]}`" for group in ("data", "init")]
+        count = f"{mf.plan(mf.parse(config)).num_parameters:,}"
+        rows.append(f"| `{path.stem}` | {_first_sentence(text)} | {' | '.join([sizes, count, *chosen])} |")
+    return "\n".join([MODELS, *rows, ""])
+
+
+def _first_sentence(text: str) -> str:
+    comment = " ".join(line[2:] for line in text.partition("\n#   ")[0].splitlines() if line.startswith("# "))
+    return re.split(r"(?<! al)\. ", comment)[0].removesuffix(".")
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -119,5 +148,6 @@ def _rerun(block: re.Match[str]) -> str:
 if __name__ == "__main__":
     (ROOT / "docs" / "layers.md").write_text(layers(), encoding="utf-8")
     (ROOT / "docs" / "inits.md").write_text(initializers(), encoding="utf-8")
+    (ROOT / "docs" / "models.md").write_text(models(), encoding="utf-8")
     page = ROOT / "README.md"
     page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -34,6 +34,10 @@ def test_the_page_of_initializers_is_up_to_date(make: ModuleType) -> None:
     assert page == make.initializers(), "run `python docs/make.py`"
 
 
+def test_the_page_of_models_is_up_to_date(make: ModuleType) -> None:
+    assert (ROOT / "docs" / "models.md").read_text(encoding="utf-8") == make.models(), "run `python docs/make.py`"
+
+
 def test_the_readme_shows_what_its_commands_print(make: ModuleType) -> None:
     assert make.readme(README) == README, "run `python docs/make.py`"
 
@@ -91,7 +95,19 @@ def test_the_python_of_the_readme_runs() -> None:
             "spec = mf.parse({'input': {'shape': [3]}, 'layers': {'act': 'ScaledTanh', "
             "'head': {'type': 'Linear', 'out_features': 2, 'init': 'toeplitz'}}})\n"
             "weight = mf.build(spec).head.weight\n"
-            "assert torch.equal(weight[0, :-1], weight[1, 1:])",
+            "assert torch.equal(weight[0, :-1], weight[1, 1:])\n"
+            "by_hand = GPT2(256, 64, width=128, depth=3, heads=4).eval()\n"
+            "model = mf.build(mf.load(overrides=['model=gpt2'])).eval()\n"
+            "names = {'norm1': 'attention.norm', 'norm2': 'mlp.norm', 'attend': 'attention.attend'}\n"
+            "names |= {'up': 'mlp.up', 'down': 'mlp.down'}\n"
+            "def there(name):\n"
+            "    parts = name.split('.')\n"
+            "    if parts[0] == 'blocks':\n"
+            "        parts[1:3] = [parts[1], 'block', names[parts[2]]]\n"
+            "    return '.'.join(parts)\n"
+            "model.load_state_dict({there(name): weight for name, weight in by_hand.state_dict().items()})\n"
+            "tokens = torch.randint(256, (2, 64))\n"
+            "assert torch.allclose(model(tokens), by_hand(tokens), atol=1e-5)",
             namespace,
         )
     finally:

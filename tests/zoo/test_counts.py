@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,15 @@ def test_models_without_a_published_count_have_what_their_layers_add_up_to():
 @pytest.mark.parametrize("path", sorted((CONF / "model").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_file_can_be_reviewed(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 120
+
+
+ORIGINALS = ["bert", "convnext", "gpt2", "llama", "mobilenet_v2", "resnet", "t5", "vit"]
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_a_file_is_shorter_than_the_python_that_defines_the_same_network(name: str):
+    original = find_spec(f"transformers.models.{name}.modeling_{name}")
+    assert original is not None
+    assert original.origin is not None
+    written = Path(original.origin).read_text(encoding="utf-8")
+    assert len((CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()) < len(written.splitlines())
