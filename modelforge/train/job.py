@@ -17,6 +17,7 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
+from modelforge.train.claim import claimed
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
 from modelforge.train.screen import screen
@@ -64,7 +65,13 @@ def run(config: DictConfig) -> float:
         _complain(_refusal(folder))
         sys.exit(1)
     try:
-        result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
+        with claimed(folder):
+            result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
+    except ForgeError as error:
+        _complain(error)
+        if alone:
+            sys.exit(1)
+        return math.nan
     except Exception:
         if alone:
             raise

@@ -12,7 +12,9 @@ import torch
 import yaml
 
 from modelforge.config import Config
+from modelforge.errors import ForgeError
 from modelforge.train import save_on_interrupt
+from modelforge.train.claim import claimed
 from modelforge.train.job import execute
 from modelforge.train.learner import Learner
 
@@ -310,3 +312,10 @@ def test_what_is_no_checkpoint_is_refused(train, tmp_path: Path):
         path = tmp_path / f"{name}.ckpt"
         (problem,) = train(f"ckpt={path}").status.error
         assert problem["message"] == message.format(path)
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
+    with claimed(tmp_path), pytest.raises(ForgeError, match="another run is writing to"), claimed(tmp_path):
+        raise AssertionError("nobody comes here")
+    with claimed(tmp_path):
+        assert (tmp_path / ".lock").exists()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 
 import pytest
