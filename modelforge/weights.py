@@ -1,22 +1,29 @@
 """weights: a file of tensors → their names, shapes and types without reading them, and then one tensor at a time.
 
-safetensors, or what `torch.save` writes, read with `weights_only`: nothing in a file can run. Nested mappings of a
-checkpoint count as one, with their keys joined by dots; what is no tensor is left out.
+safetensors, or what `torch.save` writes, read with `weights_only`: nothing in a file can run. Large models lie in
+several files, and an index names them: `model.safetensors.index.json`. Nested mappings of a checkpoint count as one, with
+their keys joined by dots; what is no tensor is left out.
 """
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import zipfile
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+INDEX = ".index.json"
+"""How the name of a file ends that says which files a large model is in."""
+_RELATIVE = "a path is relative to the folder that the program runs in"
 
 
 class Unreadable(Exception):
@@ -61,9 +68,13 @@ def opened(path: str) -> Generator[Weights]:
     Raises:
         Unreadable: there is no such file, it is of another kind, it is damaged, or it holds more than data.
     """
+    if path.endswith(INDEX):
+        with ExitStack() as stack:
+            yield _Several({name: stack.enter_context(opened(file)) for file, name in _listed(path)})
+        return
     if not Path(path).is_file():
         what = "it is no file" if Path(path).exists() else "there is no such file"
-        raise Unreadable(what, "a path is relative to the folder that the program runs in")
+        raise Unreadable(what, f"it is in several files: `{path}{INDEX}`" if Path(path + INDEX).exists() else _RELATIVE)
     try:
         if is_safetensors(path):
             from safetensors import SafetensorError, safe_open
@@ -77,6 +88,38 @@ def opened(path: str) -> Generator[Weights]:
             yield _Checkpoint(dict(_flat(_load(path), "")))
     except OSError as error:
         raise Unreadable(f"it cannot be read: {error.strerror or error}") from error
+
+
+def _listed(path: str) -> list[tuple[str, str]]:
+    """The files that an index names, as paths and as it calls them."""
+    try:
+        index = json.loads(Path(path).read_text(encoding="utf-8"))
+        names = sorted({str(name) for name in index["weight_map"].values()})
+    except OSError as error:
+        raise Unreadable(f"it cannot be read: {error.strerror or error}", _RELATIVE) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable("it is no index: a JSON with a `weight_map` from names to files") from error
+    if strange := [name for name in names if Path(name).name != name or name.endswith(".json")]:
+        raise Unreadable(f"it names `{strange[0]}`: no file of tensors beside it")
+    return [(str(Path(path).parent / name), name) for name in names]
+
+
+@dataclass(frozen=True)
+class _Several:
+    """Open files that hold one model together."""
+
+    files: Mapping[str, Weights]
+
+    @cached_property
+    def _places(self) -> dict[str, Weights]:
+        return {name: file for file in self.files.values() for name in file.headers}
+
+    @property
+    def headers(self) -> Mapping[str, Header]:
+        return {name: file.headers[name] for name, file in self._places.items()}
+
+    def read(self, name: str) -> Tensor:
+        return self._places[name].read(name)
 
 
 class _Safetensors:
