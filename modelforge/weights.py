@@ -1,8 +1,8 @@
 """weights: a file of tensors → their names, shapes and types without reading them, and then one tensor at a time.
 
 safetensors, or what `torch.save` writes, read with `weights_only`: nothing in a file can run. Large models lie in
-several files, and an index names them: `model.safetensors.index.json`. Nested mappings of a checkpoint count as one, with
-their keys joined by dots; what is no tensor is left out.
+several files, and an index names them: `model.safetensors.index.json`. Nested mappings of a checkpoint count as one,
+with their keys joined by dots; what is no tensor is left out.
 """
 
 from __future__ import annotations
