@@ -119,6 +119,7 @@ class _Start:
 
     names: tuple[str, ...]
     scheme: str
+    """Its name, and of a constant its value."""
     std: float | None
 
 
@@ -193,7 +194,8 @@ def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
     lines: dict[tuple[str, float | None], list[str]] = {}
     for name, parameter in parameters.items():
         if not (parameter.rule.default and parameter.std == 0):
-            lines.setdefault((parameter.scheme, parameter.std), []).append(name)
+            value = f" {number(parameter.mean)}" if parameter.std == 0 and parameter.mean else ""
+            lines.setdefault((parameter.scheme + value, parameter.std), []).append(name)
     for (scheme, std), names in lines.items():
         yield _Start(tuple(names), scheme, std)
 
