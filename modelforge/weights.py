@@ -152,6 +152,12 @@ class _Checkpoint:
 
 
 def _load(path: str) -> Any:
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if not start:
+        raise Unreadable("it is empty")
+    if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
+        raise Unreadable("it is damaged: it begins as a checkpoint, and its end is missing")
     if not zipfile.is_zipfile(path):
         kind = "it is neither safetensors nor a checkpoint of torch 1.6 or later"
         raise Unreadable(kind, "save it again: `safetensors.torch.save_file(tensors, path)`")

@@ -41,6 +41,7 @@ def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
         ForgeError: the config is wrong, or has nothing of that name.
     """
     decided = plan(load(conf, overrides))
+    path = decided.ties.get(path, path)
     chosen, layer = _choose(path, decided)
     owners = {f"{leaf.path}.{name}": leaf for leaf in decided.layers for name in leaf.parameters}
     accounts = [_account(parameter, owners[parameter.path], decided) for parameter in chosen]

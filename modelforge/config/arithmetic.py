@@ -15,6 +15,9 @@ MAX_LENGTH = 200
 MAX_SIZE = 2**63
 """What no number on the way may exceed."""
 
+MAX_DIGITS = 20
+"""What `round` may be asked for, before and behind the point."""
+
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
     {
         ast.Add: operator.add,
@@ -109,7 +112,8 @@ def _named(name: str, names: Mapping[str, Any]) -> Any:
 
 def _call(name: str, arguments: list[Any]) -> Any:
     least, most = (1, 2) if name == "round" else (2, 100)
-    if not least <= len(arguments) <= most or (name == "round" and not isinstance([*arguments, 0][1], int)):
+    digits = arguments[1] if name == "round" and len(arguments) == 2 else 0
+    if not least <= len(arguments) <= most or not isinstance(digits, int) or abs(digits) > MAX_DIGITS:
         raise CannotCalculate(f"`{name}` takes {'a number, and digits' if name == 'round' else 'two numbers or more'}")
     return _FUNCTIONS[name](*arguments)
 

@@ -11,6 +11,8 @@ from modelforge.errors import did_you_mean
 
 _TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:\s*("[^"]*"|'[^']*'|[^"'{}]*?)\s*\}""")
 
+MAX_LENGTH = 10_000
+"""Characters of a text with its templates filled in."""
 _BEGINNING = re.compile(r"\$\{\s*(?:arg|calc)\s*:")
 
 
@@ -56,7 +58,10 @@ def fill(text: str, arguments: Mapping[str, Any]) -> Any:
     whole = _TEMPLATE.fullmatch(text)
     if whole is not None:
         return _value(whole[1], _unquoted(whole[2]), arguments)
-    return _TEMPLATE.sub(lambda match: str(_value(match[1], _unquoted(match[2]), arguments)), text)
+    filled = _TEMPLATE.sub(lambda match: str(_value(match[1], _unquoted(match[2]), arguments)), text)
+    if len(filled) > MAX_LENGTH:
+        raise CannotCalculate(f"what comes out has more than {MAX_LENGTH:,} characters")
+    return filled
 
 
 def _parts(text: str) -> list[tuple[str, str]]:

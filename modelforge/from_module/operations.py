@@ -178,6 +178,8 @@ def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -
         raise Inexpressible(f"{call.shown} does not drop {when}", hint)
     if given.get("dtype") is not None:
         raise Inexpressible(f"{call.shown} is called with a dtype, which no layer has")
+    if isinstance(given.get("dim"), int) and given["dim"] % len(call.value.shape) == 0:
+        raise Inexpressible(f"{call.shown} compares the examples of the batch", BATCH_FIRST)
     if given.pop("antialias", False):
         raise Inexpressible(f"{call.shown} is called with `antialias`, which no layer has")
     fields = registry.get(kind).spec.model_fields

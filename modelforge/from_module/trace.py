@@ -42,7 +42,7 @@ def trace(module: nn.Module, inputs: tuple[Tensor, ...]) -> Trace:
     """Records one pass of a module, in the mode that it is in."""
     tracer = _Tracer(module, inputs)
     try:
-        with torch.no_grad():
+        with torch.enable_grad():
             graph = tracer.trace(module)
     except Exception as error:
         tracer.problems.append(_complaint(error, module, ""))
@@ -109,6 +109,8 @@ class _Tracer(fx.Tracer):
     def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **more: Any) -> fx.Proxy:
         proxy = super().create_proxy(kind, target, args, kwargs, *rest, **more)
         proxy.node.meta["container"] = self._stack[-1]
+        if kind in ("call_module", "call_function", "call_method") and not torch.is_grad_enabled():
+            self._refuse_no_grad()
         if kind not in ("placeholder", "output"):
             proxy.node.meta["value"] = self._execute(proxy.node)
         return proxy
@@ -163,14 +165,26 @@ class _Tracer(fx.Tracer):
         args, kwargs = map_arg((node.args, node.kwargs), self._value)
         self._executing = True
         try:
+            return self._carry_out(node, args, kwargs)
+        finally:
+            self._executing = False
+
+    def _carry_out(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        with torch.no_grad():
             if node.op == "call_module":
                 return _evaluated(self.root.get_submodule(str(node.target)), args, kwargs)
             if node.op == "call_method":
                 return getattr(args[0], str(node.target))(*args[1:], **kwargs)
             assert callable(node.target)
             return node.target(*args, **kwargs)
-        finally:
-            self._executing = False
+
+    def _refuse_no_grad(self) -> None:
+        path = self._stack[-1]
+        hint = "freezing belongs to training: leave `torch.no_grad()` out of `forward`"
+        message = f"`{path or 'forward'}` runs without gradients, which a config cannot say"
+        problem = Problem("MF131", path or type(self.root).__name__, message, hint, part="key")
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _value(self, node: fx.Node) -> Any:
         if "value" not in node.meta:  # a tensor that `forward` makes, which torch.fx has put aside
@@ -220,6 +234,8 @@ def _complaint(error: Exception, module: nn.Module, path: str) -> Problem:
     said = " ".join(str(error).split()) or type(error).__name__
     message = f"`forward` of {type(module).__name__} cannot be followed{here}: {said[:300]}"
     hint = "decide by shapes or by arguments of the constructor, not by values; or register the class as a layer"
+    if "not a member" in said or "not installed as a submodule" in said:
+        hint = "hold modules in an `nn.ModuleList` or `nn.ModuleDict`, not in a list or dict of Python's"
     return Problem("MF131", path or type(module).__name__, message, hint, part="key")
 
 

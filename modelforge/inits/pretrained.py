@@ -89,8 +89,9 @@ class Pretrained(Undrawn):
     """The file; a relative path starts at the folder that the program runs in."""
     subset: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
     """A glob, or several, for names in the file: the others are left there. Empty: all names."""
-    strip: str = ""
-    """A prefix, ending at a dot, that names in the file may have or not; it is taken off before `rename`."""
+    strip: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    """A prefix, ending at a dot, that names in the file may have or not, or several, one inside the other
+    (`[state_dict, transformer]`); taken off before `rename`."""
     rename: Annotated[dict[str, Moved | str | None], BeforeValidator(_renames), AfterValidator(FrozenDict)] = {}  # noqa: RUF012  # it is validated, and frozen by that
     """From names in the file to names in the model: prefixes ending at a dot (`bert: encoder`; an empty one is put in
     front of all names), or whole names with a `*` for what stays (`"*.gamma": "*.weight"`). `{n}` stands for a number,
@@ -119,8 +120,8 @@ class Pretrained(Undrawn):
         >>> scheme.renamed("h.4.qk").names, scheme.renamed("h.4.mask").names, scheme.renamed("hat.4").names
         (('layers.5.q', 'layers.5.k'), (), ('hat.4',))
         """
-        if self.strip:
-            name = name.removeprefix(f"{self.strip.removesuffix('.')}.")
+        for prefix in self.strip:
+            name = name.removeprefix(f"{prefix.removesuffix('.')}.")
         by: list[str] = []
         for old, new in self.rename.items():
             match = _pattern(old).fullmatch(name)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelforge.bounds import MAX_PARTS, too_large
@@ -189,6 +189,15 @@ class Repeat(Combinator):
     holds_layers = ("layers",)
     counts = "times"
     made_fields = frozenset({"copies"})
+
+    @model_validator(mode="after")
+    def _check_copies(self) -> Repeat:
+        """What a dump holds is taken as it is, as long as it is what it says."""
+        names = [str(index) for index in range(self.times)]
+        if self.copies is not None and (list(self.copies) != names or self.copies["0"] != self.layers):
+            message = "`copies` is written from `layers` and `times`, and not by hand: leave it out"
+            raise PydanticCustomError("MF014", "{message}", {"message": message})
+        return self
 
     def wire(self) -> Iterator[Child]:
         same = sequence(self.layers)

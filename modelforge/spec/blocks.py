@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from modelforge.bounds import MAX_PARTS
 from modelforge.config.arithmetic import CannotCalculate
 from modelforge.config.templates import fill, is_broken, is_template, mentions, names_of
 from modelforge.errors import Problem, did_you_mean
@@ -20,6 +21,8 @@ from modelforge.spec.layer import NAME, LayerSpec
 MAX_EXPANDED = 200_000
 """How many layers may come out, those in layers counted too."""
 MAX_DEPTH = 64
+MAX_VALUES = 10_000
+"""How many values an argument may hold."""
 RESERVED = frozenset({"type", "inputs", "init", "when", "index"})
 """What an argument cannot be called: uses of blocks say these themselves, and `index` counts copies."""
 
@@ -171,16 +174,19 @@ class _Expander:
         elif sizes is not None:
             # YAML reads 18 as a number where it is a key, and where it is chosen.
             named = {str(name): values for name, values in sizes.items()}
-            if str(size) not in named:
+            if size is None:
+                way = f"write `size: {next(iter(named), '...')}`"
+                self._note("MF018", "model.sizes", "the model has `sizes`, and no `size` that chooses", way, part="key")
+            elif str(size) not in named:
                 known = did_you_mean(str(size), named)
                 self._note("MF018", "model.size", f"the model has no size `{size}`", known)
             else:
                 chosen = named[str(size)]
-                for name in [name for name in chosen if name not in (declared or {})]:
+            for other, values in named.items():
+                for name in [name for name in values if name not in (declared or {})]:
                     hint = f"declare it: `args: {{{name}: ???}}`"
-                    self._note(
-                        "MF018", f"model.sizes.{size}.{name}", f"the model has no argument `{name}`", hint, part="key"
-                    )
+                    key = f"model.sizes.{other}.{name}"
+                    self._note("MF018", key, f"the model has no argument `{name}`", hint, part="key")
         elif size is not None:
             self._note("MF018", "model.size", f"the model has no `sizes`, so `{size}` means nothing", part="key")
         if self.problems:
@@ -195,7 +201,7 @@ class _Expander:
         bound: dict[str, Any] = {}
         failed: set[str] = set()
         for name, default in declared.items():
-            missing = name not in given and isinstance(default, str) and default == _MISSING
+            missing = given.get(name, default) == _MISSING
             value, at = (
                 (given[name], use.at(name))
                 if name in given
@@ -212,6 +218,11 @@ class _Expander:
             try:
                 bound[name] = self._filled(value, at)
             except _Failed:
+                failed.add(name)
+                continue
+            if not _num_values(bound[name], MAX_VALUES):
+                message = f"`{name}` of {owner} holds more than {MAX_VALUES:,} values"
+                self._note("MF060", at.key, message)
                 failed.add(name)
                 continue
             free = is_template(default) or default == _MISSING
@@ -262,9 +273,15 @@ class _Expander:
         if isinstance(kind, str) and kind in self._blocks:
             return self._use(fields, kind, place)
         spec = registry.get(kind).spec if isinstance(kind, str) and kind in registry.names() else LayerSpec
+        if spec.counts and is_template(raw.get(spec.counts)) and not self._counted(raw, spec.counts, place):
+            return _DROPPED
         if spec.counts and any(mentions(fields.get(name), "index") for name in spec.holds_layers):
             return self._copies(fields, spec, place)
         return self._fields(fields, spec, replace(place, depth=place.depth + 1))
+
+    def _counted(self, raw: Mapping[str, Any], name: str, place: _Place) -> bool:
+        """Whether a number of copies that was calculated leaves any."""
+        return self._filled(raw[name], place.at(name)) != 0
 
     def _fields(self, fields: Mapping[str, Any], spec: type[LayerSpec], place: _Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -274,8 +291,12 @@ class _Expander:
                 if name in spec.holds_layers:
                     found[name] = self._layers(value, place.at(name))
                 elif name in spec.holds_layer and value is not None:
-                    if (layer := self._layer(value, place.at(name))) is not _DROPPED:
+                    layer = self._layer(value, place.at(name))
+                    if layer is not _DROPPED:
                         found[name] = layer
+                    elif spec.model_fields[name].default is not None:
+                        self._note("MF017", place.at(name, "when").key, f"`{name}` cannot be dropped")
+                        failed = True
                 else:
                     found[name] = self._filled(value, place.at(name))
             except _Failed:
@@ -316,6 +337,9 @@ class _Expander:
         held = next(iter(spec.holds_layers))
         if not isinstance(times, int) or isinstance(times, bool) or times < 1:
             return Copies(found | {held: {}})  # what is wrong with it is told by the parser
+        if times > MAX_PARTS["times"]:
+            self._note("MF060", place.at(spec.counts).key, f"`{spec.counts}` may be {MAX_PARTS['times']:,} at most")
+            raise _Failed
         inside = replace(place.at(held), depth=place.depth + 1)
         copies = {
             str(index): self._layers(fields[held], replace(inside, arguments={**place.arguments, "index": index}))
@@ -352,6 +376,17 @@ class _Expander:
 
     def _note(self, code: str, key: str, message: str, hint: str = "", part: Any = "value") -> None:
         self.problems[Problem(code, key, message, hint, part=part)] = None
+
+
+def _num_values(value: Any, most: int) -> int:
+    """How many more than those in a value there may be; 0 where there are too many."""
+    most -= 1
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for item in inside:
+        if most <= 0:
+            return 0
+        most = _num_values(item, most)
+    return max(most, 0)
 
 
 def _other_kind(value: Any, default: Any) -> str:

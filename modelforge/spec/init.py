@@ -126,6 +126,8 @@ class _Parser:
         for name in fields:
             if name not in known:
                 hint = did_you_mean(name, {*known, *SECTIONS, "scheme"})
+                if name.rstrip("s") in ("weight", "kernel"):
+                    hint = f"the block itself speaks of weights; others: {', '.join(SECTIONS)}"
                 self._add("MF021", f"no scheme has a field `{name}`", (name,), hint, part="key")
 
     def _blocks(self, raw: Any, at: tuple[str, ...], *, leaf: bool) -> dict[str, InitSpec]:

@@ -50,14 +50,18 @@ def _model() -> Schema:
         "sizes": sizes,
         "blocks": _mapping(block, "Reusable pieces; a layer's `type` names one."),
         "layers": _LAYERS,
-        "outputs": {"type": ["object", "array"], "description": "What comes out, by name."},
+        "outputs": {
+            "type": ["object", "array"],
+            "additionalProperties": {"type": "string"},
+            "description": "What comes out, by name.",
+        },
         "tie": _mapping({"type": "string"}, "Parameters that are another one: `{head.weight: embed.weight}`."),
         "init": _INIT,
         "defaults": {"type": "array", "description": "Hydra's: which data and init the model chooses."},
     }
     layers = {name: _of_layer(registry.get(name).spec) for name in registry.names()}
     definitions = {
-        "layers": _mapping(_LAYER, "Layers by name, in execution order."),
+        "layers": {**_mapping(_LAYER, "Layers by name, in execution order."), "minProperties": 1},
         "layer": _choice("type", layers, "A type of layer in short form, or a mapping with `type`."),
         **layers,
         **_init_definitions(),

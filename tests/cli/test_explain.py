@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def test_a_refined_scheme(text, snapshot):
     assert text("explain", "rnn.weight_hh_l0", "init.gain=3") == snapshot
@@ -59,3 +61,9 @@ def test_an_unknown_path(text):
         "  --> rnn.weight_hh",
         "   = help: did you mean `rnn.weight_hh_l0` or `rnn.weight_ih_l0`?",
     ]
+
+
+def test_each_name_of_a_tied_parameter_leads_to_its_rule(data):
+    conf = str(Path(__file__).parents[2] / "conf")
+    by_name = [data("explain", name, "model=gpt2", "--conf", conf) for name in ("head.weight", "token.weight")]
+    assert by_name[0] == by_name[1]

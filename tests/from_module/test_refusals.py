@@ -383,3 +383,45 @@ def test_nothing_is_changed_by_a_refusal():
     assert net.training
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_what_runs_without_gradients_is_refused():
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                h = self.backbone(x)
+            return self.head(h)
+
+    with pytest.raises(mf.ForgeError, match="runs without gradients"):
+        mf.from_module(Frozen(), torch.zeros(2, 3))
+
+
+def test_a_softmax_over_the_batch_is_refused():
+    class Compares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(3, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.a(x).softmax(0)
+
+    with pytest.raises(mf.ForgeError, match="compares the examples of the batch"):
+        mf.from_module(Compares(), torch.zeros(2, 3))
+
+
+def test_modules_in_a_list_are_led_to_a_module_list():
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = [nn.Linear(3, 3)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner[0](x)
+
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.from_module(Hidden(), torch.zeros(2, 3))
+    assert any("ModuleList" in problem.hint for problem in caught.value.problems)

@@ -194,3 +194,48 @@ def test_an_argument_that_no_arithmetic_can_name_is_refused(name):
 def test_yaml_values_do_not_name_layers(name):
     with pytest.raises(mf.ForgeError, match="cannot name a layer"):
         mf.parse({"input": {"shape": [4]}, "layers": {name: {"type": "Linear", "out_features": 2}}})
+
+
+def test_what_grows_is_bounded():
+    doubling = {"a0": "x" * 10} | {f"a{n}": f"${{arg:a{n - 1}}}" * 2 for n in range(1, 30)}
+    layers = {"fc": {"type": "Linear", "out_features": "${arg:a29}"}}
+    assert any("more than 10,000 characters" in message for _, message in told(model(layers, args=doubling)))
+    lists = {"a0": [1]} | {f"a{n}": [f"${{arg:a{n - 1}}}"] * 2 for n in range(1, 30)}
+    layers = {"fc": {"type": "Permute", "dims": "${arg:a29}"}}
+    assert any("more than 10,000 values" in message for _, message in told(model(layers, args=lists)))
+    layers = {"fc": {"type": "Linear", "out_features": '${calc:"round(5, -10 ** 12)"}'}}
+    assert len(told(model(layers))) == 1
+
+
+def test_no_copies_are_no_layer():
+    repeat = {"type": "Repeat", "times": '${calc:"depth - 1"}', "layers": {"fc": {"type": "Linear", "out_features": 4}}}
+    layers = {"rest": repeat, "head": {"type": "Linear", "out_features": 2}}
+    assert list(mf.parse(model(layers, args={"depth": 1})).layers) == ["head"]
+    assert list(mf.parse(model(layers, args={"depth": 3})).layers) == ["rest", "head"]
+    assert told(model({"rest": {**repeat, "times": 0}}))
+
+
+def test_copies_are_not_written_by_hand():
+    fc = {"type": "Linear", "out_features": 16}
+    copies = {"0": {"z": {"type": "Linear", "out_features": 3}}}
+    repeat = {"type": "Repeat", "times": 2, "layers": {"b": fc}, "copies": copies}
+    assert any("not by hand" in message for _, message in told(model({"a": repeat})))
+
+
+def test_every_size_is_checked():
+    layers = {"fc": {"type": "Linear", "out_features": "${arg:width}"}}
+    given = {"args": {"width": "???"}, "sizes": {"s": {"width": 2}, "l": {"widht": 3}}}
+    assert told(model(layers, **given, size="s")) == [("model.sizes.l.widht", "the model has no argument `widht`")]
+    given["sizes"]["l"] = {"width": 3}
+    assert told(model(layers, **given)) == [("model.sizes", "the model has `sizes`, and no `size` that chooses")]
+
+
+def test_a_merge_cannot_be_dropped():
+    branches = {"a": {"type": "Linear", "out_features": 2}, "b": {"type": "Linear", "out_features": 2}}
+    parallel = {"type": "Parallel", "branches": branches, "merge": {"type": "Add", "when": False}}
+    assert told(model({"both": parallel})) == [("model.layers.both.merge.when", "`merge` cannot be dropped")]
+
+
+def test_an_argument_that_is_given_as_missing_is_missing():
+    blocks = {"dense": DENSE}
+    assert told(model({"a": {"type": "dense", "width": "???"}}, blocks=blocks))[0][0] == "model.layers.a"

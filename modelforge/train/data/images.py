@@ -105,7 +105,10 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Path], Rows]:
         for folder, paths in zip(folders, found, strict=True)
         if not paths
     ]
-    if len(folders) != source.num_classes:
+    if len(folders) == 1 and source.task == "classification":
+        message = f"`{root}` has one folder, and so one class: there is nothing to tell"
+        problems.append(fault("path", message, "make a folder for each class"))
+    elif len(folders) != source.num_classes:
         problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))
     if needed := list(_too_large(source, sum(map(len, found)))):
         problems += needed

@@ -21,11 +21,16 @@ def encode(labels: Array, num_classes: int, named: str) -> tuple[Rows, list[Prob
     Returns:
         The class of each example, and what is wrong with them.
     """
+    if labels.ndim == 1 and len(labels) and bool((labels == labels[0]).all()):
+        message = f"all examples of {named} are of one class: there is nothing to tell"
+        return np.zeros(len(labels), np.int64), [fault("target", message, "bring examples of others")]
     if labels.ndim != 1:
         message = f"a class is one value, but the target of {named} has shape {labels.shape}"
         return np.zeros(0, np.int64), [fault("target", message, "for numbers: `data.task=regression`")]
     if np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool:
         return _in_range(labels.astype(np.int64), num_classes, named)
+    if np.issubdtype(labels.dtype, np.floating) and (problem := _no_class(labels, named)):
+        return np.zeros(0, np.int64), [problem]
     names, classes = np.unique(_ordered(labels), return_inverse=True)
     problems: list[Problem] = []
     if len(names) != num_classes:
@@ -33,6 +38,17 @@ def encode(labels: Array, num_classes: int, named: str) -> tuple[Rows, list[Prob
         shown = ", ".join(map(str, names[:MAX_SHOWN])) + (", …" if len(names) > MAX_SHOWN else "")
         problems.append(fault("num_outputs", f"{problem.message} ({shown})", problem.hint))
     return classes.astype(np.int64), problems
+
+
+def _no_class(labels: Array, named: str) -> Problem | None:
+    """A number that is missing, or between two others."""
+    wrong = np.flatnonzero(~np.isfinite(labels) | (labels != np.floor(labels)))
+    if not len(wrong):
+        return None
+    row, value = int(wrong[0]), labels[wrong[0]]
+    message = f"classes are whole numbers or names, but row {row} of the target of {named} has {value}"
+    hint = "for numbers: `data.task=regression`" if np.isfinite(value) else "leave such rows out"
+    return fault("target", message, hint)
 
 
 def _ordered(labels: Array) -> Array:
