@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -133,8 +134,8 @@ def unusable(name: str) -> str:
     """Why a layer cannot have this name; empty where it can."""
     if not NAME.fullmatch(name):
         return f"`{name}` cannot name a layer: use letters, digits and underscores, and begin with a letter"
-    if name in ("True", "False", "None"):
-        return f"`{name}` cannot name a layer: it is what YAML makes of true, false and null"
+    if keyword.iskeyword(name):
+        return f"`{name}` cannot name a layer: it is a word of Python's, and `model.{name}` would be no attribute"
     if name == "input":
         return "`input` names what comes in; call the layer something else"
     if name in registry.reserved_names():

@@ -61,7 +61,7 @@ PAPERS: Mapping[str, Mapping[str, Std]] = {
     },
     "vit": {
         "patches.weight": lecun,  # all of these: the authors' code
-        "class.weight": 0.0,
+        "cls.weight": 0.0,
         "position.weight": 0.02,
         "head.*": 0.0,
         "*norm.*": 0.0,
@@ -107,7 +107,7 @@ CODE: Mapping[str, Mapping[str, Std]] = {
     "mobilenet_v2_tensorflow": {"*.conv.weight": 0.02, "head.weight": 0.02},
     "vit": {
         "patches.weight": 0.02,
-        "class.weight": 0.02,
+        "cls.weight": 0.02,
         "head.weight": 0.02,
         **{f"*.{name}.bias": 0.0 for name in ("up", "down")},
         **{f"*.{name}.weight": 0.02 for name in ("?_proj", "out_proj", "up", "down")},
