@@ -30,20 +30,16 @@ def is_broken(value: Any) -> bool:
     return isinstance(value, str) and len(_BEGINNING.findall(value)) > len(_TEMPLATE.findall(value))
 
 
-def names_of(text: str) -> frozenset[str]:
-    """The arguments that the templates in a text speak of."""
-    return frozenset().union(*(names_in(inner) if kind == "calc" else {inner} for kind, inner in _parts(text)))
+def names_of(value: Any) -> frozenset[str]:
+    """The arguments that templates anywhere in plain data speak of.
 
-
-def mentions(value: Any, name: str) -> bool:
-    """Whether a template somewhere in plain data speaks of an argument."""
-    if isinstance(value, Mapping):
-        return any(mentions(item, name) for item in value.values())
-    if isinstance(value, list | tuple):
-        return any(mentions(item, name) for item in value)
-    if not isinstance(value, str):
-        return False
-    return name in names_of(value)
+    >>> sorted(names_of({"size": "${arg:k}", "shape": ['${calc:"2 * width"}', 3]}))
+    ['k', 'width']
+    """
+    if isinstance(value, str):
+        return frozenset().union(*(names_in(inner) if kind == "calc" else {inner} for kind, inner in _parts(value)))
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return frozenset().union(*map(names_of, inside))
 
 
 def fill(text: str, arguments: Mapping[str, Any]) -> Any:

@@ -204,7 +204,7 @@ class _Finder:
         if _takes_item(node):
             source = self.ref(node.args[0])  # pyright: ignore[reportArgumentType]  # a node, see above
             if isinstance(source.value, tuple | list):
-                self._same[node] = Ref(source.node, (*source.path, int(node.args[1]) % len(source.value)))  # pyright: ignore[reportArgumentType]
+                self._same[node] = Ref(source.node, (*source.path, int(node.args[1]) % len(source.value)))  # pyright: ignore[reportArgumentType]  # see `_takes_item`
                 return
         for inner in node.all_input_nodes:
             self._refuse_made(inner, f"`{name}` reads")

@@ -13,10 +13,11 @@ from typing import Any
 
 from modelforge.bounds import MAX_PARTS
 from modelforge.config.arithmetic import CannotCalculate
-from modelforge.config.templates import fill, is_broken, is_template, mentions, names_of
+from modelforge.config.templates import fill, is_broken, is_template, names_of
 from modelforge.errors import Problem, did_you_mean
 from modelforge.layers import registry
 from modelforge.spec.layer import NAME, LayerSpec
+from modelforge.spec.unused import alone, unread
 
 MAX_EXPANDED = 200_000
 """How many layers may come out, those in layers counted too."""
@@ -100,32 +101,9 @@ class _Expander:
             }
         except _Failed:
             return {}
-        self._check_unused(rest)
+        unused = *unread(self.section.get("args") or {}, rest), *alone(blocks, self._used)
+        self.problems |= dict.fromkeys(unused)
         return found
-
-    def _check_unused(self, rest: Mapping[str, Any]) -> None:
-        """What nothing speaks of: an argument is a mistake, and a block is looked at as far as that goes alone."""
-        declared = self.section.get("args") or {}
-        for name in declared:
-            others = {other: default for other, default in declared.items() if other != name}
-            if not mentions([rest, others], str(name)):
-                hint = f"remove it, or say where it counts: `${{arg:{name}}}`"
-                self._note("MF018", f"model.args.{name}", f"nothing reads the argument `{name}`", hint, part="key")
-        for name in self._blocks.keys() - self._used:
-            self._check_alone(self._blocks[name], _Place(f"model.blocks.{name}", self._blocks[name].get("args", {})))
-
-    def _check_alone(self, value: Any, place: _Place) -> None:
-        """Types and arguments that no use of a block can have."""
-        if isinstance(value, Mapping):
-            kind = value.get("type")
-            if isinstance(kind, str) and not is_template(kind) and kind not in {*registry.names(), *self._blocks}:
-                hint = registry.explain_absence(kind)
-                self._note("MF010", place.at("type").key, f"unknown layer type `{kind}`", hint)
-            for key, item in value.items():
-                self._check_alone(item, place.at(key))
-        for name in names_of(value) - place.arguments.keys() - {"index"} if isinstance(value, str) else ():
-            hint = did_you_mean(name, place.arguments)
-            self._note("MF019", place.key, f"there is no argument `{name}` here", hint)
 
     # --- declarations -------------------------------------------------------------------------------------------------
 
@@ -212,7 +190,7 @@ class _Expander:
             )
             if missing:
                 self._note("MF018", use.key, f"{owner} needs the argument `{name}`", f"add `{name}: ...`", part="key")
-            if missing or any(mentions(value, other) for other in failed):
+            if missing or not failed.isdisjoint(names_of(value)):
                 failed.add(name)
                 continue
             try:
@@ -275,7 +253,7 @@ class _Expander:
         spec = registry.get(kind).spec if isinstance(kind, str) and kind in registry.names() else LayerSpec
         if spec.counts and is_template(raw.get(spec.counts)) and not self._counted(raw, spec.counts, place):
             return _DROPPED
-        if spec.counts and any(mentions(fields.get(name), "index") for name in spec.holds_layers):
+        if spec.counts and "index" in names_of([fields.get(name) for name in spec.holds_layers]):
             return self._copies(fields, spec, place)
         return self._fields(fields, spec, replace(place, depth=place.depth + 1))
 

@@ -187,7 +187,8 @@ def test_too_many_layers_are_told_once():
 
 @pytest.mark.parametrize("name", ["lambda", "class", "type", "1x"])
 def test_an_argument_that_no_arithmetic_can_name_is_refused(name):
-    assert told(model({"fc": {"type": "Linear", "out_features": 2}}, args={name: 1}))
+    layers = {"fc": {"type": "Linear", "out_features": f"${{arg:{name}}}"}}
+    assert (f"model.args.{name}", f"`{name}` cannot name an argument") in told(model(layers, args={name: 1}))
 
 
 @pytest.mark.parametrize("name", [True, None])

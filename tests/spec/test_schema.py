@@ -90,7 +90,7 @@ def test_a_layer_of_your_own_is_in_it():
     import torch
 
     @mf.register_layer(name="OfMyOwn")
-    class OfMyOwn(torch.nn.Module):  # pyright: ignore[reportUnusedClass]
+    class OfMyOwn(torch.nn.Module):  # pyright: ignore[reportUnusedClass]  # the decorator uses it
         """Does nothing."""
 
         def __init__(self, strength: float) -> None:
