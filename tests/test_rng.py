@@ -117,9 +117,7 @@ def test_values_that_were_drawn_once_are_drawn_for_ever():
 
 
 def test_normals_are_normal():
-    scipy_stats = pytest.importorskip(
-        "scipy.stats", reason="a development dependency only"
-    )  # a development dependency only
+    scipy_stats = pytest.importorskip("scipy.stats", reason="a development dependency only")
     first_of_each = [torch.randn(16, generator=rng.Key(0, "weight", i).generator())[0].item() for i in range(2000)]
     assert scipy_stats.kstest(first_of_each, "norm").pvalue > 1e-3
 

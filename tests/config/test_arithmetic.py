@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelforge.config.arithmetic import CannotCalculate, calculate, names_in
-from modelforge.config.templates import fill, is_template, mentions
+from modelforge.config.templates import fill, is_template, names_of
 
 NAMES = {"width": 64, "depth": 12, "rate": 0.1, "act": "ReLU", "flag": True}
 
@@ -92,9 +92,7 @@ def test_what_is_a_template():
     assert not any(map(is_template, ["${a.b}", "arg:x", "${oc.env:HOME}", 3, None]))
 
 
-def test_mentions_looks_everywhere():
+def test_names_are_looked_for_everywhere():
     inside = {"a": [{"b": '${calc:"2 * (index + 1)"}'}], "c": "${arg:width}"}
-    assert mentions(inside, "index")
-    assert mentions(inside, "width")
-    assert not mentions(inside, "x")
-    assert not mentions({"a": "index"}, "index")
+    assert names_of(inside) == {"index", "width"}
+    assert names_of({"a": "index"}) == frozenset()
