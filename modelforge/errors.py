@@ -7,6 +7,7 @@ Codes are stable; `CODES` says in one line what each of them means.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -17,6 +18,9 @@ CODES = MappingProxyType(
         "MF001": "the configuration cannot be composed",
         "MF002": "a file cannot be read as YAML",
         "MF003": "an interpolation cannot be resolved",
+        "MF004": "a config that reaches outside its folder",
+        "MF005": "an interpolation that a config file may not use",
+        "MF006": "a setting of Hydra's that a config may not make",
         "MF010": "unknown layer type",
         "MF011": "a required key is missing",
         "MF012": "unknown argument",
@@ -89,6 +93,11 @@ CODES = MappingProxyType(
 )
 
 Severity = Literal["error", "warning"]
+
+# Letters and marks that show nothing: Python counts them as printable.
+_WITHOUT_WIDTH = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,45 +174,63 @@ class ForgeError(Exception):
 
 
 def render(problem: Problem) -> str:
-    """The problem as text with its source line, in the form compilers use."""
-    lines = [f"{problem.severity}[{problem.code}]: {problem.message}"]
-    place = problem.place
+    """The problem as text with its source line, in the form compilers use; each part of it is `printable`."""
+    lines = [f"{problem.severity}[{problem.code}]: {printable(problem.message)}"]
+    place, path = problem.place, printable(problem.path)
     if place is None:
-        lines.append(f"  --> {problem.path}")
-        if problem.hint:
-            lines.append(f"   = help: {problem.hint}")
-        return "\n".join(lines)
+        return "\n".join([*lines, f"  --> {path}", *_help("   ", problem.hint.split("\n"))])
     lines += _render_place(place, problem.hint)
     if place.via is not None:
         lines += ["   = the value comes from", *_render_place(place.via, "")]
-    if problem.path and place.override is None:
-        lines.append(f"   = override key: {problem.path}")
+    if path and place.override is None:
+        lines.append(f"   = override key: {path}")
     return "\n".join(lines)
 
 
 def _render_place(place: Place, hint: str) -> list[str]:
-    if place.override is not None:
-        lines = [f"  --> override {place.override}"]
-        return lines + ([f"   = help: {hint}"] if hint else [])
-    if not place.source:
-        return [f"  --> {place}"] + ([f"   = help: {hint}"] if hint else [])
+    first_hint, *more_hints = hint.split("\n")
+    if place.override is not None or not place.source:
+        return [f"  --> {printable(str(place))}", *_help("   ", [first_hint, *more_hints])]
     number = str(place.line)
     gutter = " " * len(number)
-    caret = " " * (place.column - 1) + "^" * max(place.length, 1)
-    first_hint, *more_hints = hint.splitlines() or [""]
-    marked = f"{caret} {first_hint}".rstrip()
+    # Carets stay below what they mark where escapes take more room.
+    start, end = place.column - 1, place.column - 1 + max(place.length, 1)
+    source = place.source.rstrip()
+    before, marked = printable(source[:start]), printable(source[start:end])
+    caret = " " * max(len(before), start) + "^" * max(len(marked), end - start)
     return [
-        f"{gutter} --> {place}",
+        f"{gutter} --> {printable(str(place))}",
         f"{gutter}  |",
-        f"{number}  | {place.source.rstrip()}",
-        f"{gutter}  | {marked}",
-        *(f"{gutter}  = help: {line}" for line in more_hints),
+        f"{number}  | {printable(source)}",
+        f"{gutter}  | {caret} {printable(first_hint)}".rstrip(),
+        *_help(f"{gutter}  ", more_hints),
     ]
+
+
+def _help(margin: str, hints: Iterable[str]) -> list[str]:
+    return [f"{margin}= help: {printable(hint)}" for hint in hints if hint]
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with every character that cannot be seen, or moves others, as its escape; `keep` lists exceptions.
+
+    Controls, line breaks, marks of direction, characters without width, blanks that are no space.
+
+    >>> printable("\x1b[31mred\n"), printable("two\nlines", keep="\n"), printable("ab\u202e\u200b")
+    ('\\x1b[31mred\\n', 'two\nlines', 'ab\\u202e\\u200b')
+    """
+    if text.isprintable() and not _WITHOUT_WIDTH.search(text):
+        return text
+    return "".join(one if one in keep or _is_seen(one) else one.encode("unicode_escape").decode() for one in text)
+
+
+def _is_seen(character: str) -> bool:
+    return character.isprintable() and not _WITHOUT_WIDTH.match(character)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known names, or lists them all when nothing is near."""
-    choices = sorted(set(known))
+    choices = sorted(set(map(printable, known)))
     lower = {choice.lower(): choice for choice in reversed(choices)}
     near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
     if near:

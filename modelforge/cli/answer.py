@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +13,8 @@ from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, printable
+from modelforge.report.screen import Screen
 
 WIDTH = 120
 """Columns where nobody says how many there are: output that goes into a file or a log."""
@@ -43,7 +45,7 @@ def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, 
         if as_json:
             _say_json(answer.data)
         elif isinstance(answer.text, str):
-            sys.stdout.write(answer.text)
+            sys.stdout.write(printable(answer.text, "\n\t\r\u200b"))  # Markdown of ours uses the last
         else:
             _show(answer.text, console())
         sys.stdout.flush()
@@ -57,7 +59,7 @@ def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, 
 def console(*, stderr: bool = False) -> Console:
     """A console that is `WIDTH` wide where neither a terminal nor the environment says otherwise."""
     known = "COLUMNS" in os.environ or any(os.isatty(stream) for stream in (0, 1, 2) if _is_open(stream))
-    return Console(stderr=stderr, width=None if known else WIDTH, highlight=False, markup=False, emoji=False)
+    return Screen(stderr=stderr, width=None if known else WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
@@ -90,7 +92,14 @@ def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
 
 def _say_json(data: Any) -> None:
     text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(_as_json(text) + "\n")
+
+
+def _as_json(text: str) -> str:
+    """JSON in which characters that cannot be seen are escapes; they stand in strings only."""
+    if printable(text, "\n") == text:
+        return text
+    return "".join(one if printable(one, "\n") == one else json.dumps(one)[1:-1] for one in text)
 
 
 def _is_open(stream: int) -> bool:

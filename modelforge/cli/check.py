@@ -15,7 +15,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, printable
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.plan import Plan, plan
 from modelforge.report.problems import alike, problem_text, problems_text
@@ -142,7 +142,7 @@ def _one(finding: Finding) -> RenderableType:
     size = plural(finding.plan.num_parameters, "parameter")
     tensors = plural(len(finding.plan.parameters), "tensor")
     ok = Text.assemble(("ok", "bold green"), f": {size} in {tensors}, each with one rule")
-    last = [Text(finding.note, "yellow")] if finding.note else []
+    last = [Text(printable(finding.note), "yellow")] if finding.note else []
     if not finding.warnings:
         return Group(ok, *last)
     ok.append(f"; {plural(len(finding.warnings), 'warning')}")
@@ -160,7 +160,7 @@ def _many(findings: list[Finding]) -> RenderableType:
         text = problem_text(*group)
         where = list(dict.fromkeys(finding.label for problem in group for finding in shared[problem]))
         if len(findings) > 1:
-            text.append(f"\n   = in {_labels(where, len(findings))}", "blue")
+            text.append(f"\n   = in {printable(_labels(where, len(findings)))}", "blue")
         parts += [Text(), text]
     bad = sum(bool(finding.problems) for finding in findings) - len(elsewhere)
     warned = [finding for finding in findings if finding.warnings]
@@ -175,7 +175,7 @@ def _many(findings: list[Finding]) -> RenderableType:
     )
     parts += [Text(), summary]
     if warned:
-        parts.append(Text(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}", "dim"))
+        parts.append(Text(printable(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}"), "dim"))
     return Group(*parts)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.report.words import plural
+from modelforge.report.words import plural, printable
 from modelforge.starter import create
 
 
@@ -27,6 +27,6 @@ def new(folder: Path) -> Answer:
         inside = count[name] > 1 or (folder / name).is_dir()
         table.add_row("", f"{name}/" if inside else name, plural(count[name], "file") if inside else "")
     commands = [f"cd {folder}", "python train.py", "python train.py -m init.gain=0.5,1,1.5", "pytest"]
-    first = [Text(f"  {command}") for command in commands]
-    text = Group(Text(f"made {folder}"), Text(), table, Text(), Text("begin with"), *first)
+    first = [Text(printable(f"  {command}")) for command in commands]
+    text = Group(Text(printable(f"made {folder}")), Text(), table, Text(), Text("begin with"), *first)
     return Answer({"folder": str(folder), "files": [path.as_posix() for path in files]}, text)

@@ -20,6 +20,7 @@ from modelforge.config.folder import check_conf, default_conf
 from modelforge.config.origins import Origins
 from modelforge.config.resolve import resolve
 from modelforge.config.source import NO_JOB, Loader, Naming, hydra_settings, plain, search_path
+from modelforge.config.trust import CODES, placed
 from modelforge.errors import ForgeError
 
 
@@ -100,7 +101,9 @@ def from_hydra(cfg: DictConfig) -> Config:
         every = [*job["overrides"]["hydra"], *task]
         try:
             loader.keep(loader.compute_defaults_list(job["job"]["config_name"], every, RunMode.RUN).defaults)
-        except (ForgeError, *FAILURES):
+        except (ForgeError, *FAILURES) as error:
+            if isinstance(error, ForgeError) and any(problem.code in CODES for problem in error.problems):
+                raise
             # The files are gone or were edited since the job began: its values hold, their places are unknown.
             loader.contributions = ()
         origins = Origins(config, loader.contributions, _assignments(loader, parsed))
@@ -115,6 +118,9 @@ def _load(loader: Loader, config_name: str, parsed: Sequence[Override], folder: 
         if unknown := unknown_options(loader, parsed):
             raise ForgeError(unknown)
         return loader.compose(config_name, parsed)
+    except ForgeError as error:
+        lines = [one.input_line or "" for one in parsed]
+        raise ForgeError(placed(problem, loader.shelf.values(), lines) for problem in error.problems) from None
     except FAILURES as error:
         failure = error
     raise ForgeError(explain(loader, config_name, parsed, folder, failure)) from failure

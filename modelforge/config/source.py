@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from threading import RLock
 from typing import Any
 
 import hydra
+import hydra._internal.hydra
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository, IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.defaults_list import DefaultsList
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -26,10 +31,22 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.document import Document
+from modelforge.config.trust import (
+    check_hydra,
+    check_override,
+    check_resolvers,
+    is_inside,
+    outside,
+    placed,
+    search_folder,
+)
 from modelforge.errors import ForgeError, Place, Problem
 
 NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
+
+MAX_CONFIGS = 1_000
+"""How often the defaults lists of one config may ask for another one."""
 
 _LOCK = RLock()
 
@@ -72,7 +89,7 @@ class Naming:
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader; `contributions` says afterwards which files were merged, in order."""
+    """Hydra's loader, for configs that are data; `contributions` says afterwards which files were merged, in order."""
 
     def __init__(self, search_path: ConfigSearchPath, naming: Naming) -> None:
         self.shelf = Shelf()
@@ -80,6 +97,17 @@ class Loader(ConfigLoaderImpl):
         super().__init__(search_path)
         self.repository = _Repository(search_path, self.shelf, naming)
         self.folders: IConfigRepository = self.repository
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        problems = [one for it in parsed for one in check_override(it.key_or_group, it.value(), it.input_line or "")]
+        if problems:
+            raise ForgeError(problems)
+        repository = _Bounded(self.repository)
+        self._process_config_searchpath(config_name, parsed, repository)
+        return parsed, repository
 
     def open(self, config_name: str, overrides: Sequence[Override]) -> None:
         """Takes in the search path that the primary config or an override extends: options may lie there too."""
@@ -100,7 +128,51 @@ class Loader(ConfigLoaderImpl):
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self.keep(defaults)
+        if problems := [one for part in self.contributions for one in check_hydra(part.package, part.document)]:
+            raise ForgeError(problems)
         return super()._compose_config_from_defaults_list(defaults, repo)
+
+
+class Door(Loader):
+    """The loader of `@hydra.main`: what a config may not do ends the program before anything is done with it."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        main = next((entry.path for entry in config_search_path.get_path() if entry.provider == "main"), None)
+        root = Path(_folder_of(main or ".").removeprefix("file://"))
+        super().__init__(config_search_path, Naming(root, None, Path.cwd()))
+
+    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
+        with self._refusing():
+            return super().load_configuration(*arguments, **options)
+
+    def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
+        with self._refusing():
+            return super().compute_defaults_list(*arguments, **options)
+
+    def get_group_options(self, *arguments: Any, **options: Any) -> list[str]:
+        with self._refusing():
+            return super().get_group_options(*arguments, **options)
+
+    @contextmanager
+    def _refusing(self) -> Generator[None]:
+        # Hydra takes exceptions for its own affair here, and tries again.
+        try:
+            yield
+        except ForgeError as error:
+            lines = [word for word in sys.argv[1:] if "=" in word]
+            problems = [placed(problem, self.shelf.values(), lines) for problem in error.problems]
+            print(ForgeError(problems), file=sys.stderr, flush=True)
+            sys.exit(1)
+
+
+def guard_hydra() -> None:
+    """From now on `@hydra.main` composes as `compose` does: files are read as data, whatever its flags."""
+    hydra._internal.hydra.ConfigLoaderImpl = Door  # pyright: ignore
+
+
+ConfigStore.instance().store(
+    "sweep_report", {"sweep": {"_target_": "modelforge.sweep.callback.SweepReport"}}, "hydra/callbacks"
+)
 
 
 def _contribution(package: str, path: str, shelf: Shelf, *, primary: bool) -> Contribution:
@@ -115,11 +187,10 @@ def plain(cfg: Any) -> dict[str, Any]:
 
 
 def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
-    """A search path from (provider, scheme, path), with packages that lie in folders taken as those folders."""
+    """A search path from (provider, scheme, path)."""
     path = ConfigSearchPathImpl()
     for provider, scheme, place in sources:
-        folder = _package_folder(place) if scheme == "pkg" and provider != "hydra" else None
-        path.append(provider, folder or f"{scheme}://{place}")
+        path.append(provider, f"{scheme}://{place}")
     return path
 
 
@@ -147,19 +218,50 @@ class _Repository(ConfigRepository):
         super().__init__(search_path)
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
-        super().initialize_sources(config_search_path)
+        """Only folders and Hydra's own packages become sources: to ask another one whether it is there runs it."""
+        entries = [(entry.provider or "", entry.path or "") for entry in config_search_path.get_path()]
+        main = next((path for provider, path in entries if provider == "main"), ".")
+        root = Path(_folder_of(main).removeprefix("file://"))
+        path = ConfigSearchPathImpl()
+        for provider, entry in entries:
+            if provider.startswith("hydra.searchpath"):
+                path.append(provider, search_folder(entry, root, own=provider.endswith("command-line")))
+            else:
+                path.append(provider, _folder_of(entry) if provider == "main" else entry)
+        super().initialize_sources(path)
         self.sources = [
             _Folder(source, self.shelf, self.naming) if source.scheme() == "file" else source for source in self.sources
         ]
 
 
+class _Bounded(CachingConfigRepository):
+    """What was read once is kept; and a defaults list that doubles ends."""
+
+    num_asked = 0
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        self.num_asked += 1
+        if self.num_asked > MAX_CONFIGS:
+            message = f"the defaults lists ask for more than {MAX_CONFIGS:,} configs"
+            raise ForgeError([Problem("MF060", config_path, message, "a file that two others choose is read twice")])
+        return super().load_config(config_path)
+
+
 class _Folder(FileConfigSource):
-    """A folder of configs, read as `Document`s."""
+    """A folder of configs, read as `Document`s; what lies outside of it is not there."""
 
     def __init__(self, source: ConfigSource, shelf: Shelf, naming: Naming) -> None:
         super().__init__(source.provider, source.path)
         self.shelf = shelf
         self.naming = naming
+
+    def is_group(self, config_path: str) -> bool:
+        return is_inside(Path(self.path, config_path), Path(self.path)) and super().is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        if not is_inside(Path(self.path, self._normalize_file_name(config_path)), Path(self.path)):
+            raise outside(config_path)
+        return super().is_config(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(os.path.abspath(os.path.join(self.path, self._normalize_file_name(config_path))))
@@ -176,12 +278,21 @@ class _Folder(FileConfigSource):
             place = Place(file=file, line=1, column=1, source=text.splitlines()[0])
             problem = Problem("MF002", "", "wrong header", "write `# @package model` or `# @package _global_`", place)
             raise ForgeError([problem]) from None
+        config = document.load()
+        check_resolvers(document)
         return ConfigResult(
-            config=document.load(),
+            config=config,
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header=header,
         )
+
+
+def _folder_of(entry: str) -> str:
+    """The config folder as a folder where it was given as a package, which is code's own."""
+    scheme, _, place = entry.rpartition("://")
+    folder = _package_folder(place) if scheme == "pkg" else None
+    return f"file://{folder}" if folder else entry
 
 
 def _package_folder(package: str) -> str | None:

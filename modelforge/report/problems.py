@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from modelforge.errors import Problem, render
-from modelforge.report.words import printable
+from modelforge.errors import Problem, printable, render
 
 _GUTTER = re.compile(r"^ *\d* +(?:-->|\||=(?= ))")
 _CARETS = re.compile(r"(?<=\| ) *(\^+.*)$")
@@ -36,7 +35,7 @@ def alike(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
 
 def problem_text(problem: Problem, *others: Problem) -> Text:
     """One problem; what else is wrong at the same place, for the same reason, in one line each."""
-    lines = printable(render(problem)).split("\n") + [f"   = also: {printable(other.message)}" for other in others]
+    lines = render(problem).split("\n") + [f"   = also: {printable(other.message)}" for other in others]
     return Text("\n", no_wrap=True, overflow="ignore").join(_line(line, problem.severity) for line in lines)
 
 

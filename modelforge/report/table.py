@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from modelforge.report.screen import Screen
 from modelforge.report.words import count, magnitude, number, stored, where
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def new_table(width: int | None = None) -> Table:
 
 def to_text(renderable: RenderableType, width: int = 120) -> str:
     """A renderable as plain text."""
-    console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
+    console = Screen(file=StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
         console.print(Group(renderable), crop=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
@@ -251,7 +252,7 @@ class _Fitted:
         for index in shown:
             folds = index in self.folds
             table.add_column(
-                self.header[index],
+                Text(self.header[index]),
                 justify="right" if index in self.right else "left",
                 overflow="fold" if folds else "ellipsis",
                 no_wrap=not folds,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from modelforge.errors import Place
-
-# Control characters, and the marks that turn the direction of text: a config from elsewhere may hold either.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+from modelforge.errors import Place, printable
 
 MAX_SHOWN = 3
 """Entries of a long mapping that are shown where it is told in short."""
@@ -95,7 +91,7 @@ def value(value: Any) -> str:
         case Mapping():
             return "{" + ", ".join(f"{key}: {_value(item)}" for key, item in value.items()) + "}"
         case _:
-            return printable(str(value)).replace("\n", " ")
+            return printable(str(value))
 
 
 _value = value
@@ -127,12 +123,3 @@ def where(place: Place | None) -> str:
         return printable(f"override {place.override}")
     near = printable(f"{place.file}:{place.line}")
     return f"{near} from {where(place.via)}" if place.via else near
-
-
-def printable(text: str) -> str:
-    r"""The text without what could move the cursor, colour the terminal or turn the reading direction.
-
-    >>> printable("plain\ttext\n"), printable("\x1b[31mred")
-    ('plain\ttext\n', '\\x1b[31mred')
-    """
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

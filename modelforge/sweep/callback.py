@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from rich.console import Console
 
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, printable
+from modelforge.report.screen import Screen
 from modelforge.sweep.collect import STATUS, collect
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SweepReport(Callback):
-    """Named in conf/hydra/default.yaml; runs where the multirun was started, whatever the launcher."""
+    """Chosen in conf/hydra/default.yaml as `sweep_report`; runs where the multirun was started."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuses a folder that holds runs already: Hydra would overwrite them."""
@@ -37,10 +37,10 @@ class SweepReport(Callback):
             print(error, file=sys.stderr)
             sys.exit(1)
         (folder / "sweep.csv").write_text(sweep.to_csv(), encoding="utf-8")
-        console = Console()
+        console = Screen()
         console.print()
         console.print(sweep.table())
         counts = ", ".join(f"{number} {state}" for state, number in sweep.counts.items())
-        console.print(f"\n{counts}  ·  {folder}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"\n{counts}  ·  {printable(str(folder))}", highlight=False, markup=False, soft_wrap=True)
         if not sweep.finished:
             sys.exit(1)

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
 
-from modelforge.config import Config, compose
+from modelforge.config import Config, compose, guard_hydra
 from modelforge.errors import ForgeError, Place, Problem
+from modelforge.report.screen import Stream
 from modelforge.train.loading import loading
 
 MULTIRUN = {"-m", "--multirun"}
@@ -48,10 +49,13 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
 
     Args:
         conf: The folder of configs.
-        arguments: As in `sys.argv[1:]`. With any other flag (`--help`, `--cfg`, `--config-dir`) Hydra is left alone.
+        arguments: As in `sys.argv[1:]`. With any other flag (`--help`, `--cfg`, `--config-dir`) Hydra does what it is
+            asked for, with configs that are data all the same.
     """
+    _guard(arguments)
     flags = {argument for argument in arguments if argument.startswith("-")}
     if flags - MULTIRUN:
+        sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)  # Hydra prints what it is asked for
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     # As keys: what several values have in common is told once.
@@ -71,6 +75,25 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         sys.exit(130)
     if problems:
         print(ForgeError(problems), file=sys.stderr)
+        sys.exit(1)
+
+
+def _guard(arguments: Sequence[str]) -> None:
+    """Has Hydra read configs as data, and refuses its flags that run code."""
+    from hydra._internal.utils import get_args_parser
+
+    guard_hydra()
+    try:
+        given = _Silent(parents=[get_args_parser()], add_help=False).parse_intermixed_args(arguments)
+    except _NotUnderstood:
+        return  # Hydra says why
+    flag, hint = "", ""
+    if given.experimental_rerun is not None:
+        flag, hint = "--experimental-rerun", "it reads a pickle, which can hold code: `ckpt=...` resumes a run"
+    elif "://" in (given.config_path or "").removeprefix("file://"):
+        flag, hint = "--config-path", "name a folder of configs"
+    if flag:
+        print(ForgeError([Problem("MF004", flag, f"`{flag}` is not taken here", hint)]), file=sys.stderr)
         sys.exit(1)
 
 

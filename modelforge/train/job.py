@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, printable
 from modelforge.train.claim import claimed
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
@@ -60,7 +60,7 @@ def run(config: DictConfig) -> float:
     alone = hydra.mode is not RunMode.MULTIRUN
     overrides = tuple(hydra.overrides.task)
     if not alone:
-        print(f"\n[{hydra.job.num}] {' '.join(overrides)}", flush=True)
+        print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
     elif read_state(folder) == "finished":
         _complain(_refusal(folder))
         sys.exit(1)
@@ -99,7 +99,7 @@ def execute(
     console = screen()
 
     def say(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
 
     status = begin(overrides)
     write(status, folder)

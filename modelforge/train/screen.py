@@ -6,8 +6,10 @@ import os
 
 from rich.console import Console
 
+from modelforge.report.screen import Screen
 
-class _Screen(Console):
+
+class _Screen(Screen):
     def on_broken_pipe(self) -> None:
         """Nobody reads any more, as behind `| head`: what comes goes nowhere."""
         self.quiet = True

@@ -192,8 +192,8 @@ FILES = [
         error[MF002]: found character '\\t' that cannot start any token
           --> conf/config.yaml:2:1
            |
-        2  | \tb: 1
-           | ^
+        2  | \\tb: 1
+           | ^^
         """,
     ),
     (
@@ -270,7 +270,7 @@ FILES = [
         error[MF002]: a character that YAML does not allow
           --> conf/config.yaml:2:1
            |
-        2  | b: \x01
+        2  | b: \\x01
            | ^
         """,
     ),

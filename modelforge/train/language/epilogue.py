@@ -55,4 +55,4 @@ def sample(
     text = examples.text.decode(written)
     write_atomically(folder / SAMPLE, f"{examples.text.decode(inputs[0])}{text}\n")
     console.print("the model goes on from the beginning of the test:", style="dim")
-    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(text, "\n\t"), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""`Screen`: the console that everything of ours is printed on. No name from a config or a file moves the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from modelforge.errors import printable
+
+
+class Screen(Console):
+    """A console that writes characters that cannot be seen as their escapes; a cell of a table stays on its line.
+
+    Example:
+        >>> with (screen := Screen()).capture() as capture:
+        ...     screen.print(Text("red\\x1b[31m"))
+        >>> print(capture.get(), end="")
+        red\\x1b[31m
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of a renderable, of which none holds a control character."""
+        if isinstance(renderable, Table):
+            _one_line_each(renderable)
+        for segment in super().render(renderable, options):
+            text = segment.text
+            yield segment if segment.control or text == "\n" else Segment(printable(text, "\n"), segment.style)
+
+
+class Stream:
+    """A stream whose text passes through `printable` line by line, for what a library prints by itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes the text with what cannot be seen escaped."""
+        self._stream.write(printable(text, "\n\t\r"))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _one_line_each(table: Table) -> None:
+    for column in table.columns:
+        column._cells = [_on_one_line(cell) for cell in column._cells]
+        # A header that is a `Text` is ours, and may take two lines.
+        column.header = printable(column.header) if isinstance(column.header, str) else column.header
+
+
+def _on_one_line(cell: RenderableType) -> RenderableType:
+    text = cell.plain if isinstance(cell, Text) else cell
+    if not isinstance(text, str) or (shown := printable(text)) == text:
+        return cell
+    return Text(shown, cell.style) if isinstance(cell, Text) else shown
