@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def compose(
         runtime = config.pop("hydra")
         if runtime["job"]["name"] == NO_JOB:
             runtime["job"]["name"] = "???"
-        origins = Origins(config, loader.contributions, _assignments(loader, parsed))
+        origins = Origins(config, loader.contributions, _assignments(loader, parsed), _environment(overrides))
         values = _resolve(config, runtime, origins)
     return Config(values, origins, tuple(overrides), _choices(runtime, loader), runtime)
 
@@ -106,7 +107,7 @@ def from_hydra(cfg: DictConfig) -> Config:
                 raise
             # The files are gone or were edited since the job began: its values hold, their places are unknown.
             loader.contributions = ()
-        origins = Origins(config, loader.contributions, _assignments(loader, parsed))
+        origins = Origins(config, loader.contributions, _assignments(loader, parsed), _environment(task))
     values = _resolve(config, None, origins)
     return Config(values, origins, task, _choices(job, loader))
 
@@ -119,11 +120,12 @@ def _load(loader: Loader, config_name: str, parsed: Sequence[Override], folder: 
             raise ForgeError(unknown)
         return loader.compose(config_name, parsed)
     except ForgeError as error:
-        lines = [one.input_line or "" for one in parsed]
-        raise ForgeError(placed(problem, loader.shelf.values(), lines) for problem in error.problems) from None
+        problems, cause = error.problems, None
     except FAILURES as error:
-        failure = error
-    raise ForgeError(explain(loader, config_name, parsed, folder, failure)) from failure
+        problems, cause = explain(loader, config_name, parsed, folder, error), error
+    lines = [one.input_line or "" for one in parsed]
+    origins = Origins({}, (), (), _environment(lines))
+    raise ForgeError(origins.hide(placed(problem, loader.shelf.values(), lines)) for problem in problems) from cause
 
 
 def _assignments(loader: Loader, parsed: Sequence[Override]) -> tuple[ov.Assignment, ...]:
@@ -131,10 +133,24 @@ def _assignments(loader: Loader, parsed: Sequence[Override]) -> tuple[ov.Assignm
 
 
 def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origins: Origins) -> dict[str, Any]:
+    if runtime is not None:
+        # Where the machine is called is no value of a config, however it is asked for.
+        facts = {name: fact for name, fact in runtime["runtime"].items() if name not in ("cwd", "config_sources")}
+        runtime = {**runtime, "runtime": facts}
+    given = [assignment.path for assignment in origins.assignments]
     try:
-        return resolve(config, runtime)
+        return resolve(
+            config, runtime, lambda at: any(at[: len(path)] == path for path in given), outside=origins.outside
+        )
     except ForgeError as error:
-        raise ForgeError(problem.at(origins.written(problem.path)) for problem in error.problems) from None
+        problems = [problem.at(origins.written(problem.path)) for problem in error.problems]
+        raise ForgeError(map(origins.hide, problems)) from None
+
+
+def _environment(overrides: Sequence[str]) -> dict[str, str]:
+    """What overrides ask the environment for → how: an error says the second in place of the first."""
+    found = re.findall(r"(oc\.env\s*:\s*['\"]?(\w+))", " ".join(overrides))
+    return {os.environ[name]: f"${{{asked}}}" for asked, name in found if os.environ.get(name)}
 
 
 def _choices(hydra: Mapping[str, Any], loader: Loader) -> dict[str, str]:

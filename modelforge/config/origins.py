@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Literal
 
 import yaml
@@ -16,6 +17,8 @@ from modelforge.config.source import Contribution
 from modelforge.errors import Place, Problem
 
 Part = Literal["key", "value"]
+LONG = 6
+"""Characters from which a text is found in the middle of another one, and is that text."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Origins:
     """The files, in the order they were merged."""
     assignments: Sequence[Assignment] = field(repr=False)
     """The overrides of values, in order."""
+    outside: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """What overrides took from the environment or another place → how they asked for it: no error shows it."""
 
     @classmethod
     def empty(cls) -> Origins:
@@ -63,7 +68,14 @@ class Origins:
 
     def locate(self, problem: Problem) -> Problem:
         """The problem with its place filled in from its path and part, unless it has one."""
-        return problem if problem.place is not None else problem.at(self.place(problem.path, problem.part))
+        return self.hide(problem if problem.place is not None else problem.at(self.place(problem.path, problem.part)))
+
+    def hide(self, problem: Problem) -> Problem:
+        """The problem without values from outside the config: what `${oc.env:X}` gave is shown as that."""
+        if not self.outside:
+            return problem
+        message, path, hint = (_hide(text, self.outside) for text in (problem.message, problem.path, problem.hint))
+        return replace(problem, message=message, path=path, hint=hint)
 
     @cached_property
     def declared(self) -> frozenset[str]:
@@ -108,6 +120,19 @@ class Origins:
         for assignment in self.assignments:
             _assign(root, assignment)
         return root
+
+
+def _hide(text: str, outside: Mapping[str, str]) -> str:
+    """The text with each value as it was asked for; of a long one its beginning too, of a short one only as a quote."""
+    for value, asked in outside.items():
+        text = text.replace(f"`{value}`", f"`{asked}`")
+        start = text.find(value[:LONG]) if len(value) >= LONG else -1
+        while start >= 0:
+            alike = takewhile(lambda pair: pair[0] == pair[1], zip(text[start:], value, strict=False))
+            end = start + sum(1 for _ in alike)
+            text = text[:start] + asked + text[end:]
+            start = text.find(value[:LONG], start + len(asked))
+    return text
 
 
 @dataclass(slots=True)

@@ -41,13 +41,13 @@ def is_interpolation(value: Any) -> bool:
 
 def references(text: str, at: KeyPath) -> tuple[KeyPath, ...]:
     """What the text at `at` refers to by key; what resolvers (`${oc.env:X}`) do is their own affair."""
-    return tuple(_absolute(match, at) for match in REFERENCE.findall(text))
+    return tuple(absolute(match, at) for match in REFERENCE.findall(text))
 
 
 def reference(value: Any, at: KeyPath) -> KeyPath | None:
     """What a value refers to that is nothing but one reference; else None."""
     match = REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
-    return _absolute(match[1], at) if match else None
+    return absolute(match[1], at) if match else None
 
 
 def split(key: str) -> KeyPath:
@@ -102,7 +102,8 @@ def _child(value: Any, path: KeyPath) -> tuple[str, int]:
     return "", 0
 
 
-def _absolute(key: str, at: KeyPath) -> KeyPath:
+def absolute(key: str, at: KeyPath) -> KeyPath:
+    """The path that the key in an interpolation at `at` means; dots in front go up."""
     name = key.lstrip(".")
     dots = len(key) - len(name)
     return (at[: max(len(at) - dots, 0)] if dots else ()) + split(name)

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from omegaconf import Container, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
+from omegaconf.errors import OmegaConfBaseException
+from omegaconf.grammar_parser import parse
+from omegaconf.grammar_visitor import GrammarVisitor
 
 from modelforge.config.references import (
     REFERENCE,
     Cycle,
     KeyPath,
     Trail,
+    absolute,
     follow,
     is_interpolation,
     reference,
     references,
+    split,
 )
 from modelforge.config.templates import is_template
+from modelforge.config.trust import RESOLVERS
 from modelforge.errors import ForgeError, Problem, did_you_mean
 
 MAX_EXPANDED = 100_000
 """How many values, or characters of one text, interpolations may make: `${a}${a}` twenty times over is a million."""
 
 _MISSING = "???"
-_HYDRA = re.compile(r"\$\{hydra:([\w.]+)\}")
 _FAILED = object()
 
 
@@ -35,7 +38,16 @@ class _Open(Exception):
     """The value depends on what only a run knows (`${hydra:runtime.output_dir}`)."""
 
 
-def resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None = None) -> dict[str, Any]:
+class _Broken(Exception):
+    """A part of the text cannot be resolved; what is wrong with it is noted."""
+
+
+def resolve(
+    config: Mapping[str, Any],
+    runtime: Mapping[str, Any] | None = None,
+    is_given: Callable[[KeyPath], bool] = lambda _: False,
+    outside: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """The config with all interpolations resolved, as plain data.
 
     What depends on a running job, `${hydra:...}`, stays as it is written where it is not known.
@@ -43,6 +55,8 @@ def resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None = None)
     Args:
         config: the composed config, as plain data with its interpolations as text.
         runtime: Hydra's own part of the composed config; None inside a run, where `${hydra:...}` knows itself.
+        is_given: whether the value at a path was given by an override, which may use any resolver.
+        outside: takes in what came from outside the config, such as from the environment → how it was asked for.
 
     Raises:
         ForgeError: with every mandatory value (`???`) that is not given and every interpolation that fails. Their
@@ -51,7 +65,9 @@ def resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None = None)
     >>> resolve({"width": 8, "layer": {"in": "${width}", "name": "w${..width}"}})
     {'width': 8, 'layer': {'in': 8, 'name': 'w8'}}
     """
-    resolver = _Resolver(config, runtime)
+    resolver = _Resolver(config, runtime, is_given)
+    if outside is not None:
+        resolver.outside = outside
     try:
         values = resolver.value((), config)
     except RecursionError:
@@ -62,9 +78,14 @@ def resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None = None)
 
 
 class _Resolver:
-    def __init__(self, config: Mapping[str, Any], runtime: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], runtime: Mapping[str, Any] | None, is_given: Callable[[KeyPath], bool]
+    ) -> None:
         self.config = config
         self.runtime = runtime
+        self.whole = config if runtime is None else {**config, "hydra": runtime}
+        self.is_given = is_given
+        self.outside: dict[str, str] = {}
         self.problems: dict[KeyPath, Problem] = {}
         self.texts: dict[KeyPath, Any] = {}
         self.open: list[KeyPath] = []
@@ -72,9 +93,8 @@ class _Resolver:
 
     @cached_property
     def nodes(self) -> DictConfig:
-        """OmegaConf's view, for texts around references and for its resolvers."""
-        content = dict(self.config) if self.runtime is None else {**self.config, "hydra": self.runtime}
-        return OmegaConf.create(content, flags={"allow_objects": True})
+        """OmegaConf's view, for resolvers that others registered."""
+        return OmegaConf.create(dict(self.whole), flags={"allow_objects": True})
 
     def value(self, at: KeyPath, written: Any) -> Any:
         """The resolved value that stands at `at`; what is wrong with it is noted."""
@@ -85,7 +105,9 @@ class _Resolver:
         if isinstance(written, list):
             return [self.value((*at, str(index)), item) for index, item in enumerate(written)]
         if not is_interpolation(written):
-            if isinstance(written, str) and written == _MISSING and not _is_argument(at):
+            if written == _MISSING and at[0] == "hydra":
+                raise _Open
+            if written == _MISSING and not _is_argument(at):
                 self._note(at, "MF011", f"`{'.'.join(at)}` must be given", f"as an override: `{'.'.join(at)}=...`")
                 return _FAILED
             return written
@@ -123,22 +145,19 @@ class _Resolver:
             return _FAILED
         text = written
         for target, found in zip(references(written, at), REFERENCE.finditer(written), strict=True):
-            trail = follow(self.config, target)
-            if trail.rest:
-                self._note_dead_end(at, written, trail)
-                return _FAILED
-            value = self._needed(trail)
-            if value is _FAILED:
+            try:
+                value = self._found(at, written, target)
+            except _Broken:
                 return _FAILED
             text = text.replace(found[0], str(value))
         return text
 
     def _refer(self, at: KeyPath, written: str, target: KeyPath) -> Any:
         """A value that is nothing but a reference: whatever stands there, of any type."""
-        trail = follow(self.config, target)
+        trail = follow(self.whole, target)
         if trail.rest:
             if target[0] == "hydra" and self.runtime is not None:
-                return self._text(at, written)
+                raise _Open
             self._note_dead_end(at, written, trail)
             return _FAILED
         if at[: len(trail.end)] == trail.end:
@@ -150,48 +169,88 @@ class _Resolver:
         return self.value(trail.end, trail.value)
 
     def _text(self, at: KeyPath, written: str) -> Any:
-        """A text around references, or one of OmegaConf's resolvers: what it needs first, then OmegaConf."""
-        for target in references(written, at):
-            trail = follow(self.config, target)
-            if trail.rest and not (target[0] == "hydra" and self.runtime is not None):
-                self._note_dead_end(at, written, trail)
-                return _FAILED
-            if not trail.rest and self._needed(trail) is _FAILED:
-                return _FAILED
-        text = written if self.runtime is None else _HYDRA.sub(r"${hydra.\1}", written)
-        parent, name = self._node(at)
+        """A text around references, or one of OmegaConf's resolvers, read by OmegaConf's grammar."""
         try:
-            if text != written:
-                parent[name] = text
-            value = parent[name]
-        except OmegaConfBaseException as error:
-            if "${hydra" in text:
-                raise _Open from None
-            self._note(at, "MF003", f"`{written}` cannot be resolved: {_reason(error)}")
+            return self._read(at, parse(written))
+        except _Broken:
             return _FAILED
-        if isinstance(value, Container):
-            return self._container(at, written, value)
+        except OmegaConfBaseException as error:
+            self._note(at, "MF003", f"`{written}` cannot be resolved: {str(error).splitlines()[0]}")
+        return _FAILED
+
+    def _read(self, at: KeyPath, tree: Any) -> Any:
+        def refer(key: str, memo: object) -> Any:
+            return self._found(at, f"${{{key}}}", absolute(key, at))
+
+        def call(name: str, args: tuple[Any, ...], args_str: tuple[str, ...]) -> Any:
+            return self._call(at, name, args, args_str)
+
+        value = GrammarVisitor(refer, call, None).visit(tree)
         if isinstance(value, str):
             self._count(len(value))
-        if isinstance(value, str | int | float | bool) and not is_interpolation(value) and value != _MISSING:
-            # So that a chain of texts is made once, not once for every way that leads to it.
-            parent[name] = value
         return value
 
-    def _needed(self, trail: Trail) -> Any:
-        """The value of what a text refers to, where it is a single one."""
-        if isinstance(trail.value, Mapping | list):
-            return None
+    def _found(self, at: KeyPath, written: str, target: KeyPath) -> Any:
+        """The value at `target`, for a text that needs it."""
+        trail = follow(self.whole, target)
+        if trail.rest:
+            if target[:1] == ("hydra",) and self.runtime is not None:
+                raise _Open
+            self._note_dead_end(at, written, trail)
+            raise _Broken
         if is_interpolation(trail.value):
-            return self._interpolation(trail.end, trail.value, trail.jumps)
-        return self.value(trail.end, trail.value)
+            value = self._interpolation(trail.end, trail.value, trail.jumps)
+        else:
+            value = self._refer(at, written, target)
+        if value is _FAILED:
+            raise _Broken
+        return value
 
-    def _container(self, at: KeyPath, written: str, value: Container) -> Any:
+    def _call(self, at: KeyPath, name: str, args: tuple[Any, ...], args_str: tuple[str, ...]) -> Any:
+        """What a resolver gives: ours of plain values, which are counted, others only where a person wrote them."""
+        written = f"${{{name}:{','.join(args_str)}}}"
+        key = args[0] if args and isinstance(args[0], str) else ""
+        if name == "hydra" and self.runtime is not None:
+            return self._found(at, written, ("hydra", *split(key)))
+        if name == "oc.select" and key and len(args) <= 2:
+            target = follow(self.whole, absolute(key, at))
+            if target.rest or target.value in (None, _MISSING):
+                return args[1] if len(args) == 2 else None
+            return self._found(at, written, absolute(key, at))
+        if name in ("oc.dict.keys", "oc.dict.values") and key and len(args) == 1:
+            found = self._found(at, written, absolute(key, at))
+            if isinstance(found, dict):
+                return list(found) if name == "oc.dict.keys" else list(found.values())
+            self._note(at, "MF003", f"`{written}` takes a mapping, but `{key}` is none")
+            raise _Broken
+        if name == "oc.create" and len(args) == 1 and isinstance(args[0], dict | list):
+            return args[0]
+        if name == "oc.decode" and key and len(args) == 1:
+            return self._read(at, parse(key, parser_rule="singleElement", lexer_mode="VALUE_MODE"))
+        return self._registered(at, name, written, args, args_str)
+
+    def _registered(
+        self, at: KeyPath, name: str, written: str, args: tuple[Any, ...], args_str: tuple[str, ...]
+    ) -> Any:
+        resolver = OmegaConf._get_resolver(name)
+        if resolver is None:
+            self._note(at, "MF003", f"`{written}` cannot be resolved: there is no resolver `{name}`")
+            raise _Broken
+        outward = name not in RESOLVERS
+        if outward and not self.is_given(at):
+            self._note(at, "MF005", f"the resolver `{name}` may reach outside, and a config file is data")
+            raise _Broken
+        parent, own = self._node(at)
         try:
-            return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
-        except OmegaConfBaseException as error:
-            self._note(at, "MF003", f"`{written}` cannot be resolved: {_reason(error)}")
-            return _FAILED
+            value = resolver(self.nodes, parent, parent._get_node(own), args, args_str)
+        except Exception as error:  # a resolver is anybody's code
+            said = str(error).strip("\"'") if name == "oc.env" or not outward else f"it raised {type(error).__name__}"
+            self._note(at, "MF003", f"`{written}` cannot be resolved: {said.splitlines()[0] if said else name}")
+            raise _Broken from None
+        value = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
+        if outward and isinstance(value, str):
+            self.outside[value] = written
+        return value
 
     def _node(self, at: KeyPath) -> tuple[Any, Any]:
         """OmegaConf's container that holds the value at `at`, and its name there."""
@@ -253,11 +312,3 @@ def _elsewhere(name: str, config: Any) -> str:
 
     look(config, ())
     return f"did you mean {' or '.join(f'`{key}`' for key in found)}?" if 0 < len(found) <= 3 else ""
-
-
-def _reason(error: OmegaConfBaseException) -> str:
-    """What went wrong, without OmegaConf's account of where."""
-    if isinstance(error, UnsupportedInterpolationType):
-        return f"there is no resolver `{str(error).splitlines()[0].rsplit(maxsplit=1)[-1]}`"
-    text = str(error).splitlines()[0]
-    return text.partition(" raised while resolving interpolation: ")[2].strip('"') or text

@@ -197,7 +197,8 @@ def _outward(text: str) -> tuple[str, str] | None:
 
 def _wrong_with(node: Any) -> tuple[str, str] | None:
     if isinstance(node, Grammar.InterpolationResolverContext):
-        _, name, _, argument, *_ = (child.getText() for child in node.getChildren())
+        parts: Any = node.getChildren()
+        _, name, _, argument, *_ = (part.getText() for part in parts)
         if "${" in name:
             return "the name of a resolver is made by an interpolation", "write its name"
         if name not in RESOLVERS:
