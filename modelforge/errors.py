@@ -55,6 +55,7 @@ CODES = MappingProxyType(
         "MF072": "a folder in which no project can be made",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
+        "MF082": "a sweep whose jobs are not those that are written",
         "MF090": "a scheme lacks a field",
         "MF091": "fields of a scheme that do not go together",
         "MF092": "a truncation that keeps nothing",
@@ -85,6 +86,7 @@ CODES = MappingProxyType(
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
         "MW201": "data that is left out",
+        "MW220": "a setting without effect on this run",
     }
 )
 

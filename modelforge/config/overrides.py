@@ -24,8 +24,12 @@ class Assignment:
     deletes: bool = False
 
 
-def parse(overrides: Sequence[str]) -> tuple[Override, ...]:
+def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, ...]:
     """The overrides, parsed by Hydra.
+
+    Args:
+        overrides: as on the command line.
+        sweeps: whether one may stand for several values.
 
     Raises:
         ForgeError: some of them are malformed, or stand for several values.
@@ -41,7 +45,7 @@ def parse(overrides: Sequence[str]) -> tuple[Override, ...]:
             continue
         if not override.key_or_group:
             problems.append(_malformed(text))
-        elif override.is_sweep_override():
+        elif override.is_sweep_override() and not sweeps:
             problems.append(_sweep(override, text))
         parsed.append(override)
     if problems:
