@@ -204,8 +204,8 @@ def _render_place(place: Place, hint: str) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known names, or lists them all when nothing is near."""
-    choices = sorted(set(known))
+    """A hint that names the nearest known names but `name` itself, or lists them all when nothing is near."""
+    choices = sorted({*known} - {name})
     lower = {choice.lower(): choice for choice in reversed(choices)}
     near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
     if near:

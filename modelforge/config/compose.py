@@ -128,7 +128,7 @@ def _load(
     """The composed config, Hydra's part included, interpolations as text."""
     try:
         loader.open(config_name, parsed)
-        if unknown := unknown_options(loader, parsed):
+        if unknown := unknown_options(loader, parsed, folder):
             raise ForgeError(unknown)
         return loader.compose(config_name, parsed, mode)
     except FAILURES as error:
