@@ -59,6 +59,7 @@ CODES = MappingProxyType(
         "MF072": "a folder in which no project can be made",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
+        "MF082": "a sweep whose jobs are not those that are written",
         "MF090": "a scheme lacks a field",
         "MF091": "fields of a scheme that do not go together",
         "MF092": "a truncation that keeps nothing",
@@ -89,6 +90,7 @@ CODES = MappingProxyType(
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
         "MW201": "data that is left out",
+        "MW220": "a setting without effect on this run",
     }
 )
 
@@ -229,8 +231,8 @@ def _is_seen(character: str) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known names, or lists them all when nothing is near."""
-    choices = sorted(set(map(printable, known)))
+    """A hint that names the nearest known names but `name` itself, or lists them all when nothing is near."""
+    choices = sorted(set(map(printable, known)) - {name})
     lower = {choice.lower(): choice for choice in reversed(choices)}
     near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
     if near:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from modelforge.block import Activation, Block
 from modelforge.cascade import Candidate, Cascade, Scope, Subject
 from modelforge.config.origins import Origins
-from modelforge.errors import Place, Problem, did_you_mean
+from modelforge.errors import Place, Problem
 from modelforge.inits import registry
 from modelforge.inits.base import CannotServe, Fill, Initializer
 from modelforge.inits.defaults import constant
@@ -204,7 +204,7 @@ class _Assigner:
         for name in unknown:
             origin_of_scheme = won.key if won.default else f"`{won.key}`"
             message = f"scheme `{won.scheme}` (from {origin_of_scheme}) has no field `{name}`"
-            hint = did_you_mean(name, initializer.model_fields) or f"`{won.scheme}` has no fields: give a `scheme` here"
+            hint = registry.explain_absent_field(won.scheme, name)
             self.problems.append(Problem("MF021", f"{origin[name]}.{name}", message, hint, part="key"))
         try:
             valid = initializer.model_validate({name: fields[name] for name in fields if name not in unknown})

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
+from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.errors import ForgeError, Problem, printable
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.plan import Plan, plan
@@ -23,6 +24,8 @@ from modelforge.report.table import new_table
 from modelforge.report.words import count, plural
 from modelforge.spec import parse
 
+MAX_JOBS = 32
+"""Jobs of a config's own sweep that are planned."""
 MAX_LABELS = 3
 """Combinations that are named where a problem is in several of them."""
 
@@ -93,9 +96,31 @@ def examine(conf: Path, overrides: Sequence[str], choice: tuple[str, ...] = (), 
     try:
         config = compose(conf, every)
         decided, note = _with_settings(config) if settings else (plan(parse(config)), "")
-        return Finding(choice, every, decided, (), note)
+        notes = [*filter(None, (note, _check_jobs(config, conf, every)))]
+        return Finding(choice, every, decided, (), "; ".join(notes))
     except ForgeError as error:
         return Finding(choice, every, None, error.problems)
+
+
+def _check_jobs(config: Config, conf: Path, overrides: Sequence[str]) -> str:
+    """Plans the jobs that a file's `hydra.sweeper.params` ask for, and says how many.
+
+    Raises:
+        ForgeError: one of them cannot be planned.
+    """
+    if not has_params(config):
+        return ""
+    sweep = read_sweep(conf, overrides)
+    problems: dict[Problem, None] = {}
+    configs = compose_jobs(sweep, conf, MAX_JOBS)
+    for job in configs:
+        try:
+            plan(parse(job))
+        except ForgeError as error:
+            problems |= dict.fromkeys(sweep.blame(problem) for problem in error.problems)
+    if problems:
+        raise ForgeError(problems)
+    return f"{len(configs)} of the {plural(sweep.num_jobs, 'job')} that it asks for with `-m` were checked too"
 
 
 def _with_settings(config: Config) -> tuple[Plan, str]:

@@ -74,6 +74,20 @@ def compose(
     return Config(values, origins, tuple(overrides), _choices(runtime, loader), runtime)
 
 
+def open_config(folder: Path, parsed: Sequence[Override]) -> tuple[Mapping[str, Any], Origins, Loader]:
+    """What the jobs of a multirun have in common, not resolved: Hydra's own part, the origins, and the loader.
+
+    Raises:
+        ForgeError: the folder, a file or an override is wrong.
+    """
+    check_conf(folder, "config")
+    with hydra_settings():
+        loader = Loader(create_config_search_path(os.path.abspath(folder)), Naming(folder, None, Path.cwd()))
+        config = _load(loader, "config", parsed, folder, RunMode.MULTIRUN)
+        origins = Origins(config, loader.contributions, _assignments(loader, parsed))
+    return config["hydra"], origins, loader
+
+
 def _check_types(conf: Any, overrides: Any) -> None:
     if not (conf is None or isinstance(conf, str | os.PathLike)):
         raise TypeError(f"`conf` is the path of a config folder, or None for the default one, but is {conf!r}")
@@ -112,13 +126,15 @@ def from_hydra(cfg: DictConfig) -> Config:
     return Config(values, origins, task, _choices(job, loader))
 
 
-def _load(loader: Loader, config_name: str, parsed: Sequence[Override], folder: Path) -> dict[str, Any]:
+def _load(
+    loader: Loader, config_name: str, parsed: Sequence[Override], folder: Path, mode: RunMode = RunMode.RUN
+) -> dict[str, Any]:
     """The composed config, Hydra's part included, interpolations as text."""
     try:
         loader.open(config_name, parsed)
-        if unknown := unknown_options(loader, parsed):
+        if unknown := unknown_options(loader, parsed, folder):
             raise ForgeError(unknown)
-        return loader.compose(config_name, parsed)
+        return loader.compose(config_name, parsed, mode)
     except ForgeError as error:
         problems, cause = error.problems, None
     except FAILURES as error:

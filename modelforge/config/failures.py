@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -21,7 +22,7 @@ FAILURES = (HydraException, OmegaConfBaseException, OSError, ValueError, Asserti
 """How Hydra and OmegaConf say that a config is wrong; anything else is a bug of ours and passes."""
 
 
-def unknown_options(loader: Loader, parsed: Sequence[Override]) -> list[Problem]:
+def unknown_options(loader: Loader, parsed: Sequence[Override], folder: Path) -> list[Problem]:
     """The overrides that choose an option that is not there."""
     problems: list[Problem] = []
     for override in parsed:
@@ -33,8 +34,10 @@ def unknown_options(loader: Loader, parsed: Sequence[Override]) -> list[Problem]
             if "${" in name or name == "???":
                 continue
             if not isinstance(option, str) or not loader.folders.config_exists(f"{override.key_or_group}/{option}"):
-                known = loader.folders.get_group_options(override.key_or_group)
-                problems.append(ov.unknown_option(override, name, known))
+                group = override.key_or_group
+                known = loader.folders.get_group_options(group)
+                optional = any(_default_place(document, group, "null") for document in loader.shelf.values())
+                problems.append(ov.unknown_option(override, name, known, f"{folder / group}", optional=optional))
     return problems
 
 
@@ -60,8 +63,22 @@ def explain(
             config = loader.compose(config_name, [*good, override])
             good.append(override)
         except FAILURES as error:
-            problems.append(ov.cannot_apply(override, config, groups(folder), _said(error)))
+            with_key = partial(_options_with, loader)
+            problems.append(ov.cannot_apply(override, config, groups(folder), _said(error), with_key))
     return problems or [_hydra_problem(loader, parsed, failure)]
+
+
+def _options_with(loader: Loader, group: str, key: str) -> list[str]:
+    """The options of a group whose file holds this key."""
+    found: list[str] = []
+    for option in loader.folders.get_group_options(group):
+        try:
+            result = loader.folders.load_config(f"{group}/{option}")
+        except (ForgeError, *FAILURES):
+            continue
+        if result is not None and key in result.config:
+            found.append(option)
+    return found
 
 
 def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception) -> Problem:

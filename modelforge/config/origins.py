@@ -66,6 +66,15 @@ class Origins:
         """Where the value at a key was written, not looking through interpolations; for what is wrong with one."""
         return self._written(split(key), "value")
 
+    def at(self, path: KeyPath) -> Place | None:
+        """Where the value at a path was written whose names may hold dots, or None where none was."""
+        spot = self._root
+        for name in path:
+            if name not in spot.children:
+                return None
+            spot = spot.children[name]
+        return spot.value
+
     def locate(self, problem: Problem) -> Problem:
         """The problem with its place filled in from its path and part, unless it has one."""
         return self.hide(problem if problem.place is not None else problem.at(self.place(problem.path, problem.part)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from modelforge.config.references import KeyPath, follow, split
+from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.errors import ForgeError, Place, Problem, did_you_mean
 
 
@@ -24,8 +25,28 @@ class Assignment:
     deletes: bool = False
 
 
-def parse(overrides: Sequence[str]) -> tuple[Override, ...]:
+FAMILIAR = MappingProxyType(
+    {
+        "epochs": "max_epochs",
+        "learning_rate": "lr",
+        "max_epoch": "max_epochs",
+        "max_iters": "max_steps",
+        "n_epochs": "max_epochs",
+        "num_epochs": "max_epochs",
+        "random_seed": "seed",
+        "random_state": "seed",
+        "train_batch_size": "batch_size",
+    }
+)
+"""What other tools call settings → what they are called here."""
+
+
+def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, ...]:
     """The overrides, parsed by Hydra.
+
+    Args:
+        overrides: as on the command line.
+        sweeps: whether one may stand for several values.
 
     Raises:
         ForgeError: some of them are malformed, or stand for several values.
@@ -41,7 +62,7 @@ def parse(overrides: Sequence[str]) -> tuple[Override, ...]:
             continue
         if not override.key_or_group:
             problems.append(_malformed(text))
-        elif override.is_sweep_override():
+        elif override.is_sweep_override() and not sweeps:
             problems.append(_sweep(override, text))
         parsed.append(override)
     if problems:
@@ -60,14 +81,22 @@ def assignment(override: Override) -> Assignment:
     return Assignment(split(override.key_or_group), override.value(), text, override.is_delete())
 
 
-def unknown_option(override: Override, option: str, known: Sequence[str]) -> Problem:
-    """The problem of `model=lstmm`."""
+def unknown_option(override: Override, option: str, known: Sequence[str], folder: str, *, optional: bool) -> Problem:
+    """The problem of `model=lstmm`; `folder` is where the options lie, `optional` whether the group may be left out."""
     group = override.key_or_group
-    hint = f"to leave it out: `~{group}`" if option == "null" else did_you_mean(option, known)
+    hint = f"to leave it out: `~{group}`" if option == "null" and optional else did_you_mean(option, known)
+    if not hint.endswith("?"):
+        hint = f"{hint}, in {folder}" if hint else f"{folder} holds {len(known)} others"
     return Problem("MF001", group, f"`{group}` has no option `{option}`", hint, Place(override=override.input_line))
 
 
-def cannot_apply(override: Override, config: Mapping[str, Any], groups: Sequence[str], reason: str) -> Problem:
+def cannot_apply(
+    override: Override,
+    config: Mapping[str, Any],
+    groups: Sequence[str],
+    reason: str,
+    with_key: Callable[[str, str], Sequence[str]],
+) -> Problem:
     """Why Hydra did not apply a value override to `config`, which is not resolved yet.
 
     Args:
@@ -75,6 +104,7 @@ def cannot_apply(override: Override, config: Mapping[str, Any], groups: Sequence
         config: what had been composed before it.
         groups: the config groups there are.
         reason: what Hydra said, for what is not foreseen here.
+        with_key: gives the options of a group whose file holds a key.
     """
     key, text = override.key_or_group, override.input_line or ""
     trail = follow(config, split(key), last=False)
@@ -86,6 +116,11 @@ def cannot_apply(override: Override, config: Mapping[str, Any], groups: Sequence
     if override.is_add() and not trail.rest:
         hint = f"to change it, drop the `+`: `{text[1:]}`"
         return Problem("MF001", key, f"`{key}` is already there", hint, place)
+    if override.is_delete() and not trail.rest and trail.value is None:
+        hint = "leave this override out: null says that there is none"
+        return Problem("MF001", key, f"`{key}` is null, and there is nothing to delete", hint, place)
+    if not trail.rest and isinstance(override.value(), dict) and isinstance(trail.value, Mapping):
+        return _unmerged(override, trail.value, reason)
     if not trail.rest:
         return Problem("MF001", key, reason, place=place)
     if isinstance(trail.value, list):
@@ -93,12 +128,48 @@ def cannot_apply(override: Override, config: Mapping[str, Any], groups: Sequence
         return Problem("MF001", key, message, f"a list is given as a whole: {where[:-1]}=[...]`", place)
     if not isinstance(trail.value, Mapping):
         return Problem("MF001", key, f"{where} is a value, `{trail.value}`, and has no keys", place=place)
-    known = [name for name in trail.value if name != "hydra"] + [*(groups if not trail.end else ())]
-    hint = did_you_mean(trail.rest[0], known)
-    if not override.is_delete():
-        dot = "" if hint.endswith("?") else "."
-        hint = f"{hint}{dot} A new key needs a `+`: `+{text}`" if hint else f"a new key needs a `+`: `+{text}`"
-    return Problem("MF001", key, f"{where} has no key `{trail.rest[0]}`", hint, place)
+    name = trail.rest[0]
+    message = f"{where} has no key `{name}`"
+    if key.partition(".")[0] in groups and not trail.end and len(trail.rest) > 1:
+        hint = f"no option of the group `{name}` is chosen: `{name}=...` does that; a new key needs a `+`: `+{text}`"
+        return Problem("MF001", key, message, hint, place)
+    group = ".".join(trail.end)
+    if group in groups and (options := with_key(group, name)):
+        shown = ", ".join(f"`{group}={option}`" for option in options)
+        known = ", ".join(f"`{one}`" for one in trail.value)
+        return Problem("MF001", key, message, f"it has {known}; {shown} have `{name}`", place)
+    return Problem("MF001", key, message, _key_hint(override, trail, config, groups), place)
+
+
+def _key_hint(override: Override, trail: Trail, config: Mapping[str, Any], groups: Sequence[str]) -> str:
+    """What was meant by a key that is not there, and how a new one is added."""
+    name, text = trail.rest[0], override.input_line or ""
+    own = {name: value for name, value in config.items() if name != "hydra"}
+    known = [key for key in trail.value if key != "hydra"] + [*(groups if not trail.end else ())]
+    hint = did_you_mean(name, known)
+    if not hint.endswith("?"):
+        last = trail.rest[-1]
+        found = [key for word in (last, FAMILIAR.get(last)) if word for key in keys_named(word, own)]
+        if 0 < len(found) <= 3:
+            return f"did you mean {' or '.join(f'`{key}`' for key in found)}?"
+    if override.is_delete():
+        return hint
+    dot = "" if hint.endswith("?") else "."
+    return f"{hint}{dot} A new key needs a `+`: `+{text}`" if hint else f"a new key needs a `+`: `+{text}`"
+
+
+def _unmerged(override: Override, old: Mapping[str, Any], reason: str) -> Problem:
+    """Why a mapping, which is merged into the one that is there, does not fit into it."""
+    key, text, value = override.key_or_group, override.input_line or "", override.value()
+    assert isinstance(value, dict)
+    unknown = [str(name) for name in value if str(name) not in old]
+    if not unknown:
+        return Problem("MF001", key, reason, place=Place(override=text))
+    names = ", ".join(f"`{name}`" for name in unknown)
+    message = f"a mapping is merged into `{key}`, which has no key {names}"
+    hint = f"choose the option of `{key}` that has it and set the value, `{key}=... {key}.{unknown[0]}=...`"
+    hint += f"; or add new keys: `++{text.lstrip('+')}`"
+    return Problem("MF001", key, message, hint, Place(override=text))
 
 
 def _malformed(text: str) -> Problem:

@@ -91,6 +91,20 @@ def follow(config: Any, path: KeyPath, *, last: bool = True) -> Trail:
         at, path = (*at, name), path[length:]
 
 
+def keys_named(name: str, config: Any) -> list[str]:
+    """The keys of this name anywhere in a config, in full."""
+    found: list[str] = []
+
+    def look(value: Any, at: KeyPath) -> None:
+        for key, item in value.items() if isinstance(value, Mapping) else ():
+            if key == name:
+                found.append(".".join((*at, key)))
+            look(item, (*at, key))
+
+    look(config, ())
+    return found
+
+
 def _child(value: Any, path: KeyPath) -> tuple[str, int]:
     """The first name of `path` in `value`, and how many parts of the path it takes: 0 where it is not there."""
     if isinstance(value, Mapping):

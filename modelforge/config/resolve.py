@@ -19,6 +19,7 @@ from modelforge.config.references import (
     absolute,
     follow,
     is_interpolation,
+    keys_named,
     reference,
     references,
     split,
@@ -302,13 +303,5 @@ def _is_argument(at: KeyPath) -> bool:
 
 def _elsewhere(name: str, config: Any) -> str:
     """A hint at keys of this name in other places."""
-    found: list[str] = []
-
-    def look(value: Any, at: KeyPath) -> None:
-        for key, item in value.items() if isinstance(value, Mapping) else ():
-            if key == name:
-                found.append(".".join((*at, key)))
-            look(item, (*at, key))
-
-    look(config, ())
+    found = keys_named(name, config)
     return f"did you mean {' or '.join(f'`{key}`' for key in found)}?" if 0 < len(found) <= 3 else ""

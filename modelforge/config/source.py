@@ -114,9 +114,9 @@ class Loader(ConfigLoaderImpl):
         _, caching = self._parse_overrides_and_create_caching_repo(config_name, _lines(overrides))
         self.folders = caching
 
-    def compose(self, config_name: str, overrides: Sequence[Override]) -> dict[str, Any]:
+    def compose(self, config_name: str, overrides: Sequence[Override], mode: RunMode = RunMode.RUN) -> dict[str, Any]:
         """The composed config as plain data, Hydra's own part included, interpolations as text."""
-        return plain(self.load_configuration(config_name, _lines(overrides), RunMode.RUN, from_shell=False))
+        return plain(self.load_configuration(config_name, _lines(overrides), mode, from_shell=False))
 
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""

@@ -21,6 +21,7 @@ from omegaconf.grammar_parser import parse
 
 from modelforge.config.document import Document, children, items
 from modelforge.config.folder import shipped
+from modelforge.config.folder_name import FOLDER_NAME
 from modelforge.config.references import KeyPath, split
 from modelforge.errors import ForgeError, Place, Problem
 
@@ -28,7 +29,18 @@ CODES = frozenset({"MF004", "MF005", "MF006"})
 """The codes of what a config is not trusted with."""
 
 RESOLVERS = frozenset(
-    {"arg", "calc", "hydra", "now", "oc.create", "oc.decode", "oc.dict.keys", "oc.dict.values", "oc.select"}
+    {
+        FOLDER_NAME,
+        "arg",
+        "calc",
+        "hydra",
+        "now",
+        "oc.create",
+        "oc.decode",
+        "oc.dict.keys",
+        "oc.dict.values",
+        "oc.select",
+    }
 )
 """The resolvers that a config file may use: what they give follows from the config itself, or is the time."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from modelforge.errors import did_you_mean
 from modelforge.inits.base import Initializer
 from modelforge.plugins import check_declaration, is_redefined, load_plugins
 
@@ -126,3 +127,14 @@ def _check_class(cls: type[Initializer]) -> None:
     check_declaration(cls, Initializer, "Elementwise or Blockwise")
     if clash := RESERVED & cls.model_fields.keys():
         raise TypeError(f"{cls.__qualname__} has a field `{min(clash)}`, which means something else in an init block")
+
+
+def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -> str:
+    """What a scheme has in place of a field that it lacks; `others` may stand in the same block."""
+    fields = get(scheme).model_fields
+    near = did_you_mean(name, {*fields, *others})
+    if not fields:
+        return near if near.endswith("?") else f"`{scheme}` has no fields: give a `scheme` here"
+    if name in field_names():
+        return f"it is a field of other schemes; `{scheme}` has " + ", ".join(f"`{field}`" for field in sorted(fields))
+    return near

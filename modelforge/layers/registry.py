@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelforge.errors import did_you_mean
+from modelforge.layers.familiar import type_hint
 from modelforge.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -105,7 +106,12 @@ def name_of(cls: type[nn.Module]) -> str | None:
 
 def explain_absence(name: str) -> str:
     """Why there is no layer of that name, or which one was meant."""
-    return LEFT_OUT.get(name) or did_you_mean(name.rpartition(".")[2], names())
+    last = name.rpartition(".")[2]
+    if known := LEFT_OUT.get(name) or type_hint(last):
+        return known
+    meant = did_you_mean(last, names())
+    own = "a layer of your own is registered in code first: `@mf.register_layer`"
+    return f"{meant} {own[0].upper()}{own[1:]}" if meant else own
 
 
 def _defined_as(layer: LayerType) -> tuple[str, str]:

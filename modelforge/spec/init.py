@@ -106,7 +106,7 @@ class _Parser:
             return
         initializer = registry.get(scheme)
         for name in [name for name in fields if name not in initializer.model_fields]:
-            hint = did_you_mean(name, {*initializer.model_fields, *SECTIONS})
+            hint = registry.explain_absent_field(scheme, name, SECTIONS)
             self._add("MF021", f"scheme `{scheme}` has no field `{name}`", (name,), hint, part="key")
         known_fields = {name: value for name, value in fields.items() if name in initializer.model_fields}
         try:

@@ -13,10 +13,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelforge.errors import did_you_mean
 from modelforge.layers import registry
+from modelforge.layers.familiar import argument_hint
 from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*|[0-9]+")
+MISPLACED = frozenset({"init", "inputs", "type", "tie", "blocks", "args", "merge", "times", "shortcut"})
+"""What stands beside `layers`, in a model or a container, and hardly ever names a layer."""
 REFERENCE = re.compile(rf"({NAME.pattern})((?:\.[0-9]+)*)")
 
 
@@ -88,9 +91,7 @@ def _parse_layer(raw: Any) -> LayerSpec:
             {"raw": repr(raw), "hint": "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"},
         )
     if "type" not in fields:
-        near = [str(key) for key in fields if difflib.get_close_matches(str(key), ["type"], cutoff=0.7)]
-        hint = f"did you mean `type` where it says `{near[0]}`?" if near else "add `type: ...`"
-        raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": hint, "part": "key"})
+        raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": _type_hint(fields), "part": "key"})
     name = fields["type"]
     if not isinstance(name, str) or name not in registry.names():
         error = PydanticCustomError(
@@ -100,6 +101,16 @@ def _parse_layer(raw: Any) -> LayerSpec:
             "layer", [InitErrorDetails(type=error, loc=() if isinstance(raw, str) else ("type",), input=name)]
         )
     return registry.get(name).spec.model_validate(dict(fields))
+
+
+def _type_hint(fields: Mapping[Any, Any]) -> str:
+    """How a layer without a `type` gets one."""
+    if "_target_" in fields:
+        name = str(fields["_target_"]).rpartition(".")[2]
+        meant = f"`type: {name}`" if name in registry.names() else "`type: ...`, the name of a registered layer"
+        return f"`_target_` is Hydra's and names code, which no config does here: write {meant}"
+    near = [str(key) for key in fields if difflib.get_close_matches(str(key), ["type"], cutoff=0.7)]
+    return f"did you mean `type` where it says `{near[0]}`?" if near else "add `type: ...`"
 
 
 Layer = Annotated[SerializeAsAny[LayerSpec], BeforeValidator(_parse_layer)]
@@ -120,14 +131,26 @@ def _check_names(raw: Any) -> Any:
         raise PydanticCustomError("MF016", 'two layers have the same name: `1` and `"1"` are one', {"part": "key"})
     bad = [
         InitErrorDetails(
-            type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "part": "key"}), loc=(name,), input=name
+            type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "hint": hint, "part": "key"}),
+            loc=(name,),
+            input=name,
         )
-        for name in layers
-        if (reason := unusable(name))
+        for name, layer in layers.items()
+        for reason, hint in (_misplaced(name, layer) or (unusable(name), ""),)
+        if reason
     ]
     if bad:
         raise ValidationError.from_exception_data("layers", bad)
     return layers
+
+
+def _misplaced(name: str, layer: Any) -> tuple[str, str] | None:
+    """Message and hint for a key of the model, or of a container, that stands among its layers."""
+    if name not in MISPLACED or (isinstance(layer, Mapping) and "type" in layer):
+        return None
+    if isinstance(layer, str) and layer in registry.names():
+        return None
+    return f"`{name}` stands among the layers, where it would be a layer", "move it out: it belongs beside `layers`"
 
 
 def unusable(name: str) -> str:
@@ -157,6 +180,8 @@ def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
         return message, layer.without[argument]
     fields = set(layer.spec.model_fields) - {"type"}
     fields -= layer.spec.made_fields
+    if known := argument_hint(argument, frozenset(fields)):
+        return message, known
     near, own = did_you_mean(argument, fields), fields - LayerSpec.own_fields
     if near.startswith("did you mean"):
         return message, near

@@ -70,8 +70,18 @@ def parse(
     if isinstance(key, bool) or not isinstance(key, int):
         problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {key!r}"))
     if problems or model is None:
-        raise ForgeError(origins.locate(problem) for problem in problems)
+        raise ForgeError(_replaced(origins.locate(problem), origins) for problem in problems)
     return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
+
+
+def _replaced(problem: Problem, origins: Origins) -> Problem:
+    """A problem with an argument of a layer whose type an override changed: what the file says of it is still there."""
+    parent = problem.path.rpartition(".")[0]
+    place = origins.place(f"{parent}.type") if problem.code == "MF012" else None
+    if place is None or place.override is None or problem.place is None or problem.place.override is not None:
+        return problem
+    hint = f"`{place.override}` is merged into what the file says; `{parent}=NAME` replaces it"
+    return replace(problem, hint=hint)
 
 
 def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from hydra.experimental.callback import Callback
 
 from modelforge.errors import ForgeError, Problem, printable
 from modelforge.report.screen import Screen
-from modelforge.sweep.collect import STATUS, collect
+from modelforge.sweep.collect import JOBS, STATUS, collect
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,13 +21,14 @@ class SweepReport(Callback):
     """Chosen in conf/hydra/default.yaml as `sweep_report`; runs where the multirun was started."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuses a folder that holds runs already: Hydra would overwrite them."""
+        """Refuses a folder that holds runs already, which Hydra would overwrite, and notes which jobs there will be."""
         folder = Path(str(config.hydra.sweep.dir))
         if any(folder.rglob(STATUS)):
             message = f"`{folder}` already holds runs"
             problem = Problem("MF051", "hydra.sweep.dir", message, "choose another folder, or remove this one")
             print(ForgeError([problem]), file=sys.stderr)
             sys.exit(1)
+        write_jobs(folder, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Prints the table and writes `sweep.csv`."""
@@ -44,3 +46,14 @@ class SweepReport(Callback):
         console.print(f"\n{counts}  ·  {printable(str(folder))}", highlight=False, markup=False, soft_wrap=True)
         if not sweep.finished:
             sys.exit(1)
+
+
+def write_jobs(folder: Path, config: DictConfig) -> None:
+    """Notes all jobs in the sweep's folder, so that one that never begins is missed."""
+    from modelforge.config.sweeps import running_sweep
+
+    sweep = running_sweep(config)
+    if not sweep.axes:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / JOBS).write_text(json.dumps([*sweep.jobs()], indent=1) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 STATUS = "status.json"
+JOBS = "jobs.json"
+"""The overrides of each job of a multirun, written before the first one begins."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "broken", "missing"]
-"""`broken`: the status cannot be read, or its process is gone; `missing`: a folder without a status."""
+"""`broken`: the status cannot be read, or its process is gone; `missing`: a folder without a status, or a job that
+never began."""
 LOWER_IS_BETTER = ("loss", "bits", "mse")
 """Ends of the names of such metrics."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
@@ -126,11 +129,12 @@ def collect(folder: str | Path) -> Sweep:
     """
     root = Path(folder)
     jobs = sorted(_jobs(root), key=str)
-    if not jobs:
+    if not jobs and not (root / JOBS).is_file():
         raise ForgeError(
             [Problem("MF071", str(folder), _nothing(root), "name the folder of a multirun: runs/sweeps/...")]
         )
-    rows = tuple(_row(job, root) for job in jobs)
+    begun = [_row(job, root) for job in jobs]
+    rows = (*begun, *_never_began(root, begun))
     metric = next((row.optimized_metric for row in rows if row.optimized_metric), "")
     return Sweep(str(root), rows, tuple(_differing(rows)), metric).by(metric)
 
@@ -174,6 +178,23 @@ def _row(job: Path, root: Path) -> Row:
         return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
 
 
+def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
+    """The jobs of a multirun that ended before their turn came."""
+    try:
+        found = json.loads((root / JOBS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    jobs: list[Any] = found if isinstance(found, list) else []
+    known = [dict(row.overrides) for row in begun if row.overrides]
+    numbers = {row.number for row in begun if not row.overrides}
+    for number, job in enumerate(jobs):
+        overrides = dict(_parse_override(str(word)) for word in job) if isinstance(job, list) else {}
+        if overrides in known:
+            known.remove(overrides)
+        elif overrides and number not in numbers:
+            yield Row(str(number), "missing", FrozenDict(overrides), FrozenDict(), reason="it never began")
+
+
 def _read(status: Mapping[str, Any], name: str) -> Row:
     state = status["state"]
     reason = "; ".join(str(problem["message"]).splitlines()[0] for problem in status["error"])
@@ -198,7 +219,7 @@ def _parse_override(override: str) -> tuple[str, str]:
 
 
 def _differing(rows: Iterable[Row]) -> Iterator[str]:
-    known = [row.overrides for row in rows if row.state != "missing" and row.overrides]
+    known = [row.overrides for row in rows if row.overrides]
     for key in dict.fromkeys(key for overrides in known for key in overrides):
         if len({overrides.get(key) for overrides in known}) > 1:
             yield key

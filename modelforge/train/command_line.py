@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
 
 from modelforge.config import Config, compose, guard_hydra
+from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
+from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
 from modelforge.errors import ForgeError, Place, Problem
 from modelforge.report.screen import Stream
 from modelforge.train.loading import loading
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
-"""Configs of a multirun that are composed at most before it starts."""
+"""Jobs of a multirun that are composed at most before it starts."""
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:
@@ -43,9 +45,10 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
 def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
     """Composes what the arguments ask for, and exits with 1 and all problems if that cannot be done.
 
-    A single run is checked as a whole, model and settings, and that this machine can do it. Of a multirun every value
-    of each list is tried, the others at their first; what is wrong with a job beyond composing it is kept in the job's
-    status. Where the folder for the results cannot be written, neither is begun.
+    A single run is checked as a whole, model and settings, and that this machine can do it. Of a multirun all jobs are
+    composed, or, if there are many, every value of each list with the others at their first; what is wrong with a job
+    beyond composing it is kept in the job's status. Where the folder for the results cannot be written, neither is
+    begun. A setting that has no effect is a warning.
 
     Args:
         conf: The folder of configs.
@@ -58,24 +61,40 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)  # Hydra prints what it is asked for
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
-    # As keys: what several values have in common is told once.
-    problems: dict[Problem, None] = {}
-    configs: list[Config] = []
     try:
-        for words in islice(_tried(overrides), MAX_COMPOSED) if flags else [overrides]:
-            try:
-                configs.append(compose(conf, words))
-                if not flags:
-                    _prepare(configs[0])
-            except ForgeError as error:
-                problems |= dict.fromkeys(error.problems)
-        if not problems:
-            problems |= dict.fromkeys(_folder_problems(configs[0], "sweep" if flags else "run"))
+        warnings = _check(Path(conf), overrides, multirun=bool(flags))
+    except ForgeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    if problems:
-        print(ForgeError(problems), file=sys.stderr)
-        sys.exit(1)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+
+
+def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]:
+    """The warnings about what is about to run.
+
+    Raises:
+        ForgeError: it cannot.
+    """
+    if multirun or (sweep_words(overrides) and read_sweep(conf, overrides).multirun):
+        return _check_jobs(conf, overrides)
+    config = compose(conf, overrides)
+    if config.hydra["mode"] == "MULTIRUN":
+        return _check_jobs(conf, overrides)
+    _prepare(config)
+    if problems := [*_folder_problems(config, "run")]:
+        raise ForgeError(problems)
+    return [*_without_effect(config, overrides, multirun=False), *unused_params(config, overrides)]
+
+
+def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
+    sweep = read_sweep(conf, overrides)
+    configs = compose_jobs(sweep, conf, MAX_COMPOSED)
+    if problems := [*_folder_problems(configs[0], "sweep"), *_long_names(configs)]:
+        raise ForgeError(problems)
+    return [*_without_effect(configs[0], overrides, multirun=True)]
 
 
 def _guard(arguments: Sequence[str]) -> None:
@@ -151,31 +170,32 @@ def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:
         yield Problem("MF051", key, message, f"choose another folder: `{key}=...`", place)
 
 
-def _tried(overrides: list[str]) -> Iterator[list[str]]:
-    """The first of every list, and then each other value of one list at a time."""
-    values = [*_values(overrides)]
-    first = [words[0] for words in values]
-    yield first
-    for index, words in enumerate(values):
-        for word in words[1:]:
-            yield [*first[:index], word, *first[index + 1 :]]
+def _long_names(configs: Sequence[Config]) -> Iterator[Problem]:
+    """A job whose folder would have a longer name than a file system takes."""
+    for config in configs:
+        subdir = str(config.hydra["sweep"]["subdir"])
+        if FOLDER_NAME in subdir:
+            continue
+        dirname = str(config.hydra["job"]["override_dirname"])
+        for written in ("${hydra:job.override_dirname}", "${hydra.job.override_dirname}"):
+            subdir = subdir.replace(written, dirname)
+        if (longest := max(len(os.fsencode(part)) for part in subdir.split("/"))) > MAX_NAME:
+            message = f"a job's folder would have a name of {longest} bytes, and {MAX_NAME} are possible"
+            hint = (
+                f"`hydra.sweep.subdir='${{{FOLDER_NAME}:${{hydra:job.num}},${{hydra:job.override_dirname}}}}'` cuts it"
+            )
+            yield Problem("MF051", "hydra.sweep.subdir", message, hint, config.origins.place("hydra.sweep.subdir"))
+            return
 
 
-def _values(overrides: list[str]) -> Iterator[tuple[str, ...]]:
-    """Each override as single values; a range or a glob, which Hydra spells out, is left to it."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import Glob
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException:
-        yield from ((word,) for word in overrides)
-        return
-    for word, override in zip(overrides, parsed, strict=True):
-        if not override.is_sweep_override():
-            yield (word,)
-        elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
-            key, _, _ = word.partition("=")
-            if words := tuple(f"{key}={value}" for value in islice(override.sweep_string_iterator(), MAX_COMPOSED)):
-                yield words
+def _without_effect(config: Config, overrides: Sequence[str], *, multirun: bool) -> Iterator[Problem]:
+    """The settings of the command line that the other kind of run would read."""
+    kind = "multirun" if multirun else "single run"
+    unread = ("hydra.run.",) if multirun else ("hydra.sweep.", "hydra.sweeper.", "hydra.launcher.")
+    for text in overrides:
+        key = text.lstrip("+~").partition("=")[0]
+        if f"{key}.".replace("/", ".").startswith(unread):
+            hint = "`hydra.sweep.dir` is the folder of a multirun" if multirun else "add `-m` for a multirun"
+            yield Problem(
+                "MW220", key, f"`{key}` has no effect on a {kind}", hint, Place(override=text), severity="warning"
+            )

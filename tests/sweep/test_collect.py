@@ -188,3 +188,21 @@ def test_a_file_is_called_a_file(tmp_path: Path):
     with pytest.raises(ForgeError) as caught:
         collect(file)
     assert caught.value.problems[0].message == f"`{file}` is a file, not a folder"
+
+
+def test_jobs_that_never_began_are_rows(sweep: Path):
+    jobs = [
+        ["model=lstm", f"init.gain={gain}"] for gain in ("1", "2", "9", "x", "3", "4", "5", "6", "7", "20", "8", "21")
+    ]
+    (sweep / "jobs.json").write_text(json.dumps(jobs))
+    rows = {row.number: row for row in collect(sweep).rows if row.reason == "it never began"}
+    assert {number: dict(row.overrides) for number, row in rows.items()} == {
+        9: {"model": "lstm", "init.gain": "20"},
+        11: {"model": "lstm", "init.gain": "21"},
+    }
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", "[3]", '{"a": 1}'])
+def test_a_broken_list_of_jobs_is_no_list(sweep: Path, text: str):
+    (sweep / "jobs.json").write_text(text)
+    assert len(collect(sweep).rows) == 10

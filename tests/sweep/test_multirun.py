@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from modelforge.sweep import collect
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 SMALL = ("model=mlp", "trainer.max_epochs=1", "logger=none")
@@ -66,6 +69,32 @@ def test_a_sweep_in_which_all_is_well(command, tmp_path: Path):
     metrics = [json.loads(path.read_text())["metrics"] for path in root.rglob("status.json")]
     assert metrics[0] != metrics[1]
     assert command("-m", *SMALL, "seed=0,1", f"hydra.sweep.dir={root}") == 1  # the folder is taken
+
+
+def test_a_long_command_line_makes_short_names(command, tmp_path: Path):
+    root = tmp_path / "sweep"
+    long = [f"model.layers.hidden{index}.out_features=1{index}" for index in (1, 2)]
+    many = ["data.split_seed=0", "optimizer.betas=[0.9,0.99]", "optimizer.lr=0.00123456789"]
+    assert (
+        command("-m", *SMALL, *long, *many, "optimizer.weight_decay=0.0123456789,0.1", f"hydra.sweep.dir={root}") == 0
+    )
+    assert sorted(name.split(",")[0] for name in states(root)) == ["0", "1"]
+
+
+def test_a_broken_off_multirun_knows_the_jobs_that_never_began(command, tmp_path: Path, monkeypatch):
+    root = tmp_path / "sweep"
+
+    def killed(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("hydra._internal.core_plugins.basic_launcher"), "run_job", killed)
+    with pytest.raises(KeyboardInterrupt):
+        command("-m", *SMALL, "seed=0,1", f"hydra.sweep.dir={root}")
+    rows = collect(root).rows
+    assert [(row.state, row.overrides["seed"], row.reason) for row in rows] == [
+        ("missing", "0", "it never began"),
+        ("missing", "1", "it never began"),
+    ]
 
 
 def test_a_finished_run_is_not_overwritten(command, tmp_path: Path, capfd):

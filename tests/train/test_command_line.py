@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.errors import ForgeError, Problem
 from modelforge.train import check_command_line, overrides_first
-from modelforge.train.command_line import MAX_COMPOSED
 from modelforge.train.loading import loading
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -25,21 +23,17 @@ CONF = Path(__file__).parents[2] / "conf"
         (
             ["-m", "init.gian=1,2"],
             "error[MF001]: `init` has no key `gian`\n"
-            "  --> override init.gian=1\n"
-            "   = help: did you mean `gain`? A new key needs a `+`: `+init.gian=1`\n"
-            "\n"
-            "error[MF001]: `init` has no key `gian`\n"
-            "  --> override init.gian=2\n"
-            "   = help: did you mean `gain`? A new key needs a `+`: `+init.gian=2`\n",
+            "  --> override init.gian=1,2\n"
+            "   = help: did you mean `gain`? A new key needs a `+`: `+init.gian=1,2`\n",
         ),
         (
             ["-m", "model=mlp,lstmm,gru", "init=ortogonal,orthogonal"],
             "error[MF001]: `init` has no option `ortogonal`\n"
-            "  --> override init=ortogonal\n"
+            "  --> override init=ortogonal,orthogonal\n"
             "   = help: did you mean `orthogonal`?\n"
             "\n"
             "error[MF001]: `model` has no option `lstmm`\n"
-            "  --> override model=lstmm\n"
+            "  --> override model=mlp,lstmm,gru\n"
             "   = help: did you mean `lstm` or `bilstm`?\n",
         ),
         (
@@ -134,22 +128,54 @@ def test_hydra_gets_overrides_on_one_side_of_its_flags(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_long_sweep_is_tried_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    composed: list[list[str]] = []
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["-m", "seed=0,1", "hydra.run.dir={folder}/x"],
+            "warning[MW220]: `hydra.run.dir` has no effect on a multirun\n"
+            "  --> override hydra.run.dir={folder}/x\n"
+            "   = help: `hydra.sweep.dir` is the folder of a multirun\n",
+        ),
+        (
+            ["hydra.sweep.dir={folder}/x"],
+            "warning[MW220]: `hydra.sweep.dir` has no effect on a single run\n"
+            "  --> override hydra.sweep.dir={folder}/x\n"
+            "   = help: add `-m` for a multirun\n",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_a_warning(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_command_line(CONF, [argument.format(folder=tmp_path) for argument in arguments])
+    assert capsys.readouterr().err == said.format(folder=tmp_path)
 
-    def compose(conf: str, words: list[str]) -> None:
-        composed.append(words)
-        raise ForgeError([Problem("MF001", "", "no folder is made")])
 
-    monkeypatch.setattr("modelforge.train.command_line.compose", compose)
+def test_a_single_run_of_a_sweep_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_command_line(CONF, ["experiment=gain_sweep"])
+    assert "warning[MW220]: `init.gain: 0.25,0.5,1,2,4` has no effect on a single run\n" in capsys.readouterr().err
+
+
+def test_a_job_whose_folder_has_too_long_a_name_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = "hydra.sweep.subdir='${hydra:job.override_dirname}'"
     with pytest.raises(SystemExit):
-        check_command_line("conf", ["-m", "seed=1,2", f"data.split_seed={','.join(map(str, range(100)))}"])
-    assert len(composed) == MAX_COMPOSED
-    assert composed[:3] == [
-        ["seed=1", "data.split_seed=0"],
-        ["seed=2", "data.split_seed=0"],
-        ["seed=1", "data.split_seed=1"],
-    ]
+        check_command_line(CONF, ["-m", "seed=0,1", f"+note={'x' * 300}", own])
+    assert (
+        "error[MF051]: a job's folder would have a name of 313 bytes, and 255 are possible\n" in capsys.readouterr().err
+    )
+    check_command_line(CONF, ["-m", "seed=0,1", f"+note={'x' * 300}"])
 
 
 def test_a_terminal_says_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
