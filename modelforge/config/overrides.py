@@ -85,8 +85,7 @@ def unknown_option(override: Override, option: str, known: Sequence[str], folder
     """The problem of `model=lstmm`; `folder` is where the options lie, `optional` whether the group may be left out."""
     group = override.key_or_group
     hint = f"to leave it out: `~{group}`" if option == "null" and optional else did_you_mean(option, known)
-    if not hint.endswith("?"):
-        hint = f"{hint}, in {folder}" if hint else f"{folder} holds {len(known)} others"
+    hint = hint or f"{folder} holds {len(known)} others"
     return Problem("MF001", group, f"`{group}` has no option `{option}`", hint, Place(override=override.input_line))
 
 
@@ -135,9 +134,9 @@ def cannot_apply(
         return Problem("MF001", key, message, hint, place)
     group = ".".join(trail.end)
     if group in groups and (options := with_key(group, name)):
-        shown = ", ".join(f"`{group}={option}`" for option in options)
+        shown, verb = ", ".join(f"`{group}={option}`" for option in options), "has" if len(options) == 1 else "have"
         known = ", ".join(f"`{one}`" for one in trail.value)
-        return Problem("MF001", key, message, f"it has {known}; {shown} have `{name}`", place)
+        return Problem("MF001", key, message, f"it has {known}; {shown} {verb} `{name}`", place)
     return Problem("MF001", key, message, _key_hint(override, trail, config, groups), place)
 
 

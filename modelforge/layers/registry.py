@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -109,7 +110,9 @@ def explain_absence(name: str) -> str:
     last = name.rpartition(".")[2]
     if known := LEFT_OUT.get(name) or type_hint(last):
         return known
-    meant = did_you_mean(last, names())
+    meant, known = did_you_mean(last, names()), [other.lower() for other in names()]
+    if difflib.get_close_matches(last.lower(), known, n=1, cutoff=0.75):
+        return meant
     own = "a layer of your own is registered in code first: `@mf.register_layer`"
     return f"{meant} {own[0].upper()}{own[1:]}" if meant else own
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelforge.config import compose
-from modelforge.errors import ForgeError
+from modelforge.errors import ForgeError, did_you_mean
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ OVERRIDES = [
 
         error[MF001]: `init` has no option `null`
           --> override init=null
-           = help: to leave it out: `~init`
+           = help: known: `xavier`, `zeros`
 
         error[MF001]: `data` has no option `3`
           --> override data=[digits,3]
@@ -189,11 +189,33 @@ FILES = [
         "tab",
         {"config.yaml": "a:\n\tb: 1\n"},
         """
-        error[MF002]: found character '\\t' that cannot start any token
+        error[MF002]: the line is indented by a tab
           --> conf/config.yaml:2:1
            |
         2  | \\tb: 1
-           | ^^
+           | ^^ YAML is indented by blanks
+        """,
+    ),
+    (
+        "no blank behind a colon",
+        {"config.yaml": "a: 1\nact:ReLU\nb: 2\n"},
+        """
+        error[MF002]: `act:` needs a blank behind its colon
+          --> conf/config.yaml:2:1
+           |
+        2  | act:ReLU
+           | ^^^^^^^^ write `act: ReLU`
+        """,
+    ),
+    (
+        "no blank behind the last colon",
+        {"config.yaml": "a: 1\nact:ReLU\n"},
+        """
+        error[MF002]: `act:` needs a blank behind its colon
+          --> conf/config.yaml:2:1
+           |
+        2  | act:ReLU
+           | ^^^^^^^^ write `act: ReLU`
         """,
     ),
     (
@@ -506,3 +528,65 @@ def test_deep_files_are_fine(write):
 def test_long_chains_are_fine(write):
     root = write({"config.yaml": doubling("a0: x", "a{new}: ${{a{old}}}", 300)})
     assert compose(root).values["a299"] == "x"
+
+
+SETTINGS = {
+    "config.yaml": "defaults: [_self_, init: normal, optimizer: adam, trainer: short, weights: null]\nckpt: null\n",
+    "init/normal.yaml": "scheme: normal\nmean: 0\n",
+    "init/xavier.yaml": "scheme: xavier\nmode: fan_avg\n",
+    "optimizer/adam.yaml": "lr: 1e-3\n",
+    "trainer/short.yaml": "max_epochs: 3\n",
+    "weights/file.yaml": "path: ???\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("override", "said", "hint"),
+    [
+        ("trainer.lr=1", "`trainer` has no key `lr`", "did you mean `optimizer.lr`?"),
+        ("lr=1", "the config has no key `lr`", "did you mean `optimizer.lr`?"),
+        ("epochs=1", "the config has no key `epochs`", "did you mean `trainer.max_epochs`?"),
+        ("optimizer.learning_rate=1", "`optimizer` has no key `learning_rate`", "did you mean `optimizer.lr`?"),
+        (
+            "init.mode=fan_in",
+            "`init` has no key `mode`",
+            "it has `scheme`, `mean`; `init=xavier` has `mode`",
+        ),
+        (
+            "init={scheme: normal, std: 0.02}",
+            "a mapping is merged into `init`, which has no key `std`",
+            "choose the option of `init` that has it and set the value, `init=... init.std=...`; or add new keys: "
+            "`++init={scheme: normal, std: 0.02}`",
+        ),
+        (
+            "weights.path=x",
+            "the config has no key `weights`",
+            "no option of the group `weights` is chosen: `weights=...` does that; a new key needs a `+`: "
+            "`+weights.path=x`",
+        ),
+        (
+            "~ckpt",
+            "`ckpt` is null, and there is nothing to delete",
+            "leave this override out: null says that there is none",
+        ),
+        ("optimizer=null", "`optimizer` has no option `null`", "known: `adam`"),
+        ("weights=null", "`weights` has no option `null`", "to leave it out: `~weights`"),
+    ],
+)
+def test_what_was_meant(write, override, said, hint):
+    with pytest.raises(ForgeError) as caught:
+        compose(write(SETTINGS), [override])
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.hint) == (said, hint)
+
+
+def test_a_large_group_says_where_its_options_lie(write):
+    root = write({"config.yaml": "defaults: [model: m0]\n"} | {f"model/m{index}.yaml": "a: 1\n" for index in range(30)})
+    with pytest.raises(ForgeError) as caught:
+        compose(root, ["model=transformer"])
+    assert [problem.hint for problem in caught.value.problems] == ["conf/model holds 30 others"]
+
+
+def test_a_name_is_never_suggested_for_itself():
+    assert did_you_mean("weights", ["weights", "weight"]) == "did you mean `weight`?"
+    assert did_you_mean("weights", ["weights"]) == ""
