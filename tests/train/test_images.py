@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 import modelforge as mf
-from modelforge.train.data import images
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.data.sources import parse_source
@@ -89,7 +88,7 @@ def test_no_picture_at_all(pictures: Path):
     assert message.endswith("and 15 more")
 
 
-def test_folders_that_do_not_fit(pictures: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folders_that_do_not_fit(pictures: Path):
     named = f"`{pictures}`"
     assert told(folder(path=str(pictures), num_classes=5, num_outputs=5)) == [
         ("data.num_classes", f"{named} has 2 classes, but `num_classes` is 5", "write `data.num_classes=2`")
@@ -98,8 +97,15 @@ def test_folders_that_do_not_fit(pictures: Path, monkeypatch: pytest.MonkeyPatch
     assert told(folder(path=str(pictures), num_classes=3, num_outputs=3)) == [
         ("data.path", f"the class `green` of {named} has no picture", "remove the folder, or fill it")
     ]
-    monkeypatch.setattr(images, "MAX_BYTES", 100)
-    assert told(folder(path=str(pictures)))[-1][0] == "data.size"
+    (pictures / "green").rmdir()
+    assert told(folder(path=str(pictures), max_bytes=100)) == [
+        (
+            "data.size",
+            "20 pictures of 4 x 4 take 960 bytes of memory, but `max_bytes` is 100",
+            "write a smaller `data.size=...`, or `data.max_bytes=960`",
+        )
+    ]
+    (pictures / "green").mkdir()
     empty = pictures / "green"
     assert told(folder(path=str(empty)))[0][1] == f"`{empty}` has no folders with pictures"
     assert told(folder(path=str(empty / "none")))[0][1] == f"there is no folder `{empty / 'none'}`"

@@ -214,21 +214,12 @@ def test_arrays_of_any_shape(here: Path):
     ("arrays", "fields", "expected"),
     [
         (
-            {"x": X, "y": Y + 1},
-            {},
+            {"x": X, "y": Y * 2 - 1},
+            {"num_outputs": 5},
             (
                 "data.num_outputs",
-                "labels must lie in 0..2, but those of `arrays.npz` lie in 1..3: row 2 is the first outside, with 3",
-                "write `data.num_outputs=4`",
-            ),
-        ),
-        (
-            {"x": X, "y": Y - 1},
-            {},
-            (
-                "data.target",
-                "labels must lie in 0..2, but those of `arrays.npz` lie in -1..1: row 0 is the first outside, with -1",
-                "count the classes from 0",
+                "the target of `arrays.npz` has 3 classes, but `num_outputs` is 5 (-1, 1, 3)",
+                "write `data.num_outputs=3`",
             ),
         ),
         ({"inputs": X, "y": Y}, {}, ("data.features", "`arrays.npz` has no array `x`", "known: `inputs`, `y`")),
@@ -250,7 +241,7 @@ def test_arrays_of_any_shape(here: Path):
         (
             {"x": np.where(X == 17, np.nan, X), "y": Y},
             {},
-            ("data.features", "array `x` of `arrays.npz` has a value that is not finite in row 2", ""),
+            ("data.features", "array `x` of `arrays.npz` has a value that is not finite in row 3", ""),
         ),
         (
             {"x": X, "y": np.stack([Y, Y], 1)},
@@ -292,18 +283,22 @@ def test_packages_that_are_not_there(here: Path, monkeypatch: pytest.MonkeyPatch
     assert hint == "pip install 'modelforge[data]'"
 
 
-COLUMNS = {"a": [1.5, None, 2] * 10, "b": list(range(30)), "kind": ["x", "y", "z"] * 10}
+COLUMNS = {"a": [1.5, None, 2.0] * 10, "b": list(range(30)), "kind": ["x", "y", "z"] * 10}
 
 
-def test_parquet(monkeypatch: pytest.MonkeyPatch):
-    table = SimpleNamespace(to_pydict=lambda: COLUMNS)
-    parquet, pyarrow = ModuleType("pyarrow.parquet"), ModuleType("pyarrow")
-    monkeypatch.setattr(parquet, "read_table", lambda path: table, raising=False)
-    monkeypatch.setattr(pyarrow, "ArrowInvalid", ValueError, raising=False)
-    monkeypatch.setitem(sys.modules, "pyarrow", pyarrow)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
-    assert len(read(csv(type="parquet", features=["b"], num_features=1)).train) == 22
-    assert [problem[1] for problem in told(csv(type="parquet", num_features=2))] == [
+def write_parquet(here: Path, columns, **fields):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table(columns), here / "flowers.parquet", **fields)
+
+
+def parquet(**fields) -> Source:
+    return csv(type="parquet", path="flowers.parquet", **fields)
+
+
+def test_parquet(here: Path):
+    write_parquet(here, COLUMNS)
+    assert len(read(parquet(features=["b"], num_features=1)).train) == 22
+    assert [problem[1] for problem in told(parquet(num_features=2))] == [
         "column `a` must hold numbers, but has no value in row 2"
     ]
 
@@ -311,6 +306,7 @@ def test_parquet(monkeypatch: pytest.MonkeyPatch):
 def test_hugging_face(monkeypatch: pytest.MonkeyPatch):
     class Dataset(dict):
         column_names = tuple(COLUMNS)
+        data = SimpleNamespace(nbytes=1000)
 
     class DatasetDict(dict):
         pass
@@ -323,6 +319,13 @@ def test_hugging_face(monkeypatch: pytest.MonkeyPatch):
     assert len(read(csv(type="hf", path=".", features=["b"], num_features=1)).test) == 4
     assert told(csv(type="hf", path=".", split="training")) == [
         ("data.split", "`.` has no split `training`", "did you mean `train`?")
+    ]
+    assert told(csv(type="hf", path=".", max_bytes=999)) == [
+        (
+            "data.max_bytes",
+            "`.` takes 1,000 bytes, but `max_bytes` is 999",
+            "if memory holds them: `data.max_bytes=1000`",
+        )
     ]
 
 
