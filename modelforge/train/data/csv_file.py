@@ -16,7 +16,7 @@ from modelforge.train.data.files import existing, read_utf8
 from modelforge.train.data.refusals import refusal
 from modelforge.train.data.source import mistake
 
-QUOTED = re.compile(r'"(?:[^"]|"")*"')
+QUOTED = re.compile(r'"(?:[^"]|"")*+"')
 NOT_DELIMITERS = '"\r\n\0'
 
 

@@ -22,7 +22,7 @@ def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Pa
         ForgeError: no path is given, or there is nothing of the kind.
     """
     kind, other = ("folder", "file") if folder else ("file", "folder")
-    if path is None:
+    if not path:
         raise refusal(key, f"`{key}` names no {kind}", f"write `data.{key}=...`")
     found = _expanded(path, key)
     if not found.exists():

@@ -14,6 +14,7 @@ from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, undeclared
 
 MAX_SHOWN = 6
+MAX_LENGTH = 40
 Name = str | int | float | bool
 
 
@@ -115,4 +116,5 @@ def _no_classes(values: Sequence[Any], named: str) -> Problem | None:
 
 def _shown(name: Name) -> str:
     """A name as text, in quotes where its spaces would not be seen."""
-    return str(name) if str(name).strip() == str(name) != "" else repr(name)
+    text = str(name) if str(name).strip() == str(name) != "" else repr(name)
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"

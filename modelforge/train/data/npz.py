@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.report.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal
@@ -39,8 +40,8 @@ class Npz(Bounded, Table):
         try:
             inputs, targets = self._arrays(named)
         except UNREADABLE as error:
-            message = f"{named} cannot be read: {error}"
-            raise refusal("path", message, "pickled objects are code, and not read") from None
+            hint = "pickled objects are code, and not read" if "allow_pickle" in str(error) else ""
+            raise refusal("path", f"{named} cannot be read: {error}", hint) from None
         if problems := list(_wrong(self, inputs, targets, named)):
             raise ForgeError(problems)
         answers = targets
@@ -120,6 +121,6 @@ def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> lis
         message = f"an example of {named} has shape {inputs.shape[1:]}, but `shape` is {source.input.shape}"
         problems.append(fault("input.shape", message, f"write `data.input.shape=[{sizes}]`"))
     if inputs.ndim and targets is not None and targets.shape[:1] != inputs.shape[:1]:
-        message = f"{named} has {len(inputs)} examples, but {len(targets) if targets.ndim else 1} targets"
-        problems.append(fault("target", message))
+        number = plural(len(targets) if targets.ndim else 1, "target")
+        problems.append(fault("target", f"{named} has {plural(len(inputs), 'example')}, but {number}"))
     return problems
