@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from modelforge.train.data.batches import Shuffle
 from modelforge.train.data.digits import Digits
 from modelforge.train.data.module import DataModule
-from modelforge.train.data.split import split
+from modelforge.train.data.split import missing, rounded, split
 
 PIXELS, LABELS = load_digits(return_X_y=True)
 TOKENS = {"input": {"shape": [64], "dtype": "int64"}, "vocab_size": 17}
