@@ -90,6 +90,7 @@ CODES = MappingProxyType(
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
         "MW201": "data that is left out",
+        "MW202": "a class that is missing from a part of the data",
         "MW220": "a setting without effect on this run",
     }
 )

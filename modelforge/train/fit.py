@@ -71,6 +71,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
     if show_plan:
         _show(job.plan, console)
     _write_json(folder / "plan.json", job.plan.to_dict())
+    _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
     with quiet(), threads(settings.num_threads):
         lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
         module = Learner(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,29 @@ def test_files_that_cannot_be_read(book: Path):
         "`book.txt` is too short: each of its three parts needs more than 500 tokens, and one has 100",
         "bring more text, or write a smaller `data.context=...`",
     )
+
+
+def test_a_name_that_exists_is_no_glob(book: Path):
+    book.rename(book.parent / "[x].txt")
+    assert len(read(text(files="[x].txt")).train.tokens) == 800
+    (book.parent / "x.txt").write_text("other " * 100)
+    assert len(read(text(files="[x].txt")).train.tokens) == 800
+    (book.parent / "[x].txt").unlink()
+    assert len(read(text(files="[x].txt")).train.tokens) == 480
+
+
+def test_text_that_is_no_regular_file_or_too_large(book: Path):
+    os.mkfifo("pipe")
+    Path("device").symlink_to("/dev/zero")
+    for name, what in (("pipe", "a named pipe"), ("device", "a device")):
+        expected = ("data.files", f"`{name}` is {what}, not a file", "write `data.files=...`")
+        assert told(text(files=name)) == [expected]
+    with Path("sparse.txt").open("wb") as file:
+        file.truncate(2_000_000_000)
+    assert told(text(files="sparse.txt"))[0][1] == (
+        "`sparse.txt` takes 2,000,000,000 bytes, but `max_bytes` is 1,073,741,824"
+    )
+    assert told(text(files="*.txt", max_bytes=1000))[0][1].startswith("the text takes 2,000,001,000 bytes")
 
 
 def test_pairs_that_were_never_seen_cost_finitely_much():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.source import mistake
-from modelforge.train.data.table import Table, examples
+from modelforge.train.data.table import Numbers, Table, examples
 
 
 class BreastCancer(Table):
@@ -30,5 +30,6 @@ class BreastCancer(Table):
         """The examples; see `Source.read`."""
         from sklearn.datasets import load_breast_cancer
 
-        measured, classes = load_breast_cancer(return_X_y=True)
-        return examples(self, measured, classes, "breast_cancer")
+        table: Any = load_breast_cancer()
+        measured = Numbers(table.data, tuple(map(str, table.feature_names)))
+        return examples(self, measured, table.target, "breast_cancer")

@@ -11,17 +11,19 @@ from pydantic import BeforeValidator, PositiveInt, model_validator
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.train.data.parts import Array, Examples
-from modelforge.train.data.refusals import fault, undeclared
-from modelforge.train.data.source import AsTuple, mistake
-from modelforge.train.data.table import Table, examples
+from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.source import AsTuple, Bounded, mistake
+from modelforge.train.data.table import Numbers, Table, examples
 
 Columns = Mapping[str, Sequence[Any]]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """How tables write that a value is not known."""
+MAX_SHOWN = 20
+"""Columns of which each is told what is wrong with it."""
 
 
-class ColumnSource(Table):
+class ColumnSource(Bounded, Table):
     """Numeric columns as features, and a column of classes, or one or more of numbers, as target."""
 
     reads: ClassVar = "path"
@@ -34,6 +36,8 @@ class ColumnSource(Table):
     """The columns to tell it from; null for all others."""
     ignore: Names = ()
     """Columns that are neither."""
+    missing: Names = MISSING
+    """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
     num_features: PositiveInt
     """How many features there are."""
 
@@ -54,14 +58,18 @@ class ColumnSource(Table):
         columns = self.columns()
         named = f"`{self.path}`"
         features = self._choose(columns, named)
+        if not features:
+            raise refusal("target", f"{named} has no column besides those of the target", "bring some to tell it from")
+        if not len(columns[features[0]]):
+            raise refusal("path", f"{named} has no rows")
         problems: list[Problem] = []
         if len(features) != self.num_features:
             problems.append(undeclared("num_features", "feature", len(features), self.num_features, named))
-        inputs = _numbers(columns, features, problems)
+        inputs = self._numbers(columns, features, problems)
         targets = None if self.task == "autoencoding" else self._targets(columns, problems)
         if problems:
             raise ForgeError(problems)
-        return examples(self, inputs, targets, named)
+        return examples(self, Numbers(inputs, features), targets, named)
 
     def _choose(self, columns: Columns, named: str) -> tuple[str, ...]:
         """The names of the features, once all names are known."""
@@ -81,49 +89,55 @@ class ColumnSource(Table):
             raise ForgeError(problems)
         if self.features is not None:
             return self.features
-        return tuple(name for name in columns if name not in {*self.target, *self.ignore})
+        others = {*self.target, *self.ignore}
+        return tuple(name for name in columns if name not in others)
 
-    def _targets(self, columns: Columns, problems: list[Problem]) -> Array:
+    def _targets(self, columns: Columns, problems: list[Problem]) -> Numbers | list[Any]:
         if self.task == "regression":
-            return _numbers(columns, self.target, problems, "target")
+            return Numbers(self._numbers(columns, self.target, problems, "target"), self.target, "target")
         (name,) = self.target
         values = columns[name]
-        if (row := next((row for row, value in enumerate(values) if _is_missing(value)), None)) is not None:
-            problems.append(fault("target", f"row {row + 1} of column `{name}` says no class", "leave the row out"))
-        return np.asarray(values)
+        if (row := next((row for row, value in enumerate(values) if self._is_missing(value)), None)) is not None:
+            message = f"row {row + 1} of column `{name}` says no class"
+            hint = "leave the row out"
+            if isinstance(values[row], str) and values[row].strip():
+                message += f": it has {values[row]!r}"
+                hint += """; if it is the name of a class: `'data.missing=[""]'`"""
+            problems.append(fault("target", message, hint))
+        return list(values)
 
+    def _numbers(self, columns: Columns, names: Iterable[str], problems: list[Problem], key: str = "features") -> Array:
+        """Those columns side by side, as far as they are numbers; what is none is noted."""
+        arrays, wrong = list[Array](), list[str]()
+        for name in names:
+            try:
+                array = np.asarray(columns[name], dtype=np.float64)
+            except (ArithmeticError, TypeError, ValueError):
+                array = np.full(1, np.nan)
+            if array.ndim != 1 or not np.isfinite(array).all():
+                wrong.append(name)
+            arrays.append(array)
+        problems += [self._not_numeric(name, columns[name], key) for name in wrong[:MAX_SHOWN]]
+        if more := len(wrong[MAX_SHOWN:]):
+            problems.append(fault(key, f"{more:,} more of these columns hold what is no number"))
+        return np.zeros((0, len(arrays))) if wrong else np.stack(arrays, axis=1)
 
-def _numbers(columns: Columns, names: Iterable[str], problems: list[Problem], key: str = "features") -> Array:
-    """Those columns side by side, as far as they are numbers; what is none is noted."""
-    arrays = []
-    for name in names:
-        values = columns[name]
-        try:
-            array = np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            problems.append(_not_numeric(name, values, key))
-            continue
-        if array.ndim != 1 or not np.isfinite(array).all():
-            problems.append(_not_numeric(name, values, key))
-        arrays.append(array)
-    return np.stack(arrays, axis=1) if arrays and not problems else np.zeros((0, len(arrays)))
+    def _not_numeric(self, name: str, values: Sequence[Any], key: str) -> Problem:
+        row, value = next((row, value) for row, value in enumerate(values) if not _is_number(value))
+        what = "no value" if self._is_missing(value) else f"{value!r:.100}"
+        message = f"column `{name}` must hold numbers, but has {what} in row {row + 1}"
+        if self._is_missing(value):
+            return fault(key, message, "fill such values in, or leave the row out")
+        return fault(key, message, f"leave it out: `data.ignore=[{name}]`" if key == "features" else "")
 
-
-def _not_numeric(name: str, values: Sequence[Any], key: str) -> Problem:
-    row, value = next((row, value) for row, value in enumerate(values) if not _is_number(value))
-    what = "no value" if _is_missing(value) else repr(value)
-    message = f"column `{name}` must hold numbers, but has {what} in row {row + 1}"
-    if _is_missing(value):
-        return fault(key, message, "fill such values in, or leave the row out")
-    return fault(key, message, f"leave it out: `data.ignore=[{name}]`" if key == "features" else "")
+    def _is_missing(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return value.strip().lower() in map(str.lower, self.missing)
+        return value is None or (isinstance(value, float) and value != value)
 
 
 def _is_number(value: Any) -> bool:
     try:
         return bool(np.isfinite(float(value)))
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         return False
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, str) and value.strip().lower() in MISSING)

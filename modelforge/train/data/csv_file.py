@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import existing, read_utf8
 from modelforge.train.data.refusals import refusal
+from modelforge.train.data.source import mistake
+
+QUOTED = re.compile(r'"(?:[^"]|"")*+"')
+NOT_DELIMITERS = '"\r\n\0'
 
 
 class Csv(ColumnSource):
@@ -20,21 +27,72 @@ class Csv(ColumnSource):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """What stands between two values."""
 
+    @model_validator(mode="after")
+    def _check_delimiter(self) -> Csv:
+        if self.delimiter in NOT_DELIMITERS:
+            raise mistake(
+                "delimiter", f"`delimiter` cannot be {self.delimiter!r}", "quotes and line ends have their own use"
+            )
+        return self
+
     def columns(self) -> Columns:
         """Every column by name, as text."""
         path = existing(self.path)
-        lines = csv.reader(io.StringIO(read_utf8(path, "path"), newline=""), delimiter=self.delimiter)
-        header = next(lines, [])
+        (text,) = read_utf8([path], "path", self.max_bytes)
+        if (place := text.find("\0")) >= 0:
+            message = f"`{path}` has a NUL byte in line {_line(text, place)}: it is no text"
+            raise refusal("path", message, "UTF-16 has such bytes: convert it to UTF-8")
+        lines = self._records(text)
+        _, header = next(lines, (0, []))
         names = [name.strip() for name in header]
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := [name for name, number in Counter(names).items() if number > 1]:
             raise refusal("path", f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
         rows = []
-        for row in lines:
+        for line, row in lines:
             if len(row) == len(names):
                 rows.append(row)
             elif row:
-                message = f"line {lines.line_num} of `{path}` has {len(row)} values, but the header names {len(names)}"
+                message = f"line {line} of `{path}` has {len(row)} values, but the header names {len(names)}"
                 raise refusal("path", message, "see whether `data.delimiter` is the right one")
         if not rows:
             raise refusal("path", f"`{path}` has no rows below its header")
         return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+    def _records(self, text: str) -> Iterator[tuple[int, list[str]]]:
+        """The rows, each with the number of its last line.
+
+        Strict, so that what stands between quotes cannot swallow rows: pandas and pyarrow take a file whose first
+        quote is closed by one in a later row.
+        """
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True)
+        before = csv.field_size_limit(2**31 - 1)  # the bound is max_bytes; of the whole process, so put back
+        read = 0
+        try:
+            for row in lines:
+                read = lines.line_num
+                yield read, row
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                line = _unclosed(text, read, self.delimiter)
+                raise refusal(
+                    "path", f"a quote opens in line {line} of `{self.path}` and is never closed", CLOSE
+                ) from None
+            message = f"line {lines.line_num} of `{self.path}` cannot be read: {error}"
+            raise refusal("path", message, CLOSE) from None
+        finally:
+            csv.field_size_limit(before)
+
+
+CLOSE = "close it; a quote inside quotes is written twice"
+
+
+def _unclosed(text: str, line: int, delimiter: str) -> int:
+    """The line where the last quote opens, in a text whose row after so many lines never ends."""
+    place = sum(map(len, io.StringIO(text, newline="").readlines()[:line]))
+    while (field := QUOTED.match(text, place)) or not text.startswith('"', place):
+        place = text.index(delimiter, field.end() if field else place) + 1
+    return _line(text, place)
+
+
+def _line(text: str, place: int) -> int:
+    return len(io.StringIO(text[: place + 1], newline="").readlines())

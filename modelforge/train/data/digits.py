@@ -1,15 +1,15 @@
-"""`Digits`: scikit-learn's handwritten digits, in any shape of 64 values."""
+"""`Digits`: scikit-learn's handwritten digits, as pictures, as rows or as 64 values one after the other."""
 
 from __future__ import annotations
 
-from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
-from modelforge.train.data.parts import Arrays, Examples, Rows
+from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.source import SplitSource, mistake
+from modelforge.train.data.split import missing, split
 
 SIZE = 1797
 """Examples that scikit-learn ships."""
@@ -33,9 +33,11 @@ class Digits(SplitSource):
 
     @model_validator(mode="after")
     def _check_digits(self) -> Digits:
-        values = prod(self.input.shape)
-        if values != 64:
-            raise mistake("input.shape", f"an image of digits has 64 values, but {self.input.shape} holds {values}")
+        if tuple(size for size in self.input.shape if size > 1) not in ((8, 8), (64,)):
+            must = (
+                "an image of digits has 8 x 8 pixels: `shape` must be [8, 8] or [64], with ones where they are needed"
+            )
+            raise mistake("input.shape", f"{must}, not {list(self.input.shape)}")
         if self.num_classes != 10:
             raise mistake("num_classes", f"digits has 10 classes, but `num_classes` is {self.num_classes}")
         self._check_tokens()
@@ -69,23 +71,16 @@ class Digits(SplitSource):
         """
         from sklearn.datasets import load_digits
 
-        pixels, labels = load_digits(return_X_y=True)
-        parts = split_digits(self, labels)
+        pixels, labels = map(np.asarray, load_digits(return_X_y=True))
+        parts = split(self, SIZE, labels)
         tokens = self.input.dtype == "int64"
         shown = pixels if tokens else (pixels - pixels[parts[0]].mean()) / (NUM_LEVELS - 1)
         inputs = shown.reshape(SIZE, *self.input.shape).astype(self.input.dtype)
         targets = labels.astype(np.int64)
-        return Examples.of(Arrays(inputs[part], targets[part]) for part in parts)
-
-
-def split_digits(source: Digits, labels: Rows) -> tuple[Rows, Rows, Rows]:
-    """The indices of the parts, as scikit-learn deals them out."""
-    from sklearn.model_selection import train_test_split
-
-    from modelforge.train.seeding import narrow
-
-    _, num_val, num_test = source.num_examples(SIZE)
-    seed = narrow(source.split_seed)
-    rest, test = train_test_split(np.arange(SIZE), test_size=num_test, stratify=labels, random_state=seed)
-    train, val = train_test_split(rest, test_size=num_val, stratify=labels[rest], random_state=seed)
-    return np.sort(train), np.sort(val), np.sort(test)
+        names = range(self.num_classes)
+        scale = None if tokens else {"mean": float(pixels[parts[0]].mean()), "std": NUM_LEVELS - 1}
+        return Examples.of(
+            (Arrays(inputs[part], targets[part]) for part in parts),
+            missing(labels, parts, names, "digits") if self.task == "classification" else (),
+            {"classes": [*names], "inputs": scale},
+        )

@@ -1,58 +1,123 @@
-"""Files that a `data` section names: found and read, or refused with the reason."""
+"""Files that a `data` section names: found, opened and read within their bounds, or refused with the reason."""
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
+from typing import BinaryIO
 
-from modelforge.train.data.refusals import refusal
+from modelforge.errors import ForgeError
+from modelforge.train.data.refusals import fault, refusal
+
+NOT_REGULAR = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 
 
 def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Path:
-    """The file or folder at `path`; `~` is the home folder.
+    """The file or folder at `path`, links followed; `~` is the home folder. Pipes, sockets and devices are no files.
 
     Raises:
         ForgeError: no path is given, or there is nothing of the kind.
     """
     kind, other = ("folder", "file") if folder else ("file", "folder")
-    if path is None:
+    if not path:
         raise refusal(key, f"`{key}` names no {kind}", f"write `data.{key}=...`")
-    found = Path(path).expanduser()
+    found = _expanded(path, key)
     if not found.exists():
         raise refusal(key, f"there is no {kind} `{path}`", _nearest(found))
+    if irregular := _irregular(found.stat().st_mode):
+        raise refusal(key, f"`{path}` is {irregular}, not a {kind}", f"write `data.{key}=...`")
     if found.is_dir() != folder:
         raise refusal(key, f"`{path}` is a {other}, not a {kind}", f"write `data.{key}=...`")
     return found
 
 
 def matching(pattern: str, key: str = "files") -> list[Path]:
-    """The files that a glob means, in the order of their names; `**` goes through folders.
+    """The files that a glob means, in the order of their names; `**` goes through folders. A name that exists is meant.
 
     Raises:
         ForgeError: there is none.
     """
-    paths = sorted(path for path in map(Path, glob(str(Path(pattern).expanduser()), recursive=True)) if path.is_file())
+    exact = _expanded(pattern, key)
+    if exact.exists() and not exact.is_dir():
+        return [existing(pattern, key=key)]
+    paths = sorted(path for path in map(Path, glob(str(exact), recursive=True)) if path.is_file())
     if not paths:
-        inside = f"of all files in it: `data.{key}={pattern.rstrip('/')}/**`" if Path(pattern).is_dir() else ""
+        inside = f"of all files in it: `data.{key}={pattern.rstrip('/')}/**`" if exact.is_dir() else ""
         raise refusal(key, f"no file matches `{pattern}`", inside or "see from which folder this runs, and the ending")
     return paths
 
 
-def read_utf8(path: Path, key: str) -> str:
-    """The text of a file, with line ends as they are.
+def opened(path: Path, key: str) -> BinaryIO:
+    """A file open for reading, even if something else has come into its place since it was looked at.
 
     Raises:
-        ForgeError: its bytes are no UTF-8.
+        ForgeError: it is no regular file.
     """
-    raw = path.read_bytes()
+    if _irregular(path.stat().st_mode) or path.is_dir():  # opening a device can do things
+        existing(str(path), key=key)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if irregular := _irregular(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise refusal(key, f"`{path}` is {irregular}, not a file", f"write `data.{key}=...`")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
+    """The texts of files, with line ends as they are.
+
+    Raises:
+        ForgeError: they are too large together, or bytes of one are no UTF-8.
+    """
+    paths = list(paths)
+    check_size(
+        sum(path.stat().st_size for path in paths), max_bytes, f"`{paths[0]}`" if len(paths) == 1 else "the text"
+    )
+    return [_read_utf8(path, key) for path in paths]
+
+
+def check_size(size: int, max_bytes: int, named: str) -> None:
+    """Holds what is about to be read against the bound.
+
+    Raises:
+        ForgeError: it is larger.
+    """
+    if size > max_bytes:
+        message = f"{named} takes {size:,} bytes, but `max_bytes` is {max_bytes:,}"
+        raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
+
+
+def _read_utf8(path: Path, key: str) -> str:
+    with opened(path, key) as file:
+        raw = file.read(os.fstat(file.fileno()).st_size)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         byte = f"byte {error.start} is 0x{raw[error.start]:02x}"
-        raise refusal(key, f"`{path}` is not UTF-8: {byte}", "convert it, or leave it out") from None
+        wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+        hint = "it begins as UTF-16 does: convert it" if wide else "convert it, or leave it out"
+        raise refusal(key, f"`{path}` is not UTF-8: {byte}", hint) from None
+
+
+def _expanded(path: str, key: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise refusal(key, f"`{path}` begins with the home folder of a user who has none here") from None
+
+
+def _irregular(mode: int) -> str:
+    """What lies there, if it is neither a file nor a folder."""
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ""
+    return next((kind for is_one, kind in NOT_REGULAR if is_one(mode)), "a device")
 
 
 def _nearest(path: Path) -> str:
     """As far as the path leads."""
+    if path.is_symlink():
+        return "it is a link that leads nowhere"
     parent = next((parent for parent in path.parents if parent.exists()), Path())
     return f"`{parent}` is there, `{path.relative_to(parent).parts[0]}` in it is not"

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from modelforge.errors import did_you_mean
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.extras import extra
-from modelforge.train.data.files import existing
+from modelforge.train.data.files import check_size, existing
 from modelforge.train.data.refusals import refusal
 
 
@@ -26,11 +26,12 @@ class HuggingFace(ColumnSource):
         datasets = extra("datasets", "a folder of Hugging Face's datasets")
         try:
             found = datasets.load_from_disk(str(path))
-        except FileNotFoundError as error:
+        except Exception as error:  # JSON and Arrow files of any kind lie there, or none
             message = f"`{path}` is not a folder that `save_to_disk` wrote: {error}"
             raise refusal("path", message, "write it with `dataset.save_to_disk(...)`") from None
         if isinstance(found, datasets.DatasetDict):
             if self.split not in found:
                 raise refusal("split", f"`{path}` has no split `{self.split}`", did_you_mean(self.split, found))
             found = found[self.split]
+        check_size(found.data.nbytes, self.max_bytes, f"`{path}`")
         return {name: found[name][:] for name in found.column_names}

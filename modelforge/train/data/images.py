@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -14,22 +12,25 @@ from pydantic import PositiveInt, model_validator
 
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.words import plural
-from modelforge.settings import num_cores
+from modelforge.train.data.decode import decoded
 from modelforge.train.data.files import existing
+from modelforge.train.data.folders import Folder, laid_out, walk
+from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Examples, Rows
-from modelforge.train.data.refusals import fault, refusal, undeclared
-from modelforge.train.data.source import AsTuple, SplitSource, mistake
-from modelforge.train.data.split import split
+from modelforge.train.data.refusals import fault, listed, refusal, undeclared
+from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
+from modelforge.train.data.split import missing, split
 
 ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-MAX_BYTES = 8 * 2**30
-"""What all pictures may take in memory."""
 MAX_SHOWN = 5
 Numbers = Annotated[tuple[float, ...], AsTuple]
 
 
-class ImageFolder(SplitSource):
-    """Every folder in `path` is a class, in the order of their names, with the pictures anywhere in it."""
+class ImageFolder(Bounded, SplitSource):
+    """Every folder in `path` is a class, in the order of their names, with the pictures anywhere in it.
+
+    What begins with a dot is hidden, and not looked at.
+    """
 
     reads: ClassVar = "path"
     reads_folder: ClassVar = True
@@ -40,6 +41,8 @@ class ImageFolder(SplitSource):
     """The folder of folders, from the folder that the run starts in."""
     num_classes: PositiveInt
     """How many folders there are."""
+    max_bytes: PositiveInt = 8 * 2**30
+    """What all pictures may take in memory."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     size: PositiveInt = 32
@@ -51,6 +54,7 @@ class ImageFolder(SplitSource):
 
     @model_validator(mode="after")
     def _check_images(self) -> ImageFolder:
+        check_float32(self.input, "pixels are numbers")
         shape = (self.channels, self.size, self.size)
         if self.input.shape != shape:
             raise mistake("input.shape", f"a picture has shape {shape}, but `shape` is {self.input.shape}")
@@ -65,16 +69,28 @@ class ImageFolder(SplitSource):
     def read(self) -> Examples:
         """The examples; see `Source.read`. What cannot be decoded is left out, and named in a warning."""
         root = existing(self.path, folder=True)
-        paths, labels = _listed(self, root)
-        pixels, broken = _decoded(self, paths)
-        warnings = [_left_out(root, paths, broken)] if broken else []
+        folders, warnings = _listed(self, root)
+        paths = [path for folder in folders for path in folder.pictures]
+        labels = np.repeat(np.arange(len(folders)), [len(folder.pictures) for folder in folders])
+        pixels = np.zeros((len(paths), self.channels, self.size, self.size), np.uint8)
+        broken = decoded(paths, pixels)
         whole = np.setdiff1d(np.arange(len(paths)), [*broken])
-        if not len(whole):
-            raise refusal("path", warnings[0].message)
+        if broken:
+            warnings.append(_broken(root, paths, broken))
+            problems = [fault("path", warnings[-1].message)]
+            if len(whole):
+                problems += _all_broken(root, folders, np.bincount(labels[whole], minlength=len(folders)))
+            if len(problems) > 1 or not len(whole):
+                raise ForgeError(problems)
         labels = labels[whole]
         parts = split(self, len(whole), labels)
         scale = _scale(self, pixels[whole[parts[0]]])
-        return Examples.of((Pixels(pixels[whole[part]], labels[part], *scale) for part in parts), warnings)
+        names = [folder.path.name for folder in folders]
+        if self.task == "classification":
+            warnings += missing(labels, parts, names, f"`{root}`")
+        mean, std = (numbers.ravel().tolist() for numbers in scale)
+        fitted = {"classes": names, "inputs": {"levels": 255, "mean": mean, "std": std}}
+        return Examples.of((Pixels(pixels[whole[part]], labels[part], *scale) for part in parts), warnings, fitted)
 
 
 @dataclass(frozen=True)
@@ -93,66 +109,68 @@ class Pixels:
         return (self.pixels[rows].astype(np.float32) / 255 - self.mean) / self.std, self.labels[rows]
 
 
-def _listed(source: ImageFolder, root: Path) -> tuple[list[Path], Rows]:
-    """The pictures and their classes."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    found = [sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS) for folder in folders]
-    if not any(found):
+def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem]]:
+    """The classes with their pictures, and what else lies there."""
+    places = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    folders = [walk(places[name], ENDINGS) for name in ordered(places)]
+    if not any(folder.pictures for folder in folders):
         message = f"`{root}` has no folders with pictures" if not folders else f"no folder in `{root}` holds a picture"
         raise refusal("path", message, f"one folder per class; files end in {', '.join(sorted(ENDINGS))}")
+    if shared := laid_out(folders):
+        one = folders[0].path.name
+        message = f"the folders of `{root}` are no classes: each holds {shared}"
+        way = f"one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
+        raise refusal("path", message, way)
     problems = [
-        fault("path", f"the class `{folder.name}` of `{root}` has no picture", "remove the folder, or fill it")
-        for folder, paths in zip(folders, found, strict=True)
-        if not paths
+        fault("path", f"the class `{folder.path.name}` of `{root}` has no picture", "remove the folder, or fill it")
+        for folder in folders
+        if not folder.pictures
     ]
     if len(folders) == 1 and source.task == "classification":
         message = f"`{root}` has one folder, and so one class: there is nothing to tell"
         problems.append(fault("path", message, "make a folder for each class"))
     elif len(folders) != source.num_classes:
         problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))
-    if needed := list(_too_large(source, sum(map(len, found)))):
-        problems += needed
+    problems += _too_large(source, sum(len(folder.pictures) for folder in folders))
     if problems:
         raise ForgeError(problems)
-    labels = np.repeat(np.arange(len(folders)), [len(paths) for paths in found])
-    return [path for paths in found for path in paths], labels
+    loose = [path for path in sorted(root.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
+    return folders, list(_others(root, [*loose, *(path for folder in folders for path in folder.others)]))
 
 
 def _too_large(source: ImageFolder, number: int) -> Iterator[Problem]:
     size = number * source.channels * source.size**2
-    if size > MAX_BYTES:
-        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size / 2**30:.1f} GiB of memory"
-        yield fault("size", f"{message}, and may take {MAX_BYTES / 2**30:.0f}", "write a smaller `data.size=...`")
+    if size > source.max_bytes:
+        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size:,} bytes of memory"
+        hint = f"write a smaller `data.size=...`, or `data.max_bytes={size}`"
+        yield fault("size", f"{message}, but `max_bytes` is {source.max_bytes:,}", hint)
 
 
-def _decoded(source: ImageFolder, paths: list[Path]) -> tuple[Array, dict[int, str]]:
-    """All pictures as bytes, and why some could not be read."""
-    pixels = np.zeros((len(paths), source.channels, source.size, source.size), np.uint8)
-    with ThreadPoolExecutor(num_cores()) as pool:
-        reasons = list(pool.map(_decode, paths, pixels, repeat(source.size)))
-    return pixels, {row: reason for row, reason in enumerate(reasons) if reason}
+def _others(root: Path, paths: list[Path]) -> Iterator[Problem]:
+    if paths:
+        message = (
+            f"{plural(len(paths), 'file')} in `{root}` lie in no class or do not end as pictures do, and are left out"
+        )
+        yield _left_out(f"{message}: {listed([str(path.relative_to(root)) for path in paths], MAX_SHOWN)}")
 
 
-def _decode(path: Path, out: Array, size: int) -> str:
-    """Puts a picture into `out`; returns why it could not, if so."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if len(out) == 1 else "RGB")
-            fitted = np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR))
-    except Exception as error:  # a damaged file meets decoders with errors of all kinds
-        return f"{type(error).__name__}: {error}"
-    out[...] = np.atleast_3d(fitted).transpose(2, 0, 1)
-    return ""
-
-
-def _left_out(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
-    names = [f"`{paths[row].relative_to(root)}`" for row in list(broken)[:MAX_SHOWN]]
-    more = f", and {len(broken) - MAX_SHOWN} more" if len(broken) > MAX_SHOWN else ""
+def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
+    names = [f"{paths[row].relative_to(root)}" for row in broken]
+    reasons = sorted({reason for reason in broken.values() if reason})
+    why = f" ({'; '.join(reasons)})" if reasons else ""
     of = f"{len(broken)} of {plural(len(paths), 'picture')} in `{root}`"
-    message = f"{of} cannot be read, and are left out: {', '.join(names)}{more}"
+    return _left_out(f"{of} cannot be read, and are left out: {listed(names, MAX_SHOWN)}{why}")
+
+
+def _left_out(message: str) -> Problem:
     return Problem("MW201", "data.path", message, severity="warning")
+
+
+def _all_broken(root: Path, folders: list[Folder], whole: Rows) -> Iterator[Problem]:
+    for folder, number in zip(folders, whole, strict=True):
+        if not number:
+            message = f"of the class `{folder.path.name}` of `{root}` no picture can be read"
+            yield fault("path", message, "remove the folder, or bring pictures that can")
 
 
 def _scale(source: ImageFolder, pixels: Array) -> tuple[Array, Array]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
 import numpy as np
 
 from modelforge.errors import Problem
@@ -9,65 +14,107 @@ from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, undeclared
 
 MAX_SHOWN = 6
+MAX_LENGTH = 40
+Name = str | int | float | bool
 
 
-def encode(labels: Array, num_classes: int, named: str) -> tuple[Rows, list[Problem]]:
-    """Whole numbers are classes as they are; names, and numbers written as text, are classes in their order.
+@dataclass(frozen=True)
+class Labels:
+    """The class of each example, and what the classes are called in the data."""
+
+    classes: Rows
+    names: tuple[Name, ...]
+
+
+def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple[Labels, list[Problem]]:
+    """The different values are the classes, in their order: distinct values stay distinct, and what is lost is refused.
+
+    Whole numbers that lie in 0..num_classes-1 are classes as they are, so that one of them may be missing.
 
     Example:
-        >>> encode(np.array(["no", "yes", "no"]), 2, "the table")
-        (array([0, 1, 0]), [])
+        >>> encode(["3.10", "3.2", "3.1", "3.2"], 3, "the table")
+        (Labels(classes=array([1, 2, 0, 2]), names=('3.1', '3.10', '3.2')), [])
 
     Returns:
-        The class of each example, and what is wrong with them.
+        The classes, and what is wrong with the labels.
     """
-    if labels.ndim == 1 and len(labels) and bool((labels == labels[0]).all()):
-        message = f"all examples of {named} are of one class: there is nothing to tell"
-        return np.zeros(len(labels), np.int64), [fault("target", message, "bring examples of others")]
-    if labels.ndim != 1:
+    if isinstance(labels, np.ndarray) and labels.ndim != 1:
         message = f"a class is one value, but the target of {named} has shape {labels.shape}"
-        return np.zeros(0, np.int64), [fault("target", message, "for numbers: `data.task=regression`")]
-    if np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool:
-        return _in_range(labels.astype(np.int64), num_classes, named)
-    if np.issubdtype(labels.dtype, np.floating) and (problem := _no_class(labels, named)):
-        return np.zeros(0, np.int64), [problem]
-    names, classes = np.unique(_ordered(labels), return_inverse=True)
-    problems: list[Problem] = []
-    if len(names) != num_classes:
+        return NONE, [fault("target", message, "for numbers: `data.task=regression`")]
+    values = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype.kind in "biufOUS" else list(labels)
+    values = [_decoded(value) for value in values]
+    if problem := _no_classes(values, named):
+        return NONE, [problem]
+    names = ordered(set(values))
+    if all(type(name) is int and 0 <= name < num_classes for name in names) and len(names) > 1:
+        names = list(range(num_classes))
+    place = {name: number for number, name in enumerate(names)}
+    problems = list[Problem]()
+    if len(names) == 1:
+        message = f"all examples of {named} are of one class: there is nothing to tell"
+        problems.append(fault("target", message, "bring examples of others"))
+    elif len(names) != num_classes:
         problem = undeclared("num_outputs", "class", len(names), num_classes, f"the target of {named}")
-        shown = ", ".join(map(str, names[:MAX_SHOWN])) + (", …" if len(names) > MAX_SHOWN else "")
+        shown = ", ".join(map(_shown, names[:MAX_SHOWN])) + (", …" if len(names) > MAX_SHOWN else "")
         problems.append(fault("num_outputs", f"{problem.message} ({shown})", problem.hint))
-    return classes.astype(np.int64), problems
+    return Labels(np.array([place[value] for value in values], np.int64), tuple(names)), problems
 
 
-def _no_class(labels: Array, named: str) -> Problem | None:
-    """A number that is missing, or between two others."""
-    wrong = np.flatnonzero(~np.isfinite(labels) | (labels != np.floor(labels)))
-    if not len(wrong):
-        return None
-    row, value = int(wrong[0]), labels[wrong[0]]
-    message = f"classes are whole numbers or names, but row {row} of the target of {named} has {value}"
-    hint = "for numbers: `data.task=regression`" if np.isfinite(value) else "leave such rows out"
-    return fault("target", message, hint)
+NONE = Labels(np.zeros(0, np.int64), ())
 
 
-def _ordered(labels: Array) -> Array:
-    """Numbers written as text as numbers, so that 2 comes before 10."""
+def ordered(names: Iterable[Any]) -> list[Any]:
+    """Names in their order: as numbers where all of them read as numbers, so that 2 comes before 10; else as text.
+
+    >>> ordered(["10", "2", "2.0"]), ordered(["10", "2", "b"])
+    (['2', '2.0', '10'], ['10', '2', 'b'])
+    """
+    names = list(names)
+    if not all(isinstance(name, str) for name in names):
+        return sorted(names)
+    numbers = [_number(name) for name in names]
+    if any(number is None for number in numbers):
+        return sorted(names)
+    return [name for _, name in sorted(zip(numbers, names, strict=True))]
+
+
+def _number(name: str) -> Decimal | None:
+    """What a name reads as, exactly."""
     try:
-        numbers = labels.astype(np.float64)
-    except ValueError:
-        return labels.astype(str)
-    return numbers.astype(np.int64) if np.all(numbers == np.floor(numbers)) else numbers
+        number = Decimal(name)
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() else None
 
 
-def _in_range(labels: Rows, num_classes: int, named: str) -> tuple[Rows, list[Problem]]:
-    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if not len(outside):
-        return labels, []
-    row, low, high = int(outside[0]), int(labels.min()), int(labels.max())
-    message = (
-        f"labels must lie in 0..{num_classes - 1}, but those of {named} lie in {low}..{high}: "
-        f"row {row} is the first outside, with {int(labels[row])}"
-    )
-    way = f"write `data.num_outputs={high + 1}`" if low >= 0 else "count the classes from 0"
-    return labels, [fault("num_outputs" if low >= 0 else "target", message, way)]
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _no_classes(values: Sequence[Any], named: str) -> Problem | None:
+    """The first value that is no class, or not of the kind of the first one."""
+    for row, value in enumerate(values, start=1):
+        what, hint = "", "give every class a name, or a whole number"
+        if type(value) not in (str, int, float, bool):
+            what = "no value" if value is None else f"a value of type {type(value).__name__}"
+        elif isinstance(value, float) and not value.is_integer():
+            what = str(value)
+            hint = "for numbers: `data.task=regression`" if np.isfinite(value) else "leave such rows out"
+        elif type(value) is not type(values[0]):
+            what = f"{value!r} where row 1 has {values[0]!r}"
+        if what:
+            return fault(
+                "target", f"classes are whole numbers or names, but row {row} of the target of {named} has {what}", hint
+            )
+    return None if values else fault("target", f"the target of {named} has no rows", "bring examples")
+
+
+def _shown(name: Name) -> str:
+    """A name as text, in quotes where its spaces would not be seen."""
+    text = str(name) if str(name).strip() == str(name) != "" else repr(name)
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from math import prod
 from typing import ClassVar, Literal
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
-from modelforge.train.data.files import existing
+from modelforge.report.words import plural
+from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal
-from modelforge.train.data.table import Table, examples
+from modelforge.train.data.source import Bounded
+from modelforge.train.data.table import Numbers, Table, examples
+
+UNREADABLE = (ValueError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 
-class Npz(Table):
+class Npz(Bounded, Table):
     """One array of inputs, one example a row, of any shape; and one of targets."""
 
     reads: ClassVar = "path"
@@ -30,29 +36,67 @@ class Npz(Table):
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
-        path = existing(self.path)
         named = f"`{self.path}`"
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if not isinstance(file, Mapping):
-                    raise refusal("path", f"{named} holds one array without a name", "save it with `numpy.savez`")
-                inputs, targets = self._arrays(file, named)
-        except (ValueError, BadZipFile, EOFError) as error:
-            raise refusal(
-                "path", f"{named} cannot be read: {error}", "pickled objects are code, and not read"
-            ) from None
+            inputs, targets = self._arrays(named)
+        except UNREADABLE as error:
+            hint = "pickled objects are code, and not read" if "allow_pickle" in str(error) else ""
+            raise refusal("path", f"{named} cannot be read: {error}", hint) from None
         if problems := list(_wrong(self, inputs, targets, named)):
             raise ForgeError(problems)
-        return examples(self, inputs, targets, named)
+        answers = targets
+        if targets is not None and self.task == "regression":
+            answers = Numbers(targets.reshape(len(targets), -1), str(self.target), "target")
+        return examples(self, Numbers(inputs, self.features), answers, named)
 
-    def _arrays(self, file: Mapping[str, Array], named: str) -> tuple[Array, Array | None]:
+    def _arrays(self, named: str) -> tuple[Array, Array | None]:
+        path = existing(self.path)
         target = None if self.task == "autoencoding" else self.target
         asked = {"features": self.features} | ({"target": target} if target is not None else {})
-        if missing := {key: name for key, name in asked.items() if name not in file}:
-            raise ForgeError(
-                fault(key, f"{named} has no array `{name}`", did_you_mean(name, file)) for key, name in missing.items()
-            )
-        return file[self.features], None if target is None else file[target]
+        with opened(path, "path") as file:
+            if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
+                raise refusal("path", f"{named} holds one array without a name", "save it with `numpy.savez`")
+            with ZipFile(file) as archive:
+                known = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+                if missing := {key: name for key, name in asked.items() if name not in known}:
+                    raise ForgeError(
+                        fault(key, f"{named} has no array `{name}`", did_you_mean(name, known))
+                        for key, name in missing.items()
+                    )
+                size = sum(_num_bytes(archive, name) for name in asked.values())
+                check_size(size, self.max_bytes, f"unpacked, {named}")
+                arrays = [_array(archive, name) for name in asked.values()]
+        return arrays[0], arrays[1] if target is not None else None
+
+
+def _num_bytes(archive: ZipFile, name: str) -> int:
+    """What an array will take, as its header says; nothing of it is read.
+
+    Raises:
+        ValueError: the file has no place for that.
+    """
+    facts = archive.getinfo(f"{name}.npy")
+    if facts.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise ValueError(f"array `{name}` is compressed in a way that `numpy.savez` does not know")
+    with archive.open(facts) as file:
+        version = npy.read_magic(file)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        size = prod(shape) * max(dtype.itemsize, 1)
+        stored = facts.file_size - file.tell()
+    if not dtype.hasobject and (min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != stored):
+        raise ValueError(f"array `{name}` says that it has shape {shape}, but {stored:,} bytes of {dtype} follow")
+    return size
+
+
+def _array(archive: ZipFile, name: str) -> Array:
+    with archive.open(f"{name}.npy") as file:
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _float64(array: Array) -> Array:
+    with np.errstate(over="ignore"):  # wider numbers may become infinite
+        return array.astype(np.float64)
 
 
 def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> list[Problem]:
@@ -61,16 +105,22 @@ def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> lis
     if targets is not None and source.task == "regression":
         numeric.append(("target", str(source.target), targets))
     for key, name, array in numeric:
-        if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-            problems.append(fault(key, f"array `{name}` of {named} must hold numbers, but holds {array.dtype}"))
-        elif not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
+        if array.dtype.kind not in "biuf":
+            kind = "holds complex numbers" if array.dtype.kind == "c" else f"holds {array.dtype}"
+            hint = "save real and imaginary parts as numbers of their own" if array.dtype.kind == "c" else ""
+            problems.append(fault(key, f"array `{name}` of {named} must hold numbers, but {kind}", hint))
+        elif array.ndim and len(infinite := np.argwhere(~np.isfinite(_float64(array)))):
+            row = int(infinite[0][0]) + 1
             problems.append(fault(key, f"array `{name}` of {named} has a value that is not finite in row {row}"))
-    if inputs.ndim == 0 or inputs.shape[1:] != source.input.shape:
+    if inputs.ndim == 0:
+        problems.append(fault("features", f"array `{source.features}` of {named} is one value, not an example a row"))
+    elif not len(inputs):
+        problems.append(fault("features", f"array `{source.features}` of {named} has no rows"))
+    elif inputs.shape[1:] != source.input.shape:
         sizes = ",".join(map(str, inputs.shape[1:]))
         message = f"an example of {named} has shape {inputs.shape[1:]}, but `shape` is {source.input.shape}"
         problems.append(fault("input.shape", message, f"write `data.input.shape=[{sizes}]`"))
-    if targets is not None and targets.shape[:1] != inputs.shape[:1]:
-        message = f"{named} has {len(inputs)} examples, but {len(targets) if targets.ndim else 1} targets"
-        problems.append(fault("target", message))
+    if inputs.ndim and targets is not None and targets.shape[:1] != inputs.shape[:1]:
+        number = plural(len(targets) if targets.ndim else 1, "target")
+        problems.append(fault("target", f"{named} has {plural(len(inputs), 'example')}, but {number}"))
     return problems

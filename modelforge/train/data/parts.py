@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -55,11 +55,15 @@ class Examples:
     test: Part
     warnings: tuple[Problem, ...] = ()
     """What was left out, for the user to know."""
+    fitted: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What was taken from the data to make examples of it, as plain data: scales, names of classes, an alphabet."""
     text: Text | None = None
     """What the examples are windows of, where they are text."""
 
     @classmethod
-    def of(cls, parts: Iterable[Part], warnings: Iterable[Problem] = ()) -> Examples:
+    def of(
+        cls, parts: Iterable[Part], warnings: Iterable[Problem] = (), fitted: Mapping[str, Any] | None = None
+    ) -> Examples:
         """Those of the parts for training, validation and test."""
         train, val, test = parts
-        return cls(train, val, test, tuple(warnings))
+        return cls(train, val, test, tuple(warnings), fitted or {})

@@ -6,10 +6,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from modelforge.errors import ForgeError
+from modelforge.report.words import plural
+from modelforge.settings import num_cores
 from modelforge.train.data.files import existing, matching
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import fault
 from modelforge.train.data.source import Source
+
+MAX_WORKERS = 8
+"""Processes that prepare batches, for each core."""
 
 
 def look(source: Source) -> None:
@@ -32,6 +37,9 @@ def read(source: Source) -> Examples:
     Raises:
         ForgeError: they are not there, cannot be read, or are not what is declared.
     """
+    if source.num_workers > (most := MAX_WORKERS * num_cores()):
+        message = f"`num_workers` is {source.num_workers:,}, but this machine has {plural(num_cores(), 'core')}"
+        raise ForgeError([fault("num_workers", message, f"at most {most}; 0 is best for what lies in memory")])
     with _in_words(source):
         return source.read()
 
@@ -40,6 +48,8 @@ def read(source: Source) -> Examples:
 def _in_words(source: Source) -> Generator[None]:
     try:
         yield
+    except MemoryError:
+        raise ForgeError([fault(source.reads or "type", "the data does not fit into memory")]) from None
     except OSError as error:
         reason = error.strerror.lower() if error.strerror else str(error)
         named = f"`{error.filename}`" if error.filename else "the data"

@@ -101,6 +101,13 @@ class OneInput(Source):
         return {"input": self.input}
 
 
+class Bounded(Node):
+    """A source that is read from files of the user's."""
+
+    max_bytes: PositiveInt = 2**30
+    """What these may take, as they lie on the disk and unpacked; more is refused before it is read."""
+
+
 class SplitSource(OneInput):
     """A source that is dealt into three parts at random."""
 
@@ -121,6 +128,12 @@ class SplitSource(OneInput):
         """How many of `size` examples there are to train on, to validate and to test."""
         num_val, num_test = round(size * self.val_fraction), round(size * self.test_fraction)
         return size - num_val - num_test, num_val, num_test
+
+
+def check_float32(settings: InputSettings, what: str) -> None:
+    """Numbers are handed to the model as float32."""
+    if settings.dtype != "float32":
+        raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
 
 
 def mistake(where: str, message: str, hint: str = "") -> PydanticCustomError:

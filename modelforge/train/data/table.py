@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
-from modelforge.errors import ForgeError
-from modelforge.train.data.labels import encode
-from modelforge.train.data.parts import Array, Arrays, Examples
+from modelforge.errors import ForgeError, Problem
+from modelforge.train.data.labels import Labels, encode
+from modelforge.train.data.parts import Array, Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, undeclared
-from modelforge.train.data.source import SplitSource
-from modelforge.train.data.split import split
+from modelforge.train.data.source import SplitSource, check_float32
+from modelforge.train.data.split import missing, split
+
+MAX_SAMPLE = 1000
+"""Rows that are looked at for values that become equal."""
 
 
 class Table(SplitSource):
@@ -24,52 +28,127 @@ class Table(SplitSource):
     num_classes: PositiveInt | None = None
     """Another name of `num_outputs`, for models that ask for it."""
     standardize: bool = True
-    """Give every feature, and every target of a regression, mean 0 and deviation 1 over the training part."""
+    """Give every feature, and every target of a regression, mean 0 and standard deviation 1 over the training part."""
+
+    @model_validator(mode="after")
+    def _check_dtype(self) -> Table:
+        check_float32(self.input, "a table holds numbers")
+        return self
 
 
-def examples(source: Table, inputs: Array, targets: Array | None, named: str) -> Examples:
+@dataclass(frozen=True)
+class Numbers:
+    """One example a row."""
+
+    values: Array
+    names: tuple[str, ...] | str
+    """Of the columns, or of the array that they are."""
+    key: str = "features"
+    """The key of the section that names them."""
+
+    def called(self, place: int) -> str:
+        """The `place`-th number of an example, in words."""
+        return f"array `{self.names}`" if isinstance(self.names, str) else f"column `{self.names[place]}`"
+
+
+def examples(source: Table, inputs: Numbers, targets: Numbers | Array | list[Any] | None, named: str) -> Examples:
     """Splits, encodes and scales what was read.
 
     Args:
         source: What was declared.
-        inputs: One example a row.
-        targets: A label, or a row of numbers, for each; None for an autoencoder.
+        inputs: What a model reads.
+        targets: A label, or `Numbers`, for each; None for an autoencoder.
         named: What to call the data.
 
     Raises:
         ForgeError: it is not what was declared, or too little.
     """
-    problems = []
-    labels = answers = None
-    if targets is not None and source.task == "classification":
-        labels, problems = encode(targets, source.num_outputs, named)
-    elif targets is not None and source.task == "regression":
-        answers = targets.reshape(len(targets), -1)
-        if answers.shape[1] != source.num_outputs:
-            problems.append(undeclared("num_outputs", "target", answers.shape[1], source.num_outputs, named))
-    elif source.task != "autoencoding":
-        problems.append(
-            fault("target", f"{source.task} needs a target, but `target` is null", "write `data.target=...`")
-        )
+    labels, problems = _labels(source, targets, named)
     if problems:
         raise ForgeError(problems)
+    answers = targets if isinstance(targets, Numbers) else None
     # Two examples: R² of one is not defined.
-    parts = split(source, len(inputs), labels, at_least=1 if answers is None else 2)
-    inputs = _scaled(inputs, parts[0], source.standardize)
+    parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if answers is None else 2)
+    scaled = [_scaled(source, numbers, parts[0], problems) for numbers in (inputs, answers) if numbers is not None]
+    if problems:
+        raise ForgeError(problems)
+    told = labels.classes if labels else scaled[-1][0]
+    fitted = {"inputs": _described(inputs, scaled[0][1])}
     if answers is not None:
-        answers = _scaled(answers, parts[0], source.standardize)
-    told = labels if labels is not None else answers if answers is not None else inputs
-    return Examples.of(Arrays(inputs[part], told[part]) for part in parts)
+        fitted["targets"] = _described(answers, scaled[1][1])
+    return Examples.of(
+        (Arrays(scaled[0][0][part], told[part]) for part in parts),
+        missing(labels.classes, parts, labels.names, named) if labels else (),
+        {"classes": labels.names, **fitted} if labels else fitted,
+    )
 
 
-def _scaled(values: Array, train: Array, standardize: bool) -> Array:
-    values = values.astype(np.float64)
-    return (Scale.of(values[train])(values) if standardize else values).astype(np.float32)
+def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, list[Problem]]:
+    """The classes, where there are classes; and what is wrong with the targets."""
+    if source.task == "autoencoding":
+        return None, []
+    if targets is None:
+        message = f"{source.task} needs a target, but `target` is null"
+        return None, [fault("target", message, "write `data.target=...`")]
+    if source.task == "classification":
+        return encode(targets, source.num_outputs, named)
+    number = targets.values.shape[1]
+    if number != source.num_outputs:
+        return None, [undeclared("num_outputs", "target", number, source.num_outputs, named)]
+    return None, []
+
+
+def _scaled(source: Table, numbers: Numbers, train: Rows, problems: list[Problem]) -> tuple[Array, Scale | None]:
+    values = numbers.values.astype(np.float64)
+    scale = Scale.of(values[train]) if source.standardize else None
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = (scale(values) if scale else values).astype(np.float32)
+    problems += _lost(numbers, values, scaled, train, scale)
+    return scaled, scale
+
+
+def _lost(numbers: Numbers, values: Array, scaled: Array, train: Rows, scale: Scale | None) -> Iterator[Problem]:
+    """Numbers that float32 does not hold, or tells apart no more: the first of them."""
+    if not len(train) or not values[0].size:
+        return
+    sample = train[:: -(-len(train) // max(2, min(MAX_SAMPLE, 4_000_000 // values[0].size)))]
+    merged = _merged(values[sample], scaled[sample])
+    infinite = np.argwhere(~np.isfinite(scaled).reshape(len(scaled), -1))
+    if not len(infinite) and not merged.any():
+        return
+    row, place = infinite[0] if len(infinite) else (-1, int(np.flatnonzero(merged)[0]))
+    column = values.reshape(len(values), -1)[:, place]
+    row = row if row >= 0 else int(train[np.argmax(np.abs(column[train]))])
+    message = f"{numbers.called(place)} has {column[row]:g} in row {row + 1}"
+    if len(infinite):
+        hint = "leave the row out" if scale else "leave the row out, or write `data.standardize=true`"
+        yield fault(numbers.key, f"{message}, which is more than float32 holds", hint)
+    elif scale:
+        message = f"{message}, so large that most of its other values become equal once standardised"
+        yield fault(numbers.key, message, "leave the row out, or take logarithms")
+    else:
+        message = f"{message}, and values so small that float32 holds most of them as 0"
+        yield fault(numbers.key, message, "write `data.standardize=true`")
+
+
+def _merged(values: Array, scaled: Array) -> Array:
+    """For each place whether of the clearly different values, one beside the other, at least half became equal."""
+    values, scaled = (np.sort(it.reshape(len(it), -1), axis=0) for it in (values, scaled))
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = np.diff(values, axis=0) > 1e-6 * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+        equal = apart & ~(np.diff(scaled, axis=0) > 0)
+    return equal.any(0) & (2 * equal.sum(0) >= apart.sum(0))
+
+
+def _described(numbers: Numbers, scale: Scale | None) -> dict[str, Any]:
+    """As plain data: what the numbers are called, and what was taken off and divided by; null for nothing."""
+    described: dict[str, Any] = {"names": numbers.names, "mean": None, "std": None}
+    return described | ({"mean": scale.mean.tolist(), "std": scale.std.tolist()} if scale else {})
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Takes off a mean and divides by a deviation; what is constant becomes zero."""
+    """Takes off a mean and divides by a standard deviation; what is constant becomes zero."""
 
     mean: Array
     std: Array
@@ -77,8 +156,14 @@ class Scale:
     @classmethod
     def of(cls, values: Array) -> Scale:
         """That of these examples, for each place in one of them."""
-        mean, std = values.mean(0), values.std(0)
-        return cls(mean, np.where(std > 1e-12 * np.abs(mean), std, 1.0))
+        low, high = values.min(0), values.max(0)
+        size = np.maximum(np.abs(low), np.abs(high))
+        # squares of what is larger or smaller are not in float64's range
+        unit = np.where((size > 0) & ((size > 1e150) | (size < 1e-150)), size, 1.0)
+        values = values / unit
+        mean, std = values.mean(0) * unit, values.std(0) * unit
+        varies = std > 8 * np.finfo(np.float64).eps * np.abs(mean)  # more than rounding makes of a constant
+        return cls(np.where(varies, mean, low), np.where(varies, std, 1.0))
 
     def __call__(self, values: Array) -> Array:
         """The values on this scale."""

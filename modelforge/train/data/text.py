@@ -13,11 +13,11 @@ from modelforge.report.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, undeclared
-from modelforge.train.data.source import Fraction, OneInput, mistake
+from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
 from modelforge.train.language.text import Text
 
 
-class TextFiles(OneInput):
+class TextFiles(Bounded, OneInput):
     """Windows of `context` tokens, each token to be told from those before it.
 
     The text is cut in three, the end for the test: neighbouring windows know of each other, so that a random split
@@ -77,11 +77,11 @@ class TextFiles(OneInput):
             message = f"{named} is too short: {least} {len(short[0].tokens)}"
             raise ForgeError([fault("context", message, "bring more text, or write a smaller `data.context=...`")])
         train, val, test = parts
-        return Examples(train, val, test, text=Text(train.tokens, alphabet))
+        return Examples(train, val, test, text=Text(train.tokens, alphabet), fitted={"alphabet": alphabet or None})
 
     def _written(self) -> str:
         if self.files is not None:
-            written = "\n".join(read_utf8(path, "files") for path in matching(self.files))
+            written = "\n".join(read_utf8(matching(self.files), "files", self.max_bytes))
             if not written:
                 raise refusal("files", f"the files that match `{self.files}` are empty")
             return written
