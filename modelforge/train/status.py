@@ -8,14 +8,16 @@ import os
 import platform
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from modelforge._version import __version__
+from modelforge.errors import ForgeError, Problem
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 FILE = "status.json"
@@ -100,19 +102,54 @@ def read_state(folder: Path) -> str | None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a temporary file beside `path`, flushes it to the disk, and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Puts a text into a file as `replacing` does.
+
+    Raises:
+        ForgeError: it cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[BinaryIO]:
+    """A temporary file beside `path` for its body to write, flushed to the disk and renamed after it.
+
+    Raises:
+        ForgeError: it cannot be written; what was there before is there still.
+    """
+    temporary: str | None = None
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if reason := unwritable(error):
+            raise ForgeError([_refusal(path, reason)]) from error
         raise
+
+
+def unwritable(error: BaseException) -> str:
+    """Why the system refuses to write, in words; empty where that is not what an error says."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    # torch tells what it meets while it writes as an error of its own.
+    cause = error.__context__ if isinstance(error, RuntimeError) else None
+    if isinstance(cause, OSError):
+        return unwritable(cause)
+    return "the disk is full or cannot be written" if "file write failed" in str(error) else ""
+
+
+def _refusal(path: Path, reason: str) -> Problem:
+    hint = "make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`"
+    return Problem("MF058", "hydra.run.dir", f"`{path}` cannot be written: {reason}", hint)
 
 
 def _versions() -> dict[str, str]:
