@@ -11,7 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from modelforge.train.loops import between_epochs, resumed
+from modelforge.train.loops import between_epochs, can_stop_after, resumed
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.resume import BEST, LAST, STATE, Start
 from modelforge.train.status import replacing
@@ -19,7 +19,7 @@ from modelforge.train.words import direction
 
 
 class AtomicIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it. Lightning's goes by way of the folder for temporary files."""
+    """Writes a checkpoint beside its place and renames it; Lightning's goes through the folder for temporary files."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with replacing(Path(path)) as file:
@@ -48,6 +48,7 @@ class Checkpoints(Checkpoint):
         self._is_new = False
         """Whether the best epoch is the one that ended last: best.ckpt is still to be written."""
         self._is_between = False
+        self._is_cut = False
 
     @property
     def best(self) -> Path | None:
@@ -83,6 +84,14 @@ class Checkpoints(Checkpoint):
         if self._judge(trainer):
             trainer.save_checkpoint(self.folder / BEST)
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """A limit of steps may end the training here; Lightning counts the epoch as done then."""
+        if trainer.global_step == trainer.max_steps and can_stop_after(trainer, batch_idx):
+            self.save_last(trainer)
+            self._is_cut = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._is_new = self._judge(trainer)
 
@@ -108,7 +117,8 @@ class Checkpoints(Checkpoint):
         self._is_between = True
         if self._is_new:
             trainer.save_checkpoint(self.folder / BEST)
-        self.save_last(trainer)
+        if not self._is_cut:
+            self.save_last(trainer)
         self._is_between = self._is_new = False
 
 

@@ -9,7 +9,7 @@ import platform
 import socket
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from modelforge._version import __version__
+from modelforge.alive import is_alive
 from modelforge.errors import ForgeError, Problem
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
@@ -89,15 +90,40 @@ def begin(overrides: tuple[str, ...] = ()) -> Status:
 
 
 def write(status: Status, folder: Path) -> None:
-    """Puts `status.json` into `folder`: a reader sees the old file or the new one, never half of one."""
-    write_atomically(folder / FILE, json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n")
+    """Puts `status.json` into `folder`: a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        ForgeError: it cannot be written.
+    """
+    write_atomically(folder / FILE, _text(status))
+
+
+def write_end(status: Status, folder: Path) -> None:
+    """The same for the last status of a run: where there is no room for a second file, over the first one, as far as
+    that has room. Where nothing can be written at all, nothing is.
+    """
+    try:
+        write(status, folder)
+    except ForgeError:
+        brief = replace(status, error=tuple({**problem, "traceback": None} for problem in status.error[:1]))
+        with suppress(OSError), (folder / FILE).open("r+b") as file:
+            file.write(_text(brief).encode())
+            file.truncate()
+
+
+def _text(status: Status) -> str:
+    return json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def read_state(folder: Path) -> str | None:
-    """The state of the run that `folder` holds, None where it holds none."""
+    """The state of the run that `folder` holds, None where it holds none; `killed` where it says `running`, but is not."""
     try:
-        return json.loads((folder / FILE).read_text(encoding="utf-8")).get("state")
-    except (OSError, ValueError, AttributeError):
+        status = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        state = status.get("state")
+        if state == "running" and not is_alive(folder, status["host"], status["pid"]):
+            return "killed"
+        return state
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return None
 
 
