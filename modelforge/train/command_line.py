@@ -13,7 +13,7 @@ from typing import NoReturn
 from modelforge.config import Config, compose
 from modelforge.errors import ForgeError, Place, Problem
 from modelforge.train.loading import loading
-from modelforge.train.screen import steady
+from modelforge.train.screen import check_folder, steady
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
@@ -52,6 +52,7 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         arguments: As in `sys.argv[1:]`. With any other flag (`--help`, `--cfg`, `--config-dir`) Hydra is left alone.
     """
     steady()
+    check_folder()
     flags = {argument for argument in arguments if argument.startswith("-")}
     if flags - MULTIRUN:
         return

@@ -28,8 +28,8 @@ class Interrupted(BaseException):
 class Interrupts:
     """While entered, `SIGNALS` raise `Interrupted` here; between `hold` and `release` only a second one does.
 
-    What the process was started to ignore, as SIGHUP under `nohup`, it goes on to ignore. Outside the main thread, where
-    Python takes no signals, it does nothing.
+    What the process was started to ignore, as SIGHUP under `nohup`, it goes on to ignore. Outside the main thread,
+    where Python takes no signals, it does nothing.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:

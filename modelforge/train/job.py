@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -55,14 +56,16 @@ def run(config: DictConfig) -> float:
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     from modelforge.config import from_hydra
 
     steady()
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
+    # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
+    folder = Path(OmegaConf.to_container(hydra.runtime, resolve=False)["output_dir"])
     alone = hydra.mode is not RunMode.MULTIRUN
-    overrides = tuple(hydra.overrides.task)
+    overrides = tuple(OmegaConf.to_container(hydra.overrides.task, resolve=False))
     if not alone:
         print(f"\n[{hydra.job.num}] {' '.join(overrides)}", flush=True)
     elif read_state(folder) == "finished":
@@ -151,7 +154,19 @@ def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
         settings = [override for override in status.overrides if not override.startswith("ckpt=")]
-        say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_shown(last)}'])}")
+        say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_as_hydra_reads(_shown(last))}'])}")
+
+
+def _as_hydra_reads(text: str) -> str:
+    """A text as the value of an override, in quotes where one of its characters means something to Hydra.
+
+    Example:
+        >>> print(_as_hydra_reads("runs/a/last.ckpt"), _as_hydra_reads("sweeps/0,gain=1/last.ckpt"))
+        runs/a/last.ckpt 'sweeps/0,gain=1/last.ckpt'
+    """
+    if re.fullmatch(r"[\w./+-]*", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:

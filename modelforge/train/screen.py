@@ -9,6 +9,8 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from modelforge.errors import Problem
+
 WIDTH = 120
 """Columns where neither a terminal nor the environment says how many there are: output for a file or a log."""
 PLAIN = str.maketrans({"·": "-", "→": "->", "×": "x", "±": "+/-", "–": "-", "—": "-", "σ": "std", "❱": ">"})
@@ -59,6 +61,16 @@ def steady() -> None:
         stream = getattr(sys, name)
         if not isinstance(stream, Steady):
             setattr(sys, name, Steady(_nowhere() if stream is None else stream))
+
+
+def check_folder() -> None:
+    """Exits with 1 where the folder that the process runs in was removed: not even torch can be imported then."""
+    try:
+        os.getcwd()
+    except OSError:
+        problem = Problem("MF001", ".", "the folder that this runs in was removed", "`cd` to one that is there")
+        complain(problem)
+        sys.exit(1)
 
 
 def screen() -> Console:

@@ -116,7 +116,7 @@ def _text(status: Status) -> str:
 
 
 def read_state(folder: Path) -> str | None:
-    """The state of the run that `folder` holds, None where it holds none; `killed` where it says `running`, but is not."""
+    """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
     try:
         status = json.loads((folder / FILE).read_text(encoding="utf-8"))
         state = status.get("state")
