@@ -53,6 +53,7 @@ CODES = MappingProxyType(
         "MF051": "wrong training settings",
         "MF052": "training diverged",
         "MF053": "data that cannot be used",
+        "MF058": "a file of a run cannot be written",
         "MF060": "too large",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
@@ -91,6 +92,7 @@ CODES = MappingProxyType(
         "MW104": "a value that nobody reads",
         "MW201": "data that is left out",
         "MW202": "a class that is missing from a part of the data",
+        "MW210": "the best epoch of a resumed run is lost",
         "MW220": "a setting without effect on this run",
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from importlib.metadata import EntryPoint, entry_points
 
 from modelforge.errors import ForgeError, Problem
@@ -51,7 +52,8 @@ def check_declaration(cls: object, base: type, named: str) -> None:
         raise TypeError(f"{cls!r} is not a subclass of {named}")
     if missing := getattr(cls, "__abstractmethods__", None):
         raise TypeError(f"{cls.__qualname__} does not implement {', '.join(sorted(missing))}")
-    if not (cls.__dict__.get("__doc__") or "").strip():
+    stripped = sys.flags.optimize >= 2  # `python -OO` keeps no docstrings
+    if not stripped and not (cls.__dict__.get("__doc__") or "").strip():
         raise TypeError(f"{cls.__qualname__} needs a docstring that says what it does")
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from enum import StrEnum
@@ -14,6 +15,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
+from modelforge.errors import Problem
 
 Overrides = Annotated[
     list[str] | None,
@@ -61,6 +63,12 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal without σ or … shows a question mark, not a traceback.
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  # it has it
+    try:
+        os.getcwd()
+    except OSError:  # not even torch can be imported then
+        problem = Problem("MF001", ".", "the folder that this runs in was removed", "`cd` to one that is there")
+        print(problem, file=sys.stderr)
+        sys.exit(1)
     try:
         app()
     except KeyboardInterrupt:

@@ -26,7 +26,8 @@ def new(folder: Path) -> Answer:
     for name in count:
         inside = count[name] > 1 or (folder / name).is_dir()
         table.add_row("", f"{name}/" if inside else name, plural(count[name], "file") if inside else "")
-    commands = [f"cd {folder}", "python train.py", "python train.py -m init.gain=0.5,1,1.5", "pytest"]
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    commands = [*enter, "python train.py", "python train.py -m init.gain=0.5,1,1.5", "pytest"]
     first = [Text(printable(f"  {command}")) for command in commands]
     text = Group(Text(printable(f"made {folder}")), Text(), table, Text(), Text("begin with"), *first)
     return Answer({"folder": str(folder), "files": [path.as_posix() for path in files]}, text)

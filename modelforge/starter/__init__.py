@@ -44,16 +44,27 @@ def create(folder: Path) -> list[Path]:
             raise _refusal(folder, "it is a file", "choose another name")
         if folder.exists() and any(folder.iterdir()):
             raise _refusal(folder, "it is not empty", "choose a new folder: nothing is overwritten")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as draft:
-            project = Path(draft) / "project"
-            _write(project, folder.resolve().name)
-            found = sorted(path.relative_to(project) for path in project.rglob("*") if path.is_file())
-            if folder.exists():
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            found = _fill(folder)
+        except BaseException:
+            if made:
                 folder.rmdir()
-            project.rename(folder)
+            raise
     except OSError as error:
         raise _refusal(folder, (error.strerror or str(error)).lower(), "choose another place") from error
+    return found
+
+
+def _fill(folder: Path) -> list[Path]:
+    """Writes the project beside its place, inside the folder, and moves it there when it is whole."""
+    with TemporaryDirectory(dir=folder, prefix=".new-") as draft:
+        project = Path(draft) / "project"
+        _write(project, folder.resolve().name)
+        found = sorted(path.relative_to(project) for path in project.rglob("*") if path.is_file())
+        for path in sorted(project.iterdir()):
+            path.rename(folder / path.name)
     return found
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf
@@ -15,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from modelforge.alive import is_alive
 from modelforge.errors import ForgeError, Problem
 from modelforge.node import FrozenDict
 
@@ -26,9 +25,9 @@ JOBS = "jobs.json"
 """The overrides of each job of a multirun, written before the first one begins."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
-State = Literal["finished", "running", "interrupted", "diverged", "failed", "broken", "missing"]
-"""`broken`: the status cannot be read, or its process is gone; `missing`: a folder without a status, or a job that
-never began."""
+State = Literal["finished", "running", "interrupted", "diverged", "failed", "killed", "broken", "missing"]
+"""`killed`: its process is gone; `broken`: the status cannot be read; `missing`: a folder without a status,
+or a job that never began."""
 LOWER_IS_BETTER = ("loss", "bits", "mse")
 """Ends of the names of such metrics."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
@@ -173,7 +172,7 @@ def _row(job: Path, root: Path) -> Row:
     if not (job / STATUS).is_file():
         return Row(name, "missing", nothing, nothing, reason="no status.json: the job never started, or was not ours")
     try:
-        return _read(json.loads((job / STATUS).read_text(encoding="utf-8")), name)
+        return _read(json.loads((job / STATUS).read_text(encoding="utf-8")), job, name)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
 
@@ -195,13 +194,13 @@ def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
             yield Row(str(number), "missing", FrozenDict(overrides), FrozenDict(), reason="it never began")
 
 
-def _read(status: Mapping[str, Any], name: str) -> Row:
+def _read(status: Mapping[str, Any], job: Path, name: str) -> Row:
     state = status["state"]
     reason = "; ".join(str(problem["message"]).splitlines()[0] for problem in status["error"])
     if state not in STATES:
         raise ValueError(state)
-    if state == "running" and status["host"] == socket.gethostname() and not _is_alive(status["pid"]):
-        state, reason = "broken", f"its process ({status['pid']}) is gone"
+    if state == "running" and not is_alive(job, status["host"], status["pid"]):
+        state, reason = "killed", f"its process ({status['pid']}) is gone"
     return Row(
         name,
         state,
@@ -223,13 +222,3 @@ def _differing(rows: Iterable[Row]) -> Iterator[str]:
     for key in dict.fromkeys(key for overrides in known for key in overrides):
         if len({overrides.get(key) for overrides in known}) > 1:
             yield key
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from modelforge.alive import LOCK
 from modelforge.errors import ForgeError, Problem
 
 
@@ -18,14 +19,18 @@ def claimed(folder: Path) -> Generator[None]:
     Raises:
         ForgeError: another process has it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not at once: who only asks whether a run is alive holds it for a moment, too.
+        lock = FileLock(folder / LOCK, timeout=0.5)
         lock.acquire()
     except Timeout:
         message = f"another run is writing to `{folder}`"
         hint = "wait for it, or choose another folder"
         raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)]) from None
+    except OSError as error:
+        message = f"`{folder}` cannot be a run's folder: {(error.strerror or str(error)).lower()}"
+        raise ForgeError([Problem("MF058", "hydra.run.dir", message, "choose another folder")]) from error
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unus
 from modelforge.errors import ForgeError, Place, Problem
 from modelforge.report.screen import Stream
 from modelforge.train.loading import loading
+from modelforge.train.screen import check_folder, steady
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
@@ -55,6 +56,8 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         arguments: As in `sys.argv[1:]`. With any other flag (`--help`, `--cfg`, `--config-dir`) Hydra does what it is
             asked for, with configs that are data all the same.
     """
+    steady()
+    check_folder()
     _guard(arguments)
     flags = {argument for argument in arguments if argument.startswith("-")}
     if flags - MULTIRUN:

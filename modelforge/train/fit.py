@@ -12,7 +12,6 @@ from typing import Any
 import lightning
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.console import Console
 
 import modelforge as mf
@@ -20,6 +19,7 @@ from modelforge.build import Model
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.table import plan_table
+from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
@@ -35,14 +35,14 @@ from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.proof import broken_promises
 from modelforge.train.results import results
+from modelforge.train.resume import adopt
 from modelforge.train.save_on_interrupt import SaveOnInterrupt
 from modelforge.train.seeding import SeedSteps, narrow
-from modelforge.train.settings import Settings
 from modelforge.train.status import write_atomically
 from modelforge.train.surroundings import quiet, threads
 from modelforge.train.tasks.choose import task_of
 from modelforge.train.trainers import check_trainer, complaint, make_loggers, make_trainer
-from modelforge.train.words import METRICS, direction
+from modelforge.train.words import METRICS
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
     if wrong := check_trainer(job.trainer):
         raise ForgeError(config.origins.locate(problem) for problem in wrong)
     examples = _read(settings.data, config, console)
+    if job.start.warning:
+        console.print(str(config.origins.locate(job.start.warning)), markup=False, soft_wrap=True)
     if show_plan:
         _show(job.plan, console)
     _write_json(folder / "plan.json", job.plan.to_dict())
@@ -80,14 +82,16 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         text = settings.data if isinstance(settings.data, TextFiles) else None
         if text and (problem := check_causal(module.model, text, examples)):
             raise ForgeError([config.origins.locate(problem)])
-        data = DataModule(settings.data, examples, settings.seed, skip=(job.start.epoch, job.start.num_batches))
-        checkpoint = _checkpoint(settings, folder / "checkpoints")
-        callbacks = _callbacks(job, config, checkpoint, interrupts, console)
-        loggers = make_loggers(settings.logger, folder)
-        trainer = make_trainer(job.trainer, folder=folder, loggers=loggers, callbacks=callbacks)
+        position = job.start.position
+        data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
+        adopt(job.start, folder / "checkpoints")
+        history, others = make_loggers(settings.logger, folder)
+        checkpoints = Checkpoints(folder / "checkpoints", settings.metric, history, job.start)
+        callbacks = _callbacks(job, config, checkpoints, interrupts, console)
+        trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
         started = time.monotonic()
         _run(trainer, module, data, job, config)
-        metrics = _test(trainer, module, data, checkpoint, settings)
+        metrics = _test(trainer, module, data, checkpoints)
         seconds = time.monotonic() - started
         if text:
             sample(module.model, text, examples, seed=settings.seed, folder=folder, console=console)
@@ -121,30 +125,18 @@ def _build(job: Job, folder: Path) -> Model:
     return model
 
 
-def _checkpoint(settings: Settings, folder: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename="best",
-        monitor=settings.metric,
-        mode=direction(settings.metric),
-        save_last=True,
-        enable_version_counter=False,
-    )
-
-
 def _callbacks(
-    job: Job, config: Config, checkpoint: ModelCheckpoint, interrupts: Interrupts, console: Console
+    job: Job, config: Config, checkpoints: Checkpoints, interrupts: Interrupts, console: Console
 ) -> list[Callback]:
-    assert checkpoint.dirpath is not None
     callbacks: list[Callback] = [
         SeedSteps(job.settings.seed),
         KeepConfig(config.values),
     ]
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
-        callbacks.append(checkpoint)
+        callbacks.append(checkpoints)
     if job.trainer.get("enable_progress_bar", True):
         callbacks.append(EpochBar(console, METRICS[job.settings.data.task]))
-    return [*callbacks, SaveOnInterrupt(interrupts, Path(checkpoint.dirpath) / "last.ckpt")]
+    return [*callbacks, SaveOnInterrupt(interrupts, checkpoints)]
 
 
 def _run(trainer: Trainer, module: Learner, data: DataModule, job: Job, config: Config) -> None:
@@ -160,14 +152,12 @@ def _run(trainer: Trainer, module: Learner, data: DataModule, job: Job, config: 
         raise ForgeError([config.origins.locate(problem)]) from error
 
 
-def _test(
-    trainer: Trainer, module: Learner, data: DataModule, checkpoint: ModelCheckpoint, settings: Settings
-) -> dict[str, float]:
-    best = checkpoint.best_model_path or None
-    score = checkpoint.best_model_score
-    if score is None:  # no checkpoints: fast_dev_run
-        score = trainer.callback_metrics.get(settings.metric)
-    metrics = {} if score is None else {settings.metric: float(score)}
+def _test(trainer: Trainer, module: Learner, data: DataModule, checkpoints: Checkpoints) -> dict[str, float]:
+    score = checkpoints.best_score
+    if score is None:  # nothing was kept, as with fast_dev_run
+        score = trainer.callback_metrics.get(checkpoints.metric)
+    metrics = {} if score is None else {checkpoints.metric: float(score)}
+    best = checkpoints.best
     trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True if best else None)
     return metrics | {
         name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")

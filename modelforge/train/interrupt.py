@@ -1,4 +1,7 @@
-"""Ctrl-C, gently: the first one waits until the run can be resumed, a second one stops at once. Imports no torch."""
+"""Ctrl-C, gently: the first one waits until the run can be resumed, a second one stops at once. Imports no torch.
+
+So do a request to end (SIGTERM) and a closed terminal (SIGHUP).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupted(BaseException):
@@ -21,9 +26,10 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM raise `Interrupted` here; between `hold` and `release` only a second one does.
+    """While entered, `SIGNALS` raise `Interrupted` here; between `hold` and `release` only a second one does.
 
-    Outside the main thread, where Python takes no signals, it does nothing.
+    What the process was started to ignore, as SIGHUP under `nohup`, it goes on to ignore. Outside the main thread,
+    where Python takes no signals, it does nothing.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -34,8 +40,9 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._receive)
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(

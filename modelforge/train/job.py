@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import re
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +24,8 @@ from modelforge.errors import ForgeError, Problem, printable
 from modelforge.train.claim import claimed
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
-from modelforge.train.screen import screen
-from modelforge.train.status import Status, begin, read_state, write, write_atomically
+from modelforge.train.screen import complain, screen, steady
+from modelforge.train.status import Status, begin, read_state, write, write_atomically, write_end
 from modelforge.train.words import main_metric
 
 if TYPE_CHECKING:
@@ -52,23 +56,27 @@ def run(config: DictConfig) -> float:
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     from modelforge.config import from_hydra
 
+    steady()
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
+    # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
+    written: Any = OmegaConf.to_container(hydra, resolve=False)
+    folder = Path(written["runtime"]["output_dir"])
     alone = hydra.mode is not RunMode.MULTIRUN
-    overrides = tuple(hydra.overrides.task)
+    overrides: tuple[str, ...] = tuple(written["overrides"]["task"])
     if not alone:
         print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
     elif read_state(folder) == "finished":
-        _complain(_refusal(folder))
+        complain(_refusal(folder))
         sys.exit(1)
     try:
         with claimed(folder):
             result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
     except ForgeError as error:
-        _complain(error)
+        complain(error)
         if alone:
             sys.exit(1)
         return math.nan
@@ -102,8 +110,8 @@ def execute(
         console.print(printable(line), markup=False, soft_wrap=True)
 
     status = begin(overrides)
-    write(status, folder)
     try:
+        write(status, folder)
         with Interrupts(say) as interrupts:
             config = compose()
             status = _describe(status, config.values)
@@ -112,22 +120,34 @@ def execute(
             with loading("lightning"):
                 from modelforge.train.fit import fit
             outcome = fit(config, folder, console=console, interrupts=interrupts, show_plan=show_plan)
+            ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
+            write(ended, folder)
     except Interrupted as error:
-        _say_interrupted(say, status, folder)
         ended, exit_code = status.end("interrupted"), error.exit_code
-    except ForgeError as error:
-        _complain(error)
-        diverged = any(problem.code == "MF052" for problem in error.problems)
-        ended, exit_code = status.end("diverged" if diverged else "failed", error=_as_data(error)), 1
+        write_end(ended, folder)
+        _say_interrupted(say, status, folder)
     except BaseException as error:
-        bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        write(status.end("failed", error=(bug,)), folder)
-        raise
+        wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
+        if wrong is None:
+            bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            write_end(status.end("failed", error=(bug,)), folder)
+            raise
+        diverged = any(problem.code == "MF052" for problem in wrong.problems)
+        ended, exit_code = status.end("diverged" if diverged else "failed", error=_as_data(wrong)), 1
+        write_end(ended, folder)
+        complain(wrong)
     else:
         say("  ·  ".join([*outcome.told, f"{outcome.seconds:.1f} s", _shown(folder)]))
-        ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
-    write(ended, folder)
     return Result(exit_code, ended)
+
+
+def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
+    """What a library meets that writes into the folder, as TensorBoard does; None for anything else."""
+    if not isinstance(error, OSError) or error.errno not in (ENOSPC, EDQUOT, EFBIG, EIO, EROFS):
+        return None
+    hint = "make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`"
+    message = f"`{_shown(folder)}` cannot be written: {os.strerror(error.errno).lower()}"
+    return ForgeError([Problem("MF058", "hydra.run.dir", message, hint)])
 
 
 def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -> None:
@@ -135,7 +155,19 @@ def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
         settings = [override for override in status.overrides if not override.startswith("ckpt=")]
-        say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_shown(last)}'])}")
+        say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_as_hydra_reads(_shown(last))}'])}")
+
+
+def _as_hydra_reads(text: str) -> str:
+    """A text as the value of an override, in quotes where one of its characters means something to Hydra.
+
+    Example:
+        >>> print(_as_hydra_reads("runs/a/last.ckpt"), _as_hydra_reads("sweeps/0,gain=1/last.ckpt"))
+        runs/a/last.ckpt 'sweeps/0,gain=1/last.ckpt'
+    """
+    if re.fullmatch(r"[\w./+-]*", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
@@ -169,12 +201,8 @@ def _as_data(error: ForgeError) -> tuple[dict[str, Any], ...]:
     return tuple(problem.to_dict() for problem in error.problems)
 
 
-def _complain(error: ForgeError) -> None:
-    sys.stdout.flush()
-    print(error, file=sys.stderr, flush=True)
-
-
 def _shown(path: Path) -> str:
-    """A path as short as it can be said from here."""
-    absolute = path.absolute()
-    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)
+    """A path as short as it can be said from here, if that is still a folder."""
+    with suppress(OSError, ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)

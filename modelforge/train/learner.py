@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
 from modelforge.train.tasks.task import Task
+
+COUNTED = "modelforge_counted"
+"""Under which a checkpoint holds what training counted in its epoch, for `train/loss` and the metric beside it."""
+_UPDATES = "updates"
 
 
 class Learner(LightningModule):
@@ -39,6 +45,8 @@ class Learner(LightningModule):
         self.task = task
         self.metric = metric
         self.meters = nn.ModuleDict({stage: task.meter() for stage in ("_train", "_val", "_test")})
+        # Unlike the sum that Lightning keeps of a loss, this one can be saved in the middle of an epoch.
+        self.train_loss = MeanMetric(nan_strategy=math.nan)
         self.optimizer = optimizer
         self.scheduler = scheduler
 
@@ -74,6 +82,25 @@ class Learner(LightningModule):
         if gradients and not bool(torch.isfinite(nn.utils.get_total_norm(gradients, float("inf")))):
             raise NotFinite(locate(self.model, self._inputs), self.global_step)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what was counted so far in this epoch."""
+        checkpoint[COUNTED] = [
+            {name: getattr(meter, name) for name in meter._defaults} | {_UPDATES: meter._update_count}
+            for meter in self._counting()
+        ]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on counting from there."""
+        for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
+            for name in meter._defaults:
+                setattr(meter, name, values[name].to(meter.device))
+            meter._update_count = values[_UPDATES]
+
+    def _counting(self) -> Sequence[Metric]:
+        meter = self.meters["_train"]
+        assert isinstance(meter, Metric)
+        return self.train_loss, meter
+
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler where there is one."""
         optimizer = self.optimizer(self.model.named_parameters())
@@ -93,6 +120,9 @@ class Learner(LightningModule):
         assert isinstance(meter, Metric)
         self.task.count(meter, outputs.detach(), batch)
         size = len(targets)
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=size)
+        if stage == "train":
+            self.train_loss.update(loss.detach(), size)
+        logged = self.train_loss if stage == "train" else loss
+        self.log(f"{stage}/loss", logged, on_step=False, on_epoch=True, batch_size=size)
         self.log(f"{stage}/{self.metric}", meter, on_step=False, on_epoch=True, batch_size=size)
         return loss

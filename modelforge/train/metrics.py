@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,25 @@ from modelforge.train.status import write_atomically
 
 
 class MetricsCSV(Logger):
-    """Writes `path` whole whenever Lightning saves; a file that is there already is continued.
+    """Writes `path` whole whenever Lightning saves.
 
     Lightning hands over training, validation and test metrics of one step in separate calls; here they meet in a line.
+
+    Args:
+        path: The file.
+        is_written: Whether there is to be one; else the lines are kept for checkpoints alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_written: bool = True) -> None:
         super().__init__()
         self.path = path
+        self.is_written = is_written
         self.rows: dict[int, dict[str, Any]] = {}
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.rows = {int(row["step"]): dict(row) for row in csv.DictReader(file)}
+        """By step, exactly as they were measured."""
+
+    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Goes on from the lines that a checkpoint holds."""
+        self.rows = {_key(row["step"]): dict(row) for row in rows}
 
     @property
     def name(self) -> str:
@@ -51,19 +58,19 @@ class MetricsCSV(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Adds to the line of `step`."""
-        row = self.rows.setdefault(-1 if step is None else step, {"step": step})
-        row.update({name: _number(name, value) for name, value in metrics.items()})
+        row = self.rows.setdefault(_key(step), {"step": step})
+        row.update({name: float(value) for name, value in metrics.items()})
 
     @rank_zero_only
     def save(self) -> None:
         """Puts the file on the disk."""
-        if not self.rows:
+        if not self.rows or not self.is_written:
             return
         names = dict.fromkeys(name for row in self.rows.values() for name in row)
         out = io.StringIO()
         writer = csv.DictWriter(out, sorted(names, key=_rank), restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self.rows[step] for step in sorted(self.rows))
+        writer.writerows(_written(self.rows[step]) for step in sorted(self.rows))
         write_atomically(self.path, out.getvalue())
 
     @rank_zero_only
@@ -72,8 +79,16 @@ class MetricsCSV(Logger):
         self.save()
 
 
+def _key(step: int | None) -> int:
+    return -1 if step is None else step
+
+
+def _written(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if name == "step" else _number(name, value) for name, value in row.items()}
+
+
 def _number(name: str, value: float) -> float | int:
-    return int(value) if name == "epoch" else float(f"{float(value):.7g}")
+    return int(value) if name == "epoch" else float(f"{value:.7g}")
 
 
 def _rank(name: str) -> tuple[int, str]:

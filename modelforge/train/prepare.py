@@ -17,7 +17,7 @@ from modelforge.report.words import plural
 from modelforge.settings import num_cores
 from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
-from modelforge.train.resume import Position, check_resumable
+from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.trainer_settings import parse_trainer
 from modelforge.train.words import METRICS, main_metric
@@ -32,7 +32,7 @@ class Job:
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
     trainer: Mapping[str, Any]
-    start: Position
+    start: Start
 
 
 def prepare(config: Config) -> Job:
@@ -82,10 +82,10 @@ def _plan(config: Config) -> tuple[mf.Plan | None, list[Problem]]:
         return None, list(error.problems)
 
 
-def _start(settings: Settings | None, config: Config) -> tuple[Position, list[Problem]]:
+def _start(settings: Settings | None, config: Config) -> tuple[Start, list[Problem]]:
     if settings is None or settings.ckpt is None:
-        return Position(), []
+        return Start(), []
     try:
-        return check_resumable(Path(settings.ckpt), config), []
+        return check_resumable(Path(settings.ckpt), config, settings.metric), []
     except ForgeError as error:
-        return Position(), list(error.problems)
+        return Start(), list(error.problems)

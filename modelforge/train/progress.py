@@ -12,6 +12,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from modelforge.train.words import LOWER_IS_BETTER
+
 REFRESH_SECONDS = 0.1
 NUM_PLAIN_LINES = 10
 
@@ -76,7 +78,7 @@ class EpochBar(ProgressBar):
         if self._bar is not None:
             self._show(trainer)
         elif self._enabled and _is_tenth(trainer):
-            self.console.print(f"{_epoch(trainer)}  {_values(trainer, self.long)}", highlight=False)
+            self.console.print(f"{_epoch(trainer)}  {_values(trainer, self.long)}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves the finished bar on the screen."""
@@ -117,7 +119,12 @@ def _epoch(trainer: Trainer) -> str:
 
 def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
     metrics = trainer.callback_metrics
-    return "  ".join(f"{word} {float(metrics[name]):.3f}" for name, word in names.items() if name in metrics)
+    return "  ".join(f"{word} {_number(name, float(metrics[name]))}" for name, word in names.items() if name in metrics)
+
+
+def _number(name: str, value: float) -> str:
+    """Losses with five digits, however small they are; shares with three decimals."""
+    return f"{value:#.5g}" if name.endswith(LOWER_IS_BETTER) else f"{value:.3f}"
 
 
 def _is_tenth(trainer: Trainer) -> bool:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
+import shutil
+import stat
+import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +16,23 @@ import torch
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
+from modelforge.train.status import replacing
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
 HINT = "resume with the settings of the run that made it: they are in its config.yaml"
 LAST = "last.ckpt"
+BEST = "best.ckpt"
+STATE = "Checkpoints"
+"""Under which a checkpoint holds what the callback of that name keeps."""
+ASK = "a run has one at checkpoints/last.ckpt"
 NUM_SHOWN = 8
+MAX_SHOWN = 200
+"""Characters of a value that are quoted."""
 _ABSENT = object()
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +43,27 @@ class Position:
     num_batches: int = 0
 
 
-def check_resumable(path: Path, config: Config) -> Position:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a run begins: at nothing, or where a checkpoint left off."""
+
+    ckpt: Path | None = None
+    position: Position = Position()
+    best_score: float | None = None
+    """Of the best epoch so far; None where there is none, or its values are lost."""
+    best_step: int = 0
+    best: Path | None = None
+    """The file with its values."""
+    warning: Problem | None = None
+
+
+def check_resumable(path: Path, config: Config, metric: str) -> Start:
     """Sees to it that `path` is a checkpoint of this very config.
+
+    Args:
+        path: The checkpoint.
+        config: What is to be trained.
+        metric: By which the best epoch is chosen.
 
     Returns:
         Where to go on.
@@ -38,31 +71,113 @@ def check_resumable(path: Path, config: Config) -> Position:
     Raises:
         ForgeError: there is no such file, it is no checkpoint of modelforge, or the config says something else.
     """
+    checkpoint = _load(path, config)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        problems = list(islice(_all_differences(checkpoint[KEY], config.values), NUM_SHOWN))
+        if problems:
+            raise ForgeError(config.origins.locate(problem) for problem in problems)
+        start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
+        state = checkpoint["callbacks"].get(STATE)
+        return start if state is None else _with_best(start, checkpoint, config, metric)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise _refusal(config, f"`{path}` is damaged: it does not say where its run was", ASK) from error
+
+
+def adopt(start: Start, folder: Path) -> None:
+    """Puts the checkpoint that a run goes on from, and the best of its run, where this run keeps its own.
+
+    Raises:
+        ForgeError: nothing can be written there.
+    """
+    for source, name in ((start.best, BEST), (start.ckpt, LAST)):
+        target = folder / name
+        if source is not None and source.resolve() != target.resolve():
+            with source.open("rb") as old, replacing(target) as new:
+                shutil.copyfileobj(old, new)
+
+
+def _load(path: Path, config: Config) -> Mapping[str, Any]:
+    """What a checkpoint of modelforge holds; its tensors stay in the file."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _refusal(config, f"`{path}` is a folder, not a checkpoint", _inside(path))
+        if not stat.S_ISREG(mode):
+            raise _refusal(config, f"`{path}` is no regular file", ASK)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+                    raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", ASK)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
-        raise _refusal(config, f"there is no checkpoint `{path}`", "a run has one at checkpoints/last.ckpt") from None
-    except IsADirectoryError:
-        raise _refusal(config, f"`{path}` is a folder, not a checkpoint", _inside(path)) from None
+        raise _refusal(config, f"there is no checkpoint `{path}`", ASK) from None
+    except ForgeError:
+        raise
     except Exception as error:  # the unpickler meets a foreign file with errors of all kinds
         raise _refusal(config, f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
-        raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", "a run has one at checkpoints/last.ckpt")
-    problems = [
-        Problem("MF051", key, f"the checkpoint was made with `{key}` = {before}, but this config says {now}", HINT)
-        for section in SECTIONS
-        for key, before, now in _differences(section, checkpoint[KEY].get(section), config.values.get(section))
-    ]
-    if problems:
-        raise ForgeError(config.origins.locate(problem) for problem in problems[:NUM_SHOWN])
-    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
-    return Position(checkpoint["epoch"], progress["processed"])
+        raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", ASK)
+    return checkpoint
+
+
+def _position(loop: Mapping[str, Any]) -> Position:
+    progress = loop["epoch_progress"]["current"]
+    begun, done = _count(progress["started"]), _count(progress["processed"])
+    batches = _count(loop["epoch_loop.batch_progress"]["current"]["processed"])
+    return Position(done, batches if begun > done else 0)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError(value)
+    return value
+
+
+def _with_best(start: Start, checkpoint: Mapping[str, Any], config: Config, metric: str) -> Start:
+    """The start with the best epoch so far, if its values are in a file beside the checkpoint, or in this one."""
+    state = checkpoint["callbacks"][STATE]
+    if not isinstance(state["history"], list):
+        raise TypeError(state)
+    if state["best_score"] is None:
+        return start
+    if state["metric"] != metric:
+        message = f"the best epoch so far was chosen by `{str(state['metric'])[:MAX_SHOWN]}`, and now it is `{metric}`"
+        return replace(start, warning=_warning(message))
+    score, step = float(state["best_score"]), _count(state["best_step"])
+    assert start.ckpt is not None
+    for path in (start.ckpt.with_name(BEST), start.ckpt):
+        if _holds(path, config, {"metric": metric, "best_score": score, "best_step": step}):
+            return replace(start, best_score=score, best_step=step, best=path)
+    message = f"the best epoch so far is not in `{start.ckpt.with_name(BEST)}`"
+    return replace(start, warning=_warning(message))
+
+
+def _holds(path: Path, config: Config, best: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is of the best epoch."""
+    try:
+        found = _load(path, config)
+        state = found["callbacks"][STATE]
+        return found["global_step"] == best["best_step"] and best.items() <= {**state, "history": None}.items()
+    except (ForgeError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _warning(message: str) -> Problem:
+    hint = "best.ckpt is chosen among the epochs from here on"
+    return Problem("MW210", "ckpt", message, hint, severity="warning")
 
 
 def _inside(folder: Path) -> str:
     """The way out for whoever names a run's folder in place of its checkpoint."""
     found = next((at for at in (folder / "checkpoints" / LAST, folder / LAST) if at.is_file()), None)
     return f"a run has one at checkpoints/{LAST}" if found is None else f"its last checkpoint: `ckpt={found}`"
+
+
+def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Problem]:
+    for section in SECTIONS:
+        for key, old, new in _differences(section, before.get(section), now.get(section)):
+            message = f"the checkpoint was made with `{key}` = {old}, but this config says {new}"
+            yield Problem("MF051", key, message, HINT)
 
 
 def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, str]]:
@@ -74,7 +189,7 @@ def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, s
 
 
 def _show(value: Any) -> str:
-    return "nothing" if value is _ABSENT or value is None else repr(value)
+    return "nothing" if value is _ABSENT or value is None else _SHORT.repr(value)
 
 
 def _refusal(config: Config, message: str, hint: str) -> ForgeError:

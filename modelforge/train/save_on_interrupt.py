@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.interrupt import Interrupted, Interrupts
+from modelforge.train.loops import can_stop_after
 
 
 class SaveOnInterrupt(Checkpoint):
-    """Saves `path` after a signal, at the end of the batch, or of the validation, at hand; then ends the training.
+    """Ends the training after a signal: at the end of the batch at hand, or of the epoch where that cannot be resumed.
 
-    Lightning calls what is a `Checkpoint` last, in the order given: behind the one that keeps the best, what is saved
-    knows how good the epoch was.
+    Lightning calls what is a `Checkpoint` last, in the order given: behind the one that keeps last.ckpt, an epoch that
+    is over is saved already.
     """
 
-    def __init__(self, interrupts: Interrupts, path: Path) -> None:
+    def __init__(self, interrupts: Interrupts, checkpoints: Checkpoints) -> None:
         self.interrupts = interrupts
-        self.path = path
+        self.checkpoints = checkpoints
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on a signal waits."""
@@ -29,22 +30,23 @@ class SaveOnInterrupt(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stops here if a signal is waiting, unless the epoch is over but for its validation: no resumed run makes up
-        for that.
+        """Saves and stops here if a signal is waiting.
 
         Raises:
             Interrupted: one is.
         """
-        if not trainer.is_last_batch:
-            self._stop(trainer)
+        if self.interrupts.pending is not None and can_stop_after(trainer, batch_idx):
+            if not trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+                self.checkpoints.save_last(trainer)
+            self._stop()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops here if a signal came since the last batch, while validating for example.
 
         Raises:
             Interrupted: one did.
         """
-        self._stop(trainer)
+        self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops here if a signal came since the last epoch ended; from here on none need wait.
@@ -53,10 +55,8 @@ class SaveOnInterrupt(Checkpoint):
             Interrupted: one did.
         """
         self.interrupts.release()
-        self._stop(trainer)
+        self._stop()
 
-    def _stop(self, trainer: Trainer) -> None:
+    def _stop(self) -> None:
         if self.interrupts.pending is not None:
-            if not trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
-                trainer.save_checkpoint(self.path)
             raise Interrupted(self.interrupts.pending)

@@ -1,23 +1,97 @@
-"""The console of a run. Whoever reads it may go: the run does not end for that."""
+"""What a run says, on streams that may be full, closed, or know no `·`: the run does not end for that."""
 
 from __future__ import annotations
 
 import os
+import sys
+import unicodedata
+from typing import Any, TextIO
 
-from rich.console import Console
-
+from modelforge.errors import Problem
 from modelforge.report.screen import Screen
 
-
-class _Screen(Screen):
-    def on_broken_pipe(self) -> None:
-        """Nobody reads any more, as behind `| head`: what comes goes nowhere."""
-        self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+WIDTH = 120
+"""Columns where neither a terminal nor the environment says how many there are: output for a file or a log."""
+PLAIN = str.maketrans({"·": "-", "→": "->", "×": "x", "±": "+/-", "–": "-", "—": "-", "σ": "std", "❱": ">"})
+"""What stands for what is not in ASCII; the rest is taken apart (R² is R2), or a question mark."""
 
 
-def screen() -> Console:
+class Steady:
+    """A stream whose `write` and `flush` always succeed: what cannot be written goes nowhere from then on."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes in the stream's own characters."""
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError as error:
+            self._stream.write(_encodable(text, error.encoding))
+        except (OSError, ValueError):
+            self._silence()
+        return len(text)
+
+    def flush(self) -> None:
+        """Hands over what was written."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._silence()
+
+    def _silence(self) -> None:
+        """Nobody reads any more, as behind `| head`, or the disk is full."""
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            self._stream = _nowhere()
+
+
+def steady() -> None:
+    """Makes standard output and standard error such streams, for all that prints there; where one is closed, one that
+    goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, Steady):
+            setattr(sys, name, Steady(_nowhere() if stream is None else stream))
+
+
+def check_folder() -> None:
+    """Exits with 1 where the folder that the process runs in was removed: not even torch can be imported then."""
+    try:
+        os.getcwd()
+    except OSError:
+        problem = Problem("MF001", ".", "the folder that this runs in was removed", "`cd` to one that is there")
+        complain(problem)
+        sys.exit(1)
+
+
+def screen() -> Screen:
     """A console on standard output."""
-    return _Screen(highlight=False)
+    stream: Any = sys.stdout if isinstance(sys.stdout, Steady) else Steady(sys.stdout)
+    known = "COLUMNS" in os.environ or stream.isatty()
+    return Screen(file=stream, width=None if known else WIDTH, highlight=False)
+
+
+def complain(text: object) -> None:
+    """Prints what is wrong on standard error, after what was said before."""
+    for stream, line in ((sys.stdout, ""), (sys.stderr, f"{text}\n")):
+        if stream is not None:
+            out = Steady(stream)
+            out.write(line)
+            out.flush()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # for as long as the process lasts
+
+
+def _encodable(text: str, encoding: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.translate(PLAIN))
+    return plain.encode(encoding, "replace").decode(encoding)

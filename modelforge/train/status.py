@@ -8,14 +8,17 @@ import os
 import platform
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from modelforge._version import __version__
+from modelforge.alive import is_alive
+from modelforge.errors import ForgeError, Problem
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 FILE = "status.json"
@@ -87,32 +90,92 @@ def begin(overrides: tuple[str, ...] = ()) -> Status:
 
 
 def write(status: Status, folder: Path) -> None:
-    """Puts `status.json` into `folder`: a reader sees the old file or the new one, never half of one."""
-    write_atomically(folder / FILE, json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n")
+    """Puts `status.json` into `folder`: a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        ForgeError: it cannot be written.
+    """
+    write_atomically(folder / FILE, _text(status))
+
+
+def write_end(status: Status, folder: Path) -> None:
+    """The same for the last status of a run: where there is no room for a second file, over the first one, as far as
+    that has room. Where nothing can be written at all, nothing is.
+    """
+    try:
+        write(status, folder)
+    except ForgeError:
+        brief = replace(status, error=tuple({**problem, "traceback": None} for problem in status.error[:1]))
+        with suppress(OSError), (folder / FILE).open("r+b") as file:
+            file.write(_text(brief).encode())
+            file.truncate()
+
+
+def _text(status: Status) -> str:
+    return json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def read_state(folder: Path) -> str | None:
-    """The state of the run that `folder` holds, None where it holds none."""
+    """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
     try:
-        return json.loads((folder / FILE).read_text(encoding="utf-8")).get("state")
-    except (OSError, ValueError, AttributeError):
+        status = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        state = status.get("state")
+        if state == "running" and not is_alive(folder, status["host"], status["pid"]):
+            return "killed"
+        return state
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return None
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a temporary file beside `path`, flushes it to the disk, and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Puts a text into a file as `replacing` does.
+
+    Raises:
+        ForgeError: it cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[BinaryIO]:
+    """A temporary file beside `path` for its body to write, flushed to the disk and renamed after it.
+
+    Raises:
+        ForgeError: it cannot be written; what was there before is there still.
+    """
+    temporary: str | None = None
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if reason := unwritable(error):
+            raise ForgeError([_refusal(path, reason)]) from error
         raise
+
+
+def unwritable(error: BaseException) -> str:
+    """Why the system refuses to write, in words; empty where that is not what an error says."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    # torch tells what it meets while it writes as an error of its own.
+    cause = error.__context__ if isinstance(error, RuntimeError) else None
+    if isinstance(cause, OSError):
+        return unwritable(cause)
+    return "the disk is full or cannot be written" if "file write failed" in str(error) else ""
+
+
+def _refusal(path: Path, reason: str) -> Problem:
+    hint = "make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`"
+    return Problem("MF058", "hydra.run.dir", f"`{path}` cannot be written: {reason}", hint)
 
 
 def _versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.utilities import rank_zero_only
 
 from modelforge.errors import Problem
+from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.settings import LoggerSettings
 from modelforge.train.surroundings import quiet
@@ -36,7 +37,8 @@ def make_trainer(
     return Trainer(
         **{**arguments, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
         default_root_dir=folder,
-        logger=loggers or False,
+        logger=loggers,
+        plugins=[AtomicIO()],
         callbacks=callbacks,
         enable_model_summary=False,
         enable_autolog_hparams=False,
@@ -97,11 +99,9 @@ def _bare(arguments: Mapping[str, Any]) -> Trainer:
     return Trainer(**bare, logger=False, enable_checkpointing=False)
 
 
-def make_loggers(settings: LoggerSettings, folder: Path) -> list[Logger]:
-    """The loggers that the config asks for, writing straight into `folder`."""
-    loggers: list[Logger] = []
-    if settings.csv:
-        loggers.append(MetricsCSV(folder / "metrics.csv"))
-    if settings.tensorboard:
-        loggers.append(TensorBoard(folder, name="", version="", default_hp_metric=False))
-    return loggers
+def make_loggers(settings: LoggerSettings, folder: Path) -> tuple[MetricsCSV, list[Logger]]:
+    """The loggers that the config asks for, writing straight into `folder`: the one of all lines, and the others."""
+    history = MetricsCSV(folder / "metrics.csv", is_written=settings.csv)
+    if not settings.tensorboard:
+        return history, []
+    return history, [TensorBoard(folder, name="", version="", default_hp_metric=False)]

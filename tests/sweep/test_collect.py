@@ -52,7 +52,7 @@ def test_rows_come_best_first_and_none_is_lost(sweep: Path):
     rows = collect(sweep).rows
     assert [(row.number, row.state) for row in rows] == [
         (1, "finished"), (0, "finished"), (10, "finished"), (5, "running"), (4, "interrupted"),
-        (2, "diverged"), (3, "failed"), (6, "broken"), (8, "broken"), (7, "missing"),
+        (2, "diverged"), (3, "failed"), (6, "killed"), (8, "broken"), (7, "missing"),
     ]  # fmt: skip
     assert not collect(sweep).finished
 
@@ -113,7 +113,8 @@ def test_it_is_data(sweep: Path):
     data = collect(sweep).to_dict()
     assert json.loads(json.dumps(data))["rows"][0]["metrics"] == {"val/accuracy": 0.875, "test/accuracy": 0.625}
     assert collect(sweep).counts == {
-        "finished": 3, "running": 1, "interrupted": 1, "diverged": 1, "failed": 1, "broken": 2, "missing": 1,
+        "finished": 3, "running": 1, "interrupted": 1, "diverged": 1, "failed": 1, "killed": 1, "broken": 1,
+        "missing": 1,
     }  # fmt: skip
 
 
@@ -130,13 +131,13 @@ def test_the_table(sweep: Path):
         "4         3          interrupted                               1.2 s",
         "2         9          diverged                                  1.2 s",
         "3         x          failed                                    1.2 s",
-        "6         5          broken",
+        "6         5          killed",
         "8,gain=7             broken",
         "7,gain=6             missing",
         "",
         "2         diverged: training diverged at step 3: layer `rnn`",
         "3         failed: no number; second",
-        "6         broken: its process (4194305) is gone",
+        "6         killed: its process (4194305) is gone",
         "8,gain=7  broken: status.json cannot be read",
         "7,gain=6  missing: no status.json: the job never started, or was not ours",
     ]

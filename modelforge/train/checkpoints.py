@@ -1,0 +1,128 @@
+"""`Checkpoints`: last.ckpt after every epoch, best.ckpt where it was the best so far, each whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from modelforge.train.loops import between_epochs, can_stop_after, resumed
+from modelforge.train.metrics import MetricsCSV
+from modelforge.train.resume import BEST, LAST, STATE, Start
+from modelforge.train.status import replacing
+from modelforge.train.words import direction
+
+
+class AtomicIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it; Lightning's goes through the folder for temporary files."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with replacing(Path(path)) as file:
+            torch.save(checkpoint, file)
+
+
+class Checkpoints(Checkpoint):
+    """Saves between epochs, once all that belongs to an epoch is done: metrics logged, schedulers stepped.
+
+    A validation in the middle of an epoch is judged there.
+
+    Args:
+        folder: Where they go.
+        metric: What decides which is best.
+        history: The curves so far; each checkpoint holds them.
+        start: Where a resumed run goes on.
+    """
+
+    def __init__(self, folder: Path, metric: str, history: MetricsCSV, start: Start) -> None:
+        self.folder = folder
+        self.metric = metric
+        self.history = history
+        self.start = start
+        self.best_score = start.best_score
+        self.best_step = start.best_step
+        self._is_new = False
+        """Whether the best epoch is the one that ended last: best.ckpt is still to be written."""
+        self._is_between = False
+        self._is_cut = False
+
+    @property
+    def best(self) -> Path | None:
+        """best.ckpt, None where no epoch was judged."""
+        return None if self.best_score is None else self.folder / BEST
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "metric": self.metric,
+            "best_score": self.best_score,
+            "best_step": self.best_step,
+            "history": list(self.history.rows.values()),
+        }
+
+    @property
+    def state_key(self) -> str:
+        return STATE
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history.restore(state_dict["history"])
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self._is_between:
+            between_epochs(checkpoint)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.start.ckpt is not None:
+            resumed(trainer, self.start.position)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or trainer.is_last_batch:
+            return
+        if self._judge(trainer):
+            trainer.save_checkpoint(self.folder / BEST)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """A limit of steps may end the training here; Lightning counts the epoch as done then."""
+        if trainer.global_step == trainer.max_steps and can_stop_after(trainer, batch_idx):
+            self.save_last(trainer)
+            self._is_cut = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._is_new = self._judge(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch > self.start.position.epoch:
+            self._save_between(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save_between(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Writes last.ckpt now."""
+        trainer.save_checkpoint(self.folder / LAST)
+
+    def _judge(self, trainer: Trainer) -> bool:
+        value = trainer.callback_metrics.get(self.metric)
+        if value is None or not _is_better(float(value), self.best_score, direction(self.metric)):
+            return False
+        self.best_score, self.best_step = float(value), trainer.global_step
+        return True
+
+    def _save_between(self, trainer: Trainer) -> None:
+        self._is_between = True
+        if self._is_new:
+            trainer.save_checkpoint(self.folder / BEST)
+        if not self._is_cut:
+            self.save_last(trainer)
+        self._is_between = self._is_new = False
+
+
+def _is_better(value: float, best: float | None, way: str) -> bool:
+    if best is None or math.isnan(best):
+        return best is None or not math.isnan(value)
+    return value < best if way == "min" else value > best

@@ -1,0 +1,49 @@
+"""Where a training is, as Lightning's loops count it, and how a resumed one goes on from there.
+
+Lightning leaves it to chance where a checkpoint is made. Here there are three places: after a batch, after a validation
+in the middle of an epoch, and between two epochs, when all that belongs to the first is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning import Trainer
+
+from modelforge.train.resume import Position
+
+
+def is_validated_next(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows this batch: a checkpoint between the two would leave it out when resumed."""
+    every = trainer.val_check_batch  # pyright: ignore[reportAttributeAccessIssue]  # set by the fit loop
+    if every is None or every == float("inf"):  # by the clock, or at the end of an epoch
+        return False
+    if trainer.check_val_every_n_epoch is None:
+        return (trainer.fit_loop.total_batch_idx + 1) % every == 0
+    return (batch_idx + 1) % every == 0 and (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch == 0
+
+
+def can_stop_after(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a training that is resumed after this batch goes on as if it had not been stopped."""
+    accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0
+    in_fixed_order = trainer.overfit_batches > 0  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+    return not (trainer.is_last_batch or accumulates or in_fixed_order or is_validated_next(trainer, batch_idx))
+
+
+def between_epochs(checkpoint: Mapping[str, Any]) -> None:
+    """Makes the loops of a checkpoint say that an epoch is over and the next has not begun."""
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+    for part in ("total", "current"):
+        done = progress[part]["processed"]
+        progress[part].update(ready=done, started=done, completed=done)
+
+
+def resumed(trainer: Trainer, position: Position) -> None:
+    """Called when a resumed training starts: what Lightning leaves out for a restarted epoch is done for this one too.
+
+    A scheduler that waits for progress is stepped at its end; between epochs nothing is restarted.
+    """
+    trainer.fit_loop._restarting = False
+    if not position.num_batches:
+        trainer.fit_loop.epoch_loop.restarting = False
