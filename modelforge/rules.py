@@ -235,6 +235,8 @@ class _Assigner:
                 context=context,
                 attention=block.attention and block.attention.below(subject.layer_path),
                 tied=subject.tied,
+                default=subject.facts.layout.default,
+                stored=subject.facts.shape,
             )
 
     def _fill(self, initializer: Initializer, block: Block) -> Fill:
