@@ -29,7 +29,8 @@ ROOT = Path(__file__).parents[1]
 INITS = """# Initializers
 
 Made by `python docs/make.py` from the registry: what an `init` block can name as `scheme`, with its formula, its source
-and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor.
+and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor; names of
+other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count as those do.
 """
 LAYERS = """# Layers
 

@@ -13,6 +13,10 @@ Projection = Literal["q", "k", "v", "o"]
 """What a matrix of an attention makes: queries, keys, values, or its output."""
 
 
+Kind = Literal["matrix", "convolution", "bilinear", "stack"]
+"""What computes with a block: a product, taps that slide, a form of two inputs; or one matrix of several in a stack."""
+
+
 @dataclass(frozen=True, slots=True)
 class Activation:
     """An activation that follows a parameter in the graph; equal names mean equal functions."""
@@ -45,6 +49,11 @@ class Context:
     """Whether it is the first to weigh an input of the model; None where that is not known."""
     gives_output: bool | None = None
     """Whether it is the last to weigh the output of the model."""
+    input_width: bool | None = None
+    """Whether what it reads is as wide as an input of the model: no kernel and no table stands before it. What a layer
+    without a kernel adds or multiplies by, such as the scale of a norm, counts as reading what the layer reads."""
+    output_width: bool | None = None
+    """Whether what it makes is as wide as the output of the model: no kernel stands behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,12 @@ class Block:
     tied: bool | None = None
     """Whether it is a table that vectors are looked up in and also, under another name, a weight that multiplies; None
     where that is not known."""
+    default: float | None = None
+    """A constant that replaces the role's default (the slope of a PReLU)."""
+    kind: Kind = "matrix"
+    """What computes with it, where the shape alone does not show that."""
+    stored: tuple[int, ...] | None = None
+    """Shape of the whole parameter as it is stored; None where it is `shape`."""
 
     @property
     def stop(self) -> int:

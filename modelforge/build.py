@@ -18,6 +18,7 @@ from modelforge.ledger import Ledger
 from modelforge.memory import allocate, free, ran_out
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.rng import check_seed, keyed_globals, preserved_globals
+from modelforge.rules import is_narrow
 from modelforge.shapes import Misfit, construct
 from modelforge.spec.model import ModelSpec
 
@@ -51,7 +52,7 @@ def build(
         seed: Key of all random numbers; default the spec's own.
         device: Where parameters and buffers live.
         dtype: Floating-point type of parameters and buffers; default what the layers themselves use (float32). Values
-            are drawn in float32 and rounded.
+            are drawn in float32 and rounded; those of float64 have all its digits.
         shard: Called with the model while it is on the meta device, to make its parameters `DTensor`s: FSDP2's
             `fully_shard`, or a function that calls it layer by layer. Each process then draws what it holds, with the
             same bits as one process alone.
@@ -78,6 +79,11 @@ def build(
         raise TypeError(f"build takes {kinds}, but gets a {type(spec).__name__}")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         raise TypeError(f"dtype must be a floating-point type, such as torch.bfloat16, but is {dtype!r}")
+    if dtype is not None and is_narrow(str(dtype).removeprefix("torch.")):
+        raise TypeError(
+            f"dtype must be a type for values of every size, such as torch.bfloat16, but is {dtype!r}, which has too "
+            "few bits: build in float32 and convert then"
+        )
     if shard is not None and not callable(shard):
         raise TypeError(f"shard must be a function of the module, but is a {type(shard).__name__}")
     place = _usable(device)

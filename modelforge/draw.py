@@ -42,14 +42,14 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     jobs = [job for item in items for job in _jobs(item, regions[item.path], outputs_first[item.path], seed)]
     # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
     _run(sorted(jobs, key=lambda job: -job.cost))
-    tallies = {path: [_empty(region.fill) for region in listed] for path, listed in regions.items()}
+    tallies = {path: [_no_sums(region.fill) for region in listed] for path, listed in regions.items()}
     for job in jobs:
         assert job.tally is not None, "every job has run"
         tallies[job.path][job.region] += job.tally
     return tallies
 
 
-def _empty(fill: Fill) -> Tally:
+def _no_sums(fill: Fill) -> Tally:
     return Tally(shift=fill.mean or 0.0, fill=fill)
 
 
@@ -144,7 +144,7 @@ def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
 
 def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) -> Tally:
     memory = shard.span(start, stop) if _is_direct(shard) else None
-    values = torch.empty(stop - start, dtype=torch.float32, device="cpu") if memory is None else memory
+    values = _empty_values(shard, stop - start) if memory is None else memory
     region.fill.draw_(values, key)
     for fixed_start, fixed_stop, value in region.fixed:
         values[max(fixed_start - start, 0) : max(fixed_stop - start, 0)] = value
@@ -155,7 +155,7 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
 
 def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
-    values = torch.empty(prod(region.shape), dtype=torch.float32, device="cpu") if memory is None else memory
+    values = _empty_values(shard, prod(region.shape)) if memory is None else memory
     # What a scheme forgets to write must not pass for a value.
     region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
     return measure(shard.write(values, region.start) if memory is None else [memory], region.fill, [])
@@ -163,7 +163,13 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
 
 def _is_direct(shard: Shard) -> bool:
     """Whether values can be drawn where they are to be."""
-    return shard.local.dtype == torch.float32 and shard.local.device.type == "cpu"
+    return shard.local.dtype in (torch.float32, torch.float64) and shard.local.device.type == "cpu"
+
+
+def _empty_values(shard: Shard, count: int) -> torch.Tensor:
+    """Memory to draw in: float64 for what is stored so, float32 for all else, which is rounded from it."""
+    dtype = torch.float64 if shard.local.dtype == torch.float64 else torch.float32
+    return torch.empty(count, dtype=dtype, device="cpu")
 
 
 def _run(jobs: Sequence[_Job]) -> None:

@@ -200,7 +200,8 @@ def _reset(module: nn.Module, slots: Sequence[_Slot], seed: int) -> None:
     """Runs the `reset_parameters` around the given parameters, children before parents, as constructors do.
 
     Each run is keyed by its module's path and may write those of the given parameters that are in or below its module;
-    what it writes elsewhere is lost. The values are made on the CPU in float32, whatever the parameters are.
+    what it writes elsewhere is lost. The values are made on the CPU, in float64 for parameters that are, else in
+    float32.
 
     Raises:
         ForgeError: a parameter that none of them writes.
@@ -255,12 +256,16 @@ def _scratch(owner: nn.Module, written: Mapping[int, Tensor]) -> Generator[None]
 
 
 def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None, copy=True)
+    return tensor.detach().to("cpu", _made_in(tensor), copy=True)
+
+
+def _made_in(tensor: Tensor) -> torch.dtype:
+    return torch.float32 if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor.dtype
 
 
 def _unwritten(weight: Tensor) -> Tensor:
     """Memory for values that shows whether it was written."""
-    dtype = torch.float32 if weight.is_floating_point() else weight.dtype
+    dtype = _made_in(weight)
     value = float("nan") if dtype.is_floating_point or dtype.is_complex else 0
     return torch.full(weight.shape, value, dtype=dtype, device="cpu")
 

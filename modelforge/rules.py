@@ -235,6 +235,8 @@ class _Assigner:
                 context=context,
                 attention=block.attention and block.attention.below(subject.layer_path),
                 tied=subject.tied,
+                default=subject.facts.layout.default,
+                stored=subject.facts.shape,
             )
 
     def _fill(self, initializer: Initializer, block: Block) -> Fill:
@@ -282,11 +284,22 @@ def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) ->
         return CannotServe("it keeps values, but the parameter is new", "it is for `mf.initialize` on existing modules")
     if initializer.values_from == "module" and not facts.resettable:
         return CannotServe("its module has no `reset_parameters`", "choose a scheme that draws")
+    if initializer.values_from in ("draw", "module") and is_narrow(facts.dtype):
+        reason = f"it is {facts.dtype}, which has too few bits for values of every size"
+        return CannotServe(reason, "initialise in float32 and convert then; its own values can stay: `keep`")
+    if initializer.values_from == "module" and not facts.dtype.startswith(("float", "bfloat", "complex")):
+        reason = f"it is {facts.dtype}, and whether whole numbers were written does not show"
+        return CannotServe(reason, "its own values can stay: `keep`")
     if initializer.values_from == "draw" and not facts.dtype.startswith(("float", "bfloat")):
         return CannotServe(
             f"values are drawn as real numbers, but it is {facts.dtype}", "its own values can stay: `keep`"
         )
     return None
+
+
+def is_narrow(dtype: str) -> bool:
+    """Whether it is a float of 8 bits or fewer: numbers of that kind go with a scale, which no parameter has."""
+    return dtype.startswith(("float8", "float4"))
 
 
 def _holder(block: Block) -> Initializer | None:

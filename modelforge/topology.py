@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from modelforge.block import Activation, Branch, Context
 from modelforge.layers import registry
 from modelforge.shapes import LayerFacts, ParameterFacts
+
+_Stop = Literal["has_parameters", "has_kernels"]
+KERNELS = frozenset({"weight", "recurrent"})
+"""Roles of parameters that are matrices between two widths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,13 @@ class _Leaf:
         return bool(self.facts.parameters)
 
     @property
+    def has_kernels(self) -> bool:
+        """Whether what comes out may have another width than what goes in, by weights or a table of its own."""
+        roles = {item.layout.role for item in self.facts.parameters}
+        looks_up = "embedding" in roles and registry.get(self.type).kind != "passthrough"
+        return looks_up or not KERNELS.isdisjoint(roles)
+
+    @property
     def num_weights(self) -> int:
         """Modules in it with a kernel."""
         return len({item.owner for item in self.facts.parameters if item.layout.role == "weight"})
@@ -44,6 +55,7 @@ class Topology:
         self._followers: dict[str, tuple[Activation, ...] | None] = {}
         self._branches: dict[str, Branch] = {}
         self._outputs: frozenset[str] = frozenset()
+        self._as_wide_as_output: frozenset[str] = frozenset()
         self._num_branches = 0
 
     @property
@@ -74,6 +86,7 @@ class Topology:
     def set_output(self, makers: Collection[str]) -> None:
         """The leaves that make the model's output."""
         self._outputs = self._with_parameters(makers)
+        self._as_wide_as_output = frozenset(self._back(makers, "has_kernels"))
 
     def context(self, path: str, item: ParameterFacts) -> Context:
         """Where a parameter of the leaf at `path` stands."""
@@ -89,6 +102,8 @@ class Topology:
             branch,
             reads_input=item is first and self._reads_input(path),
             gives_output=item.makes_output and path in self._outputs,
+            input_width=_reads_first(item, first, leaf) and self._has_input_width(path),
+            output_width=item.makes_output and path in self._as_wide_as_output,
         )
 
     def following(self, path: str) -> tuple[Activation, ...] | None:
@@ -126,8 +141,15 @@ class Topology:
             self._leaves[other].reads_input and not self._leaves[other].has_parameters for other in before
         )
 
-    def _back(self, paths: Collection[str]) -> Iterator[str]:
-        """These leaves, and those before them up to the first with parameters on each way."""
+    def _has_input_width(self, path: str) -> bool:
+        leaf = self._leaves[path]
+        before = self._back(leaf.makers, "has_kernels")
+        return leaf.reads_input or any(
+            self._leaves[other].reads_input and not self._leaves[other].has_kernels for other in before
+        )
+
+    def _back(self, paths: Collection[str], stop: _Stop = "has_parameters") -> Iterator[str]:
+        """These leaves, and those before them up to the first that `stop` is true of on each way."""
         seen: set[str] = set()
         pending = list(paths)
         while pending:
@@ -135,8 +157,16 @@ class Topology:
             if path not in seen:
                 seen.add(path)
                 yield path
-                if not self._leaves[path].has_parameters:
+                if not getattr(self._leaves[path], stop):
                     pending.extend(self._leaves[path].makers)
+
+
+def _reads_first(item: ParameterFacts, first: ParameterFacts | None, leaf: _Leaf) -> bool:
+    """Whether a parameter is what meets the input of its layer: the first kernel and its like; or, in a layer without
+    any, what it adds or multiplies by."""
+    if item.layout.role not in KERNELS:
+        return not leaf.has_kernels
+    return item is first or item.layout.reads_input
 
 
 def _is_below(path: str, prefix: str) -> bool:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ _HINT = "give `gain` a number, or an activation's name"
 class Statistics:
     """Moments of φ(x), x ~ N(0, q), and what follows from them for weights of variance σ_w²/fan_in.
 
-    φ' is what autograd gives: a step has the slope of its sides. Where φ has no derivative, `derivative` is nan.
+    φ' is what autograd gives: a step has the slope of its sides. Where φ has no derivative, `derivative` is nan. Of a
+    module with numbers for each channel (a PReLU with `num_parameters`), they are means over its channels.
     """
 
     q: float
@@ -92,9 +94,11 @@ def _statistics(phi: Callable[[Tensor], Tensor], name: str, q: float) -> Statist
     try:
         with one_thread(), torch.inference_mode(False):
             function = copy.deepcopy(phi).double() if isinstance(phi, torch.nn.Module) else phi
-            _check_elementwise(function, name)
-            mean, second_moment, weighted, derivative = expectations(lambda x: _integrand(function, x, q), q).tolist()
-    except (RuntimeError, TypeError, ValueError) as error:
+            channels = _channels(function)
+            _check_elementwise(function, channels, name)
+            found = expectations(lambda x: _integrand(function, channels, x, q), q)
+            mean, second_moment, weighted, derivative = found.tolist()
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise CannotServe(f"the gain of {name} cannot be computed: {first_line}", _HINT) from error
     if not 0 < second_moment < math.inf:
@@ -104,12 +108,51 @@ def _statistics(phi: Callable[[Tensor], Tensor], name: str, q: float) -> Statist
     return Statistics(q, mean, second_moment, derivative, slope=(weighted - second_moment) / (2 * q))
 
 
-def _integrand(function: Callable[[Tensor], Tensor], x: np.ndarray, q: float) -> np.ndarray:
-    """φ, φ², φ²x²/q and φ'² at each point."""
-    points = torch.from_numpy(x)
-    values = _values(function, points)
-    square = values**2
-    return np.stack([values, square, square * x**2 / q, _derivative(function, points) ** 2])
+_PIECE = 1 << 20
+"""Values at a time: points times channels."""
+
+
+def _channels(function: Callable[[Tensor], Tensor]) -> tuple[int, ...]:
+    """What must follow the batch in the shape of an input: the channels of a module that has numbers for each, and as
+    many dimensions as these numbers ask for; empty where any shape will do."""
+    if not isinstance(function, torch.nn.Module):
+        return ()
+    count = max((tensor.numel() for tensor in (*function.parameters(), *function.buffers())), default=1)
+    for shape in ((count, *(1,) * axes) for axes in range(4) if count > 1):
+        x = torch.zeros(count + 3, *shape, dtype=torch.float64, device="cpu")
+        try:
+            with torch.no_grad():
+                if function(x).shape == x.shape:
+                    return shape
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            continue
+    return ()
+
+
+def _integrand(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], x: np.ndarray, q: float) -> np.ndarray:
+    """φ, φ², φ²x²/q and φ'² at each point; their means over channels, where these differ."""
+    size = max(1, _PIECE // max(1, prod(channels)))
+    return np.concatenate(
+        [_moments(function, channels, x[start : start + size], q) for start in range(0, len(x), size)], axis=-1
+    )
+
+
+def _moments(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], x: np.ndarray, q: float) -> np.ndarray:
+    points = _spread(torch.from_numpy(x), channels)
+    values = _rows(_values(function, points))
+    square = (values**2).mean(axis=1)
+    derivative = (_rows(_derivative(function, points)) ** 2).mean(axis=1)
+    return np.stack([values.mean(axis=1), square, square * x**2 / q, derivative])
+
+
+def _spread(x: Tensor, channels: tuple[int, ...]) -> Tensor:
+    """The same points in every channel."""
+    return x.view(-1, *(1 for _ in channels)).expand(-1, *channels)
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """One row a point, one column a channel."""
+    return values.reshape(len(values), -1)
 
 
 def _values(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
@@ -124,14 +167,19 @@ def _derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
     try:
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(function(leaf.clone()).sum(), leaf)
-    except (RuntimeError, TypeError, ValueError):
+    except (RuntimeError, TypeError, ValueError, IndexError):
         return np.full(x.shape, np.nan)
     return gradient.numpy()
 
 
-def _check_elementwise(function: Callable[[Tensor], Tensor], name: str) -> None:
+def _check_elementwise(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], name: str) -> None:
     """Refuses what mixes elements or draws random numbers."""
-    x = torch.linspace(-12, 12, 768, dtype=torch.float64, device="cpu")
+    x = _spread(torch.linspace(-12, 12, 768, dtype=torch.float64, device="cpu"), channels)
     values, part = _values(function, x), _values(function, x[1::3])
-    if values.shape != x.shape or not np.allclose(values[1::3], part, rtol=1e-9, atol=1e-12):
+    fixed = values.shape == x.shape and np.allclose(values[1::3], part, rtol=1e-9, atol=1e-12)
+    if fixed and channels:
+        other = x.clone()
+        other[:, 0] = 1.0
+        fixed = np.allclose(_values(function, other)[:, 1:], values[:, 1:], rtol=1e-9, atol=1e-12)
+    if not fixed:
         raise CannotServe(f"{name} is not a fixed elementwise function, so it has no gain", _HINT)

@@ -31,8 +31,16 @@ _INTEGER = re.compile(r"[+-]?\d{1,15}")
 _NUMBER = re.compile(r"[+-]?(\d{1,20}\.?\d{0,20}|\.\d{1,20})([eE][+-]?\d{1,2})?")
 _WORD = re.compile(r"""(["']?)([A-Za-z_]\w*)\1""")
 _WORDS = {"true": True, "false": False}
-# In place or not is no matter of values, and a single slope serves every channel.
-_NOT_SET = frozenset({"inplace", "min_value", "max_value", "num_parameters", "device", "dtype"})
+# In place or not is no matter of values.
+_NOT_SET = frozenset({"inplace", "min_value", "max_value", "device", "dtype"})
+# Slopes start alike, whatever their number, so that one serves every channel.
+_COUNT = "num_parameters"
+_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    float: ((int, float), "a number"),
+    int: ((int,), "a whole number"),
+    bool: ((bool,), "true or false"),
+    str: ((str,), "a word"),
+}
 
 
 class UnknownActivation(ValueError):
@@ -155,15 +163,39 @@ def find_activation(text: str) -> Activation:
     function = _activations[call.name]
     signature = _signature(function)
     arguments = call.bind(signature)
+    hint = f"it is `{call.name}{signature}`"
+    check_arguments(text, function, arguments, hint)
+    arguments.pop(_COUNT, None)
     try:
         made = _make(function, arguments)
         made(torch.zeros(1, device="cpu"))
     # A registered function may raise whatever it likes, and a config must not show a traceback.
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise WrongArguments(f"`{text}`: {first_line}", f"it is `{call.name}{signature}`") from error
+        raise WrongArguments(f"`{text}`: {first_line}", hint) from error
     shown = ", ".join(f"{name}={value}" for name, value in arguments.items())
     return Activation(f"{call.name}({shown})" if shown else call.name, made)
+
+
+def check_arguments(text: str, function: Callable[..., Any], arguments: dict[str, Any], hint: str) -> None:
+    """Checks the kinds of arguments where a function says them: `true` is no slope.
+
+    Raises:
+        WrongArguments: one is of another kind.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # a builtin of torch
+        return
+    names = {kind.__name__: kind for kind in _KINDS}
+    for name, value in arguments.items():
+        annotation = parameters[name].annotation
+        kinds, what = _KINDS.get(names.get(annotation, annotation), ((object,), ""))
+        boolean = isinstance(value, bool) and bool not in kinds and object not in kinds
+        if boolean or not isinstance(value, kinds) or (name == _COUNT and value < 1):
+            what = "at least 1" if name == _COUNT and isinstance(value, int) and not boolean else what
+            shown = str(value).lower() if isinstance(value, bool) else value
+            raise WrongArguments(f"`{text}`: `{name}` must be {what}, but is {shown}", hint)
 
 
 def read_call(text: str) -> Call:

@@ -82,7 +82,7 @@ class Fill(Protocol):
     @property
     def elementwise(self) -> bool: ...
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32, contiguous) in place with what `key` decides."""
+        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
         ...
 
 
@@ -164,7 +164,8 @@ class Blockwise(Initializer):
 
     @abstractmethod
     def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-        """Fills `out` (float32, contiguous, of `block.shape`) in place, drawing from `generator` only."""
+        """Fills `out` in place, drawing from `generator` only. It is contiguous and of `block.shape`; of float64 for a
+        parameter that is, else of float32."""
 
     def moments(self, block: Block) -> Moments:
         """What the values promise; nothing, unless a scheme knows.

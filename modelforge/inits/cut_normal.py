@@ -65,6 +65,12 @@ class CutNormal(Drawn):
         start, stop = (math.erf(bound / math.sqrt(2)) for bound in (unit.low, unit.high))
         return words.cut_normal, (self.location, self.sigma, (start + stop) / 2, (stop - start) / 2)
 
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        unit = self._unit
+        if unit.low == -unit.high:
+            return self.location + self.sigma * words.normal_quantiles(x, rest, unit.mass)
+        return _from_below(np.where(x < 0, rest / 2, 1 - rest / 2), self.location, self.sigma, unit)
+
     def _clip(self) -> tuple[np.float32, np.float32]:
         return within(self.low, self.high)
 
@@ -104,10 +110,13 @@ def _cut(low: float, high: float) -> _Unit:
 
 def _quantiles(word: np.ndarray, numbers: tuple[float, float, _Unit]) -> np.ndarray:
     """location + sigma·z, z by the inverse distribution function in float64."""
-    location, sigma, unit = numbers
+    return _from_below(words.portions(word), *numbers)
+
+
+def _from_below(share: np.ndarray, location: float, sigma: float, unit: _Unit) -> np.ndarray:
+    """The value below which this share of the cut law lies."""
     # In the lower tail, where small probabilities are exact; mirrored, if the kept part lies in the upper one.
     side = 1.0 if unit.low + unit.high <= 0 else -1.0
     below = math.erfc(max(-side * unit.low, -side * unit.high) / math.sqrt(2)) / 2
-    share = words.portions(word if side > 0 else ~word)
-    z = ndtri(torch.from_numpy(below + unit.mass * share)).numpy()
+    z = ndtri(torch.from_numpy(below + unit.mass * (share if side > 0 else 1 - share))).numpy()
     return location + sigma * side * z

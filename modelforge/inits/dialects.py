@@ -1,6 +1,6 @@
 """Names that mean different things elsewhere, as exactly what they mean there: torch's, Keras' and JAX's.
 
-The laws are those of the libraries; fans are counted per logical block, as everywhere here.
+Laws and fans are those of the libraries, packed tensors and transposed convolutions included; see `foreign_fans`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from modelforge.inits.base import Elementwise
 from modelforge.inits.block import Block
 from modelforge.inits.cut_normal import LEAST_MASS, CutNormal
 from modelforge.inits.fields import Positive, Real
+from modelforge.inits.foreign_fans import jax_fans, keras_fans, torch_fans
 from modelforge.inits.gains import Gain
 from modelforge.inits.messages import WrongField
 from modelforge.inits.registry import register_initializer
@@ -21,7 +22,13 @@ from modelforge.inits.variance_scaling import Kaiming, LeCun, Preset, VarianceSc
 # --- torch ------------------------------------------------------------------------------------------------------------
 
 
-class _TorchXavier(Preset):
+class _Torch(Preset):
+    def fans(self, block: Block) -> tuple[float, float]:
+        """Those of the stored tensor."""
+        return torch_fans(block)
+
+
+class _TorchXavier(_Torch):
     gain: Gain = 1.0
     """A number, `auto`, or an activation's name; torch's own constants are `torch.tanh` and the like."""
 
@@ -52,7 +59,7 @@ class TorchXavierNormal(_TorchXavier):
         return Xavier(gain=self.gain, distribution="normal")
 
 
-class _TorchKaiming(Preset):
+class _TorchKaiming(_Torch):
     a: Real = 0.0
     """Negative slope of the leaky ReLU that follows; 0 for a ReLU."""
     mode: Literal["fan_in", "fan_out"] = "fan_in"
@@ -132,80 +139,159 @@ class TorchTruncNormal(Elementwise):
 # --- Keras and JAX ----------------------------------------------------------------------------------------------------
 
 
-@register_initializer("keras.glorot_uniform", aliases=("jax.glorot_uniform",))
-class KerasGlorotUniform(Preset):
-    """What Keras and JAX call `glorot_uniform`.
+class _Keras(Preset):
+    def fans(self, block: Block) -> tuple[float, float]:
+        """Those of Keras' layer."""
+        return keras_fans(block)
 
-    Formula: w ~ U(-a, a), a = √(6 / (fan_in + fan_out))
-    Source: keras.initializers.GlorotUniform, jax.nn.initializers.glorot_uniform; Glorot and Bengio, AISTATS 2010
-    """
 
+class _Jax(Preset):
+    def fans(self, block: Block) -> tuple[float, float]:
+        """Those of Flax' layer."""
+        return jax_fans(block)
+
+
+class _GlorotUniform(Preset):
     def same_as(self) -> VarianceScaling:
         """Xavier."""
         return Xavier()
 
 
-@register_initializer("keras.glorot_normal", aliases=("jax.glorot_normal",))
-class KerasGlorotNormal(Preset):
-    """What Keras and JAX call `glorot_normal`: truncated, unlike torch's `xavier_normal_`.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / (fan_in + fan_out)) / .87962566103423978, so Var w = 2 / (fan_in +
-        fan_out)
-    Source: keras.initializers.GlorotNormal, jax.nn.initializers.glorot_normal; Glorot and Bengio, AISTATS 2010
-    """
-
+class _GlorotNormal(Preset):
     def same_as(self) -> VarianceScaling:
         """Xavier with truncated values."""
         return Xavier(distribution="truncated_normal")
 
 
-@register_initializer("keras.he_uniform", aliases=("jax.he_uniform",))
-class KerasHeUniform(Preset):
-    """What Keras and JAX call `he_uniform`.
-
-    Formula: w ~ U(-a, a), a = √(6 / fan_in)
-    Source: keras.initializers.HeUniform, jax.nn.initializers.he_uniform; He et al., arXiv:1502.01852
-    """
-
+class _HeUniform(Preset):
     def same_as(self) -> VarianceScaling:
         """Kaiming's scale with uniform values."""
         return Kaiming(distribution="uniform")
 
 
-@register_initializer("keras.he_normal", aliases=("jax.he_normal",))
-class KerasHeNormal(Preset):
-    """What Keras and JAX call `he_normal`: truncated, unlike torch's `kaiming_normal_`.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / fan_in) / .87962566103423978, so Var w = 2 / fan_in
-    Source: keras.initializers.HeNormal, jax.nn.initializers.he_normal; He et al., arXiv:1502.01852
-    """
-
+class _HeNormal(Preset):
     def same_as(self) -> VarianceScaling:
         """Kaiming with truncated values."""
         return Kaiming(distribution="truncated_normal")
 
 
-@register_initializer("keras.lecun_uniform", aliases=("jax.lecun_uniform",))
-class KerasLecunUniform(Preset):
-    """What Keras and JAX call `lecun_uniform`.
-
-    Formula: w ~ U(-a, a), a = √(3 / fan_in)
-    Source: keras.initializers.LecunUniform, jax.nn.initializers.lecun_uniform; LeCun et al., Efficient BackProp, 1998
-    """
-
+class _LecunUniform(Preset):
     def same_as(self) -> VarianceScaling:
         """LeCun's scale with uniform values."""
         return LeCun(distribution="uniform")
 
 
-@register_initializer("keras.lecun_normal", aliases=("jax.lecun_normal",))
-class KerasLecunNormal(Preset):
-    """What Keras and JAX call `lecun_normal`: truncated.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(1 / fan_in) / .87962566103423978, so Var w = 1 / fan_in
-    Source: keras.initializers.LecunNormal, jax.nn.initializers.lecun_normal; LeCun et al., Efficient BackProp, 1998
-    """
-
+class _LecunNormal(Preset):
     def same_as(self) -> VarianceScaling:
         """LeCun with truncated values."""
         return LeCun(distribution="truncated_normal")
+
+
+@register_initializer("keras.glorot_uniform")
+class KerasGlorotUniform(_Keras, _GlorotUniform):
+    """What Keras calls `glorot_uniform`. Fans are those of Keras' layers.
+
+    Formula: w ~ U(-a, a), a = √(6 / (fan_in + fan_out))
+    Source: keras.initializers.GlorotUniform; Glorot and Bengio, AISTATS 2010
+    """
+
+
+@register_initializer("keras.glorot_normal")
+class KerasGlorotNormal(_Keras, _GlorotNormal):
+    """What Keras calls `glorot_normal`: truncated, unlike torch's `xavier_normal_`. Fans are those of Keras' layers.
+
+    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / (fan_in + fan_out)) / .87962566103423978, so Var w = 2 / (fan_in +
+        fan_out)
+    Source: keras.initializers.GlorotNormal; Glorot and Bengio, AISTATS 2010
+    """
+
+
+@register_initializer("keras.he_uniform")
+class KerasHeUniform(_Keras, _HeUniform):
+    """What Keras calls `he_uniform`. Fans are those of Keras' layers.
+
+    Formula: w ~ U(-a, a), a = √(6 / fan_in)
+    Source: keras.initializers.HeUniform; He et al., arXiv:1502.01852
+    """
+
+
+@register_initializer("keras.he_normal")
+class KerasHeNormal(_Keras, _HeNormal):
+    """What Keras calls `he_normal`: truncated, unlike torch's `kaiming_normal_`. Fans are those of Keras' layers.
+
+    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / fan_in) / .87962566103423978, so Var w = 2 / fan_in
+    Source: keras.initializers.HeNormal; He et al., arXiv:1502.01852
+    """
+
+
+@register_initializer("keras.lecun_uniform")
+class KerasLecunUniform(_Keras, _LecunUniform):
+    """What Keras calls `lecun_uniform`. Fans are those of Keras' layers.
+
+    Formula: w ~ U(-a, a), a = √(3 / fan_in)
+    Source: keras.initializers.LecunUniform; LeCun et al., Efficient BackProp, 1998
+    """
+
+
+@register_initializer("keras.lecun_normal")
+class KerasLecunNormal(_Keras, _LecunNormal):
+    """What Keras calls `lecun_normal`: truncated. Fans are those of Keras' layers.
+
+    Formula: w ~ N(0, s²) cut to ±2s, s = √(1 / fan_in) / .87962566103423978, so Var w = 1 / fan_in
+    Source: keras.initializers.LecunNormal; LeCun et al., Efficient BackProp, 1998
+    """
+
+
+@register_initializer("jax.glorot_uniform")
+class JaxGlorotUniform(_Jax, _GlorotUniform):
+    """What JAX calls `glorot_uniform`. Fans are those of Flax' layers.
+
+    Formula: w ~ U(-a, a), a = √(6 / (fan_in + fan_out))
+    Source: jax.nn.initializers.glorot_uniform; Glorot and Bengio, AISTATS 2010
+    """
+
+
+@register_initializer("jax.glorot_normal")
+class JaxGlorotNormal(_Jax, _GlorotNormal):
+    """What JAX calls `glorot_normal`: truncated, unlike torch's `xavier_normal_`. Fans are those of Flax' layers.
+
+    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / (fan_in + fan_out)) / .87962566103423978, so Var w = 2 / (fan_in +
+        fan_out)
+    Source: jax.nn.initializers.glorot_normal; Glorot and Bengio, AISTATS 2010
+    """
+
+
+@register_initializer("jax.he_uniform")
+class JaxHeUniform(_Jax, _HeUniform):
+    """What JAX calls `he_uniform`. Fans are those of Flax' layers.
+
+    Formula: w ~ U(-a, a), a = √(6 / fan_in)
+    Source: jax.nn.initializers.he_uniform; He et al., arXiv:1502.01852
+    """
+
+
+@register_initializer("jax.he_normal")
+class JaxHeNormal(_Jax, _HeNormal):
+    """What JAX calls `he_normal`: truncated, unlike torch's `kaiming_normal_`. Fans are those of Flax' layers.
+
+    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / fan_in) / .87962566103423978, so Var w = 2 / fan_in
+    Source: jax.nn.initializers.he_normal; He et al., arXiv:1502.01852
+    """
+
+
+@register_initializer("jax.lecun_uniform")
+class JaxLecunUniform(_Jax, _LecunUniform):
+    """What JAX calls `lecun_uniform`. Fans are those of Flax' layers.
+
+    Formula: w ~ U(-a, a), a = √(3 / fan_in)
+    Source: jax.nn.initializers.lecun_uniform; LeCun et al., Efficient BackProp, 1998
+    """
+
+
+@register_initializer("jax.lecun_normal")
+class JaxLecunNormal(_Jax, _LecunNormal):
+    """What JAX calls `lecun_normal`: truncated. Fans are those of Flax' layers.
+
+    Formula: w ~ N(0, s²) cut to ±2s, s = √(1 / fan_in) / .87962566103423978, so Var w = 1 / fan_in
+    Source: jax.nn.initializers.lecun_normal; LeCun et al., Efficient BackProp, 1998
+    """

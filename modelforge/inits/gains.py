@@ -22,6 +22,7 @@ from modelforge.inits.activations import (
     UnknownActivation,
     WrongArguments,
     activation_names,
+    check_arguments,
     find_activation,
     read_call,
 )
@@ -116,12 +117,42 @@ def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
     """
     if not isinstance(gain, str):
         return ResolvedGain(float(gain))
-    if gain not in _AUTOMATIC:
+    automatic = _automatic(gain)
+    if automatic is None:
         return ResolvedGain(named_gain(gain), gain)
     activation = following(block, f"`gain: {gain}`", "`gain` a number or an activation's name")
     if activation is None:
         return ResolvedGain(1.0, "none")
-    return ResolvedGain(_AUTOMATIC[gain](activation), activation.name)
+    return ResolvedGain(automatic(activation), activation.name)
+
+
+def _automatic(text: str) -> Callable[[Activation], float] | None:
+    """What makes a gain of the activation that follows; None where the text names one itself.
+
+    Raises:
+        WrongArguments: it does not take these arguments.
+    """
+    if text in _AUTOMATIC or text.partition("(")[0].strip() not in _AUTOMATIC:
+        return _AUTOMATIC.get(text)
+    call = read_call(text)
+    if call.name != "critical":
+        raise WrongArguments(f"`{text}`: `{call.name}` takes no arguments", f"it is `{call.name}`")
+    arguments = call.bind(_plain(inspect.signature(_critical)))
+    check_arguments(text, _critical, arguments, "as in `critical(0.5)`")
+    q = arguments.get("q", 1.0)
+    if not 0 < q <= LIMIT:
+        raise WrongArguments(f"`{text}`: `q` must be greater than 0, but is {q!r}", "it is a variance, 1 if left out")
+    return lambda activation: backward_gain_of(activation, float(q))
+
+
+def _plain(signature: inspect.Signature) -> inspect.Signature:
+    """Without annotations, as hints show it."""
+    parameters = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+    return inspect.Signature(parameters)
+
+
+def _critical(q: float = 1.0) -> None:
+    """What `critical(q)` takes: the variance of what goes into the activation."""
 
 
 def following(block: Block, asked: str, instead: str) -> Activation | None:
@@ -153,17 +184,19 @@ def _torch_constant(text: str) -> float:
     if call.name not in _TORCH:
         raise UnknownActivation(f"torch has no gain `{call.name}`", did_you_mean(call.name, _TORCH))
     constant = _TORCH[call.name]
-    try:
-        return constant(**call.bind(inspect.signature(constant)))
-    except TypeError:
-        raise WrongArguments(f"`{text}`: the argument must be a number", "as in `torch.leaky_relu(0.2)`") from None
+    arguments = call.bind(_plain(inspect.signature(constant)))
+    check_arguments(text, constant, arguments, "as in `torch.leaky_relu(0.2)`")
+    return constant(**arguments)
+
+
+def _find_gain(text: str) -> object:
+    return _automatic(text) or (_torch_constant if _is_torch_s(text) else find_activation)(text)
 
 
 def _check_gain(gain: Any) -> Any:
     must = "a positive number, `auto` or an activation's name"
     if isinstance(gain, str):
-        find = _torch_constant if _is_torch_s(gain) else find_activation
-        return _check_name(gain, find, tuple(_AUTOMATIC), names(), must)
+        return _check_name(gain, _find_gain, tuple(_AUTOMATIC), names(), must)
     if isinstance(gain, int | float) and not isinstance(gain, bool) and 0 < gain <= LIMIT:
         return float(gain)
     hint = "zero weights have a scheme of their own: `zeros`" if gain == 0 and not isinstance(gain, bool) else ""

@@ -42,7 +42,7 @@ class Law(Protocol):
         ...
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the key and i only."""
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i."""
         ...
 
 
@@ -52,13 +52,28 @@ class Drawn(ABC):
     __slots__ = ()
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place; element i depends on the key and i only."""
-        _require_float32(out)
-        words.draw_(out.detach().view(-1).numpy(), key, *self._transform(), self._clip())
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i only.
+
+        Values in float64 are those in float32 with more digits.
+        """
+        values = _flat(out)
+        if out.dtype == torch.float64:
+            words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
+        else:
+            words.draw_(values, key, *self._transform(), self._clip())
+
+    @property
+    @abstractmethod
+    def bounds(self) -> tuple[float, float] | None:
+        """What no value leaves, or None."""
 
     @abstractmethod
     def _transform(self) -> tuple[words.Transform, Any]:
-        """What makes values of words, and the numbers that it takes."""
+        """What makes float32 values of words, and the numbers that it takes."""
+
+    @abstractmethod
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """The float64 values of x, which is uniform in (-1, 1), for `rest` = 1 - |x|."""
 
     def _clip(self) -> tuple[np.float32, np.float32]:
         """What no value may leave, should rounding lead there."""
@@ -92,10 +107,9 @@ class Constant:
         return np.asarray(x >= self.value, dtype=np.float64)
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32, contiguous, on the CPU) in place."""
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place."""
         del key
-        _require_float32(out)
-        out.detach().view(-1).numpy().fill(self.value)
+        _flat(out).fill(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,10 @@ class Uniform(Drawn):
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
 
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        del rest
+        return self.mean + (self.high / 2 - self.low / 2) * x
+
     def _clip(self) -> tuple[np.float32, np.float32]:
         return within(self.low, self.high)
 
@@ -153,6 +171,9 @@ class Normal(Drawn):
 
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.normal, words.normal_numbers(self.mean, self.std)
+
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return self.mean + self.std * words.normal_quantiles(x, rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +210,9 @@ class TruncatedNormal(Drawn):
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.normal, words.normal_numbers(self.mean, self.sigma, _cut_normal(self.truncate).mass)
 
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return self.mean + self.sigma * words.normal_quantiles(x, rest, _cut_normal(self.truncate).mass)
+
     def _clip(self) -> tuple[np.float32, np.float32]:
         return within(*self.bounds)
 
@@ -217,8 +241,10 @@ def _cut_normal(truncate: float) -> _CutNormal:
     return _CutNormal(cut, 1 / (cut * math.sqrt(second)), reach, math.erf(cut / math.sqrt(2)), fourth / second**2)
 
 
-def _require_float32(out: Tensor) -> None:
-    assert out.dtype == torch.float32, f"values are drawn in float32, not {out.dtype}"
+def _flat(out: Tensor) -> np.ndarray:
+    """The memory of a tensor that values can be drawn in."""
+    assert out.dtype in (torch.float32, torch.float64), f"values are drawn in float32 or float64, not {out.dtype}"
+    return out.detach().view(-1).numpy()
 
 
 @lru_cache(maxsize=256)

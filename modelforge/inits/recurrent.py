@@ -133,13 +133,20 @@ class _TimeLaw(Drawn):
     def _transform(self) -> tuple[words.Transform, Any]:
         return _bent, self
 
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return _curve(np.where(x < 0, rest / 2, 1 - rest / 2), self)
+
     def _clip(self) -> tuple[np.float32, np.float32]:
         low, high = map(np.float32, self.bounds)
         return np.nextafter(low, high), np.nextafter(high, low)
 
 
 def _bent(word: np.ndarray, law: _TimeLaw) -> np.ndarray:
-    u = law.low + (law.high - law.low) * words.portions(word)
+    return _curve(words.portions(word), law)
+
+
+def _curve(share: np.ndarray, law: _TimeLaw) -> np.ndarray:
+    u = law.low + (law.high - law.low) * share
     return law.sign * (np.log(u) if law.curve == "log" else np.log(u / (1 - u)))
 
 

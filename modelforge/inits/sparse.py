@@ -43,7 +43,7 @@ class Sparse(Blockwise):
         units_per_batch = max(1, _BATCH // max(1, num_weights))
         for start in range(0, len(units) if out.numel() else 0, units_per_batch):
             batch = units[start : start + units_per_batch]
-            batch[:] = self._draw(len(batch), num_weights, num_kept, generator).reshape(batch.shape)
+            batch[:] = self._draw(len(batch), num_weights, num_kept, generator, out.dtype).reshape(batch.shape)
 
     def moments(self, block: Block) -> Moments:
         """A mixture of a point at zero and a normal law."""
@@ -66,15 +66,17 @@ class Sparse(Blockwise):
         num_weights = num_incoming if self.axis == "fan_in" else num_outputs * taps
         return num_weights, min(num_weights, max(1, num_weights - round(self.sparsity * num_weights)))
 
-    def _draw(self, num_units: int, num_weights: int, num_kept: int, generator: torch.Generator) -> np.ndarray:
+    def _draw(
+        self, num_units: int, num_weights: int, num_kept: int, generator: torch.Generator, dtype: torch.dtype
+    ) -> np.ndarray:
         # float64, because equal keys would leave the choice to the sorting algorithm.
         keys = torch.empty(num_units, num_weights, dtype=torch.float64, device="cpu").uniform_(generator=generator)
         kept = np.sort(np.argpartition(keys.numpy(), num_kept - 1, axis=1)[:, :num_kept], axis=1)
-        values = torch.empty(num_units, num_kept, device="cpu")
+        values = torch.empty(num_units, num_kept, dtype=dtype, device="cpu")
         if self.std:
             Normal(0.0, self.std).draw_(values, split(generator))
         else:
             values.zero_()
-        weights = np.zeros((num_units, num_weights), dtype=np.float32)
+        weights = np.zeros_like(values.numpy(), shape=(num_units, num_weights))
         np.put_along_axis(weights, kept, values.numpy(), axis=1)
         return weights

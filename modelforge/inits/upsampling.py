@@ -58,7 +58,7 @@ class ICNR(FanLaw, Blockwise):
     def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
         """Draws one kernel of each r², and repeats it."""
         rows, columns = num_rows_and_columns(block)
-        kernels = torch.empty(rows // self._copies, 1, columns, device="cpu")
+        kernels = torch.empty(rows // self._copies, 1, columns, dtype=out.dtype, device="cpu")
         self.law(block).draw_(kernels, split(generator))
         copies = outputs_first(out, block).unflatten(0, (len(kernels), self._copies))
         copies.copy_(kernels.view(len(kernels), 1, *copies.shape[2:]))

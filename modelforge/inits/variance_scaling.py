@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from modelforge.inits.base import CannotServe, Elementwise, Initializer
 from modelforge.inits.block import Block
 from modelforge.inits.fields import Distribution, FanMode, Truncate
+from modelforge.inits.foreign_fans import torch_fans
 from modelforge.inits.gains import Gain, resolve_gain
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.matrices import require_matrix
@@ -126,29 +128,48 @@ class Preset(Elementwise):
     def same_as(self) -> VarianceScaling:
         """The variance scaling that it stands for."""
 
+    def fans(self, block: Block) -> tuple[float, float]:
+        """fan_in and fan_out as its library counts them; those of the block, unless it has rules of its own.
+
+        Raises:
+            CannotServe: the library has nothing of this kind.
+        """
+        return block.fan_in, block.fan_out
+
     def law(self, block: Block) -> Law:
         """The law of what it stands for."""
-        require_matrix(block, self.scheme, "fans are not defined for it")
-        return self.same_as().law(block)
+        return self.same_as().law(self._counted(block))
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The fields, and the numbers of what it stands for."""
-        return self.model_dump() | self.same_as().numbers(block)
+        return self.model_dump() | self.same_as().numbers(self._counted(block))
+
+    def _counted(self, block: Block) -> Block:
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        fan_in, fan_out = self.fans(block)
+        return replace(block, fan_in=float(fan_in), fan_out=float(fan_out))
 
 
 @register_initializer("torch_default")
 class TorchDefault(Preset):
-    """What torch's Linear and convolutions start with, for every matrix: small weights, a gain of 1/√3.
+    """What torch's Linear, Bilinear and convolutions start with, for every matrix: small weights, a gain of 1/√3.
 
-    `torch` draws what each module itself would, which for recurrent layers and embeddings is something else.
+    Fans are those of the tensor as it is stored, as in `torch.kaiming_uniform`. `torch` draws what each module itself
+    would, which for recurrent layers and embeddings is something else.
 
-    Formula: w ~ U(-1/√fan_in, 1/√fan_in), so Var w = 1 / (3·fan_in); in torch: Kaiming with a negative slope of √5
-    Source: `reset_parameters` of torch.nn's Linear and convolutions
+    Formula: w ~ U(-1/√fan_in, 1/√fan_in), so Var w = 1 / (3·fan_in); in torch: Kaiming with a negative slope of √5. Of
+        a Bilinear, fan_in is the size of its first input alone
+    Source: `reset_parameters` of torch.nn's Linear, Bilinear and convolutions
     """
 
     def same_as(self) -> VarianceScaling:
         """A third of LeCun's variance."""
         return LeCun(gain=1 / math.sqrt(3), distribution="uniform")
+
+    def fans(self, block: Block) -> tuple[float, float]:
+        """Those of the stored tensor; the first input's size for a Bilinear."""
+        fan_in, fan_out = torch_fans(block)
+        return (fan_in / block.shape[2] if block.kind == "bilinear" and block.shape[2] else fan_in), fan_out
 
     def law(self, block: Block) -> Law:
         """U(-1/√fan_in, 1/√fan_in)."""

@@ -11,12 +11,14 @@ A word is an int32, all equally likely; it stands for x = (word + 1/2) / 2³¹ i
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from modelforge.rng import Key
 
@@ -125,6 +127,30 @@ def draw_(
         np.clip(transform(piece, numbers), *bounds, out=out[start : start + len(piece)])
         start += len(piece)
     return None
+
+
+def draw_doubles_(out: np.ndarray, key: Key, values: Callable[[Any, Any], Any], bounds: tuple[float, float]) -> None:
+    """Fills a flat float64 array: value i is `values` of x in (-1, 1) and 1 - |x|, clipped, however many follow.
+
+    x is the one that float32 values are made of, to 64 bits: where a word stands for an interval, a second one says
+    where in it. So a parameter in float64 is the one in float32 with more digits.
+    """
+    start = 0
+    for word, finer in zip(key.words(len(out)), key.sub("finer").words(len(out)), strict=True):
+        # In (0, 1), from below for positive words and from above for negative ones, so that nothing cancels.
+        share = (finer + 0.5) * 2.0**-32 + 0.5
+        magnitude = word ^ (word >> 31)
+        size = (magnitude + share) * _UNIT
+        rest = ((_MOST - magnitude) + (1 - share)) * _UNIT
+        np.clip(values(np.where(word < 0, -size, size), rest), *bounds, out=out[start : start + len(word)])
+        start += len(word)
+
+
+def normal_quantiles(x: Any, rest: Any, mass: float = 1.0) -> Any:
+    """z with P(|N(0, 1)| <= |z|) = mass·|x| and the sign of x, in float64, for `rest` = 1 - |x|."""
+    inner = torch.erfinv(torch.from_numpy(mass * x)).numpy() * math.sqrt(2)
+    outer = torch.special.ndtri(torch.from_numpy((1 - mass + mass * rest) / 2)).numpy()
+    return np.where(mass * np.abs(x) < 0.5, inner, np.copysign(outer, x))
 
 
 def expect(count: int) -> None:

@@ -147,7 +147,8 @@ def _stack(module: Any, transposed: tuple[int, int] | None) -> dict[str, Paramet
     )
     experts = [str(expert) for expert in range(module.gate_up_proj.shape[0])]
     halves = [f"{expert}.{half}" for expert in experts for half in ("gate", "up")]
-    ups, downs = _gated(rows(up, halves), module.act_fn), rows(down, experts, activations=())
+    ups = _gated(rows(up, halves, kind="stack"), module.act_fn)
+    downs = rows(down, experts, activations=(), kind="stack")
     return {
         name: ParameterLayout("weight", blocks, transposed=transposed)
         for name, blocks in (("gate_up_proj", ups), ("down_proj", downs))

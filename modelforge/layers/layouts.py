@@ -32,6 +32,8 @@ class ParameterLayout:
     transposed: tuple[int, int] | None = None
     """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. All but
     the stored shape is as if it were stored outputs first: fans, blocks, and the values that a seed gives."""
+    reads_input: bool = False
+    """Whether it is one of several kernels that read what the layer reads: of both directions, or of q, k and v."""
 
     def outputs_first(self, stored: Tensor) -> Tensor:
         """A view of the parameter, or of what broadcasts against it, with its outputs first; and back."""
@@ -185,7 +187,7 @@ def _bilinear(module: nn.Bilinear) -> dict[str, ParameterLayout]:
     # the other, so the mean of both directions stands for the way back.
     pairs = float(module.in1_features * module.in2_features)
     back = module.out_features * (module.in1_features + module.in2_features) / 2
-    block = whole(module.weight, fan_in=pairs, fan_out=float(back))
+    block = whole(module.weight, fan_in=pairs, fan_out=float(back), kind="bilinear")
     return present(weight=ParameterLayout("weight", (block,)), bias=vector("bias", module.bias))
 
 
@@ -198,7 +200,8 @@ def _convolution(module: Any) -> dict[str, ParameterLayout]:
     inputs, outputs = module.in_channels // module.groups, module.out_channels // module.groups
     fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
     names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
-    blocks = rows(module.weight, names, fan_in=float(fan_in), fan_out=float(outputs * taps), input_first=transposed)
+    fans = {"fan_in": float(fan_in), "fan_out": float(outputs * taps)}
+    blocks = rows(module.weight, names, **fans, input_first=transposed, kind="convolution")
     return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
 
 
@@ -213,7 +216,7 @@ def _recurrent(module: nn.RNNBase) -> dict[str, ParameterLayout]:
     layouts: dict[str, ParameterLayout] = {}
     for layer in range(module.num_layers):
         for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + module.bidirectional]:
-            layouts |= _recurrent_step(module, suffix, *MODES[module.mode])
+            layouts |= _recurrent_step(module, suffix, *MODES[module.mode], reads_input=layer == 0)
             if module.proj_size:
                 weight = getattr(module, f"weight_hr{suffix}")
                 layouts[f"weight_hr{suffix}"] = ParameterLayout("weight", (whole(weight, activations=()),))
@@ -226,15 +229,17 @@ def _recurrent_cell(module: Any) -> dict[str, ParameterLayout]:
         mode = f"RNN_{module.nonlinearity.upper()}"
     else:
         mode = "LSTM" if isinstance(module, nn.LSTMCell) else "GRU"
-    return _recurrent_step(module, "", *MODES[mode])
+    return _recurrent_step(module, "", *MODES[mode], reads_input=True)
 
 
 def _recurrent_step(
-    module: Any, suffix: str, gates: tuple[str, ...], follows: tuple[Activation, ...]
+    module: Any, suffix: str, gates: tuple[str, ...], follows: tuple[Activation, ...], *, reads_input: bool
 ) -> dict[str, ParameterLayout]:
     weight_ih, weight_hh = getattr(module, f"weight_ih{suffix}"), getattr(module, f"weight_hh{suffix}")
     layouts = {
-        f"weight_ih{suffix}": ParameterLayout("weight", rows(weight_ih, gates, activations=follows)),
+        f"weight_ih{suffix}": ParameterLayout(
+            "weight", rows(weight_ih, gates, activations=follows), reads_input=reads_input
+        ),
         f"weight_hh{suffix}": ParameterLayout("recurrent", rows(weight_hh, gates, activations=follows)),
     }
     if module.bias:
@@ -258,7 +263,7 @@ def _attention(module: Any) -> dict[str, ParameterLayout]:
     else:
         for name in qkv:
             block = whole(getattr(module, f"{name}_proj_weight"), name=name, activations=(), attention=known((name,)))
-            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (block,))
+            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (block,), reads_input=True)
     if module.in_proj_bias is not None:
         layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv, activations=()))
     return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))

@@ -253,7 +253,16 @@ def test_a_reset_with_arguments_is_not_a_reset():
     assert net[0].weight.eq(1).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_torch_is_drawn_in_float64_for_parameters_that_are():
+    rnn = nn.LSTM(3, 40, dtype=torch.float64)
+    assert mf.initialize(rnn, TORCH, seed=2).ok
+    bound = 1 / 40**0.5
+    for weight in rnn.parameters():
+        assert not torch.equal(weight, weight.float().double())
+        assert bound * 0.8 < weight.abs().max() <= bound
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_torch_is_drawn_in_float32(dtype):
     single, other = (nn.LSTM(3, 40, dtype=kind) for kind in (torch.float32, dtype))
     for rnn in (single, other):

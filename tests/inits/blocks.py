@@ -12,14 +12,16 @@ BLOCKS = {
     "tall": Block(shape=(90, 40), fan_in=40, fan_out=90, activations=TANH),
     "square": Block(shape=(64, 64), fan_in=64, fan_out=64, activations=TANH),
     "one row": Block(shape=(1, 3000), fan_in=3000, fan_out=1, activations=TANH),
-    "convolution": Block(shape=(16, 8, 5, 5), fan_in=200, fan_out=400, activations=TANH),
-    "transposed convolution": Block(shape=(8, 16, 5, 5), fan_in=200, fan_out=400, input_first=True, activations=TANH),
+    "convolution": Block(shape=(16, 8, 5, 5), fan_in=200, fan_out=400, activations=TANH, kind="convolution"),
+    "transposed convolution": Block(
+        shape=(8, 16, 5, 5), fan_in=200, fan_out=400, input_first=True, activations=TANH, kind="convolution"
+    ),
 }
 EMPTY = {
     "no outputs": Block(shape=(0, 5), fan_in=5, fan_out=0, activations=TANH),
     "no inputs": Block(shape=(5, 0), fan_in=0, fan_out=5, activations=TANH),
     "nothing": Block(shape=(0, 0), fan_in=0, fan_out=0, activations=TANH),
-    "empty convolution": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36, activations=TANH),
+    "empty convolution": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36, activations=TANH, kind="convolution"),
 }
 VECTORS = {
     "a vector of 8": Block(shape=(8,), fan_in=4, fan_out=8),

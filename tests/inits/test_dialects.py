@@ -61,8 +61,8 @@ def test_formulas(config: dict[str, Any], std: float, bound: float | None):
 @pytest.mark.parametrize(("name", "scale", "fan"), [("glorot", 1, 31), ("he", 2, 50), ("lecun", 1, 50)])
 def test_the_normal_laws_of_keras_and_jax_are_cut_and_corrected(name: str, scale: float, fan: float):
     keras, jax = (inits.create({"scheme": f"{library}.{name}_normal"}) for library in ("keras", "jax"))
-    assert keras == jax
     fill = keras.resolve(BLOCK)
+    assert (fill.std, fill.numbers) == (jax.resolve(BLOCK).std, jax.resolve(BLOCK).numbers)
     sigma = math.sqrt(scale / fan) / STDDEV
     assert fill.numbers["high"] == pytest.approx(2 * sigma, rel=1e-14)
     assert fill.std == pytest.approx(math.sqrt(scale / fan), rel=1e-15)
@@ -108,13 +108,185 @@ def test_refusals_name_the_scheme(scheme: str):
     [
         ({"scheme": "torch.kaiming_normal", "mode": "fan_avg"}, "must be one of `fan_in`, `fan_out`, but is 'fan_avg'"),
         ({"scheme": "torch.kaiming_normal", "gain": 2.0}, "is not a field of `torch.kaiming_normal`"),
-        ({"scheme": "jax.he_normal", "mode": "fan_in"}, "is not a field of `keras.he_normal`"),
+        ({"scheme": "jax.he_normal", "mode": "fan_in"}, "is not a field of `jax.he_normal`"),
     ],
 )
 def test_what_the_library_does_not_ask_for_is_refused(config: dict[str, Any], message: str):
     with pytest.raises(ValidationError) as caught:
         inits.create(config)
     assert [error["msg"] for error in caught.value.errors()] == [message]
+
+
+# --- fans, of every kind of layer -------------------------------------------------------------------------------------
+
+
+def modules() -> dict[str, nn.Module]:
+    """One of each kind that has matrices, large enough for statistics."""
+    return {
+        "Linear": nn.Linear(60, 90),
+        "Bilinear": nn.Bilinear(12, 30, 40),
+        "Conv2d": nn.Conv2d(12, 40, (3, 5)),
+        "grouped": nn.Conv2d(12, 40, 5, groups=4),
+        "depthwise": nn.Conv1d(60, 120, 9, groups=60),
+        "ConvTranspose2d": nn.ConvTranspose2d(12, 40, 5, stride=2),
+        "grouped transposed": nn.ConvTranspose1d(40, 120, 7, groups=4),
+        "Embedding": nn.Embedding(120, 40),
+        "EmbeddingBag": nn.EmbeddingBag(120, 40),
+        "LSTM": nn.LSTM(30, 40, bidirectional=True, proj_size=20),
+        "GRU": nn.GRU(30, 40),
+        "RNN": nn.RNN(60, 80),
+        "LSTMCell": nn.LSTMCell(30, 40),
+        "MultiheadAttention": nn.MultiheadAttention(60, 4),
+        "of several widths": nn.MultiheadAttention(60, 4, kdim=70, vdim=80),
+    }
+
+
+KINDS = sorted(modules())
+TORCH = [
+    ("xavier_uniform", {}),
+    ("xavier_normal", {"gain": 1.5}),
+    ("kaiming_uniform", {"a": 0.3}),
+    ("kaiming_normal", {"mode": "fan_out"}),
+]
+
+
+def matrices(module: nn.Module) -> dict[str, nn.Parameter]:
+    return {path: weight for path, weight in module.named_parameters() if weight.ndim > 1}
+
+
+def filled(module: nn.Module, scheme: str, **fields: Any) -> mf.Ledger:
+    init = {"scheme": scheme, **fields}
+    return mf.initialize(module, {**init, "embedding": init, "bias": "zeros"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "fields"), TORCH, ids=[name for name, _ in TORCH])
+def test_torch_s_names_give_what_torch_s_functions_give(kind: str, name: str, fields: dict[str, Any]):
+    """torch.nn.init on the very parameter, as it is stored: equal fans, and draws that cannot be told apart."""
+    module = modules()[kind]
+    theirs = {path: weight.detach().clone() for path, weight in matrices(module).items()}
+    ledger = filled(module, f"torch.{name}", **fields)
+    for path, weight in matrices(module).items():
+        fans = nn.init._calculate_fan_in_and_fan_out(weight)
+        numbers = ledger[path].numbers
+        assert (numbers["fan_in"], numbers["fan_out"]) == fans
+        getattr(nn.init, f"{name}_")(theirs[path], **fields, generator=Key(1).generator())
+        assert stats.ks_2samp(theirs[path].view(-1).numpy(), weight.detach().view(-1).numpy()).pvalue > 1e-5
+    assert ledger.ok
+
+
+STARTS = ["Linear", "Bilinear", "Conv2d", "grouped", "depthwise", "ConvTranspose2d", "grouped transposed"]
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_torch_default_is_what_the_layers_start_with(kind: str):
+    module = modules()[kind]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module.reset_parameters()
+    (start,) = (weight.detach().clone() for weight in matrices(module).values())
+    entry = filled(module, "torch_default")["weight"]
+    bound = entry.numbers["high"]
+    # Of n values the greatest is within a share of 14/n below the bound, but for a chance of 1e-6.
+    assert bound * (1 - 14 / start.numel()) < float(start.abs().max()) <= bound * (1 + 1e-6)
+    (weight,) = matrices(module).values()
+    assert stats.ks_2samp(start.view(-1).numpy(), weight.detach().view(-1).numpy()).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in STARTS])
+def test_torch_default_is_a_formula_elsewhere(kind: str):
+    module = modules()[kind]
+    ledger = filled(module, "torch_default")
+    for path, weight in matrices(module).items():
+        fan_in, _ = nn.init._calculate_fan_in_and_fan_out(weight)
+        assert ledger[path].numbers["high"] == pytest.approx(1 / math.sqrt(fan_in))
+
+
+def test_a_stored_tensor_that_has_its_inputs_first_is_seen_as_it_is():
+    """As Conv1D of transformers stores it: torch's functions take the inputs for outputs, and so do torch's names."""
+    blocks = [Block((30, 20), fan_in=20, fan_out=30, stored=(20, 90), start=30 * part) for part in range(3)]
+    found = [inits.create({"scheme": "torch.xavier_normal"}).resolve(block).std for block in blocks]
+    assert found == [pytest.approx(math.sqrt(2 / 110))] * 3
+
+
+FANS = {
+    # From the shapes of the kernels in Keras' layers and in flax.linen, by their compute_fans: dimension -2 and -1,
+    # each times all dimensions before.
+    "Linear": {"weight": ((60, 90), (60, 90))},
+    "Conv2d": {"weight": ((12 * 15, 40 * 15), (12 * 15, 40 * 15))},
+    "grouped": {"weight": ((3 * 25, 40 * 25), (3 * 25, 40 * 25))},
+    "depthwise": {"weight": ((9, 120 * 9), (9, 120 * 9))},
+    # Keras: (5, 5, outputs, inputs); Flax: (5, 5, inputs, outputs).
+    "ConvTranspose2d": {"weight": ((40 * 25, 12 * 25), (12 * 25, 40 * 25))},
+    "Embedding": {"weight": ((120, 40), (120, 40))},
+    "EmbeddingBag": {"weight": ((120, 40), (120, 40))},
+    # Keras: (inputs, gates · units); Flax: a kernel a gate.
+    "LSTM": {
+        "weight_ih_l0": ((30, 160), (30, 40)),
+        "weight_hh_l0": ((20, 160), (20, 40)),
+        "weight_hr_l0_reverse": ((40, 20), (40, 20)),
+    },
+    "GRU": {"weight_ih_l0": ((30, 120), (30, 40)), "weight_hh_l0": ((40, 120), (40, 40))},
+    "RNN": {"weight_ih_l0": ((60, 80), (60, 80)), "weight_hh_l0": ((80, 80), (80, 80))},
+    # Keras: (inputs, heads, size) and (heads, size, outputs); Flax flattens both to (inputs, outputs).
+    "MultiheadAttention": {
+        "in_proj_weight": ((60 * 4, 60 * 15), (60, 60)),
+        "out_proj.weight": ((60, 60 * 4), (60, 60)),
+    },
+    "of several widths": {
+        "q_proj_weight": ((60 * 4, 60 * 15), (60, 60)),
+        "k_proj_weight": ((70 * 4, 70 * 15), (70, 60)),
+        "v_proj_weight": ((80 * 4, 80 * 15), (80, 60)),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", FANS)
+@pytest.mark.parametrize(("library", "which"), [("keras", 0), ("jax", 1)])
+def test_fans_of_keras_and_of_flax(kind: str, library: str, which: int):
+    module = modules()[kind]
+    ledger = filled(module, f"{library}.glorot_uniform")
+    for path, both in FANS[kind].items():
+        fan_in, fan_out = both[which]
+        numbers = ledger[path].numbers
+        assert (numbers["fan_in"], numbers["fan_out"]) == (fan_in, fan_out)
+        assert numbers["high"] == pytest.approx(math.sqrt(6 / (fan_in + fan_out)))
+        assert ledger[path].target_std == pytest.approx(math.sqrt(2 / (fan_in + fan_out)))
+    assert ledger.ok
+    he = filled(modules()[kind], f"{library}.he_normal")
+    for path, both in FANS[kind].items():
+        assert he[path].target_std == pytest.approx(math.sqrt(2 / both[which][0]))
+
+
+def test_several_projections_in_one_block_are_as_many_kernels_there():
+    known = inits.Attention(("q", "k"), num_heads=4, head_size=5, width=30)
+    block = Block((40, 30), fan_in=30, fan_out=40, attention=known)
+    keras, jax = (inits.create({"scheme": f"{library}.glorot_normal"}).resolve(block) for library in ("keras", "jax"))
+    assert (keras.numbers["fan_in"], keras.numbers["fan_out"]) == (30 * 4, 30 * 5)
+    assert (jax.numbers["fan_in"], jax.numbers["fan_out"]) == (30, 20)
+
+
+@pytest.mark.parametrize("library", ["keras", "jax"])
+@pytest.mark.parametrize(
+    ("module", "what"),
+    [
+        (nn.Bilinear(3, 4, 5), "no bilinear layer"),
+        (nn.ConvTranspose1d(4, 4, 3, groups=2), "no transposed convolution with groups"),
+    ],
+    ids=["Bilinear", "ConvTranspose1d"],
+)
+def test_what_the_library_does_not_have_is_refused(library: str, module: nn.Module, what: str):
+    name = {"keras": "Keras", "jax": "Flax"}[library]
+    with pytest.raises(mf.ForgeError) as caught:
+        filled(module, f"{library}.glorot_normal")
+    (problem,) = caught.value.problems
+    shape = tuple(module.weight.shape)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType, reportCallIssue]
+    message = f"`{library}.glorot_normal` cannot fill weight {shape}: {name} has {what}, so its name means nothing here"
+    assert (problem.code, problem.message, problem.hint) == (
+        "MF026",
+        message,
+        "give it a scheme of modelforge's own",
+    )
 
 
 # --- torch.trunc_normal -----------------------------------------------------------------------------------------------
@@ -302,7 +474,7 @@ def test_an_override_may_name_one(tmp_path: Path):
     model = mf.build(mf.load(tmp_path, overrides=overrides))
     assert [model.ledger[f"{name}.weight"].scheme for name in ("trunk", "head")] == [
         "torch.kaiming_normal",
-        "keras.he_normal",
+        "jax.he_normal",
     ]
     refined = mf.build(mf.load(tmp_path, overrides=["+model.layers.head.init.bias=torch.trunc_normal"]))
     assert refined.ledger["head.bias"].scheme == "torch.trunc_normal"

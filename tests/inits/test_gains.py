@@ -11,6 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+import modelforge as mf
 from modelforge import inits
 from modelforge.inits import (
     Activation,
@@ -196,7 +197,9 @@ def test_torch_s_leaky_relu_takes_its_slope():
         ("GELU('tanh')", "GELU(approximate=tanh)", nn.GELU("tanh")),
         ("Hardtanh(-2, 2)", "Hardtanh(min_val=-2, max_val=2)", nn.Hardtanh(-2, 2)),
         ("Hardtanh(-.5, max_val=+2.5e0)", "Hardtanh(min_val=-0.5, max_val=2.5)", nn.Hardtanh(-0.5, 2.5)),
-        ("PReLU(0.1)", "PReLU(init=0.1)", nn.PReLU(init=0.1)),
+        ("PReLU(init=0.1)", "PReLU(init=0.1)", nn.PReLU(init=0.1)),
+        ("PReLU(6, 0.1)", "PReLU(init=0.1)", nn.PReLU(init=0.1)),
+        ("PReLU(6)", "PReLU", nn.PReLU()),
         ("Softplus(beta=2, threshold=10)", "Softplus(beta=2, threshold=10)", nn.Softplus(2, 10)),
         ("ReLU()", "ReLU", nn.ReLU()),
     ],
@@ -229,7 +232,30 @@ NAMED = "must be a positive number, `auto` or an activation's name, but is "
         ("GELU(approximate=foo)", "`GELU(approximate=foo)`: approximate argument must be either", "it is `GELU("),
         ("LeakyReLU(steep)", "`LeakyReLU(steep)`: ", "it is `LeakyReLU(negative_slope=0.01)`"),
         ("torch.tanh(3)", "`torch.tanh`: too many positional arguments", "it is `torch.tanh()`"),
-        ("torch.leaky_relu(steep)", "`torch.leaky_relu(steep)`: the argument must be a number", "as in `torch."),
+        ("PReLU(0.1)", "`PReLU(0.1)`: `num_parameters` must be a whole number, but is 0.1", "it is `PReLU(num_par"),
+        ("PReLU(true)", "`PReLU(true)`: `num_parameters` must be a whole number, but is true", "it is `PReLU("),
+        (
+            "PReLU(0)",
+            "`PReLU(0)`: `num_parameters` must be at least 1, but is 0",
+            "it is `PReLU(num_parameters=1, init",
+        ),
+        ("LeakyReLU(true)", "`LeakyReLU(true)`: `negative_slope` must be a number, but is true", "it is `LeakyReLU("),
+        ("ELU(alpha=False)", "`ELU(alpha=False)`: `alpha` must be a number, but is false", "it is `ELU(alpha=1.0)`"),
+        ("GELU(1)", "`GELU(1)`: `approximate` must be a word, but is 1", "it is `GELU("),
+        ("critical(0)", "`critical(0)`: `q` must be greater than 0, but is 0", "it is a variance, 1 if left out"),
+        ("critical(true)", "`critical(true)`: `q` must be a number, but is true", "as in `critical(0.5)`"),
+        ("critical(1, 2)", "`critical`: too many positional arguments", "it is `critical(q=1.0)`"),
+        ("auto(2)", "`auto(2)`: `auto` takes no arguments", "it is `auto`"),
+        (
+            "torch.leaky_relu(steep)",
+            "`torch.leaky_relu(steep)`: `negative_slope` must be a number, but is steep",
+            "as in `torch.leaky_relu(0.2)`",
+        ),
+        (
+            "torch.leaky_relu(true)",
+            "`torch.leaky_relu(true)`: `negative_slope` must be a number, but is true",
+            "as in `torch.leaky_relu(0.2)`",
+        ),
         ("LeakyReLU(0.2", "`LeakyReLU(0.2` cannot be read as an activation", "write it as `LeakyReLU(0.2)`"),
         ("ELU(" + "1" * 300 + ")", "`ELU(" + "1" * 56 + "` cannot be read as an activation", "write it as"),
         ("ELU(nan)", "`ELU(nan)`: ", "it is `ELU(alpha=1.0)`"),
@@ -459,3 +485,71 @@ def test_modules_are_left_as_they_are():
     module = nn.PReLU()
     gain_of(Activation("left as it is", module))
     assert module.weight.dtype == torch.float32
+
+
+# --- numbers for each channel -----------------------------------------------------------------------------------------
+
+
+class Slopes(nn.Module):
+    """A leaky ReLU with a slope of its own in each channel."""
+
+    def __init__(self, slopes: list[float], shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.slopes = nn.Parameter(torch.tensor(slopes).view(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, self.slopes * x)
+
+
+class Mixing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + x.mean(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 700])
+def test_a_prelu_with_a_slope_for_each_channel_has_the_gain_of_one(count: int):
+    found = statistics(Activation("PReLU", nn.PReLU(count)))
+    one = statistics(Activation("PReLU", nn.PReLU()))
+    assert found.forward_gain == pytest.approx(math.sqrt(2 / (1 + 0.25**2)), rel=1e-12)
+    assert found.backward_gain == pytest.approx(one.backward_gain, rel=1e-12)
+    assert found.variance_slope == pytest.approx(one.variance_slope, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3, 1), (3, 1, 1)])
+def test_where_channels_differ_the_mean_second_moment_counts(shape: tuple[int, ...]):
+    slopes = [0.0, 0.5, 1.0]
+    found = statistics(Activation("slopes", Slopes(slopes, shape)))
+    mean = sum(slope**2 for slope in slopes) / 3
+    assert found.second_moment == pytest.approx((1 + mean) / 2, rel=1e-12)
+    assert found.derivative == pytest.approx((1 + mean) / 2, rel=1e-12)
+    assert found.mean == pytest.approx(sum(1 - slope for slope in slopes) / 3 / math.sqrt(2 * math.pi), rel=1e-9)
+
+
+@pytest.mark.parametrize("module", [Mixing(), nn.LayerNorm(4), nn.GLU(), nn.Linear(4, 4), nn.Softmax(dim=1)], ids=str)
+def test_what_mixes_channels_has_no_gain(module: nn.Module):
+    with pytest.raises(CannotServe, match=r"elementwise|cannot be computed"):
+        statistics(Activation("mixing", module))
+
+
+@pytest.mark.parametrize("gain", ["auto", "auto_backward", "critical", "PReLU(6)", "prelu", "critical(2)"])
+def test_the_gain_before_a_prelu_does_not_depend_on_the_number_of_slopes(gain: str):
+    layers = {
+        "conv": {"type": "Conv1d", "out_channels": 6, "kernel_size": 3},
+        "act": {"type": "PReLU", "num_parameters": 6},
+        "mean": {"type": "Mean", "dim": 2},
+        "head": {"type": "Linear", "out_features": 10, "init": "lecun"},
+    }
+    init = {"scheme": "kaiming", "distribution": "normal", "gain": gain}
+    plan = mf.plan(mf.parse({"input": {"shape": [4, 9]}, "layers": layers}, init=init))
+    assert plan.parameter("conv.weight").numbers["gain"] == pytest.approx(1.3720, abs=1e-4)
+
+
+def test_critical_takes_the_variance():
+    block = Block((8, 4), fan_in=4, fan_out=8, activations=(Activation("Tanh", nn.Tanh()),))
+    assert resolve_gain("critical(0.5)", block).value == resolve_gain("critical(q=0.5)", block).value
+    assert resolve_gain("critical(0.5)", block).value == statistics("tanh", 0.5).backward_gain
+    assert resolve_gain("critical(1)", block) == resolve_gain("critical", block)

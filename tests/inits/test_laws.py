@@ -11,7 +11,10 @@ import pytest
 import torch
 from scipy import stats
 
+from modelforge.inits.cut_normal import CutNormal
 from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.recurrent import Chrono, UniformGate
+from modelforge.inits.words import normal_quantiles
 from modelforge.rng import CHUNK, Key
 
 LAWS: list[Law] = [
@@ -134,8 +137,8 @@ def test_shapes_do_not_matter_and_parameters_can_be_filled(law: Law):
     law.draw_(torch.empty(0, 5), Key(0, "law"))
 
 
-def test_only_float32_is_drawn():
-    with pytest.raises(AssertionError, match=r"values are drawn in float32, not torch\.bfloat16"):
+def test_only_float32_and_float64_are_drawn():
+    with pytest.raises(AssertionError, match=r"values are drawn in float32 or float64, not torch\.bfloat16"):
         Normal(0.0, 1.0).draw_(torch.empty(3, dtype=torch.bfloat16), Key(0))
 
 
@@ -143,3 +146,60 @@ def test_only_float32_is_drawn():
 def test_laws_are_values(law: Law):
     assert pickle.loads(pickle.dumps(law)) == law == copy.deepcopy(law)
     assert hash(law) == hash(copy.deepcopy(law))
+
+
+# --- float64 ----------------------------------------------------------------------------------------------------------
+
+DOUBLES: list[Law] = [
+    *RANDOM,
+    CutNormal(0.0, 1.0, -1.0, 3.0),
+    CutNormal(0.0, 1.0, 3.0, 4.0),
+    CutNormal(0.0, 1.0, -4.0, -3.5),
+    Chrono(max_time=100.0).spread(8, 1),
+    UniformGate().spread(64, -1),
+]
+
+
+def doubles(law: Law, size: int) -> torch.Tensor:
+    out = torch.full((size,), torch.nan, dtype=torch.float64)
+    law.draw_(out, Key(0, "law"))
+    return out
+
+
+@pytest.mark.parametrize("law", DOUBLES, ids=repr)
+def test_values_in_float64_are_those_in_float32_with_more_digits(law: Law):
+    values, single = doubles(law, 50_000), draw(law, 50_000)
+    # What float32 rounds, and the 2⁻³² of a word that stands for an interval, which tails stretch.
+    reach = law.std if law.bounds is None else law.bounds[1] - law.bounds[0]
+    assert (values - single).abs().max() <= 1e-4 * reach + 1e-7 * abs(law.mean)
+    assert ((values - single).abs() <= 2e-6 * reach + 1e-6 * values.abs()).double().mean() > 0.999
+    assert stats.kstest(values.numpy(), law.cdf).pvalue > 1e-3
+    assert len(values.unique()) == len(values)
+    if law.bounds is not None:
+        assert law.bounds[0] <= values.min()
+        assert values.max() <= law.bounds[1]
+    part = torch.empty(70, dtype=torch.float64)
+    law.draw_(part, Key(0, "law"))
+    assert torch.equal(part, values[:70])
+
+
+def test_digits_of_float64_are_all_used():
+    """The low bits of uniform values are as good as any, but for the last that rounding makes."""
+    whole = (doubles(Uniform(0.5, 1.0), 20_000) * 2**53).long()
+    for bit in range(4, 16):
+        share = float(((whole >> bit) & 1).double().mean())
+        assert abs(share - 0.5) < 5 * 0.5 / math.sqrt(20_000)
+
+
+def test_normal_values_in_float64_are_quantiles_to_full_precision():
+    x = torch.linspace(-0.999999, 0.999999, 20_001, dtype=torch.float64).numpy()
+    z = normal_quantiles(x, 1 - np.abs(x))
+    np.testing.assert_allclose(z, stats.norm.ppf((1 + x) / 2), rtol=1e-9, atol=1e-15)
+    # Far out, where 1 - |x| alone knows.
+    tail = np.array([2.0**-40, 2.0**-60])
+    np.testing.assert_allclose(normal_quantiles(1 - tail, tail), stats.norm.isf(tail / 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, -2.7])
+def test_constants_are_what_they_say(value: float):
+    assert doubles(Constant(value), 3).tolist() == [value] * 3

@@ -64,12 +64,16 @@ def test_exactly_the_output_projections_end_branches(depth):
 
 def test_branches_are_numbered_in_execution_order():
     plan = decided(transformer(2))
-    assert context(plan, "blocks.0.attention.mix.in_proj_weight") == Context(4, Branch(0, 2, False), False, False)
-    assert context(plan, "blocks.1.attention.mix.out_proj.weight") == Context(4, Branch(2, 2, True), False, False)
-    assert context(plan, "blocks.1.mlp.up.weight") == Context(4, Branch(3, 2, False), False, False)
+    assert context(plan, "blocks.0.attention.mix.in_proj_weight") == Context(
+        4, Branch(0, 2, False), False, False, False, False
+    )
+    assert context(plan, "blocks.1.attention.mix.out_proj.weight") == Context(
+        4, Branch(2, 2, True), False, False, False, False
+    )
+    assert context(plan, "blocks.1.mlp.up.weight") == Context(4, Branch(3, 2, False), False, False, False, False)
     assert context(plan, "blocks.1.mlp.norm.weight").branch == Branch(3, 2, False)
-    assert context(plan, "token.weight") == Context(4, None, True, False)
-    assert context(plan, "head.weight") == Context(4, None, False, True)
+    assert context(plan, "token.weight") == Context(4, None, True, False, False, False)
+    assert context(plan, "head.weight") == Context(4, None, False, True, False, True)
 
 
 def test_torch_s_own_transformer_layers_say_where_their_branches_are():
@@ -131,3 +135,49 @@ def test_where_no_graph_is_known_the_block_must_say_it():
         mf.initialize(net, GPT2)
     given = {"scheme": "normal", "std": 0.02, "params": {"1.weight": {**GPT2, "branches": 16, "ends": True}}}
     assert mf.initialize(net, given)["1.weight"].target_std == pytest.approx(0.005)
+
+
+def planned(model: dict[str, Any]) -> mf.Plan:
+    return mf.plan(mf.parse(model, init={"scheme": "lecun"}))
+
+
+def widths(plan: mf.Plan) -> dict[str, tuple[bool | None, bool | None]]:
+    """For each parameter, whether it reads the input's width and makes the output's."""
+    contexts = {item.path: item.fills[0][0].context for item in plan.parameters}
+    return {path: (found.input_width, found.output_width) for path, found in contexts.items() if found is not None}
+
+
+def test_norms_and_scales_do_not_hide_where_the_widths_of_input_and_output_end():
+    layers = {
+        "norm": "BatchNorm1d",
+        "one": {"type": "Linear", "out_features": 8},
+        "act": "PReLU",
+        "head": {"type": "Linear", "out_features": 3},
+        "scale": "LayerScale",
+    }
+    assert widths(planned({"input": {"shape": [5]}, "layers": layers})) == {
+        "norm.weight": (True, False),
+        "norm.bias": (True, False),
+        "one.weight": (True, False),
+        "one.bias": (False, False),
+        "act.weight": (False, False),
+        "head.weight": (False, True),
+        "head.bias": (False, True),
+        "scale.weight": (False, True),
+    }
+
+
+def test_all_kernels_that_read_the_layer_s_input_have_its_width():
+    layers = {
+        "rnn": {"type": "LSTM", "hidden_size": 4, "bidirectional": True, "num_layers": 2, "bias": False},
+        "last": {"type": "Select", "dim": 1, "index": -1},
+        "head": {"type": "Linear", "out_features": 3},
+    }
+    found = widths(planned({"input": {"shape": [7, 5]}, "layers": layers}))
+    assert {path for path, (reads, _) in found.items() if reads} == {"rnn.weight_ih_l0", "rnn.weight_ih_l0_reverse"}
+
+
+def test_learned_positions_keep_the_width_of_what_they_are_added_to():
+    layers = {"position": "PositionEmbedding", "head": {"type": "Linear", "out_features": 3}}
+    found = widths(planned({"input": {"shape": [7, 5]}, "layers": layers}))
+    assert found == {"position.weight": (True, False), "head.weight": (True, True), "head.bias": (False, True)}

@@ -7,11 +7,14 @@ from tests.inits.case import Case
 CASES = [
     *(
         Case({"scheme": f"{library}.{name}_{distribution}"})
-        for library, names in (("torch", ("xavier", "kaiming")), ("keras", ("glorot", "he", "lecun")))
+        for library, names in (
+            ("torch", ("xavier", "kaiming")),
+            ("keras", ("glorot", "he", "lecun")),
+            ("jax", ("glorot", "he", "lecun")),
+        )
         for name in names
         for distribution in ("uniform", "normal")
     ),
-    Case({"scheme": "jax.he_normal"}),
     Case({"scheme": "torch.xavier_normal", "gain": "torch.tanh"}),
     Case({"scheme": "torch.xavier_uniform", "gain": "auto"}),
     Case({"scheme": "torch.kaiming_normal", "a": 0.2, "mode": "fan_out"}),

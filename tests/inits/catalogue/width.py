@@ -7,8 +7,8 @@ from tests.inits.blocks import BLOCKS, EMPTY
 from tests.inits.case import Case
 from tests.inits.catalogue.depth import at
 
-HIDDEN = Context(0, None, reads_input=False, gives_output=False)
-HEAD = Context(0, None, reads_input=False, gives_output=True)
+HIDDEN = Context(0, None, reads_input=False, gives_output=False, input_width=False, output_width=False)
+HEAD = Context(0, None, reads_input=False, gives_output=True, input_width=False, output_width=True)
 
 CASES = [
     Case(
