@@ -36,6 +36,7 @@ CODES = MappingProxyType(
         "MF026": "a scheme that cannot serve a parameter",
         "MF027": "an init block that refines nothing",
         "MF028": "a parameter did not come out as promised",
+        "MF029": "a module that is frozen as a whole",
         "MF030": "unknown input",
         "MF031": "an input that comes later",
         "MF032": "wrong number of inputs",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.block import Block, Context
-from modelforge.cascade import Scope, Subject
+from modelforge.cascade import FROZEN, Scope, Subject
 from modelforge.checkpoint import Target, load, locate, stored_buffers
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
@@ -44,7 +44,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
             `register_inside` and `register_branches` in `modelforge.layers`. A parameter with several names (tied
             weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a
             parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
-            its `right_inverse`.
+            its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table) keeps its values unless
+            `params` names it or they come from a file; the ledger then shows `keep`.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -54,7 +55,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     Raises:
         ForgeError: parameters that nothing covers, `params` and `types` that match nothing, schemes that cannot serve
             a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
-            parametrisation that makes something else of what was drawn. Nothing is written then. Also, after others
+            parametrisation that makes something else of what was drawn; a module that is frozen as a whole. Nothing is
+            written then. Also, after others
             were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
 
     Example:
@@ -73,7 +75,9 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
     with plain(module) as parametrised:
-        decided, found = assign(list(_subjects(module, scope)), [scope], Origins.empty())
+        decided, found = assign(list(_subjects(module, scope, parametrised)), [scope], Origins.empty())
+        if decided and not found and all(item.rule.key == FROZEN for item in decided) and block.scheme != "keep":
+            raise ForgeError([_nothing_to_fill()])
         located = locate(decided, partial(_names, module))
         found += located.problems
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
@@ -287,13 +291,16 @@ def _below(path: str, prefix: str) -> bool:
 # --- any module -------------------------------------------------------------------------------------------------------
 
 
-def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
+def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]) -> Iterator[Subject]:
     count = num_branches(module)
-    aliases, known = _aliases(module), layouts(module)
+    aliases, known, weights = _aliases(module), layouts(module), dict(module.named_parameters())
     for facts in describe(module):
         context = partial(_context, module, count, facts)
         roles = {name: known[name].role if name in known else None for name in aliases[facts.name]}
-        yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles))
+        behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
+        # Whole numbers cannot be trained anyway: that says nothing of them.
+        frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
+        yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles), frozen)
 
 
 def _aliases(module: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -317,6 +324,11 @@ def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Con
     if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in around):
         return None
     return Context(num_branches, facts.branch) if num_branches else None
+
+
+def _nothing_to_fill() -> Problem:
+    message = "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
+    return Problem("MF029", "init", message, "`module.requires_grad_()` first, or name parameters in `params`")
 
 
 def _uninitialised(path: str) -> Problem:
