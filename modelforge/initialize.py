@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 from modelforge.block import Block, Context
 from modelforge.cascade import FROZEN, Scope, Subject
 from modelforge.checkpoint import Target, load, locate, stored_buffers
+from modelforge.checksum import checksum_of
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
@@ -25,7 +26,7 @@ from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import is_known
 from modelforge.layers.layouts import layouts
 from modelforge.layers.parametrised import CannotAssign, Parametrised, plain
-from modelforge.ledger import Ledger, Tally, gather, measure, measure_whole, record
+from modelforge.ledger import Ledger, record
 from modelforge.node import FrozenDict
 from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.rules import ParameterPlan, assign
@@ -33,6 +34,7 @@ from modelforge.shapes import ParameterFacts, describe, num_branches, parameters
 from modelforge.shards import Shard, shard_of
 from modelforge.sharing import overlaps_itself, shared
 from modelforge.spec.parse import parse_init
+from modelforge.tally import Tally, gather, measure, measure_whole
 
 
 def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 0) -> Ledger:
@@ -128,7 +130,7 @@ def fill_module(
         tallies |= _assign(computed, parametrised, shards, seed)
     for item in decided:
         if item.path not in tallies:
-            tallies[item.path] = [measure_whole(item, shards[item.path].local)]
+            tallies[item.path] = [measure_whole(item.fills, shards[item.path].exchanged(item.transposed))]
     tallies = gather(tallies, shards)
     aliases = _aliases(module)
     entries = (record(item, shards[item.path].local.dtype, tallies[item.path], aliases[item.path]) for item in decided)
@@ -166,7 +168,8 @@ def _assign(
             problems.append(Problem("MF094", key, message, _KEEP.format(item.path), item.rule.place))
         else:
             made = shard_of(values).exchanged(item.transposed)
-            tallies[item.path] = [_measure_block(made, block, fill) for block, fill in item.fills]
+            measured = [_measure_block(made, block, fill) for block, fill in item.fills]
+            tallies[item.path] = [replace(measured[0], checksum=checksum_of(made)), *measured[1:]]
     if problems:
         for tensor, state in before:
             tensor.restore(state)
@@ -179,7 +182,7 @@ _KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}
 
 def _measure_block(values: Shard, block: Block, fill: Fill) -> Tally:
     row_size = prod(block.shape[1:])
-    return measure(values.memory(block.start * row_size, block.stop * row_size), fill, [])
+    return measure(values.memory(block.start * row_size, block.stop * row_size), fill)
 
 
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------
