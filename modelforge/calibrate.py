@@ -18,10 +18,13 @@ from torch.nn.parameter import is_lazy
 from modelforge.calibrations import Calibration, Moments, read
 from modelforge.calibrations.runs import Watch, run, undisturbed
 from modelforge.calibrations.sites import Held, Site, find_sites
+from modelforge.checksum import checksum_of
 from modelforge.errors import ForgeError, Problem
 from modelforge.initialize import initialize
 from modelforge.layers.parametrised import CannotAssign
 from modelforge.ledger import Calibrated, Ledger, LedgerEntry
+from modelforge.shards import shard_of
+from modelforge.tally import digest_of
 
 Run = Callable[[Sequence[Site], Watch], None]
 
@@ -235,7 +238,11 @@ def _entries(
 def _entry(entry: LedgerEntry, site: Site, held: Held, method: Calibration) -> LedgerEntry:
     """The targets of the first pass go with the factor; where channels part, or move, they are no promise any more."""
     record = _record(site, method)
-    std, mean = torch.std_mean(held.values().double(), correction=0)
+    values = held.values().double()
+    centre = None if entry.centre is None or method.by_channel else entry.centre * record.factor
+    std, mean = torch.std_mean(values, correction=0)
+    if centre is not None:
+        std = (values - centre).square().mean().sqrt()
     targets = (entry.target_mean, entry.target_std, entry.mean_tolerance, entry.std_tolerance)
     if method.by_channel:
         targets = (None, None, None, None)
@@ -253,6 +260,8 @@ def _entry(entry: LedgerEntry, site: Site, held: Held, method: Calibration) -> L
         measured_std=float(std),
         verdict="pass" if sound else "fail",
         calibration=record,
+        centre=centre,
+        digest=digest_of(checksum_of(shard_of(held.values()).exchanged(entry.transposed))),
     )
 
 

@@ -7,7 +7,7 @@ default; within one block `params`, then `types`, then the role, then the block 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from modelforge.block import Activation, Context
@@ -47,6 +47,8 @@ class Subject:
     """Where it stands, once the whole model is known."""
     aliases: Mapping[str, str | None] = FrozenDict()
     """Its other names, where it is used in several places, each with its role there; `params` may call it by each."""
+    frozen: bool = False
+    """It exists already and is not to be trained: it keeps its values, unless `params` names it or a file has them."""
 
     @property
     def layer_path(self) -> str:
@@ -66,6 +68,8 @@ class Candidate:
     key: str
     block: InitSpec
     default: bool = False
+    named: bool = False
+    """Whether `params` names the parameter."""
 
 
 class Cascade:
@@ -78,6 +82,17 @@ class Cascade:
         self._clashes: set[tuple[str, ...]] = set()
 
     def candidates(self, subject: Subject) -> Iterator[Candidate]:
+        if not subject.frozen:
+            yield from self._candidates(subject)
+            return
+        before = set(self._matched), set(self._types)
+        found = [*self._candidates(subject)]
+        if not any(candidate.named for candidate in found) and not _from_file(found):
+            self._matched, self._types = before
+            found = [Candidate(FROZEN, parse_block("keep"), default=True)]
+        yield from found
+
+    def _candidates(self, subject: Subject) -> Iterator[Candidate]:
         for scope in subject.scopes:
             names = _names(subject, subject.path, scope.path)
             if not self._skipped(scope, names):
@@ -119,7 +134,7 @@ class Cascade:
             self._refuse_rivals(rivals, key, subject, names[0])
         self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
         for name in (*written[:1], *globs[:1]):
-            yield self._match(f"{key}.params.{name}", block.params[name])
+            yield replace(self._match(f"{key}.params.{name}", block.params[name]), named=True)
 
     def _refuse_rivals(self, rivals: list[str], key: str, subject: Subject, name: str) -> None:
         """Two globs, or two names of one tied parameter."""
@@ -169,8 +184,12 @@ class Cascade:
         for name, inner in block.types.items():
             if f"{key}.types.{name}" not in self._types:
                 classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
+                message = f"no layer here is a `{name}`"
                 hint = did_you_mean(name, classes) or "the classes here: none has parameters"
-                yield Problem("MF023", f"{key}.types.{name}", f"no layer here is a `{name}`", hint, part="key")
+                if name in classes:
+                    message = f"all parameters of each `{name}` here are frozen (`requires_grad=False`), and so kept"
+                    hint = "to fill them all the same, name them in `params`"
+                yield Problem("MF023", f"{key}.types.{name}", message, hint, part="key")
             else:
                 yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, subjects)
         for name in block.params:
@@ -183,6 +202,16 @@ class Cascade:
         roles = sorted({subject.facts.layout.role or "none" for subject in inside})
         hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
         return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
+
+
+FROZEN = "frozen: `requires_grad=False`"
+"""What keeps a frozen parameter as it is, in place of the key of a block."""
+
+
+def _from_file(candidates: list[Candidate]) -> bool:
+    """Whether a file gives the values, which it does by the parameter's name."""
+    scheme = next((candidate.block.scheme for candidate in candidates if candidate.block.scheme is not None), None)
+    return scheme is not None and registry.get(scheme).values_from == "file"
 
 
 def _speaks_of_all(block: InitSpec) -> bool:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from math import prod
 
 import torch
 
 from modelforge.block import Block
+from modelforge.checksum import checksum, checksum_of
 from modelforge.inits.base import Fill
 from modelforge.inits.words import expect
-from modelforge.ledger import Tally, measure
 from modelforge.rng import CHUNK, Key
 from modelforge.rules import ParameterPlan
 from modelforge.settings import num_cores, one_thread
 from modelforge.shards import Shard
+from modelforge.tally import EVERY, Tally, measure, rows_of_block, rows_of_chunk
 
 
 def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int) -> dict[str, list[Tally]]:
@@ -46,6 +48,9 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     for job in jobs:
         assert job.tally is not None, "every job has run"
         tallies[job.path][job.region] += job.tally
+    for path, group in tallies.items():
+        if shards[path].distributed and group:
+            group[0] = replace(group[0], checksum=checksum_of(outputs_first[path]))
     return tallies
 
 
@@ -65,6 +70,7 @@ class _Region:
     fixed: tuple[tuple[int, int, float], ...]
     attention: str | None
     """Path of the attention that it is part of."""
+    input_first: bool = False
 
 
 @dataclass(slots=True)
@@ -97,7 +103,7 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
         for index, start in enumerate(range(region.start, region.stop, CHUNK)):
             stop = min(start + CHUNK, region.stop)
             if shard.count(start, stop):
-                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
+                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index), sample=index % EVERY == 0)
                 yield _Job(item.path, number, stop - start, chunk)
 
 
@@ -127,7 +133,9 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
         shape = (stop - start, *row) if item.shape else ()
         attention = group[0][0].attention
         path = None if attention is None else attention.path
-        yield _Region(start, shape, start * row_size, stop * row_size, fill, () if free is None else fixed, path)
+        spans = () if free is None else fixed
+        inputs_first = group[0][0].input_first
+        yield _Region(start, shape, start * row_size, stop * row_size, fill, spans, path, inputs_first)
 
 
 def _joins(group: Sequence[tuple[Block, Fill]], block: Block, fill: Fill) -> bool:
@@ -142,15 +150,22 @@ def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
     return next((fill for block, fill in group if block.fixed is None), None)
 
 
-def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) -> Tally:
+def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key, *, sample: bool) -> Tally:
     memory = shard.span(start, stop) if _is_direct(shard) else None
     values = _empty_values(shard, stop - start) if memory is None else memory
     region.fill.draw_(values, key)
-    for fixed_start, fixed_stop, value in region.fixed:
-        values[max(fixed_start - start, 0) : max(fixed_stop - start, 0)] = value
-    parts = shard.write(values, start) if memory is None else [memory]
-    fixed = ((shard.count(max(a, start), min(b, stop)), value) for a, b, value in region.fixed)
-    return measure(parts, region.fill, [(count, value) for count, value in fixed if count])
+    fixed = [(max(a, start), min(b, stop), value) for a, b, value in region.fixed if a < stop and b > start]
+    width = prod(region.shape[1:])
+    # Rows are looked at as they were drawn: fixed ones are not yet among them.
+    rows = rows_of_chunk(values, start - region.start, width, region.stop - region.start, region.fill.promise)
+    for first, last, value in fixed:
+        values[first - start : last - start] = value
+    if memory is None:
+        shard.write(values, start)
+    free = pairwise([start, *(end for first, last, _ in fixed for end in (first, last)), stop])
+    spans = [span for index, span in enumerate(free) if index % 2 == 0 and span[0] < span[1]]
+    parts = [part for first, last in spans for part in shard.memory(first, last)]
+    return replace(measure(parts, region.fill, sample=sample), rows=rows, checksum=_stored(values, start, shard))
 
 
 def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
@@ -158,7 +173,15 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     values = _empty_values(shard, prod(region.shape)) if memory is None else memory
     # What a scheme forgets to write must not pass for a value.
     region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
-    return measure(shard.write(values, region.start) if memory is None else [memory], region.fill, [])
+    parts = shard.write(values, region.start) if memory is None else [memory]
+    rows = rows_of_block(values.view(region.shape), region.fill.promise, input_first=region.input_first)
+    return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
+
+
+def _stored(values: torch.Tensor, start: int, shard: Shard) -> int:
+    """The checksum of flat values that were drawn for the elements from `start` on, as they are stored. Of a shard, all
+    is read in the end."""
+    return 0 if shard.distributed else checksum(values.to(shard.local.dtype), start)
 
 
 def _is_direct(shard: Shard) -> bool:

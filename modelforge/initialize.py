@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.block import Block, Context
-from modelforge.cascade import Scope, Subject
+from modelforge.cascade import FROZEN, Scope, Subject
 from modelforge.checkpoint import Target, load, locate, stored_buffers
+from modelforge.checksum import checksum_of
 from modelforge.config.origins import Origins
 from modelforge.draw import draw
 from modelforge.errors import ForgeError, Problem
@@ -25,7 +26,7 @@ from modelforge.layers.hooks import reset_method
 from modelforge.layers.inside import is_known
 from modelforge.layers.layouts import layouts
 from modelforge.layers.parametrised import CannotAssign, Parametrised, plain
-from modelforge.ledger import Ledger, Tally, gather, measure, measure_whole, record
+from modelforge.ledger import Ledger, record
 from modelforge.node import FrozenDict
 from modelforge.rng import check_seed, keyed_globals, preserved_globals
 from modelforge.rules import ParameterPlan, assign
@@ -33,6 +34,7 @@ from modelforge.shapes import ParameterFacts, describe, num_branches, parameters
 from modelforge.shards import Shard, shard_of
 from modelforge.sharing import overlaps_itself, shared
 from modelforge.spec.parse import parse_init
+from modelforge.tally import Tally, gather, measure, measure_whole
 
 
 def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 0) -> Ledger:
@@ -44,7 +46,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
             `register_inside` and `register_branches` in `modelforge.layers`. A parameter with several names (tied
             weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a
             parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
-            its `right_inverse`.
+            its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table) keeps its values unless
+            `params` names it or they come from a file; the ledger then shows `keep`.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -54,7 +57,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     Raises:
         ForgeError: parameters that nothing covers, `params` and `types` that match nothing, schemes that cannot serve
             a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
-            parametrisation that makes something else of what was drawn. Nothing is written then. Also, after others
+            parametrisation that makes something else of what was drawn; a module that is frozen as a whole. Nothing is
+            written then. Also, after others
             were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
 
     Example:
@@ -73,7 +77,9 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
     with plain(module) as parametrised:
-        decided, found = assign(list(_subjects(module, scope)), [scope], Origins.empty())
+        decided, found = assign(list(_subjects(module, scope, parametrised)), [scope], Origins.empty())
+        if decided and not found and all(item.rule.key == FROZEN for item in decided) and block.scheme != "keep":
+            raise ForgeError([_nothing_to_fill()])
         located = locate(decided, partial(_names, module))
         found += located.problems
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
@@ -124,7 +130,7 @@ def fill_module(
         tallies |= _assign(computed, parametrised, shards, seed)
     for item in decided:
         if item.path not in tallies:
-            tallies[item.path] = [measure_whole(item, shards[item.path].local)]
+            tallies[item.path] = [measure_whole(item.fills, shards[item.path].exchanged(item.transposed))]
     tallies = gather(tallies, shards)
     aliases = _aliases(module)
     entries = (record(item, shards[item.path].local.dtype, tallies[item.path], aliases[item.path]) for item in decided)
@@ -162,7 +168,8 @@ def _assign(
             problems.append(Problem("MF094", key, message, _KEEP.format(item.path), item.rule.place))
         else:
             made = shard_of(values).exchanged(item.transposed)
-            tallies[item.path] = [_measure_block(made, block, fill) for block, fill in item.fills]
+            measured = [_measure_block(made, block, fill) for block, fill in item.fills]
+            tallies[item.path] = [replace(measured[0], checksum=checksum_of(made)), *measured[1:]]
     if problems:
         for tensor, state in before:
             tensor.restore(state)
@@ -175,7 +182,7 @@ _KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}
 
 def _measure_block(values: Shard, block: Block, fill: Fill) -> Tally:
     row_size = prod(block.shape[1:])
-    return measure(values.memory(block.start * row_size, block.stop * row_size), fill, [])
+    return measure(values.memory(block.start * row_size, block.stop * row_size), fill)
 
 
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------
@@ -292,13 +299,16 @@ def _below(path: str, prefix: str) -> bool:
 # --- any module -------------------------------------------------------------------------------------------------------
 
 
-def _subjects(module: nn.Module, scope: Scope) -> Iterator[Subject]:
+def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]) -> Iterator[Subject]:
     count = num_branches(module)
-    aliases, known = _aliases(module), layouts(module)
+    aliases, known, weights = _aliases(module), layouts(module), dict(module.named_parameters())
     for facts in describe(module):
         context = partial(_context, module, count, facts)
         roles = {name: known[name].role if name in known else None for name in aliases[facts.name]}
-        yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles))
+        behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
+        # Whole numbers cannot be trained anyway: that says nothing of them.
+        frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
+        yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles), frozen)
 
 
 def _aliases(module: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -322,6 +332,11 @@ def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Con
     if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in around):
         return None
     return Context(num_branches, facts.branch) if num_branches else None
+
+
+def _nothing_to_fill() -> Problem:
+    message = "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
+    return Problem("MF029", "init", message, "`module.requires_grad_()` first, or name parameters in `params`")
 
 
 def _uninitialised(path: str) -> Problem:

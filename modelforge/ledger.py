@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass
 from functools import cached_property
-from math import exp, isfinite, sqrt
-from typing import Any, Literal
+from math import isfinite, sqrt
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from modelforge.errors import Place
-from modelforge.inits.base import Fill
-from modelforge.inits.words import loaded
+from modelforge.checks import Verdict, check
+from modelforge.errors import ForgeError, Place, Problem
 from modelforge.node import FrozenDict
-from modelforge.rng import CHUNK
+from modelforge.rng import check_seed
 from modelforge.rules import ParameterPlan
-from modelforge.shards import Shard, add_over_processes, in_memory_order
-
-_PIECE = 1 << 16
-"""Elements that are summed at once: they stay in a core's cache, and few enough for sums in single precision."""
-
-LOG_ODDS = 20.0
-"""A sound parameter fails a check with a probability of about exp(-20) = 2e-9."""
-
-Verdict = Literal["pass", "fail", "unpromised"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Sums over elements that one fill made: their number, and the sums of x - shift and (x - shift)²."""
-
-    count: int = 0
-    shift: float = 0.0
-    first: float = 0.0
-    second: float = 0.0
-    fill: Fill | None = None
-
-    def __add__(self, other: Tally) -> Tally:
-        """Sums over both, which must be of one fill."""
-        assert (self.shift, self.fill) == (other.shift, other.fill), "sums about one shift"
-        count, first, second = self.count + other.count, self.first + other.first, self.second + other.second
-        return replace(self, count=count, first=first, second=second)
+from modelforge.tally import Tally, digest_of
+from modelforge.tally import gather as gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +74,7 @@ class LedgerEntry:
     measured_mean: float | None
     """Over all elements that a scheme decides; None for an empty parameter."""
     measured_std: float | None
+    """About the measured mean, or about `centre`."""
     mean_tolerance: float | None
     """How far the mean of a sample of this size may lie from the target."""
     std_tolerance: float | None
@@ -108,6 +86,13 @@ class LedgerEntry:
     """Other names of the same parameter, where weights are tied."""
     calibration: Calibrated | None = None
     """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
+    reason: str = ""
+    """What a sound parameter does not have, in words, where the verdict is `fail`."""
+    centre: float | None = None
+    """What `measured_std` is about where that is not the measured mean: the target of a scheme that fixes it."""
+    digest: str = ""
+    """A checksum of the values as they are stored, 64 bits, by which `mf.verify` sees an edit; no seal against forgery.
+    """
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as plain data."""
@@ -131,6 +116,8 @@ class Ledger:
     seed: int
     buffers: Mapping[str, str] = FrozenDict()
     """Buffers whose values came from files, and from where."""
+    versions: Mapping[str, str] = FrozenDict({"torch": str(torch.__version__), "numpy": np.__version__})
+    """What made the values."""
 
     @property
     def ok(self) -> bool:
@@ -160,14 +147,42 @@ class Ledger:
 
     def to_dict(self) -> dict[str, Any]:
         """The ledger as plain data."""
-        versions = {"torch": torch.__version__, "numpy": np.__version__}
         return {
             "seed": self.seed,
-            "versions": versions,
+            "versions": dict(self.versions),
             "ok": self.ok,
             "parameters": [e.to_dict() for e in self.entries],
             "buffers": dict(self.buffers),
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
+        """The ledger that `to_dict` wrote, perhaps through JSON.
+
+        Raises:
+            ValueError: the data is none.
+        """
+        try:
+            entries = tuple(map(_entry, data["parameters"]))
+            texts = [FrozenDict({str(k): str(v) for k, v in data[name].items()}) for name in ("buffers", "versions")]
+            return cls(entries, check_seed(data["seed"]), *texts)
+        except (KeyError, TypeError, AttributeError) as error:
+            reason = f"it lacks `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"this is no ledger: {reason}") from error
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Ledger:
+        """The ledger that a run left as `ledger.json`.
+
+        Raises:
+            ForgeError: there is no such file, or it holds none.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())[:200]
+            hint = "`ledger.json` lies in the folder of each run that built its model"
+            raise ForgeError([Problem("MF066", str(path), f"`{path}` gives no ledger: {reason}", hint)]) from error
 
     def table(self) -> str:
         """The ledger as a text table."""
@@ -179,83 +194,41 @@ class Ledger:
         return self.table()
 
 
-def measure(parts: Iterable[Tensor], fill: Fill, left_out: Sequence[tuple[int, float]]) -> Tally:
-    """Sums over what was written, rounding included; `left_out` are (count, value) of fixed elements in it."""
-    shift, std = fill.mean or 0.0, fill.std
-    # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
-    exact = std is None or not 1e-15 < std < 1e15 or abs(shift) > std
-    count, first, second = 0, 0.0, 0.0
-    for piece in (piece for part in parts for piece in _pieces(part, std)):
-        count += len(piece)
-        if std == 0 and (off := _offset(piece, shift)) is not None:
-            first += off * len(piece)
-            second += off**2 * len(piece)
-            continue
-        compiled = loaded() if piece.dtype == torch.float32 and piece.device.type == "cpu" else None
-        if compiled is not None:
-            sums = compiled.sums(piece.numpy(), shift)
-            first, second = first + sums[0], second + sums[1]
-            continue
-        stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
-        total, squares = float(stored.sum()), float(torch.dot(stored, stored))
-        if not exact:
-            squares += shift * (shift * len(piece) - 2 * total)
-            total -= shift * len(piece)
-        first, second = first + total, second + squares
-    for number, value in left_out:
-        count -= number
-        first -= number * (value - shift)
-        second -= number * (value - shift) ** 2
-    return Tally(count, shift, first, second, fill)
+def _entry(data: Mapping[str, Any]) -> LedgerEntry:
+    known = LedgerEntry.__dataclass_fields__
+    for name, field in known.items():
+        if name not in data and field.default is MISSING:
+            raise KeyError(name)
+    values: dict[str, Any] = {name: _frozen(value) for name, value in data.items() if name in known}
+    place, calibration = data.get("place"), data.get("calibration")
+    values["place"] = place and _place(place)
+    values["calibration"] = calibration and Calibrated(**{name: _frozen(value) for name, value in calibration.items()})
+    return LedgerEntry(**values)
 
 
-def _pieces(values: Tensor, std: float | None) -> tuple[Tensor, ...]:
-    """All values piece by piece; sums do not mind the order, so that it can be the one in memory."""
-    flat = values.permute(in_memory_order(values)).reshape(-1)
-    if flat.is_complex():  # values that are kept; real and imaginary parts are numbers alike
-        flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)
-    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 else CHUNK)
+def _place(data: Mapping[str, Any]) -> Place:
+    via = data.get("via")
+    return Place(**{name: value for name, value in data.items() if name != "via"}, via=via and _place(via))
 
 
-def _offset(piece: Tensor, shift: float) -> float | None:
-    """By how much all values of a piece lie off, where they are equal."""
-    least, most = torch.aminmax(piece) if len(piece) else (piece.new_tensor(shift),) * 2
-    return float(least) - shift if torch.equal(least, most) else None
-
-
-def measure_whole(item: ParameterPlan, values: Tensor) -> Tally:
-    """Sums over the values of a parameter that was not drawn."""
-    free = [fill for block, fill in item.fills if block.fixed is None] or [fill for _, fill in item.fills]
-    return measure([values], free[0], [])
-
-
-def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) -> dict[str, Sequence[Tally]]:
-    """The sums over all processes for those parameters that several processes hold."""
-    spread = [(path, tally) for path, group in tallies.items() if shards[path].distributed for tally in group]
-    if not spread:
-        return dict(tallies)
-    sums = [
-        (tally.count, tally.first, tally.second) if shards[path].counts else (0.0, 0.0, 0.0) for path, tally in spread
-    ]
-    added = iter(add_over_processes(sums, shards[spread[0][0]].local.device))
-    total = dict(tallies)
-    for path in dict.fromkeys(path for path, _ in spread):
-        rows = ((tally, next(added)) for tally in tallies[path])
-        total[path] = [
-            replace(tally, count=round(count), first=first, second=second) for tally, (count, first, second) in rows
-        ]
-    return total
+def _frozen(value: Any) -> Any:
+    """Lists as the tuples that they were."""
+    if isinstance(value, Mapping):
+        return FrozenDict({str(name): _frozen(item) for name, item in value.items()})
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def record(
     item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally], aliases: tuple[str, ...] = ()
 ) -> LedgerEntry:
     """The entry of one parameter, from the sums over what its fills made."""
-    checks = [_check(group, dtype) for group in _by_fill(tallies)]
+    checks = [check(group, dtype) for group in _by_fill(tallies)]
+    digest = sum(tally.checksum for tally in tallies)
     tallies = _decided(item, tallies)
     count = sum(tally.count for tally in tallies)
     mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
-    std = _std(tallies, mean) if mean is not None else None
+    centre = _centre(tallies) if mean is not None else None
+    std = _std(tallies, mean if centre is None else centre) if mean is not None else None
     verdicts = {check.verdict for check in checks}
     finite = mean is None or (isfinite(mean) and isfinite(std or 0.0))
     verdict: Verdict = (
@@ -281,14 +254,10 @@ def record(
         verdict=verdict,
         transposed=item.transposed,
         aliases=aliases,
+        reason=next((check.reason for check in checks if check.reason), "") if verdict == "fail" else "",
+        centre=centre,
+        digest=digest_of(digest % 2**64),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    verdict: Verdict
-    mean_tolerance: float | None = None
-    std_tolerance: float | None = None
 
 
 def _decided(item: ParameterPlan, tallies: Sequence[Tally]) -> Sequence[Tally]:
@@ -304,45 +273,11 @@ def _by_fill(tallies: Sequence[Tally]) -> list[list[Tally]]:
     return list(groups.values())
 
 
-def _check(tallies: Sequence[Tally], dtype: torch.dtype) -> _Check:
-    """Compares a sample with its fill's targets.
-
-    For n values with standard deviation σ and kurtosis κ, the mean has the error σ/√n and the variance about the
-    target mean σ²·√((κ - 1)/n). The margins are those of Gaussian and χ² tails (Laurent and Massart 2000, lemma 1),
-    plus the rounding of the dtype.
-    """
-    fill, count = tallies[0].fill, sum(tally.count for tally in tallies)
-    if fill is None or fill.mean is None or fill.std is None:
-        return _Check("unpromised")
-    if count == 0:
-        return _Check("pass")
-    drawn = count / fill.copies
-    # Values are drawn in float32, whatever they are stored in.
-    eps = 2 * max(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps) if dtype.is_floating_point else 0.0
-    off = abs(sum(tally.first for tally in tallies) / count)
-    std = sqrt(max(sum(tally.second for tally in tallies) / count, 0.0))
-    mean_tolerance = fill.std * sqrt(2 * LOG_ODDS / drawn) + eps * (abs(fill.mean) + fill.std)
-    if fill.exact_std:
-        spread = 1e-4
-    else:
-        spread = sqrt((fill.kurtosis - 1) / 2) * 2 * sqrt(LOG_ODDS / drawn) + fill.kurtosis * LOG_ODDS / drawn
-    # From a margin on the variance to one on the standard deviation.
-    std_tolerance = fill.std * (sqrt(1 + spread) - 1) + eps * (fill.std + abs(fill.mean))
-    low = fill.std * sqrt(max(1 - spread, _least(drawn, fill.kurtosis))) - eps * (fill.std + abs(fill.mean))
-    sound = off <= mean_tolerance and low <= std <= fill.std + std_tolerance
-    return _Check("pass" if sound else "fail", mean_tolerance, std_tolerance)
-
-
-def _least(count: float, kurtosis: float) -> float:
-    """What a sample's variance will hardly fall below, in units of the law's: for few values `1 - spread` is no bound.
-
-    Chernoff's bound for χ² with n degrees of freedom: P(χ² <= t·n) <= (t·exp(1 - t))^(n/2), solved for t from below.
-    """
-    deviation = 2 * LOG_ODDS / (count * 2 / max(kurtosis - 1, 2.0))
-    ratio = 0.0
-    for _ in range(50):
-        ratio = exp(ratio - 1 - deviation)
-    return ratio
+def _centre(tallies: Sequence[Tally]) -> float | None:
+    """The mean about which a scheme fixes the standard deviation, if all do so about one."""
+    exact = all(tally.fill is not None and tally.fill.exact_std for tally in tallies)
+    centres = {tally.shift for tally in tallies}
+    return centres.pop() if exact and len(centres) == 1 else None
 
 
 def _std(tallies: Sequence[Tally], mean: float) -> float:

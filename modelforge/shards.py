@@ -173,6 +173,13 @@ def shard_of(tensor: Tensor) -> Shard:
     return Shard(spread.to_local(), tuple(tensor.shape), tuple(offset), counts, distributed=True)
 
 
+def extremes_over_processes(values: Sequence[Sequence[float]], device: torch.device) -> list[list[float]]:
+    """Row by row the greatest values over all processes."""
+    table = torch.tensor(values, dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(table, torch.distributed.ReduceOp.MAX)
+    return table.tolist()
+
+
 def add_over_processes(sums: Sequence[Sequence[float]], device: torch.device) -> list[list[float]]:
     """Row by row the sums over all processes."""
     table = torch.tensor(sums, dtype=torch.float64, device=device)

@@ -179,6 +179,8 @@ def _obstacle(module: nn.Module, weight: Tensor, bias: str | None, kernels: list
 def _unwritable(weight: Tensor, names: list[str], item: Parametrised | None, uses: Mapping[int, int]) -> str:
     """Why a tensor cannot be given other values for one module's sake; empty if it can."""
     behind = (weight,) if item is None else item.originals
+    if not all(original.requires_grad for original in behind):
+        return "it is frozen (`requires_grad=False`)"
     if len(names) > 1:
         return f"several modules share it: {', '.join(names)}"
     if item is not None and item.refusal:

@@ -188,6 +188,25 @@ def sweep(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    ckpt: Annotated[
+        str | None,
+        typer.Option("--ckpt", metavar="FILE", help="best, last or a path: what training changed since the start."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Whether a run's start is as its ledger says, parameter by parameter; exit status 1 if one differs.
+
+    The model is built again from the run's config.yaml. With --ckpt the
+    checkpoint is compared in its place.
+    """
+    from modelforge.cli.verify import verify
+
+    say(verify, folder, ckpt, as_json=as_json)
+
+
+@app.command()
 def schema(
     kind: Annotated[
         File, typer.Argument(metavar="[model|init]", help="Files of conf/model, or of conf/init.")

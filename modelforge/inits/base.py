@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, final
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from modelforge.inits.block import Block
-from modelforge.inits.fills import BlockFill, LawFill, NoFill
+from modelforge.inits.fills import BlockFill, LawFill, Moments, NoFill
 from modelforge.inits.messages import WrongField, contradiction, reworded
 from modelforge.node import FrozenDict, Node
 
@@ -50,12 +49,13 @@ class CannotServe(Exception):
 class Fill(Protocol):
     """A decided way to fill one block: what must come out, and how to draw it.
 
-    `mean`, `std` and `kurtosis` (the fourth standardised moment, 3 for a normal law) are the *targets* that the ledger
-    checks; None where a scheme promises nothing. `numbers` holds what was resolved on the way (gain, fans, bounds) as
-    plain data. `elementwise` fills may be drawn in chunks of any size, the others need their whole block in one
-    contiguous tensor. A fill can be pickled and copied.
+    `promise` is what the ledger checks; `mean`, `std` and the rest are its parts, None where a scheme promises nothing.
+    `numbers` holds what was resolved on the way (gain, fans, bounds) as plain data. `elementwise` fills may be drawn in
+    chunks of any size, the others need their whole block in one contiguous tensor. A fill can be pickled and copied.
     """
 
+    @property
+    def promise(self) -> Moments: ...
     @property
     def mean(self) -> float | None: ...
     @property
@@ -84,18 +84,6 @@ class Fill(Protocol):
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """What a scheme promises of its values; see `Fill`."""
-
-    mean: float | None = None
-    std: float | None = None
-    kurtosis: float = 3.0
-    exact_std: bool = False
-    copies: float = 1.0
-    deterministic: bool = False
 
 
 class Initializer(Node, ABC):

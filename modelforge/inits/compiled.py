@@ -97,6 +97,47 @@ def sums(values: Any, shift: Any) -> Any:
     return first, second
 
 
+@numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, cache=True)
+def powers(values: Any, shift: Any, scale: Any) -> Any:
+    """The sums of z³ and z⁴ over float32 values, z = (x - shift)·scale, in float64."""
+    third, fourth = 0.0, 0.0
+    for index in range(len(values)):
+        z = (np.float64(values[index]) - shift) * scale
+        square = z * z
+        third += square * z
+        fourth += square * square
+    return third, fourth
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def extremes(bits: Any) -> Any:
+    """The bits of the least and of the greatest of float32 values, given as int32, in an order that numbers have."""
+    least, greatest = np.int32(2147483647), np.int32(-2147483648)
+    for index in range(len(bits)):
+        # Those of negative numbers rise the wrong way.
+        bit = np.int32(bits[index] ^ np.int32(np.int32(bits[index] >> np.int32(31)) & np.int32(2147483647)))
+        least, greatest = min(least, bit), max(greatest, bit)
+    return least, greatest
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def checksum(words: Any, factors: Any, first: Any) -> Any:
+    """See `modelforge.checksum`: of uint32 words side by side, of which the first has the number `first`."""
+    total, start, size = np.uint64(0), 0, len(factors)
+    begin, block = np.int64(first) % size, np.uint64(np.int64(first) // size)
+    while start < len(words):
+        piece, own = words[start : start + size - begin], factors[begin:]
+        inner = np.uint64(0)
+        for index in range(len(piece)):
+            inner += np.uint64(piece[index]) * np.uint64(own[index])
+        z = (block + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        total += inner * ((z ^ (z >> np.uint64(31))) | np.uint64(1))
+        start, begin, block = start + len(piece), 0, block + np.uint64(1)
+    return total
+
+
 _LOOPS: dict[Transform, Any] = {
     words.uniform: _loop_uniform,
     words.normal: _loop_normal,

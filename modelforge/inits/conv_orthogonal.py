@@ -48,7 +48,7 @@ class ConvOrthogonal(Blockwise):
         """The kurtosis is that of many channels."""
         outputs, _, taps = require_widening(block, "conv_orthogonal")
         peak = math.prod(size * math.comb(2 * size - 2, size - 1) / 4 ** (size - 1) for size in block.shape[2:] if size)
-        return haar_moments(block, resolve_gain(self.gain, block).value, outputs, taps=taps, peak=peak)
+        return haar_moments(block, resolve_gain(self.gain, block).value, outputs, taps=taps, peak=peak, summed=True)
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The gain as a number and where it comes from, and the matrix."""

@@ -40,7 +40,7 @@ class DeltaOrthogonal(Blockwise):
     def moments(self, block: Block) -> Moments:
         """A mixture of a point at zero and the law of the entries of a Haar matrix."""
         outputs, _, taps = require_widening(block, "delta_orthogonal")
-        return haar_moments(block, resolve_gain(self.gain, block).value, outputs, taps=taps, peak=taps)
+        return haar_moments(block, resolve_gain(self.gain, block).value, outputs, taps=taps, peak=taps, summed=True)
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The gain as a number and where it comes from, and the matrix."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.block import Block
 from modelforge.inits.delta_orthogonal import centre_tap
+from modelforge.inits.fills import Isometry
 from modelforge.inits.matrices import outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
 
@@ -52,14 +53,16 @@ class ZerO(Blockwise):
         count = math.prod(block.shape)
         if not count:
             return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
+        isometry: Isometry | None = None
         if outputs <= inputs:
             first, second = outputs, outputs
+            isometry = Isometry.of(block, 1.0, summed=True)
         else:
             side = _power_of_two(outputs)
             first, second = _sum(outputs, inputs, side) / math.sqrt(side), outputs * inputs / side
         mean = first / count
         std = math.sqrt(max(second / count - mean**2, 0.0))
-        return Moments(mean=mean, std=std, exact_std=True, deterministic=True)
+        return Moments(mean=mean, std=std, exact_std=True, deterministic=True, isometry=isometry)
 
 
 def _power_of_two(size: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modelforge.inits.base import Blockwise, CannotServe, Moments
 from modelforge.inits.block import Block
+from modelforge.inits.fills import Isometry
 from modelforge.inits.gains import Gain, resolve_gain
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
@@ -46,7 +47,8 @@ class OneToOne(Blockwise):
             for power in (2, 4)
         )
         kurtosis = fourth / second**2 if second else 1.0
-        return Moments(mean, math.sqrt(second), kurtosis, exact_std=True, deterministic=True)
+        isometry = Isometry(abs(float(kernel.sum())), pairs, pairs, summed=True) if kernel.sum() else None
+        return Moments(mean, math.sqrt(second), kurtosis, exact_std=True, deterministic=True, isometry=isometry)
 
 
 @register_initializer("eye", aliases=("identity",))

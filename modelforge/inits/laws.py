@@ -20,8 +20,8 @@ from modelforge.inits import words
 from modelforge.rng import Key
 
 
-class Law(Protocol):
-    """The distribution of independent, identically distributed values."""
+class Distribution(Protocol):
+    """How values are distributed."""
 
     @property
     def mean(self) -> float: ...
@@ -40,6 +40,10 @@ class Law(Protocol):
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """The probability of a value of at most `x`, elementwise."""
         ...
+
+
+class Law(Distribution, Protocol):
+    """The distribution of independent, identically distributed values, and how to draw them."""
 
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i."""

@@ -52,7 +52,9 @@ class LooksLinear(Blockwise):
         """The entries of a Haar matrix, each as often as W0 occurs."""
         outputs, inputs = self._half(block)
         length = max(outputs, inputs * math.prod(block.shape[2:]))
-        return haar_moments(block, resolve_gain(self.gain, block).value, length, copies=self._signs.size)
+        outer, inner = self._signs.shape
+        gain = resolve_gain(self.gain, block).value
+        return haar_moments(block, gain, length, copies=self._signs.size, parts=(outer, inner))
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The gain as a number and where it comes from, the part, and the shape of W0."""

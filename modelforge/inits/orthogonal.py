@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.block import Block
+from modelforge.inits.fills import Isometry
 from modelforge.inits.gains import Gain, resolve_gain
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
@@ -73,16 +74,26 @@ def isometry(rows: int, columns: int, generator: torch.Generator, method: Method
 
 
 def haar_moments(
-    block: Block, gain: float, length: int, *, taps: float = 1, peak: float = 1, copies: int = 1
+    block: Block,
+    gain: float,
+    length: int,
+    *,
+    taps: float = 1,
+    peak: float = 1,
+    copies: int = 1,
+    parts: tuple[int, int] = (1, 1),
+    summed: bool = False,
 ) -> Moments:
     """Of entries with the law of a coordinate of a random vector with this many coordinates and the norm `gain`.
 
-    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that.
+    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that. For `parts`
+    and `summed` see `Isometry.of`.
     """
     if not math.prod(block.shape):
         return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
     std, kurtosis = gain / math.sqrt(length * taps), 3 * length / (length + 2) * peak
-    return Moments(mean=0.0, std=std, kurtosis=kurtosis, exact_std=True, copies=copies)
+    isometry = Isometry.of(block, gain, parts=parts, summed=summed)
+    return Moments(mean=0.0, std=std, kurtosis=kurtosis, exact_std=True, copies=copies, isometry=isometry)
 
 
 def _by_qr(gaussian: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,6 +19,34 @@ from modelforge.inits.registry import register_initializer
 from modelforge.rng import split
 
 _BATCH = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Sparsified:
+    """Zero but for a share of values ~ N(0, sigma²). A fixed number of zeros varies less than these would."""
+
+    sigma: float
+    share: float
+
+    @property
+    def mean(self) -> float:
+        return 0.0
+
+    @property
+    def std(self) -> float:
+        return self.sigma * self.share**0.5
+
+    @property
+    def kurtosis(self) -> float:
+        return 3 / self.share
+
+    @property
+    def bounds(self) -> None:
+        return None
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """A normal law's, with a step at 0."""
+        return self.share * Normal(0.0, self.sigma).cdf(x) + (1 - self.share) * (np.asarray(x) >= 0)
 
 
 @register_initializer("sparse")
@@ -52,7 +81,8 @@ class Sparse(Blockwise):
         if not self.std or not num_weights:
             return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
         share = num_kept / num_weights
-        return Moments(mean=0.0, std=self.std * share**0.5, kurtosis=3 / share)
+        law = Sparsified(self.std, share)
+        return Moments(mean=0.0, std=law.std, kurtosis=law.kurtosis, law=law)
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The fields, and the weights that a unit has and keeps."""

@@ -73,7 +73,8 @@ class ICNR(FanLaw, Blockwise):
             reason = f"{rows} output channels are not divisible by {self._copies} = `upscale_factor`²"
             raise CannotServe(reason, "PixelShuffle needs r² channels for each that it makes")
         constant = not law.std
-        return Moments(law.mean, law.std, law.kurtosis, constant, self._copies, constant)
+        shown = None if constant else law
+        return Moments(law.mean, law.std, law.kurtosis, constant, self._copies, constant, shown)
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """The factor, and the numbers of the law."""

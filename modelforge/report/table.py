@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modelforge.plan import LayerPlan, Plan
     from modelforge.rules import ParameterPlan
     from modelforge.values import Value
+    from modelforge.verify import Verification
 
 GAP = 2
 """Blanks between columns."""
@@ -76,6 +77,13 @@ def ledger_table(ledger: Ledger) -> RenderableType:
         if (done := entry.calibration) is not None:
             calibrated.setdefault(done.method, []).append((entry.path, done))
     return Group(main, *(part for done in calibrated.items() for part in (Text(), _calibration_table(*done))))
+
+
+def verification_table(found: Verification) -> RenderableType:
+    """What became of each parameter."""
+    styles = {"same": "green"}
+    body = [(Text(path), Text(state, styles.get(state, "bold red"))) for path, state in found.states.items()]
+    return _Fitted(("parameter", "state"), body, right=(), folds=(0,), steps=((0, 12),))
 
 
 def _moments(entry: LedgerEntry) -> tuple[float | None, ...]:

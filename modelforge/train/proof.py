@@ -32,6 +32,8 @@ def _message(entry: LedgerEntry) -> str:
     promised = (
         f"{_within(entry.target_mean, entry.mean_tolerance)} and {_within(entry.target_std, entry.std_tolerance)}"
     )
+    if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
+        return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
     blocks = "" if entry.std_tolerance is not None else ", each of its blocks for itself"
     return f"`{entry.path}` has mean {number(mean)} and std {number(std)}, but was promised {promised}{blocks}"
 

@@ -1,0 +1,83 @@
+"""verify: a run folder → whether its config still gives the start of its ledger; or what a checkpoint changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from rich.console import Group
+from rich.text import Text
+
+from modelforge.build import build
+from modelforge.cli.answer import Answer
+from modelforge.errors import ForgeError, Problem
+from modelforge.ledger import Ledger
+from modelforge.report.problems import problems_text
+from modelforge.report.table import verification_table
+from modelforge.spec import parse
+from modelforge.verify import Verification, compare
+from modelforge.verify import verify as verify_model
+from modelforge.weights import Unreadable, opened
+
+_MODEL = "state_dict.model."
+"""What stands before a parameter's name in a checkpoint of ours."""
+
+
+def verify(folder: Path, ckpt: str | None) -> Answer:
+    """Builds the start of a run from its config and compares it with its ledger; or a checkpoint. Status 1 if a
+    parameter differs.
+
+    Args:
+        folder: The run's.
+        ckpt: `best`, `last` or a path: what to compare with the ledger in place of the start; training changes it.
+
+    Raises:
+        ForgeError: the folder holds no ledger or no config, the config is wrong, or the checkpoint cannot be read.
+    """
+    ledger = Ledger.load(folder / "ledger.json")
+    found = _start(folder, ledger) if ckpt is None else _checkpoint(folder, ckpt, ledger)
+    same = sum(state == "same" for state in found.states.values())
+    what = "the start, built again from config.yaml" if ckpt is None else f"the checkpoint `{ckpt}`"
+    count = f"{what}: {same} of {len(found.states)} parameters are as the ledger says"
+    versions = _versions(ledger) if not found.ok and ckpt is None else ""
+    below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []
+    notes = [Text(versions)] if versions else []
+    text = Group(verification_table(found), Text(), Text(count), *notes, *below)
+    return Answer(found.to_dict() | {"ckpt": ckpt}, text, int(not found.ok))
+
+
+def _start(folder: Path, ledger: Ledger) -> Verification:
+    path = folder / "config.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ForgeError([_no_config(path, " ".join(str(error).split())[:200])]) from error
+    if not isinstance(values, dict):
+        raise ForgeError([_no_config(path, "it holds no mapping")])
+    return verify_model(build(parse(values), seed=ledger.seed), ledger)
+
+
+def _checkpoint(folder: Path, ckpt: str, ledger: Ledger) -> Verification:
+    path = folder / "checkpoints" / f"{ckpt}.ckpt" if ckpt in ("best", "last") else Path(ckpt)
+    try:
+        with opened(str(path)) as weights:
+            prefix = _MODEL if any(name.startswith(_MODEL) for name in weights.headers) else ""
+            known = {name for entry in ledger for name in (entry.path, *entry.aliases)}
+            names = {name.removeprefix(prefix): name for name in weights.headers if name.startswith(prefix)}
+            # Others are buffers, and what an optimizer keeps.
+            return compare({short: weights.read(name) for short, name in names.items() if short in known}, ledger)
+    except Unreadable as refusal:
+        message = f"`{path}` gives no values: {refusal.reason}"
+        raise ForgeError([Problem(refusal.code, "--ckpt", message, refusal.hint)]) from refusal
+
+
+def _no_config(path: Path, reason: str) -> Problem:
+    hint = "a run writes it beside its ledger; `--ckpt` compares a checkpoint without it"
+    return Problem("MF068", str(path), f"the start cannot be built again: `{path}` cannot be read: {reason}", hint)
+
+
+def _versions(ledger: Ledger) -> str:
+    """Where other versions made the ledger, in words."""
+    here = Ledger((), 0).versions
+    others = [f"{name} {version} (here {here.get(name)})" for name, version in ledger.versions.items()]
+    return "" if dict(ledger.versions) == dict(here) else f"the ledger was made with {' and '.join(others)}"
