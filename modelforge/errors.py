@@ -43,7 +43,7 @@ CODES = MappingProxyType(
         "MF041": "the layer's constructor refuses its arguments",
         "MF042": "an argument contradicts the shape that arrives",
         "MF043": "the layer cannot run on what arrives",
-        "MF044": "the batch dimension is lost",
+        "MF044": "the batch dimension is lost, or examples see one another",
         "MF045": "parameters that cannot be tied",
         "MF050": "model and data do not fit",
         "MF051": "wrong training settings",
@@ -84,6 +84,8 @@ CODES = MappingProxyType(
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
+        "MW105": "a layer that makes no finite values of negative ones",
+        "MW106": "predictions that depend on the rest of their batch",
         "MW201": "data that is left out",
     }
 )

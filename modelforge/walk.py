@@ -23,6 +23,7 @@ from modelforge.shapes import LayerFacts, Misfit, ParameterFacts, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
 from modelforge.topology import Topology
+from modelforge.trial import Trials
 from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
 
 
@@ -151,6 +152,7 @@ class Walk:
         self._tied: dict[str, ParameterFacts] = {}
         self._first_of: dict[str, str] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
+        self._trials = Trials()
         self._topology = Topology()
         self._nearest: tuple[Scope, ...] = ()
         self._unknown: list[str] = []
@@ -399,6 +401,8 @@ class Walk:
             problem = _misfit(facts, key, flows)
             self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
             return None, None
+        for code, message, hint in facts.warnings:
+            self.warnings[Problem(code, key, message, hint, part="key", severity="warning")] = None
         if not self._within_bounds(facts, key):
             self._unknown.append(path)
             return None, None
@@ -456,10 +460,10 @@ class Walk:
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         """Equal layers on equal inputs are studied once."""
         arguments = spec.arguments
-        key = (spec.type, repr(arguments), inputs)
+        key = (spec.type, repr(arguments), repr(inputs))
         if key not in self._facts:
             try:
-                self._facts[key] = study(registry.get(spec.type), arguments, inputs)
+                self._facts[key] = study(registry.get(spec.type), arguments, inputs, self._trials)
             except Misfit as misfit:
                 self._facts[key] = misfit
         return self._facts[key]

@@ -159,10 +159,10 @@ add(nn.Fold, "columns blocks")
 
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
-add(nn.BatchNorm1d, "features | channels length", infer={"num_features": 1})
+add(nn.BatchNorm1d, "features | channels length", infer={"num_features": 1}, mixes_batch=True)
 add(nn.InstanceNorm1d, SAMPLES[1], infer={"num_features": 1})
 for _n in (2, 3):
-    add(getattr(nn, f"BatchNorm{_n}d"), SAMPLES[_n], infer={"num_features": 1})
+    add(getattr(nn, f"BatchNorm{_n}d"), SAMPLES[_n], infer={"num_features": 1}, mixes_batch=True)
     add(getattr(nn, f"InstanceNorm{_n}d"), SAMPLES[_n], infer={"num_features": 1})
 add(nn.GroupNorm, "channels ...", infer={"num_channels": 1})
 _NORMALIZED = {"normalized_shape": int | tuple[int, ...]}
