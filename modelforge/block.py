@@ -45,6 +45,8 @@ class Context:
     """Whether it is the first to weigh an input of the model; None where that is not known."""
     gives_output: bool | None = None
     """Whether it is the last to weigh the output of the model."""
+    known: bool = True
+    """Whether the layer that holds it is known inside: what makes its output, and which residual branches it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,9 @@ CODES = MappingProxyType(
         "MW104": "a value that nobody reads",
         "MW105": "a layer that makes no finite values of negative ones",
         "MW106": "predictions that depend on the rest of their batch",
+        "MW107": "a layer that a scheme cannot see into",
+        "MW108": "a rule for ends of branches that fills none",
+        "MW109": "an init rule that others go before",
         "MW201": "data that is left out",
     }
 )

@@ -19,7 +19,7 @@ from modelforge.forward import Misfit as Misfit
 from modelforge.forward import construct as construct
 from modelforge.forward import run as run
 from modelforge.layers.hooks import reset_method
-from modelforge.layers.inside import Follows, branches, follows, makes_output
+from modelforge.layers.inside import Follows, branches, follows, is_known, makes_output
 from modelforge.layers.layouts import ParameterLayout, layout, layouts
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
@@ -63,6 +63,8 @@ class LayerFacts:
     has_buffers: bool
     num_branches: int = 0
     """Residual branches inside it."""
+    inside_known: bool = True
+    """Whether it is known which of its modules make its output, and which residual branches it has."""
     warnings: tuple[Warned, ...] = ()
     """Code, message and hint of what is legal, but rarely meant."""
 
@@ -88,8 +90,13 @@ def study(
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
+        inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
         warnings=found,
     )
+
+
+def _holds_parameters(module: nn.Module) -> bool:
+    return any(True for child in module.children() for _ in child.parameters())
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:

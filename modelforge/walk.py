@@ -153,6 +153,7 @@ class Walk:
         self._first_of: dict[str, str] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
         self._trials = Trials()
+        self._merges: set[str] = set()
         self._topology = Topology()
         self._nearest: tuple[Scope, ...] = ()
         self._unknown: list[str] = []
@@ -368,10 +369,12 @@ class Walk:
             arrives = flows[0] if len(flows) == 1 else _bundle(flows)
         inner = _Names({"input": arrives}, around)
         start = self._topology.num_leaves
+        if branch := spec.branch():
+            self._merges.add(f"{site.path}.{list(spec.wire())[-1].name}")
         children, flow = self._children(spec, site, inner)
         if children is None or flow is None or reads is None:
             return None, None
-        if branch := spec.branch():
+        if branch:
             end = inner.flows[branch[-1]]
             assert end is not None, "all children are planned"
             self._topology.add_branch([f"{site.path}.{name}" for name in branch], end.makers, start)
@@ -406,9 +409,8 @@ class Walk:
         if not self._within_bounds(facts, key):
             self._unknown.append(path)
             return None, None
-        makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
-        reads_input = any(not flow.makers for flow in flows)
-        self._topology.add_leaf(path, spec.type, facts, makers, reads_input=reads_input)
+        made = tuple(flow.makers or (f"@{flow.key}",) for flow in flows)  # no path of a layer begins with @
+        self._topology.add_leaf(path, spec.type, facts, made, counts=path not in self._merges)
         names = tuple(item.name for item in facts.parameters if not self._is_tied(f"{path}.{item.name}", item))
         for item in facts.parameters:
             if item.name not in names:

@@ -50,6 +50,10 @@ class LayerType:
     """Those of them that may be larger than what arrives needs."""
     mixes_batch: bool = False
     """Whether its purpose is the batch as a whole (a batch norm): in training, one example may see the others."""
+    joins: Literal["sum", "product"] | None = None
+    """How it puts its inputs together, if that is so simple: a sum may join residual branches, a product gates."""
+    is_share: bool = False
+    """Whether it gives numbers from 0 to 1, by which a product lets pass what it is multiplied with."""
     fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Constructor arguments with only one value here."""
     without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
