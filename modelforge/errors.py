@@ -88,7 +88,7 @@ CODES = MappingProxyType(
         "MW106": "predictions that depend on the rest of their batch",
         "MW107": "a layer that a scheme cannot see into",
         "MW108": "a rule for ends of branches that fills none",
-        "MW109": "an init rule that others go before",
+        "MW109": "an init rule without effect",
         "MW201": "data that is left out",
     }
 )

@@ -66,7 +66,8 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
 def run(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Any:
     """What a module on the meta device makes of what arrives; evaluation where it cannot train there."""
     arguments = tuple(_to_meta(value, rows) for value in inputs)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are about values, of which there are none
         try:
             return module(*arguments)
         except RuntimeError:

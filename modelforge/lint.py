@@ -25,7 +25,7 @@ def lint(parameters: Iterable[ParameterPlan]) -> list[Problem]:
     """
     parameters = list(parameters)
     found = [problem for parameter in parameters for problem in _symmetry(parameter)]
-    together = _unstable_variance, _parted_attention, _no_branch_ends, _unknown_inside
+    together = _unstable_variance, _parted_attention, _no_branch_ends, _unknown_inside, _overridden
     return list(dict.fromkeys([*found, *(problem for rule in together for problem in rule(parameters))]))
 
 
@@ -114,8 +114,8 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 "MW108",
                 key,
                 f"`{scheme}` treats the ends of residual branches apart, but it fills none: only {shown}",
-                "a branch ends with what its last layer with parameters makes, a norm's `scale` too: put the rule there, "
-                "say `ends: true`, or choose a scheme that does not count",
+                "a branch ends with the last layer in it that has parameters, a norm too: put the rule there, say "
+                "`ends: true`, or choose a scheme that does not count",
                 severity="warning",
             )
 
@@ -136,3 +136,20 @@ def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 part="key",
                 severity="warning",
             )
+
+
+def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
+    """Rules that others go before wherever they match; the `init` group is a default, and a file has the last word."""
+    before: dict[str, tuple[str, str]] = {}
+    acting: set[str] = set()
+    for parameter in parameters:
+        from_file = parameter.initializer.values_from == "file"
+        for link in parameter.chain:
+            if from_file or link.verdict != "overridden":
+                acting.add(link.key)
+            elif not link.default and link.key.partition(".")[0] != "init":
+                before.setdefault(link.key, (parameter.path, parameter.rule.key))
+    for key, (path, other) in before.items():
+        if key not in acting:
+            message = f"this init rule changes nothing: other rules go before it, `{other}` at `{path}`"
+            yield Problem("MW109", key, message, "remove it, or the others", part="key", severity="warning")
