@@ -54,6 +54,8 @@ class Context:
     without a kernel adds or multiplies by, such as the scale of a norm, counts as reading what the layer reads."""
     output_width: bool | None = None
     """Whether what it makes is as wide as the output of the model: no kernel stands behind it."""
+    known: bool = True
+    """Whether the layer that holds it is known inside: what makes its output, and which residual branches it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,16 +151,34 @@ class Cascade:
         self._matched.add(key)
         return Candidate(key, block)
 
-    def unmatched(self, scopes: list[Scope], subjects: list[Subject]) -> list[Problem]:
-        """Rules that speak of no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves."""
+    def unmatched(
+        self, scopes: list[Scope], subjects: list[Subject], written: Callable[[str], bool] = lambda key: False
+    ) -> list[Problem]:
+        """Rules that speak of no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
+
+        Outermost rules for roles are for models that have them, but for those that were `written` for this one.
+        """
         return [
             problem
             for scope in {scope.key: scope for scope in scopes}.values()
             for problem in (
                 *self._unmatched_in(scope.block, scope.key, scope, subjects),
                 *self._unmatched_skips(scope, subjects),
+                *self._written_for_nothing(scope, subjects, written),
             )
         ]
+
+    def _written_for_nothing(
+        self, scope: Scope, subjects: list[Subject], written: Callable[[str], bool]
+    ) -> Iterator[Problem]:
+        for role in scope.block.roles if scope.outermost else ():
+            key = f"{scope.key}.{role}"
+            if key not in self._matched and written(key):
+                yield replace(
+                    self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, subjects)),
+                    code="MW109",
+                    severity="warning",
+                )
 
     def _unmatched_skips(self, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
         for index, glob in enumerate(scope.skip):

@@ -113,10 +113,11 @@ def plan(spec: ModelSpec) -> Plan:
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
         located = locate(parameters, names, skips)
     problems = [*walk.problems, *problems, *located.problems]
-    if problems:
-        raise ForgeError(spec.origins.locate(problem) for problem in problems)
+    if errors := [problem for problem in problems if problem.severity == "error"]:
+        raise ForgeError(spec.origins.locate(problem) for problem in errors)
     assert root is not None
-    warnings = tuple(spec.origins.locate(problem) for problem in [*walk.warnings, *lint(located.parameters)])
+    found = [*walk.warnings, *problems, *lint(located.parameters)]
+    warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
         root,
         FrozenDict(walk.inputs),

@@ -113,12 +113,12 @@ def assign(
         fresh: The parameters are new, so there are no values to keep.
 
     Returns:
-        The plans, and all problems: uncovered parameters, rules of equal rank, rules that match nothing, fields that a
-        scheme does not have, and schemes that cannot serve a shape.
+        The plans, and all problems and warnings: uncovered parameters, rules of equal rank, rules that match nothing,
+        fields that a scheme does not have, and schemes that cannot serve a shape.
     """
     assigner = _Assigner(origins, fresh)
     plans = [plan for subject in subjects if (plan := assigner.plan(subject)) is not None]
-    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.cascade.unmatched(scopes, subjects)))
+    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, subjects)))
 
 
 class _Assigner:
@@ -168,6 +168,14 @@ class _Assigner:
             std,
             facts.layout.transposed,
         )
+
+    def unmatched(self, scopes: list[Scope], subjects: list[Subject]) -> list[Problem]:
+        """Rules that match nothing; of the `init` group those that an override wrote."""
+        return self.cascade.unmatched(scopes, subjects, self._is_override)
+
+    def _is_override(self, key: str) -> bool:
+        place = self._place(key)
+        return place is not None and place.override is not None
 
     # --- from blocks to an initializer --------------------------------------------------------------------------------
 

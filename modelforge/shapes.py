@@ -1,41 +1,30 @@
 """study: one layer type with its arguments, and what arrives → what comes out and which parameters it has.
 
-The layer is run on torch's meta device, so the answer is torch's own and nothing is allocated.
+The layer runs on torch's meta device, which knows shapes, and on the CPU, which knows what fails: see `forward` and
+`trial`.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from modelforge.block import Branch
+from modelforge.forward import Misfit as Misfit
+from modelforge.forward import construct as construct
+from modelforge.forward import run as run
 from modelforge.layers.hooks import reset_method
-from modelforge.layers.inside import Follows, branches, follows, makes_output
+from modelforge.layers.inside import Follows, branches, follows, is_known, makes_output
 from modelforge.layers.layouts import ParameterLayout, layout, layouts
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
-from modelforge.values import BATCH, TensorValue, Value, first, show
-
-
-class Misfit(Exception):
-    """A layer does not fit what arrives; the caller knows where it stands and adds that."""
-
-    def __init__(self, code: str, message: str, hint: str = "", *, argument: str = "", rest: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.hint = hint
-        self.argument = argument
-        self.rest = rest
-        """What follows after the words that say where the input comes from."""
+from modelforge.trial import Trials, Warned
+from modelforge.values import BatchSize, TensorValue, Value, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,7 @@ class ParameterFacts:
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What running a layer on the meta device shows."""
+    """What running a layer shows."""
 
     arguments: Mapping[str, Any]
     """All constructor arguments, those that the shape determines included."""
@@ -74,75 +63,40 @@ class LayerFacts:
     has_buffers: bool
     num_branches: int = 0
     """Residual branches inside it."""
+    inside_known: bool = True
+    """Whether it is known which of its modules make its output, and which residual branches it has."""
+    warnings: tuple[Warned, ...] = ()
+    """Code, message and hint of what is legal, but rarely meant."""
 
 
-def study(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts:
-    """Constructs a layer on the meta device and runs it on what arrives.
+def study(
+    layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...], trials: Trials | None = None
+) -> LayerFacts:
+    """Constructs a layer and runs it on what arrives; `trials` remembers what was tried before.
 
     Raises:
-        Misfit: wrong rank, an argument that contradicts the shape, or a complaint of torch's own.
+        Misfit: wrong rank, an argument that contradicts the shape, a complaint of torch's own, values that are not
+            finite, or examples that see one another.
     """
     _check_count(layer, inputs)
     _check_axes(layer, inputs)
     arguments = _infer(layer, given, inputs)
     module = construct(layer, arguments)
     _check_dtypes(layer, module, inputs)
-    output = _run(module, inputs)
-    _check_batch(output)
+    output, found = (trials or Trials()).run(layer, arguments, inputs, module)
     return LayerFacts(
         arguments=arguments,
         output=output,
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
+        inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
+        warnings=found,
     )
 
 
-def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "meta") -> nn.Module:
-    """The module itself.
-
-    Raises:
-        Misfit: the constructor refuses the arguments.
-    """
-    assert layer.make is not None, "combinators are wired, not constructed"
-    try:
-        with torch.device(device), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
-            return layer.make(**arguments)
-    except Exception as error:
-        if _overflows(error):
-            raise Misfit("MF060", f"{layer.name} is larger than torch can count: {_sentence(error)}") from error
-        raise Misfit("MF041", f"{layer.name} refuses its arguments: {_sentence(error)}") from error
-
-
-def run(module: nn.Module, inputs: tuple[Value, ...]) -> Any:
-    """What a module on the meta device makes of what arrives; evaluation where it cannot train there."""
-    arguments = tuple(_to_meta(value) for value in inputs)
-    with torch.no_grad():
-        try:
-            return module(*arguments)
-        except RuntimeError:
-            # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
-            return module.eval()(*arguments)
-
-
-class _OneStep(TorchFunctionMode):
-    """Lets one step of a recurrence stand for all: on the meta device torch would walk through every one of them."""
-
-    RECURRENCES = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        # A list of weights in the fourth place is a packed sequence.
-        if func not in self.RECURRENCES or len(args) < 9 or not isinstance(args[3], bool):
-            return func(*args, **kwargs or {})
-        sequences, *rest = args
-        dim = int(rest[-1])  # batch first
-        output, *states = func(sequences.narrow(dim, 0, min(1, sequences.shape[dim])), *rest, **kwargs or {})
-        shape = [*output.shape]
-        shape[dim] = sequences.shape[dim]
-        return output.new_empty(shape), *states
+def _holds_parameters(module: nn.Module) -> bool:
+    return any(True for child in module.children() for _ in child.parameters())
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
@@ -265,6 +219,8 @@ def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
     arguments = dict(given)
     for name, rule in layer.infer.items():
         arrives = rule(shapes)
+        if isinstance(arrives, BatchSize):  # no argument is the batch
+            arrives = None
         written = given.get(name)
         if written is None:
             if arrives is None:
@@ -287,57 +243,5 @@ def _contradicts(layer: LayerType, name: str, written: int, arrives: int) -> boo
     return written < arrives if name in layer.at_least else written != arrives
 
 
-def _run(module: nn.Module, inputs: tuple[Value, ...]) -> Value:
-    try:
-        with _OneStep():
-            output = run(module, inputs)
-    except Exception as error:
-        if _overflows(error):
-            message = f"what {type(module).__name__} makes of {_show_all(inputs)} is larger than torch can count"
-            raise Misfit("MF060", f"{message}: {_sentence(error)}") from error
-        message = f"{type(module).__name__} cannot run on {_show_all(inputs)}"
-        raise Misfit("MF043", message, rest=f": {_sentence(error)}") from error
-    return _from_meta(output)
-
-
 def _show_all(inputs: tuple[Value, ...]) -> str:
     return " and ".join(show(value) for value in inputs)
-
-
-def _to_meta(value: Value) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_to_meta(item) for item in value)
-    return None if value is None else torch.empty(value.shape, dtype=getattr(torch, value.dtype), device="meta")
-
-
-def _from_meta(output: Any) -> Value:
-    if isinstance(output, Tensor):
-        return TensorValue(tuple(output.shape), str(output.dtype).removeprefix("torch."))
-    if isinstance(output, tuple | list):
-        return tuple(_from_meta(item) for item in output)
-    if output is None:
-        return None
-    raise Misfit("MF043", f"a layer must give tensors, but gives a {type(output).__name__}")
-
-
-def _check_batch(output: Value) -> None:
-    value = output
-    for index in first(output):
-        value = value[index]  # pyright: ignore[reportOptionalSubscript, reportIndexIssue]  # first() leads to a leaf
-    if isinstance(value, TensorValue) and value.shape[:1] != (BATCH,):
-        raise Misfit(
-            "MF044",
-            f"the batch must stay dimension 0, but the output of a batch of B has the shape {value}",
-            "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1",
-        )
-
-
-def _overflows(error: Exception) -> bool:
-    """Whether a tensor has more elements or bytes than 64 bits count: torch says so in several ways, with one word."""
-    return "overflow" in str(error).lower()
-
-
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
-    text = re.sub(rf"\b{BATCH}\b", "B", text)
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -5,12 +5,13 @@ Filled leaf by leaf in execution order, and asked once the whole model is known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from modelforge.block import Activation, Branch, Context
 from modelforge.layers import registry
+from modelforge.layers.registry import Kind
 from modelforge.shapes import LayerFacts, ParameterFacts
 
 _Stop = Literal["has_parameters", "has_kernels"]
@@ -20,13 +21,22 @@ KERNELS = frozenset({"weight", "recurrent"})
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A layer that is not made of layers; `makers` are the leaves that it reads, `first_branch` numbers its own."""
+    """A layer that is not made of layers; `first_branch` numbers the residual branches inside it."""
 
     type: str
     facts: LayerFacts
-    makers: tuple[str, ...]
-    reads_input: bool
+    number: int
+    reads: tuple[tuple[str, ...], ...]
+    """For each of its inputs the leaves that make it, or the input of the model that it is."""
     first_branch: int
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(maker for part in self.reads for maker in part))
+
+    @property
+    def kind(self) -> Kind:
+        return registry.get(self.type).kind
 
     @property
     def has_parameters(self) -> bool:
@@ -63,25 +73,86 @@ class Topology:
         return len(self._order)
 
     def add_leaf(
-        self, path: str, type_name: str, facts: LayerFacts, makers: tuple[str, ...], *, reads_input: bool
+        self, path: str, type_name: str, facts: LayerFacts, reads: tuple[tuple[str, ...], ...], *, counts: bool = True
     ) -> None:
-        """A leaf, after those that it reads; `reads_input` where it reads an input of the model itself."""
+        """A leaf, after those that it reads.
+
+        Args:
+            path: Its path.
+            type_name: Its type.
+            facts: What is known of it.
+            reads: For each of its inputs the leaves that make it; a name that is no leaf's is an input of the model.
+            counts: Whether a sum may join residual branches; not where a combinator says which it joins.
+        """
         self._order.append(path)
-        self._leaves[path] = _Leaf(type_name, facts, makers, reads_input, self._num_branches)
+        leaf = self._leaves[path] = _Leaf(type_name, facts, len(self._order), reads, self._num_branches)
         self._num_branches += facts.num_branches
-        for maker in makers:
+        for maker in leaf.makers:
             self._consumers.setdefault(maker, []).append(path)
+        if counts and registry.get(type_name).joins == "sum":
+            self._join(reads)
 
     def add_branch(self, prefixes: Collection[str], ends: Collection[str], start: int) -> None:
         """A residual branch: all leaves at or below `prefixes`, none of them before number `start`; `ends` make what it
         adds. Inner branches come first."""
         later = self._order[start:]
-        inside = [path for path in later if any(_is_below(path, prefix) for prefix in prefixes)]
-        num_weights = sum(self._leaves[path].num_weights for path in inside)
+        self._add([path for path in later if any(_is_below(path, prefix) for prefix in prefixes)], ends)
+
+    def _add(self, inside: Collection[str], ends: Collection[str]) -> None:
+        num_weights = self._num_weights(inside)
         last = self._with_parameters(ends)
         for path in inside:
             self._branches.setdefault(path, Branch(self._num_branches, num_weights, path in last))
         self._num_branches += 1
+
+    def _join(self, parts: tuple[tuple[str, ...], ...]) -> None:
+        """The residual branches of a sum: its parts that are made from another part, or from what that one projects."""
+        shortcuts = [(*found, index) for index, part in enumerate(parts) for found in self._sources(part)]
+        for projections, source, index in sorted(shortcuts, key=lambda item: item[0]):
+            found = False
+            for other in (*parts[:index], *parts[index + 1 :]):
+                inside = self._between(source, other)
+                if source == parts[index]:
+                    counts = any(self._leaves[path].has_parameters for path in inside)
+                else:
+                    counts = self._num_weights(inside) > projections
+                if counts:
+                    self._add(inside, other)
+                    found = True
+            if found:
+                return
+
+    def _sources(self, part: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """What a shortcut may start from: the part itself, and what layers with at most one kernel made it from."""
+        num_weights = 0
+        yield num_weights, part
+        while len(part) == 1 and (leaf := self._leaves.get(part[0])) is not None and len(leaf.reads) == 1:
+            num_weights += leaf.num_weights
+            if num_weights > 1 or any(item.layout.role == "embedding" for item in leaf.facts.parameters):
+                return
+            part = leaf.reads[0]
+            yield num_weights, part
+
+    def _between(self, source: tuple[str, ...], part: tuple[str, ...]) -> list[str]:
+        """The leaves by which a part is made from `source`, in order; none where it is not."""
+        start = min((self._leaves[path].number for path in source if path in self._leaves), default=0)
+        seen: set[str] = set()
+        pending = list(part)
+        while pending:
+            path = pending.pop()
+            leaf = self._leaves.get(path)
+            if leaf is None or path in seen or path in source or leaf.number < start:
+                continue
+            seen.add(path)
+            pending.extend(leaf.makers)
+        made: dict[str, None] = {}
+        for path in sorted(seen, key=lambda path: self._leaves[path].number):
+            if any(maker in source or maker in made for maker in self._leaves[path].makers):
+                made[path] = None
+        return list(made) if any(path in made for path in part) else []
+
+    def _num_weights(self, paths: Iterable[str]) -> int:
+        return sum(self._leaves[path].num_weights for path in paths)
 
     def set_output(self, makers: Collection[str]) -> None:
         """The leaves that make the model's output."""
@@ -104,6 +175,7 @@ class Topology:
             gives_output=item.makes_output and path in self._outputs,
             input_width=_reads_first(item, first, leaf) and self._has_input_width(path),
             output_width=item.makes_output and path in self._as_wide_as_output,
+            known=leaf.facts.inside_known,
         )
 
     def following(self, path: str) -> tuple[Activation, ...] | None:
@@ -121,7 +193,7 @@ class Topology:
                     continue
                 seen.add(consumer)
                 leaf = self._leaves[consumer]
-                kind = registry.get(leaf.type).kind
+                kind = leaf.kind
                 known = known and kind != "unknown"
                 if kind == "activation":
                     found[_activation(leaf.type, leaf.facts.arguments)] = None
@@ -131,34 +203,54 @@ class Topology:
         return self._followers[path]
 
     def _with_parameters(self, paths: Collection[str]) -> frozenset[str]:
-        """The nearest leaves with parameters, at these or before them."""
-        return frozenset(path for path in self._back(paths) if self._leaves[path].has_parameters)
+        """The nearest leaves with parameters, at these or before them; gates only multiply what the others make."""
+        return frozenset(path for path in self._back(paths, gates=False) if self._leaves[path].has_parameters)
 
     def _reads_input(self, path: str) -> bool:
-        leaf = self._leaves[path]
-        before = self._back(leaf.makers)
-        return leaf.reads_input or any(
-            self._leaves[other].reads_input and not self._leaves[other].has_parameters for other in before
-        )
+        return self._meets_input(path, "has_parameters")
 
     def _has_input_width(self, path: str) -> bool:
-        leaf = self._leaves[path]
-        before = self._back(leaf.makers, "has_kernels")
-        return leaf.reads_input or any(
-            self._leaves[other].reads_input and not self._leaves[other].has_kernels for other in before
-        )
+        return self._meets_input(path, "has_kernels")
 
-    def _back(self, paths: Collection[str], stop: _Stop = "has_parameters") -> Iterator[str]:
+    def _meets_input(self, path: str, stop: _Stop) -> bool:
+        """Whether an input of the model reaches a leaf past none that `stop` is true of."""
+        before = (
+            other for other in self._back(self._leaves[path].makers, stop) if not getattr(self._leaves[other], stop)
+        )
+        return any(maker not in self._leaves for other in (path, *before) for maker in self._leaves[other].makers)
+
+    def _back(self, paths: Collection[str], stop: _Stop = "has_parameters", *, gates: bool = True) -> Iterator[str]:
         """These leaves, and those before them up to the first that `stop` is true of on each way."""
         seen: set[str] = set()
         pending = list(paths)
         while pending:
             path = pending.pop()
-            if path not in seen:
+            if path in self._leaves and path not in seen:
                 seen.add(path)
                 yield path
-                if not getattr(self._leaves[path], stop):
-                    pending.extend(self._leaves[path].makers)
+                leaf = self._leaves[path]
+                if not getattr(leaf, stop):
+                    pending.extend(leaf.makers if gates else self._main(leaf))
+
+    def _main(self, leaf: _Leaf) -> Iterable[str]:
+        """The makers of what a leaf passes on: of a product, those of the parts that are no gates of another."""
+        if registry.get(leaf.type).joins != "product":
+            return leaf.makers
+        gated = [part for index, part in enumerate(leaf.reads) if not self._is_gate(index, leaf.reads)]
+        return [maker for part in gated or leaf.reads for maker in part]
+
+    def _is_gate(self, index: int, parts: tuple[tuple[str, ...], ...]) -> bool:
+        """Whether a part says how far the others pass: it is made from one of them, or is a share of 1."""
+        part = parts[index]
+        if any(self._between(other, part) for other in (*parts[:index], *parts[index + 1 :])):
+            return True
+        while len(part) == 1 and (leaf := self._leaves.get(part[0])) is not None:
+            if registry.get(leaf.type).is_share:
+                return True
+            if leaf.kind != "passthrough" or leaf.has_parameters or len(leaf.reads) != 1:
+                return False
+            part = leaf.reads[0]
+        return False
 
 
 def _reads_first(item: ParameterFacts, first: ParameterFacts | None, leaf: _Leaf) -> bool:

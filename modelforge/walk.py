@@ -23,6 +23,7 @@ from modelforge.shapes import LayerFacts, Misfit, ParameterFacts, study
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
 from modelforge.topology import Topology
+from modelforge.trial import Trials
 from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
 
 
@@ -151,6 +152,8 @@ class Walk:
         self._tied: dict[str, ParameterFacts] = {}
         self._first_of: dict[str, str] = {}
         self._facts: dict[Any, LayerFacts | Misfit] = {}
+        self._trials = Trials()
+        self._merges: set[str] = set()
         self._topology = Topology()
         self._nearest: tuple[Scope, ...] = ()
         self._unknown: list[str] = []
@@ -366,10 +369,12 @@ class Walk:
             arrives = flows[0] if len(flows) == 1 else _bundle(flows)
         inner = _Names({"input": arrives}, around)
         start = self._topology.num_leaves
+        if branch := spec.branch():
+            self._merges.add(f"{site.path}.{list(spec.wire())[-1].name}")
         children, flow = self._children(spec, site, inner)
         if children is None or flow is None or reads is None:
             return None, None
-        if branch := spec.branch():
+        if branch:
             end = inner.flows[branch[-1]]
             assert end is not None, "all children are planned"
             self._topology.add_branch([f"{site.path}.{name}" for name in branch], end.makers, start)
@@ -399,12 +404,13 @@ class Walk:
             problem = _misfit(facts, key, flows)
             self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
             return None, None
+        for code, message, hint in facts.warnings:
+            self.warnings[Problem(code, key, message, hint, part="key", severity="warning")] = None
         if not self._within_bounds(facts, key):
             self._unknown.append(path)
             return None, None
-        makers = tuple(dict.fromkeys(maker for flow in flows for maker in flow.makers))
-        reads_input = any(not flow.makers for flow in flows)
-        self._topology.add_leaf(path, spec.type, facts, makers, reads_input=reads_input)
+        made = tuple(flow.makers or (f"@{flow.key}",) for flow in flows)  # no path of a layer begins with @
+        self._topology.add_leaf(path, spec.type, facts, made, counts=path not in self._merges)
         names = tuple(item.name for item in facts.parameters if not self._is_tied(f"{path}.{item.name}", item))
         for item in facts.parameters:
             if item.name not in names:
@@ -456,10 +462,10 @@ class Walk:
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         """Equal layers on equal inputs are studied once."""
         arguments = spec.arguments
-        key = (spec.type, repr(arguments), inputs)
+        key = (spec.type, repr(arguments), repr(inputs))
         if key not in self._facts:
             try:
-                self._facts[key] = study(registry.get(spec.type), arguments, inputs)
+                self._facts[key] = study(registry.get(spec.type), arguments, inputs, self._trials)
             except Misfit as misfit:
                 self._facts[key] = misfit
         return self._facts[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,7 +51,17 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
 def _run(module: nn.Module, batch: tuple[Tensor, ...]) -> Any:
     """What it gives; a layer that draws draws the same in both."""
     with torch.no_grad(), keyed_globals(0, "from_module"):
-        return module(*(value.clone() for value in batch))
+        return _named(module(*(value.clone() for value in batch)))
+
+
+def _named(result: Any) -> Any:
+    """A namedtuple or a dataclass as the dict that a config's model gives in its place."""
+    names = getattr(result, "_fields", None) if isinstance(result, tuple) else None
+    if dataclasses.is_dataclass(result) and not isinstance(result, Mapping):
+        names = [item.name for item in dataclasses.fields(result)]
+    if names is None:
+        return result
+    return {name: value for name in names if (value := getattr(result, name)) is not None}
 
 
 def _planned(parsed: ModelSpec) -> dict[str, tuple[int, ...]]:

@@ -76,10 +76,22 @@ def is_computed(module: nn.Module) -> bool:
     return older or parametrize.is_parametrized(module)
 
 
+def _removers(module: nn.Module) -> Iterator[str]:
+    """What removes the parametrisations of a module, by name below torch.nn.utils."""
+    older = {type(hook) for hook in module._forward_pre_hooks.values()}
+    if parametrize.is_parametrized(module):
+        yield "parametrize.remove_parametrizations"
+    if SpectralNorm in older:
+        yield "remove_spectral_norm"
+    if WeightNorm in older:
+        yield "remove_weight_norm"
+
+
 def _hooks(path: str, module: nn.Module) -> Iterator[Problem]:
     hooks = [hook for name in _HOOKS for hook in getattr(module, name).values()]
     if is_computed(module):
-        hint = "`torch.nn.utils.parametrize.remove_parametrizations` removes it; add it to what `mf.build` makes"
+        removes = " and ".join(f"`torch.nn.utils.{name}`" for name in _removers(module))
+        hint = f"{removes} removes it; add it to what `mf.build` makes"
         yield _problem(path, module, f"a parameter of {type(module).__name__} is computed by a parametrisation", hint)
     elif hooks:
         hint = "remove them, and add them to what `mf.build` makes"

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from modelforge.errors import Problem
 from modelforge.from_module.operations import Call, Inexpressible, Same, convert
 from modelforge.from_module.state import is_computed
-from modelforge.from_module.trace import Trace, twice
+from modelforge.from_module.trace import Trace, fields, is_record, twice
 from modelforge.layers.reading import Unreadable, layer_of, read
 
 
@@ -193,7 +193,7 @@ class _Finder:
         return arguments | {"need_weights": need_weights}, reads
 
     def _add_operation(self, node: fx.Node) -> None:
-        if node in self._same:
+        if node in self._same or is_record(node):
             return
         name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
         if name == "_assert":
@@ -233,6 +233,8 @@ class _Finder:
 
     def _refuse_made(self, node: fx.Node, who: str) -> None:
         """A tensor that no layer makes: of `forward` itself, or a parameter. That of a container is its own problem."""
+        if is_record(node):
+            raise Inexpressible(f"{who} a {type(node.meta['value']).__name__}", "layers read tensors: give its fields")
         owner, _, local = str(node.target).rpartition(".")
         if node in self._zeros or (node.op == "get_attr" and local.startswith("_tensor_constant")):
             hint = "make it in a layer of your own; `PositionEmbedding` and its kin know positions"
@@ -249,15 +251,22 @@ class _Finder:
     def _add_results(self, output: Any) -> None:
         if isinstance(output, Mapping):
             named = dict(output)
+        elif isinstance(output, fx.Node) and is_record(output):
+            named = fields(output)
         elif isinstance(output, fx.Node):
             named = {"": output}
         else:
             named = {}
         if not named or not all(isinstance(item, fx.Node) for item in named.values()):
+            given = output.meta["value"] if isinstance(output, fx.Node) else output
             raise Inexpressible(
-                f"the model gives a {type(output).__name__.removeprefix('immutable_')}",
+                f"the model gives a {type(given).__name__.removeprefix('immutable_')}",
                 'a config\'s model gives a tensor, or by name several: `return {"scores": a, "features": b}`',
                 code="MF133",
+            )
+        if wrong := [name for name in named if not isinstance(name, str)]:
+            raise Inexpressible(
+                f"the model names an output {wrong[0]!r}", 'names are text: `return {"scores": a}`', code="MF133"
             )
         for name, item in named.items():
             self._refuse_made(item, f"its output{f' `{name}`' if name else ''} is")

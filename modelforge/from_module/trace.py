@@ -116,7 +116,12 @@ class _Tracer(fx.Tracer):
         return proxy
 
     def create_arg(self, a: Any) -> Any:
-        return a if isinstance(a, Batch) else super().create_arg(a)
+        if isinstance(a, Batch):
+            return a
+        made = super().create_arg(a)
+        if isinstance(made, fx.Node) and is_record(made) and "value" not in made.meta:
+            made.meta |= {"value": self._execute(made), "container": self._stack[-1]}
+        return made
 
     def is_leaf(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers, and classes that compute with parameters of their own: no config can look into those."""
@@ -208,6 +213,17 @@ def _evaluated(module: nn.Module, args: Any, kwargs: Any) -> Any:
     finally:
         for inner, mode in modes.items():
             inner.training = mode
+
+
+def is_record(node: fx.Node) -> bool:
+    """Whether a node puts values together under names: in a namedtuple, or in a dataclass."""
+    return node.op == "call_function" and isinstance(node.target, type)
+
+
+def fields(record: fx.Node) -> dict[str, Any]:
+    """The values in a record by name, those that are not left out."""
+    named = dict(zip(getattr(record.target, "_fields", ()), record.args, strict=False)) | dict(record.kwargs)
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def input_names(module: nn.Module, count: int) -> list[str]:

@@ -145,7 +145,7 @@ class Residual(Combinator):
         yield Child("merge", self.merge, "merge", (last, around))
 
     def branch(self) -> tuple[str, ...]:
-        return tuple(self.layers) if self.merge.type == "Add" else ()
+        return tuple(self.layers) if registry.get(self.merge.type).joins == "sum" else ()
 
 
 @_register

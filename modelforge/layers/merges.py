@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from modelforge.layers.register import register_layer
 
 
-@register_layer(kind="passthrough")
+@register_layer(kind="passthrough", joins="sum")
 class Add(nn.Module):
     """Sum of its inputs: y = x₁ + x₂ + …"""
 
@@ -19,7 +19,7 @@ class Add(nn.Module):
         return total
 
 
-@register_layer(kind="layer")
+@register_layer(kind="layer", joins="product")
 class Multiply(nn.Module):
     """Elementwise product of its inputs: y = x₁ · x₂ · …"""
 

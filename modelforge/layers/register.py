@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args, overload
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from torch import nn
 
@@ -28,6 +28,9 @@ def add(
     numeric: bool = False,
     infer: Mapping[str, int | Infer] | None = None,
     at_least: Collection[str] = (),
+    mixes_batch: bool = False,
+    joins: Literal["sum", "product"] | None = None,
+    is_share: bool = False,
     fixed: Mapping[str, Any] | None = None,
     without: Mapping[str, str] | None = None,
     types: Mapping[str, Any] | None = None,
@@ -64,6 +67,9 @@ def add(
             numeric=numeric,
             infer=MappingProxyType(rules),
             at_least=frozenset(at_least),
+            mixes_batch=mixes_batch,
+            joins=joins,
+            is_share=is_share,
             fixed=MappingProxyType(dict(fixed or {})),
             without=MappingProxyType(hidden),
         )
@@ -90,6 +96,8 @@ def register_layer(
     kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
     at_least: Collection[str] = (),
+    mixes_batch: bool = False,
+    joins: Literal["sum", "product"] | None = None,
     roles: Mapping[str, str] | None = None,
     layout: Layout | None = None,
 ) -> Callable[[ModuleClass], ModuleClass]: ...
@@ -102,6 +110,8 @@ def register_layer(
     kind: Kind = "unknown",
     infer: Mapping[str, int | Infer] | None = None,
     at_least: Collection[str] = (),
+    mixes_batch: bool = False,
+    joins: Literal["sum", "product"] | None = None,
     roles: Mapping[str, str] | None = None,
     layout: Layout | None = None,
 ) -> ModuleClass | Callable[[ModuleClass], ModuleClass]:
@@ -118,6 +128,11 @@ def register_layer(
             assumed, and `auto` is refused there.
         infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.
         at_least: Those of them that may be larger than that: a table with more rows than a sequence has steps.
+        mixes_batch: Whether in training an example may depend on the others of its batch, as in a batch norm. Elsewhere
+            that is refused: planning runs each layer on the CPU, in both modes, on batches of a few examples. A layer
+            that has batch norms inside needs not say it.
+        joins: `sum` for a layer that adds its inputs up, which may join residual branches; `product` for one that
+            multiplies them, which may let one gate another.
         roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
             off the shape, outputs first. A vector named `bias` explains itself; all others need one here, or a rule by
             name in `params`.
@@ -145,7 +160,7 @@ def register_layer(
 
     def decorate(cls: ModuleClass) -> ModuleClass:
         _check(cls, name, axes, kind, infer or {}, roles or {})
-        add(cls, axes, name=name, kind=kind, infer=infer, at_least=at_least)
+        add(cls, axes, name=name, kind=kind, infer=infer, at_least=at_least, mixes_batch=mixes_batch, joins=joins)
         if layout is not None or roles is not None:
             register_layout(cls)(layout or roles_layout(roles or {}))
         return cls

@@ -50,11 +50,27 @@ class LayerType:
     """Arguments that the incoming shapes determine."""
     at_least: frozenset[str] = frozenset()
     """Those of them that may be larger than what arrives needs."""
+    mixes_batch: bool = False
+    """Whether its purpose is the batch as a whole (a batch norm): in training, one example may see the others."""
+    joins: Literal["sum", "product"] | None = None
+    """How it puts its inputs together, if that is so simple: a sum may join residual branches, a product gates."""
+    is_share: bool = False
+    """Whether it gives numbers from 0 to 1, by which a product lets pass what it is multiplied with."""
     fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Constructor arguments with only one value here."""
     without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Constructor arguments that a config cannot set, each with the reason."""
 
+
+FREE_AXES = frozenset({"...", "channels", "features", "steps"})
+"""Axes of what arrives that may be of any size for all that a layer does, but for what it has parameters for."""
+SMALL: Mapping[str, int] = MappingProxyType(
+    dict.fromkeys(("num_heads", "num_kv_heads", "nhead", "groups", "num_groups"), 1)
+    | dict.fromkeys(("num_encoder_layers", "num_decoder_layers"), 1)
+    | dict.fromkeys(("num_layers", "proj_size"), 2)
+    | dict.fromkeys(("out_features", "out_channels", "hidden_size", "embedding_dim", "dim_feedforward", "head_dim"), 4)
+)
+"""Arguments that say how wide or deep a layer is and nothing else, each with a size that stands for all larger ones."""
 
 _TYPES: dict[str, LayerType] = {}
 LEFT_OUT: dict[str, str] = {}
@@ -103,6 +119,12 @@ def name_of(cls: type[nn.Module]) -> str | None:
     """The first name under which a class is registered, or None."""
     _load()
     return next((name for name in (cls.__name__, *_TYPES) if name in _TYPES and _TYPES[name].make is cls), None)
+
+
+def that_mix() -> tuple[type[nn.Module], ...]:
+    """The classes of which one example may see the others of its batch in training."""
+    _load()
+    return tuple(layer.make for layer in _TYPES.values() if layer.mixes_batch and layer.make is not None)
 
 
 def explain_absence(name: str) -> str:

@@ -159,10 +159,10 @@ add(nn.Fold, "columns blocks")
 
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
-add(nn.BatchNorm1d, "features | channels length", infer={"num_features": 1})
+add(nn.BatchNorm1d, "features | channels length", infer={"num_features": 1}, mixes_batch=True)
 add(nn.InstanceNorm1d, SAMPLES[1], infer={"num_features": 1})
 for _n in (2, 3):
-    add(getattr(nn, f"BatchNorm{_n}d"), SAMPLES[_n], infer={"num_features": 1})
+    add(getattr(nn, f"BatchNorm{_n}d"), SAMPLES[_n], infer={"num_features": 1}, mixes_batch=True)
     add(getattr(nn, f"InstanceNorm{_n}d"), SAMPLES[_n], infer={"num_features": 1})
 add(nn.GroupNorm, "channels ...", infer={"num_channels": 1})
 _NORMALIZED = {"normalized_shape": int | tuple[int, ...]}
@@ -181,7 +181,8 @@ for _cls in (
     _types = {"approximate": Literal["none", "tanh"]} if _cls is nn.GELU else {}
     _old = "an old name of `{}_val`"
     _hidden = {"min_value": _old.format("min"), "max_value": _old.format("max")} if _cls is nn.Hardtanh else {}
-    add(_cls, kind="activation", types=_types, without=_hidden)
+    _share = _cls in (nn.Sigmoid, nn.Hardsigmoid)
+    add(_cls, kind="activation", types=_types, without=_hidden, is_share=_share)
 add(
     nn.PReLU,
     "channels ... | ",
@@ -189,9 +190,10 @@ add(
     without={"init": "the slope starts at 0.25; `init: {scale: {scheme: constant, value: ...}}` changes it"},
 )
 add(nn.GLU, kind="unknown")  # a gate and a value: no single gain
-for _cls in (nn.Softmax, nn.Softmin, nn.LogSoftmax):
-    add(_cls)
-add(nn.Softmax2d, SAMPLES[2])
+for _cls in (nn.Softmax, nn.Softmin):
+    add(_cls, is_share=True)
+add(nn.LogSoftmax)
+add(nn.Softmax2d, SAMPLES[2], is_share=True)
 
 # --- dropout ----------------------------------------------------------------------------------------------------------
 

@@ -181,3 +181,81 @@ def test_learned_positions_keep_the_width_of_what_they_are_added_to():
     layers = {"position": "PositionEmbedding", "head": {"type": "Linear", "out_features": 3}}
     found = widths(planned({"input": {"shape": [7, 5]}, "layers": layers}))
     assert found == {"position.weight": (True, False), "head.weight": (True, True), "head.bias": (False, True)}
+
+
+# --- sums, wherever they stand ----------------------------------------------------------------------------------------
+
+
+def linear(size: int, *inputs: str) -> dict[str, Any]:
+    return {"type": "Linear", "out_features": size, **({"inputs": list(inputs)} if inputs else {})}
+
+
+def added(*parts: str) -> dict[str, Any]:
+    return {"type": "Add", "inputs": list(parts)}
+
+
+def ends(layers: dict[str, Any]) -> dict[str, int]:
+    """The kernels that end a branch, each with the number of its branch."""
+    plan = decided({"input": {"shape": [8]}, "layers": layers | {"head": linear(2)}})
+    found = {item.path: context(plan, item.path).branch for item in plan.parameters if item.role == "weight"}
+    return {path: branch.index for path, branch in found.items() if branch is not None and branch.ends}
+
+
+def test_a_sum_with_what_it_was_made_from_joins_a_branch():
+    layers = {"up": linear(16), "act": "ReLU", "down": linear(8), "sum": added("down", "input")}
+    more = {"up2": linear(16), "down2": linear(8), "sum2": added("sum", "down2")}
+    assert ends(layers | more) == {"down.weight": 0, "down2.weight": 1}
+    plan = decided({"input": {"shape": [8]}, "layers": layers | more})
+    assert context(plan, "up.weight") == Context(2, Branch(0, 2, False), True, False)
+    assert plan.parameter("down.weight").std == pytest.approx(0.02 / 2**0.5)
+
+
+def test_add_counts_as_residual_does():
+    inside = {"up": linear(16), "act": "ReLU", "down": linear(8)}
+    residual = {"stem": linear(8)} | {f"r{i}": {"type": "Residual", "layers": inside} for i in range(3)}
+    summed: dict[str, Any] = {"stem": linear(8)}
+    last = "stem"
+    for i in range(3):
+        summed |= {f"up{i}": linear(16), f"act{i}": "ReLU", f"down{i}": linear(8), f"sum{i}": added(f"down{i}", last)}
+        last = f"sum{i}"
+    assert [*ends(residual).values()] == [*ends(summed).values()] == [0, 1, 2]
+
+
+def test_an_identity_beside_a_branch():
+    body = {"type": "Sequential", "layers": {"up": linear(16), "down": linear(8)}}
+    both = {"type": "Parallel", "branches": {"skip": "Identity", "body": body}, "merge": "Add"}
+    assert ends({"both": both}) == {"both.body.down.weight": 0}
+
+
+def test_a_projection_is_a_shortcut_where_the_branch_has_more():
+    layers = {"stem": linear(8), "short": linear(4, "stem"), "up": linear(16, "stem"), "down": linear(4)}
+    assert ends(layers | {"sum": added("down", "short")}) == {"down.weight": 0}
+
+
+def test_several_branches_of_one_sum():
+    layers = {"stem": linear(8), "mix": linear(8, "stem"), "up": linear(16, "stem"), "down": linear(8)}
+    assert ends(layers | {"sum": added("stem", "mix", "down")}) == {"mix.weight": 0, "down.weight": 1}
+
+
+def test_sums_that_join_no_branch():
+    token = {"type": "Embedding", "num_embeddings": 5, "embedding_dim": 8, "inputs": ["input"]}
+    layers = {"a": token, "b": token, "sum": added("a", "b"), "head": linear(2)}
+    with pytest.raises(mf.ForgeError, match="`gpt2` counts residual branches, but the model has none"):
+        decided({"input": {"shape": [6], "dtype": "int64"}, "layers": layers})
+    equal = {"type": "Parallel", "branches": {"a": linear(8), "b": linear(8)}, "merge": "Add"}
+    with pytest.raises(mf.ForgeError, match="`gpt2` counts residual branches, but the model has none"):
+        decided({"input": {"shape": [8]}, "layers": {"both": equal}})
+
+
+def test_gates_end_no_branch():
+    squeeze = {"pool": linear(4), "act": "ReLU", "excite": linear(8), "sigmoid": "Sigmoid"}
+    gate = {"type": "Residual", "layers": squeeze, "merge": "Multiply"}
+    branch = {"up": linear(16), "act": "ReLU", "down": linear(8), "gate": gate}
+    assert ends({"block": {"type": "Residual", "layers": branch}}) == {"block.down.weight": 0}
+
+
+def test_routers_end_no_branch():
+    expert = {"type": "Sequential", "layers": {"up": linear(16), "down": linear(8)}}
+    router = {"type": "Sequential", "layers": {"score": linear(8), "share": {"type": "Softmax", "dim": -1}}}
+    mixed = {"type": "Parallel", "branches": {"expert": expert, "router": router}, "merge": "Multiply"}
+    assert ends({"block": {"type": "Residual", "layers": {"mixed": mixed}}}) == {"block.mixed.expert.down.weight": 0}

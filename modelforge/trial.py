@@ -1,0 +1,485 @@
+"""trial: a layer is run on the CPU on a few examples → what would go wrong in the first batch.
+
+The meta device knows shapes; it does not know what torch's kernels refuse, which values come out, or which of them
+depend on which. So each layer runs for real, in training and in evaluation, on two batches that differ in one example.
+
+A layer that would take long runs at a smaller size: fewer channels, features or steps, as far as what it declares
+permits that. One that is large even so (a table of 10⁹ rows, a picture of 10⁴ by 10⁴), or that the CPU has no kernels
+for, is not tried. Values of integers are 0 and 1; what a layer does with others is not seen, and neither is what comes
+of weights that training has changed.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modelforge.forward import FEW, FewSteps, Misfit, Seen, complaint, construct, observe, scaled, tensors_in, values
+from modelforge.layers import registry
+from modelforge.layers.registry import LayerType
+from modelforge.rng import preserved_globals
+from modelforge.values import TensorValue, Value, leaves, show
+
+CHEAP, DEAR = 2.0**15, 2.0**24
+"""Costs up to which a layer is tried as it is, and up to which it is tried at all."""
+SMALL = 4
+"""A size that stands for any larger one."""
+CHANGED = 1
+"""The example in which the two batches differ: it has neighbours on both sides."""
+Mode = Literal["training", "evaluation"]
+MODES: tuple[Mode, ...] = ("training", "evaluation")
+Integers = Literal["both", 0, 1]
+Batch = list[Any]
+Warned = tuple[str, str, str]
+"""A warning: code, message, hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What came out of a run, its tensors, and the state of torch's generator behind it."""
+
+    output: Any
+    tensors: tuple[Tensor, ...]
+    end: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A layer with its arguments and what arrives, as it is or smaller, and what the meta device makes of it."""
+
+    layer: LayerType
+    arguments: Mapping[str, Any]
+    inputs: tuple[Value, ...]
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What comes out of a layer that passed, and warnings."""
+
+    output: Value
+    warnings: tuple[Warned, ...]
+
+
+class _Broken(Exception):
+    """A run failed; the cause says why."""
+
+    def __init__(self, mode: Mode) -> None:
+        super().__init__(mode)
+        self.mode: Mode = mode
+
+
+class _NotTried(Exception):
+    """The CPU cannot say."""
+
+
+class Trials:
+    """Tries layers, each kind at each size once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], _Verdict | Misfit | None] = {}
+
+    def run(
+        self, layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], module: nn.Module
+    ) -> tuple[Value, tuple[Warned, ...]]:
+        """Runs a layer, which is given on the meta device: there, and on the CPU.
+
+        Returns:
+            What comes out, and warnings.
+
+        Raises:
+            Misfit: it fails, gives values that are not finite, or lets one example see another.
+        """
+        seen = observe(module, inputs)
+        smaller = _smaller(layer, arguments, inputs)
+        verdict: _Verdict | Misfit | None = None
+        if smaller is not None and (layer.axes or seen.cost > CHEAP):
+            verdict = self._verdict(layer, *smaller, None)
+        if not isinstance(verdict, _Verdict) and seen.cost <= DEAR:
+            verdict = self._verdict(layer, arguments, inputs, seen) or verdict
+        if isinstance(verdict, Misfit):
+            raise verdict
+        found = () if verdict is None else verdict.warnings
+        if verdict is not None and (output := scaled(verdict.output, seen.output)) is not None:
+            return output, found
+        return values(seen.output, observe(module, inputs, FEW).output), found
+
+    def _verdict(
+        self, layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], seen: Seen | None
+    ) -> _Verdict | Misfit | None:
+        """What a trial shows; None where there can be none."""
+        key = layer.name, repr(arguments), repr(inputs)
+        if key not in self._known:
+            self._known[key] = _judge(layer, arguments, inputs, seen)
+        return self._known[key]
+
+
+def _judge(
+    layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], seen: Seen | None
+) -> _Verdict | Misfit | None:
+    if seen is None:
+        try:
+            seen = observe(construct(layer, arguments), inputs)
+        except Misfit:  # it must not be that small
+            return None
+        if seen.cost > DEAR:
+            return None
+    with preserved_globals(), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        try:
+            trial = _Trial(_Setting(layer, arguments, inputs, seen))
+            try:
+                return _Verdict(trial.value, tuple(trial.findings()))
+            except _Broken as broken:
+                raise trial.complaint(broken) from broken
+        except Misfit as misfit:
+            return misfit
+        except _NotTried:
+            return None
+
+
+# --- smaller ----------------------------------------------------------------------------------------------------------
+
+
+def _smaller(
+    layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]
+) -> tuple[Mapping[str, Any], tuple[Value, ...]] | None:
+    """Arguments and inputs with small axes where the layer says that they may be of any size; None where none may."""
+    first = next(iter(inputs), None)
+    if not isinstance(first, TensorValue):
+        return None
+    axes = _free_axes(layer, first)
+    sizes = {first.shape[axis] for axis in axes}
+    shrunk = tuple(_shrunk(value, axes if index == 0 else None, sizes) for index, value in enumerate(inputs))
+    few = dict(arguments)
+    for name, most in registry.SMALL.items():
+        if type(few.get(name)) is int and few[name] > most:
+            few[name] = most
+    shapes = tuple(value.shape if isinstance(value, TensorValue) else () for value in shrunk)
+    for name, rule in layer.infer.items():
+        size = rule(shapes)
+        if name in few and size is not None and name not in layer.at_least:
+            few[name] = size
+    return None if (few, shrunk) == (arguments, inputs) else (few, shrunk)
+
+
+def _free_axes(layer: LayerType, first: TensorValue) -> frozenset[int]:
+    """The axes of the first input that may be of any size."""
+    rank = len(first.shape) - 1
+    if not layer.axes:
+        return frozenset(range(1, rank + 1))
+    for names in layer.axes:
+        if "..." in names:
+            at = names.index("...")
+            names = (*names[:at], *["..."] * (rank + 1 - len(names)), *names[at + 1 :])
+        if len(names) == rank:
+            return frozenset(axis for axis, name in enumerate(names, 1) if name in registry.FREE_AXES)
+    return frozenset()
+
+
+def _shrunk(value: Value, axes: frozenset[int] | None, sizes: set[int]) -> Value:
+    """A value with small axes: those of these numbers, or where they are not known, of these sizes."""
+    if isinstance(value, tuple):
+        return tuple(_shrunk(item, axes, sizes) for item in value)
+    if value is None:
+        return None
+    shape = (
+        min(size, SMALL) if axis and (size in sizes if axes is None else axis in axes) else size
+        for axis, size in enumerate(value.shape)
+    )
+    return replace(value, shape=tuple(shape))
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+class _Trial:
+    """One layer on the CPU."""
+
+    def __init__(self, setting: _Setting) -> None:
+        self.setting = setting
+        self.name = setting.layer.name
+        torch.default_generator.manual_seed(0)
+        with _marked_memory():
+            self.module = construct(setting.layer, setting.arguments, "cpu")
+        _scatter(self.module)
+        self.buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
+        self.declared = [inner for inner in self.module.modules() if isinstance(inner, registry.that_mix())]
+        self.one, self.other, self.found = self._first_runs()
+        self.value = values(setting.seen.output, self.found["training"].output)
+
+    def findings(self) -> Iterator[Warned]:
+        """Warnings; what is worse is raised."""
+        due = [value.of(FEW) for value in leaves(self.value)]
+        for mode, outputs in self.found.items():
+            if due != [tuple(value.shape) for value in outputs.tensors]:
+                raise Misfit("MF043", f"{self.name} must give the same shapes in training and evaluation, but does not")
+            yield from self._not_finite(mode, outputs)
+        self._check_after_training()
+        yield from self._mixing()
+
+    def _first_runs(self) -> tuple[Batch, Batch, dict[Mode, Outputs]]:
+        """Two batches that differ in one example, of values that the layer takes, and what it makes of the first."""
+        failed: Exception | None = None
+        for integers in ("both", 0, 1) if _has_integers(self.setting.inputs) else (0,):
+            one = [_values(value, FEW, integers) for value in self.setting.inputs]
+            try:
+                found = {mode: self._run(one, mode) for mode in MODES}
+            except _Broken as broken:
+                failed = failed or self.complaint(broken, integers)
+                continue
+            return one, [_changed(*pair) for pair in zip(self.setting.inputs, one, strict=True)], found
+        assert failed is not None
+        raise failed
+
+    def _run(self, batch: Batch, mode: Mode, *, declared: bool = True, afresh: bool = True) -> Outputs:
+        """What comes out; without what `declared` modules do in training, and from where the last run ended."""
+        if afresh:
+            for buffer, before in self.buffers:
+                buffer.copy_(before)
+        self.module.train(mode == "training")
+        for inner in () if declared else self.declared:
+            inner.eval()
+        torch.default_generator.manual_seed(1)
+        try:
+            with FewSteps(2):
+                output = self.module(*_copied(batch))
+        except Exception as error:
+            raise _Broken(mode) from error
+        return Outputs(output, tuple(tensors_in(output)), torch.default_generator.get_state())
+
+    def complaint(self, broken: _Broken, integers: Integers = "both") -> Exception:
+        """A run that failed, in words."""
+        error, mode = broken.__cause__, broken.mode
+        assert isinstance(error, Exception)
+        if _is_unsupported(error):
+            return _NotTried()
+
+        def again() -> None:
+            self.module.train(mode == "training")
+            self.module(*[_values(value, FEW + 2, integers) for value in self.setting.inputs])
+
+        note = " in evaluation" if mode == "evaluation" else ""
+        return complaint(error, self.module, self.setting.inputs, again, (FEW, FEW + 2), note)
+
+    # --- values that are not finite -----------------------------------------------------------------------------------
+
+    def _not_finite(self, mode: Mode, outputs: Outputs) -> Iterator[Warned]:
+        if _is_finite(outputs):
+            return
+        beside = self._run(self.other, mode)
+        if all(map(torch.equal, outputs.tensors, beside.tensors)) and not _has(inf, outputs):
+            return  # a mask of -inf, the same for all that arrives
+        if not _is_finite(self._run([*map(_positive, self.one)], mode)):
+            raise self._wild(f", in {mode}")
+        message = f"{self.name} gives values that are not finite where negative ones arrive"
+        yield "MW105", message, "put a layer in front that gives none, such as `ReLU`"
+
+    def _check_after_training(self) -> None:
+        """What a module keeps of batches must leave evaluation finite, whatever their scale."""
+        for factor in (0.01, 100.0) if self.buffers else ():
+            self._run([_times(factor, value) for value in self.one], "training")
+            if not _is_finite(self._run(self.one, "evaluation", afresh=False)):
+                raise self._wild(", in evaluation after training")
+
+    def _wild(self, when: str) -> Misfit:
+        fields = self.setting.layer.spec.model_fields
+        own = {name: value for name, value in self.setting.arguments.items() if name in fields}
+        own = {name: value for name, value in own.items() if fields[name].default not in (value, None)}
+        shown = " and ".join(map(show, self.setting.inputs))
+        hint = f"look at {', '.join(f'`{name}: {value}`' for name, value in own.items())}" if own else ""
+        return Misfit("MF043", f"{self.name} gives values that are not finite on {shown}", hint, rest=when)
+
+    # --- examples that see one another --------------------------------------------------------------------------------
+
+    def _mixing(self) -> Iterator[Warned]:
+        training, evaluation = self.found["training"], self.found["evaluation"]
+        if self._differ("evaluation", evaluation):
+            if self._mixes_without("evaluation"):
+                raise self._mixes("")
+            message = f"what {self.name} gives for an example depends on the others of its batch, in evaluation too"
+            yield "MW106", message, "let it keep statistics of training for that, as batch norms do by default"
+        if self.module in self.declared or all(map(torch.equal, training.tensors, evaluation.tensors)):
+            return
+        if self._differ("training", None if self.declared else training) and self._mixes_without("training"):
+            raise self._mixes(" in training")
+
+    def _differ(self, mode: Mode, first: Outputs | None) -> bool:
+        """Whether what comes out for equal examples differs."""
+        first = first or self._run(self.one, mode, declared=False)
+        if not self._parted(first, self._run(self.other, mode, declared=False)):
+            return False
+        # Others than torch may have drawn, too.
+        with _seeded():
+            first = self._run(self.one, mode, declared=False)
+        with _seeded():
+            second = self._run(self.other, mode, declared=False)
+        return self._parted(first, second)
+
+    def _parted(self, first: Outputs, second: Outputs) -> bool:
+        # Where a draw depends on values, only the first example's comes before all that could differ.
+        kept = [row for row in range(FEW) if row != CHANGED] if torch.equal(first.end, second.end) else [0]
+        rows = torch.tensor(kept)
+        axes = [value.batch_axis for value in leaves(self.value)]
+        return any(
+            axis is not None and not _alike(a.index_select(axis, rows), b.index_select(axis, rows))
+            for axis, a, b in zip(axes, first.tensors, second.tensors, strict=True)
+        )
+
+    def _mixes_without(self, mode: Mode) -> bool:
+        """Whether examples see one another, too, where the modules for which that is declared are left out."""
+        if self.module in self.declared or not self.declared:
+            return not self.declared
+        places = [
+            (parent, name)
+            for parent in self.module.modules()
+            for name, child in parent._modules.items()
+            if child in self.declared
+        ]
+        for parent, name in places:
+            parent._modules[name] = nn.Identity()
+        try:
+            return self._differ(mode, None)
+        except Exception:  # they do more than pass on what arrives
+            return False
+
+    def _mixes(self, when: str) -> Misfit:
+        message = f"an example must not depend on the others of its batch, but what {self.name} gives for it does{when}"
+        hint = "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1"
+        if "dim" in self.setting.layer.spec.model_fields and self.setting.arguments.get("dim") is None:
+            hint = f"give `dim`: -1 is the last; {hint}"
+        if when:
+            hint = "where that is its purpose, as in a batch norm, register the layer with `mixes_batch=True`"
+        return Misfit("MF044", message, hint)
+
+
+# --- tensors ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _marked_memory() -> Generator[None]:
+    """Memory that is not written yet holds NaN."""
+    flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    try:
+        yield
+    finally:
+        torch._C._set_deterministic_algorithms(flags[0], warn_only=flags[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fills
+
+
+@contextmanager
+def _seeded() -> Generator[None]:
+    """Python's and NumPy's generators start at the same place, and are put back."""
+    before = random.getstate(), np.random.get_state()
+    random.seed(1)
+    np.random.seed(1)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+def _scatter(module: nn.Module) -> None:
+    """Values that hide nothing: no zeros that multiply, and none where a constructor wrote none."""
+    for weight in (*module.parameters(), *module.buffers()):
+        if not weight.is_floating_point() or weight.dtype.itemsize < 2:
+            continue
+        weight.copy_(torch.where(weight.isnan(), 0.0, weight))
+        if isinstance(weight, nn.Parameter):
+            weight.add_(torch.randn(weight.shape).to(weight.dtype), alpha=0.1)
+
+
+def _has_integers(inputs: tuple[Value, ...]) -> bool:
+    return any(not _dtype(value).is_floating_point for value in leaves(inputs))
+
+
+def _dtype(value: TensorValue) -> torch.dtype:
+    return getattr(torch, value.dtype)
+
+
+def _values(value: Value, rows: int, integers: Integers) -> Any:
+    """N(0, 1), zeros and ones, or true."""
+    if isinstance(value, tuple):
+        return tuple(_values(item, rows, integers) for item in value)
+    if value is None:
+        return None
+    dtype, shape = _dtype(value), value.of(rows)
+    if dtype.is_complex:
+        return torch.randn(shape, dtype=dtype)
+    if dtype.is_floating_point:
+        return torch.randn(shape).to(dtype)
+    if dtype == torch.bool:
+        return torch.ones(shape, dtype=dtype)
+    return torch.randint(2, shape, dtype=dtype) if integers == "both" else torch.full(shape, integers, dtype=dtype)
+
+
+def _changed(value: Value, one: Any) -> Any:
+    """The same batch with another example in one place."""
+    if isinstance(value, tuple):
+        return tuple(_changed(*pair) for pair in zip(value, one, strict=True))
+    if value is None or value.batch_axis is None or one.dtype == torch.bool:
+        return one
+    other = one.clone()
+    row = other.select(value.batch_axis, CHANGED)
+    if one.is_floating_point() or one.is_complex():
+        row.copy_(torch.randn(row.shape, dtype=torch.float32).to(row.dtype))
+    elif one.min() != one.max():
+        row.copy_(1 - row)
+    return other
+
+
+def _copied(batch: Any) -> Any:
+    """A layer may write into what arrives."""
+    if isinstance(batch, tuple | list):
+        return type(batch)(_copied(item) for item in batch)
+    return batch.clone() if isinstance(batch, Tensor) else batch
+
+
+def _times(factor: float, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_times(factor, item) for item in value)
+    return value * factor if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _positive(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_positive, value))
+    return value.abs() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _is_finite(outputs: Outputs) -> bool:
+    return all(bool(value.isfinite().all()) for value in outputs.tensors if value.is_floating_point())
+
+
+def _has(number: float, outputs: Outputs) -> bool:
+    return any(bool((value == number).any()) for value in outputs.tensors)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    if not (one.is_floating_point() or one.is_complex()) or not one.numel():
+        return torch.equal(one, other)
+    one, other = (value.nan_to_num(0.0, 0.0, 0.0) if not value.is_complex() else value for value in (one, other))
+    scale = float(one.abs().max())
+    return torch.allclose(one, other, rtol=0.0, atol=1e-5 * scale + 1e-12)
+
+
+def _is_unsupported(error: Exception) -> bool:
+    """Whether the machine lacks something, not the layer: a kernel for the CPU, or memory."""
+    text = str(error).lower()
+    lacks = "not implemented for", "cuda", "gpu", "triton", "allocate memory", "enough memory"
+    return isinstance(error, NotImplementedError) or any(word in text for word in lacks)
