@@ -32,13 +32,15 @@ class Answer:
     """0 fine, 1 problems found, 2 misuse."""
 
 
-def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, **options: Any) -> NoReturn:
-    """Runs a command, prints its answer, or else the problems that kept it from one, and exits."""
+def say(
+    command: Callable[..., Answer], *arguments: Any, as_json: bool = False, failure: int = 1, **options: Any
+) -> NoReturn:
+    """Runs a command, prints its answer, or else the problems that kept it from one, and exits (with `failure`)."""
     try:
         answer = command(*arguments, **options)
     except ForgeError as error:
         _say_problems(error.problems, as_json)
-        sys.exit(1)
+        sys.exit(failure)
     try:
         if as_json:
             _say_json(answer.data)
