@@ -9,6 +9,8 @@ from typing import Any
 from modelforge.report.words import number, plural, printable
 from modelforge.rules import ParameterPlan
 
+BARE = frozenset({"init", "model.init"})
+"""The blocks around all layers, by key."""
 MAX_NAMED = 4
 
 

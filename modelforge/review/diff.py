@@ -10,7 +10,7 @@ from typing import Any, Literal
 from modelforge.errors import Place
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.report.fields import decided_fields, written_place
-from modelforge.report.left import Left, left, left_words
+from modelforge.report.left import BARE, Left, left, left_words
 from modelforge.rules import ParameterPlan
 from modelforge.spec.model import ModelSpec
 from modelforge.values import to_data
@@ -19,8 +19,6 @@ Kind = Literal["added", "removed", "changed"]
 
 TOTALS: Mapping[str, str] = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Where what is told of the whole model is written, by the name it is told under."""
-BARE = frozenset({"init", "model.init"})
-"""The blocks around all layers, by key."""
 RESOLVED = ("gain", "activation", "fan_in", "fan_out")
 """Numbers that explain a spread; the others (bounds, the fan that a mode picks) follow from these and the fields."""
 
