@@ -13,6 +13,8 @@ GAP = 2
 """Blanks between columns."""
 BELOW = 4
 """Blanks in front of a cell that stands below its row."""
+ROOM = 24
+"""The least width in which a text is wrapped where it stands."""
 
 
 @dataclass(frozen=True)
@@ -27,32 +29,52 @@ class Aligned:
     indent: int = 0
     stages: Sequence[int] = (1,)
     """How many columns stay in one line where all have no room; the last of these whatever the width."""
+    wraps: bool = False
+    """Whether the last column is wrapped where it stands, if there is some room for it."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if not self.rows:
-            return
         limit = options.max_width - self.indent
-        widths = [
-            max(row[index].cell_len for row in self.rows if index < len(row))
-            for index in range(max(map(len, self.rows)))
-        ]
-        inline = next((size for size in (len(widths), *self.stages) if _width(widths[:size]) <= limit), self.stages[-1])
-        for row in self.rows:
-            line = Text(" " * self.indent, no_wrap=True, overflow="ignore")
-            for index, cell in enumerate(row[:inline]):
-                if widths[index]:
+        rows = _last_wrapped(self.rows, limit) if self.wraps else self.rows
+        widths = _widths(rows)
+        inline = next((size for size in (len(widths), *self.stages) if _sum(widths[:size]) <= limit), self.stages[-1])
+        for row in rows:
+            line = _line(self.indent)
+            for width, cell in zip(widths, row[:inline], strict=False):
+                if width:
                     line.append_text(cell)
-                    line.append(" " * (widths[index] - cell.cell_len + GAP))
+                    line.append(" " * (width - cell.cell_len + GAP))
             line.rstrip()
             below = Text(" " * GAP).join(cell for cell in row[inline:] if cell.plain)
-            before = " " * (self.indent + BELOW)
             if line.plain or not below.plain:
                 yield line
             for part in _wrapped(below, limit - BELOW) if below.plain else ():
-                yield Text(before, no_wrap=True, overflow="ignore").append_text(part)
+                yield _line(self.indent + BELOW).append_text(part)
 
 
-def _width(columns: Sequence[int]) -> int:
+def _last_wrapped(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequence[Text]]:
+    """The rows with their last cell in several lines, where all have no room and that one has some."""
+    widths = _widths(rows)
+    room = limit - _sum(widths[:-1]) - GAP
+    if _sum(widths) <= limit or room < ROOM:
+        return rows
+    return [
+        [*row[:-1], part] if first else [*[Text()] * (len(row) - 1), part]
+        for row in rows
+        for first, part in zip((True, *[False] * len(row[-1])), _wrapped(row[-1], room), strict=False)
+    ]
+
+
+def _line(indent: int) -> Text:
+    return Text(" " * indent, no_wrap=True, overflow="ignore")
+
+
+def _widths(rows: Sequence[Sequence[Text]]) -> list[int]:
+    return [
+        max(row[index].cell_len for row in rows if index < len(row)) for index in range(max(map(len, rows), default=0))
+    ]
+
+
+def _sum(columns: Sequence[int]) -> int:
     return sum(columns) + GAP * (sum(map(bool, columns)) - 1)
 
 
@@ -79,4 +101,4 @@ class Wrapped:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for part in _wrapped(self.text, options.max_width - self.indent):
-            yield Text(" " * self.indent, no_wrap=True, overflow="ignore").append_text(part)
+            yield _line(self.indent).append_text(part)

@@ -29,9 +29,10 @@ GAP = 2
 HANGING = 2
 """Blanks before the second line of a path."""
 PATH = re.compile(r".+?(?:\s+|(?<!\d)\.|\.(?!\d)|$)")
+NAME = re.compile(r"\s*.+?(?:\s+|_+|$)")
 PLACE = re.compile(r".+?(?:\s+|/|$)")
 WORDS = re.compile(r".+?(?:\s+|$)")
-"""What stays together in a path, in a place and in a text."""
+"""What stays together in a path, in the name of a layer, in a place and in a text."""
 
 
 def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> RenderableType:
@@ -116,11 +117,11 @@ def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> Text:
     """
     if text.cell_len <= width:
         return text
-    hang = " " * HANGING if pieces is PATH else ""
+    hang = " " * (len(text.plain) - len(text.plain.lstrip()) + HANGING) if pieces in (PATH, NAME) else ""
     breaks: list[int] = []
     start = 0
     for piece in pieces.finditer(text.plain):
-        room = width - (HANGING if breaks and hang else 0)
+        room = width - (len(hang) if breaks else 0)
         if piece.start() > start and cell_len(text.plain[start : piece.end()].rstrip()) > room:
             start = piece.start()
             breaks.append(start)
@@ -243,9 +244,9 @@ class _PlanTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         header, *body, total = self._lines()
         # The init column folds, then FLOPs and types are left out.
-        steps = ((4, 16), (6, 0), (1, 0), (4, 10))
+        steps = ((4, 16), (6, 0), (1, 0), (4, 10), (0, 12))
         names = [cell.plain for cell in header]
-        yield _Fitted(names, body, right=(3, 5, 6), folds={4: WORDS}, steps=steps, total=total)
+        yield _Fitted(names, body, right=(3, 5, 6), folds={0: NAME, 4: WORDS}, steps=steps, total=total)
 
     def _lines(self) -> Iterator[list[Text]]:
         """Header, one line a layer (more where its parameters start in several ways), and the total."""
@@ -311,7 +312,7 @@ class _Fitted:
     def _longest(self, column: int, lines: Sequence[Sequence[Text]]) -> int:
         """The widest piece of a column that cannot be broken."""
         pieces = [piece for line in lines for piece in self.folds[column].findall(line[column].plain)]
-        indent = HANGING if self.folds[column] is PATH else 0
+        indent = HANGING if self.folds[column] in (PATH, NAME) else 0
         return max((cell_len(piece.rstrip()) + indent for piece in pieces), default=0)
 
 

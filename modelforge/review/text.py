@@ -41,7 +41,9 @@ def review_text(review: Review) -> RenderableType:
         parts.append(Wrapped(Text(words)))
     parts += [Wrapped(Text(line, "dim")) for line in told.compared(review) if review.files or not review.equal]
     parts += _titled(
-        "", [(Text(mark, STYLES[mark]), Text(label), Text(words)) for mark, label, words in told.arrivals(review)]
+        "",
+        [(Text(mark, STYLES[mark]), Text(label), Text(words)) for mark, label, words in told.arrivals(review)],
+        wraps=True,
     )
     parts += _files(review)
     for section, rows in told.sections(told.rows(review)).items():
@@ -74,17 +76,17 @@ def _files(review: Review) -> Iterator[RenderableType]:
     yield Text()
     yield Text("files", "bold")
     for note, (mark, path, words) in zip(review.files, told.file_lines(review), strict=True):
-        yield Aligned([[Text(mark, STYLES[mark]), Text(path), Text(words, "dim")]], indent=2, stages=(2,))
+        yield Aligned([[Text(mark, STYLES[mark]), Text(path), Text(words, "dim")]], indent=2, stages=(2,), wraps=True)
         cells = [[Text(key), Text(change), Text(place, "dim")] for key, change, place in told.edit_lines(note)]
         yield Aligned(cells, indent=6, stages=(2,))
 
 
-def _titled(title: str, cells: Iterable[Iterable[Text]]) -> list[RenderableType]:
+def _titled(title: str, cells: Iterable[Iterable[Text]], *, wraps: bool = False) -> list[RenderableType]:
     rows = [list(row) for row in cells]
     if not rows:
         return []
     heading = [Text(title, "bold")] if title else []
-    return [Text(), *heading, Aligned(rows, indent=2 if title else 0, stages=(3, 2))]
+    return [Text(), *heading, Aligned(rows, indent=2 if title else 0, stages=(3, 2), wraps=wraps)]
 
 
 def _model(diff: Diff, indent: int) -> Iterator[RenderableType]:

@@ -30,7 +30,7 @@ def table(sweep: Sweep) -> Group:
     Where the terminal is narrow, headers fold at their dots; then each job has its own lines. No name is broken.
     """
     reasons = [[Text(_name(row)), Text(f"{row.state}: {row.reason}")] for row in sweep.rows if row.reason]
-    return Group(_Jobs(sweep), *([Text(), Aligned(reasons)] if reasons else []))
+    return Group(_Jobs(sweep), *([Text(), Aligned(reasons, wraps=True)] if reasons else []))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,11 @@ class _Jobs:
 
     def _table(self, header: Sequence[str], body: Sequence[Sequence[Text]], widths: Sequence[int]) -> Table:
         result = Table(
-            box=None, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0), width=sum(widths) + GAP * len(widths)
+            box=None,
+            header_style="bold",
+            pad_edge=False,
+            padding=(0, GAP, 0, 0),
+            width=sum(widths) + GAP * (len(widths) - 1),
         )
         for index, name in enumerate(header):
             right = index > len(self.sweep.keys) + 1
