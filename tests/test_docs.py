@@ -9,10 +9,14 @@ from types import ModuleType
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import modelforge as mf
+from modelforge.cli.app import app
 from modelforge.inits import registry as schemes
+from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.layers import registry as layers
+from modelforge.spec.init import NAMED_ROLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -67,11 +71,35 @@ def test_the_models_of_the_language_are_models() -> None:
     shown = re.findall(
         r"```yaml\n(model:.*?)```", (ROOT / "docs" / "language.md").read_text(encoding="utf-8"), re.DOTALL
     )
-    assert len(shown) == 3
+    assert len(shown) == 4
     for text in shown:
         plan = mf.plan(mf.parse(yaml.safe_load(text)))
         assert not plan.warnings
         assert mf.build(plan).ledger.ok
+
+
+def test_the_page_on_init_blocks_shows_what_its_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8").partition("## The init block")[2]
+    example = re.search(r"```yaml\n(.*?)```\n\n```console\n\$ modelforge ([^\n]*)\n(.*?)\n```", text, re.DOTALL)
+    assert example is not None
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(example[1], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "88")
+    shown = CliRunner().invoke(app, example[2].split()).output
+    assert "\n".join(line.rstrip() for line in shown.rstrip().splitlines()) == example[3]
+
+
+def test_the_page_on_init_blocks_tells_the_roles_and_their_defaults() -> None:
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8").partition("## The init block")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", text, flags=re.MULTILINE))
+    assert rows.keys() == {"weight", *NAMED_ROLES}
+    assert {role: dict(default) for role, default in ROLE_DEFAULTS.items()} == {
+        "bias": {"scheme": "constant", "value": 0.0},
+        "scale": {"scheme": "constant", "value": 1.0},
+        "embedding": {"scheme": "normal", "mean": 0.0, "std": 0.02},
+    }
+    assert (rows["bias"], rows["scale"], rows["embedding"]) == ("0", "1", "N(0, 0.02²), the padding row 0")
 
 
 def test_the_module_of_the_docs_is_the_config_beside_it() -> None:

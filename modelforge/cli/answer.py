@@ -14,10 +14,11 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.errors import ForgeError, Problem, printable
+from modelforge.report.ascii import writable
 from modelforge.report.screen import Screen
 
-WIDTH = 120
-"""Columns where nobody says how many there are: output that goes into a file or a log."""
+WIDTH = 200
+"""Columns of what goes into a file, a pipe or a log, unless the environment's `COLUMNS` says otherwise."""
 
 Item = TypeVar("Item")
 
@@ -34,18 +35,21 @@ class Answer:
     """0 fine, 1 problems found, 2 misuse."""
 
 
-def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, **options: Any) -> NoReturn:
-    """Runs a command, prints its answer, or else the problems that kept it from one, and exits."""
+def say(
+    command: Callable[..., Answer], *arguments: Any, as_json: bool = False, failure: int = 1, **options: Any
+) -> NoReturn:
+    """Runs a command, prints its answer, or else the problems that kept it from one, and exits (with `failure`)."""
     try:
         answer = command(*arguments, **options)
     except ForgeError as error:
         _say_problems(error.problems, as_json)
-        sys.exit(1)
+        sys.exit(failure)
     try:
         if as_json:
             _say_json(answer.data)
         elif isinstance(answer.text, str):
-            sys.stdout.write(printable(answer.text, "\n\t\r\u200b"))  # Markdown of ours uses the last
+            text = printable(answer.text, "\n\t\r\u200b")  # Markdown of ours uses the last
+            sys.stdout.write(writable(text, sys.stdout.encoding))
         else:
             _show(answer.text, console())
         sys.stdout.flush()
@@ -57,9 +61,11 @@ def say(command: Callable[..., Answer], *arguments: Any, as_json: bool = False, 
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that is `WIDTH` wide where neither a terminal nor the environment says otherwise."""
-    known = "COLUMNS" in os.environ or any(os.isatty(stream) for stream in (0, 1, 2) if _is_open(stream))
-    return Screen(stderr=stderr, width=None if known else WIDTH, highlight=False, markup=False, emoji=False)
+    """A console that is `WIDTH` wide where it is no terminal and the environment does not say otherwise."""
+    screen = Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if "COLUMNS" not in os.environ and not screen.is_terminal:
+        screen.width = WIDTH
+    return screen
 
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
@@ -71,13 +77,14 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
 
 
 def _show(text: RenderableType, screen: Console) -> None:
-    """On a terminal as it is; elsewhere without the blanks that fill the lines of a table."""
-    if screen.is_terminal:
+    """On a terminal as it is; elsewhere, or on one with few letters, without the blanks that fill a table's lines."""
+    if screen.is_terminal and screen.encoding.startswith("utf"):
         screen.print(Group(text), crop=False)
         return
     with screen.capture() as capture:
         screen.print(Group(text), crop=False)
-    screen.file.write("".join(f"{line.rstrip(' ')}\n" for line in capture.get().removesuffix("\n").split("\n")))
+    lines = capture.get().removesuffix("\n").split("\n")
+    screen.file.write("".join(f"{writable(line, screen.encoding).rstrip(' ')}\n" for line in lines))
     screen.file.flush()
 
 
@@ -92,7 +99,12 @@ def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
 
 def _say_json(data: Any) -> None:
     text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
-    sys.stdout.write(_as_json(text) + "\n")
+    text = _as_json(text)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2)  # which escapes what is not ASCII
+    sys.stdout.write(f"{text}\n")
 
 
 def _as_json(text: str) -> str:
@@ -100,11 +112,3 @@ def _as_json(text: str) -> str:
     if printable(text, "\n") == text:
         return text
     return "".join(one if printable(one, "\n") == one else json.dumps(one)[1:-1] for one in text)
-
-
-def _is_open(stream: int) -> bool:
-    try:
-        os.fstat(stream)
-    except OSError:
-        return False
-    return True

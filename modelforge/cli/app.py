@@ -150,25 +150,37 @@ def list_(
 
 @app.command()
 def diff(
-    old: Annotated[str, typer.Argument(metavar="A", help="A config folder, an override set or a git revision.")],
-    new: Annotated[str, typer.Argument(metavar="B", help="What to compare it with; . is the working tree.")] = ".",
+    old: Annotated[
+        str,
+        typer.Argument(metavar="A", help="A config folder, an override set, a git revision, or a range: main...HEAD"),
+    ],
+    new: Annotated[
+        str | None, typer.Argument(metavar="B", help="What to compare it with; default . (the working tree).")
+    ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What a change does: layers, shapes, parameters, and how each of them starts.
+    """What a change does: layers, shapes, parameters, how each of them starts, and every other value.
 
     A and B are each a config folder, an override set in one word
-    ("model=lstm init.gain=2"), a git revision, or . for the working tree.
-    OVERRIDES apply to both.
+    ("model=lstm init.gain=2"), a git revision (with its folder, if that had
+    another name: HEAD~1:configs), or . for the working tree. A...B is what B
+    brought since it left A. OVERRIDES apply to both.
+
+    Compared are the default and each option of each config group that reads
+    a file that differs. The first lines say what that was, and what was not.
+
+    Exit status: 0; 1 with --exit-code if anything differs but formatting,
+    comments and the order of keys; 2 if a side cannot be read or composed.
     """
     from modelforge.cli.compare import compare
 
     _one_of("--markdown", markdown, as_json)
     options = {"markdown": markdown, "exit_code": exit_code}
-    say(compare, old, new, conf, overrides or [], as_json=as_json, **options)
+    say(compare, old, new, conf, overrides or [], as_json=as_json, failure=2, **options)
 
 
 @app.command()

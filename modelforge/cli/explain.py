@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -20,6 +21,7 @@ from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.inits.base import Fill
 from modelforge.load import load
 from modelforge.plan import LayerPlan, Plan, plan
+from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.fields import DecidedField, decided_fields
 from modelforge.report.table import new_table
 from modelforge.report.words import number, printable, short, stored, value, where
@@ -144,9 +146,9 @@ def _text(account: _Account) -> RenderableType:
     else:
         spread = f"mean {number(parameter.mean)}, standard deviation {number(parameter.std)}"
     start = Text.assemble("starts as ", (parameter.scheme, "bold green"), f": {spread}")
-    parts: list[RenderableType] = [head, start, Text(), Padding(_chain(parameter.chain), INDENT)]
+    parts: list[RenderableType] = [Wrapped(head), Wrapped(start), Text(), _chain(parameter.chain)]
     if account.fields:
-        parts += [Text(), Padding(_fields(account.fields, parameter.scheme), INDENT)]
+        parts += [Text(), _fields(account.fields, parameter.scheme)]
     if parameter.initializer.values_from == "draw":
         parts += [Text(), Padding(_blocks(account), INDENT)]
     return Group(*parts)
@@ -159,32 +161,33 @@ _PROMISES: Mapping[str, str] = {
 }
 
 
-def _chain(chain: tuple[Link, ...]) -> Table:
+def _chain(chain: tuple[Link, ...]) -> RenderableType:
     """Two lines a block: its key and place, and below it what it says."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(3):
-        table.add_column(overflow="fold")
+    width = max(len(link.verdict) for link in chain)
+    parts: list[RenderableType] = []
+    keys = max(cell_len(printable(link.key)) for link in chain)
     for link in chain:
         style = "dim" if link.verdict == "overridden" else ""
         says = ", ".join(
             [*filter(None, [link.scheme]), *(f"{name}: {short(item)}" for name, item in link.fields.items())]
         )
-        table.add_row(Text(link.verdict, VERDICTS[link.verdict]), printable(link.key), where(link.place), style=style)
-        table.add_row("", Text(f"  {says}", "dim"), "")
-    return table
+        key = Text(printable(link.key).ljust(keys), style)
+        verdict = Text(link.verdict.ljust(width), VERDICTS[link.verdict])
+        parts.append(Aligned([[verdict, key, Text(where(link.place), style)]], indent=2, stages=(2,)))
+        parts.append(Wrapped(Text(says, "dim"), indent=width + 6))
+    return Group(*parts)
 
 
 def _fields(fields: tuple[DecidedField, ...], scheme: str) -> RenderableType:
     """One line a field that a config set; the others in one."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(3):
-        table.add_column(overflow="fold")
-    for field in fields:
-        if field.key:
-            table.add_row(field.name, Text(short(field.value), "bold"), where(field.place) or printable(field.key))
+    rows = [
+        [Text(field.name), Text(short(field.value), "bold"), Text(where(field.place) or printable(field.key))]
+        for field in fields
+        if field.key
+    ]
     rest = ", ".join(f"{field.name} {value(field.value)}" for field in fields if not field.key)
-    defaults = [Text(f"by default of {scheme}: {rest}", "dim")] if rest else []
-    return Group(*([table] if table.row_count else []), *defaults)
+    defaults = [Wrapped(Text(f"by default of {scheme}: {rest}", "dim"), indent=2)] if rest else []
+    return Group(Aligned(rows, indent=2, stages=(2,)), *defaults)
 
 
 def _blocks(account: _Account) -> Table:

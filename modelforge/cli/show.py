@@ -11,7 +11,9 @@ from rich.text import Text
 from modelforge.cli.answer import Answer
 from modelforge.cli.flops import num_flops
 from modelforge.load import load
-from modelforge.plan import plan
+from modelforge.plan import Plan, plan
+from modelforge.report.aligned import Wrapped
+from modelforge.report.left import BARE, left, left_words
 from modelforge.report.problems import problems_text
 from modelforge.report.table import plan_table
 
@@ -26,7 +28,21 @@ def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
     flops = num_flops(decided)
     data = decided.to_dict()
     layers = [{**layer, "flops": flops.get(layer["path"], 0)} for layer in data["layers"]]
-    data |= {"layers": layers, "num_flops": sum(flops.values())}
+    unreached = [one.to_dict() for one in left(decided.parameters, decided.ties)]
+    data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": unreached}
     table = plan_table(decided, flops)
+    notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(decided.warnings)] if decided.warnings else []
-    return Answer(data, Group(table, *warnings))
+    return Answer(data, Group(table, *notes, *warnings))
+
+
+def _unreached(plan: Plan, overrides: Sequence[str]) -> str:
+    """What `init` itself does not reach, where it was set for this call, or tables start with another spread."""
+    found = left(plan.parameters, plan.ties)
+    bare = [parameter.initializer for parameter in plan.parameters if parameter.rule.key in BARE]
+    stds = {std for initializer in bare if (std := getattr(initializer, "std", None)) is not None}
+    asked = any(override.lstrip("+~").startswith(("init.", "init=", "model.init")) for override in overrides)
+    tables = [one for one in found if one.std]
+    if not tables or not (asked or any(one.std not in stds for one in tables if stds)):
+        return ""
+    return left_words(found, next(iter(stds)) if len(stds) == 1 else None)

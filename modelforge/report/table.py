@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -10,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -26,13 +28,20 @@ if TYPE_CHECKING:
 
 GAP = 2
 """Blanks between columns."""
+HANGING = 2
+"""Blanks before the second line of a path."""
+PATH = re.compile(r".+?(?:\s+|(?<!\d)\.|\.(?!\d)|$)")
+NAME = re.compile(r"\s*.+?(?:\s+|_+|$)")
+PLACE = re.compile(r".+?(?:\s+|/|$)")
+WORDS = re.compile(r".+?(?:\s+|$)")
+"""What stays together in a path, in the name of a layer, in a place and in a text."""
 
 
 def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> RenderableType:
     """The model as a tree: layer, output shape, parameters, how they start.
 
     Copies that are alike in all that the table shows take one line. Where the terminal is narrow, the init column folds
-    and types are cut short; then FLOPs and types are left out. Shapes and numbers are always whole.
+    between words; then FLOPs and types are left out. Names, shapes and numbers are always whole.
 
     Args:
         plan: What to show.
@@ -44,8 +53,8 @@ def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> Renderable
 def ledger_table(ledger: Ledger) -> RenderableType:
     """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations.
 
-    Where the terminal is narrow, names and rules fold; then rules, schemes and shapes are left out. Numbers are always
-    whole.
+    Where the terminal is narrow, paths fold at their dots and rules at their slashes; then rules, schemes and shapes
+    are left out. Names and numbers are always whole.
     """
     styles = {"pass": "green", "fail": "bold red", "unpromised": "yellow"}
     header = (
@@ -70,8 +79,8 @@ def ledger_table(ledger: Ledger) -> RenderableType:
         )
         for entry in ledger
     ]
-    steps = ((3, 16), (0, 24), (3, 0), (2, 0), (1, 0), (0, 12))
-    main = _Fitted(header, body, right=range(4, 8), folds=(0, 3), steps=steps)
+    steps = ((3, 16), (0, 28), (3, 0), (2, 0), (1, 0), (0, 12))
+    main = _Fitted(header, body, right=range(4, 8), folds={0: PATH, 3: PLACE}, steps=steps)
     calibrated: dict[str, list[tuple[str, Calibrated]]] = {}
     for entry in ledger:
         if (done := entry.calibration) is not None:
@@ -96,7 +105,7 @@ def _calibration_table(method: str, calibrated: Sequence[tuple[str, Calibrated]]
     body = [tuple(map(Text, (path, *_calibration(item), item.left))) for path, item in calibrated]
     if not any(item.left for _, item in calibrated):
         header, body = header[:-1], [line[:-1] for line in body]
-    return _Fitted(header, body, right=(1, 2, 3), folds=(0, 4), steps=((4, 10), (0, 12)))
+    return _Fitted(header, body, right=(1, 2, 3), folds={0: PATH, 4: WORDS}, steps=((4, 10), (0, 12)))
 
 
 def _calibration(item: Calibrated) -> tuple[str, str, str]:
@@ -105,6 +114,31 @@ def _calibration(item: Calibrated) -> tuple[str, str, str]:
     low, high = item.factors
     factor = f"×{number(low)}" if low == high else f"×{number(low)} … {number(high)}"
     return factor, count(item.passes), f"{number(item.variance_before)} → {number(item.variance_after)}"
+
+
+def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> Text:
+    """A text in lines of at most `width`, where its pieces allow that; the rest of a path is set in.
+
+    Example:
+        >>> print(folded(Text("blocks.0.block.mlp.up.weight"), 20, PATH))
+        blocks.0.block.mlp.
+          up.weight
+    """
+    if text.cell_len <= width:
+        return text
+    hang = " " * (len(text.plain) - len(text.plain.lstrip()) + HANGING) if pieces in (PATH, NAME) else ""
+    breaks: list[int] = []
+    start = 0
+    for piece in pieces.finditer(text.plain):
+        room = width - (len(hang) if breaks else 0)
+        if piece.start() > start and cell_len(text.plain[start : piece.end()].rstrip()) > room:
+            start = piece.start()
+            breaks.append(start)
+    first, *rest = text.divide(breaks)
+    lines = [first, *(Text(hang).append_text(line) for line in rest)]
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
 
 
 def new_table(width: int | None = None) -> Table:
@@ -218,10 +252,10 @@ class _PlanTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         header, *body, total = self._lines()
-        # Init and type are cut, then FLOPs and types left out.
-        steps = ((4, 16), (1, 8), (6, 0), (1, 0), (4, 10), (0, 12))
+        # The init column folds, then FLOPs and types are left out.
+        steps = ((4, 16), (6, 0), (1, 0), (4, 10), (0, 12))
         names = [cell.plain for cell in header]
-        yield _Fitted(names, body, right=(3, 5, 6), folds=(0, 4), steps=steps, total=total)
+        yield _Fitted(names, body, right=(3, 5, 6), folds={0: NAME, 4: WORDS}, steps=steps, total=total)
 
     def _lines(self) -> Iterator[list[Text]]:
         """Header, one line a layer (more where its parameters start in several ways), and the total."""
@@ -245,8 +279,8 @@ class _Fitted:
     body: Sequence[Sequence[Text]]
     right: Collection[int]
     """Columns of numbers."""
-    folds: Collection[int]
-    """Columns whose cells may take several lines; others are cut short where they are made narrower."""
+    folds: Mapping[int, re.Pattern[str]]
+    """Columns whose cells may take several lines, and the pieces that a line cannot break."""
     steps: Sequence[tuple[int, int]]
     """Which columns give way, one after the other, and to what width; at 0 they are left out."""
     total: Sequence[Text] | None = None
@@ -258,20 +292,18 @@ class _Fitted:
         # A width of its own keeps rich from cutting numbers where even this is too wide.
         table = new_table(width=sum(widths) + GAP * (len(shown) - 1))
         for index in shown:
-            folds = index in self.folds
-            table.add_column(
-                Text(self.header[index]),
-                justify="right" if index in self.right else "left",
-                overflow="fold" if folds else "ellipsis",
-                no_wrap=not folds,
-                width=widths[index],
-            )
+            justify = "right" if index in self.right else "left"
+            # Nothing is wider than its column; but rich would not move to the right what may be.
+            table.add_column(Text(self.header[index]), justify=justify, no_wrap=True, width=widths[index])
         for line in self.body:
-            table.add_row(*(line[index] for index in shown))
+            table.add_row(*(self._cell(line[index], index, widths[index]) for index in shown))
         if self.total is not None:
             table.add_section()
             table.add_row(*(self.total[index] for index in shown))
         yield table
+
+    def _cell(self, text: Text, index: int, width: int) -> Text:
+        return folded(text, width, self.folds[index]) if index in self.folds else text
 
     def _widths(self, lines: Sequence[Sequence[Text]], limit: int) -> list[int]:
         """Narrower columns where the limit asks for it."""
@@ -282,8 +314,15 @@ class _Fitted:
         for column, least in self.steps:
             excess = sum(widths) + GAP * (sum(width > 0 for width in widths) - 1) - limit
             if excess > 0 and column < len(widths):
-                widths[column] = min(widths[column], max(widths[column] - excess, least)) if least else 0
+                whole = max(least, self._longest(column, lines)) if least else 0
+                widths[column] = min(widths[column], max(widths[column] - excess, whole)) if least else 0
         return widths
+
+    def _longest(self, column: int, lines: Sequence[Sequence[Text]]) -> int:
+        """The widest piece of a column that cannot be broken."""
+        pieces = [piece for line in lines for piece in self.folds[column].findall(line[column].plain)]
+        indent = HANGING if self.folds[column] in (PATH, NAME) else 0
+        return max((cell_len(piece.rstrip()) + indent for piece in pieces), default=0)
 
 
 def _cells(row: _Row) -> Iterator[list[Text]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
@@ -10,12 +10,15 @@ from typing import Any, Literal
 from modelforge.errors import Place
 from modelforge.plan import LayerPlan, Plan, plan
 from modelforge.report.fields import decided_fields, written_place
+from modelforge.report.left import BARE, Left, left, left_words
 from modelforge.rules import ParameterPlan
 from modelforge.spec.model import ModelSpec
 from modelforge.values import to_data
 
 Kind = Literal["added", "removed", "changed"]
 
+TOTALS: Mapping[str, str] = {"results": "outputs", "ties": "tie", "buffers": "layers"}
+"""Where what is told of the whole model is written, by the name it is told under."""
 RESOLVED = ("gain", "activation", "fan_in", "fan_out")
 """Numbers that explain a spread; the others (bounds, the fan that a mode picks) follow from these and the fields."""
 
@@ -129,11 +132,26 @@ class Diff:
     """What a change does to a model."""
 
     totals: tuple[Change, ...]
-    """Of the whole: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `num_parameters`."""
+    """Of the whole: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `results` (by name), `ties`,
+    `buffers` (those that a file fills), `num_parameters`."""
     layers: tuple[LayerDiff, ...]
     parameters: tuple[ParameterDiff, ...]
     num_unchanged: int
     """Parameters that both sides have, and that start alike."""
+    left: tuple[Left, ...] = ()
+    """What a bare `init` block does not reach, on the new side."""
+
+    @property
+    def left_out(self) -> str:
+        """In words what `init` does not reach, where it differs itself; else empty."""
+        std: float | None = None
+        differs = False
+        for item in self.parameters:
+            one, other = item.old, item.new
+            if one and other and one.initializer != other.initializer and {one.rule.key, other.rule.key} & BARE:
+                differs = True
+                std = getattr(other.initializer, "std", None) if item.change("std") else std
+        return left_words(self.left, std) if differs else ""
 
     @property
     def equal(self) -> bool:
@@ -148,6 +166,7 @@ class Diff:
             "layers": [layer.to_dict() for layer in self.layers],
             "parameters": [parameter.to_dict() for parameter in self.parameters],
             "num_unchanged_parameters": self.num_unchanged,
+            "left_by_init": [one.to_dict() for one in self.left],
         }
 
     def __str__(self) -> str:
@@ -184,6 +203,7 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         layers=tuple(_layers(before, after)),
         parameters=parameters,
         num_unchanged=len(common) - num_changed,
+        left=left(after.parameters, after.ties),
     )
 
 
@@ -205,8 +225,26 @@ def _totals(old: Plan, new: Plan) -> Iterator[Change]:
     yield from _result(old.root, new.root, old, new)
     if old.output != new.output:
         yield Change("output", to_data(old.output), to_data(new.output))
+    for name in ("results", "ties", "buffers"):
+        before, after = _named(old, name), _named(new, name)
+        if before != after or (name == "results" and list(before) != list(after)):
+            places = (
+                written_place(old.origins, "model", TOTALS[name]),
+                written_place(new.origins, "model", TOTALS[name]),
+            )
+            yield Change(name, before, after, *places)
     if old.num_parameters != new.num_parameters:
         yield Change("num_parameters", old.num_parameters, new.num_parameters)
+
+
+def _named(plan: Plan, name: str) -> dict[str, Any]:
+    """What comes out by name, which parameters are one, or which buffers a file fills."""
+    if name == "results":
+        # A result without a name is the last layer's, which `result` and `output` tell of.
+        return {key: str(read) for key, read in plan.results.items() if key}
+    if name == "ties":
+        return dict(plan.ties)
+    return {buffer.path: dict(buffer.fill.numbers) for buffer in plan.buffers}
 
 
 def _inputs(plan: Plan) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from modelforge.report.words import printable
+from modelforge.review import told
 from modelforge.review.diff import Diff
+from modelforge.review.review import Review
 from modelforge.review.wording import causes, layer_groups, layer_lines, summary, totals
 
 
@@ -18,6 +21,15 @@ def to_markdown(diff: Diff, old: str = "old", new: str = "new") -> str:
         new: What to call the new side.
     """
     return "\n".join(_lines(diff, old, new)) + "\n"
+
+
+_PLAIN = re.compile(r"(?!.*(?:_|://|www\.))[\w.,;:!?'()/→²-]*")
+"""A word that can neither format, link nor mention."""
+
+
+def review_markdown(review: Review) -> str:
+    """The review as GitHub-flavoured Markdown."""
+    return "\n".join(_review_lines(review)) + "\n"
 
 
 def code(text: str) -> str:
@@ -44,7 +56,69 @@ def _lines(diff: Diff, old: str, new: str) -> Iterator[str]:
     if diff.equal:
         yield "No difference."
         return
+    yield from _model(diff)
+
+
+def _review_lines(review: Review) -> Iterator[str]:
+    both = f", both with {code(' '.join(review.overrides))}" if review.overrides else ""
+    yield f"### {code(review.old)} → {code(review.new)}{both}"
+    for note in review.notes:
+        yield from ("", _prose(note))
+    yield ""
+    if words := told.verdict(review):
+        yield from (f"{_prose(words[0].upper() + words[1:])}.", *([""] if review.files or not review.equal else []))
+    if review.files or not review.equal:
+        yield from (f"{_prose(line[0].upper() + line[1:])}." for line in told.compared(review))
+    if found := [(mark, code(label), _prose(words)) for mark, label, words in told.arrivals(review)]:
+        yield from _table(("", "composition", ""), found)
+    if review.files and not review.equal:
+        yield from _section("Files", ("", "file", ""), _files(review))
+    for section, rows in told.sections(told.rows(review)).items():
+        header = ("value", "change", "where", "compositions")
+        cells = (
+            (code(row.name), code(row.words), code(row.place), _prose(told.where_labels(row.labels, review)))
+            for row in rows
+        )
+        yield from _section(section.capitalize(), header, cells)
+    for model in told.models(review):
+        if len(review.entries) > 1:
+            yield from ("", f"#### The model of {_prose(told.listed(model.labels))}")
+        yield ""
+        yield from _model(model.diff)
+
+
+def _files(review: Review) -> Iterator[tuple[str, ...]]:
+    for note, (mark, path, words) in zip(review.files, told.file_lines(review), strict=True):
+        edits = [
+            f"{code(key)} {code(change)}" + (f" in {code(place)}" if place else "")
+            for key, change, place in told.edit_lines(note)
+        ]
+        yield mark, code(path), "<br>".join(filter(None, (_prose(words), *edits)))
+
+
+def _prose(text: str) -> str:
+    """Words of ours around names from configs: what could format or mention is code.
+
+    Example:
+        >>> _prose("in the default and model=lstm"), _prose("see @all")
+        ('in the default and `model=lstm`', 'see `@\u200ball`')
+    """
+    words = re.split(r"(`[^`]*`|\s+)", text)
+    return "".join(code(word[1:-1]) if len(word) > 2 and word[0] == word[-1] == "`" else _word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    if not word or word.isspace() or _PLAIN.fullmatch(word):
+        return word
+    core = word.rstrip(",;:.)")
+    front = core.lstrip("(")
+    return word[: len(core) - len(front)] + code(front) + word[len(core) :]
+
+
+def _model(diff: Diff) -> Iterator[str]:
     yield f"{summary(diff)}."
+    if diff.left_out:
+        yield from ("", f"{_prose(diff.left_out)}.")
     if diff.totals:
         yield from _table(
             ("", "change", "where"), ((name, code(change), code(at)) for name, change, at in totals(diff))

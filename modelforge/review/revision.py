@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, did_you_mean
 
 MAX_FILES = 10_000
 """Files and folders."""
@@ -45,6 +45,56 @@ def is_revision(name: str, folder: Path) -> bool:
         return bool(_object(folder, f"{name}^{{commit}}"))
     except FileNotFoundError:
         return False
+
+
+def root_of(folder: Path) -> Path | None:
+    """The root of the repository around a folder; None where there is none, or no git."""
+    try:
+        said = _git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n")
+    except FileNotFoundError:
+        return None
+    return Path(os.fsdecode(said)).resolve() if said else None
+
+
+def merge_base(old: str, new: str, folder: Path) -> str:
+    """The commit at which two revisions parted.
+
+    Raises:
+        ForgeError: one of them is unknown, or they have no such commit here.
+    """
+    for name in (old, new):
+        if not is_revision(name, folder):
+            raise ForgeError([unknown(name, folder, "is no git revision")])
+    commits = [_object(folder, f"{name}^{{commit}}") for name in (old, new)]
+    found = _git(folder, "merge-base", *commits).decode().strip()
+    if not found:
+        hint = _deepen(folder) or f"to compare the two themselves: `{old}..{new}`"
+        raise ForgeError([Problem("MF070", f"{old}...{new}", f"`{old}` and `{new}` have no common commit here", hint)])
+    return found
+
+
+def unknown(name: str, folder: Path, what: str) -> Problem:
+    """Why git knows no such revision, and the way out."""
+    message = f"`{name}` {what}"
+    try:
+        done = _run(folder, "rev-parse", "--git-dir")
+    except FileNotFoundError:
+        return Problem("MF070", name, f"{message}: there is no `git` here", "install git, or name two folders")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().partition("\n")[0].removeprefix("fatal: ")
+        return Problem("MF070", name, message, f"git says: {said}")
+    if not _object(folder, "HEAD^{commit}"):
+        return Problem("MF070", name, message, "the repository has no commit yet")
+    refs = _git(folder, "for-each-ref", "--format=%(refname:short)").decode(errors="replace").split("\n")
+    remote = next((ref for ref in refs if ref.partition("/")[2] == name), None)
+    hint = f"did you mean `{remote}`?" if remote else _deepen(folder) or did_you_mean(name, filter(None, refs))
+    return Problem("MF070", name, message, hint if remote or "did you mean" in hint or "shallow" in hint else "")
+
+
+def _deepen(folder: Path) -> str:
+    if _git(folder, "rev-parse", "--is-shallow-repository").strip() != b"true":
+        return ""
+    return "this clone is shallow and lacks most commits: `git fetch --unshallow origin` brings them"
 
 
 @contextmanager
@@ -94,9 +144,12 @@ def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def _tree(revision: str, folder: Path) -> tuple[Path, str]:
     """The root of the repository, and the tree that `folder` was."""
-    root = Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n"))).resolve()
+    root = root_of(folder)
+    if root is None:
+        raise _Refused("MF070", f"there is no working tree of git around `{folder}`", "go to a folder of one")
     place = folder.resolve()
     commit = _object(root, f"{revision}^{{commit}}")
+    below = ""
     if commit and place.is_relative_to(root):
         below = "" if place == root else place.relative_to(root).as_posix()
         # `commit:path` takes any path for itself, never for a pattern.
@@ -104,7 +157,18 @@ def _tree(revision: str, folder: Path) -> tuple[Path, str]:
         if found and (tree := _object(root, f"{found}^{{tree}}")):
             return root, tree
     message = f"there is no folder `{folder}` in the revision `{revision}`"
-    raise _Refused("MF070", message, "name another one: `--conf DIR`")
+    raise _Refused("MF070", message, _elsewhere(root, revision, commit, below))
+
+
+def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
+    """Where the revision keeps its configs, if not in the folder of that name."""
+    if below and _git(root, "ls-tree", commit, "--", below).startswith(b"160000"):
+        return f"it is a submodule there: `git submodule update --init`, and compare inside `{below}`"
+    listed = _git(root, "ls-tree", "-r", "-z", "--name-only", commit)[:MAX_LISTING].split(b"\0")
+    folders = [os.fsdecode(name.rpartition(b"/")[0]) for name in listed if name.endswith(b"/config.yaml")]
+    if not folders:
+        return "name another one: `--conf DIR`"
+    return f"it has a `config.yaml` in `{folders[0]}`: name that side `{revision}:{folders[0]}`"
 
 
 def _list(root: Path, tree: str, what: str) -> list[bytes]:
@@ -144,5 +208,9 @@ def _object(folder: Path, name: str) -> str:
 
 def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
     """What git says in a folder, or in the nearest one above it that exists."""
+    return _run(folder, *arguments, given=given).stdout
+
+
+def _run(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     around = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    return subprocess.run(["git", *arguments], cwd=around, input=given, capture_output=True, check=False).stdout
+    return subprocess.run(["git", *arguments], cwd=around, input=given, capture_output=True, check=False)

@@ -1,27 +1,42 @@
-"""read: a config folder, an override set or a git revision, as a person names it → `Plan`."""
+"""open_side: a config folder, an override set or a git revision, as a person names it → a folder and overrides.
+
+`read` plans one of them.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from modelforge.config import compose
+from modelforge.config import compose, default_conf
 from modelforge.errors import ForgeError, Problem
 from modelforge.plan import Plan, plan
-from modelforge.review.revision import extracted, is_revision
+from modelforge.review.revision import extracted, is_revision, merge_base, root_of, unknown
 from modelforge.spec import parse
+
+_RANGE = re.compile(r"(?P<old>[^.=/~+][^=]*?|)(?P<dots>\.\.\.?)(?P<new>[^./=][^=]*|)")
+_WAYS = 'a folder: `conf`; overrides in one word: `"model=lstm init.gain=2"`; a revision: `HEAD~1`'
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What to compose: a folder (None for the default one), overrides, and what to call the folder in places."""
+    """One side of a diff: the folder to compose, with what overrides, and what to call both."""
 
-    folder: Path | None
+    name: str
+    """As it was typed."""
+    kind: Literal["folder", "overrides", "revision"]
+    folder: Path
+    shown_as: str
+    """What the folder is called in places."""
     overrides: tuple[str, ...] = ()
-    shown_as: str | None = None
+    note: str = ""
+    """How the name was taken, where it could mean something else."""
 
 
 def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> Plan:
@@ -29,7 +44,8 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
     Args:
         name: `.` for the working tree; a folder (a config folder, or one that holds `conf/`); overrides in one string
-            (`"model=lstm init.gain=2"`); or a git revision, whose configs are read without a checkout.
+            (`"model=lstm init.gain=2"`); or a git revision, whose configs are read without a checkout, with the folder
+            if it is another one there (`HEAD~1:configs`).
         conf: The config folder that overrides apply to, and that is looked up in a revision; None for the default one.
         overrides: Further overrides.
 
@@ -39,28 +55,94 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"read takes a folder, overrides or a revision as text, but gets a {type(name).__name__}")
-    with _side(name, conf) as side:
+    with open_side(name, conf) as side:
         composed = compose(side.folder, (*side.overrides, *overrides), shown_as=side.shown_as)
         return plan(parse(composed))
 
 
+def parse_range(name: str, conf: Path | None = None) -> tuple[str, str] | None:
+    """`A...B` as what B brought since it left A, `A..B` as the two themselves; None for what is no range.
+
+    Raises:
+        ForgeError: the two have no common commit.
+    """
+    found = _RANGE.fullmatch(name)
+    if found is None or name == ".." or Path(name).is_dir() or not (found["old"] or found["new"]):
+        return None
+    old, new = found["old"] or "HEAD", found["new"] or "HEAD"
+    return (merge_base(old, new, find_conf(conf)) if found["dots"] == "..." else old), new
+
+
 @contextmanager
-def _side(name: str, conf: Path | None) -> Generator[Side]:
-    folder = Path(name)
+def open_side(name: str, conf: Path | None) -> Generator[Side]:
+    """What a name means; the configs of a revision are there until the context ends.
+
+    Raises:
+        ForgeError: the name means nothing.
+    """
+    folder, wanted = Path(name), find_conf(conf)
     if name == ".":
-        yield Side(conf)
-    elif folder.is_dir():
-        below = folder / "conf"
-        yield Side(below if not (folder / "config.yaml").is_file() and below.is_dir() else folder)
+        present = _present(wanted, conf)
+        yield Side(name, "folder", present, _shown(present))
+        return
+    known = folder.is_dir() and is_revision(name, wanted)
+    if folder.is_dir() and not (known and not _config_folder(folder)):
+        found = _config_folder(folder) or folder
+        note = f"`{name}` is taken as the folder; the revision of that name: `refs/heads/{name}`" if known else ""
+        yield Side(name, "folder", found, _shown(found), note=note)
     elif "=" in name or name.startswith(("~", "+")):
-        yield Side(conf, _split(name))
-    elif is_revision(name, wanted := conf or Path("conf")):
-        with extracted(name, wanted) as copy:
-            yield Side(copy, shown_as=str(wanted))
+        present = _present(wanted, conf)
+        yield Side(name, "overrides", present, _shown(present), _split(name))
     else:
-        message = f"`{name}` is no folder, no override set and no git revision"
-        hint = 'a folder: `conf`; overrides in one word: `"model=lstm init.gain=2"`; a revision: `HEAD~1`'
-        raise ForgeError([Problem("MF070", name, message, hint)])
+        revision, wanted = _revision(name, wanted)
+        with extracted(revision, wanted) as copy:
+            yield Side(name, "revision", copy, _shown(wanted))
+
+
+def find_conf(conf: Path | None) -> Path:
+    """The config folder: the one that is given, `conf` here, or that of a folder above in the repository.
+
+    Where there is none it is `conf` all the same: a revision may have had it.
+    """
+    if conf is not None:
+        return conf
+    root = root_of(Path())
+    here = Path().resolve()
+    for above in (here, *here.parents) if root else (here,):
+        if (above / "conf" / "config.yaml").is_file():
+            return Path(os.path.relpath(above / "conf"))
+        if above == root:
+            break
+    return Path("conf")
+
+
+def _present(found: Path, conf: Path | None) -> Path:
+    return default_conf() if conf is None and not found.is_dir() else found
+
+
+def _config_folder(folder: Path) -> Path | None:
+    return next((place for place in (folder, folder / "conf") if (place / "config.yaml").is_file()), None)
+
+
+def _shown(folder: Path) -> str:
+    """Relative to the working directory where below it, as `compose` shows a file."""
+    place, here = Path(os.path.abspath(folder)), Path.cwd()
+    return (place.relative_to(here) if place.is_relative_to(here) else folder).as_posix()
+
+
+def _revision(name: str, wanted: Path) -> tuple[str, Path]:
+    """A revision and the folder to read there."""
+    if is_revision(name, wanted):
+        return name, wanted
+    revision, _, below = name.partition(":")
+    if below and is_revision(revision, wanted) and (root := root_of(wanted)):
+        return revision, Path(os.path.relpath(Path(below) if below.startswith(".") else root / below))
+    if Path(name).is_file():
+        message = f"`{name}` is a file; a side is a folder, an override set or a git revision"
+        raise ForgeError([Problem("MF070", name, message, _WAYS)])
+    problem = unknown(revision if below else name, wanted, "is no folder, no override set and no git revision")
+    hint = "; ".join(filter(None, (problem.hint, _WAYS)))
+    raise ForgeError([Problem("MF070", name, problem.message, hint)])
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any
 
+from modelforge.errors import Place
 from modelforge.report.words import count, number, plural, shape, value, where
 from modelforge.review.diff import Change, Diff, LayerDiff, ParameterDiff
 from modelforge.review.groups import Group, grouped
@@ -82,10 +83,20 @@ def change_words(change: Change) -> str:
 
 def places(change: Change) -> str:
     """Where both sides were written; once if they were written in the same place."""
-    old, new = where(change.old_place), where(change.new_place)
-    if old == new or not old or not new:
-        return new or old
-    return f"{old} → {new}"
+    return both_places(change.old_place, change.new_place)
+
+
+def both_places(old: Place | None, new: Place | None) -> str:
+    """
+    >>> both_places(Place("a.yaml", 2), Place("a.yaml", 3)), both_places(Place("a.yaml", 2), Place("b.yaml", 2))
+    ('a.yaml:2 → 3', 'a.yaml:2 → b.yaml:2')
+    """
+    before, after = where(old), where(new)
+    if before == after or not before or not after:
+        return after or before
+    if old and new and old.file and old.file == new.file and not (old.via or new.via):
+        return f"{before} → {new.line}"
+    return f"{before} → {after}"
 
 
 def summary(diff: Diff) -> str:
@@ -119,9 +130,21 @@ def _total(change: Change) -> str:
             ", ".join(f"{name} {_tensor(item)}" for name, item in side.items()) for side in (change.old, change.new)
         ]
         return " → ".join(sides)
+    if change.name in ("results", "ties", "buffers"):
+        return _mapping(change.old, change.new)
     if change.name == "result":
         return f"{value(change.old)} → {value(change.new)}"
     return f"{value(change.old)} → {value(change.new)}, so every drawn value changes"
+
+
+def _mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What comes, goes and changes in a mapping."""
+    gone = [f"- {name}: {value(old[name])}" for name in old if name not in new]
+    come = [f"+ {name}: {value(new[name])}" for name in new if name not in old]
+    other = [
+        f"{name}: {value(old[name])} → {value(new[name])}" for name in new if name in old and old[name] != new[name]
+    ]
+    return ", ".join([*gone, *come, *other]) or "in another order"
 
 
 def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:

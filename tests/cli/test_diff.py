@@ -67,8 +67,12 @@ def test_layers_that_come_and_go(text, snapshot):
 
 
 def test_no_difference(text):
-    assert text("diff", ".", "init.gain=1.0") == ". → init.gain=1.0\nno difference"
-    assert text("diff", ".", ".", "--markdown") == "### `.` → `.`\n\nNo difference."
+    assert text("diff", ".", "init.gain=1.0") == (
+        ". → init.gain=1.0\nno difference: 6 parameters and 68 composed values are the same"
+    )
+    assert text("diff", ".", ".", "--markdown") == (
+        "### `.` → `.`\n\nNo difference: 6 parameters and 68 composed values are the same."
+    )
 
 
 def test_the_exit_code_says_so_where_asked(run):
@@ -83,30 +87,30 @@ def test_overrides_apply_to_both_sides(data):
 
 
 def test_both_sides_may_be_wrong(text):
-    shown = text("diff", "model=rn", "model.layers.head.out_features=many", status=1)
+    shown = text("diff", "model=rn", "model.layers.head.out_features=many", status=2)
     assert "`model` has no option `rn` (in `model=rn`)" in shown
     assert "(in `model.layers.head.out_features=many`)" in shown
 
 
 def test_a_problem_of_both_sides_is_said_once(text):
-    shown = text("diff", ".", "init.gain=2", "model=rn", status=1)
+    shown = text("diff", ".", "init.gain=2", "model=rn", status=2)
     assert shown.count("`model` has no option `rn`") == 1
     assert "(in" not in shown
 
 
 def test_a_name_that_means_nothing(text):
-    shown = text("diff", "nowhere", status=1)
+    shown = text("diff", "nowhere", status=2)
     assert shown.startswith("error[MF070]: `nowhere` is no folder, no override set and no git revision")
 
 
 def test_a_quotation_mark_that_is_not_closed(text):
-    assert "a quotation mark is not closed" in text("diff", "init.gain='2", status=1)
+    assert "a quotation mark is not closed" in text("diff", "init.gain='2", status=2)
 
 
 def test_a_revision_without_configs(text, repository):
     git("rm", "-r", "--quiet", "--cached", "conf")
     git("commit", "--quiet", "--message=three")
-    shown = text("diff", "HEAD", status=1)
+    shown = text("diff", "HEAD", status=2)
     assert "error[MF070]: there is no folder `conf` in the revision `HEAD`" in shown
 
 
@@ -144,7 +148,7 @@ def test_a_link_in_the_configs_is_refused(text, repository, target):
     (repository / "conf/model/out.yaml").symlink_to(target)
     git("add", "conf")
     git("commit", "--quiet", "--message=three")
-    shown = text("diff", "HEAD", status=1)
+    shown = text("diff", "HEAD", status=2)
     assert "error[MF070]: `conf` of the revision `HEAD` holds something other than files: `model/out.yaml`" in shown
     assert "links and submodules of a revision are not followed" in shown
 
@@ -152,7 +156,7 @@ def test_a_link_in_the_configs_is_refused(text, repository, target):
 def test_a_submodule_in_the_configs_is_refused(text, repository):
     git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},conf/sub")
     git("commit", "--quiet", "--message=three")
-    assert "holds something other than files: `sub`" in text("diff", "HEAD", status=1)
+    assert "holds something other than files: `sub`" in text("diff", "HEAD", status=2)
 
 
 def test_a_path_out_of_the_folder_is_refused(text, repository):
@@ -162,7 +166,7 @@ def test_a_path_out_of_the_folder_is_refused(text, repository):
     conf = git("mktree", given=f"040000 tree {above}\t..\n100644 blob {blob}\tconfig.yaml\n")
     root = git("mktree", given=f"040000 tree {conf}\tconf\n")
     commit = git("commit-tree", root, "-m", "four")
-    assert "holds something other than files: `..`" in text("diff", commit, status=1)
+    assert "holds something other than files: `..`" in text("diff", commit, status=2)
 
 
 def test_a_folder_of_one_name_with_a_file_is_refused(text, repository):
@@ -170,7 +174,7 @@ def test_a_folder_of_one_name_with_a_file_is_refused(text, repository):
     inner = git("mktree", given=f"100644 blob {blob}\tconfig.yaml\n")
     conf = git("mktree", given=f"100644 blob {blob}\tmodel\n040000 tree {inner}\tmodel\n")
     root = git("mktree", given=f"040000 tree {conf}\tconf\n")
-    shown = text("diff", git("commit-tree", root, "-m", "four"), status=1)
+    shown = text("diff", git("commit-tree", root, "-m", "four"), status=2)
     assert "cannot be copied:" in shown
 
 
@@ -179,7 +183,7 @@ def test_configs_that_are_too_large_are_refused(text, repository):
         (repository / f"conf/{number}.yaml").write_bytes(b"#" * 2**20)
     git("add", "conf")
     git("commit", "--quiet", "--message=three")
-    shown = text("diff", "HEAD", status=1)
+    shown = text("diff", "HEAD", status=2)
     assert "error[MF060]: `conf` of the revision `HEAD` holds more than 16 MiB" in shown
 
 
@@ -191,7 +195,7 @@ def test_configs_without_end_are_refused(text, repository, empty):
     for _ in range(30):
         tree = git("mktree", given="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)))
     root = git("mktree", given=f"040000 tree {tree}\tconf\n")
-    shown = text("diff", git("commit-tree", root, "-m", "four"), status=1)
+    shown = text("diff", git("commit-tree", root, "-m", "four"), status=2)
     assert "error[MF060]" in shown
     assert "holds more than 10,000 files and folders" in shown
 
@@ -199,4 +203,4 @@ def test_configs_without_end_are_refused(text, repository, empty):
 def test_an_object_that_is_missing(text, repository):
     blob = git("rev-parse", "HEAD:conf/model/rnn.yaml")
     (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
-    assert "cannot be read: an object is missing from the repository" in text("diff", "HEAD", status=1)
+    assert "cannot be read: an object is missing from the repository" in text("diff", "HEAD", status=2)

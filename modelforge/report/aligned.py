@@ -1,0 +1,104 @@
+"""Aligned: rows of texts in columns that never break a word: where the terminal is narrow, cells go below their row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+GAP = 2
+"""Blanks between columns."""
+BELOW = 4
+"""Blanks in front of a cell that stands below its row."""
+ROOM = 24
+"""The least width in which a text is wrapped where it stands."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Rows whose cells stand below one another.
+
+    Where the terminal has no room for all of them, what follows the first columns goes below its row, wrapped
+    between words. A word that is longer than the terminal is left whole.
+    """
+
+    rows: Sequence[Sequence[Text]]
+    indent: int = 0
+    stages: Sequence[int] = (1,)
+    """How many columns stay in one line where all have no room; the last of these whatever the width."""
+    wraps: bool = False
+    """Whether the last column is wrapped where it stands, if there is some room for it."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        limit = options.max_width - self.indent
+        rows = _last_wrapped(self.rows, limit) if self.wraps else self.rows
+        widths = _widths(rows)
+        inline = next((size for size in (len(widths), *self.stages) if _sum(widths[:size]) <= limit), self.stages[-1])
+        for row in rows:
+            line = _line(self.indent)
+            for width, cell in zip(widths, row[:inline], strict=False):
+                if width:
+                    line.append_text(cell)
+                    line.append(" " * (width - cell.cell_len + GAP))
+            line.rstrip()
+            below = Text(" " * GAP).join(cell for cell in row[inline:] if cell.plain)
+            if line.plain or not below.plain:
+                yield line
+            for part in _wrapped(below, limit - BELOW) if below.plain else ():
+                yield _line(self.indent + BELOW).append_text(part)
+
+
+def _last_wrapped(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequence[Text]]:
+    """The rows with their last cell in several lines, where all have no room and that one has some."""
+    widths = _widths(rows)
+    room = limit - _sum(widths[:-1]) - GAP
+    if _sum(widths) <= limit or room < ROOM:
+        return rows
+    return [
+        [*row[:-1], part] if first else [*[Text()] * (len(row) - 1), part]
+        for row in rows
+        for first, part in zip((True, *[False] * len(row[-1])), _wrapped(row[-1], room), strict=False)
+    ]
+
+
+def _line(indent: int) -> Text:
+    return Text(" " * indent, no_wrap=True, overflow="ignore")
+
+
+def _widths(rows: Sequence[Sequence[Text]]) -> list[int]:
+    return [
+        max(row[index].cell_len for row in rows if index < len(row)) for index in range(max(map(len, rows), default=0))
+    ]
+
+
+def _sum(columns: Sequence[int]) -> int:
+    return sum(columns) + GAP * (sum(map(bool, columns)) - 1)
+
+
+def _wrapped(text: Text, width: int) -> Sequence[Text]:
+    """The text in lines, broken between words."""
+    breaks: list[int] = []
+    start = 0
+    for word in re.finditer(r"\S+", text.plain):
+        if word.start() > start and text[start : word.end()].cell_len > width:
+            start = word.start()
+            breaks.append(start)
+    lines = list(text.divide(breaks))
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A text that is wrapped between words; a word that is longer than the terminal is left whole."""
+
+    text: Text
+    indent: int = 0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for part in _wrapped(self.text, options.max_width - self.indent):
+            yield _line(self.indent).append_text(part)

@@ -1,0 +1,149 @@
+"""entries: two config folders → what can be composed of them; `Composition`: one of these on one side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from modelforge.config import Config, compose
+from modelforge.errors import ForgeError, Problem
+from modelforge.plan import Plan, plan
+from modelforge.review.facts import exact
+from modelforge.review.files import Content, named
+from modelforge.review.sides import Side
+from modelforge.spec import parse
+
+GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
+PLANNED = ("model", "init", "weights", "seed")
+"""The sections that a plan is made of."""
+OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
+"""What Hydra notes of how it was called: no part of a config."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to compose: the default, an option of a group in it, or another primary config."""
+
+    label: str
+    overrides: tuple[str, ...] = ()
+    config_name: str = "config"
+    file: str = ""
+    """The file of the option; empty for the default."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """An entry as one side has it."""
+
+    config: Config | None
+    problems: tuple[Problem, ...] = ()
+    """Why it cannot be composed."""
+    files: frozenset[str] = frozenset()
+    """What it read, below the config folder."""
+    signature: tuple[Any, ...] = ()
+    """What it merged, where and in what order: two entries with the same are one."""
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """Everything that is composed: the job's values, what Hydra is told of runs, and the chosen options."""
+        if self.config is None:
+            return {}
+        settings = {key: value for key, value in self.config.hydra.items() if key not in OF_THE_CALL}
+        if isinstance(job := settings.get("job"), Mapping):
+            settings["job"] = {key: value for key, value in job.items() if f"job.{key}" not in OF_THE_CALL}
+        return {**self.config.values, "hydra": settings, "choices": dict(self.config.choices)}
+
+    @cached_property
+    def decided(self) -> Plan | tuple[Problem, ...]:
+        """Its plan, or why there is none."""
+        if self.config is None:
+            return self.problems
+        try:
+            return plan(parse(self.config))
+        except ForgeError as error:
+            return error.problems
+
+    def plans_like(self, other: Composition) -> bool:
+        """Whether both say the same of the model, in the same order: then their plans are one."""
+        sides = [{key: side.values.get(key) for key in PLANNED} for side in (self, other)]
+        sections = [set(side.config.values) if side.config else set[str]() for side in (self, other)]
+        return sections[0] == sections[1] and exact(sides[0]) == exact(sides[1])
+
+
+def entries(files: Sequence[str], overrides: Sequence[str]) -> list[Entry]:
+    """The default, each option of each group in it, and each other primary config.
+
+    Args:
+        files: All files of both sides.
+        overrides: What applies to all; a group that they choose is fixed.
+    """
+    chosen = {override.partition("=")[0].lstrip("+~").partition("@")[0] for override in overrides}
+    found: list[Entry] = []
+    for file in (file for file in files if file.endswith(".yaml")):
+        group, _, name = file.removesuffix(".yaml").rpartition("/")
+        if not group:
+            if name != "config":
+                found.append(Entry(f"--config-name={name}", (), name, file))
+        elif group not in chosen:
+            found.append(Entry(f"{group}={name}", (f"{group}={name}",), file=file))
+    rank = {group: index for index, group in enumerate(GROUPS_FIRST)}
+    found.sort(key=lambda entry: rank.get(entry.file.rpartition("/")[0], len(rank)))
+    return [Entry("the default"), *found]
+
+
+def composed(side: Side, entry: Entry, overrides: Sequence[str]) -> Composition:
+    """An entry on one side."""
+    every = (*entry.overrides, *side.overrides, *overrides)
+    try:
+        config = _compose(side, every, entry.config_name)
+    except ForgeError as error:
+        # A group that the defaults list does not name is added.
+        added = [f"+{override}" for override in entry.overrides]
+        try:
+            if not added:
+                raise
+            config = _compose(side, (*added, *every[len(added) :]), entry.config_name)
+        except ForgeError:
+            return Composition(None, error.problems)
+    merged = [(one.package, _below(side, one.document.file)) for one in config.origins.contributions]
+    return Composition(config, (), frozenset(file for _, file in merged), (*merged, *sorted(config.choices.items())))
+
+
+def _compose(side: Side, overrides: Sequence[str], config_name: str) -> Config:
+    return compose(side.folder, overrides, config_name, shown_as=side.shown_as)
+
+
+def _below(side: Side, file: str) -> str:
+    shown = PurePosixPath(file)
+    return shown.relative_to(side.shown_as).as_posix() if shown.is_relative_to(side.shown_as) else file
+
+
+@dataclass
+class Reach:
+    """Which files a composition of one side may read, by the defaults lists alone: too many rather than too few."""
+
+    side: Side
+    contents: Mapping[str, Content]
+    overrides: Sequence[str]
+    _leads: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+    def may_read(self, entry: Entry) -> frozenset[str]:
+        """The files below the config folder."""
+        known = frozenset(self.contents)
+        waiting = {f"{entry.config_name}.yaml", entry.file, *self._chosen(known)} & known
+        found: set[str] = set()
+        while waiting:
+            file = waiting.pop()
+            found.add(file)
+            if file not in self._leads:
+                self._leads[file] = frozenset(named(self.contents[file], file, known))
+            waiting |= self._leads[file] - found
+        return frozenset(found)
+
+    def _chosen(self, known: frozenset[str]) -> Iterator[str]:
+        for override in (*self.side.overrides, *self.overrides):
+            group = override.partition("=")[0].lstrip("+~").partition("@")[0]
+            yield from (file for file in known if file.startswith(f"{group}/"))

@@ -1,0 +1,206 @@
+"""changed_files: two config folders → the files that differ, and what differs in what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import yaml
+
+from modelforge.config.document import Document, items
+from modelforge.config.source import plain
+from modelforge.errors import ForgeError, Place, Problem
+from modelforge.review.facts import ValueChange, exact, value_changes
+from modelforge.review.sides import Side
+
+MAX_FILES = 10_000
+MAX_BYTES = 2**20
+"""Of a file that is read; the others are compared, but not read."""
+SKIPPED = frozenset({".git", "__pycache__", "node_modules"})
+_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
+
+
+@dataclass(frozen=True)
+class Content:
+    """A config file as one side has it."""
+
+    document: Document
+    data: dict[str, Any]
+    """What it says, interpolations as text; empty where it cannot be read."""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def package(self) -> str:
+        """What its header says of where it belongs; empty without one."""
+        head = (line for line in self.document.text.splitlines() if line.strip())
+        for line in head:
+            if not line.lstrip().startswith("#"):
+                break
+            if found := _PACKAGE.match(line.lstrip()):
+                return found[1]
+        return ""
+
+    def place(self, key: str) -> Place | None:
+        """Where a key of the file is written, or the nearest one around it."""
+        node: yaml.Node | None = self.document.root()
+        found = node
+        rest = key
+        while isinstance(node, yaml.MappingNode) and rest:
+            below = items(node)
+            name = max((name for name in below if rest == name or rest.startswith(f"{name}.")), key=len, default=None)
+            if name is None:
+                break
+            found, node = below[name][1], below[name][1]
+            rest = rest[len(name) + 1 :]
+        return self.document.place(found) if found is not None else None
+
+
+@dataclass(frozen=True)
+class FileDiff:
+    """A file that is on one side only, or differs."""
+
+    path: str
+    """Below the config folder."""
+    kind: Literal["added", "removed", "changed"]
+    old: Content | None
+    """None where there is no such file, or composition cannot read it."""
+    new: Content | None
+    edits: tuple[ValueChange, ...] = ()
+    """What it says differently."""
+    reordered: bool = False
+    """Whether only the order of its keys differs."""
+
+    @property
+    def is_config(self) -> bool:
+        """Whether composition reads such files."""
+        return self.path.endswith(".yaml")
+
+    @property
+    def formatting(self) -> bool:
+        """Whether nothing differs but formatting, comments and the order of keys."""
+        readable = self.old is not None and self.new is not None and not (self.old.problems or self.new.problems)
+        return self.kind == "changed" and readable and not self.edits
+
+    def to_dict(self) -> dict[str, Any]:
+        """The difference as plain data."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "semantic": not self.formatting,
+            "edits": [edit.to_dict() for edit in self.edits],
+        }
+
+
+def changed_files(old: Side, new: Side) -> tuple[tuple[FileDiff, ...], tuple[str, ...]]:
+    """The files that differ, and the paths of all.
+
+    Raises:
+        ForgeError: a folder holds too many files.
+    """
+    if os.path.abspath(old.folder) == os.path.abspath(new.folder):
+        return (), tuple(sorted(_files(new)))
+    before, after = _files(old), _files(new)
+    paths = tuple(sorted({*before, *after}))
+    return tuple(
+        _file_diff(path, old if path in before else None, new if path in after else None)
+        for path in paths
+        if path not in before or path not in after or not _equal(before[path], after[path])
+    ), paths
+
+
+def _files(side: Side) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder, folders, names in os.walk(side.folder):
+        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        # A link to a folder is one thing: what it leads to is not followed.
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in (*names, *links):
+            path = Path(folder, name)
+            found[path.relative_to(side.folder).as_posix()] = path
+        if len(found) > MAX_FILES:
+            message = f"`{side.shown_as}` holds more than {MAX_FILES:,} files"
+            raise ForgeError([Problem("MF060", side.name, message, "name the config folder: `--conf DIR`")])
+    found.pop(".git", None)
+    return found
+
+
+def _equal(one: Path, other: Path) -> bool:
+    facts = [_facts(path) for path in (one, other)]
+    if facts[0] != facts[1] or not one.is_file():
+        return facts[0] == facts[1]
+    with one.open("rb") as left, other.open("rb") as right:
+        while chunk := left.read(MAX_BYTES):
+            if chunk != right.read(MAX_BYTES):
+                return False
+    return True
+
+
+def _facts(path: Path) -> Any:
+    """What can be compared without reading: where a link to no file leads, and how large a file is."""
+    if path.is_file():
+        return path.stat().st_size
+    return os.readlink(path) if path.is_symlink() else "special"
+
+
+def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
+    before, after = (None if side is None else content(side, path) for side in (old, new))
+    if old is None or new is None:
+        return FileDiff(path, "added" if old is None else "removed", before, after)
+    edits: list[ValueChange] = []
+    reordered = False
+    if before is not None and after is not None and not (before.problems or after.problems):
+        if before.package != after.package:
+            edits.append(ValueChange(("# @package",), before.package, after.package))
+        edits += value_changes(before.data, after.data, before.place, after.place)
+        reordered = not edits and exact(before.data) != exact(after.data)
+    return FileDiff(path, "changed", before, after, tuple(edits), reordered)
+
+
+def content(side: Side, path: str) -> Content | None:
+    place = side.folder / path
+    shown = (PurePosixPath(side.shown_as) / path).as_posix()
+    if not path.endswith(".yaml") or not place.is_file() or place.stat().st_size > MAX_BYTES:
+        return None
+    try:
+        document = Document(shown, place.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        problem = Problem("MF002", "", "the file is not UTF-8", place=Place(file=shown, line=1))
+        return Content(Document(shown, ""), {}, (problem,))
+    except OSError as error:
+        problem = Problem("MF002", "", f"the file cannot be read: {error.strerror}", place=Place(file=shown, line=1))
+        return Content(Document(shown, ""), {}, (problem,))
+    try:
+        return Content(document, plain(document.load()))
+    except ForgeError as error:
+        return Content(document, {}, error.problems)
+
+
+def named(content: Content, path: str, known: frozenset[str]) -> Iterator[str]:
+    """The files that a file's defaults list may lead to; all of a group where an interpolation chooses."""
+    group = path.rpartition("/")[0]
+    if content.problems:
+        yield from known
+        return
+    defaults = content.data.get("defaults")
+    for item in defaults if isinstance(defaults, list) else ():
+        pairs = item.items() if isinstance(item, dict) else [("", item)]
+        for key, chosen in pairs:
+            name = key.split()[-1].partition("@")[0] if key.strip() else ""
+            for option in chosen if isinstance(chosen, list) else [chosen]:
+                text = str(option).partition("@")[0]
+                # A name without a slash in front is relative to the group of the file, in some positions at least.
+                for base in {"", group}:
+                    yield from _options("/".join(filter(None, (base, name.strip("/"), text.strip("/")))), known)
+
+
+def _options(config: str, known: frozenset[str]) -> Iterator[str]:
+    parts = config.removesuffix(".yaml")
+    if "${" in parts or "???" in parts:
+        around = re.split(r"\$\{|\?\?\?", parts)[0].rpartition("/")[0]
+        yield from (path for path in known if not around or path.startswith(f"{around}/"))
+    elif f"{parts}.yaml" in known:
+        yield f"{parts}.yaml"
