@@ -92,7 +92,7 @@ def verification_table(found: Verification) -> RenderableType:
     """What became of each parameter."""
     styles = {"same": "green"}
     body = [(Text(path), Text(state, styles.get(state, "bold red"))) for path, state in found.states.items()]
-    return _Fitted(("parameter", "state"), body, right=(), folds=(0,), steps=((0, 12),))
+    return _Fitted(("parameter", "state"), body, right=(), folds={0: PATH}, steps=((0, 12),))
 
 
 def _moments(entry: LedgerEntry) -> tuple[float | None, ...]:
