@@ -7,10 +7,12 @@ Codes are stable; `CODES` says in one line what each of them means.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 CODES = MappingProxyType(
     {
@@ -50,6 +52,8 @@ CODES = MappingProxyType(
         "MF052": "training diverged",
         "MF053": "data that cannot be used",
         "MF060": "too large",
+        "MF061": "more problems than are shown",
+        "MF062": "a number or a text that no config can hold",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
         "MF072": "a folder in which no project can be made",
@@ -88,7 +92,28 @@ CODES = MappingProxyType(
     }
 )
 
+MAX_PROBLEMS = 300
+"""Of one run; of what else is wrong the number is said."""
+MAX_QUOTED = 200
+"""Characters of anything that was given."""
+MAX_MESSAGE = 1_000
+
+MAX_PLACES = 3
+"""Of equal problems."""
+MAX_CHOICES = 500
+"""Names that are compared with a wrong one."""
+_TOLD = 50
+"""Characters around a quote, and those that say how long it was."""
+_MORE = "MF061"
+_BACKTICKED = re.compile(r"`([^`]*)`")
+_NUMBER = re.compile(r"\d+")
+_LONG_WORD = re.compile(rf"\S{{{MAX_QUOTED + _TOLD},}}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WINDOW = 50
+"""Characters of a source line before and after what is marked, where the whole line is too long."""
+
 Severity = Literal["error", "warning"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +134,16 @@ class Place:
 
     def __str__(self) -> str:
         if self.override is not None:
-            return f"override {self.override}"
+            return f"override {shortened(self.override)}"
         return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
 
     def to_dict(self) -> dict[str, Any]:
         """The place as plain data; absent parts are left out."""
         if self.override is not None:
-            data: dict[str, Any] = {"override": self.override}
+            data: dict[str, Any] = {"override": shortened(self.override)}
         else:
-            data = {"file": self.file, "line": self.line, "column": self.column, "source": self.source}
+            source = shortened(self.source)
+            data = {"file": self.file, "line": self.line, "column": self.column, "source": source}
         return data | ({"via": self.via.to_dict()} if self.via else {})
 
 
@@ -132,6 +158,12 @@ class Problem:
     place: Place | None = None
     part: Literal["key", "value"] = "value"
     severity: Severity = "error"
+    num: int = 1
+    """How many problems it stands for."""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, _bounded(getattr(self, name)))
 
     def at(self, place: Place | None) -> Problem:
         """The same problem with its place filled in."""
@@ -142,7 +174,7 @@ class Problem:
         return {
             "code": self.code,
             "severity": self.severity,
-            "path": self.path,
+            "path": shortened(self.path),
             "message": self.message,
             "hint": self.hint,
             "place": self.place.to_dict() if self.place else None,
@@ -153,57 +185,179 @@ class Problem:
 
 
 class ForgeError(Exception):
-    """A user's mistake; `problems` holds all that one phase found."""
+    """A user's mistake; `problems` holds all that one phase found, or the first and how many more there are."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = first(problems)
         assert self.problems, "a ForgeError needs at least one problem"
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return "\n\n".join(render(problem) for problem in self.problems)
+        return "\n\n".join(render(*group) for group in grouped(self.problems))
 
 
-def render(problem: Problem) -> str:
-    """The problem as text with its source line, in the form compilers use."""
+def first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first `MAX_PROBLEMS`, and of the others one that says how many they are."""
+    given = tuple(problems)
+    shown = [problem for problem in given if problem.code != _MORE]
+    more = sum(problem.num for problem in given) - len(shown[:MAX_PROBLEMS])
+    return (*shown[:MAX_PROBLEMS], *([more_problems(more)] if more else ()))
+
+
+def more_problems(number: int) -> Problem:
+    """What stands for problems that are not shown."""
+    what = "1 more problem is" if number == 1 else f"{number:,} more problems are"
+    return Problem("MF061", "", f"{what} not shown", "correct those above first", num=number)
+
+
+def for_each(items: Iterable[T], problem: Callable[[T], Problem]) -> Iterator[Problem]:
+    """A problem of each item, made for those alone that will be shown."""
+    every = list(items)
+    yield from map(problem, every[:MAX_PROBLEMS])
+    if len(every) > MAX_PROBLEMS:
+        yield more_problems(len(every) - MAX_PROBLEMS)
+
+
+def grouped(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
+    """Problems that say the same of many places, or much of one place, together; in the order of the first of each.
+
+    What differs in names and numbers of copies alone (`blocks.0.norm`, `blocks.1.norm`) says the same.
+    """
+    given = tuple(problems)
+    of_many = _many(given, _statement)
+    rest = [problem for problem in given if problem not in of_many]
+    of_many |= _many(rest, lambda problem: (problem.code, problem.severity, problem.path, problem.hint, problem.place))
+    groups = {of_many.get(problem, (problem,)): None for problem in given}
+    return list(groups)
+
+
+def _many(
+    problems: Sequence[Problem], key: Callable[[Problem], tuple[object, ...]]
+) -> dict[Problem, tuple[Problem, ...]]:
+    """For each of more than `MAX_PLACES` problems of one key all of them."""
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(key(problem), []).append(problem)
+    return {problem: tuple(group) for group in groups.values() if len(group) > MAX_PLACES for problem in group}
+
+
+def _statement(problem: Problem) -> tuple[str, ...]:
+    """What a problem says, without the name of its place and without numbers."""
+    names = {problem.path, problem.path.rpartition(".")[2]}
+    said = f"{problem.message}\n{problem.hint}"
+    said = _BACKTICKED.sub(lambda found: "" if found[1] in names else found[0], said)
+    return problem.code, problem.severity, _NUMBER.sub("0", said)
+
+
+def quoted(value: object) -> str:
+    """A value as Python writes it, of a long one the beginning.
+
+    >>> quoted("relu"), quoted("x" * 1_000_000)[-30:]
+    ("'relu'", "xxxxx... (1,000,002 characters)")
+    """
+    try:
+        return shortened(repr(value))
+    except (RecursionError, ValueError):
+        return f"a value of the type `{type(value).__name__}` that is too large to be shown"
+
+
+def shortened(text: str, most: int = MAX_QUOTED) -> str:
+    """The text, of a long one the beginning; half a character, which nothing can print, is escaped."""
+    cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+    return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
+
+
+def _cut(quote: str) -> str:
+    """A quote that is too long, and was not shortened yet."""
+    return quote if len(quote) <= MAX_QUOTED + _TOLD else shortened(quote)
+
+
+def _bounded(text: str) -> str:
+    """A message or hint that quotes no more than it should, whatever was put into it."""
+    if len(text) > MAX_QUOTED:
+        text = _BACKTICKED.sub(lambda found: f"`{_cut(found[1])}`", text)
+        text = _LONG_WORD.sub(lambda found: _cut(found[0]), text)
+    return shortened(text, MAX_MESSAGE)
+
+
+def render(problem: Problem, *others: Problem) -> str:
+    """The problem as text with its source line, in the form compilers use; of equal `others` the first places."""
     lines = [f"{problem.severity}[{problem.code}]: {problem.message}"]
     place = problem.place
     if place is None:
-        lines.append(f"  --> {problem.path}")
+        lines += [f"  --> {shortened(problem.path)}"] if problem.path else []
         if problem.hint:
             lines.append(f"   = help: {problem.hint}")
-        return "\n".join(lines)
+        return "\n".join(lines + _elsewhere(problem, others))
     lines += _render_place(place, problem.hint)
     if place.via is not None:
         lines += ["   = the value comes from", *_render_place(place.via, "")]
     if problem.path and place.override is None:
-        lines.append(f"   = override key: {problem.path}")
-    return "\n".join(lines)
+        lines.append(f"   = override key: {shortened(problem.path)}")
+    return "\n".join(lines + _elsewhere(problem, others))
+
+
+def _elsewhere(problem: Problem, others: Sequence[Problem]) -> list[str]:
+    """Of equal problems the first places and the number of all; of others at the same place the first messages."""
+    if not others:
+        return []
+    more = f"and {len(others) - MAX_PLACES:,} more" if len(others) > MAX_PLACES else ""
+    if all(other.path == problem.path and other.place == problem.place for other in others):
+        also = [f"   = also: {other.message}" for other in others[:MAX_PLACES]]
+        return also + ([f"   = {more}"] if more else [])
+    spots = ", ".join(f"`{shortened(other.path)}`" if other.path else str(other.place) for other in others[:MAX_PLACES])
+    return [f"   = {len(others) + 1:,} times, also at {spots} {more}".rstrip()]
 
 
 def _render_place(place: Place, hint: str) -> list[str]:
     if place.override is not None:
-        lines = [f"  --> override {place.override}"]
+        lines = [f"  --> {place}"]
         return lines + ([f"   = help: {hint}"] if hint else [])
     if not place.source:
         return [f"  --> {place}"] + ([f"   = help: {hint}"] if hint else [])
     number = str(place.line)
     gutter = " " * len(number)
-    caret = " " * (place.column - 1) + "^" * max(place.length, 1)
+    source, column, length = _window(place)
+    caret = " " * (column - 1) + "^" * max(length, 1)
     first_hint, *more_hints = hint.splitlines() or [""]
     marked = f"{caret} {first_hint}".rstrip()
     return [
         f"{gutter} --> {place}",
         f"{gutter}  |",
-        f"{number}  | {place.source.rstrip()}",
+        f"{number}  | {source}",
         f"{gutter}  | {marked}",
         *(f"{gutter}  = help: {line}" for line in more_hints),
     ]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def _window(place: Place) -> tuple[str, int, int]:
+    """The source line with the column and the length to mark; of a long line what is around the mark."""
+    source = place.source.rstrip()
+    if len(source) <= MAX_QUOTED:
+        return shortened(source, len(source)), place.column, place.length
+    start = max(place.column - 1 - _WINDOW, 0)
+    length = min(place.length, 2 * _WINDOW)
+    stop = place.column - 1 + length + _WINDOW
+    before, after = "..." if start else "", "..." if stop < len(source) else ""
+    return shortened(f"{before}{source[start:stop]}{after}", MAX_MESSAGE), place.column - start + len(before), length
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Later:
+    """A hint that is found when it is asked for: of thousands of problems most are never shown."""
+
+    find: Callable[[], str]
+
+    def __call__(self) -> str:
+        return self.find()
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
     """A hint that names the nearest known names, or lists them all when nothing is near."""
-    choices = sorted(set(known))
+    name = str(name)
+    if len(name) > MAX_QUOTED:
+        return ""
+    choices = sorted(set(map(str, islice(known, MAX_CHOICES))))
     lower = {choice.lower(): choice for choice in reversed(choices)}
     near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
     if near:

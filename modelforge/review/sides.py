@@ -44,12 +44,19 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
         return plan(parse(composed))
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False  # no name of a file: too long, or with a character that none has
+
+
 @contextmanager
 def _side(name: str, conf: Path | None) -> Generator[Side]:
     folder = Path(name)
     if name == ".":
         yield Side(conf)
-    elif folder.is_dir():
+    elif _is_folder(folder):
         below = folder / "conf"
         yield Side(below if not (folder / "config.yaml").is_file() and below.is_dir() else folder)
     elif "=" in name or name.startswith(("~", "+")):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, quoted
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
@@ -74,7 +74,7 @@ def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, s
 
 
 def _show(value: Any) -> str:
-    return "nothing" if value is _ABSENT or value is None else repr(value)
+    return "nothing" if value is _ABSENT or value is None else quoted(value)
 
 
 def _refusal(config: Config, message: str, hint: str) -> ForgeError:

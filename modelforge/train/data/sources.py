@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from modelforge.errors import did_you_mean
+from modelforge.errors import did_you_mean, shortened
 from modelforge.train.data.breast_cancer import BreastCancer
 from modelforge.train.data.csv_file import Csv
 from modelforge.train.data.digits import Digits
@@ -49,7 +49,7 @@ def parse_source(section: Any) -> Source:
     if "type" not in section:
         missing = InitErrorDetails(type="missing", loc=("type",), input=section)
         raise ValidationError.from_exception_data("data", [missing])
-    if section["type"] not in SOURCES:
-        name = str(section["type"])
-        raise mistake("type", f"unknown data `{name}`", did_you_mean(name, SOURCES))
-    return SOURCES[section["type"]].model_validate(dict(section))
+    name = section["type"]
+    if not isinstance(name, str) or name not in SOURCES:
+        raise mistake("type", f"unknown data `{shortened(str(name))}`", did_you_mean(name, SOURCES))
+    return SOURCES[name].model_validate(dict(section))
