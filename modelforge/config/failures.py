@@ -80,7 +80,8 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
         line = next((one.input_line for one in parsed if one.get_key_element().lstrip("~") == key), None)
         adds = line is not None and not line.startswith("~")
         message = f"the defaults list has no `{key}`"
-        return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", Place(override=line or key))
+        place = Place(override=line) if line is not None else _chosen_by(loader, key) or _last_read(loader)
+        return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", place)
     return _speaks_of(loader, said)
 
 
@@ -99,6 +100,18 @@ def _speaks_of(loader: Loader, said: str) -> Problem:
             return Problem("MF001", "", said, place=document.place(key), part="key")
     place = _last_read(loader)
     return Problem("MF001", "" if place else "config", said, place=place)
+
+
+def _chosen_by(loader: Loader, key: str) -> Place | None:
+    """Where a defaults list chooses an option of what is not there."""
+    for document in loader.shelf.values():
+        root = document.root()
+        defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
+        for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
+            for name, _ in item.value if isinstance(item, yaml.MappingNode) else ():
+                if isinstance(name, yaml.ScalarNode) and name.value.endswith(key.partition("@")[0]):
+                    return document.place(name)
+    return None
 
 
 def _empty_section(document: Document, name: str) -> Place | None:
