@@ -207,7 +207,7 @@ class Walk:
         else:
             for name, reference in self.spec.outputs.items():
                 key = f"model.outputs.{name}"
-                read = self._reference(reference, key, "", names, [])
+                read = self._reference(reference, key, "", names, set())
                 if read is not None:
                     self.results[name] = read
         flows: list[_Flow] = []

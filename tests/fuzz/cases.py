@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,7 +145,7 @@ def _printed(answer: Answer) -> str:
 
 
 @contextmanager
-def _written(path: Path, text: str):
+def _written(path: Path, text: str) -> Generator[None]:
     good = path.read_bytes()
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,7 @@ def _where(error: BaseException) -> str:
 
 
 @contextmanager
-def _limited(seconds: float) -> Iterator[None]:
+def _limited(seconds: float) -> Generator[None]:
     def stop(number: int, frame: object) -> None:
         raise TooSlow
 
