@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from modelforge.block import Activation, Context
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import Problem, did_you_mean, for_each
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
 from modelforge.node import FrozenDict
@@ -210,11 +210,12 @@ class Cascade:
                 yield Problem("MF023", f"{key}.types.{name}", message, hint, part="key")
             else:
                 yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, subjects)
-        for name in block.params:
-            if f"{key}.params.{name}" not in self._matched:
-                names = [_below(subject.path, scope.path) for subject in _inside(scope, subjects)]
-                hint = did_you_mean(name, names)
-                yield Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
+
+        def nothing(name: str) -> Problem:
+            hint = did_you_mean(name, (_below(subject.path, scope.path) for subject in _inside(scope, subjects)))
+            return Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
+
+        yield from for_each([name for name in block.params if f"{key}.params.{name}" not in self._matched], nothing)
 
     def _nothing(self, key: str, reason: str, inside: list[Subject]) -> Problem:
         roles = sorted({subject.facts.layout.role or "none" for subject in inside})

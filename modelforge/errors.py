@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 CODES = MappingProxyType(
     {
@@ -56,6 +57,8 @@ CODES = MappingProxyType(
         "MF053": "data that cannot be used",
         "MF058": "a file of a run cannot be written",
         "MF060": "too large",
+        "MF061": "more problems than are shown",
+        "MF062": "a number or a text that no config can hold",
         "MF065": "a parameter that is not as its ledger says",
         "MF066": "a ledger that cannot be read",
         "MF067": "a parameter that only the ledger has, or only the model",
@@ -107,7 +110,28 @@ CODES = MappingProxyType(
     }
 )
 
+MAX_PROBLEMS = 300
+"""Of one run; of what else is wrong the number is said."""
+MAX_QUOTED = 200
+"""Characters of anything that was given."""
+MAX_MESSAGE = 1_000
+
+MAX_PLACES = 3
+"""Of equal problems."""
+MAX_CHOICES = 500
+"""Names that are compared with a wrong one."""
+_TOLD = 50
+"""Characters around a quote, and those that say how long it was."""
+_MORE = "MF061"
+_BACKTICKED = re.compile(r"`([^`]*)`")
+_NUMBER = re.compile(r"\d+")
+_LONG_WORD = re.compile(rf"\S{{{MAX_QUOTED + _TOLD},}}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WINDOW = 50
+"""Characters of a source line before and after what is marked, where the whole line is too long."""
+
 Severity = Literal["error", "warning"]
+T = TypeVar("T")
 
 # Letters and marks that show nothing: Python counts them as printable.
 _WITHOUT_WIDTH = re.compile(
@@ -133,15 +157,16 @@ class Place:
 
     def __str__(self) -> str:
         if self.override is not None:
-            return f"override {self.override}"
+            return f"override {shortened(self.override)}"
         return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
 
     def to_dict(self) -> dict[str, Any]:
         """The place as plain data; absent parts are left out."""
         if self.override is not None:
-            data: dict[str, Any] = {"override": self.override}
+            data: dict[str, Any] = {"override": shortened(self.override)}
         else:
-            data = {"file": self.file, "line": self.line, "column": self.column, "source": self.source}
+            source = shortened(self.source)
+            data = {"file": self.file, "line": self.line, "column": self.column, "source": source}
         return data | ({"via": self.via.to_dict()} if self.via else {})
 
 
@@ -156,6 +181,12 @@ class Problem:
     place: Place | None = None
     part: Literal["key", "value"] = "value"
     severity: Severity = "error"
+    num: int = 1
+    """How many problems it stands for."""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, _bounded(getattr(self, name)))
 
     def at(self, place: Place | None) -> Problem:
         """The same problem with its place filled in."""
@@ -166,7 +197,7 @@ class Problem:
         return {
             "code": self.code,
             "severity": self.severity,
-            "path": self.path,
+            "path": shortened(self.path),
             "message": self.message,
             "hint": self.hint,
             "place": self.place.to_dict() if self.place else None,
@@ -177,29 +208,126 @@ class Problem:
 
 
 class ForgeError(Exception):
-    """A user's mistake; `problems` holds all that one phase found."""
+    """A user's mistake; `problems` holds all that one phase found, or the first and how many more there are."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = first(problems)
         assert self.problems, "a ForgeError needs at least one problem"
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return "\n\n".join(render(problem) for problem in self.problems)
+        return "\n\n".join(render(*group) for group in grouped(self.problems))
 
 
-def render(problem: Problem) -> str:
-    """The problem as text with its source line, in the form compilers use; each part of it is `printable`."""
+def first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first `MAX_PROBLEMS`, and of the others one that says how many they are."""
+    given = tuple(problems)
+    shown = [problem for problem in given if problem.code != _MORE]
+    more = sum(problem.num for problem in given) - len(shown[:MAX_PROBLEMS])
+    return (*shown[:MAX_PROBLEMS], *([more_problems(more)] if more else ()))
+
+
+def more_problems(number: int) -> Problem:
+    """What stands for problems that are not shown."""
+    what = "1 more problem is" if number == 1 else f"{number:,} more problems are"
+    return Problem("MF061", "", f"{what} not shown", "correct those above first", num=number)
+
+
+def for_each(items: Iterable[T], problem: Callable[[T], Problem]) -> Iterator[Problem]:
+    """A problem of each item, made for those alone that will be shown."""
+    every = list(items)
+    yield from map(problem, every[:MAX_PROBLEMS])
+    if len(every) > MAX_PROBLEMS:
+        yield more_problems(len(every) - MAX_PROBLEMS)
+
+
+def grouped(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
+    """Problems that say the same of many places, or much of one place, together; in the order of the first of each.
+
+    What differs in names and numbers of copies alone (`blocks.0.norm`, `blocks.1.norm`) says the same.
+    """
+    given = tuple(problems)
+    of_many = _many(given, _statement)
+    rest = [problem for problem in given if problem not in of_many]
+    of_many |= _many(rest, lambda problem: (problem.code, problem.severity, problem.path, problem.hint, problem.place))
+    groups = {of_many.get(problem, (problem,)): None for problem in given}
+    return list(groups)
+
+
+def _many(
+    problems: Sequence[Problem], key: Callable[[Problem], tuple[object, ...]]
+) -> dict[Problem, tuple[Problem, ...]]:
+    """For each of more than `MAX_PLACES` problems of one key all of them."""
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(key(problem), []).append(problem)
+    return {problem: tuple(group) for group in groups.values() if len(group) > MAX_PLACES for problem in group}
+
+
+def _statement(problem: Problem) -> tuple[str, ...]:
+    """What a problem says, without the name of its place and without numbers."""
+    names = {problem.path, problem.path.rpartition(".")[2]}
+    said = f"{problem.message}\n{problem.hint}"
+    said = _BACKTICKED.sub(lambda found: "" if found[1] in names else found[0], said)
+    return problem.code, problem.severity, _NUMBER.sub("0", said)
+
+
+def quoted(value: object) -> str:
+    """A value as Python writes it, of a long one the beginning.
+
+    >>> quoted("relu"), quoted("x" * 1_000_000)[-30:]
+    ("'relu'", "xxxxx... (1,000,002 characters)")
+    """
+    try:
+        return shortened(repr(value))
+    except (RecursionError, ValueError):
+        return f"a value of the type `{type(value).__name__}` that is too large to be shown"
+
+
+def shortened(text: str, most: int = MAX_QUOTED) -> str:
+    """The text, of a long one the beginning; half a character, which nothing can print, is escaped."""
+    cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+    return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
+
+
+def _cut(quote: str) -> str:
+    """A quote that is too long, and was not shortened yet."""
+    return quote if len(quote) <= MAX_QUOTED + _TOLD else shortened(quote)
+
+
+def _bounded(text: str) -> str:
+    """A message or hint that quotes no more than it should, whatever was put into it."""
+    if len(text) > MAX_QUOTED:
+        text = _BACKTICKED.sub(lambda found: f"`{_cut(found[1])}`", text)
+        text = _LONG_WORD.sub(lambda found: _cut(found[0]), text)
+    return shortened(text, MAX_MESSAGE)
+
+
+def render(problem: Problem, *others: Problem) -> str:
+    """The problem as text with its source line, in the form compilers use; of equal `others` the first places."""
     lines = [f"{problem.severity}[{problem.code}]: {printable(problem.message)}"]
-    place, path = problem.place, printable(problem.path)
+    place, path = problem.place, printable(shortened(problem.path))
     if place is None:
-        return "\n".join([*lines, f"  --> {path}", *_help("   ", problem.hint.split("\n"))])
+        lines += [f"  --> {path}"] if path else []
+        return "\n".join([*lines, *_help("   ", problem.hint.split("\n")), *_elsewhere(problem, others)])
     lines += _render_place(place, problem.hint)
     if place.via is not None:
         lines += ["   = the value comes from", *_render_place(place.via, "")]
     if path and place.override is None:
         lines.append(f"   = override key: {path}")
-    return "\n".join(lines)
+    return "\n".join(lines + _elsewhere(problem, others))
+
+
+def _elsewhere(problem: Problem, others: Sequence[Problem]) -> list[str]:
+    """Of equal problems the first places and the number of all; of others at the same place the first messages."""
+    if not others:
+        return []
+    more = f"and {len(others) - MAX_PLACES:,} more" if len(others) > MAX_PLACES else ""
+    if all(other.path == problem.path and other.place == problem.place for other in others):
+        also = [f"   = also: {printable(other.message)}" for other in others[:MAX_PLACES]]
+        return also + ([f"   = {more}"] if more else [])
+    spots = ", ".join(f"`{shortened(other.path)}`" if other.path else str(other.place) for other in others[:MAX_PLACES])
+    return [f"   = {len(others) + 1:,} times, also at {printable(spots)} {more}".rstrip()]
 
 
 def _render_place(place: Place, hint: str) -> list[str]:
@@ -208,9 +336,9 @@ def _render_place(place: Place, hint: str) -> list[str]:
         return [f"  --> {printable(str(place))}", *_help("   ", [first_hint, *more_hints])]
     number = str(place.line)
     gutter = " " * len(number)
+    source, column, length = _window(place)
     # Carets stay below what they mark where escapes take more room.
-    start, end = place.column - 1, place.column - 1 + max(place.length, 1)
-    source = place.source.rstrip()
+    start, end = column - 1, column - 1 + max(length, 1)
     before, marked = printable(source[:start]), printable(source[start:end])
     caret = " " * max(len(before), start) + "^" * max(len(marked), end - start)
     return [
@@ -243,9 +371,34 @@ def _is_seen(character: str) -> bool:
     return character.isprintable() and not _WITHOUT_WIDTH.match(character)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def _window(place: Place) -> tuple[str, int, int]:
+    """The source line with the column and the length to mark; of a long line what is around the mark."""
+    source = place.source.rstrip()
+    if len(source) <= MAX_QUOTED:
+        return shortened(source, len(source)), place.column, place.length
+    start = max(place.column - 1 - _WINDOW, 0)
+    length = min(place.length, 2 * _WINDOW)
+    stop = place.column - 1 + length + _WINDOW
+    before, after = "..." if start else "", "..." if stop < len(source) else ""
+    return shortened(f"{before}{source[start:stop]}{after}", MAX_MESSAGE), place.column - start + len(before), length
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Later:
+    """A hint that is found when it is asked for: of thousands of problems most are never shown."""
+
+    find: Callable[[], str]
+
+    def __call__(self) -> str:
+        return self.find()
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
     """A hint that names the nearest known names but `name` itself, or lists them all when nothing is near."""
-    choices = sorted(set(map(printable, known)) - {name})
+    name = str(name)
+    if len(name) > MAX_QUOTED:
+        return ""
+    choices = sorted({printable(str(one)) for one in islice(known, MAX_CHOICES)} - {name})
     lower = {choice.lower(): choice for choice in reversed(choices)}
     near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
     if near:

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelforge.bounds import MAX_BLOCKS, MAX_DEPTH, MAX_LAYERS, MAX_PARAMETERS
 from modelforge.cascade import Scope, Subject
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import MAX_PROBLEMS, Problem, did_you_mean
 from modelforge.graph import Read
 from modelforge.layers import registry
 from modelforge.layers.combinators import BLOCKS, Child, Combinator, sequence
@@ -210,7 +210,7 @@ class Walk:
         else:
             for name, reference in self.spec.outputs.items():
                 key = f"model.outputs.{name}"
-                read = self._reference(reference, key, "", names, [])
+                read = self._reference(reference, key, "", names, set())
                 if read is not None:
                     self.results[name] = read
         flows: list[_Flow] = []
@@ -230,7 +230,8 @@ class Walk:
                 hint = f"tie both to `{self.spec.tie[source]}`" if self.spec.tie[source] != path else ""
                 self.problems.append(Problem("MF045", key, f"`{source}` is itself tied to another one", hint))
             elif missing and not self._unknown:  # a layer that failed may hold it
-                hint, part = did_you_mean(missing[0], known), "key" if missing[0] == path else "value"
+                hint = did_you_mean(missing[0], known) if len(self.problems) < MAX_PROBLEMS else ""
+                part = "key" if missing[0] == path else "value"
                 self.problems.append(Problem("MF045", key, f"there is no parameter `{missing[0]}`", hint, part=part))
             elif not missing:
                 one, other = known[path], known[source]
@@ -275,7 +276,7 @@ class Walk:
             self._unknown.append(site.path)
             return None, None
         wired = list(spec.wire())
-        names = [child.name for child in wired]
+        names = {child.name for child in wired}
         for child in wired:
             self._num_layers += 1
             if self._num_layers > MAX_LAYERS:
@@ -298,7 +299,7 @@ class Walk:
         return (done if len(done) == len(plans) else None), flow
 
     def _resolve(
-        self, references: tuple[str, ...] | None, key: str, name: str, scope: _Names, siblings: list[str]
+        self, references: tuple[str, ...] | None, key: str, name: str, scope: _Names, siblings: set[str]
     ) -> tuple[Read, ...] | None:
         """References → reads; None where one of them is wrong."""
         if references is None:
@@ -314,7 +315,7 @@ class Walk:
             reads.append(read)
         return tuple(reads)
 
-    def _reference(self, reference: str, key: str, name: str, scope: _Names, siblings: list[str]) -> Read | None:
+    def _reference(self, reference: str, key: str, name: str, scope: _Names, siblings: set[str]) -> Read | None:
         match = REFERENCE.fullmatch(reference)
         assert match is not None, "the parser lets only references through"
         source, numbers = match.group(1), tuple(int(part) for part in match.group(2).split(".")[1:])
@@ -332,7 +333,7 @@ class Walk:
             return None
         return Read(source, numbers + (() if numbers else first(value)))
 
-    def _unknown_input(self, source: str, name: str, key: str, scope: _Names, siblings: list[str]) -> Problem:
+    def _unknown_input(self, source: str, name: str, key: str, scope: _Names, siblings: set[str]) -> Problem:
         if source == name:
             return Problem("MF031", key, f"`{name}` cannot read itself")
         if source in siblings:
@@ -341,7 +342,8 @@ class Walk:
         if source in self._names:
             hint = "a layer reads those beside it and those around it, before it"
             return Problem("MF030", key, f"`{source}` cannot be read from here", hint)
-        return Problem("MF030", key, f"there is no layer `{source}` here", did_you_mean(source, scope.known()))
+        hint = did_you_mean(source, scope.known()) if len(self.problems) < MAX_PROBLEMS else ""
+        return Problem("MF030", key, f"there is no layer `{source}` here", hint)
 
     def _layer(
         self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, scope: _Names

@@ -21,8 +21,18 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from modelforge.errors import shortened
+
 INDEX = ".index.json"
 """How the name of a file ends that says which files a large model is in."""
+MAX_INDEX = 100_000_000
+"""Bytes of such a file."""
+MAX_ENTRIES = 200_000
+"""Values and mappings in a checkpoint, each counted as often as a name leads to it."""
+MAX_NESTED = 50
+"""Mappings inside one another in a checkpoint."""
+MAX_NAME = 500
+"""Characters of a tensor's name."""
 _RELATIVE = "a path is relative to the folder that the program runs in"
 
 
@@ -72,9 +82,7 @@ def opened(path: str) -> Generator[Weights]:
         with ExitStack() as stack:
             yield _Several({name: stack.enter_context(opened(file)) for file, name in _listed(path)})
         return
-    if not Path(path).is_file():
-        what = "it is no file" if Path(path).exists() else "there is no such file"
-        raise Unreadable(what, f"it is in several files: `{path}{INDEX}`" if Path(path + INDEX).exists() else _RELATIVE)
+    _check_file(path)
     try:
         if is_safetensors(path):
             from safetensors import SafetensorError, safe_open
@@ -85,19 +93,33 @@ def opened(path: str) -> Generator[Weights]:
             except SafetensorError as error:
                 raise Unreadable(f"it is damaged: {error}") from error
         else:
-            yield _Checkpoint(dict(_flat(_load(path), "")))
+            yield _Checkpoint(dict(_flat(_load(path))))
     except OSError as error:
         raise Unreadable(f"it cannot be read: {error.strerror or error}") from error
 
 
+def _check_file(path: str) -> None:
+    try:
+        is_file, exists = Path(path).is_file(), Path(path).exists()
+        several = Path(path + INDEX).exists()
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not is_file:
+        what = "it is no file" if exists else "there is no such file"
+        raise Unreadable(what, f"it is in several files: `{path}{INDEX}`" if several else _RELATIVE)
+
+
 def _listed(path: str) -> list[tuple[str, str]]:
     """The files that an index names, as paths and as it calls them."""
+    _check_file(path)
     try:
+        if Path(path).stat().st_size > MAX_INDEX:
+            raise Unreadable(f"it is larger than {MAX_INDEX:,} bytes: no list of files is that long")
         index = json.loads(Path(path).read_text(encoding="utf-8"))
         names = sorted({str(name) for name in index["weight_map"].values()})
     except OSError as error:
         raise Unreadable(f"it cannot be read: {error.strerror or error}", _RELATIVE) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable("it is no index: a JSON with a `weight_map` from names to files") from error
     if strange := [name for name in names if Path(name).name != name or name.endswith(".json")]:
         raise Unreadable(f"it names `{strange[0]}`: no file of tensors beside it")
@@ -158,7 +180,9 @@ def _load(path: str) -> Any:
         raise Unreadable("it is empty")
     if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
         raise Unreadable("it is damaged: it begins as a checkpoint, and its end is missing")
-    if not zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path):
+        _check_zip(path)
+    else:
         kind = "it is neither safetensors nor a checkpoint of torch 1.6 or later"
         raise Unreadable(kind, "save it again: `safetensors.torch.save_file(tensors, path)`")
     try:
@@ -173,9 +197,31 @@ def _load(path: str) -> Any:
         raise Unreadable(f"it is no checkpoint of tensors: {' '.join(str(error).split())[:200]}") from error
 
 
-def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _flat(item, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(value, Tensor) and value.layout is torch.strided and prefix:
-        yield prefix, value.detach()
+def _check_zip(path: str) -> None:
+    """Refuses what would unpack to more than the file holds; torch stores tensors as they are."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            unpacked = sum(part.file_size for part in file.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise Unreadable(f"it is damaged: {shortened(str(error))}") from error
+    if unpacked > Path(path).stat().st_size:
+        raise Unreadable(f"it is packed, and would be {unpacked:,} bytes", "save it again with `torch.save`")
+
+
+def _flat(checkpoint: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors by name. One mapping may be in many others, and so have more names than memory: they are counted."""
+    waiting: list[tuple[str, Any, int]] = [("", checkpoint, 0)]
+    num_entries = 0
+    while waiting:
+        name, value, depth = waiting.pop()
+        num_entries += 1
+        if num_entries > MAX_ENTRIES or depth > MAX_NESTED:
+            reason = f"it holds more than {MAX_ENTRIES:,} values, or mappings more than {MAX_NESTED} deep"
+            raise Unreadable(reason, code="MF060")
+        if isinstance(value, Mapping):
+            below = [(f"{name}.{key}" if name else str(key), item, depth + 1) for key, item in value.items()]
+            waiting += reversed(below)
+        elif isinstance(value, Tensor) and value.layout is torch.strided and name:
+            if len(name) > MAX_NAME:
+                raise Unreadable(f"a name in it has {len(name):,} characters, and {MAX_NAME} is the most", code="MF060")
+            yield name, value.detach()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.errors import did_you_mean
+from modelforge.errors import did_you_mean, quoted
 
 MAX_LENGTH = 200
 """Characters of one expression."""
@@ -73,6 +73,8 @@ def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
 
 def names_in(expression: str) -> frozenset[str]:
     """The names in an expression; none, if it is no expression."""
+    if len(expression) > MAX_LENGTH:
+        return frozenset()
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -106,7 +108,7 @@ def _named(name: str, names: Mapping[str, Any]) -> Any:
         raise CannotCalculate(f"there is no argument `{name}` here", did_you_mean(name, names))
     value = names[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CannotCalculate(f"`{name}` must be a number to calculate with, but is {value!r}")
+        raise CannotCalculate(f"`{name}` must be a number to calculate with, but is {quoted(value)}")
     return value
 
 

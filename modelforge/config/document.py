@@ -12,16 +12,33 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from modelforge.bounds import MAX_DIGITS, fault
 from modelforge.errors import ForgeError, Place, Problem
 
 MAX_ALIASED = 100_000
 """How many nodes the aliases of one file may add; `&a [*b, *b]` twenty times over would be a million."""
 MAX_DEPTH = 50
 """How deep a file may be nested: libyaml overruns the stack in the end, and OmegaConf uses 16 frames a level."""
+MAX_CHARACTERS = 1_000_000
+"""Of a file; 20,000 layers."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _STRING, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 _FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
+_BOOL, _INT, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:null"
+_KINDS = {
+    _BOOL: "true or false",
+    _INT: "a whole number",
+    _FLOAT: "a number",
+    _NULL: "null",
+    _STRING: "a text",
+    "tag:yaml.org,2002:seq": "a list",
+    "tag:yaml.org,2002:map": "a mapping",
+}
+"""The tags of what a config is made of; a text gets one by how it looks."""
+_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)")
+"""Whole numbers that every reader takes for the same."""
+_OCTAL = re.compile(r"[-+]?0o[0-7_]+")
 _EXPONENT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
 """What YAML 1.1 takes for a string and everybody else for a number: `1e-3`."""
 
@@ -53,6 +70,7 @@ class Document:
             raise self._error("MF002", "a config file holds a mapping, `key: value`", self.place(root))
         self._check_aliases(root)
         self._check_keys(root)
+        self._check_values(root)
         loader = _loader_class()("")
         try:
             data = loader.construct_document(root)
@@ -69,6 +87,9 @@ class Document:
 
     def root(self) -> yaml.Node | None:
         """The root node with every node's position, keys as the text they are; None for an empty file."""
+        if len(self.text) > MAX_CHARACTERS:
+            message = f"a config file has at most {MAX_CHARACTERS:,} characters, and this has {len(self.text):,}"
+            raise self._error("MF060", message, Place(file=self.file, line=1))
         try:
             root = _compose(self.text)
         except yaml.MarkedYAMLError as error:
@@ -127,6 +148,8 @@ class Document:
                 for key, _ in node.value:
                     if not isinstance(key, yaml.ScalarNode):
                         problems.append(Problem("MF002", "", "a key must be a name", place=self.place(key)))
+                    elif found := fault(key.value):
+                        problems.append(Problem(found[0], "", *found[1:], self.place(key), "key"))
                     elif key.value in first:
                         hint = f"the first is on line {first[key.value].start_mark.line + 1}"
                         message = f"the key `{key.value}` is written twice"
@@ -140,8 +163,49 @@ class Document:
         if problems:
             raise ForgeError(problems)
 
+    def _check_values(self, root: yaml.Node) -> None:
+        """Refuses tags that a config has no use for, texts that are not what their tag says, and numbers that one
+        reader takes for another than the next."""
+        loader = _loader_class()("")
+        try:
+            problems = [found for node in _values(root) if (found := self._wrong_value(node, loader)) is not None]
+        finally:
+            loader.dispose()
+        if problems:
+            raise ForgeError(problems)
+
+    def _wrong_value(self, node: yaml.Node, loader: Any) -> Problem | None:
+        if node.tag not in _KINDS:
+            message = f"the tag `{_short_tag(node.tag)}` means nothing in a config"
+            return Problem("MF002", "", message, "leave it out, or quote the text", self.place(node))
+        if not isinstance(node, yaml.ScalarNode):
+            return None
+        written = node.value
+        if found := fault(written):
+            return Problem(found[0], "", *found[1:], self.place(node))
+        if node.tag == _INT and len(written) > MAX_DIGITS:
+            message = f"a whole number has at most {MAX_DIGITS} digits, and this has {len(written):,}"
+            return Problem("MF062", "", message, place=self.place(node))
+        try:
+            value = loader.construct_object(node)
+        except (ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError):
+            message = f"`{written}` is not {_KINDS[node.tag]}"
+            hint = "leave the tag out, or quote the text"
+            return Problem("MF002", "", message, hint, self.place(node))
+        if (node.tag == _INT and not _DECIMAL.fullmatch(written)) or (node.tag == _FLOAT and ":" in written):
+            fact = f"`{written}` means {value} in YAML 1.1"
+        elif node.tag == _STRING and not node.style and _OCTAL.fullmatch(written):
+            value = int(written.replace("_", ""), 8)
+            fact = f"`{written}` means {value} in YAML 1.2, and is a text in YAML 1.1"
+        else:
+            return None
+        hint = f"write `{value}`, or another number that is meant, or a text: `'{written}'`"
+        return Problem("MF002", "", fact, hint, self.place(node))
+
     def _interpolation_error(self, root: yaml.Node, error: OmegaConfBaseException) -> ForgeError:
-        for node in _scalars(root):
+        for node in _nodes(root):
+            if not isinstance(node, yaml.ScalarNode):
+                continue
             try:
                 OmegaConf.create({"value": node.value})
             except OmegaConfBaseException:
@@ -213,11 +277,26 @@ def items(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     return merged | own
 
 
-def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    if isinstance(node, yaml.ScalarNode):
-        yield node
-    for child in children(node):
-        yield from _scalars(child)
+def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
+    """A node and all below it, in the order of the file, each once."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            waiting += reversed([*children(node)])
+
+
+def _values(root: yaml.Node) -> Iterator[yaml.Node]:
+    """All nodes but keys, which are texts."""
+    keys = {id(key) for node in _nodes(root) if isinstance(node, yaml.MappingNode) for key, _ in node.value}
+    return (node for node in _nodes(root) if id(node) not in keys)
+
+
+def _short_tag(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _compose(text: str) -> yaml.Node | None:

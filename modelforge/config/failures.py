@@ -97,18 +97,50 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
         line = next((one.input_line for one in parsed if one.get_key_element().lstrip("~") == key), None)
         adds = line is not None and not line.startswith("~")
         message = f"the defaults list has no `{key}`"
-        return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", Place(override=line or key))
+        place = Place(override=line) if line is not None else _chosen_by(loader, key) or _last_read(loader)
+        return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", place)
     return _speaks_of(loader, said)
 
 
 def _speaks_of(loader: Loader, said: str) -> Problem:
-    """The problem with the defaults list of the config that Hydra's message names."""
+    """The problem with the defaults list, or with the `hydra` section, of the config that Hydra's message names."""
+    for document in loader.shelf.values():
+        if (empty := _empty_section(document, "hydra")) is not None:
+            hint = "indent what belongs below it, or remove the key"
+            return Problem("MF001", "hydra", "the section `hydra` is empty", hint, empty, "key")
     for name, document in loader.shelf.items():
         root = document.root()
-        if f"'{name}'" in said and isinstance(root, yaml.MappingNode):
-            key = items(root).get("defaults", (root, root))[0]
+        named = f"'{name}'" in said or f"In {name}:" in said or f"in {name}:" in said
+        if named and isinstance(root, yaml.MappingNode):
+            about = "hydra" if "raised while composing config" in said else "defaults"
+            key = items(root).get(about, (root, root))[0]
             return Problem("MF001", "", said, place=document.place(key), part="key")
-    return Problem("MF001", next(iter(loader.shelf), "config"), said)
+    place = _last_read(loader)
+    return Problem("MF001", "" if place else "config", said, place=place)
+
+
+def _chosen_by(loader: Loader, key: str) -> Place | None:
+    """Where a defaults list chooses an option of what is not there."""
+    for document in loader.shelf.values():
+        root = document.root()
+        defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
+        for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
+            for name, _ in item.value if isinstance(item, yaml.MappingNode) else ():
+                if isinstance(name, yaml.ScalarNode) and name.value.endswith(key.partition("@")[0]):
+                    return document.place(name)
+    return None
+
+
+def _empty_section(document: Document, name: str) -> Place | None:
+    root = document.root()
+    key, value = items(root).get(name, (None, None)) if isinstance(root, yaml.MappingNode) else (None, None)
+    empty = isinstance(value, yaml.ScalarNode) and value.value in ("", "~", "null")
+    return document.place(key) if key is not None and empty else None
+
+
+def _last_read(loader: Loader) -> Place | None:
+    """The file that was read last: what Hydra stopped at, where it names nothing."""
+    return next((Place(file=document.file, line=1) for document in reversed(loader.shelf.values())), None)
 
 
 def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Problem:
@@ -118,7 +150,7 @@ def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Pro
         place = _default_place(document, group, option)
         if place is not None:
             return Problem("MF001", "", message, did_you_mean(option, options), place)
-    return Problem("MF001", missing, message, did_you_mean(option, options))
+    return Problem("MF001", missing, message, did_you_mean(option, options), _last_read(loader))
 
 
 def _default_place(document: Document, group: str, option: str) -> Place | None:

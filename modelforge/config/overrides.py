@@ -11,6 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from modelforge.bounds import fault
+from modelforge.config.document import MAX_DEPTH
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.errors import ForgeError, Place, Problem, did_you_mean
 
@@ -55,9 +57,12 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     parsed: list[Override] = []
     problems: list[Problem] = []
     for text in overrides:
+        if found := fault(text) or _too_deep(text):
+            problems.append(Problem(found[0], text.partition("=")[0], *found[1:], Place(override=text)))
+            continue
         try:
             override = parser.parse_override(text)
-        except HydraException:
+        except (HydraException, ValueError, RecursionError):
             problems.append(_malformed(text))
             continue
         if not override.key_or_group:
@@ -68,6 +73,17 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     if problems:
         raise ForgeError(problems)
     return tuple(parsed)
+
+
+def _too_deep(text: str) -> tuple[str, str, str] | None:
+    """Code, message and hint of an override that is nested more deeply than a file may be."""
+    depth = most = 0
+    for letter in text:
+        depth += (letter in "[{(") - (letter in "]})")
+        most = max(most, depth)
+    if most <= MAX_DEPTH:
+        return None
+    return "MF060", f"an override is at most {MAX_DEPTH} levels deep, and this has {most:,}", ""
 
 
 def sets_value(override: Override, group_exists: Callable[[str], bool]) -> bool:

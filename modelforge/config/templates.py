@@ -9,7 +9,7 @@ from typing import Any
 from modelforge.config.arithmetic import CannotCalculate, calculate, names_in
 from modelforge.errors import did_you_mean
 
-_TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:\s*("[^"]*"|'[^']*'|[^"'{}]*?)\s*\}""")
+_TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:([^"'{}]*|\s*"[^"]*"\s*|\s*'[^']*'\s*)\}""")
 
 MAX_LENGTH = 10_000
 """Characters of a text with its templates filled in."""
@@ -65,6 +65,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
 
 
 def _unquoted(text: str) -> str:
+    text = text.strip()
     return text[1:-1] if text[:1] in ("'", '"') else text
 
 

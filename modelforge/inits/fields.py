@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from modelforge.errors import quoted
+
 # Ten times below the largest float32, so that nothing drawn with these numbers overflows.
 LIMIT = 1e37
 
@@ -19,7 +21,7 @@ def _keeps_something(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
         hint = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
         raise PydanticCustomError(
-            "MF092", "must be greater than 0, but is {value}", {"value": repr(value), "hint": hint}
+            "MF092", "must be greater than 0, but is {value}", {"value": quoted(value), "hint": hint}
         )
     return value
 

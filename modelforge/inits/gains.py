@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from modelforge.errors import did_you_mean
+from modelforge.errors import did_you_mean, quoted
 from modelforge.inits.activation_statistics import statistics
 from modelforge.inits.activations import (
     UnknownActivation,
@@ -200,14 +200,14 @@ def _check_gain(gain: Any) -> Any:
     if isinstance(gain, int | float) and not isinstance(gain, bool) and 0 < gain <= LIMIT:
         return float(gain)
     hint = "zero weights have a scheme of their own: `zeros`" if gain == 0 and not isinstance(gain, bool) else ""
-    raise _complaint(f"must be {must}, but is {gain!r}", hint)
+    raise _complaint(f"must be {must}, but is {quoted(gain)}", hint)
 
 
 def _check_activation(name: Any) -> Any:
     must = "`auto` or an activation's name"
     if isinstance(name, str):
         return _check_name(name, find_activation, ("auto",), activation_names(), must)
-    raise _complaint(f"must be {must}, but is {name!r}", "see `modelforge list activations`")
+    raise _complaint(f"must be {must}, but is {quoted(name)}", "see `modelforge list activations`")
 
 
 def _check_name(
@@ -221,7 +221,7 @@ def _check_name(
         raise _complaint(error.reason, error.hint) from None
     except UnknownActivation:
         hint = did_you_mean(text.partition("(")[0], (*words, *known)) or "see `modelforge list activations`"
-        raise _complaint(f"must be {must}, but is {text!r}", hint) from None
+        raise _complaint(f"must be {must}, but is {quoted(text)}", hint) from None
     return text
 
 

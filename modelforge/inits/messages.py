@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from modelforge.errors import did_you_mean
+from modelforge.errors import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from modelforge.inits.base import Initializer
@@ -63,14 +63,14 @@ def _reword(detail: ErrorDetails, scheme: type[Initializer]) -> InitErrorDetails
         message = "must be given"
     elif kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
-        message = f"must be one of {', '.join(f'`{choice}`' for choice in choices)}, but is {value!r}"
+        message = f"must be one of {', '.join(f'`{choice}`' for choice in choices)}, but is {quoted(value)}"
         nearest = did_you_mean(str(value), choices)
         hint = nearest if nearest.startswith("did") else ""
     elif kind in _BOUNDS:
         phrase, key = _BOUNDS[kind]
-        message = f"must be {phrase} {context[key]:g}, but is {value!r}"
+        message = f"must be {phrase} {context[key]:g}, but is {quoted(value)}"
     elif detail["msg"].startswith("Input should "):
-        message = f"must {_KINDS.get(kind, detail['msg'].removeprefix('Input should '))}, but is {value!r}"
+        message = f"must {_KINDS.get(kind, detail['msg'].removeprefix('Input should '))}, but is {quoted(value)}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
     return _error(kind, message, hint or _meaning(scheme, location), location, value)

@@ -124,7 +124,7 @@ class Pretrained(Undrawn):
             name = name.removeprefix(f"{prefix.removesuffix('.')}.")
         by: list[str] = []
         for old, new in self.rename.items():
-            match = _pattern(old).fullmatch(name)
+            match = _matched(old, name)
             if match is None:
                 continue
             by.append(old)
@@ -192,21 +192,48 @@ def _wrong(old: str, new: str) -> str:
     return ""
 
 
+def _matched(old: str, name: str) -> dict[str, str] | None:
+    """What the placeholders of a rename stand for in a name; None where it is another name."""
+    if "*" not in old:
+        match = _prefix(old).fullmatch(name)
+        return match.groupdict() if match else None
+    match = _backwards(old).fullmatch(name[::-1])
+    return {key: value[::-1] for key, value in match.groupdict().items()} if match else None
+
+
 @cache
-def _pattern(old: str) -> re.Pattern[str]:
-    """A prefix matches up to a dot, with what follows as the group `rest`; each `*` is a group, each number too."""
-    whole = "*" in old
-    stem = old if whole else old.removesuffix(".")
-    parts, end, stars = list[str](), 0, count()
-    for match in _PLACEHOLDER.finditer(stem):
-        group = rf"(?P<{match[1]}>\d+)" if match[1] else f"(?P<star{next(stars)}>.*)"
-        parts += [re.escape(stem[end : match.start()]), group]
+def _prefix(old: str) -> re.Pattern[str]:
+    """A prefix matches up to a dot, with what follows as the group `rest`; each number is a group."""
+    stem = old.removesuffix(".")
+    tail = r"(?P<rest>\..*|)" if stem else "(?P<rest>.*)"
+    return re.compile("".join(_pieces(stem)) + tail, re.DOTALL)
+
+
+@cache
+def _backwards(old: str) -> re.Pattern[str]:
+    """A whole name, read from its end: each `*` takes as much as it can, the first ones first. Read like this, each
+    piece between two of them is where it is found first, and no choice is ever taken back."""
+    first, *others = (
+        "".join(reversed(_pieces(piece, backwards=True, after_star=index > 0)))
+        for index, piece in enumerate(old.split("*"))
+    )
+    inner = [f"(?>(?P<star{index}>.*?){piece})" for index, piece in enumerate(others[:-1], 1)]
+    return re.compile("".join((others[-1], *reversed(inner), "(?P<star0>.*?)", first)), re.DOTALL)
+
+
+def _pieces(text: str, *, backwards: bool = False, after_star: bool = False) -> list[str]:
+    """The regular expressions of texts and numbers, in their order."""
+    parts, end = list[str](), 0
+    for match in _PLACEHOLDER.finditer(text):
+        before = text[end : match.start()]
+        shortest = "?" if after_star and not parts and not before else ""
+        parts += [re.escape(before[::-1] if backwards else before), rf"(?P<{match[1]}>\d+{shortest})"]
         end = match.end()
-    tail = "" if whole else r"(?P<rest>\..*|)" if stem else "(?P<rest>.*)"
-    return re.compile("".join((*parts, re.escape(stem[end:]), tail)), re.DOTALL)
+    last = text[end:]
+    return [*parts, re.escape(last[::-1] if backwards else last)]
 
 
-def _filled(new: str, match: re.Match[str]) -> str:
+def _filled(new: str, match: Mapping[str, str]) -> str:
     stars = count()
 
     def value(placeholder: re.Match[str]) -> str:
@@ -215,6 +242,6 @@ def _filled(new: str, match: re.Match[str]) -> str:
         return match[f"star{next(stars)}"]
 
     name = _PLACEHOLDER.sub(value, new)
-    if "rest" not in match.re.groupindex:
+    if "rest" not in match:
         return name
     return ".".join(part for part in (name.removesuffix("."), match["rest"].removeprefix(".")) if part)

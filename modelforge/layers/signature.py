@@ -12,6 +12,7 @@ from pydantic import ValidationError, WrapValidator, create_model
 from pydantic_core import PydanticCustomError
 
 from modelforge.bounds import MAX_PARTS, MAX_SIZE, too_large
+from modelforge.errors import quoted
 from modelforge.spec.layer import LayerSpec
 
 ALWAYS_WITHOUT = {
@@ -89,7 +90,7 @@ def checked(annotation: Any, *, positive: bool = False, most: int = MAX_SIZE) ->
                 return valid
             expected = "positive"
         raise PydanticCustomError(
-            "MF014", "must be {expected}, but is {actual}", {"expected": expected, "actual": repr(value)}
+            "MF014", "must be {expected}, but is {actual}", {"expected": expected, "actual": quoted(value)}
         )
 
     return Annotated[annotation, WrapValidator(check)]

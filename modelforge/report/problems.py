@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from modelforge.errors import Problem, printable, render
+from modelforge.errors import Problem, grouped, render
 
 _GUTTER = re.compile(r"^ *\d* +(?:-->|\||=(?= ))")
 _CARETS = re.compile(r"(?<=\| ) *(\^+.*)$")
@@ -27,15 +27,17 @@ def problems_text(problems: Iterable[Problem]) -> Text:
 
 def alike(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
     """Problems of one kind at one place together, in the order of the first of each."""
-    groups: dict[tuple[object, ...], list[Problem]] = {}
-    for problem in problems:
-        groups.setdefault((problem.code, problem.path, problem.hint, problem.place), []).append(problem)
+    groups: dict[object, list[Problem]] = {}
+    for first, *others in grouped(problems):
+        # What is equal is together already.
+        at = (first.code, first.path, first.hint, first.place) if not others else first
+        groups.setdefault(at, []).extend((first, *others))
     return [tuple(group) for group in groups.values()]
 
 
 def problem_text(problem: Problem, *others: Problem) -> Text:
     """One problem; what else is wrong at the same place, for the same reason, in one line each."""
-    lines = render(problem).split("\n") + [f"   = also: {printable(other.message)}" for other in others]
+    lines = render(problem, *others).split("\n")
     return Text("\n", no_wrap=True, overflow="ignore").join(_line(line, problem.severity) for line in lines)
 
 

@@ -43,8 +43,8 @@ def is_revision(name: str, folder: Path) -> bool:
     """Whether git knows a commit of that name in the repository around `folder`, which need not exist any more."""
     try:
         return bool(_object(folder, f"{name}^{{commit}}"))
-    except FileNotFoundError:
-        return False
+    except (OSError, ValueError):
+        return False  # there is no git, or no revision can have such a name
 
 
 def root_of(folder: Path) -> Path | None:

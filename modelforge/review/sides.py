@@ -67,10 +67,17 @@ def parse_range(name: str, conf: Path | None = None) -> tuple[str, str] | None:
         ForgeError: the two have no common commit.
     """
     found = _RANGE.fullmatch(name)
-    if found is None or name == ".." or Path(name).is_dir() or not (found["old"] or found["new"]):
+    if found is None or name == ".." or _is_folder(Path(name)) or not (found["old"] or found["new"]):
         return None
     old, new = found["old"] or "HEAD", found["new"] or "HEAD"
     return (merge_base(old, new, find_conf(conf)) if found["dots"] == "..." else old), new
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False  # no name of a file: too long, or with a character that none has
 
 
 @contextmanager
@@ -85,8 +92,8 @@ def open_side(name: str, conf: Path | None) -> Generator[Side]:
         present = _present(wanted, conf)
         yield Side(name, "folder", present, _shown(present))
         return
-    known = folder.is_dir() and is_revision(name, wanted)
-    if folder.is_dir() and not (known and not _config_folder(folder)):
+    known = _is_folder(folder) and is_revision(name, wanted)
+    if _is_folder(folder) and not (known and not _config_folder(folder)):
         found = _config_folder(folder) or folder
         note = f"`{name}` is taken as the folder; the revision of that name: `refs/heads/{name}`" if known else ""
         yield Side(name, "folder", found, _shown(found), note=note)

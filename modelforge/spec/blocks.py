@@ -7,19 +7,19 @@ at the place in the block. Nothing here knows a layer by name.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modelforge.bounds import MAX_PARTS
+from modelforge.bounds import MAX_LAYERS, MAX_PARTS
 from modelforge.config.arithmetic import CannotCalculate
 from modelforge.config.templates import fill, is_broken, is_template, names_of
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import MAX_PROBLEMS, Problem, did_you_mean, quoted
 from modelforge.layers import registry
 from modelforge.spec.layer import NAME, LayerSpec
 from modelforge.spec.unused import alone, unread
 
-MAX_EXPANDED = 200_000
+MAX_EXPANDED = MAX_LAYERS
 """How many layers may come out, those in layers counted too."""
 MAX_DEPTH = 64
 MAX_VALUES = 10_000
@@ -110,7 +110,7 @@ class _Expander:
     def _declared(self) -> dict[str, Mapping[str, Any]]:
         raw = self.section.get("blocks", {})
         if not isinstance(raw, Mapping):
-            self._note("MF014", "model.blocks", f"`blocks` must be a mapping from name to block, but is {raw!r}")
+            self._note("MF014", "model.blocks", f"`blocks` must be a mapping from name to block, but is {quoted(raw)}")
             return {}
         return {str(name): block for name, block in raw.items() if self._is_sound(str(name), block)}
 
@@ -121,10 +121,10 @@ class _Expander:
         elif name in registry.names():
             self._note("MF016", key, f"`{name}` cannot name a block: it is a layer type already", part="key")
         if not isinstance(block, Mapping):
-            self._note("MF014", key, f"a block must be a mapping, but is {block!r}", "write `layers:` below it")
+            self._note("MF014", key, f"a block must be a mapping, but is {quoted(block)}", "write `layers:` below it")
             return False
         for other in [other for other in block if other not in _BLOCK_KEYS]:
-            hint = did_you_mean(str(other), _BLOCK_KEYS)
+            hint = self._near(other, _BLOCK_KEYS)
             self._note("MF015", f"{key}.{other}", f"a block has no `{other}`", hint, part="key")
         if "layers" not in block:
             self._note("MF011", key, f"the block `{name}` has no `layers`", "add `layers: ...`", part="key")
@@ -133,7 +133,7 @@ class _Expander:
 
     def _check_arguments(self, arguments: Any, key: str) -> None:
         if not isinstance(arguments, Mapping):
-            self._note("MF014", key, f"`args` must be a mapping from name to default, but is {arguments!r}")
+            self._note("MF014", key, f"`args` must be a mapping from name to default, but is {quoted(arguments)}")
             return
         for name in map(str, arguments):
             if not name.isidentifier() or name in RESERVED or keyword.iskeyword(name):
@@ -143,7 +143,9 @@ class _Expander:
     def _model_arguments(self) -> dict[str, Any]:
         """The model's own arguments: `args`, of which `sizes[size]` gives those that are `???`."""
         declared, sizes, size = (self.section.get(key) for key in ("args", "sizes", "size"))
-        self._check_arguments(declared or {}, "model.args")
+        if declared is None:
+            declared = {}
+        self._check_arguments(declared, "model.args")
         chosen: Mapping[str, Any] = {}
         if sizes is not None and not (
             isinstance(sizes, Mapping) and all(isinstance(s, Mapping) for s in sizes.values())
@@ -156,12 +158,12 @@ class _Expander:
                 way = f"write `size: {next(iter(named), '...')}`"
                 self._note("MF018", "model.sizes", "the model has `sizes`, and no `size` that chooses", way, part="key")
             elif str(size) not in named:
-                known = did_you_mean(str(size), named)
+                known = self._near(size, named)
                 self._note("MF018", "model.size", f"the model has no size `{size}`", known)
             else:
                 chosen = named[str(size)]
-            for other, values in named.items():
-                for name in [name for name in values if name not in (declared or {})]:
+            for other, values in named.items() if isinstance(declared, Mapping) else ():
+                for name in [name for name in values if name not in declared]:
                     hint = f"declare it: `args: {{{name}: ???}}`"
                     key = f"model.sizes.{other}.{name}"
                     self._note("MF018", key, f"the model has no argument `{name}`", hint, part="key")
@@ -169,8 +171,9 @@ class _Expander:
             self._note("MF018", "model.size", f"the model has no `sizes`, so `{size}` means nothing", part="key")
         if self.problems:
             raise _Failed
-        given = {name: value for name, value in chosen.items() if (declared or {})[name] == _MISSING}
-        return self._bound(declared or {}, given, _Place("model", {}), "model.args", "the model")
+        assert isinstance(declared, Mapping), "it was checked"
+        given = {name: value for name, value in chosen.items() if declared[name] == _MISSING}
+        return self._bound(declared, given, _Place("model", {}), "model.args", "the model")
 
     def _bound(
         self, declared: Mapping[str, Any], given: Mapping[str, Any], use: _Place, key: str, owner: str
@@ -205,7 +208,8 @@ class _Expander:
                 continue
             free = is_template(default) or default == _MISSING
             if name in given and not free and (kind := _other_kind(bound[name], default)):
-                message = f"`{name}` of {owner} must be {kind}, as its default {default!r} is, but is {bound[name]!r}"
+                must = f"must be {kind}, as its default {quoted(default)} is"
+                message = f"`{name}` of {owner} {must}, but is {quoted(bound[name])}"
                 self._note("MF018", at.key, message)
                 failed.add(name)
         if failed:
@@ -294,7 +298,7 @@ class _Expander:
         given = {key: value for key, value in fields.items() if key not in ("type", "inputs", "init")}
         unknown = [argument for argument in given if argument not in declared]
         for argument in unknown:
-            message, hint = f"the block `{name}` has no argument `{argument}`", did_you_mean(str(argument), declared)
+            message, hint = f"the block `{name}` has no argument `{argument}`", self._near(argument, declared)
             self._note("MF018", place.at(argument).key, message, hint or "it takes none", part="key")
         known = {argument: value for argument, value in given.items() if argument in declared}
         arguments = self._bound(declared, known, place, f"{key}.args", f"the block `{name}`")
@@ -330,7 +334,7 @@ class _Expander:
     def _holds(self, raw: Any, place: _Place) -> bool:
         value = self._filled(raw, place)
         if not isinstance(value, bool):
-            self._note("MF017", place.key, f"`when` must be true or false, but is {value!r}")
+            self._note("MF017", place.key, f"`when` must be true or false, but is {quoted(value)}")
             raise _Failed
         return value
 
@@ -354,6 +358,10 @@ class _Expander:
 
     def _note(self, code: str, key: str, message: str, hint: str = "", part: Any = "value") -> None:
         self.problems[Problem(code, key, message, hint, part=part)] = None
+
+    def _near(self, name: object, known: Iterable[object]) -> str:
+        """A hint, unless there are more problems already than will be shown."""
+        return did_you_mean(name, known) if len(self.problems) < MAX_PROBLEMS else ""
 
 
 def _num_values(value: Any, most: int) -> int:

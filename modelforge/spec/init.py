@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError, model_serializer
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from modelforge.errors import did_you_mean
+from modelforge.bounds import MAX_RULES
+from modelforge.errors import Later, did_you_mean, quoted
 from modelforge.inits import registry
 from modelforge.inits.messages import code
 from modelforge.node import FrozenDict, Node
@@ -63,7 +65,7 @@ def parse_block(raw: Any) -> InitSpec:
         error = PydanticCustomError(
             "MF022",
             "an init block must be a mapping or the name of a scheme, but is {raw}",
-            {"raw": repr(raw), "hint": "write `init: {scheme: ...}`"},
+            {"raw": quoted(raw), "hint": "write `init: {scheme: ...}`"},
         )
         raise ValidationError.from_exception_data("init", [InitErrorDetails(type=error, loc=(), input=raw)])
     parser = _Parser()
@@ -102,11 +104,13 @@ class _Parser:
     def _check_scheme(self, scheme: Any, fields: dict[str, Any]) -> None:
         known = {*registry.names(), *registry.aliases()}
         if not isinstance(scheme, str) or scheme not in known:
-            self._add("MF020", f"unknown initializer `{scheme}`", ("scheme",), did_you_mean(str(scheme), known))
+            self._add(
+                "MF020", f"unknown initializer `{scheme}`", ("scheme",), Later(lambda: did_you_mean(scheme, known))
+            )
             return
         initializer = registry.get(scheme)
         for name in [name for name in fields if name not in initializer.model_fields]:
-            hint = registry.explain_absent_field(scheme, name, SECTIONS)
+            hint = Later(partial(registry.explain_absent_field, scheme, name, SECTIONS))
             self._add("MF021", f"scheme `{scheme}` has no field `{name}`", (name,), hint, part="key")
         known_fields = {name: value for name, value in fields.items() if name in initializer.model_fields}
         try:
@@ -125,14 +129,18 @@ class _Parser:
         known = registry.field_names()
         for name in fields:
             if name not in known:
-                hint = did_you_mean(name, {*known, *SECTIONS, "scheme"})
+                hint: str | Later = Later(partial(did_you_mean, name, {*known, *SECTIONS, "scheme"}))
                 if name.rstrip("s") in ("weight", "kernel"):
                     hint = f"the block itself speaks of weights; others: {', '.join(SECTIONS)}"
                 self._add("MF021", f"no scheme has a field `{name}`", (name,), hint, part="key")
 
     def _blocks(self, raw: Any, at: tuple[str, ...], *, leaf: bool) -> dict[str, InitSpec]:
         if not isinstance(raw, Mapping):
-            self._add("MF022", f"`{at[-1]}` must be a mapping from name to init block, but is {raw!r}", at, "")
+            self._add("MF022", f"`{at[-1]}` must be a mapping from name to init block, but is {quoted(raw)}", at, "")
+            return {}
+        if len(raw) > MAX_RULES:
+            message = f"`{at[-1]}` may have {MAX_RULES:,} entries at most, but has {len(raw):,}"
+            self._add("MF060", message, at, "")
             return {}
         blocks: dict[str, InitSpec] = {}
         for name, value in raw.items():
@@ -154,7 +162,7 @@ class _Parser:
             blocks[str(name)] = block
         return blocks
 
-    def _add(self, code: str, message: str, loc: tuple[int | str, ...], hint: str, part: str = "value") -> None:
+    def _add(self, code: str, message: str, loc: tuple[int | str, ...], hint: str | Later, part: str = "value") -> None:
         error = PydanticCustomError(code, "{message}", {"message": message, "hint": hint, "part": part})  # pyright: ignore[reportArgumentType]  # codes are not literals
         self.errors.append(InitErrorDetails(type=error, loc=loc, input=None))
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from modelforge.errors import did_you_mean
+from modelforge.bounds import MAX_NAME
+from modelforge.errors import Later, did_you_mean, quoted, shortened
 from modelforge.layers import registry
 from modelforge.layers.familiar import argument_hint
 from modelforge.node import FrozenDict, Node
@@ -29,7 +30,7 @@ def _parse_inputs(raw: Any) -> Any:
     names = [raw] if isinstance(raw, str) else raw
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
         raise PydanticCustomError(
-            "MF014", "`inputs` must be a name or a list of names, but is {raw}", {"raw": repr(raw)}
+            "MF014", "`inputs` must be a name or a list of names, but is {raw}", {"raw": quoted(raw)}
         )
     for name in names:
         if not REFERENCE.fullmatch(name):
@@ -88,14 +89,16 @@ def _parse_layer(raw: Any) -> LayerSpec:
         raise PydanticCustomError(
             "MF014",
             "a layer must be a mapping or the name of a layer type, but is {raw}",
-            {"raw": repr(raw), "hint": "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"},
+            {"raw": quoted(raw), "hint": "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"},
         )
     if "type" not in fields:
         raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": _type_hint(fields), "part": "key"})
     name = fields["type"]
     if not isinstance(name, str) or name not in registry.names():
         error = PydanticCustomError(
-            "MF010", "unknown layer type `{name}`", {"name": str(name), "hint": registry.explain_absence(str(name))}
+            "MF010",
+            "unknown layer type `{name}`",
+            {"name": shortened(str(name)), "hint": Later(lambda: registry.explain_absence(str(name)))},
         )
         raise ValidationError.from_exception_data(
             "layer", [InitErrorDetails(type=error, loc=() if isinstance(raw, str) else ("type",), input=name)]
@@ -122,7 +125,7 @@ def _check_names(raw: Any) -> Any:
         raise PydanticCustomError(
             "MF014",
             "layers must be a mapping from name to layer, but is {raw}",
-            {"raw": repr(raw), "hint": "write `name: {type: ...}`, one entry a layer, in execution order"},
+            {"raw": quoted(raw), "hint": "write `name: {type: ...}`, one entry a layer, in execution order"},
         )
     if not raw:
         raise PydanticCustomError("MF014", "there is no layer", {"hint": "write `name: {type: ...}`"})
@@ -155,6 +158,8 @@ def _misplaced(name: str, layer: Any) -> tuple[str, str] | None:
 
 def unusable(name: str) -> str:
     """Why a layer cannot have this name; empty where it can."""
+    if len(name) > MAX_NAME:
+        return f"a layer's name has at most {MAX_NAME} characters, and this has {len(name):,}"
     if not NAME.fullmatch(name):
         return f"`{name}` cannot name a layer: use letters, digits and underscores, and begin with a letter"
     if keyword.iskeyword(name):

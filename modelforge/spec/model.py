@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from modelforge.bounds import MAX_SIZE, too_large
+from modelforge.bounds import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE, too_large
 from modelforge.config.origins import Origins
+from modelforge.errors import quoted, shortened
 from modelforge.node import FrozenDict, Node
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import NAME, REFERENCE, Layers
@@ -20,8 +21,11 @@ DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
 def _parse_sizes(raw: Any) -> Any:
     sizes: tuple[Any, ...] = tuple(raw) if isinstance(raw, list | tuple) else (None,)
+    if len(sizes) > MAX_DIMENSIONS:
+        told = {"number": f"{len(sizes):,}", "most": MAX_DIMENSIONS}
+        raise PydanticCustomError("MF060", "`shape` may have {most} dimensions at most, but has {number}", told)
     if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
-        raise PydanticCustomError("MF014", "`shape` must be a list of sizes, but is {raw}", {"raw": repr(raw)})
+        raise PydanticCustomError("MF014", "`shape` must be a list of sizes, but is {raw}", {"raw": quoted(raw)})
     if any(size > MAX_SIZE for size in sizes):
         raise too_large(MAX_SIZE, sizes)
     return sizes
@@ -36,15 +40,25 @@ class TensorSpec(Node):
     """A torch dtype by name. Floating-point inputs are float32, as parameters are; `build(dtype=...)` changes both."""
 
 
+def _check_number(section: str, named: Mapping[Any, Any]) -> None:
+    if len(named) > MAX_ENDS:
+        told = {"section": section, "number": f"{len(named):,}", "most": f"{MAX_ENDS:,}"}
+        raise PydanticCustomError("MF060", "`{section}` may name {most} at most, but names {number}", told)
+
+
 def _name_inputs(raw: Any) -> Any:
     if not isinstance(raw, Mapping) or not raw:
         raise PydanticCustomError(
             "MF014",
             "`input` must say what comes in, but is {raw}",
-            {"raw": repr(raw), "hint": "write `input: {shape: [8, 8]}`, or `input: {left: {shape: ...}, right: ...}`"},
+            {
+                "raw": quoted(raw),
+                "hint": "write `input: {shape: [8, 8]}`, or `input: {left: {shape: ...}, right: ...}`",
+            },
         )
     if any(name in raw for name in TensorSpec.model_fields):
         return {"input": raw}
+    _check_number("input", raw)
     bad = [
         InitErrorDetails(
             type=PydanticCustomError("MF016", "`{name}` cannot name an input", {"name": name, "part": "key"}),
@@ -52,7 +66,7 @@ def _name_inputs(raw: Any) -> Any:
             input=name,
         )
         for name in map(str, raw)
-        if not NAME.fullmatch(name)
+        if not NAME.fullmatch(name) or len(name) > MAX_NAME
     ]
     if bad:
         raise ValidationError.from_exception_data("input", bad)
@@ -65,14 +79,18 @@ def _parse_outputs(raw: Any) -> Any:
         raise PydanticCustomError(
             "MF014",
             "`outputs` must name what comes out, but is {raw}",
-            {"raw": repr(raw), "hint": "write `outputs: {logits: head, features: trunk}`"},
+            {"raw": quoted(raw), "hint": "write `outputs: {logits: head, features: trunk}`"},
         )
+    _check_number("outputs", named)
     for reference in named.values():
         if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
             raise PydanticCustomError(
                 "MF030",
                 "`{name}` is not a reference to a layer",
-                {"name": str(reference), "hint": "write `name`, or `name.1` for the second output of `name`"},
+                {
+                    "name": shortened(str(reference)),
+                    "hint": "write `name`, or `name.1` for the second output of `name`",
+                },
             )
     return {str(name): str(reference) for name, reference in named.items()}
 
@@ -82,7 +100,7 @@ def _parse_ties(raw: Any) -> Any:
         raise PydanticCustomError(
             "MF014",
             "`tie` must be a mapping from a parameter to the one it is, but is {raw}",
-            {"raw": repr(raw), "hint": "write `tie: {head.weight: embed.weight}`"},
+            {"raw": quoted(raw), "hint": "write `tie: {head.weight: embed.weight}`"},
         )
     return dict(raw)
 

@@ -9,9 +9,19 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from modelforge.bounds import unfit
 from modelforge.config import Config
 from modelforge.config.origins import Origins
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.errors import (
+    MAX_PROBLEMS,
+    ForgeError,
+    Later,
+    Problem,
+    did_you_mean,
+    for_each,
+    more_problems,
+    quoted,
+)
 from modelforge.layers import registry
 from modelforge.spec.blocks import expand, source_key
 from modelforge.spec.init import Init, InitSpec
@@ -55,6 +65,8 @@ def parse(
         'Linear'
     """
     values, origins = _content(config)
+    if wrong := [*unfit(values), *_unfit("init", init), *_unfit("weights", weights), *_unfit("seed", seed)]:
+        raise ForgeError(origins.locate(problem) for problem in wrong)
     if "model" not in values and not values.keys().isdisjoint(("layers", "input")):
         values = {"model": values}
     given = {name: section for name, section in (("init", init), ("weights", weights)) if section is not None}
@@ -68,7 +80,7 @@ def parse(
     stored = _validate(WeightsSpec, given.get("weights", values.get("weights")), "weights", problems)
     key: Any = values.get("seed", 0) if seed is None else seed
     if isinstance(key, bool) or not isinstance(key, int):
-        problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {key!r}"))
+        problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {quoted(key)}"))
     if problems or model is None:
         raise ForgeError(_replaced(origins.locate(problem), origins) for problem in problems)
     return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
@@ -90,11 +102,17 @@ def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
     Raises:
         ForgeError: all that is wrong with it.
     """
-    problems: list[Problem] = []
+    problems = [*_unfit(path, raw)]
+    if problems:
+        raise ForgeError(problems)
     block = _validate(Init, raw, path, problems)
     if problems:
         raise ForgeError(problems)
     return block
+
+
+def _unfit(section: str, given: Any) -> list[Problem]:
+    return unfit({section: given})
 
 
 def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
@@ -109,11 +127,15 @@ def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
 
 def _unknown_sections(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
     """The top-level keys of a composed config that nobody has heard of."""
-    for key in sorted(values.keys() - SECTIONS - origins.declared) if origins.contributions else ():
+
+    def problem(key: str) -> Problem:
         hint = did_you_mean(key, SECTIONS | origins.declared)
         if not hint.endswith("?"):
             hint = f"a key of your own is written in {origins.primary} first"
-        yield Problem("MF015", key, f"unknown key `{key}`", hint, part="key")
+        return Problem("MF015", key, f"unknown key `{key}`", hint, part="key")
+
+    unknown = values.keys() - SECTIONS - origins.declared if origins.contributions else ()
+    yield from for_each(sorted(unknown), problem)
 
 
 def _empty_files(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
@@ -130,13 +152,15 @@ def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:
         problems.append(Problem("MF011", "model", "there is no `model` section", "choose one: `model=...`", part="key"))
         return None
     if isinstance(section, Mapping):
-        for key in [key for key in section if key not in MODEL_KEYS]:
-            hint = did_you_mean(str(key), MODEL_KEYS)
-            problems.append(Problem("MF015", f"model.{key}", f"a model has no `{key}`", hint, part="key"))
+        problems += for_each([key for key in section if key not in MODEL_KEYS], _no_key)
         written_out, found = expand({key: value for key, value in section.items() if key in MODEL_KEYS})
         problems += found
         return None if found else written_out
     return section
+
+
+def _no_key(key: object) -> Problem:
+    return Problem("MF015", f"model.{key}", f"a model has no `{key}`", did_you_mean(key, MODEL_KEYS), part="key")
 
 
 def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
@@ -149,7 +173,9 @@ def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
     except RecursionError:
         problems.append(Problem("MF060", path, "this is nested too deeply to be read"))
         return None
-    problems.extend(dict.fromkeys(_problems(details, raw, path)))
+    problems.extend(dict.fromkeys(_problems(details[:MAX_PROBLEMS], raw, path)))
+    if len(details) > MAX_PROBLEMS:
+        problems.append(more_problems(len(details) - MAX_PROBLEMS))
     return None
 
 
@@ -183,21 +209,29 @@ def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | 
         case kind if kind.startswith("MF"):
             part = "key" if context.get("part") == "key" else "value"
             message = f"`{location[-1]}` {message}" if message.startswith("must ") and location else message
-            return Problem(kind, path, message, str(context.get("hint", "")), part=part)
+            hint = context.get("hint", "")
+            return Problem(kind, path, message, hint() if isinstance(hint, Later) else hint, part=part)
         case _:
-            return Problem("MF014", path, f"`{location[-1] if location else path}` {_sentence(detail)}")
+            hint = "write `{shape: [8, 8]}`" if location[:1] == ("input",) and detail["type"] == "model_type" else ""
+            return Problem("MF014", path, f"`{location[-1] if location else path}` {_sentence(detail)}", hint)
 
 
 def _sentence(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
-    message = message.removeprefix("Input should be ")
-    return message if "but is" in message else f"must be {message.removeprefix('a valid ')}, but is {detail['input']!r}"
+    message = "a mapping" if detail["type"] in ("model_type", "dict_type") else message.removeprefix("Input should be ")
+    return (
+        message
+        if "but is" in message
+        else f"must be {message.removeprefix('a valid ')}, but is {quoted(detail['input'])}"
+    )
 
 
 def _layer_type(raw: Any, location: tuple[str, ...]) -> str | None:
     """The type of the layer that directly holds `location`, if one does."""
     for part in location[:-1]:
-        raw = raw.get(part, raw.get(int(part)) if part.isdigit() else None) if isinstance(raw, Mapping) else None
+        # A mapping that code made may have numbers for names.
+        named = {str(name): value for name, value in raw.items()} if isinstance(raw, Mapping) else {}
+        raw = named.get(part)
     if isinstance(raw, str) and raw in registry.names():
         return raw  # the short form
     if isinstance(raw, Mapping) and isinstance(raw.get("type"), str):

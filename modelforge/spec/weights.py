@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError, ValidatorFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from modelforge.errors import did_you_mean
+from modelforge.errors import Later, did_you_mean, quoted
 from modelforge.inits.pretrained import Pretrained
 from modelforge.node import Node
 from modelforge.spec.init import Init
@@ -18,7 +18,7 @@ def _as_globs(raw: Any) -> Any:
     globs: Any = (raw,) if isinstance(raw, str) else tuple(raw) if isinstance(raw, list | tuple) else raw
     if not isinstance(globs, tuple) or not all(isinstance(glob, str) for glob in globs):
         hint = "write `skip: [head.*]`"
-        raise PydanticCustomError("MF014", "must be a list of globs, but is {raw}", {"raw": repr(raw), "hint": hint})
+        raise PydanticCustomError("MF014", "must be a list of globs, but is {raw}", {"raw": quoted(raw), "hint": hint})
     return globs
 
 
@@ -39,7 +39,7 @@ class WeightsSpec(Node):
             told = PydanticCustomError(
                 "MF014",
                 "`weights` must be a mapping, but is {raw}",
-                {"raw": repr(raw), "hint": "write `weights: {path: ...}`"},
+                {"raw": quoted(raw), "hint": "write `weights: {path: ...}`"},
             )
             raise ValidationError.from_exception_data("weights", [InitErrorDetails(type=told, loc=(), input=raw)])
         known = {*Pretrained.model_fields, "skip"}
@@ -62,7 +62,7 @@ class WeightsSpec(Node):
 
 
 def _unknown(name: str, known: set[str]) -> InitErrorDetails:
-    told = {"name": name, "hint": did_you_mean(name, known), "part": "key"}
+    told = {"name": name, "hint": Later(lambda: did_you_mean(name, known)), "part": "key"}
     return InitErrorDetails(
         type=PydanticCustomError("MF015", "`weights` has no `{name}`", told), loc=(name,), input=name
     )

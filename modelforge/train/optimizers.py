@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch.optim import lr_scheduler
 
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.errors import ForgeError, Problem, did_you_mean, quoted, shortened
 from modelforge.inits.width import LEARNING_RATE
 from modelforge.train.signature import check_arguments
 
@@ -152,7 +152,7 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
     rest = {key: value for key, value in section.items() if key != "mup"} if _is_map(section) else section
     kind, arguments, problems = _parse(rest, "optimizer", optimizers(), {"params": "they are the model's"})
     if not isinstance(mup, bool):
-        problems.append(Problem("MF051", "optimizer.mup", f"`mup` must be true or false, but is {mup!r}"))
+        problems.append(Problem("MF051", "optimizer.mup", f"`mup` must be true or false, but is {quoted(mup)}"))
     if kind is None or problems:
         return None, problems
     factory = OptimizerFactory(kind, arguments, mup)
@@ -175,7 +175,7 @@ def parse_scheduler(
     interval, monitor = timing.get("interval", "epoch"), timing.get("monitor")
     if interval not in ("epoch", "step"):
         problems.append(
-            Problem("MF051", "scheduler.interval", f"`interval` must be 'epoch' or 'step', but is {interval!r}")
+            Problem("MF051", "scheduler.interval", f"`interval` must be 'epoch' or 'step', but is {quoted(interval)}")
         )
     rest = {key: value for key, value in section.items() if key not in timing} if _is_map(section) else section
     kind, arguments, more = _parse(rest, "scheduler", schedulers(), {"optimizer": "it is the config's optimizer"})
@@ -185,14 +185,16 @@ def parse_scheduler(
             Problem("MF051", "scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`", part="key")
         )
     if monitor is not None and monitor not in metrics:
-        message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {monitor!r}"
+        message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {quoted(monitor)}"
         hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in section else ""
         problems.append(Problem("MF051", "scheduler.monitor", message, hint))
     rates = [name for name in ABSOLUTE_RATES if name in arguments]
     for name in rates:
         given = arguments[name]
         if not all(rate >= 0 for rate in (given if isinstance(given, Sequence) else [given])):
-            problems.append(Problem("MF051", f"scheduler.{name}", f"`{name}` must be at least 0, but is {given!r}"))
+            problems.append(
+                Problem("MF051", f"scheduler.{name}", f"`{name}` must be at least 0, but is {quoted(given)}")
+            )
     if kind is None or problems:
         return None, problems
     factory = SchedulerFactory(kind, arguments, interval, monitor)
@@ -203,13 +205,13 @@ def _parse(
     section: Any, path: str, known: Mapping[str, type[T]], reserved: Mapping[str, str]
 ) -> tuple[type[T] | None, dict[str, Any], list[Problem]]:
     if not _is_map(section):
-        return None, {}, [Problem("MF051", path, f"`{path}` must be a mapping with a `type`, but is {section!r}")]
+        return None, {}, [Problem("MF051", path, f"`{path}` must be a mapping with a `type`, but is {quoted(section)}")]
     name = section.get("type")
     if name is None:
         return None, {}, [Problem("MF051", path, f"this {path} has no `type`", "add `type: ...`", part="key")]
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         hint = WITHOUT.get(str(name)) or did_you_mean(str(name), known)
-        return None, {}, [Problem("MF051", f"{path}.type", f"unknown {path} `{name}`", hint)]
+        return None, {}, [Problem("MF051", f"{path}.type", f"unknown {path} `{shortened(str(name))}`", hint)]
     values = {str(key): value for key, value in section.items() if key != "type"}
     arguments, problems = check_arguments(known[name], values, path, reserved=reserved)
     return known[name], arguments, problems

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import modelforge as mf
+from modelforge.bounds import unfit
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.words import plural
@@ -42,6 +43,8 @@ def prepare(config: Config) -> Job:
         ForgeError: all that is wrong with the model and with the training settings.
         ModuleNotFoundError: Lightning is not installed.
     """
+    if unreadable := unfit(config.values):
+        raise ForgeError(config.origins.locate(problem) for problem in unreadable)
     plan, wrong = _plan(config)
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import shutil
 import stat
 import zipfile
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, quoted
 from modelforge.train.status import replacing
 
 KEY = "modelforge_config"
@@ -31,8 +30,6 @@ NUM_SHOWN = 8
 MAX_SHOWN = 200
 """Characters of a value that are quoted."""
 _ABSENT = object()
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +186,7 @@ def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, s
 
 
 def _show(value: Any) -> str:
-    return "nothing" if value is _ABSENT or value is None else _SHORT.repr(value)
+    return "nothing" if value is _ABSENT or value is None else quoted(value)
 
 
 def _refusal(config: Config, message: str, hint: str) -> ForgeError:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import NonNegativeInt, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import Problem, did_you_mean, quoted
 from modelforge.node import Node
 from modelforge.train.data.source import AsTuple, InputSettings, Source, mistake
 from modelforge.train.data.sources import SOURCES, parse_source
@@ -50,7 +50,7 @@ class Settings(Node):
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
         if self.metric not in self.metrics:
-            message = f"`optimized_metric` must be {choices(self.metrics)}, but is {self.metric!r}"
+            message = f"`optimized_metric` must be {choices(self.metrics)}, but is {quoted(self.metric)}"
             raise mistake("optimized_metric", message)
         return self
 
@@ -103,7 +103,7 @@ def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
         case _:
             said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
             must = WORDS.get(detail["type"], said)
-            return Problem("MF051", path, f"`{name}` must be {must}, but is {detail['input']!r}")
+            return Problem("MF051", path, f"`{name}` must be {must}, but is {quoted(detail['input'])}")
 
 
 def _fields(path: str, values: Mapping[str, Any]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import Problem, did_you_mean, quoted
 
 WORDS: Mapping[Any, str] = {
     int: "a whole number",
@@ -58,7 +58,7 @@ def check_arguments(
                 arguments[key] = fit(value, hint)
             except ValidationError:
                 problems.append(
-                    Problem("MF051", where, f"`{key}` of {name} must be {describe(hint)}, but is {value!r}")
+                    Problem("MF051", where, f"`{key}` of {name} must be {describe(hint)}, but is {quoted(value)}")
                 )
     problems.extend(
         Problem("MF051", path, f"{name} needs the argument `{key}`", f"add `{key}: ...`", part="key")

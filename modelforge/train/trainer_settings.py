@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.errors import Problem, did_you_mean
+from modelforge.errors import Problem, did_you_mean, quoted
 from modelforge.train.lightning_source import trainer_signature
 from modelforge.train.signature import check_arguments
 
@@ -35,14 +35,14 @@ def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
         ModuleNotFoundError: Lightning is not installed.
     """
     if not isinstance(section, Mapping):
-        return {}, [Problem("MF051", "trainer", f"`trainer` must be a mapping, but is {section!r}")]
+        return {}, [Problem("MF051", "trainer", f"`trainer` must be a mapping, but is {quoted(section)}")]
     arguments, problems = check_arguments(trainer_signature(), section, "trainer", reserved=RESERVED)
     return arguments, [*problems, *_what_no_machine_takes(arguments)]
 
 
 def one_process(key: str, value: Any, number: int) -> Problem:
     """The problem with an argument that makes Lightning start other processes."""
-    message = f"a run trains in one process, but `{key}` = {value!r} starts {number}"
+    message = f"a run trains in one process, but `{key}` = {quoted(value)} starts {number}"
     hint = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
     return Problem("MF051", f"trainer.{key}", message, hint)
 
@@ -55,14 +55,14 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     devices = arguments.get("devices")
     number = _count(devices)
     if not number:
-        message = f"`devices` of Trainer must be at least 1, but is {devices!r}"
+        message = f"`devices` of Trainer must be at least 1, but is {quoted(devices)}"
         yield Problem("MF051", "trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
     if number > 1:
         yield one_process("devices", devices, number)
     for name in ("gradient_clip_val", "check_val_every_n_epoch"):
         given = arguments.get(name)
         if given is not None and given <= 0:
-            message = f"`{name}` of Trainer must be greater than 0, but is {given!r}"
+            message = f"`{name}` of Trainer must be greater than 0, but is {quoted(given)}"
             yield Problem("MF051", f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
     nodes = arguments.get("num_nodes", 1)
     if nodes > 1:

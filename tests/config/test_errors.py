@@ -267,11 +267,11 @@ FILES = [
         "a tag",
         {"config.yaml": "a: !!python/object/apply:os.system [ls]\n"},
         """
-        error[MF002]: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object/apply:os.system'
+        error[MF002]: the tag `!!python/object/apply:os.system` means nothing in a config
           --> conf/config.yaml:1:4
            |
         1  | a: !!python/object/apply:os.system [ls]
-           |    ^
+           |    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ leave it out, or quote the text
         """,
     ),
     (
@@ -425,7 +425,10 @@ FILES = [
         """
         error[MF001]: In config: Override 'model : a' is defined before 'model: b'. \
 Overrides must be at the end of the defaults list
-          --> config
+          --> conf/config.yaml:1:1
+           |
+        1  | defaults:
+           | ^^^^^^^^
         """,
     ),
     (
@@ -590,3 +593,79 @@ def test_a_large_group_says_where_its_options_lie(write):
 def test_a_name_is_never_suggested_for_itself():
     assert did_you_mean("weights", ["weights", "weight"]) == "did you mean `weight`?"
     assert did_you_mean("weights", ["weights"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("010", "`010` means 8 in YAML 1.1"),
+        ("0b11", "`0b11` means 3 in YAML 1.1"),
+        ("0o17", "`0o17` means 15 in YAML 1.2, and is a text in YAML 1.1"),
+        ("12:30", "`12:30` means 750 in YAML 1.1"),
+        ("1:30.5", "`1:30.5` means 90.5 in YAML 1.1"),
+        ("0x_", "`0x_` is not a whole number"),
+        ("9" * 400, "a whole number has at most 300 digits, and this has 400"),
+        ("9" * 5_000, "a whole number has at most 300 digits, and this has 5,000"),
+        ("!!int ''", "`` is not a whole number"),
+        ("!!bool text", "`text` is not true or false"),
+        ("!!float x", "`x` is not a number"),
+        ("!!timestamp text", "the tag `!!timestamp` means nothing in a config"),
+        ("!!set {a}", "the tag `!!set` means nothing in a config"),
+        ("!own 3", "the tag `!own` means nothing in a config"),
+        ('"\\ud800"', "a text holds half a character, `\\ud800`, which no file name and no terminal takes"),
+        ('"\\0"', "a text holds a null character, which no file name and no terminal takes"),
+        ("x" * 20_000, "a text has at most 10,000 characters, and this has 20,000"),
+    ],
+)
+def test_values_that_are_not_what_they_seem(write, written, expected):
+    write({"config.yaml": f"first: 1\na: {written}\n"})
+    with pytest.raises(ForgeError) as caught:
+        compose("conf")
+    (problem,) = caught.value.problems
+    assert problem.message == expected
+    assert (problem.place.file, problem.place.line, problem.place.column) == ("conf/config.yaml", 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("0x1F", 31), ("-7", -7), ("1_000", 1000), ("0", 0), ("08", "08"), ("'010'", "010"), ("!!str 3", "3"), ("9", 9)],
+)
+def test_numbers_that_every_reader_takes_for_the_same(write, written, value):
+    write({"config.yaml": f"a: {written}\n"})
+    assert compose("conf").values == {"a": value}
+
+
+def test_a_file_that_is_too_long_is_not_read(write):
+    write({"config.yaml": "a: 1\n" * 300_000})
+    with pytest.raises(ForgeError) as caught:
+        compose("conf")
+    (problem,) = caught.value.problems
+    assert (problem.code, str(problem.place)) == ("MF060", "conf/config.yaml:1")
+    assert problem.message == "a config file has at most 1,000,000 characters, and this has 1,500,000"
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "message"),
+    [
+        ("a=" + "[" * 3_000 + "]" * 3_000, "MF060", "an override is at most 50 levels deep, and this has 3,000"),
+        ("a=\ud800", "MF062", "a text holds half a character, `\\ud800`, which no file name and no terminal takes"),
+        ("a=" + "x" * 20_000, "MF060", "a text has at most 10,000 characters, and this has 20,002"),
+    ],
+)
+def test_overrides_that_no_config_can_hold(here, override, code, message):
+    with pytest.raises(ForgeError) as caught:
+        compose("conf", [override])
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.message) == (code, message)
+
+
+def test_a_section_of_hydras_that_is_empty(write):
+    write({"config.yaml": "a: 1\nhydra:\nrun:\n  dir: runs\n"})
+    with pytest.raises(ForgeError) as caught:
+        compose("conf")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.message, str(problem.place)) == (
+        "MF001",
+        "the section `hydra` is empty",
+        "conf/config.yaml:2:1",
+    )

@@ -165,7 +165,7 @@ def test_a_block_of_itself_is_refused_with_the_cycle(chain: list[str]):
 def test_what_grows_without_bound_is_refused():
     blocks = {f"b{i}": {"layers": {"x": f"b{i + 1}", "y": f"b{i + 1}"}} for i in range(40)}
     blocks["b40"] = {"layers": {"act": "ReLU"}}
-    assert told(model({"body": "b0"}, blocks=blocks))[0][1] == "the model has more than 200,000 layers"
+    assert told(model({"body": "b0"}, blocks=blocks))[0][1] == "the model has more than 20,000 layers"
 
 
 def test_nothing_unused_needs_its_arguments():

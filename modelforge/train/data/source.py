@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
+from modelforge.errors import quoted
 from modelforge.node import Node
 from modelforge.train.data.parts import Examples
 from modelforge.train.words import TaskName
@@ -78,7 +79,7 @@ class Source(Node, ABC):
     @model_validator(mode="after")
     def _check_task(self) -> Source:
         if self.task not in self.tasks:
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, self.tasks))}, but is {self.task!r}")
+            raise mistake("task", f"`task` must be {' or '.join(map(repr, self.tasks))}, but is {quoted(self.task)}")
         return self
 
     @model_validator(mode="after")

@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from modelforge.errors import did_you_mean
-from modelforge.report.words import short
+from modelforge.errors import did_you_mean, quoted, shortened
 from modelforge.train.data.breast_cancer import BreastCancer
 from modelforge.train.data.csv_file import Csv
 from modelforge.train.data.digits import Digits
@@ -50,11 +49,9 @@ def parse_source(section: Any) -> Source:
     if "type" not in section:
         missing = InitErrorDetails(type="missing", loc=("type",), input=section)
         raise ValidationError.from_exception_data("data", [missing])
-    if not isinstance(section["type"], str):
-        raise mistake(
-            "type", f"`type` must be the name of a source, but is {short(section['type'])}", did_you_mean("", SOURCES)
-        )
-    if section["type"] not in SOURCES:
-        name = section["type"]
-        raise mistake("type", f"unknown data `{name}`", did_you_mean(name, SOURCES))
-    return SOURCES[section["type"]].model_validate(dict(section))
+    name = section["type"]
+    if not isinstance(name, str):
+        raise mistake("type", f"`type` must be the name of a source, but is {quoted(name)}", did_you_mean("", SOURCES))
+    if name not in SOURCES:
+        raise mistake("type", f"unknown data `{shortened(name)}`", did_you_mean(name, SOURCES))
+    return SOURCES[name].model_validate(dict(section))
