@@ -89,6 +89,7 @@ CODES = MappingProxyType(
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
+        "MW113": "a parameter that may be several matrices",
         "MW201": "data that is left out",
     }
 )
