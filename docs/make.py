@@ -29,8 +29,12 @@ ROOT = Path(__file__).parents[1]
 INITS = """# Initializers
 
 Made by `python docs/make.py` from the registry: what an `init` block can name as `scheme`, with its formula, its source
-and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor; names of
-other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count as those do.
+and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor, where it is
+known what a tensor packs: of registered classes, and of others whose `forward` takes a linear layer's output apart in
+plain sight (`chunk(3, dim=-1)`, a split into sizes, a reshape with 3 before the heads). Where a name alone tells of
+packing (`qkv`, `gate_up_proj`), `mf.initialize` warns in the ledger (MW113), and `params` says what it is:
+`params: {"*.qkv.weight": {matrices: 3}}`, or the rows of each, `{matrices: [64, 16, 16]}`. Names of
+other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as those do.
 """
 LAYERS = """# Layers
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from modelforge.review import diff as diff
     from modelforge.spec import ModelSpec as ModelSpec
     from modelforge.spec import parse as parse
-    from modelforge.verify import Verification as Verification
     from modelforge.verify import verify as verify
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
@@ -52,7 +51,6 @@ _LAZY = {
     "register_activation": "modelforge.inits",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
-    "Verification": "modelforge.verify",
     "verify": "modelforge.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

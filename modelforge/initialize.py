@@ -88,7 +88,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         found = [problem for problem in found if problem.path not in problems]
         if problems or found:
             raise ForgeError([*problems.values(), *found])
-        return fill_module(module, located.parameters, seed, parametrised, located.buffers)
+        ledger = fill_module(module, located.parameters, seed, parametrised, located.buffers)
+        return replace(ledger, warnings=tuple(_guesses(module, located.parameters)))
 
 
 def fill_module(
@@ -297,6 +298,20 @@ def _below(path: str, prefix: str) -> bool:
 
 
 # --- any module -------------------------------------------------------------------------------------------------------
+
+
+def _guesses(module: nn.Module, decided: Sequence[ParameterPlan]) -> Iterator[Problem]:
+    """Parameters that may be several matrices, where the fans of the whole were counted."""
+    known = layouts(module)
+    for item in decided:
+        guess = known[item.path].guess if item.path in known else 0
+        counted = {"fan_in", "fan_out", "rows"} & item.numbers.keys()
+        if guess and len(item.fills) == 1 and len(item.shape) > 1 and counted:
+            message = f"`{item.path}` {item.shape} may be {guess} matrices side by side, and was filled as one"
+            declared = f"`params: {{{item.path}: {{matrices: {guess}}}}}`"
+            declared = f"`params: {{{item.path}: {{matrices: {guess}}}}}`"
+            hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
+            yield Problem("MW113", item.path, message, hint, severity="warning")
 
 
 def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]) -> Iterator[Subject]:

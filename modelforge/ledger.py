@@ -116,6 +116,8 @@ class Ledger:
     seed: int
     buffers: Mapping[str, str] = FrozenDict()
     """Buffers whose values came from files, and from where."""
+    warnings: tuple[Problem, ...] = ()
+    """What may be meant otherwise: parameters that may be several matrices."""
     versions: Mapping[str, str] = FrozenDict({"torch": str(torch.__version__), "numpy": np.__version__})
     """What made the values."""
 
@@ -153,6 +155,7 @@ class Ledger:
             "ok": self.ok,
             "parameters": [e.to_dict() for e in self.entries],
             "buffers": dict(self.buffers),
+            "warnings": [warning.to_dict() for warning in self.warnings],
         }
 
     @classmethod
@@ -165,7 +168,7 @@ class Ledger:
         try:
             entries = tuple(map(_entry, data["parameters"]))
             texts = [FrozenDict({str(k): str(v) for k, v in data[name].items()}) for name in ("buffers", "versions")]
-            return cls(entries, check_seed(data["seed"]), *texts)
+            return cls(entries, check_seed(data["seed"]), texts[0], versions=texts[1])
         except (KeyError, TypeError, AttributeError) as error:
             reason = f"it lacks `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"this is no ledger: {reason}") from error

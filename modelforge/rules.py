@@ -20,6 +20,7 @@ from modelforge.inits import registry
 from modelforge.inits.base import CannotServe, Fill, Initializer
 from modelforge.inits.defaults import constant
 from modelforge.inits.messages import code
+from modelforge.layers.layouts import split
 from modelforge.node import FrozenDict
 from modelforge.shapes import ParameterFacts
 from modelforge.spec.init import describe
@@ -148,6 +149,7 @@ class _Assigner:
         try:
             if refused is not None:
                 raise refused
+            subject = _as_declared(subject, candidates)
             fills = tuple((block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(subject))
         except CannotServe as refusal:
             path = subject.key if won.default else won.key
@@ -308,6 +310,30 @@ def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) ->
 def is_narrow(dtype: str) -> bool:
     """Whether it is a float of 8 bits or fewer: numbers of that kind go with a scale, which no parameter has."""
     return dtype.startswith(("float8", "float4"))
+
+
+def _as_declared(subject: Subject, candidates: list[Candidate]) -> Subject:
+    """With the matrices that the nearest block declares, if one does.
+
+    Raises:
+        CannotServe: they are not the rows that there are.
+    """
+    declared = next((item.block.matrices for item in candidates if item.block.matrices is not None), None)
+    if declared is None:
+        return subject
+    facts = subject.facts
+    if any(block.fixed is not None or block.input_first for block in facts.layout.blocks):
+        raise CannotServe("it has no rows that could be matrices", "leave `matrices` out")
+    rows = sum(block.shape[0] for block in facts.layout.blocks if block.shape)
+    if isinstance(declared, int):
+        if not rows or rows % declared:
+            reason = f"its {rows} rows do not make {declared} equal matrices"
+            raise CannotServe(reason, "give the rows of each: `matrices: [...]`")
+        declared = (rows // declared,) * declared
+    elif sum(declared) != rows:
+        shown = f"{' + '.join(map(str, declared))} = {sum(declared)}"
+        raise CannotServe(f"it has {rows} rows, but `matrices` makes {shown}", "they must add up to its rows")
+    return replace(subject, facts=replace(facts, layout=split(facts.layout, declared)))
 
 
 def _holder(block: Block) -> Initializer | None:

@@ -6,7 +6,7 @@ registered, norms are told by what they do (see `norms`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from modelforge.block import Activation, Attention, Block, Projection
 from modelforge.layers.by_class import ModuleClass, by_class
 from modelforge.layers.norms import neutral_scale
+from modelforge.layers.packed import Packing, packings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ParameterLayout:
     blocks: tuple[Block, ...]
     default: float | None = None
     """A constant that replaces the role's default (the slope of a PReLU)."""
+    guess: int = 0
+    """Of how many matrices side by side its name tells, where nothing says how they lie; 0 where it tells of none."""
     transposed: tuple[int, int] | None = None
     """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. All but
     the stored shape is as if it were stored outputs first: fans, blocks, and the values that a seed gives."""
@@ -101,10 +104,55 @@ def layouts(module: nn.Module) -> dict[str, ParameterLayout]:
     """Layouts of all parameters in a module, by full name; of what several modules say, the outermost's counts."""
     found: dict[str, ParameterLayout] = {}
     for prefix, inner in module.named_modules():
-        children = {name: item for name, item in (_registered(inner) or {}).items() if "." in name}
+        registered = _registered(inner)
+        children = {name: item for name, item in (registered or {}).items() if "." in name}
+        if registered is None:
+            children = _packed(inner)
         for name, item in {**children, **layout(inner)}.items():
             found.setdefault(f"{prefix}.{name}" if prefix else name, item.below(prefix))
     return found
+
+
+def _packed(module: nn.Module) -> dict[str, ParameterLayout]:
+    """Those of linear layers whose output its class takes apart, or may take apart."""
+    found: dict[str, ParameterLayout] = {}
+    for child, packing in packings(module).items():
+        for name, item in layout(module.get_submodule(child)).items():
+            weight = module.get_submodule(child)._parameters[name]
+            assert weight is not None, "it has a layout"
+            if item.role not in ("weight", "bias") or len(item.blocks) != 1:
+                continue
+            changed = replace(item, guess=packing) if isinstance(packing, int) else _split(item, packing)
+            found[f"{child}.{name}"] = changed
+    return found
+
+
+def _split(layout: ParameterLayout, packing: Packing) -> ParameterLayout:
+    (block,) = layout.blocks
+    several = [f"{head}." for head in range(packing.repeats)] if packing.repeats > 1 else [""]
+    sizes = [*packing.sizes] * packing.repeats
+    names = [f"{head}{name}" for head in several for name in packing.names]
+    # A matrix whose rows lie apart, some for each head, has the fans of all of them.
+    whole_sizes = [size * packing.repeats for size in sizes]
+    return replace(layout, blocks=tuple(_cut(block, sizes, names, whole_sizes)))
+
+
+def split(layout: ParameterLayout, sizes: Sequence[int]) -> ParameterLayout:
+    """The same parameter as matrices of so many rows one below the other, in place of what is known of it."""
+    first = layout.blocks[0]
+    shape = (sum(sizes), *first.shape[1:])
+    names = [str(index) for index in range(len(sizes))]
+    base = replace(first, shape=shape, name="", start=0)
+    return replace(layout, blocks=tuple(_cut(base, sizes, names, sizes)), guess=0)
+
+
+def _cut(block: Block, sizes: Sequence[int], names: Sequence[str], outputs: Sequence[int]) -> Iterator[Block]:
+    start = 0
+    for size, name, count in zip(sizes, names, outputs, strict=True):
+        shape = (size, *block.shape[1:])
+        fan_in, fan_out = _fans((count, *block.shape[1:]))
+        yield replace(block, shape=shape, fan_in=fan_in, fan_out=fan_out, name=name, start=start)
+        start += size
 
 
 def _registered(module: nn.Module) -> Mapping[str, ParameterLayout] | None:

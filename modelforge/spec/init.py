@@ -28,6 +28,8 @@ class InitSpec(Node):
     """Which initializer, by registry name."""
     fields: Annotated[dict[str, Any], AfterValidator(FrozenDict)] = FrozenDict()
     """The scheme's own fields, flat in YAML: `gain`, `mode`, `distribution`, `std`, ..."""
+    matrices: int | tuple[int, ...] | None = None
+    """Below `params`: of how many equal matrices one below the other the parameter is made, or the rows of each."""
     roles: Blocks = FrozenDict()
     """Blocks for `bias`, `recurrent`, `embedding` and `scale` parameters, flat in YAML."""
     types: Blocks = FrozenDict()
@@ -44,6 +46,8 @@ class InitSpec(Node):
     def _to_flat(self) -> dict[str, Any]:
         flat: dict[str, Any] = {} if self.scheme is None else {"scheme": self.scheme}
         flat |= dict(self.fields)
+        if self.matrices is not None:
+            flat["matrices"] = self.matrices if isinstance(self.matrices, int) else list(self.matrices)
         flat |= {role: block.model_dump() for role, block in self.roles.items()}
         for section in ("types", "params"):
             if blocks := getattr(self, section):
@@ -51,8 +55,8 @@ class InitSpec(Node):
         return flat
 
 
-def parse_block(raw: Any) -> InitSpec:
-    """A flat block, or a scheme's name in its place → `InitSpec`.
+def parse_block(raw: Any, *, named: bool = False) -> InitSpec:
+    """A flat block, or a scheme's name in its place → `InitSpec`; `named` where it is for parameters by name.
 
     Raises:
         ValidationError: every error at once, each at its place in the block.
@@ -69,7 +73,7 @@ def parse_block(raw: Any) -> InitSpec:
         )
         raise ValidationError.from_exception_data("init", [InitErrorDetails(type=error, loc=(), input=raw)])
     parser = _Parser()
-    fields = parser.parse(raw)
+    fields = parser.parse(raw, named=named)
     if parser.errors:
         raise ValidationError.from_exception_data("init", parser.errors)
     return InitSpec(**fields)
@@ -85,9 +89,13 @@ class _Parser:
     def __init__(self) -> None:
         self.errors: list[InitErrorDetails] = []
 
-    def parse(self, raw: Mapping[Any, Any]) -> dict[str, Any]:
+    def parse(self, raw: Mapping[Any, Any], *, named: bool) -> dict[str, Any]:
         scheme = raw.get("scheme")
-        fields = {str(name): value for name, value in raw.items() if name != "scheme" and name not in SECTIONS}
+        if "matrices" in raw and not named:
+            hint = "name the parameter: `params: {qkv.weight: {matrices: 3}}`"
+            self._add("MF021", "`matrices` has no meaning here", ("matrices",), hint, part="key")
+        own = ("scheme", "matrices", *SECTIONS)
+        fields = {str(name): value for name, value in raw.items() if name not in own}
         if scheme is not None:
             self._check_scheme(scheme, fields)
         else:
@@ -95,6 +103,7 @@ class _Parser:
         roles = {role: raw[role] for role in NAMED_ROLES if role in raw}
         return {
             "scheme": scheme,
+            "matrices": self._matrices(raw["matrices"]) if "matrices" in raw else None,
             "fields": {name: _freeze(value) for name, value in fields.items()},
             "roles": self._blocks(roles, (), leaf=True),
             "types": self._blocks(raw.get("types", {}), ("types",), leaf=False),
@@ -125,6 +134,14 @@ class _Parser:
                 else:
                     self._add(code(detail), describe(detail["msg"]), location, hint)
 
+    def _matrices(self, given: Any) -> int | tuple[int, ...] | None:
+        rows = given if isinstance(given, list | tuple) else (given,)
+        if all(type(size) is int and size > 0 for size in rows) and sum(rows) > 1:
+            return tuple(rows) if isinstance(given, list | tuple) else given
+        message = f"`matrices` must be a number of equal parts above 1, or the rows of each, but is {given!r}"
+        self._add("MF022", message, ("matrices",), "`matrices: 3`, or `matrices: [64, 16, 16]`")
+        return None
+
     def _check_field_names(self, fields: dict[str, Any]) -> None:
         known = registry.field_names()
         for name in fields:
@@ -145,7 +162,7 @@ class _Parser:
         blocks: dict[str, InitSpec] = {}
         for name, value in raw.items():
             try:
-                block = parse_block(value)
+                block = parse_block(value, named=at == ("params",))
             except ValidationError as error:
                 for detail in error.errors(include_url=False):
                     self.errors.append(_reraise(detail, (*at, str(name), *detail["loc"])))
@@ -157,7 +174,7 @@ class _Parser:
                     )
             if not leaf and block == InitSpec():
                 self._add("MF022", "this block says nothing", (*at, str(name)), "give it a `scheme` or a field")
-            if leaf and not block.speaks:
+            if leaf and not (block.speaks or block.matrices is not None):
                 self._add("MF022", "this block says nothing", (*at, str(name)), "give it a `scheme` or a field")
             blocks[str(name)] = block
         return blocks

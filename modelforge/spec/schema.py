@@ -95,6 +95,8 @@ def _init_definitions() -> Schema:
         fields = {name: scheme.model_json_schema().get("properties", {}) for name, scheme in schemes.items()}
     every = {field: {} for of_one in fields.values() for field in of_one}
     sections = dict.fromkeys(NAMED_ROLES, _INIT) | dict.fromkeys(("types", "params"), _mapping(_INIT))
+    rows = {"type": "integer", "minimum": 1}
+    sections["matrices"] = {"anyOf": [rows | {"minimum": 2}, {"type": "array", "items": rows}]}
     of_schemes = {
         f"init.{name}": _closed(
             {"scheme": {"const": name}}

@@ -21,6 +21,7 @@ from modelforge.cli.app import app
 from modelforge.config import compose
 from modelforge.shards import Shard, shard_of
 from modelforge.train.job import _plain
+from modelforge.verify import Verification
 from tests.models import MODELS, spec
 
 NORMAL = {"scheme": "normal", "std": 0.1, "bias": {"scheme": "normal", "std": 0.1}}
@@ -30,7 +31,7 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
 
 
-def states(found: mf.Verification) -> dict[str, str]:
+def states(found: Verification) -> dict[str, str]:
     return {path: state for path, state in found.states.items() if state != "same"}
 
 
