@@ -299,6 +299,15 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path, parts
     assert len(read(folder(path=str(root), num_classes=number, num_outputs=number)).train) > 20
 
 
+def test_parts_that_hold_different_classes_are_no_classes(tmp_path: Path):
+    for place in ("train/one", "train/two", "test/one"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / place / "0.png")
+    assert told(folder(path=str(tmp_path)))[0][1] == (
+        f"the folders of `{tmp_path}` are no classes: they are called as parts of the data are, and hold folders"
+    )
+
+
 def test_folders_called_by_numbers_are_in_the_order_of_these(tmp_path: Path):
     for name in ("2", "10", "02"):
         (tmp_path / name).mkdir()

@@ -32,7 +32,8 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     folder = tmp_path / "run"
     assert result.exit_code == 0
     assert {path.name for path in folder.iterdir() if not path.name.startswith("events")} == {
-        "config.yaml", "plan.json", "ledger.json", "metrics.csv", "checkpoints", "status.json",
+        "config.yaml", "plan.json",
+        "preprocessing.json", "ledger.json", "metrics.csv", "checkpoints", "status.json",
     }  # fmt: skip
     assert any(path.name.startswith("events") for path in folder.iterdir())
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}

@@ -212,7 +212,12 @@ def test_an_error_that_names_no_argument_is_no_complaint_about_one():
         ),
         (
             {"data": DATA | {"input": {"shape": [9, 8]}}},
-            ("data.input.shape", "an image of digits has 64 values, but (9, 8) holds 72", ""),
+            (
+                "data.input.shape",
+                "an image of digits has 8 x 8 pixels: `shape` must be [8, 8] or [64], with ones where they are needed, "
+                "not [9, 8]",
+                "",
+            ),
         ),
         (
             {"data": DATA | {"num_classes": 9, "num_outputs": 9}},

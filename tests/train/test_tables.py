@@ -414,8 +414,8 @@ def test_long_fields_and_the_limit_of_the_process(here: Path):
             "kind\na\nb\n",
             (
                 "data.target",
-                "`flowers.csv` has no column besides those of the target",
-                "bring some to tell it from",
+                "no column of `flowers.csv` is left to predict from",
+                "name one that is not the target",
             ),
         ),
         (
@@ -550,6 +550,24 @@ def test_what_becomes_a_pipe_after_it_was_looked_at(here: Path, monkeypatch: pyt
     real = Path.stat
     monkeypatch.setattr(Path, "stat", lambda path, **options: found if path.name == "pipe" else real(path, **options))
     assert told(csv(path="pipe"))[0][1] == "`pipe` is a named pipe, not a file"
+
+
+def test_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch):
+    def refuse(path, flags):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert told(csv()) == [("data.path", "`flowers.csv` cannot be read: permission denied", "")]
+
+
+def test_no_column_is_named():
+    assert told(csv(features=[])) == [
+        (
+            "data.features",
+            "no column of `flowers.csv` is left to predict from",
+            "name one that is not the target",
+        )
+    ]
 
 
 def test_files_are_bounded_before_they_are_read(here: Path):

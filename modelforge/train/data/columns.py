@@ -59,7 +59,8 @@ class ColumnSource(Bounded, Table):
         named = f"`{self.path}`"
         features = self._choose(columns, named)
         if not features:
-            raise refusal("target", f"{named} has no column besides those of the target", "bring some to tell it from")
+            key = "target" if self.features is None else "features"
+            raise refusal(key, f"no column of {named} is left to predict from", "name one that is not the target")
         if not len(columns[features[0]]):
             raise refusal("path", f"{named} has no rows")
         problems: list[Problem] = []

@@ -49,13 +49,15 @@ def walk(root: Path, endings: Collection[str]) -> Folder:
 
 
 def laid_out(folders: Sequence[Folder]) -> str:
-    """What the folders hold if they are parts of the data, as `train` and `val` are, or sorted twice; else nothing."""
+    """Why the folders are parts of the data, as `train` and `val` are, and no classes; nothing where they are."""
     if len(folders) < 2 or not all(folder.holds_folders_alone for folder in folders):
         return ""
     names = folders[0].inner.union(*(folder.inner for folder in folders))
     same = len(names) > 1 and all(folder.inner == names for folder in folders)
+    if same:
+        return f"each holds folders of the same names, {listed(sorted(names), MAX_SHOWN)}"
     called_so = {folder.path.name.lower() for folder in folders} <= PARTS
-    return f"folders of the same names, {listed(sorted(names), MAX_SHOWN)}" if same or called_so else ""
+    return "they are called as parts of the data are, and hold folders" if called_so else ""
 
 
 def _raise(error: OSError) -> None:

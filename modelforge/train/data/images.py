@@ -118,7 +118,7 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem
         raise refusal("path", message, f"one folder per class; files end in {', '.join(sorted(ENDINGS))}")
     if shared := laid_out(folders):
         one = folders[0].path.name
-        message = f"the folders of `{root}` are no classes: each holds {shared}"
+        message = f"the folders of `{root}` are no classes: {shared}"
         way = f"one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
         raise refusal("path", message, way)
     problems = [
