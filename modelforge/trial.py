@@ -224,6 +224,7 @@ class _Trial:
             if due != [tuple(value.shape) for value in outputs.tensors]:
                 raise Misfit("MF043", f"{self.name} must give the same shapes in training and evaluation, but does not")
             yield from self._not_finite(mode, outputs)
+        self._check_small_values()
         self._check_after_training()
         yield from self._mixing()
 
@@ -283,6 +284,13 @@ class _Trial:
             raise self._wild(f", in {mode}")
         message = f"{self.name} gives values that are not finite where negative ones arrive"
         yield "MW105", message, "put a layer in front that gives none, such as `ReLU`"
+
+    def _check_small_values(self) -> None:
+        """A number that is subtracted from a variance shows where that is small."""
+        if _is_finite(self.found["evaluation"]):
+            small = self._run([_times(0.01, value) for value in self.one], "evaluation")
+            if any(bool(value.isnan().any()) for value in small.tensors if value.is_floating_point()):
+                raise self._wild(", where values are small")
 
     def _check_after_training(self) -> None:
         """What a module keeps of batches must leave evaluation finite, whatever their scale."""
