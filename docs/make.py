@@ -40,8 +40,8 @@ required. Every layer also takes `inputs` and `init`.
 OWN = """## Your own
 
 `mf.register_layer` makes an `nn.Module` class a layer: its signature says which arguments it takes. Planning runs each
-layer in training and in evaluation, on the meta device and on the CPU, on a few random examples. What fails there, gives
-values that are not finite, or lets one example see the others of its batch, is refused before anything is built. Where
+layer in training and in evaluation, on the meta device and on the CPU, on a few random examples. What fails there,
+gives values that are not finite, or lets one example see the others of its batch, is refused before anything is built. Where
 the last is the purpose, as in a batch norm, `mixes_batch=True` declares it, for training.
 
 Which of its modules make its output, and which residual branches it has inside, a class that holds modules must say;
@@ -52,7 +52,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
-from modelforge.layers import register_branches, register_inside
+from modelforge.layers import register_inside
 
 
 @mf.register_layer

@@ -234,7 +234,7 @@ class _Trial:
         for integers in ("both", 0, 1) if _has_integers(self.setting.inputs) else (0,):
             one = [_values(value, FEW, integers) for value in self.setting.inputs]
             try:
-                found = {mode: self._run(one, mode) for mode in MODES}
+                found: dict[Mode, Outputs] = {mode: self._run(one, mode) for mode in MODES}
             except _Broken as broken:
                 failed = failed or self.complaint(broken, integers)
                 continue
@@ -377,14 +377,14 @@ class _Trial:
 def _marked_memory() -> Generator[None]:
     """Memory that is not written yet holds NaN."""
     flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory
+    fills = torch._C._get_deterministic_fill_uninitialized_memory()
     torch._C._set_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch._C._set_deterministic_fill_uninitialized_memory(True)
     try:
         yield
     finally:
         torch._C._set_deterministic_algorithms(flags[0], warn_only=flags[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        torch._C._set_deterministic_fill_uninitialized_memory(fills)
 
 
 @contextmanager
