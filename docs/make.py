@@ -41,8 +41,8 @@ OWN = """## Your own
 
 `mf.register_layer` makes an `nn.Module` class a layer: its signature says which arguments it takes. Planning runs each
 layer in training and in evaluation, on the meta device and on the CPU, on a few random examples. What fails there,
-gives values that are not finite, or lets one example see the others of its batch, is refused before anything is built. Where
-the last is the purpose, as in a batch norm, `mixes_batch=True` declares it, for training.
+gives values that are not finite, or lets one example see the others of its batch, is refused before anything is built.
+Where the last is the purpose, as in a batch norm, `mixes_batch=True` declares it, for training.
 
 Which of its modules make its output, and which residual branches it has inside, a class that holds modules must say;
 else schemes that count branches treat none of its parameters as an end of one, and warn (MW107):
