@@ -42,6 +42,49 @@ Made by `python docs/make.py` from the registry: what a config can name as `type
 cannot. An argument in italics may be left out, because what arrives determines it; `=` gives a default; the others are
 required. Every layer also takes `inputs` and `init`.
 """
+OWN = """## Your own
+
+`mf.register_layer` makes an `nn.Module` class a layer: its signature says which arguments it takes. Planning runs each
+layer in training and in evaluation, on the meta device and on the CPU, on a few random examples. What fails there,
+gives values that are not finite, or lets one example see the others of its batch, is refused before anything is built.
+Where the last is the purpose, as in a batch norm, `mixes_batch=True` declares it, for training.
+
+Which of its modules make its output, and which residual branches it has inside, a class that holds modules must say;
+else schemes that count branches treat none of its parameters as an end of one, and warn (MW107):
+
+```python
+import torch
+from torch import nn
+
+import modelforge as mf
+from modelforge.layers import register_inside
+
+
+@mf.register_layer
+class Mixer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.act, self.down = nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64)
+
+    def forward(self, x):
+        return self.down(self.act(self.up(x)))
+
+
+@register_inside(Mixer)
+def mixer(module):
+    return {"up": (), "down": "output"}  # what reads each child: activations, none, or it is the layer's own output
+
+
+layers = {f"block{i}": {"type": "Residual", "layers": {"mix": "Mixer"}} for i in range(4)}
+plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="gpt2"))
+assert plan.parameter("block0.mix.down.weight").std == 0.02 / 4**0.5
+```
+
+A class whose `forward` itself adds its input has a branch inside: `register_branches(Mixer, ("up", "down"))` names the
+modules in it, the one that ends it last. Of sums and products of your own, `register_layer(joins="sum")` and
+`joins="product"` say so: a sum with something that it was made from joins a residual branch, wherever it stands, and
+what only gates a product ends none.
+"""
 MODELS = """# Models
 
 Made by `python docs/make.py` from `conf/model/`. Each file is the whole network, layer by layer, and says in its head
@@ -69,6 +112,7 @@ def layers() -> str:
         f"| {', '.join(f'`{name}`' for _, name in group)} | {reason} |"
         for reason, group in groupby(left_out, key=lambda pair: pair[0])
     ]
+    parts.append(OWN)
     parts.append("\n".join(["## Left out of torch.nn\n", "| class | why |", "| --- | --- |", *rows, ""]))
     return "\n".join(parts)
 

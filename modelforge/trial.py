@@ -224,6 +224,7 @@ class _Trial:
             if due != [tuple(value.shape) for value in outputs.tensors]:
                 raise Misfit("MF043", f"{self.name} must give the same shapes in training and evaluation, but does not")
             yield from self._not_finite(mode, outputs)
+        self._check_small_values()
         self._check_after_training()
         yield from self._mixing()
 
@@ -233,7 +234,7 @@ class _Trial:
         for integers in ("both", 0, 1) if _has_integers(self.setting.inputs) else (0,):
             one = [_values(value, FEW, integers) for value in self.setting.inputs]
             try:
-                found = {mode: self._run(one, mode) for mode in MODES}
+                found: dict[Mode, Outputs] = {mode: self._run(one, mode) for mode in MODES}
             except _Broken as broken:
                 failed = failed or self.complaint(broken, integers)
                 continue
@@ -283,6 +284,13 @@ class _Trial:
             raise self._wild(f", in {mode}")
         message = f"{self.name} gives values that are not finite where negative ones arrive"
         yield "MW105", message, "put a layer in front that gives none, such as `ReLU`"
+
+    def _check_small_values(self) -> None:
+        """A number that is subtracted from a variance shows where that is small."""
+        if _is_finite(self.found["evaluation"]):
+            small = self._run([_times(0.01, value) for value in self.one], "evaluation")
+            if any(bool(value.isnan().any()) for value in small.tensors if value.is_floating_point()):
+                raise self._wild(", where values are small")
 
     def _check_after_training(self) -> None:
         """What a module keeps of batches must leave evaluation finite, whatever their scale."""
@@ -369,14 +377,14 @@ class _Trial:
 def _marked_memory() -> Generator[None]:
     """Memory that is not written yet holds NaN."""
     flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory
+    fills = torch._C._get_deterministic_fill_uninitialized_memory()
     torch._C._set_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch._C._set_deterministic_fill_uninitialized_memory(True)
     try:
         yield
     finally:
         torch._C._set_deterministic_algorithms(flags[0], warn_only=flags[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        torch._C._set_deterministic_fill_uninitialized_memory(fills)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class BatchSize(int):
         made.offset = offset
         return made
 
-    def __getnewargs__(self) -> tuple[int, int]:
+    def __getnewargs__(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]  # its own constructor
         return self.factor, self.offset
 
     def __repr__(self) -> str:

@@ -64,12 +64,13 @@ class LayerType:
 
 FREE_AXES = frozenset({"...", "channels", "features", "steps"})
 """Axes of what arrives that may be of any size for all that a layer does, but for what it has parameters for."""
-SMALL: Mapping[str, int] = MappingProxyType(
-    dict.fromkeys(("num_heads", "num_kv_heads", "nhead", "groups", "num_groups"), 1)
-    | dict.fromkeys(("num_encoder_layers", "num_decoder_layers"), 1)
-    | dict.fromkeys(("num_layers", "proj_size"), 2)
-    | dict.fromkeys(("out_features", "out_channels", "hidden_size", "embedding_dim", "dim_feedforward", "head_dim"), 4)
-)
+_SMALL: dict[str, int] = {
+    **dict.fromkeys(("num_heads", "num_kv_heads", "nhead", "groups", "num_groups"), 1),
+    **dict.fromkeys(("num_encoder_layers", "num_decoder_layers"), 1),
+    **dict.fromkeys(("num_layers", "proj_size"), 2),
+    **dict.fromkeys(("out_features", "out_channels", "hidden_size", "embedding_dim", "dim_feedforward", "head_dim"), 4),
+}
+SMALL: Mapping[str, int] = MappingProxyType(_SMALL)
 """Arguments that say how wide or deep a layer is and nothing else, each with a size that stands for all larger ones."""
 
 _TYPES: dict[str, LayerType] = {}

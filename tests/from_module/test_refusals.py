@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -298,6 +299,68 @@ def test_names_that_no_layer_can_have(name, message):
 )
 def test_outputs_that_no_model_has(forward, kind):
     assert kind in refused(Net(forward, a=linear()))
+
+
+class Scores(NamedTuple):
+    logits: Tensor
+    aux: Tensor | None = None
+
+
+@dataclass
+class Found:
+    logits: Tensor
+    aux: Tensor | None = None
+
+
+@pytest.mark.parametrize("record", [Scores, Found, lambda *values: dict(zip(("logits", "aux"), values, strict=True))])
+def test_results_with_names_become_outputs(record):
+    net = Net(lambda m, x: record(m.a(x), m.b(x)), a=linear(), b=linear())
+    config = mf.from_module(net, torch.randn(2, 4))
+    assert config["outputs"] == {"logits": "a", "aux": "b"}
+    model = mf.build(mf.parse(config, init="zeros"))
+    model.load_state_dict(net.state_dict())
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(model(x), {"logits": net.a(x), "aux": net.b(x)})
+
+
+@pytest.mark.parametrize("record", [Scores, Found])
+def test_what_a_record_leaves_out_is_no_output(record):
+    assert mf.from_module(Net(lambda m, x: record(m.a(x)), a=linear()), torch.randn(2, 4))["outputs"] == {"logits": "a"}
+
+
+@pytest.mark.parametrize("record", [Scores, Found])
+def test_records_that_no_model_gives(record):
+    nested = Net(lambda m, x: record((m.a(x), x)), a=linear())
+    assert f"the model gives a {record.__name__}" in refused(nested)
+    training = Net(lambda m, x: record(m.a(x), m.b(x)) if m.training else m.a(x), a=linear(), b=linear())
+    assert "`b` holds parameters, but `forward` does not call it" in refused(training)
+
+
+@pytest.mark.parametrize("name", ["spectral_norm", "weight_norm"])
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+def test_what_removes_a_parametrisation_of_each_kind(name):
+    old = nn.Sequential(getattr(nn.utils, name)(linear()), linear())
+    assert f"`torch.nn.utils.remove_{name}` removes it" in refused(old)
+    getattr(nn.utils, f"remove_{name}")(old[0])
+    assert "layers" in mf.from_module(old, torch.randn(2, 4))
+    new = nn.Sequential(getattr(parametrizations, name)(linear()), linear())
+    assert "`torch.nn.utils.parametrize.remove_parametrizations` removes it" in refused(new)
+
+
+def test_outputs_without_a_name():
+    assert "the model names an output 0" in refused(Net(lambda m, x: {0: m.a(x), 1: x}, a=linear()))
+
+
+def test_auxiliary_heads_run_in_training_alone():
+    """As in torchvision's GoogLeNet and Inception."""
+
+    def forward(module: Any, x: Tensor) -> Any:
+        x = module.trunk(x)
+        aux = module.aux(x) if module.training else None
+        return Scores(module.head(x), aux) if module.training else module.head(x)
+
+    text = refused(Net(forward, trunk=linear(), aux=linear(), head=linear()))
+    assert "`aux` holds parameters, but `forward` does not call it" in text
 
 
 def test_a_recurrent_layer_alone_gives_a_tuple():
