@@ -84,6 +84,7 @@ CODES = MappingProxyType(
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
+        "MW110": "fields of another scheme that stay when `scheme` alone is changed",
         "MW201": "data that is left out",
     }
 )

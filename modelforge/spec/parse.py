@@ -16,6 +16,7 @@ from modelforge.layers import registry
 from modelforge.spec.blocks import expand, source_key
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import LayerSpec, unknown_argument
+from modelforge.spec.left_behind import explained
 from modelforge.spec.model import ModelSpec
 from modelforge.spec.weights import WeightsSpec
 
@@ -70,7 +71,7 @@ def parse(
     if isinstance(key, bool) or not isinstance(key, int):
         problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {key!r}"))
     if problems or model is None:
-        raise ForgeError(origins.locate(problem) for problem in problems)
+        raise ForgeError(explained(origins.locate(problem), origins) for problem in problems)
     return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 from typing import NoReturn
 
 from modelforge.config import Config, compose
+from modelforge.config.in_place import in_place
 from modelforge.errors import ForgeError, Place, Problem
 from modelforge.train.loading import loading
 
@@ -20,7 +21,8 @@ MAX_COMPOSED = 32
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments with all flags at the end: Hydra reads overrides on one side of its flags only.
+    """The same arguments with all flags at the end: Hydra reads overrides on one side of its flags only. A block with a
+    scheme that is given for `init` takes the place of the group.
 
     Example:
         >>> overrides_first(["model=mlp", "-m", "init.gain=0.5,1"])
@@ -36,7 +38,7 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)
-    return [*overrides, *flags]
+    return [*in_place(overrides), *flags]
 
 
 def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
