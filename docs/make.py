@@ -31,6 +31,31 @@ INITS = """# Initializers
 Made by `python docs/make.py` from the registry: what an `init` block can name as `scheme`, with its formula, its source
 and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor; names of
 other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count as those do.
+
+Values are made in float32 and rounded to what a parameter holds. Those of float64 are made of the same random words and
+of second ones for the digits beyond: they are those of float32 with more digits. float8 is refused: it goes with scales.
+"""
+CALIBRATION = """## Afterwards, by data: `mf.calibrate`
+
+No block names these: they need a batch, so they are called from Python when a model has its initial values. `lsuv`
+(Mishkin and Matas, All you need is a good init, arXiv:1511.06422) rescales each kernel, in the order in which the layers
+run, until what its layer makes has unit variance; `per_channel` (Salimans and Kingma, arXiv:1602.07868) does so channel
+by channel, means included. Nothing is drawn a second time; what cannot be rescaled is left, and the ledger says why.
+
+```python
+import torch
+from torch import nn
+import modelforge as mf
+
+net = nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64))
+ledger = mf.initialize(net, "orthogonal", seed=0)
+batch = torch.randn(256, 64, generator=torch.Generator().manual_seed(0))
+ledger = mf.calibrate(net, batch, "lsuv", ledger=ledger)
+done = ledger["2.weight"].calibration
+print(done.passes, round(done.variance_before, 1), round(done.variance_after, 3))  # 1 0.4 1.0
+```
+
+A model of `mf.build` remembers its ledger: `mf.calibrate(model, batch)` is enough.
 """
 LAYERS = """# Layers
 
@@ -104,7 +129,7 @@ def initializers() -> str:
             "",
         ]
         parts.append("\n".join([*about, *table]))
-    return "\n".join(parts)
+    return "\n".join([*parts, CALIBRATION])
 
 
 def models() -> str:

@@ -1,4 +1,4 @@
-"""in_place: overrides, such as `init={scheme: mup, width: 64}` → what Hydra must be told for a block with a scheme to take
+"""in_place: overrides, such as `init={scheme: mup, width: 64}` → what makes Hydra put a block with a scheme in
 the place of the `init` group, into which it would merge a mapping."""
 
 from __future__ import annotations
