@@ -33,12 +33,12 @@ and its fields. Fans are counted per logical block (a gate, a projection, a grou
 other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count as those do.
 
 Values are made in float32 and rounded to what a parameter holds. Those of float64 are made of the same random words and
-of second ones for the digits beyond: they are those of float32 with more digits. float8 is refused: it goes with scales.
+of second ones for the digits beyond: they are those of float32 with more digits. float8 is refused.
 """
 CALIBRATION = """## Afterwards, by data: `mf.calibrate`
 
 No block names these: they need a batch, so they are called from Python when a model has its initial values. `lsuv`
-(Mishkin and Matas, All you need is a good init, arXiv:1511.06422) rescales each kernel, in the order in which the layers
+(Mishkin and Matas, All you need is a good init, arXiv:1511.06422) rescales each kernel, in the order in which layers
 run, until what its layer makes has unit variance; `per_channel` (Salimans and Kingma, arXiv:1602.07868) does so channel
 by channel, means included. Nothing is drawn a second time; what cannot be rescaled is left, and the ledger says why.
 
