@@ -103,6 +103,7 @@ CODES = MappingProxyType(
         "MW107": "a layer that a scheme cannot see into",
         "MW108": "a rule for ends of branches that fills none",
         "MW109": "an init rule without effect",
+        "MW110": "fields of another scheme that stay when `scheme` alone is changed",
         "MW113": "a parameter that may be several matrices",
         "MW201": "data that is left out",
         "MW202": "a class that is missing from a part of the data",

@@ -21,6 +21,7 @@ from modelforge.node import FrozenDict
 from modelforge.rng import keyed_globals
 from modelforge.rules import ParameterPlan, assign
 from modelforge.shapes import construct
+from modelforge.spec.left_behind import left_behind
 from modelforge.spec.model import ModelSpec
 from modelforge.uncollected import uncollected
 from modelforge.values import TensorValue, Value, to_data
@@ -108,7 +109,8 @@ def plan(spec: ModelSpec) -> Plan:
     with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
         walk = Walk(spec)
         root = walk.model()
-        parameters, problems = assign(walk.subjects, walk.judged_scopes(), spec.origins, fresh=True)
+        scopes = walk.judged_scopes()
+        parameters, problems = assign(walk.subjects, scopes, spec.origins, fresh=True)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
         located = locate(parameters, names, skips)
@@ -116,7 +118,8 @@ def plan(spec: ModelSpec) -> Plan:
     if errors := [problem for problem in problems if problem.severity == "error"]:
         raise ForgeError(spec.origins.locate(problem) for problem in errors)
     assert root is not None
-    found = [*walk.warnings, *problems, *lint(located.parameters)]
+    left = left_behind(((scope.key, scope.block) for scope in scopes), spec.origins)
+    found = [*walk.warnings, *problems, *left, *lint(located.parameters)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
         root,

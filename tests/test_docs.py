@@ -141,3 +141,10 @@ def test_the_python_of_the_readme_runs() -> None:
     finally:
         layers.unregister("ScaledTanh")
         schemes.unregister("toeplitz")
+
+
+def test_the_example_of_calibration_prints_what_it_says(capsys: pytest.CaptureFixture[str]):
+    page = (ROOT / "docs" / "inits.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "docs/inits.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == code.strip().rpartition("# ")[2]

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from modelforge.config import overrides as ov
 from modelforge.config.failures import FAILURES, explain, unknown_options
 from modelforge.config.folder import check_conf, default_conf
+from modelforge.config.in_place import in_place
 from modelforge.config.origins import Origins
 from modelforge.config.resolve import resolve
 from modelforge.config.source import NO_JOB, Loader, Naming, hydra_settings, plain, search_path
@@ -59,6 +60,7 @@ def compose(
         TypeError: an argument is none of what it can be.
     """
     _check_types(conf, overrides)
+    overrides = in_place(overrides)
     folder = Path(conf) if conf is not None else default_conf()
     check_conf(folder, config_name)
     with hydra_settings():

@@ -92,8 +92,15 @@ class GPT2(DepthAware):
 class LlamaDepth(DepthAware):
     """Truncated normal values; those that a residual branch ends with shrink with the number of their own layer.
 
-    Formula: std; at the end of a branch of layer l (from 1) std / √(2·l)
-    Source: Zhang, Titov and Sennrich, Improving deep transformer with depth-scaled initialization, arXiv:1908.11365
+    Not quite what the two sources do. Both give the second input matrix of a gated MLP (`w3`) the small values as well,
+    embeddings N(0, 1) and the head 1 / √d: say so in `params` and `embedding`. OLMo-core cuts at 3·std and does not
+    correct, so its values have 0.9866·std, where `std` is here what comes out; torchtitan cuts at ±2, which is nothing.
+    The idea is older: in DS-Init (Zhang et al., arXiv:1908.11365) all matrices of layer l are Xavier's, uniform, / √l.
+
+    Formula: w ~ N(0, sigma²) cut to ±truncate·sigma, with standard deviation std; at the end of a branch of layer l
+        (from 1) std / √(2·l)
+    Source: `llama_depth` in OLMo-core, src/olmo_core/nn/transformer/init.py; `depth_scaled_std` in torchtitan,
+        models/llama3
     """
 
     std: Positive = 0.02
@@ -111,8 +118,12 @@ class LlamaDepth(DepthAware):
 class Mitchell(DepthAware):
     """LeCun's variance, divided by twice the number of the layer at the end of a branch; cut at three sigma.
 
+    The standard deviation is that of what comes out. OLMo's code does not correct for the cut, so its values have
+    0.98658 of it; sigma there is std here.
+
     Formula: std = 1 / √fan_in; at the end of a branch of layer l (from 1) 1 / √(2·l·fan_in); embeddings 1 / √dim
-    Source: Groeneveld et al., OLMo, arXiv:2402.00838, who credit Mitchell Wortsman
+    Source: Groeneveld et al., OLMo, arXiv:2402.00838, who credit Mitchell Wortsman; `mitchell` in allenai/OLMo,
+        olmo/model.py and olmo/initialization.py
     """
 
     truncate: Truncate = 3.0

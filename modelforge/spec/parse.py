@@ -26,6 +26,7 @@ from modelforge.layers import registry
 from modelforge.spec.blocks import expand, source_key
 from modelforge.spec.init import Init, InitSpec
 from modelforge.spec.layer import LayerSpec, unknown_argument
+from modelforge.spec.left_behind import explained
 from modelforge.spec.model import ModelSpec
 from modelforge.spec.weights import WeightsSpec
 
@@ -82,7 +83,7 @@ def parse(
     if isinstance(key, bool) or not isinstance(key, int):
         problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {quoted(key)}"))
     if problems or model is None:
-        raise ForgeError(_replaced(origins.locate(problem), origins) for problem in problems)
+        raise ForgeError(explained(_replaced(origins.locate(problem), origins), origins) for problem in problems)
     return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
+from modelforge.config.in_place import in_place
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
 from modelforge.errors import ForgeError, Place, Problem
 from modelforge.report.screen import Stream
@@ -24,7 +25,8 @@ MAX_COMPOSED = 32
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments with all flags at the end: Hydra reads overrides on one side of its flags only.
+    """The same arguments with all flags at the end: Hydra reads overrides on one side of its flags only. A block with a
+    scheme that is given for `init` takes the place of the group.
 
     Example:
         >>> overrides_first(["model=mlp", "-m", "init.gain=0.5,1"])
@@ -40,7 +42,7 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)
-    return [*overrides, *flags]
+    return [*in_place(overrides), *flags]
 
 
 def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:

@@ -556,10 +556,10 @@ SETTINGS = {
             "it has `scheme`, `mean`; `init=xavier` has `mode`",
         ),
         (
-            "init={scheme: normal, std: 0.02}",
-            "a mapping is merged into `init`, which has no key `std`",
-            "choose the option of `init` that has it and set the value, `init=... init.std=...`; or add new keys: "
-            "`++init={scheme: normal, std: 0.02}`",
+            "optimizer={type: SGD, momentum: 0.9}",
+            "a mapping is merged into `optimizer`, which has no key `type`, `momentum`",
+            "choose the option of `optimizer` that has it and set the value, `optimizer=... optimizer.type=...`; or add "
+            "new keys: `++optimizer={type: SGD, momentum: 0.9}`",
         ),
         (
             "weights.path=x",
