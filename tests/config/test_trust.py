@@ -153,7 +153,7 @@ def test_the_text_of_a_refused_resolver(write, fails):
 def test_the_command_line_may_read_the_environment(write, fails, monkeypatch: pytest.MonkeyPatch):
     root = write({"config.yaml": "x: 1\ny: ${x}\nz: 0\n"})
     monkeypatch.setenv("NUMBER", "3")
-    values = compose(root, ["x=${oc.env:TOKEN}", "z=${oc.decode:${oc.env:NUMBER}}"]).values
+    values = compose(root, ["x=${oc.env:TOKEN}", 'z="${oc.decode:${oc.env:NUMBER}}"']).values
     assert values == {"x": SECRET, "y": SECRET, "z": 3}
     fails(
         lambda: compose(root, ["x=${oc.env:NONE}"]),
