@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
+
+MAX_FILES = 10_000
+"""Files of a config folder that are looked through for what it offers."""
 
 
 def default_conf() -> Path:
@@ -59,17 +64,30 @@ def options(conf: str | Path | None, group: str) -> tuple[str, ...]:
         ForgeError: there is no such group.
     """
     folder = Path(conf) if conf is not None else default_conf()
-    if not group or not (folder / group).is_dir():
+    if not group or not (folder / group).is_dir() or not is_inside(folder / group, folder):
         known = groups(folder)
         message = f"there is no config group `{group}` in `{folder}`"
         raise ForgeError([Problem("MF001", group or str(folder), message, did_you_mean(group, known))])
-    return tuple(sorted(path.stem for path in (folder / group).glob("*.yaml")))
+    return tuple(sorted(path.stem for path in _bounded((folder / group).glob("*.yaml"), folder)))
 
 
 def groups(conf: Path) -> tuple[str, ...]:
     """The config groups of a folder, nested ones (`model/block`) included."""
-    folders = (path.parent.relative_to(conf).as_posix() for path in conf.rglob("*.yaml"))
+    folders = (path.parent.relative_to(conf).as_posix() for path in _bounded(conf.rglob("*.yaml"), conf))
     return tuple(sorted({name for name in folders if name != "."}))
+
+
+def _bounded(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
+    for number, path in enumerate(paths):
+        if number == MAX_FILES:
+            message = f"`{folder}` holds more than {MAX_FILES:,} configs"
+            raise ForgeError([Problem("MF060", str(folder), message)])
+        yield path
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path lies in a folder after all links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _file_name(config_name: str) -> str:

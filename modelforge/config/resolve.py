@@ -89,6 +89,7 @@ class _Resolver:
         self.outside: dict[str, str] = {}
         self.problems: dict[KeyPath, Problem] = {}
         self.texts: dict[KeyPath, Any] = {}
+        self.trees: dict[str, Any] = {}
         self.open: list[KeyPath] = []
         self.expanded = 0
 
@@ -121,7 +122,7 @@ class _Resolver:
         if at in self.open:
             raise Cycle([*self.open[self.open.index(at) :], *jumps])
         if at in self.texts:
-            return self.texts[at]
+            return self._copy(self.texts[at])
         num_open = len(self.open)
         self.open += [*jumps, at]
         try:
@@ -134,8 +135,17 @@ class _Resolver:
             value = _FAILED
         finally:
             del self.open[num_open:]
-        if not isinstance(value, dict | list):
-            self.texts[at] = value
+        self.texts[at] = value
+        return value
+
+    def _copy(self, value: Any) -> Any:
+        """A value that was made before: what refers to the same does not share it."""
+        if isinstance(value, dict):
+            self._count(len(value))
+            return {name: self._copy(item) for name, item in value.items()}
+        if isinstance(value, list):
+            self._count(len(value))
+            return [self._copy(item) for item in value]
         return value
 
     def _template(self, at: KeyPath, written: str) -> Any:
@@ -172,7 +182,9 @@ class _Resolver:
     def _text(self, at: KeyPath, written: str) -> Any:
         """A text around references, or one of OmegaConf's resolvers, read by OmegaConf's grammar."""
         try:
-            return self._read(at, parse(written))
+            if written not in self.trees:
+                self.trees[written] = parse(written)
+            return self._read(at, self.trees[written])
         except _Broken:
             return _FAILED
         except OmegaConfBaseException as error:
@@ -186,7 +198,7 @@ class _Resolver:
         def call(name: str, args: tuple[Any, ...], args_str: tuple[str, ...]) -> Any:
             return self._call(at, name, args, args_str)
 
-        value = GrammarVisitor(refer, call, None).visit(tree)
+        value: Any = GrammarVisitor(refer, call, None).visit(tree)
         if isinstance(value, str):
             self._count(len(value))
         return value

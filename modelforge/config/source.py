@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -31,11 +31,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.document import Document
+from modelforge.config.folder import is_inside
 from modelforge.config.trust import (
     check_hydra,
     check_override,
     check_resolvers,
-    is_inside,
+    num_nodes,
     outside,
     placed,
     search_folder,
@@ -45,8 +46,12 @@ from modelforge.errors import ForgeError, Place, Problem
 NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
 
-MAX_CONFIGS = 1_000
-"""How often the defaults lists of one config may ask for another one."""
+MAX_CONFIGS = 300
+"""How often the defaults lists of one config may ask for another one; those of a run here ask about forty times."""
+MAX_BYTES = 16 * 2**20
+"""Of one file."""
+MAX_NODES = 50_000
+"""Keys, values, mappings and lists in all files that make one config: OmegaConf takes about 0.1 ms for each."""
 
 _LOCK = RLock()
 
@@ -128,6 +133,9 @@ class Loader(ConfigLoaderImpl):
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self.keep(defaults)
+        documents = [part.document for part in self.contributions]
+        if documents:
+            _check_nodes(map(num_nodes, documents), documents[-1].file)
         if problems := [one for part in self.contributions for one in check_hydra(part.package, part.document)]:
             raise ForgeError(problems)
         return super()._compose_config_from_defaults_list(defaults, repo)
@@ -266,12 +274,16 @@ class _Folder(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(os.path.abspath(os.path.join(self.path, self._normalize_file_name(config_path))))
         file = self.naming.name(path)
+        if path.stat().st_size > MAX_BYTES:
+            message = f"the file has more than {MAX_BYTES >> 20} MiB"
+            raise ForgeError([Problem("MF060", "", message, place=Place(file=file, line=1))])
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=Place(file=file, line=1))]) from None
         document = Document(file, text)
         self.shelf[config_path] = document
+        _check_nodes(map(num_nodes, self.shelf.values()), file)
         try:
             header = self._get_header_dict(text[:512])
         except ValueError:
@@ -286,6 +298,12 @@ class _Folder(FileConfigSource):
             provider=self.provider,
             header=header,
         )
+
+
+def _check_nodes(sizes: Iterable[int], file: str) -> None:
+    if sum(sizes) > MAX_NODES:
+        message = f"the files of this config hold more than {MAX_NODES:,} keys and values"
+        raise ForgeError([Problem("MF060", "", message, place=Place(file=file, line=1))])
 
 
 def _folder_of(entry: str) -> str:

@@ -6,10 +6,10 @@ A file reads nothing but the config folder, uses no resolver but those listed he
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser 
 from omegaconf.grammar_parser import parse
 
 from modelforge.config.document import Document, children, items
-from modelforge.config.folder import shipped
+from modelforge.config.folder import is_inside, shipped
 from modelforge.config.folder_name import FOLDER_NAME
 from modelforge.config.references import KeyPath, split
 from modelforge.errors import ForgeError, Place, Problem
@@ -102,7 +102,7 @@ def check_resolvers(document: Document) -> None:
     Raises:
         ForgeError: with each of them.
     """
-    root = document.root()
+    root = _root(document)
     problems: list[Problem] = []
     for node in _scalars(root):
         if wrong := _outward(node.value):
@@ -113,7 +113,7 @@ def check_resolvers(document: Document) -> None:
 
 def check_hydra(package: str, document: Document) -> list[Problem]:
     """What a file, merged at `package`, sets of Hydra's own that it may not."""
-    node = document.root()
+    node = _root(document)
     if not isinstance(node, yaml.MappingNode):
         return []
     path = split(package)
@@ -143,6 +143,26 @@ def check_override(key: str, value: Any, line: str) -> list[Problem]:
     return [Problem("MF006", key, message, _registered("callbacks" if wrong is None else ""), Place(override=line))]
 
 
+@lru_cache(maxsize=64)
+def num_nodes(document: Document) -> int:
+    """How many keys, values, mappings and lists a file makes; what aliases repeat counts each time."""
+    sizes: dict[int, int] = {}
+
+    def expanded(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = 0  # an alias within itself is refused elsewhere
+            sizes[id(node)] = 1 + sum(map(expanded, children(node)))
+        return sizes[id(node)]
+
+    root = _root(document)
+    return expanded(root) if root is not None else 0
+
+
+@lru_cache(maxsize=64)
+def _root(document: Document) -> yaml.Node | None:
+    return document.root()
+
+
 def search_folder(entry: str, root: Path, *, own: bool) -> str:
     """An entry of `hydra.searchpath` as a folder; nothing is imported to find it.
 
@@ -168,11 +188,6 @@ def search_folder(entry: str, root: Path, *, own: bool) -> str:
     return f"file://{place}"
 
 
-def is_inside(path: Path, root: Path) -> bool:
-    """Whether a path lies in a folder after all links are followed."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-
-
 def outside(config: str) -> ForgeError:
     """The refusal of a config that lies elsewhere."""
     message = f"`{config}` lies outside the config folder"
@@ -189,7 +204,7 @@ def placed(problem: Problem, documents: Iterable[Document], lines: Sequence[str]
         if wanted in line:
             return replace(problem, path="", place=Place(override=line))
     for document in documents:
-        for node in _scalars(document.root()):
+        for node in _scalars(_root(document)):
             words = re.split(r"[\s@]+", node.value)
             if any(word.strip("/") and f"/{problem.path}".endswith(f"/{word.lstrip('/')}") for word in words):
                 return replace(problem, path="", place=document.place(node))
@@ -227,7 +242,7 @@ def _wrong_fact(key: str) -> tuple[str, str] | None:
     key = key.strip().strip("'\"")
     if any(key == fact or key.startswith(f"{fact}.") for fact in RUN_FACTS):
         return None
-    hint = "a file may ask for the run's own, such as `hydra:runtime.choices.model` or `hydra:job.num`"
+    hint = "a file may ask for the run's own, such as `hydra:job.num`"
     return f"`hydra:{key}` tells of the machine, and a config file is data", hint
 
 
@@ -316,7 +331,7 @@ def _not_settable(path: KeyPath, place: Place) -> Problem:
 
 def _registered(what: str) -> str:
     if what in ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging"):
-        return f"register it in code, with Hydra's ConfigStore, and choose it: `- override hydra/{what}: NAME`"
+        return f"register it in code (Hydra's ConfigStore), then `override hydra/{what}: NAME`"
     return "register it in code, with Hydra's ConfigStore" if not what else "set it on the command line"
 
 

@@ -558,8 +558,8 @@ SETTINGS = {
         (
             "optimizer={type: SGD, momentum: 0.9}",
             "a mapping is merged into `optimizer`, which has no key `type`, `momentum`",
-            "choose the option of `optimizer` that has it and set the value, `optimizer=... optimizer.type=...`; or add "
-            "new keys: `++optimizer={type: SGD, momentum: 0.9}`",
+            "choose the option of `optimizer` that has it and set the value, `optimizer=... optimizer.type=...`; or "
+            "add new keys: `++optimizer={type: SGD, momentum: 0.9}`",
         ),
         (
             "weights.path=x",
