@@ -197,4 +197,4 @@ def test_equal_trees(text, trees, monkeypatch):
 def test_order_and_comments_alone(text, trees):
     Path("conf/optimizer/default.yaml").write_text("# new\ntype: AdamW\nlr:   1e-3\n")
     shown = text("diff", "HEAD", "--markdown")
-    assert "No semantic change: `optimizer/default.yaml` differs in formatting, comments or the order of keys." in shown
+    assert "No semantic change: optimizer/default.yaml differs in formatting, comments or the order of keys." in shown
