@@ -1,0 +1,200 @@
+"""diff: two trees of configs. Whatever differs in them is told, and what was compared is said."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import git
+
+HEADS = ("optimizer", "logger", "weights", "debug", "experiment", "hydra")
+
+
+@pytest.fixture
+def trees(repository: Path) -> Path:
+    """The repository with a file in each of the groups that a model does not need."""
+    config = repository / "conf/config.yaml"
+    text = config.read_text(encoding="utf-8")
+    assert text.startswith("defaults:\n")
+    groups = "".join(f"  - {group}: {'default' if group == 'optimizer' else 'null'}\n" for group in HEADS[:-1])
+    groups = groups.replace("defaults:\n", "")
+    lines = text.splitlines(keepends=True)
+    end = next(index for index, line in enumerate(lines[1:], 1) if not line.startswith("  "))
+    config.write_text("".join([*lines[:end], groups, *lines[end:]]) + "batch: 8\n", encoding="utf-8")
+    files = {
+        "optimizer/default.yaml": "lr: 0.001\ntype: AdamW\n",
+        "logger/csv.yaml": "csv: true\n",
+        "weights/mine.yaml": "path: ???\nrename: {}\n",
+        "debug/limit.yaml": "# @package _global_\nbatch: 2\n",
+        "experiment/wide.yaml": "# @package _global_\nmodel: {layers: {rnn: {hidden_size: 32}}}\n",
+        "hydra/default.yaml": "run: {dir: runs}\n",
+        "model/unused.yml": "a: 1\n",
+    }
+    for name, content in files.items():
+        path = repository / "conf" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    git("add", "conf")
+    git("commit", "--quiet", "--message=groups")
+    return repository
+
+
+def edit(path: str, old: str, new: str) -> None:
+    file = Path("conf", path)
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        ("optimizer/default.yaml", "0.001", "0.01", "optimizer.lr  0.001 → 0.01"),
+        ("config.yaml", "batch: 8", "batch: 9", "batch  8 → 9"),
+        ("logger/csv.yaml", "true", "false", "logger.csv  true → false"),
+        ("weights/mine.yaml", "{}", "{a: b}", "rename.a  - → b"),
+        ("debug/limit.yaml", "batch: 2", "batch: 3", "batch  2 → 3"),
+        ("experiment/wide.yaml", "32", "48", "hidden_size 32 → 48"),
+        ("model/unused.yml", "1", "2", "not compared: no config"),
+        ("model/blocks.yaml", "", "", ""),
+        ("optimizer/default.yaml", "0.001", '"0.001"', 'optimizer.lr  0.001 → "0.001"'),
+        ("config.yaml", "seed: 0", "seed: 1", "so every drawn value changes"),
+        ("debug/limit.yaml", "# @package _global_", "# @package data", "data.batch  - → 2"),
+    ],
+)
+def test_every_edit_is_told(text, run, trees, monkeypatch, path, old, new, told):
+    monkeypatch.setenv("COLUMNS", "200")
+    if told:
+        edit(path, old, new)
+    else:
+        edit(path, "type: ", "type:  ")
+    shown = text("diff", "HEAD")
+    assert "no difference" not in shown
+    assert told in shown
+    assert ("no semantic change" in shown) is (not told)
+    run("diff", "HEAD", "--exit-code", status=int(bool(told)))
+
+
+def test_a_model_that_is_not_the_default(data, trees):
+    edit("model/blocks.yaml", "times: 3", "times: 4")
+    answer = data("diff", "HEAD")
+    assert answer["compared"]["compositions"] == ["the default", "model=blocks"]
+    found = answer["compositions"][1]
+    assert {layer["path"] for layer in found["model"]["layers"]} >= {"trunk.3"}
+    assert not answer["equal"]
+
+
+def test_files_that_come_and_go(text, trees):
+    Path("conf/model/more.yaml").write_text("input: {shape: [4]}\nlayers: {a: {type: Linear, out_features: 2}}\n")
+    Path("conf/model/blocks.yaml").unlink()
+    shown = text("diff", "HEAD")
+    assert "+  model=more    added: 1 layer, 10 parameters" in shown
+    assert "-  model=blocks  removed: " in shown
+
+
+def test_a_default_that_is_broken_on_one_side_is_status_2(text, trees):
+    edit("model/rnn.yaml", "hidden_size:", "hiden_size:")
+    assert "(in `.`)" in text("diff", "HEAD", status=2)
+
+
+def test_an_edit_without_an_effect_is_told(text, trees):
+    edit("config.yaml", "batch: 8", "batch: 8\noptimizer: {lr: 7}")
+    git("commit", "--quiet", "--all", "--message=masked")
+    edit("config.yaml", "{lr: 7}", "{lr: 8}")
+    shown = text("diff", "HEAD")
+    assert "no difference" not in shown
+    assert "config.yaml" in shown
+
+
+def test_a_range_starts_where_the_branches_parted(data, trees):
+    git("checkout", "--quiet", "-b", "feature")
+    edit("optimizer/default.yaml", "0.001", "0.01")
+    git("commit", "--quiet", "--all", "--message=feature")
+    git("checkout", "--quiet", "main")
+    edit("config.yaml", "batch: 8", "batch: 99")
+    git("commit", "--quiet", "--all", "--message=main")
+    for name in ("main...feature", "...feature"):
+        values = data("diff", name)["compositions"][0]["values"]
+        assert [(change["name"], change["new"]) for change in values] == [("optimizer.lr", 0.01)]
+    assert len(data("diff", "main..feature")["compositions"][0]["values"]) == 2
+
+
+def test_a_range_and_a_third_side(text, trees):
+    shown = text("diff", "main...HEAD", "HEAD", status=2)
+    assert shown == (
+        "error[MF070]: `main...HEAD` names both sides, and `HEAD` is a third\n"
+        "  --> HEAD\n"
+        "   = help: behind a range come overrides alone"
+    )
+
+
+def test_from_a_folder_below_without_naming_the_configs(data, trees, monkeypatch):
+    edit("optimizer/default.yaml", "0.001", "0.01")
+    (trees / "below/deeper").mkdir(parents=True)
+    monkeypatch.chdir(trees / "below/deeper")
+    answer = data("diff", "HEAD")
+    assert [change["name"] for change in answer["compositions"][0]["values"]] == ["optimizer.lr"]
+
+
+def test_a_folder_that_was_renamed(text, data, trees):
+    shutil.move("conf", "configs")
+    edit_path = Path("configs/optimizer/default.yaml")
+    edit_path.write_text(edit_path.read_text().replace("0.001", "0.01"))
+    shown = text("diff", "HEAD", "--conf", "configs", status=2)
+    assert "name that side `HEAD:conf`" in shown
+    answer = data("diff", "HEAD:conf", "configs")
+    assert [change["name"] for change in answer["compositions"][0]["values"]] == ["optimizer.lr"]
+
+
+def test_a_shallow_clone_says_how_to_fetch(text, trees, tmp_path_factory, monkeypatch):
+    clone = tmp_path_factory.mktemp("clone")
+    git("clone", "--quiet", "--depth=1", f"file://{trees}", str(clone))
+    monkeypatch.chdir(clone)
+    assert "`git fetch --unshallow origin` brings them" in text("diff", "HEAD~1", status=2)
+
+
+def test_another_working_tree(data, trees, tmp_path_factory, monkeypatch):
+    other = tmp_path_factory.mktemp("trees") / "other"
+    git("worktree", "add", "--quiet", "-b", "other", str(other))
+    monkeypatch.chdir(other)
+    edit("optimizer/default.yaml", "0.001", "0.01")
+    assert not data("diff", "HEAD")["equal"]
+    assert data("diff", "main", "HEAD")["equal"]
+
+
+def test_no_git(text, trees, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    shown = text("diff", "HEAD", status=2)
+    assert "there is no `git` here" in shown
+
+
+def test_no_repository(text, here, tmp_path_factory, monkeypatch):
+    shutil.copytree(here / "conf", (folder := tmp_path_factory.mktemp("plain")) / "conf")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
+    assert "git says: not a git repository" in text("diff", "HEAD", status=2)
+
+
+def test_an_override_set_against_a_revision_says_how_it_is_taken(text, trees, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = text("diff", "HEAD", "model=blocks")
+    assert shown.splitlines()[:2] == [
+        "HEAD → model=blocks",
+        "`model=blocks` is taken as B: it applies to the working tree alone; "
+        "for both sides: modelforge diff HEAD . model=blocks",
+    ]
+
+
+def test_equal_trees(text, trees, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = text("diff", "HEAD")
+    assert shown.startswith("HEAD → .\nno difference: all 13 files are the same, and so are 6 parameters and ")
+    assert shown.endswith(" composed values of the default")
+
+
+def test_order_and_comments_alone(text, trees):
+    Path("conf/optimizer/default.yaml").write_text("# new\ntype: AdamW\nlr:   1e-3\n")
+    shown = text("diff", "HEAD", "--markdown")
+    assert "No semantic change: optimizer/default.yaml differs in formatting, comments or the order of keys." in shown
