@@ -87,6 +87,7 @@ CODES = MappingProxyType(
         "MW104": "a value that nobody reads",
         "MW201": "data that is left out",
         "MW210": "the best epoch of a resumed run is lost",
+        "MW211": "a scheduler that does not get to its end",
     }
 )
 

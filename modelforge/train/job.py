@@ -61,11 +61,12 @@ def run(config: DictConfig) -> float:
     from modelforge.config import from_hydra
 
     steady()
-    hydra = HydraConfig.get()
+    hydra: Any = HydraConfig.get()
     # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
-    folder = Path(OmegaConf.to_container(hydra.runtime, resolve=False)["output_dir"])
+    written: Any = OmegaConf.to_container(OmegaConf.masked_copy(hydra, ["runtime", "overrides"]), resolve=False)
+    folder = Path(written["runtime"]["output_dir"])
     alone = hydra.mode is not RunMode.MULTIRUN
-    overrides = tuple(OmegaConf.to_container(hydra.overrides.task, resolve=False))
+    overrides = tuple(str(override) for override in written["overrides"]["task"])
     if not alone:
         print(f"\n[{hydra.job.num}] {' '.join(overrides)}", flush=True)
     elif read_state(folder) == "finished":
