@@ -174,7 +174,7 @@ def test_a_best_epoch_that_is_lost_is_told(train, tmp_path: Path, capsys):
     train(f"ckpt={moved}", "trainer.max_epochs=3", folder="next")
     assert capsys.readouterr().out.startswith(
         f"warning[MW210]: the best epoch so far is not in `{tmp_path / 'best.ckpt'}`\n"
-        f"  --> ckpt\n"
+        f"  --> override ckpt={moved}\n"
         "   = help: best.ckpt is chosen among the epochs from here on\n"
     )
 
@@ -227,7 +227,8 @@ def test_a_disk_that_is_full_leaves_no_half_file(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_killed_run_is_called_so(tmp_path: Path):
-    kill = "import os\nfrom modelforge.train.learner import Learner\nLearner.test_step = lambda *a: os.kill(os.getpid(), 9)"
+    kill = "from modelforge.train.learner import Learner\nimport os\n"
+    kill += "Learner.test_step = lambda *arguments: os.kill(os.getpid(), 9)"
     assert child(tmp_path / "run", before=kill, capture_output=True).returncode == -signal.SIGKILL
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "running"
     assert read_state(tmp_path / "run") == "killed"
