@@ -106,6 +106,12 @@ def build(
     return model
 
 
+def on_meta(decided: Plan) -> Model:
+    """The model without memory, on torch's meta device: to see how it runs."""
+    with preserved_globals():
+        return _assemble(decided, decided.seed).to("meta")
+
+
 def _check_memory(decided: Plan, device: torch.device, dtype: torch.dtype | None) -> None:
     """Before anything is allocated: a system may grant more than there is, and end the process that uses it.
 

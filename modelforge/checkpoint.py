@@ -80,7 +80,7 @@ def locate(
             message = f"`{scheme.path}` gives no values: {refusal.reason}"
             problems.append(Problem(refusal.code, f"{key}.path", message, refusal.hint))
             continue
-        source = _Source(scheme, key, skips.get(key), shapes)
+        source = _Source(_of_training(scheme, headers, shapes), key, skips.get(key), shapes)
         source.read(headers)
         problems += source.problems
         problems += _lacking(source, items)
@@ -153,6 +153,17 @@ def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, T
         for name, value in owner._buffers.items():
             if value is not None and name not in owner._non_persistent_buffers_set:
                 yield f"{path}.{name}" if path else name, value
+
+
+def _of_training(scheme: Pretrained, headers: Collection[str], shapes: Collection[str]) -> Pretrained:
+    """The scheme with what trainings put before each name: `state_dict.`, and `model.` or `module.` below that."""
+    wrapped = "state_dict."
+    if scheme.strip or not headers or not all(name.startswith(wrapped) for name in headers):
+        return scheme
+    inside = {name.removeprefix(wrapped).partition(".")[0] for name in headers}
+    here = {path.partition(".")[0] for path in shapes}
+    strip = ("state_dict", *inside) if inside < {"model", "module"} and not inside & here else ("state_dict",)
+    return scheme.model_copy(update={"strip": strip})
 
 
 # --- locate -----------------------------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ CODES = MappingProxyType(
         "MW201": "data that is left out",
         "MW202": "a class that is missing from a part of the data",
         "MW210": "the best epoch of a resumed run is lost",
+        "MW211": "a scheduler that does not get to its end",
         "MW220": "a setting without effect on this run",
     }
 )

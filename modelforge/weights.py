@@ -186,7 +186,7 @@ def _load(path: str) -> Any:
         kind = "it is neither safetensors nor a checkpoint of torch 1.6 or later"
         raise Unreadable(kind, "save it again: `safetensors.torch.save_file(tensors, path)`")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return _of_model(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         what = f": `{named[1]}`" if named else ""
@@ -195,6 +195,13 @@ def _load(path: str) -> Any:
         raise Unreadable(reason, hint, "MF111") from error
     except Exception as error:
         raise Unreadable(f"it is no checkpoint of tensors: {' '.join(str(error).split())[:200]}") from error
+
+
+def _of_model(checkpoint: Any) -> Any:
+    """A checkpoint of a training without what belongs to the optimizer, to callbacks and to metrics."""
+    if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get("state_dict"), Mapping):
+        return {"state_dict": checkpoint["state_dict"]}
+    return checkpoint
 
 
 def _check_zip(path: str) -> None:

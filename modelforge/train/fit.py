@@ -30,12 +30,14 @@ from modelforge.train.interrupt import Interrupts
 from modelforge.train.keep import KeepConfig
 from modelforge.train.language.epilogue import check_causal, compare, sample
 from modelforge.train.learner import Learner
+from modelforge.train.lengths import lengths, out_of_step, too_short
+from modelforge.train.loops import started
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.proof import broken_promises
 from modelforge.train.results import results
-from modelforge.train.resume import adopt
+from modelforge.train.resume import ASK, MAX_SHOWN, adopt
 from modelforge.train.save_on_interrupt import SaveOnInterrupt
 from modelforge.train.seeding import SeedSteps, narrow
 from modelforge.train.status import write_atomically
@@ -72,6 +74,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         console.print(str(config.origins.locate(job.start.warning)), markup=False, soft_wrap=True)
     if show_plan:
         _show(job.plan, console)
+    _check_lengths(job, config, len(examples.train), console)
     _write_json(folder / "plan.json", job.plan.to_dict())
     _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
     with quiet(), threads(settings.num_threads):
@@ -107,6 +110,15 @@ def _read(source: Source, config: Config, console: Console) -> Examples:
     for warning in examples.warnings:
         console.print(str(config.origins.locate(warning)), markup=False, soft_wrap=True)
     return examples
+
+
+def _check_lengths(job: Job, config: Config, rows: int, console: Console) -> None:
+    length = lengths(job.settings.data, job.trainer, rows=rows)
+    found = [*out_of_step(job.scheduler, length), *too_short(job.plan, job.settings.data, length)]
+    if wrong := [problem for problem in found if problem.severity == "error"]:
+        raise ForgeError(config.origins.locate(problem) for problem in wrong)
+    for warning in found:
+        console.print(str(config.origins.locate(warning)), markup=False, soft_wrap=True)
 
 
 def _show(plan: mf.Plan, console: Console) -> None:
@@ -145,8 +157,14 @@ def _run(trainer: Trainer, module: Learner, data: DataModule, job: Job, config: 
     except NotFinite as error:
         problem = _explain(error, job.plan, job.optimizer)
         raise ForgeError([config.origins.locate(problem)]) from error
-    except (MisconfigurationException, ValueError) as error:
-        problem = complaint(error, job.trainer)
+    except ForgeError:
+        raise
+    except Exception as error:
+        if job.start.ckpt is not None and not started(trainer):  # of all kinds: what is in the file is foreign
+            message = f"`{job.start.ckpt}` is damaged: {' '.join(str(error).split())[:MAX_SHOWN]}"
+            raise ForgeError([config.origins.locate(Problem("MF051", "ckpt", message, ASK))]) from error
+        known = isinstance(error, MisconfigurationException | ValueError)
+        problem = complaint(error, job.trainer) if known else None
         if problem is None:
             raise
         raise ForgeError([config.origins.locate(problem)]) from error

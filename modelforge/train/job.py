@@ -61,12 +61,12 @@ def run(config: DictConfig) -> float:
     from modelforge.config import from_hydra
 
     steady()
-    hydra = HydraConfig.get()
+    hydra: Any = HydraConfig.get()
     # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
-    written: Any = OmegaConf.to_container(hydra, resolve=False)
+    written: Any = OmegaConf.to_container(OmegaConf.masked_copy(hydra, ["runtime", "overrides"]), resolve=False)
     folder = Path(written["runtime"]["output_dir"])
     alone = hydra.mode is not RunMode.MULTIRUN
-    overrides: tuple[str, ...] = tuple(written["overrides"]["task"])
+    overrides = tuple(str(override) for override in written["overrides"]["task"])
     if not alone:
         print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
     elif read_state(folder) == "finished":

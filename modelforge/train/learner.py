@@ -104,9 +104,10 @@ class Learner(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler where there is one."""
         optimizer = self.optimizer(self.model.named_parameters())
-        return (
-            optimizer if self.scheduler is None else {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
-        )
+        if self.scheduler is None:
+            return optimizer
+        scheduler = self.scheduler(optimizer, self.trainer.check_val_every_n_epoch)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
         inputs, targets = batch

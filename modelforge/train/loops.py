@@ -47,3 +47,8 @@ def resumed(trainer: Trainer, position: Position) -> None:
     trainer.fit_loop._restarting = False
     if not position.num_batches:
         trainer.fit_loop.epoch_loop.restarting = False
+
+
+def started(trainer: Trainer) -> bool:
+    """Whether a checkpoint was read in whole: Lightning lets go of it then."""
+    return not trainer._checkpoint_connector._loaded_checkpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ from torch.optim import lr_scheduler
 from modelforge.errors import ForgeError, Problem, did_you_mean, quoted, shortened
 from modelforge.inits.width import LEARNING_RATE
 from modelforge.train.signature import check_arguments
+from modelforge.train.words import direction
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -113,11 +114,13 @@ class SchedulerFactory:
     interval: str = "epoch"
     monitor: str | None = None
 
-    def __call__(self, optimizer: Optimizer) -> dict[str, Any]:
+    def __call__(self, optimizer: Optimizer, validates_every: int | None = 1) -> dict[str, Any]:
+        """The scheduler of an optimizer; one that follows a metric is stepped when there is a new value."""
         scheduler = _construct(
             self.kind, "scheduler", self.arguments, lambda given: self.kind(optimizer, **_by_group(given, optimizer))
         )
-        return {"scheduler": scheduler, "interval": self.interval} | ({"monitor": self.monitor} if self.monitor else {})
+        timing = {"scheduler": scheduler, "interval": self.interval}
+        return timing | ({"monitor": self.monitor, "frequency": validates_every or 1} if self.monitor else {})
 
 
 def _by_group(arguments: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
@@ -160,13 +163,14 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
 
 
 def parse_scheduler(
-    section: Any, metrics: Sequence[str] = ("val/accuracy", "val/loss")
+    section: Any, metrics: Sequence[str] = ("val/accuracy", "val/loss"), trainer: Any = None
 ) -> tuple[SchedulerFactory | None, list[Problem]]:
     """Checks a `scheduler` section, `{type: StepLR, step_size: 10, interval: epoch}`; None means none.
 
     Args:
         section: The section.
         metrics: What a scheduler may follow.
+        trainer: The `trainer` section, which says when there is a validation.
     """
     if section is None:
         return None, []
@@ -188,6 +192,11 @@ def parse_scheduler(
         message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {quoted(monitor)}"
         hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in section else ""
         problems.append(Problem("MF051", "scheduler.monitor", message, hint))
+    elif monitor is not None and kind is lr_scheduler.ReduceLROnPlateau:
+        problems += _plateau(arguments, interval, monitor, trainer if _is_map(trainer) else {})
+    elif monitor is not None and kind is not None:
+        message = f"`monitor` has no effect: {kind.__name__} steps by time alone"
+        problems.append(Problem("MF051", "scheduler.monitor", message, "leave it out: `~scheduler.monitor`"))
     rates = [name for name in ABSOLUTE_RATES if name in arguments]
     for name in rates:
         given = arguments[name]
@@ -199,6 +208,26 @@ def parse_scheduler(
         return None, problems
     factory = SchedulerFactory(kind, arguments, interval, monitor)
     return factory, _try(lambda: factory(torch.optim.SGD([_example()], lr=0.1, momentum=0.9)))
+
+
+def _plateau(
+    arguments: Mapping[str, Any], interval: str, monitor: str, trainer: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """What keeps a scheduler from following a metric."""
+    mode, right = arguments.get("mode", "min"), direction(monitor)
+    if mode in ("min", "max") and mode != right:
+        better = "less" if right == "min" else "more"
+        message = f"`mode` is {mode!r}, but {better} of `{monitor}` is better"
+        yield Problem("MF051", "scheduler.mode", message, f"write `scheduler.mode={right}`")
+    if interval == "step":
+        message = "ReduceLROnPlateau follows validations, and there is none after each step"
+        yield Problem("MF051", "scheduler.interval", message, "write `scheduler.interval=epoch`")
+    if trainer.get("limit_val_batches", 1) == 0:
+        message = f"`scheduler.monitor` is `{monitor}`, but there are no validations"
+        yield Problem("MF051", "trainer.limit_val_batches", message, "leave it out, or choose another scheduler")
+    if "check_val_every_n_epoch" in trainer and trainer["check_val_every_n_epoch"] is None:
+        message = "ReduceLROnPlateau is stepped after epochs, but validations do not come with them"
+        yield Problem("MF051", "trainer.check_val_every_n_epoch", message, "write `trainer.check_val_every_n_epoch=1`")
 
 
 def _parse(

@@ -16,6 +16,7 @@ from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.words import plural
 from modelforge.settings import num_cores
+from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
@@ -51,7 +52,7 @@ def prepare(config: Config) -> Job:
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
     metrics = settings.metrics if settings else ("val/loss", *map(main_metric, METRICS))
-    scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics)
+    scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
     problems += more
     if plan is not None and optimizer is not None:
         optimizer, more = optimizer.following(plan.parameters)
@@ -60,6 +61,10 @@ def prepare(config: Config) -> Job:
     problems += more
     if plan is not None and settings is not None:
         problems += misfits(plan, settings.data)
+        length = lengths(settings.data, arguments)
+        problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
+        if not (wrong or problems):
+            problems += too_short(plan, settings.data, length)
     told = {problem.path for problem in wrong}
     wrong += [config.origins.locate(problem) for problem in problems if problem.path not in told]
     start, more = _start(settings, config)

@@ -1,0 +1,255 @@
+"""A run that is broken off and resumed leaves what an undisturbed one does, to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from modelforge.train import checkpoints, save_on_interrupt
+from modelforge.train.job import Result
+from modelforge.train.learner import Learner
+from modelforge.train.resume import KEY
+from modelforge.train.status import read_state
+
+ROOT = Path(__file__).parents[2]
+DROPOUT = (
+    "data.batch_size=128",
+    "+model.layers.dropout.type=Dropout",
+    "+model.layers.last.type=Linear",
+    "+model.layers.last.out_features=10",
+)
+TEXT = ("model=char_lstm", "data=text", "data.context=16")
+STOPS = [
+    (Learner, "training_step", 14, signal.SIGTERM),
+    (Learner, "training_step", 10, signal.SIGHUP),  # the last batch of an epoch
+    (Learner, "training_step", 17, None),  # killed
+    (Learner, "validation_step", 1, signal.SIGTERM),  # before the first batch
+    (Learner, "validation_step", 6, signal.SIGINT),
+    (Learner, "validation_step", 7, None),
+    (checkpoints.Checkpoints, "on_train_epoch_end", 2, None),
+    (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (Learner, "test_step", 1, signal.SIGTERM),
+]
+KINDS = [
+    ("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=10.0"),
+    ("+trainer.val_check_interval=0.5",),
+    ("+trainer.accumulate_grad_batches=3", "trainer.check_val_every_n_epoch=2"),
+    ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.interval=step", "scheduler.T_max=25"),
+]
+
+
+class Killed(BaseException):
+    """What ends a training here and now."""
+
+
+def last(folder: Path) -> Path:
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def resuming(folder: Path) -> list[str]:
+    return [f"ckpt={last(folder)}"] if last(folder).exists() else []
+
+
+def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from differences(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        for index, items in enumerate(zip(one, other, strict=True)):
+            yield from differences(*items, f"{path}.{index}")
+    elif not (torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other):
+        yield path
+
+
+def assert_equal(whole: Path, other: Path) -> None:
+    """The report, the curves, and all that the checkpoints hold: values, optimizer, scheduler, loops, best score."""
+    for name in ("best.ckpt", "last.ckpt"):
+        first, second = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, other))
+        assert [*differences(first, second, name)] == []
+    assert (whole / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+    first, second = (json.loads((run / "status.json").read_text()) for run in (whole, other))
+    assert first["state"] == second["state"] == "finished"
+    assert first["metrics"] == second["metrics"]
+
+
+@pytest.fixture
+def broken(train: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A run that gets a signal at the given call of a method, or is killed there."""
+
+    def broken(stop: tuple[Any, str, int, signal.Signals | None], *overrides: str, folder: str) -> None:
+        owner, method, time, number = stop
+        original, seen = getattr(owner, method), count(1)
+
+        def and_a_signal(self: Any, *arguments: Any) -> Any:
+            if next(seen) == time:
+                if number is None:
+                    raise Killed
+                signal.raise_signal(number)
+            return original(self, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, and_a_signal)
+            try:
+                result = train(*overrides, folder=folder)
+            except Killed:
+                assert number is None
+            else:
+                assert number is not None
+                assert result.exit_code == 128 + number
+
+    return broken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=" ".join)
+def test_resumed_equals_undisturbed(train, broken, tmp_path: Path, kind: tuple[str, ...]):
+    settings = ("trainer.max_epochs=4", *DROPOUT, *kind)
+    assert train(*settings, folder="whole").exit_code == 0
+    for index, stop in enumerate(STOPS):
+        broken(stop, *settings, folder=f"broken{index}")
+        train(*settings, *resuming(tmp_path / f"broken{index}"), folder=f"new{index}")
+        assert_equal(tmp_path / "whole", tmp_path / f"new{index}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [("model=mlp", "data=breast_cancer"), ("model=lstm", "data=adding")], ids=" ".join)
+def test_other_data(train, broken, tmp_path: Path, kind: tuple[str, ...]):
+    settings = ("trainer.max_epochs=3", "+trainer.limit_train_batches=6", *kind)
+    assert train(*settings, folder="whole").exit_code == 0
+    broken((Learner, "training_step", 9, signal.SIGTERM), *settings, folder="run")
+    train(*settings, *resuming(tmp_path / "run"), folder="run")
+    assert_equal(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_six_epochs_and_six_are_twelve(train, broken, tmp_path: Path):
+    """In the same folder, in a new one, and with two more breaks."""
+    train("trainer.max_epochs=12", *DROPOUT, folder="whole")
+    train("trainer.max_epochs=6", *DROPOUT, folder="half")
+    train("trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / "half"), folder="new")
+    assert_equal(tmp_path / "whole", tmp_path / "new")
+    for folder, start, stop in (("a", "half", 5), ("b", "a", 14)):
+        stop = (Learner, "training_step", stop, signal.SIGTERM)
+        broken(stop, "trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / start), folder=folder)
+    train("trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / "b"), folder="b")
+    assert_equal(tmp_path / "whole", tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_a_limit_of_steps_in_an_epoch(train, tmp_path: Path):
+    settings = ("trainer.max_epochs=-1", *DROPOUT)
+    train(*settings, "+trainer.max_steps=35", folder="whole")
+    train(*settings, "+trainer.max_steps=15", folder="half")
+    train(*settings, "+trainer.max_steps=35", *resuming(tmp_path / "half"), folder="new")
+    assert_equal(tmp_path / "whole", tmp_path / "new")
+
+
+def test_last_is_last(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever the metric: it is written after an epoch that is no better, too."""
+    monkeypatch.setattr(checkpoints, "_is_better", lambda value, best, way: best is None)
+    train("trainer.max_epochs=3")
+    steps = [
+        torch.load(path, weights_only=True)["global_step"] for path in sorted(last(tmp_path / "run").parent.iterdir())
+    ]
+    assert steps == [20, 60]
+
+
+def test_a_best_epoch_that_is_lost_is_told(train, tmp_path: Path, capsys):
+    train()
+    moved = last(tmp_path / "run").rename(tmp_path / "moved.ckpt")
+    state = torch.load(moved, weights_only=True)
+    state["callbacks"]["Checkpoints"]["best_step"] = 20  # an epoch before the last one
+    torch.save(state, moved)
+    capsys.readouterr()
+    train(f"ckpt={moved}", "trainer.max_epochs=3", folder="next")
+    assert capsys.readouterr().out.startswith(
+        f"warning[MW210]: the best epoch so far is not in `{tmp_path / 'best.ckpt'}`\n"
+        f"  --> override ckpt={moved}\n"
+        "   = help: best.ckpt is chosen among the epochs from here on\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {KEY: []}, {KEY: None}, {"loops": []}, {"loops": None}, {"callbacks": None}, {"loops": {"fit_loop": 3}},
+        {"state_dict": {}}, {"optimizer_states": [{}]}, {"optimizer_states": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_damaged_checkpoint_is_refused(train, tmp_path: Path, change: dict[str, Any]):
+    train()
+    state = torch.load(last(tmp_path / "run"), weights_only=True)
+    torch.save(state | change, tmp_path / "damaged.ckpt")
+    result = train(f"ckpt={tmp_path / 'damaged.ckpt'}", "trainer.max_epochs=3", folder="next")
+    assert (result.exit_code, result.status.state) == (1, "failed")
+    assert result.status.error[0]["message"].startswith(f"`{tmp_path / 'damaged.ckpt'}` is damaged: ")
+
+
+def test_what_is_no_regular_file_is_refused(train, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        (problem,) = train(f"ckpt={path}").status.error
+        assert problem["message"] == f"`{path}` is no regular file"
+
+
+def child(folder: Path, *overrides: str, before: str = "", **surroundings: Any) -> subprocess.CompletedProcess[str]:
+    """train.py in a process of its own."""
+    settings = ("model=mlp", "data=digits", "trainer.max_epochs=2", "logger=csv", f"hydra.run.dir={folder}")
+    code = f"import runpy, sys\nsys.argv = sys.argv[1:]\n{before}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-c", code, str(ROOT / "train.py"), *settings, *overrides]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **surroundings.pop("env", {})}
+    return subprocess.run(command, text=True, env=variables, cwd=folder.parent, check=False, **surroundings)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_leaves_no_half_file(tmp_path: Path):
+    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))"
+    done = child(tmp_path / "run", before=full, capture_output=True)
+    assert (done.returncode, read_state(tmp_path / "run")) == (1, "failed")
+    assert done.stderr == (
+        f"error[MF058]: `{tmp_path}/run/checkpoints/best.ckpt` cannot be written: file too large\n"
+        "  --> hydra.run.dir\n"
+        "   = help: make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`\n"
+    )
+    assert [*(tmp_path / "run" / "checkpoints").iterdir()] == []
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_called_so(tmp_path: Path):
+    kill = "from modelforge.train.learner import Learner\nimport os\n"
+    kill += "Learner.test_step = lambda *arguments: os.kill(os.getpid(), 9)"
+    assert child(tmp_path / "run", before=kill, capture_output=True).returncode == -signal.SIGKILL
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "running"
+    assert read_state(tmp_path / "run") == "killed"
+    assert child(tmp_path / "run", capture_output=True).returncode == 0
+    assert read_state(tmp_path / "run") == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_output_in_ascii(tmp_path: Path, env: dict[str, str]):
+    done = child(tmp_path / "run", capture_output=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+    assert done.stdout.splitlines()[-1].endswith(" s  -  run")
+
+
+@pytest.mark.slow
+def test_output_that_goes_nowhere(tmp_path: Path):
+    with open("/dev/full", "w") as full:
+        assert child(tmp_path / "full", stdout=full, stderr=full).returncode == 0
+    assert child(tmp_path / "closed", before="import os\nos.close(1)", stderr=subprocess.DEVNULL).returncode == 0
+    assert read_state(tmp_path / "full") == read_state(tmp_path / "closed") == "finished"
