@@ -279,7 +279,7 @@ def quoted(value: object) -> str:
     """A value as Python writes it, of a long one the beginning.
 
     >>> quoted("relu"), quoted("x" * 1_000_000)[-30:]
-    ("'relu'", "xxxxx... (1,000,002 characters)")
+    ("'relu'", 'xxxx... (1,000,002 characters)')
     """
     try:
         return shortened(repr(value))

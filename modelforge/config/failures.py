@@ -18,7 +18,10 @@ from modelforge.config.folder import groups
 from modelforge.config.source import Loader
 from modelforge.errors import ForgeError, Place, Problem, did_you_mean
 
-FAILURES = (HydraException, OmegaConfBaseException, OSError, ValueError, AssertionError, RecursionError)
+FAILURES = (
+    *(HydraException, OmegaConfBaseException, OSError, ValueError, AssertionError, RecursionError),
+    *(AttributeError, TypeError),  # a section of Hydra's own that is empty or of another kind
+)
 """How Hydra and OmegaConf say that a config is wrong; anything else is a bug of ours and passes."""
 
 
