@@ -1,0 +1,58 @@
+"""What does not go together with how long a training is, as exact text."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelforge.errors import ForgeError
+from modelforge.train.prepare import prepare
+
+BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linear, out_features: 10}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path", "message", "hint"),
+    [
+        (
+            [*BATCH_NORM, "data.batch_size=1256"], "data.batch_size",
+            "the last batch of an epoch is one example (1,257 in batches of 1256), but `model.layers.norm` "
+            "needs more to be trained: Expected more than 1 value per channel when training, "
+            "got input size torch.Size([1, 10])",
+            "write `data.batch_size=1255`",
+        ),
+        (
+            ["scheduler=plateau", "scheduler.monitor=val/loss"], "scheduler.mode",
+            "`mode` is 'max', but less of `val/loss` is better", "write `scheduler.mode=min`",
+        ),
+        (
+            ["scheduler=plateau", "scheduler.interval=step"], "scheduler.interval",
+            "ReduceLROnPlateau follows validations, and there is none after each step",
+            "write `scheduler.interval=epoch`",
+        ),
+        (
+            ["scheduler=onecycle", "scheduler.interval=step", "trainer.max_epochs=3"], "scheduler.total_steps",
+            "`total_steps` is 3, but the scheduler is stepped after each batch of 3 epochs",
+            "then it raises an error: `scheduler.interval=epoch`",
+        ),
+        (
+            ["scheduler=cosine", "scheduler.T_max=3"], "scheduler.T_max",
+            "`T_max` of CosineAnnealingLR is 3, but the training has 30 epochs",
+            "then the learning rate rises again: `scheduler.T_max=30`",
+        ),
+    ],
+)  # fmt: skip
+def test_refused_before_training(config, overrides: list[str], path: str, message: str, hint: str):
+    with pytest.raises(ForgeError) as refused:
+        prepare(config("model=mlp", "data=digits", *overrides))
+    (problem,) = refused.value.problems
+    assert (problem.path, problem.message, problem.hint) == (path, message, hint)
+
+
+@pytest.mark.parametrize("size", [64, 1255, 1257, 2000])
+def test_other_sizes_pass(config, size: int):
+    prepare(config("model=mlp", "data=digits", *BATCH_NORM, f"data.batch_size={size}"))
+
+
+@pytest.mark.parametrize("name", ["plateau", "cosine", "onecycle"])
+def test_shipped_schedulers_pass(config, name: str):
+    prepare(config("model=mlp", "data=digits", f"scheduler={name}"))
