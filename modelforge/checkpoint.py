@@ -18,7 +18,7 @@ from modelforge.ledger import LedgerEntry
 from modelforge.node import FrozenDict
 from modelforge.rules import ParameterPlan
 from modelforge.shards import Shard, shard_of
-from modelforge.weights import Header, Unreadable, Weights, opened
+from modelforge.weights import WRAPPERS, Header, Unreadable, Weights, opened
 
 Shape = tuple[int, ...]
 MAX_LISTED = 10
@@ -51,6 +51,7 @@ def locate(
     decided: Sequence[ParameterPlan],
     others: Callable[[], Mapping[str, Shape | None]] | None,
     skips: Mapping[str, Collection[str]] = FrozenDict(),
+    ties: Mapping[str, str] = FrozenDict(),
 ) -> Located:
     """Finds the tensor of each parameter whose values come from a file; the other parameters stay as they are.
 
@@ -60,6 +61,7 @@ def locate(
             buffers with their shapes (None where a tensor of that name is of no use). None where the model is not
             known as a whole, so that names cannot be judged.
         skips: By the key of a rule that has such, globs for names here; what the file has for those is left there.
+        ties: Second names of tied parameters, each with the first.
     """
     rules: dict[tuple[Pretrained, str], list[ParameterPlan]] = {}
     for item in decided:
@@ -80,7 +82,7 @@ def locate(
             message = f"`{scheme.path}` gives no values: {refusal.reason}"
             problems.append(Problem(refusal.code, f"{key}.path", message, refusal.hint))
             continue
-        source = _Source(_of_training(scheme, headers, shapes), key, skips.get(key), shapes)
+        source = _Source(_of_training(scheme, headers, shapes), key, skips.get(key), shapes, ties)
         source.read(headers)
         problems += source.problems
         problems += _lacking(source, items)
@@ -140,7 +142,7 @@ def load(
                     for target in targets:
                         equal[target.path] = _copy(target.fill.part(values), memory[target.path])
         except Unreadable as refusal:
-            message = f"`{file}` gives no values any more: {refusal.reason}"
+            message = f"`{file}` gives no values: {refusal.reason}"
             rule = next(target.rule for targets in tensors.values() for target in targets)
             raise ForgeError([Problem(refusal.code, f"{rule}.path", message, refusal.hint)]) from refusal
     origins = {buffer.path: f"{buffer.fill.file}: {buffer.fill.tensor}" for buffer in buffers}
@@ -156,14 +158,18 @@ def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, T
 
 
 def _of_training(scheme: Pretrained, headers: Collection[str], shapes: Collection[str]) -> Pretrained:
-    """The scheme with what trainings put before each name: `state_dict.`, and `model.` or `module.` below that."""
-    wrapped = "state_dict."
-    if scheme.strip or not headers or not all(name.startswith(wrapped) for name in headers):
-        return scheme
-    inside = {name.removeprefix(wrapped).partition(".")[0] for name in headers}
-    here = {path.partition(".")[0] for path in shapes}
-    strip = ("state_dict", *inside) if inside < {"model", "module"} and not inside & here else ("state_dict",)
-    return scheme.model_copy(update={"strip": strip})
+    """The scheme with what trainings put before each name: `state_dict.model.`, `module.`, `_orig_mod.`; but for what
+    is a name of the model, and what the scheme itself speaks of."""
+    known = {name.partition(".")[0] for name in (*shapes, *scheme.strip, *scheme.rename)}
+    strip: list[str] = []
+    names = [*headers]
+    while names:
+        first = names[0].partition(".")[0]
+        if first not in WRAPPERS or first in known or not all(name.startswith(f"{first}.") for name in names):
+            break
+        strip.append(first)
+        names = [name.removeprefix(f"{first}.") for name in names]
+    return scheme.model_copy(update={"strip": (*strip, *scheme.strip)}) if strip else scheme
 
 
 # --- locate -----------------------------------------------------------------------------------------------------------
@@ -179,6 +185,8 @@ class _Source:
     """Globs for names here that it leaves out; None where the rule has no such word."""
     shapes: Mapping[str, Shape]
     """Of the model's parameters; a tensor is split by them."""
+    ties: Mapping[str, str]
+    """Second names of tied parameters, each with the first."""
     fills: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
     problems: list[Problem] = field(default_factory=list[Problem])
     unsplit: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
@@ -208,6 +216,7 @@ class _Source:
                     self.problems.append(Problem("MF116", f"{self.key}.rename", message, hint))
                 if not any(fnmatchcase(new, glob) for glob in self.skips or ()):
                     self.fills[new] = fill
+        self._join_ties()
         for index, glob in enumerate(self.scheme.subset):
             if not any(fnmatchcase(name, glob) for name in headers):
                 self._nothing(
@@ -218,6 +227,15 @@ class _Source:
         for old, new in needed.items():
             if old not in used and new is not None:
                 self._nothing(f"{self.key}.rename.{old}", old, headers, part="key")
+
+    def _join_ties(self) -> None:
+        """Of a parameter that has several names, a file may have each: their values must be equal."""
+        for name, first in self.ties.items():
+            fill = self.fills.pop(name, None)
+            if fill is None or any(fnmatchcase(first, glob) for glob in self.skips or ()):
+                continue
+            known = self.fills.get(first)
+            self.fills[first] = fill if known is None else replace(known, twins=(*known.twins, fill))
 
     def _parts(self, renamed: Renamed, whole: FileFill) -> Iterator[tuple[str, FileFill]]:
         """The names that a tensor has here, with what of it is whose."""
@@ -344,6 +362,10 @@ def _read(weights: Weights, fill: FileFill) -> Tensor:
     values = weights.read(fill.tensor) if fill.tensor in weights.headers else None
     if values is None or tuple(values.shape) != fill.shape:
         raise Unreadable(f"`{fill.tensor}` is not what it was when it was planned")
+    for twin in fill.twins:
+        if not torch.equal(twin.part(_read(weights, twin)), fill.part(values)):
+            reason = f"`{fill.tensor}` and `{twin.tensor}` differ there, and are one parameter here"
+            raise Unreadable(reason, "untie them, or say by `subset` which is meant", "MF114")
     return values
 
 

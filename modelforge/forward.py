@@ -140,14 +140,13 @@ def complaint(
     """A failed run in words; `again` fails alike in a batch of another size, which shows the batch in them."""
     shown = " and ".join(show(value) for value in inputs)
     name = type(module).__name__
-    if _overflows(error):
-        message = f"what {name} makes of {shown} is larger than torch can count"
-        return Misfit("MF060", f"{message}: {sentence(error)}")
     text = sentence(error)
     try:
         again()
     except Exception as other:
         text = _with_batch(text, sentence(other), rows)
+    if _overflows(error):
+        return Misfit("MF060", f"what {name} makes of {shown} is larger than torch can count: {text}")
     return Misfit("MF043", f"{name} cannot run on {shown}", rest=f"{note}: {text}")
 
 

@@ -80,7 +80,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         decided, found = assign(list(_subjects(module, scope, parametrised)), [scope], Origins.empty())
         if decided and not found and all(item.rule.key == FROZEN for item in decided) and block.scheme != "keep":
             raise ForgeError([_nothing_to_fill()])
-        located = locate(decided, partial(_names, module))
+        ties = {name: first for first, others in _aliases(module).items() for name in others}
+        located = locate(decided, partial(_names, module), ties=ties)
         found += located.problems
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))

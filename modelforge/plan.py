@@ -113,7 +113,7 @@ def plan(spec: ModelSpec) -> Plan:
         parameters, problems = assign(walk.subjects, scopes, spec.origins, fresh=True)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
-        located = locate(parameters, names, skips)
+        located = locate(parameters, names, skips, walk.ties)
     problems = [*walk.problems, *problems, *located.problems]
     if errors := [problem for problem in problems if problem.severity == "error"]:
         raise ForgeError(spec.origins.locate(problem) for problem in errors)
@@ -136,7 +136,7 @@ def plan(spec: ModelSpec) -> Plan:
 
 def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:
     """All names in a checkpoint of the model; buffers with their shapes."""
-    names: dict[str, tuple[int, ...] | None] = dict.fromkeys(subject.path for subject in walk.subjects)
+    names: dict[str, tuple[int, ...] | None] = dict.fromkeys([*(subject.path for subject in walk.subjects), *walk.ties])
     for layer in root.walk():
         if layer.has_buffers:
             module = construct(registry.get(layer.type), layer.arguments)

@@ -403,7 +403,7 @@ class Walk:
         facts = self._study(spec, inputs)
         if isinstance(facts, Misfit):
             self._unknown.append(path)
-            problem = _misfit(facts, key, flows)
+            problem = self._blame(_misfit(facts, key, flows), spec)
             self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
             return None, None
         for code, message, hint in facts.warnings:
@@ -460,6 +460,13 @@ class Walk:
             self.ties[path] = first
             self._tied[path] = facts
         return first != path
+
+    def _blame(self, problem: Problem, spec: LayerSpec) -> Problem:
+        """A problem with a layer as one with the argument that an override gave it, where there is just one."""
+        keys = [f"{problem.path}.{name}" for name in spec.model_fields_set - LayerSpec.own_fields]
+        places = {key: self.spec.origins.place(key) for key in keys if problem.part == "key"}
+        given = [key for key, place in places.items() if place is not None and place.override is not None]
+        return replace(problem, path=given[0], part="value") if len(given) == 1 else problem
 
     def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         """Equal layers on equal inputs are studied once."""

@@ -36,6 +36,12 @@ MAX_NAME = 500
 _RELATIVE = "a path is relative to the folder that the program runs in"
 
 
+STATE_DICTS = ("state_dict", "model_state_dict", "model")
+"""Where checkpoints of trainings keep the values of the model, beside those of the optimizer."""
+WRAPPERS = frozenset({*STATE_DICTS, "module", "_orig_mod"})
+"""What Lightning, DistributedDataParallel, torch.compile and trainings put before every name."""
+
+
 class Unreadable(Exception):
     """A file gives no tensors: `reason` states the fact, `hint` the way out, `code` of what kind it is."""
 
@@ -199,9 +205,10 @@ def _load(path: str) -> Any:
 
 def _of_model(checkpoint: Any) -> Any:
     """A checkpoint of a training without what belongs to the optimizer, to callbacks and to metrics."""
-    if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get("state_dict"), Mapping):
-        return {"state_dict": checkpoint["state_dict"]}
-    return checkpoint
+    if not isinstance(checkpoint, Mapping) or any(isinstance(value, Tensor) for value in checkpoint.values()):
+        return checkpoint
+    wrapped = [name for name in STATE_DICTS if isinstance(checkpoint.get(name), Mapping)]
+    return {wrapped[0]: checkpoint[wrapped[0]]} if wrapped else checkpoint
 
 
 def _check_zip(path: str) -> None:

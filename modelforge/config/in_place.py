@@ -1,5 +1,8 @@
-"""in_place: overrides, such as `init={scheme: mup, width: 64}` → what makes Hydra put a block with a scheme in
-the place of the `init` group, into which it would merge a mapping."""
+"""in_place: overrides as a person writes them → as Hydra must be given them.
+
+`init={scheme: mup, width: 64}` puts a block in the place of the `init` group, into which Hydra would merge a mapping;
+`weights.path=best.ckpt` is enough, whether an option of the group `weights` is chosen or none.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,19 @@ _MAPPING = re.compile(r"init=\s*\{")
 
 
 def in_place(overrides: Sequence[str]) -> list[str]:
-    """The same overrides, with `init={scheme: ...}` as Hydra must be told: the group goes, and the block comes.
+    """The same overrides; a block with a scheme replaces the group, and keys of `weights` need not be there.
 
     A mapping without a scheme refines the chosen block, as it does in a file, and stays.
 
-    >>> in_place(["init={scheme: normal, std: 0.02}", "init={gain: 2}", "model=lstm"])
-    ['~init', '+init={scheme: normal, std: 0.02}', 'init={gain: 2}', 'model=lstm']
+    >>> in_place(["init={scheme: normal, std: 0.02}", "init={gain: 2}", "weights.path=best.ckpt"])
+    ['~init', '+init={scheme: normal, std: 0.02}', 'init={gain: 2}', '++weights.path=best.ckpt']
     """
     found: list[str] = []
     for text in overrides:
-        found += ["~init", f"+{text}"] if _is_block(text) else [text]
+        if _is_block(text):
+            found += ["~init", f"+{text}"]
+        else:
+            found.append(f"++{text}" if text.startswith("weights.") else text)
     return found
 
 

@@ -152,6 +152,8 @@ class FileFill(NoFill):
     """Whether the first dimension, of size 1, is left out."""
     rows: tuple[int, int] | None = None
     """First and last but one of the rows that are meant, after turning; None for all."""
+    twins: tuple[FileFill, ...] = ()
+    """What the file has for other names of the same parameter: it must be equal."""
 
     @property
     def numbers(self) -> FrozenDict[str, Any]:

@@ -28,6 +28,12 @@ POSITIVE = {
     *("num_buckets", "rope_original_steps"),
 }
 """Sizes that no layer can have at zero; torch itself would notice some of them only when the layer runs."""
+WIDTHS = {
+    *("in_features", "in1_features", "in2_features", "out_features", "in_channels", "out_channels", "num_channels"),
+    *("num_features", "input_size", "num_embeddings", "embedding_dim", "embed_dim", "dim_feedforward", "d_model"),
+    *("num_positions", "normalized_shape", "proj_size"),
+}
+"""Sizes that may be zero, and of which torch refuses a negative one in words of its own."""
 
 
 def layer_spec(
@@ -67,13 +73,14 @@ def layer_spec(
         elif default is None and not _accepts_none(annotation):
             annotation = Union[annotation, None]  # noqa: UP007  # as above
         most = MAX_PARTS.get(parameter.name, MAX_SIZE)
-        fields[parameter.name] = (checked(annotation, positive=parameter.name in POSITIVE, most=most), default)
+        least = 1 if parameter.name in POSITIVE else 0 if parameter.name in WIDTHS else None
+        fields[parameter.name] = (checked(annotation, least=least, most=most), default)
     fields |= {key: (checked(annotation), default) for key, (annotation, default) in extra.items()}
     spec = create_model(name, __base__=LayerSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic
     return typing.cast("type[LayerSpec]", spec)
 
 
-def checked(annotation: Any, *, positive: bool = False, most: int = MAX_SIZE) -> Any:
+def checked(annotation: Any, *, least: int | None = None, most: int = MAX_SIZE) -> Any:
     """The annotation with one sentence as its error, whatever the shape of the union behind it, and bounded sizes."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -86,9 +93,9 @@ def checked(annotation: Any, *, positive: bool = False, most: int = MAX_SIZE) ->
             sizes = _sizes(valid)
             if any(size > most for size in sizes):
                 raise too_large(most, sizes)
-            if not positive or all(size > 0 for size in sizes):
+            if least is None or all(size >= least for size in sizes):
                 return valid
-            expected = "positive"
+            expected = "positive" if least else "0 or more"
         raise PydanticCustomError(
             "MF014", "must be {expected}, but is {actual}", {"expected": expected, "actual": quoted(value)}
         )

@@ -534,12 +534,12 @@ def test_long_chains_are_fine(write):
 
 
 SETTINGS = {
-    "config.yaml": "defaults: [_self_, init: normal, optimizer: adam, trainer: short, weights: null]\nckpt: null\n",
+    "config.yaml": "defaults: [_self_, init: normal, optimizer: adam, trainer: short, logger: null]\nckpt: null\n",
     "init/normal.yaml": "scheme: normal\nmean: 0\n",
     "init/xavier.yaml": "scheme: xavier\nmode: fan_avg\n",
     "optimizer/adam.yaml": "lr: 1e-3\n",
     "trainer/short.yaml": "max_epochs: 3\n",
-    "weights/file.yaml": "path: ???\n",
+    "logger/csv.yaml": "name: csv\n",
 }
 
 
@@ -562,10 +562,10 @@ SETTINGS = {
             "add new keys: `++optimizer={type: SGD, momentum: 0.9}`",
         ),
         (
-            "weights.path=x",
-            "the config has no key `weights`",
-            "no option of the group `weights` is chosen: `weights=...` does that; a new key needs a `+`: "
-            "`+weights.path=x`",
+            "logger.name=x",
+            "the config has no key `logger`",
+            "no option of the group `logger` is chosen: `logger=...` does that; a new key needs a `+`: "
+            "`+logger.name=x`",
         ),
         (
             "~ckpt",
@@ -573,7 +573,7 @@ SETTINGS = {
             "leave this override out: null says that there is none",
         ),
         ("optimizer=null", "`optimizer` has no option `null`", "known: `adam`"),
-        ("weights=null", "`weights` has no option `null`", "to leave it out: `~weights`"),
+        ("logger=null", "`logger` has no option `null`", "to leave it out: `~logger`"),
     ],
 )
 def test_what_was_meant(write, override, said, hint):

@@ -336,4 +336,4 @@ def test_a_file_that_changes_after_planning(tmp_path):
     saved(Path(path), body__weight=torch.ones(3, 5), body__bias=torch.ones(3))
     [(code, where, message)] = problems(mf.build, decided)
     assert (code, where) == ("MF110", "init.path")
-    assert message == f"`{path}` gives no values any more: `body.weight` is not what it was when it was planned"
+    assert message == f"`{path}` gives no values: `body.weight` is not what it was when it was planned"
