@@ -217,8 +217,8 @@ def _of_rows(rows: Tensor, promise: Moments) -> Rows:
     # More rows than that have equal ones by chance.
     few = int(min(number, 2.0**20, max(2.0, same_value(law) ** (-width / 2) / 8 if width < 20 else inf)))
     words = rows[:few].contiguous().numpy().view(np.uint32)
-    factors = np.arange(1, 2 * width, 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    keys = (words.astype(np.uint64) * factors[: words.shape[1]]).sum(axis=1, dtype=np.uint64)
+    factors = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    keys = (words.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
     return replace(seen, compared=few, equal=few - len(np.unique(keys)))
 
 
