@@ -39,11 +39,13 @@ class Axis:
     text: str
     """All values as they were written."""
     place: Place
+    is_list: bool
+    """Whether several values were asked for, however many there are."""
 
     @property
     def given(self) -> tuple[str, ...]:
         """The same overrides; that of a single value in the words of the command line."""
-        return (self.text,) if self.place.override == self.text and len(self.words) == 1 else self.words
+        return self.words if self.is_list or self.place.override != self.text else (self.text,)
 
     def blame(self, problem: Problem) -> Problem:
         """A problem with one of the values, as one with the axis: at its place, and in the words that stand there."""
@@ -216,7 +218,7 @@ def _sweep(hydra: Mapping[str, Any], origins: Origins, parsed: Sequence[Override
         (one,) = parser.parse_overrides([override.input_line or ""])
         try:
             key = one.get_key_element()
-            axes[key] = Axis(key, _words(one), text, place)
+            axes[key] = Axis(key, _words(one), text, place, one.is_sweep_override())
         except ForgeError as error:
             problems += [problem.at(place) for problem in error.problems]
     if not problems and prod(len(axis.words) for axis in axes.values()) > MAX_VALUES:

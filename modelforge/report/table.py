@@ -116,16 +116,16 @@ def _calibration(item: Calibrated) -> tuple[str, str, str]:
     return factor, count(item.passes), f"{number(item.variance_before)} → {number(item.variance_after)}"
 
 
-def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> Text:
+def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> list[Text]:
     """A text in lines of at most `width`, where its pieces allow that; the rest of a path is set in.
 
     Example:
-        >>> print(folded(Text("blocks.0.block.mlp.up.weight"), 20, PATH))
+        >>> print(*folded(Text("blocks.0.block.mlp.up.weight"), 20, PATH), sep="\\n")
         blocks.0.block.mlp.
           up.weight
     """
     if text.cell_len <= width:
-        return text
+        return [text]
     hang = " " * (len(text.plain) - len(text.plain.lstrip()) + HANGING) if pieces in (PATH, NAME) else ""
     breaks: list[int] = []
     start = 0
@@ -138,7 +138,7 @@ def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> Text:
     lines = [first, *(Text(hang).append_text(line) for line in rest)]
     for line in lines:
         line.rstrip()
-    return Text("\n").join(lines)
+    return lines
 
 
 def new_table(width: int | None = None) -> Table:
@@ -302,8 +302,9 @@ class _Fitted:
             table.add_row(*(self.total[index] for index in shown))
         yield table
 
-    def _cell(self, text: Text, index: int, width: int) -> Text:
-        return folded(text, width, self.folds[index]) if index in self.folds else text
+    def _cell(self, text: Text, index: int, width: int) -> RenderableType:
+        # Lines of their own: a line break inside a cell is part of a name, and shown as an escape.
+        return Group(*folded(text, width, self.folds[index])) if index in self.folds else text
 
     def _widths(self, lines: Sequence[Sequence[Text]], limit: int) -> list[int]:
         """Narrower columns where the limit asks for it."""

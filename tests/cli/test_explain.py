@@ -18,7 +18,7 @@ def test_a_default(text, snapshot):
 
 
 def test_values_of_the_module_itself(text):
-    shown = text("explain", "head.weight", "init={scheme: torch}", "~init.gain", "~model.layers.rnn.init.gain")
+    shown = text("explain", "head.weight", "init={scheme: torch}", "~model.layers.rnn.init.gain")
     assert "starts as torch: the values of the layer's own `reset_parameters`" in shown
 
 

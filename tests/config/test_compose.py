@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +101,6 @@ def test_experiment_chooses_and_refines(conf):
     ("text", "value"),
     [
         ("1e-3", 0.001),
-        ("0o17", "0o17"),
         ("no", False),
         ("2001-01-01", "2001-01-01"),
         ("${seed}", 7),
@@ -181,6 +181,14 @@ def test_options_on_the_search_path(write, tmp_path):
         compose(root, [search, "model=c"])
 
 
+def read(text: str) -> str:
+    """What a file holds, or why it is refused."""
+    try:
+        return repr(Document("a.yaml", text).load())
+    except ForgeError as error:
+        return error.problems[0].message
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text("0123456789._eE+-:xobnfyNaifTrue~", min_size=1, max_size=8))
 def test_scalars_are_read_as_omegaconf_reads_them(scalar):
@@ -189,12 +197,13 @@ def test_scalars_are_read_as_omegaconf_reads_them(scalar):
         expected = OmegaConf.load(io.StringIO(text))
     except (yaml.YAMLError, ValueError):
         return
-    ours = Document("a.yaml", text).load()
-    assert repr(ours) == repr(expected)
+    # What is octal, binary or sexagesimal to one reader and not to another is refused.
+    refused = re.fullmatch(r"`(.*)` means .* in YAML 1\.[12].*", found := read(text))
+    assert found == repr(expected) or (refused and refused[1] in scalar)
 
 
 @pytest.mark.parametrize(
-    "scalar", ["1e-3", "1E3", "1.5e3", "-2e+1", "1_0e2", ".5e-3", ".5e3", "1e", "0x1f", "1:30", ".inf", "2001-01-01"]
+    "scalar", ["1e-3", "1E3", "1.5e3", "-2e+1", "1_0e2", ".5e-3", ".5e3", "1e", "0x1f", ".inf", "2001-01-01"]
 )
 def test_numbers_are_read_as_omegaconf_reads_them(scalar):
     text = f"a: {scalar}\n"

@@ -53,6 +53,12 @@ def test_globs_and_ranges_are_spelt_out(folder: Path) -> None:
     ]
 
 
+def test_a_list_may_hold_one_value(folder: Path) -> None:
+    sweep = read_sweep(folder, ["init=glob(ab)", "seed=range(3,4)"])
+    assert sweep.sample(9) == [*sweep.jobs()] == [("init=ab", "seed=3")]
+    assert [config.choices["init"] for config in compose_jobs(sweep, folder, 9)] == ["ab"]
+
+
 def test_a_config_may_ask_for_a_multirun_itself(folder: Path) -> None:
     assert read_sweep(folder, ["experiment=multirun"]).multirun
     assert not read_sweep(folder, ["experiment=gains"]).multirun

@@ -206,7 +206,7 @@ def test_a_sum_with_what_it_was_made_from_joins_a_branch():
     more = {"up2": linear(16), "down2": linear(8), "sum2": added("sum", "down2")}
     assert ends(layers | more) == {"down.weight": 0, "down2.weight": 1}
     plan = decided({"input": {"shape": [8]}, "layers": layers | more})
-    assert context(plan, "up.weight") == Context(2, Branch(0, 2, False), True, False)
+    assert context(plan, "up.weight") == Context(2, Branch(0, 2, False), True, False, True, False)
     assert plan.parameter("down.weight").std == pytest.approx(0.02 / 2**0.5)
 
 

@@ -45,7 +45,10 @@ def test_every_model_takes_every_init(config, model: str):
             continue
         job = prepare(composed)
         assert {parameter.path for parameter in job.plan.parameters}, init
-        assert bool(job.plan.warnings) == (init == "constant"), init
+        codes = {warning.code for warning in job.plan.warnings}
+        # Where a branch ends with a norm or a scale of its own, `gpt2` has no kernel to make smaller.
+        allowed = {"constant": ({"MW101"},), "gpt2": (set(), {"MW108"})}
+        assert codes in allowed.get(init, (set(),)), init
 
 
 @pytest.mark.parametrize(

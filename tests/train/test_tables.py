@@ -587,8 +587,8 @@ def test_files_are_bounded_before_they_are_read(here: Path):
     [
         ({"delimiter": '"'}, "data.delimiter", "`delimiter` cannot be '\"'"),
         ({"delimiter": "\n"}, "data.delimiter", "`delimiter` cannot be '\\n'"),
-        ({"type": {"csv": 1}}, "data.type", "`type` must be the name of a source, but is {csv: 1}"),
-        ({"type": ["csv"]}, "data.type", "`type` must be the name of a source, but is [csv]"),
+        ({"type": {"csv": 1}}, "data.type", "`type` must be the name of a source, but is {'csv': 1}"),
+        ({"type": ["csv"]}, "data.type", "`type` must be the name of a source, but is ['csv']"),
         ({"type": None}, "data.type", "`type` must be the name of a source, but is null"),
         (
             {"input": {"shape": [3], "dtype": "int64"}},

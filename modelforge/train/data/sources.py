@@ -51,7 +51,11 @@ def parse_source(section: Any) -> Source:
         raise ValidationError.from_exception_data("data", [missing])
     name = section["type"]
     if not isinstance(name, str):
-        raise mistake("type", f"`type` must be the name of a source, but is {quoted(name)}", did_you_mean("", SOURCES))
+        raise mistake(
+            "type",
+            f"`type` must be the name of a source, but is {'null' if name is None else quoted(name)}",
+            did_you_mean("", SOURCES),
+        )
     if name not in SOURCES:
         raise mistake("type", f"unknown data `{shortened(name)}`", did_you_mean(name, SOURCES))
     return SOURCES[name].model_validate(dict(section))
