@@ -34,11 +34,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
 
 
 EXTRAS = PROJECT["optional-dependencies"]
-UNTESTED = {"data"}
-"""Extras that `dev` leaves out: explained, but with no version that was tested."""
 
 
-def requirements(extras: Iterable[str] = EXTRAS.keys() - UNTESTED) -> list[Requirement]:
+def requirements(extras: Iterable[str] = EXTRAS.keys()) -> list[Requirement]:
     lines = [*PROJECT["dependencies"], *(line for extra in sorted(extras) for line in EXTRAS[extra])]
     return [Requirement(line) for line in lines if not line.startswith("modelforge[")]
 

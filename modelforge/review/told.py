@@ -146,10 +146,9 @@ def arrivals(review: Review) -> Iterator[tuple[str, str, str]]:
             failed = "" if not why else f", but cannot be {'composed' if entry.broken else 'planned'}: {why}"
             yield "+" if entry.kind == "added" else "-", entry.label, f"{entry.kind}{size}{failed}"
         elif entry.broken:
-            side = {"old": "on the old side only", "new": "on the new side only", "both": "on either side"}[
-                entry.broken
-            ]
-            what = "no model can be planned" if entry.num_values else "cannot be composed"
+            sides = {"old": "on the old side only", "new": "on the new side only", "both": "on either side"}
+            side = sides[entry.broken]
+            what = "cannot be planned" if entry.num_values else "cannot be composed"
             yield "!", entry.label, f"{what} {side}: {why}"
 
 

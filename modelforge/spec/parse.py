@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -217,14 +218,31 @@ def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | 
             return Problem("MF014", path, f"`{location[-1] if location else path}` {_sentence(detail)}", hint)
 
 
+KINDS = MappingProxyType(
+    {
+        "bool_type": "true or false",
+        "dict_type": "a mapping",
+        "float_type": "a number",
+        "int_type": "a whole number",
+        "model_type": "a mapping",
+        "string_type": "a text",
+        "tuple_type": "a list",
+    }
+)
+"""Pydantic's types of errors → what must be there, in the words of YAML."""
+
+
 def _sentence(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
-    message = "a mapping" if detail["type"] in ("model_type", "dict_type") else message.removeprefix("Input should be ")
-    return (
-        message
-        if "but is" in message
-        else f"must be {message.removeprefix('a valid ')}, but is {quoted(detail['input'])}"
-    )
+    if "but is" in message:
+        return message
+    return f"must be {wanted(detail)}, but is {quoted(detail['input'])}"
+
+
+def wanted(detail: ErrorDetails) -> str:
+    """What must be there, of an error of Pydantic's own."""
+    said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return KINDS.get(detail["type"], said)
 
 
 def _layer_type(raw: Any, location: tuple[str, ...]) -> str | None:

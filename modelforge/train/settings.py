@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import NonNegativeInt, PlainValidator, PositiveInt, ValidationError, model_validator
@@ -11,12 +10,11 @@ from pydantic_core import ErrorDetails
 
 from modelforge.errors import Problem, did_you_mean, quoted
 from modelforge.node import Node
+from modelforge.spec.parse import wanted
 from modelforge.train.data.source import AsTuple, InputSettings, Source, mistake
 from modelforge.train.data.sources import SOURCES, parse_source
 from modelforge.train.words import main_metric
 
-WORDS: Mapping[str, str] = MappingProxyType({"tuple_type": "a list", "model_type": "a mapping"})
-"""What pydantic calls otherwise than YAML does."""
 SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "logger")
 
 
@@ -101,9 +99,7 @@ def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
                 "MF051", path, f"`{parent}` has no `{name}`", did_you_mean(name, _fields(parent, values)), part="key"
             )
         case _:
-            said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-            must = WORDS.get(detail["type"], said)
-            return Problem("MF051", path, f"`{name}` must be {must}, but is {quoted(detail['input'])}")
+            return Problem("MF051", path, f"`{name}` must be {wanted(detail)}, but is {quoted(detail['input'])}")
 
 
 def _fields(path: str, values: Mapping[str, Any]) -> set[str]:

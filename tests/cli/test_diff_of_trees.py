@@ -198,3 +198,11 @@ def test_order_and_comments_alone(text, trees):
     Path("conf/optimizer/default.yaml").write_text("# new\ntype: AdamW\nlr:   1e-3\n")
     shown = text("diff", "HEAD", "--markdown")
     assert "No semantic change: optimizer/default.yaml differs in formatting, comments or the order of keys." in shown
+
+
+def test_a_model_that_is_broken_on_one_side(text, trees, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    edit("model/blocks.yaml", "times: 3", "times: many")
+    shown = text("diff", "HEAD")
+    said = "`times` must be a whole number, but is 'many'"
+    assert f"!  model=blocks  cannot be planned on the new side only: {said}" in shown

@@ -107,8 +107,9 @@ def std_of(module: nn.Module, path: str, init: Any = XAVIER) -> tuple[float, tup
     assert ledger.ok
     assert mf.verify(module, ledger).ok
     assert not ledger.warnings
-    assert ledger[path].target_std is not None
-    return ledger[path].target_std, ledger[path].blocks
+    std = ledger[path].target_std
+    assert std is not None
+    return std, ledger[path].blocks
 
 
 @pytest.mark.parametrize("cls", [Attention, Chunked, Cut, Unflattened])
