@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from modelforge.block import Branch
 from modelforge.forward import Misfit as Misfit
@@ -82,6 +83,7 @@ def study(
     _check_axes(layer, inputs)
     arguments = _infer(layer, given, inputs)
     module = construct(layer, arguments)
+    _check_held(layer, module)
     _check_dtypes(layer, module, inputs)
     output, found = (trials or Trials()).run(layer, arguments, inputs, module)
     return LayerFacts(
@@ -93,6 +95,23 @@ def study(
         inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
         warnings=found,
     )
+
+
+def _check_held(layer: LayerType, module: nn.Module) -> None:
+    """Refuses what would not be there in a model that is built: parameters without a shape, and tensors that the layer
+    keeps beside its parameters and buffers, which stay on the meta device."""
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
+        raise Misfit("MF041", f"{layer.name} learns its sizes from the first batch", "let its constructor take them")
+    for inner in module.modules():
+        for name, value in vars(inner).items() if not inner._forward_pre_hooks else ():  # they make theirs again
+            held = value if isinstance(value, list | tuple) else value.values() if type(value) is dict else (value,)
+            if not name.startswith("_") and any(_is_lost(item) for item in held):
+                message = f"{layer.name} keeps a tensor in `{name}`, which is neither a parameter nor a buffer"
+                raise Misfit("MF041", message, f'write `self.register_buffer("{name}", ..., persistent=False)`')
+
+
+def _is_lost(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter) and value.is_meta
 
 
 def _holds_parameters(module: nn.Module) -> bool:

@@ -67,6 +67,7 @@ class Topology:
         self._outputs: frozenset[str] = frozenset()
         self._as_wide_as_output: frozenset[str] = frozenset()
         self._num_branches = 0
+        self._passing: dict[_Stop, tuple[int, Collection[str]]] = {}
 
     @property
     def num_leaves(self) -> int:
@@ -214,10 +215,18 @@ class Topology:
 
     def _meets_input(self, path: str, stop: _Stop) -> bool:
         """Whether an input of the model reaches a leaf past none that `stop` is true of."""
-        before = (
-            other for other in self._back(self._leaves[path].makers, stop) if not getattr(self._leaves[other], stop)
-        )
-        return any(maker not in self._leaves for other in (path, *before) for maker in self._leaves[other].makers)
+        return any(maker not in self._leaves or maker in self._reached(stop) for maker in self._leaves[path].makers)
+
+    def _reached(self, stop: _Stop) -> Collection[str]:
+        """The leaves that pass on what an input of the model reaches them with: `stop` is true of none of them."""
+        if stop not in self._passing or self._passing[stop][0] != self.num_leaves:
+            found: set[str] = set()
+            for path in self._order:
+                leaf = self._leaves[path]
+                if not getattr(leaf, stop) and any(it in found or it not in self._leaves for it in leaf.makers):
+                    found.add(path)
+            self._passing[stop] = self.num_leaves, found
+        return self._passing[stop][1]
 
     def _back(self, paths: Collection[str], stop: _Stop = "has_parameters", *, gates: bool = True) -> Iterator[str]:
         """These leaves, and those before them up to the first that `stop` is true of on each way."""

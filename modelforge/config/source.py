@@ -28,7 +28,8 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, Node, OmegaConf
+from omegaconf.resolvers.oc import create, decode
 
 from modelforge.config.document import Document
 from modelforge.config.folder import is_inside
@@ -176,6 +177,30 @@ class Door(Loader):
 def guard_hydra() -> None:
     """From now on `@hydra.main` composes as `compose` does: files are read as data, whatever its flags."""
     hydra._internal.hydra.ConfigLoaderImpl = Door  # pyright: ignore
+    # Hydra resolves its own settings, and what `--resolve` prints, by OmegaConf's resolvers.
+    OmegaConf.register_new_resolver("oc.decode", _decode, replace=True)
+    OmegaConf.register_new_resolver("oc.create", _create, replace=True)
+
+
+def _decode(text: Any, _parent_: Container, _node_: Node) -> Any:
+    """OmegaConf's `oc.decode`, of text that asks for nothing: interpolations in it were seen by no check."""
+    _refuse_interpolations(text)
+    return decode(text, _parent_, _node_)
+
+
+def _create(value: Any, _parent_: Container) -> Any:
+    """OmegaConf's `oc.create`, of values that ask for nothing."""
+    _refuse_interpolations(value)
+    return create(value, _parent_)
+
+
+def _refuse_interpolations(value: Any) -> None:
+    if isinstance(value, str) and "${" in value:
+        message = "a text that is made from others does not become an interpolation: a config is data"
+        print(ForgeError([Problem("MF005", "", message)]), file=sys.stderr, flush=True)
+        sys.exit(1)  # an exception would be a traceback of Hydra's
+    for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_interpolations(item)
 
 
 ConfigStore.instance().store(

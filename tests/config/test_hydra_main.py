@@ -159,3 +159,30 @@ def test_a_job_outlives_its_files(app):
     )
     result = run(app, "init.gain=2")
     assert result.stdout == "{'scheme': 'xavier', 'gain': 2} None override init.gain=2\n", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "flags"),
+    [
+        ("leak: \"${oc.decode:'\\\\${oc.env:TOKEN}'}\"", ["--cfg", "job", "--resolve"]),
+        ("leak: \"${oc.create:{a: '\\\\${oc.env:TOKEN}'}}\"", ["--cfg", "job", "--resolve"]),
+        ("hydra: {run: {dir: \"runs/${oc.decode:'\\\\${oc.env:TOKEN}'}\"}}", []),
+    ],
+)
+def test_hydra_makes_no_interpolation_of_a_text_either(tmp_path, file, flags):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(f"seed: 0\n{file}\n")
+    lines = APP.replace("    main()", "    from modelforge.config import guard_hydra\n\n    guard_hydra()\n    main()")
+    (tmp_path / "app.py").write_text(dedent(lines))
+    result = subprocess.run(
+        [sys.executable, "app.py", *flags],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "", "TOKEN": "s3cr3t"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "error[MF005]: a text that is made from others does not become an interpolation" in result.stderr
+    assert "s3cr3t" not in result.stdout + result.stderr
+    assert not (tmp_path / "runs").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -259,3 +260,15 @@ def test_routers_end_no_branch():
     router = {"type": "Sequential", "layers": {"score": linear(8), "share": {"type": "Softmax", "dim": -1}}}
     mixed = {"type": "Parallel", "branches": {"expert": expert, "router": router}, "merge": "Multiply"}
     assert ends({"block": {"type": "Residual", "layers": {"mixed": mixed}}}) == {"block.mixed.expert.down.weight": 0}
+
+
+def test_many_residual_branches_are_planned_in_time():
+    """What reaches a layer is known from what reaches those before it: not followed back to the input for each."""
+    inside = {"l": linear(8), "act": "Tanh"}
+    layers = {"r": {"type": "Repeat", "times": 1500, "layers": {"x": {"type": "Residual", "layers": inside}}}}
+    begin = process_time()
+    plan = decided({"input": {"shape": [8]}, "layers": layers})
+    assert process_time() - begin < 30
+    weights = [item.path for item in plan.parameters if item.role == "weight"]
+    found = [context(plan, path) for path in weights]
+    assert all(one is not None and one.reads_input and one.input_width for one in found)

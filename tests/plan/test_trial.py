@@ -250,3 +250,37 @@ def test_tables_with_one_row_and_indices_of_all_kinds():
     layer["num_embeddings"] = 0
     with pytest.raises(mf.ForgeError, match="MF043"):
         planned(layer, [6], dtype="int64")
+
+
+class _Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.LazyLinear(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+class _Keeps(nn.Module):
+    def __init__(self, listed: bool = False) -> None:
+        super().__init__()
+        self.steps = [torch.arange(4.0)] if listed else torch.arange(4.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (self.steps[0] if isinstance(self.steps, list) else self.steps)
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments", "message"),
+    [
+        (_Lazy, {}, "_Lazy learns its sizes from the first batch"),
+        (_Keeps, {}, "_Keeps keeps a tensor in `steps`, which is neither a parameter nor a buffer"),
+        (_Keeps, {"listed": True}, "_Keeps keeps a tensor in `steps`, which is neither a parameter nor a buffer"),
+    ],
+)
+def test_what_a_built_model_would_not_have(layer: Any, arguments: Any, message: str):
+    mf.register_layer(layer)
+    try:
+        assert refused({"type": layer.__name__, **arguments}, ROW)[:2] == ("MF041", message)
+    finally:
+        registry.unregister(layer.__name__)
