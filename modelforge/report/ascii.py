@@ -40,6 +40,7 @@ FORMS: Mapping[str, str] = {
     "Σ": "sum ",
     "¶": "P",
     "•": "*",
+    "❱": ">",
 }
 """What is written for a letter that a stream does not have; a letter with an accent loses it, any other is `?`."""
 
