@@ -72,7 +72,7 @@ def _line(line: str, encoding: str) -> str:
             owed -= spared
         else:
             # By itself it stands between two things that are said; elsewhere it multiplies.
-            letters = "–" if part == "·" and _form(part, encoding) != part else part  # noqa: RUF001
+            letters = "-" if part == "·" and _form(part, encoding) != part else part
             written = "".join(_form(letter, encoding) for letter in letters)
             owed += len(written) - len(part)
             parts.append(written)
