@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from modelforge.errors import printable
 from modelforge.report.screen import Screen
 from modelforge.report.words import count, magnitude, number, stored, where
 
@@ -302,8 +303,13 @@ class _Fitted:
             table.add_row(*(self.total[index] for index in shown))
         yield table
 
-    def _cell(self, text: Text, index: int, width: int) -> Text:
-        return folded(text, width, self.folds[index]) if index in self.folds else text
+    def _cell(self, text: Text, index: int, width: int) -> RenderableType:
+        if index not in self.folds:
+            return text
+        plain = text if (shown := printable(text.plain)) == text.plain else Text(shown, text.style)
+        # A line break in a cell would be escaped by `Screen`: these lines are ours.
+        lines = folded(plain, width, self.folds[index]).split("\n")
+        return Group(*lines) if len(lines) > 1 else plain
 
     def _widths(self, lines: Sequence[Sequence[Text]], limit: int) -> list[int]:
         """Narrower columns where the limit asks for it."""
