@@ -118,6 +118,8 @@ MAX_PROBLEMS = 300
 MAX_QUOTED = 200
 """Characters of anything that was given."""
 MAX_MESSAGE = 1_000
+MAX_SENTENCE = 300
+"""Of what an exception says."""
 
 MAX_PLACES = 3
 """Of equal problems."""
@@ -291,6 +293,17 @@ def shortened(text: str, most: int = MAX_QUOTED) -> str:
     """The text, of a long one the beginning; half a character, which nothing can print, is escaped."""
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
     return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
+
+
+def sentence(error: BaseException, most: int = MAX_SENTENCE) -> str:
+    """What an exception says, in one line and bounded; its type where it says nothing.
+
+    >>> sentence(ValueError("two\\n  lines")), sentence(KeyError()), len(sentence(ValueError("x" * 1_000)))
+    ('two lines', 'KeyError', 300)
+    """
+    # What follows is torch's own stack.
+    text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _cut(quote: str) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from modelforge.errors import sentence
 from modelforge.layers.registry import LayerType
 from modelforge.values import BatchSize, TensorValue, Value, compared, first, is_batch, leaves, show
 
@@ -257,9 +258,3 @@ def _check_batch(output: Value) -> None:
 def _overflows(error: Exception) -> bool:
     """Whether a tensor has more elements or bytes than 64 bits count: torch says so in several ways, with one word."""
     return "overflow" in str(error).lower()
-
-
-def sentence(error: Exception) -> str:
-    """What an exception says, in one line."""
-    text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

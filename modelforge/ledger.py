@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from modelforge.checks import Verdict, check
-from modelforge.errors import ForgeError, Place, Problem
+from modelforge.errors import ForgeError, Place, Problem, sentence
 from modelforge.node import FrozenDict
 from modelforge.rng import check_seed
 from modelforge.rules import ParameterPlan
@@ -183,7 +183,7 @@ class Ledger:
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())[:200]
+            reason = (error.strerror if isinstance(error, OSError) else None) or sentence(error)
             hint = "`ledger.json` lies in the folder of each run that built its model"
             raise ForgeError([Problem("MF066", str(path), f"`{path}` gives no ledger: {reason}", hint)]) from error
 

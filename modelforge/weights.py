@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from modelforge.errors import shortened
+from modelforge.errors import sentence
 
 INDEX = ".index.json"
 """How the name of a file ends that says which files a large model is in."""
@@ -200,7 +200,7 @@ def _load(path: str) -> Any:
         reason = f"it holds a pickle that would run code{what}, and that is never loaded"
         raise Unreadable(reason, hint, "MF111") from error
     except Exception as error:
-        raise Unreadable(f"it is no checkpoint of tensors: {' '.join(str(error).split())[:200]}") from error
+        raise Unreadable(f"it is no checkpoint of tensors: {sentence(error)}") from error
 
 
 def _of_model(checkpoint: Any) -> Any:
@@ -217,7 +217,7 @@ def _check_zip(path: str) -> None:
         with zipfile.ZipFile(path) as file:
             unpacked = sum(part.file_size for part in file.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise Unreadable(f"it is damaged: {shortened(str(error))}") from error
+        raise Unreadable(f"it is damaged: {sentence(error)}") from error
     if unpacked > Path(path).stat().st_size:
         raise Unreadable(f"it is packed, and would be {unpacked:,} bytes", "save it again with `torch.save`")
 

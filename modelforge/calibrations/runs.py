@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.calibrations.sites import Site
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, sentence
 
 Watch = Callable[[Site, tuple[Any, ...], dict[str, Any], Any], Any]
 """Sees a site, its arguments by place and by name, and what it makes; may give something in the place of that."""
@@ -75,8 +75,7 @@ def _gpus(model: nn.Module) -> list[int]:
 
 
 def _cannot_run(model: nn.Module, batch: Any, error: Exception) -> Problem:
-    text = " ".join(str(error).split()) or type(error).__name__
-    message = f"{type(model).__name__} cannot run on this batch {_shapes(batch)}: {text[:300]}"
+    message = f"{type(model).__name__} cannot run on this batch {_shapes(batch)}: {sentence(error)}"
     hint = "a tensor is its only argument, a tuple its arguments, a mapping its keyword arguments"
     return Problem("MF050", "batch", message, hint)
 

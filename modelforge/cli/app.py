@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from enum import StrEnum
@@ -15,7 +14,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
-from modelforge.errors import Problem
+from modelforge.report.screen import removed_folder
 
 Overrides = Annotated[
     list[str] | None,
@@ -63,10 +62,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal without σ or … shows a question mark, not a traceback.
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  # it has it
-    try:
-        os.getcwd()
-    except OSError:  # not even torch can be imported then
-        problem = Problem("MF001", ".", "the folder that this runs in was removed", "`cd` to one that is there")
+    if problem := removed_folder():
         print(problem, file=sys.stderr)
         sys.exit(1)
     try:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from modelforge.build import build
 from modelforge.cli.answer import Answer
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, sentence
 from modelforge.ledger import Ledger
 from modelforge.report.problems import problems_text
 from modelforge.report.table import verification_table
@@ -51,7 +51,7 @@ def _start(folder: Path, ledger: Ledger) -> Verification:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ForgeError([_no_config(path, " ".join(str(error).split())[:200])]) from error
+        raise ForgeError([_no_config(path, sentence(error))]) from error
     if not isinstance(values, dict):
         raise ForgeError([_no_config(path, "it holds no mapping")])
     return verify_model(build(parse(values), seed=ledger.seed), ledger)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, sentence
 from modelforge.from_module.nest import nest
 from modelforge.from_module.prove import prove
 from modelforge.from_module.state import refuse_state, refuse_unused
@@ -137,7 +137,7 @@ def _raise(problems: Iterable[Problem]) -> None:
 
 
 def _no_copy(module: nn.Module, error: Exception) -> Problem:
-    said = " ".join(str(error).split())[:200]
+    said = sentence(error)
     message = f"{type(module).__name__} cannot be copied, and its code runs on a copy: {said}"
     return Problem("MF131", type(module).__name__, message, "see `copy.deepcopy`", part="key")
 

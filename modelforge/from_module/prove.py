@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.build import build
-from modelforge.errors import Problem
+from modelforge.errors import Problem, sentence
 from modelforge.plan import plan
 from modelforge.rng import keyed_globals
 from modelforge.spec.model import ModelSpec
@@ -41,7 +41,7 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
         try:
             same = _same(_run(module, batch), _run(twin, batch))
         except Exception as error:
-            said = " ".join(str(error).split())[:200]
+            said = sentence(error)
             return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {said}")]
         if not same:
             return [_problem(module, f"the config makes a network with other outputs for {len(batch[0])} examples")]

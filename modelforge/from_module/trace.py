@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 from torch.nn.utils import parametrize
 
-from modelforge.errors import Problem
+from modelforge.errors import Problem, sentence
 from modelforge.layers.reading import layer_of
 
 TORCH = str(Path(torch.__file__).parent)
@@ -247,8 +247,8 @@ def _complaint(error: Exception, module: nn.Module, path: str) -> Problem:
         if not frame.filename.startswith(TORCH) and frame.filename != __file__
     ]
     here = f" at `{frames[-1].line}`" if frames and frames[-1].line else ""
-    said = " ".join(str(error).split()) or type(error).__name__
-    message = f"`forward` of {type(module).__name__} cannot be followed{here}: {said[:300]}"
+    said = sentence(error)
+    message = f"`forward` of {type(module).__name__} cannot be followed{here}: {said}"
     hint = "decide by shapes or by arguments of the constructor, not by values; or register the class as a layer"
     if "not a member" in said or "not installed as a submodule" in said:
         hint = "hold modules in an `nn.ModuleList` or `nn.ModuleDict`, not in a list or dict of Python's"

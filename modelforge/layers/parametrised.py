@@ -18,6 +18,8 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from modelforge.errors import sentence
+
 
 class CannotAssign(Exception):
     """Values cannot be written through a parametrisation; the argument says why."""
@@ -80,7 +82,7 @@ class Parametrised:
                     original.copy_(part)
             got = self._compute()
         except (RuntimeError, ValueError, NotImplementedError) as error:
-            raise CannotAssign(f"{self.by} does not take them: {' '.join(str(error).split())[:200]}") from error
+            raise CannotAssign(f"{self.by} does not take them: {sentence(error)}") from error
         if got.shape != values.shape or got.dtype != values.dtype:
             raise CannotAssign(f"{self.by} gives a tensor of another shape or type")
         if not values.numel():

@@ -40,6 +40,7 @@ FORMS: Mapping[str, str] = {
     "Σ": "sum ",
     "¶": "P",
     "•": "*",
+    "❱": ">",
 }
 """What is written for a letter that a stream does not have; a letter with an accent loses it, any other is `?`."""
 
@@ -50,6 +51,8 @@ def writable(line: str, encoding: str | None) -> str:
     Example:
         >>> writable("std 0.02 → 0.006  conf", "ascii"), writable("64×256   ×0.3", "ascii"), writable("σ²", "utf-8")
         ('std 0.02 -> 0.006 conf', '64x256   x0.3', 'σ²')
+        >>> writable("1.5 s  ·  run", "ascii"), writable("gain · 2", "ascii")
+        ('1.5 s  -  run', 'gain * 2')
     """
     try:
         line.encode(encoding or "utf-8")
@@ -68,7 +71,9 @@ def _line(line: str, encoding: str) -> str:
             parts.append(part[spared:])
             owed -= spared
         else:
-            written = "".join(_form(letter, encoding) for letter in part)
+            # By itself it stands between two things that are said; elsewhere it multiplies.
+            letters = "-" if part == "·" and _form(part, encoding) != part else part
+            written = "".join(_form(letter, encoding) for letter in letters)
             owed += len(written) - len(part)
             parts.append(written)
     return "".join(parts)

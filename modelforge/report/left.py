@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelforge.report.words import number, plural, printable
+from modelforge.report.words import listed, number, plural
 from modelforge.rules import ParameterPlan
 
 BARE = frozenset({"init", "model.init"})
@@ -94,10 +94,6 @@ def _drawn(one: Left, std: float | None) -> str:
     return f"{_names(one)}: {keeps} {_law(one)}, {one.default.replace('default', 'the default', 1)}{reach}"
 
 
-def _joined(parts: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-
-
 def _fixed(one: Left) -> str:
     noun = one.role or "parameter"
     verb = "stays" if len(one.paths) == 1 else "stay"
@@ -112,7 +108,4 @@ def _law(one: Left) -> str:
 
 
 def _names(one: Left) -> str:
-    names = [printable(" = ".join((path, *one.aliases.get(path, ())))) for path in one.paths]
-    if len(names) > MAX_NAMED + 1:
-        return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
-    return _joined(names)
+    return listed([" = ".join((path, *one.aliases.get(path, ()))) for path in one.paths], MAX_NAMED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -10,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.errors import printable
+from modelforge.errors import Problem, printable
 
 
 class Screen(Console):
@@ -45,6 +46,15 @@ class Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def removed_folder() -> Problem | None:
+    """The problem of a process whose working folder was removed: not even torch can be imported there."""
+    try:
+        os.getcwd()
+    except OSError:
+        return Problem("MF001", ".", "the folder that this runs in was removed", "`cd` to one that is there")
+    return None
 
 
 def _one_line_each(table: Table) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from modelforge.errors import printable
 from modelforge.report.screen import Screen
 from modelforge.report.words import count, magnitude, number, stored, where
 
@@ -303,8 +304,11 @@ class _Fitted:
         yield table
 
     def _cell(self, text: Text, index: int, width: int) -> RenderableType:
+        if index not in self.folds:
+            return text
+        plain = text if (shown := printable(text.plain)) == text.plain else Text(shown, text.style)
         # Lines of their own: a line break inside a cell is part of a name, and shown as an escape.
-        return Group(*folded(text, width, self.folds[index])) if index in self.folds else text
+        return Group(*folded(plain, width, self.folds[index]))
 
     def _widths(self, lines: Sequence[Sequence[Text]], limit: int) -> list[int]:
         """Narrower columns where the limit asks for it."""

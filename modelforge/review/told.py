@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from modelforge.report.words import listed as in_a_row
 from modelforge.report.words import plural, printable, value
 from modelforge.review.diff import Diff
 from modelforge.review.facts import ABSENT, ValueChange, exact
@@ -178,10 +179,7 @@ def where_labels(labels: Sequence[str], review: Review) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Names in a row, of many the first."""
-    names = [printable(name) for name in names]
-    if len(names) > MAX_NAMED + 1:
-        return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
-    return ", ".join([*names[:-2], " and ".join(names[-2:])])
+    return in_a_row(names, MAX_NAMED)
 
 
 def _rows(entry: EntryDiff) -> Iterator[tuple[tuple[Any, ...], Row]]:

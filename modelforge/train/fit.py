@@ -17,7 +17,7 @@ from rich.console import Console
 import modelforge as mf
 from modelforge.build import Model
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError, Problem, sentence
 from modelforge.report.table import plan_table
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
@@ -37,7 +37,7 @@ from modelforge.train.prepare import Job, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.proof import broken_promises
 from modelforge.train.results import results
-from modelforge.train.resume import ASK, MAX_SHOWN, adopt
+from modelforge.train.resume import ASK, adopt
 from modelforge.train.save_on_interrupt import SaveOnInterrupt
 from modelforge.train.seeding import SeedSteps, narrow
 from modelforge.train.status import write_atomically
@@ -161,7 +161,7 @@ def _run(trainer: Trainer, module: Learner, data: DataModule, job: Job, config: 
         raise
     except Exception as error:
         if job.start.ckpt is not None and not started(trainer):  # of all kinds: what is in the file is foreign
-            message = f"`{job.start.ckpt}` is damaged: {' '.join(str(error).split())[:MAX_SHOWN]}"
+            message = f"`{job.start.ckpt}` is damaged: {sentence(error)}"
             raise ForgeError([config.origins.locate(Problem("MF051", "ckpt", message, ASK))]) from error
         known = isinstance(error, MisconfigurationException | ValueError)
         problem = complaint(error, job.trainer) if known else None

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from modelforge.build import on_meta
-from modelforge.errors import Problem
+from modelforge.errors import Problem, sentence
 from modelforge.plan import Plan
 from modelforge.report.words import plural
 from modelforge.train.data.batches import read_by
@@ -180,7 +180,7 @@ def _refusal(plan: Plan, shapes: list[tuple[int, ...]], dtypes: list[str]) -> tu
         with torch.no_grad():
             read_by(model, tuple(inputs) if len(inputs) > 1 else inputs[0])
     except Exception as error:  # whatever a layer raises
-        return inside[-1] if inside else "", " ".join(str(error).split())
+        return inside[-1] if inside else "", sentence(error)
     return None
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from typing import Any, TextIO
 
-from modelforge.errors import Problem
-from modelforge.report.screen import Screen
+from modelforge.report.ascii import writable
+from modelforge.report.screen import Screen, removed_folder
 
 WIDTH = 120
 """Columns where neither a terminal nor the environment says how many there are: output for a file or a log."""
-PLAIN = str.maketrans({"·": "-", "→": "->", "×": "x", "±": "+/-", "–": "-", "—": "-", "σ": "std", "❱": ">"})
-"""What stands for what is not in ASCII; the rest is taken apart (R² is R2), or a question mark."""
 
 
 class Steady:
@@ -30,7 +27,7 @@ class Steady:
         try:
             self._stream.write(text)
         except UnicodeEncodeError as error:
-            self._stream.write(_encodable(text, error.encoding))
+            self._stream.write(writable(text, error.encoding))
         except (OSError, ValueError):
             self._silence()
         return len(text)
@@ -63,11 +60,8 @@ def steady() -> None:
 
 
 def check_folder() -> None:
-    """Exits with 1 where the folder that the process runs in was removed: not even torch can be imported then."""
-    try:
-        os.getcwd()
-    except OSError:
-        problem = Problem("MF001", ".", "the folder that this runs in was removed", "`cd` to one that is there")
+    """Exits with 1 where the folder that the process runs in was removed."""
+    if problem := removed_folder():
         complain(problem)
         sys.exit(1)
 
@@ -90,8 +84,3 @@ def complain(text: object) -> None:
 
 def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # for as long as the process lasts
-
-
-def _encodable(text: str, encoding: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.translate(PLAIN))
-    return plain.encode(encoding, "replace").decode(encoding)

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.utilities import rank_zero_only
 
-from modelforge.errors import Problem
+from modelforge.errors import MAX_MESSAGE, Problem, sentence
 from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.settings import LoggerSettings
@@ -66,7 +66,7 @@ def check_trainer(arguments: Mapping[str, Any]) -> list[Problem]:
 
 def complaint(error: Exception, arguments: Mapping[str, Any]) -> Problem | None:
     """What Lightning refuses when a training starts; None if this is none of its complaints about arguments."""
-    text = " ".join(str(error).split())
+    text = sentence(error, MAX_MESSAGE)
     # The one that is named first: what follows is advice.
     found = {at.start(): key for key in arguments if (at := re.search(rf"`{key}`|\b{key}=", text))}
     key = found[min(found)] if found else None
@@ -80,7 +80,7 @@ def _refusal(arguments: Mapping[str, Any]) -> str | None:
     try:
         _bare(arguments)
     except Exception as error:  # of all kinds: it asks the machine, too
-        return " ".join(str(error).split())
+        return sentence(error, MAX_MESSAGE)
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelforge.errors import ForgeError
+from modelforge.train.lengths import Lengths, out_of_step
 from modelforge.train.prepare import prepare
 
 BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linear, out_features: 10}")
@@ -56,3 +57,14 @@ def test_other_sizes_pass(config, size: int):
 @pytest.mark.parametrize("name", ["plateau", "cosine", "onecycle"])
 def test_shipped_schedulers_pass(config, name: str):
     prepare(config("model=mlp", "data=digits", f"scheduler={name}"))
+
+
+def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
+    job = prepare(config("model=mlp", "data=digits", "scheduler=cosine", "scheduler.T_max=31"))
+    (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
+    assert (problem.code, problem.severity, problem.path) == ("MW211", "warning", "scheduler.T_max")
+    assert (
+        problem.message
+        == "`T_max` of CosineAnnealingLR is 31, but the training has 30 epochs: it does not get that far"
+    )
+    assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 31}))] == []
