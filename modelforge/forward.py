@@ -58,7 +58,7 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
         with torch.device(device), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             return layer.make(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if _overflows(error):
             raise Misfit("MF060", f"{layer.name} is larger than torch can count: {sentence(error)}") from error
         raise Misfit("MF041", f"{layer.name} refuses its arguments: {sentence(error)}") from error
@@ -86,7 +86,7 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
     try:
         with FewSteps(1), counted:
             output = run(module, inputs, rows)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise complaint(error, module, inputs, lambda: _again(module, inputs, rows + 2), (rows, rows + 2)) from error
     tensors = [*tensors_in(output)]
     held = sum(value.numel() for value in (*module.parameters(), *module.buffers()))
@@ -144,7 +144,7 @@ def complaint(
     text = sentence(error)
     try:
         again()
-    except Exception as other:
+    except (Exception, SystemExit) as other:
         text = _with_batch(text, sentence(other), rows)
     if _overflows(error):
         return Misfit("MF060", f"what {name} makes of {shown} is larger than torch can count: {text}")

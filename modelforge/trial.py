@@ -254,7 +254,7 @@ class _Trial:
         try:
             with FewSteps(2):
                 output = self.module(*_copied(batch))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _Broken(mode) from error
         return Outputs(output, tuple(tensors_in(output)), torch.default_generator.get_state())
 
