@@ -207,7 +207,7 @@ def verify(
     """Whether a run's start is as its ledger says, parameter by parameter; exit status 1 if one differs.
 
     The model is built again from the run's config.yaml. With --ckpt the
-    checkpoint is compared in its place.
+    checkpoint is compared in its place, and differs by what training did.
     """
     from modelforge.cli.verify import verify
 

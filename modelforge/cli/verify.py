@@ -38,7 +38,10 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     found = _start(folder, ledger) if ckpt is None else _checkpoint(folder, ckpt, ledger)
     same = sum(state == "same" for state in found.states.values())
     what = "the start, built again from config.yaml" if ckpt is None else f"the checkpoint `{ckpt}`"
-    count = f"{what}: {same} of {len(found.states)} parameters are as the ledger says"
+    total = len(found.states)
+    count = f"{what}: {same} of {total} parameters are as the ledger says"
+    if ckpt is not None:
+        count = f"{what}: {total - same} of {total} parameters are no longer as they started"
     versions = _versions(ledger) if not found.ok and ckpt is None else ""
     below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []
     notes = [Text(versions)] if versions else []

@@ -146,7 +146,8 @@ def arrivals(review: Review) -> Iterator[tuple[str, str, str]]:
                 size = f": {layers}, {plural(parameters, 'parameter')}"
             failed = "" if not why else f", but cannot be {'composed' if entry.broken else 'planned'}: {why}"
             yield "+" if entry.kind == "added" else "-", entry.label, f"{entry.kind}{size}{failed}"
-        elif entry.broken:
+        elif entry.broken and not (entry.broken == "both" and entry.num_values):
+            # What neither side can plan is no change: the head of the answer names it.
             sides = {"old": "on the old side only", "new": "on the new side only", "both": "on either side"}
             side = sides[entry.broken]
             what = "cannot be planned" if entry.num_values else "cannot be composed"

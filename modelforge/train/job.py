@@ -6,8 +6,6 @@ import hashlib
 import json
 import math
 import os
-import re
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -25,7 +23,7 @@ from modelforge.train.claim import claimed
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
 from modelforge.train.screen import complain, screen, steady
-from modelforge.train.status import Status, begin, read_state, write, write_atomically, write_end
+from modelforge.train.status import Status, begin, read_state, resume_command, write, write_atomically, write_end
 from modelforge.train.words import main_metric
 
 if TYPE_CHECKING:
@@ -154,20 +152,7 @@ def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -
     say(f"interrupted  ·  {_shown(folder)}")
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
-        settings = [override for override in status.overrides if not override.startswith("ckpt=")]
-        say(f"resume with: python train.py {shlex.join([*settings, f'ckpt={_as_hydra_reads(_shown(last))}'])}")
-
-
-def _as_hydra_reads(text: str) -> str:
-    """A text as the value of an override, in quotes where one of its characters means something to Hydra.
-
-    Example:
-        >>> print(_as_hydra_reads("runs/a/last.ckpt"), _as_hydra_reads("sweeps/0,gain=1/last.ckpt"))
-        runs/a/last.ckpt 'sweeps/0,gain=1/last.ckpt'
-    """
-    if re.fullmatch(r"[\w./+-]*", text):
-        return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
+        say(f"resume with: {resume_command(status.overrides, _shown(last))}")
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:

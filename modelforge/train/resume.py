@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 import zipfile
@@ -15,12 +16,11 @@ import torch
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem, quoted
-from modelforge.train.status import replacing
+from modelforge.train.status import FILE, replacing, resume_command
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
-HINT = "resume with the settings of the run that made it: they are in its config.yaml"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 STATE = "Checkpoints"
@@ -70,7 +70,7 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
     """
     checkpoint = _load(path, config)
     try:
-        problems = list(islice(_all_differences(checkpoint[KEY], config.values), NUM_SHOWN))
+        problems = list(islice(_all_differences(checkpoint[KEY], config.values, _settings_of(path)), NUM_SHOWN))
         if problems:
             raise ForgeError(config.origins.locate(problem) for problem in problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
@@ -170,11 +170,20 @@ def _inside(folder: Path) -> str:
     return f"a run has one at checkpoints/{LAST}" if found is None else f"its last checkpoint: `ckpt={found}`"
 
 
-def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Problem]:
+def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any], hint: str) -> Iterator[Problem]:
     for section in SECTIONS:
         for key, old, new in _differences(section, before.get(section), now.get(section)):
             message = f"the checkpoint was made with `{key}` = {old}, but this config says {new}"
-            yield Problem("MF051", key, message, HINT)
+            yield Problem("MF051", key, message, hint)
+
+
+def _settings_of(checkpoint: Path) -> str:
+    """How to go on with the settings of the run that made a checkpoint."""
+    try:
+        status = json.loads((checkpoint.parent.parent / FILE).read_text(encoding="utf-8"))
+        return f"with the settings of the run that made it: `{resume_command(status['overrides'], str(checkpoint))}`"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return "resume with the settings of the run that made it: they are in its config.yaml"
 
 
 def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, str]]:

@@ -6,9 +6,11 @@ import json
 import math
 import os
 import platform
+import re
+import shlex
 import socket
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -125,6 +127,26 @@ def read_state(folder: Path) -> str | None:
         return state
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return None
+
+
+def resume_command(overrides: Iterable[str], ckpt: str) -> str:
+    """What goes on with the run of these overrides from a checkpoint.
+
+    Example:
+        >>> print(resume_command(["model=lstm", "ckpt=old.ckpt"], "runs/a/last.ckpt"))
+        python train.py model=lstm ckpt=runs/a/last.ckpt
+        >>> print(resume_command([], "sweeps/0,gain=1/last.ckpt"))
+        python train.py 'ckpt='"'"'sweeps/0,gain=1/last.ckpt'"'"''
+    """
+    settings = [override for override in overrides if not override.startswith("ckpt=")]
+    return f"python train.py {shlex.join([*settings, f'ckpt={_as_hydra_reads(ckpt)}'])}"
+
+
+def _as_hydra_reads(text: str) -> str:
+    """A text as the value of an override, in quotes where one of its characters means something to Hydra."""
+    if re.fullmatch(r"[\w./+-]*", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -188,7 +188,7 @@ def test_pictures_that_are_refused_by_name(tmp_path: Path, ending: str, make, re
     (warning,) = read(folder(path=str(root), channels=1)).warnings
     assert (warning.code, warning.message) == (
         "MW201",
-        f"1 of 25 pictures in `{root}` cannot be read, and are left out: `two/x{ending}` ({reason})",
+        f"1 of 25 pictures in `{root}` cannot be read, and is left out: `two/x{ending}` ({reason})",
     )
 
 
@@ -197,7 +197,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch
     Image.new("L", (40, 30)).save(root / "two" / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     (warning,) = read(folder(path=str(root), channels=1)).warnings
-    assert warning.message.endswith("are left out: `two/x.png` (more than 1,000 pixels)")
+    assert warning.message.endswith("is left out: `two/x.png` (more than 1,000 pixels)")
 
 
 def test_a_class_without_a_picture_that_can_be_read_is_refused(pictures: Path):

@@ -297,6 +297,7 @@ def test_a_checkpoint_of_another_config_is_refused(train, tmp_path: Path, capsys
     assert "the checkpoint was made with `model.layers.hidden1.out_features` = 128, but this config says 64" in err
     assert "--> override model.layers.hidden1.out_features=64" in err
     assert "the checkpoint was made with `init.gain` = 1.0, but this config says 2.0" in err
+    assert "with the settings of the run that made it: `python train.py " in err
 
 
 def test_what_is_no_checkpoint_is_refused(train, tmp_path: Path):

@@ -148,9 +148,12 @@ def _too_large(source: ImageFolder, number: int) -> Iterator[Problem]:
 
 def _others(root: Path, paths: list[Path]) -> Iterator[Problem]:
     if paths:
-        message = (
-            f"{plural(len(paths), 'file')} in `{root}` lie in no class or do not end as pictures do, and are left out"
+        verbs = (
+            "lies in no class or does not end as pictures do, and is"
+            if len(paths) == 1
+            else ("lie in no class or do not end as pictures do, and are")
         )
+        message = f"{plural(len(paths), 'file')} in `{root}` {verbs} left out"
         yield _left_out(f"{message}: {listed([str(path.relative_to(root)) for path in paths], MAX_SHOWN)}")
 
 
@@ -159,7 +162,8 @@ def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
     reasons = sorted({reason for reason in broken.values() if reason})
     why = f" ({'; '.join(reasons)})" if reasons else ""
     of = f"{len(broken)} of {plural(len(paths), 'picture')} in `{root}`"
-    return _left_out(f"{of} cannot be read, and are left out: {listed(names, MAX_SHOWN)}{why}")
+    verb = "is" if len(broken) == 1 else "are"
+    return _left_out(f"{of} cannot be read, and {verb} left out: {listed(names, MAX_SHOWN)}{why}")
 
 
 def _left_out(message: str) -> Problem:
