@@ -131,7 +131,7 @@ def tensors_in(output: Any) -> Iterator[Tensor]:
 
 
 def complaint(
-    error: Exception,
+    error: BaseException,
     module: nn.Module,
     inputs: tuple[Value, ...],
     again: Callable[[], Any],
@@ -255,6 +255,6 @@ def _check_batch(output: Value) -> None:
         raise Misfit("MF044", message, hint)
 
 
-def _overflows(error: Exception) -> bool:
+def _overflows(error: BaseException) -> bool:
     """Whether a tensor has more elements or bytes than 64 bits count: torch says so in several ways, with one word."""
     return "overflow" in str(error).lower()

@@ -83,15 +83,17 @@ def assert_equal(whole: Path, other: Path) -> None:
 
 
 @pytest.fixture
-def broken(train: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A run that gets a signal at the given call of a method, or is killed there."""
+def broken(train: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """A run that gets a signal at the given call of a method, or is killed there; whether it came so far."""
 
-    def broken(stop: tuple[Any, str, int, signal.Signals | None], *overrides: str, folder: str) -> None:
+    def broken(stop: tuple[Any, str, int, signal.Signals | None], *overrides: str, folder: str) -> bool:
         owner, method, time, number = stop
-        original, seen = getattr(owner, method), count(1)
+        original, seen, reached = getattr(owner, method), count(1), False
 
         def and_a_signal(self: Any, *arguments: Any) -> Any:
+            nonlocal reached
             if next(seen) == time:
+                reached = True
                 if number is None:
                     raise Killed
                 signal.raise_signal(number)
@@ -104,8 +106,8 @@ def broken(train: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Cal
             except Killed:
                 assert number is None
             else:
-                assert number is not None
-                assert result.exit_code == 128 + number
+                assert result.exit_code == (128 + (number or 0) if reached else 0)
+        return reached
 
     return broken
 
@@ -115,10 +117,13 @@ def broken(train: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Cal
 def test_resumed_equals_undisturbed(train, broken, tmp_path: Path, kind: tuple[str, ...]):
     settings = ("trainer.max_epochs=4", *DROPOUT, *kind)
     assert train(*settings, folder="whole").exit_code == 0
+    num_reached = 0
     for index, stop in enumerate(STOPS):
-        broken(stop, *settings, folder=f"broken{index}")
-        train(*settings, *resuming(tmp_path / f"broken{index}"), folder=f"new{index}")
-        assert_equal(tmp_path / "whole", tmp_path / f"new{index}")
+        if broken(stop, *settings, folder=f"broken{index}"):  # a run that validates seldom has no seventh validation
+            num_reached += 1
+            train(*settings, *resuming(tmp_path / f"broken{index}"), folder=f"new{index}")
+            assert_equal(tmp_path / "whole", tmp_path / f"new{index}")
+    assert num_reached >= 4
 
 
 @pytest.mark.slow
