@@ -22,7 +22,6 @@ from modelforge.values import BatchSize, TensorValue, Value, compared, first, is
 
 FEW = 4
 """Examples in the smaller of the two batches."""
-_ROWS = BatchSize.ROWS, FEW
 
 
 class Misfit(Exception):
@@ -40,11 +39,20 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a layer gives on the meta device, as torch gives it, and what the same for `FEW` examples would cost."""
+    """What a layer gives on the meta device, as torch gives it, and what the same for `FEW` examples would take."""
 
     output: Any
-    cost: float
-    """Elements of what it holds and writes, and a sixteenth of the products of the two."""
+    held: int
+    """Elements of its parameters and buffers."""
+    written: float
+    """Elements that its operations write."""
+    used: float
+    """How often each held element takes part."""
+
+    @property
+    def cost(self) -> float:
+        """Elements of what it holds and writes, and a sixteenth of the products of the two."""
+        return self.held + self.written + self.held * self.used / 16
 
 
 def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "meta") -> nn.Module:
@@ -89,19 +97,23 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
     except (Exception, SystemExit) as error:
         raise complaint(error, module, inputs, lambda: _again(module, inputs, rows + 2), (rows, rows + 2)) from error
     tensors = [*tensors_in(output)]
-    held = sum(value.numel() for value in (*module.parameters(), *module.buffers()))
     written = (counted.elements + sum(value.numel() for value in tensors)) * FEW / rows
     used = max((value.numel() / max(value.shape, default=1) for value in tensors if value.numel()), default=0.0)
-    return Seen(output, held + written + held * used * FEW / rows / 16)
+    return Seen(output, num_held(module), written, used * FEW / rows)
 
 
-def values(many: Any, few: Any) -> Value:
-    """What came out of a large batch, beside the same of a few examples: a value in which the batch shows.
+def num_held(module: nn.Module) -> int:
+    """Elements of a module's parameters and buffers."""
+    return sum(value.numel() for value in (*module.parameters(), *module.buffers()))
+
+
+def values(many: Any, few: Any, rows: tuple[int, int] = (BatchSize.ROWS, FEW)) -> Value:
+    """What came out of a batch, beside the same of a smaller one: a value in which the batch shows.
 
     Raises:
         Misfit: the batch is not dimension 0 of the first tensor, or not there alone.
     """
-    value = _value(many, few)
+    value = _value(many, few, rows)
     _check_batch(value)
     return value
 
@@ -210,18 +222,18 @@ def _to_meta(value: Value, rows: int) -> Any:
     return None if value is None else torch.empty(value.of(rows), dtype=getattr(torch, value.dtype), device="meta")
 
 
-def _value(many: Any, few: Any) -> Value:
+def _value(many: Any, few: Any, rows: tuple[int, int]) -> Value:
     if isinstance(many, Tensor):
         if not isinstance(few, Tensor) or few.ndim != many.ndim:
             raise Misfit("MF043", "a layer must give as many dimensions for each size of the batch, but does not")
         sizes = zip(many.shape, few.shape, strict=True)
-        shape = tuple(compared(one, other, _ROWS) for one, other in sizes)
+        shape = tuple(compared(one, other, rows) for one, other in sizes)
         return TensorValue(shape, str(many.dtype).removeprefix("torch."))
     if many is None:
         return None
     if not isinstance(few, tuple | list) or len(few) != len(many):
         raise Misfit("MF043", "a layer must give as many tensors for each size of the batch, but does not")
-    return tuple(_value(one, other) for one, other in zip(many, few, strict=True))
+    return tuple(_value(one, other, rows) for one, other in zip(many, few, strict=True))
 
 
 def _is_alike(value: TensorValue, tensor: Tensor) -> bool:

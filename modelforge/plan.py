@@ -20,7 +20,7 @@ from modelforge.lint import lint
 from modelforge.node import FrozenDict
 from modelforge.rng import keyed_globals
 from modelforge.rules import ParameterPlan, assign
-from modelforge.shapes import construct
+from modelforge.shapes import Studies, construct
 from modelforge.spec.left_behind import left_behind
 from modelforge.spec.model import ModelSpec
 from modelforge.uncollected import uncollected
@@ -89,8 +89,12 @@ class Plan:
         return to_text(plan_table(self))
 
 
-def plan(spec: ModelSpec) -> Plan:
+def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
     """Decides everything about a model without allocating memory.
+
+    Args:
+        spec: The model.
+        studies: What earlier plans found out about layers; one for many plans saves time.
 
     Raises:
         ForgeError: all that does not fit: inputs, shapes, constructors' complaints, init rules.
@@ -107,7 +111,7 @@ def plan(spec: ModelSpec) -> Plan:
     if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
     with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
-        walk = Walk(spec)
+        walk = Walk(spec, studies or Studies())
         root = walk.model()
         scopes = walk.judged_scopes()
         parameters, problems = assign(walk.subjects, scopes, spec.origins, fresh=True)

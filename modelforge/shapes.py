@@ -24,6 +24,7 @@ from modelforge.layers.inside import Follows, branches, follows, is_known, makes
 from modelforge.layers.layouts import ParameterLayout, layout, layouts
 from modelforge.layers.registry import LayerType
 from modelforge.node import FrozenDict
+from modelforge.recent import Recent
 from modelforge.trial import Trials, Warned
 from modelforge.values import BatchSize, TensorValue, Value, show
 
@@ -68,6 +69,27 @@ class LayerFacts:
     """Whether it is known which of its modules make its output, and which residual branches it has."""
     warnings: tuple[Warned, ...] = ()
     """Code, message and hint of what is legal, but rarely meant."""
+
+
+class Studies:
+    """Studies layers, equal ones on equal inputs once: one for all plans of a command saves what they share."""
+
+    def __init__(self) -> None:
+        self._known: Recent[LayerFacts | Misfit] = Recent()
+        self._trials = Trials()
+
+    def of(
+        self, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...], seed: int
+    ) -> LayerFacts | Misfit:
+        """What running a layer shows, or what is wrong with it; its constructor may draw by the seed."""
+        key = layer.name, layer.make, repr(given), repr(inputs), seed
+        return self._known.get(key, lambda: self._study(layer, given, inputs))
+
+    def _study(self, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
+        try:
+            return study(layer, given, inputs, self._trials)
+        except Misfit as misfit:
+            return misfit
 
 
 def study(

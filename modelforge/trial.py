@@ -23,14 +23,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modelforge.forward import FEW, FewSteps, Misfit, Seen, complaint, construct, observe, scaled, tensors_in, values
+from modelforge.forward import (
+    FEW,
+    FewSteps,
+    Misfit,
+    Seen,
+    complaint,
+    construct,
+    num_held,
+    observe,
+    scaled,
+    tensors_in,
+    values,
+)
 from modelforge.layers import registry
 from modelforge.layers.registry import LayerType
+from modelforge.recent import Recent
 from modelforge.rng import preserved_globals
 from modelforge.values import TensorValue, Value, leaves, show
 
 CHEAP, DEAR = 2.0**15, 2.0**24
 """Costs up to which a layer is tried as it is, and up to which it is tried at all."""
+MORE = FEW + 7
+"""Examples of another batch, which shows what grows with it."""
 SMALL = 4
 """A size that stands for any larger one."""
 CHANGED = 1
@@ -54,12 +69,11 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A layer with its arguments and what arrives, as it is or smaller, and what the meta device makes of it."""
+    """A layer with its arguments and what arrives, as it is or smaller."""
 
     layer: LayerType
     arguments: Mapping[str, Any]
     inputs: tuple[Value, ...]
-    seen: Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ class Trials:
     """Tries layers, each kind at each size once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str], _Verdict | Misfit | None] = {}
+        self._known: Recent[_Verdict | Misfit | None] = Recent()
 
     def run(
         self, layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], module: nn.Module
@@ -100,12 +114,16 @@ class Trials:
             Misfit: it fails, gives values that are not finite, or lets one example see another.
         """
         seen = observe(module, inputs)
+        setting = _Setting(layer, arguments, inputs)
         smaller = _smaller(layer, arguments, inputs)
         verdict: _Verdict | Misfit | None = None
         if smaller is not None and (layer.axes or seen.cost > CHEAP):
-            verdict = self._verdict(layer, *smaller, None)
-        if not isinstance(verdict, _Verdict) and seen.cost <= DEAR:
-            verdict = self._verdict(layer, arguments, inputs, seen) or verdict
+            verdict = self._known.get(_key(smaller), lambda: _judge_smaller(smaller, seen))
+        if not isinstance(verdict, _Verdict):
+            if seen.cost <= DEAR:
+                verdict = self._known.get(_key(setting), lambda: _judge(setting))
+            elif smaller is not None and not _can_run(smaller):  # it must not be that small
+                verdict = None
         if isinstance(verdict, Misfit):
             raise verdict
         found = () if verdict is None else verdict.warnings
@@ -113,30 +131,17 @@ class Trials:
             return output, found
         return values(seen.output, observe(module, inputs, FEW).output), found
 
-    def _verdict(
-        self, layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], seen: Seen | None
-    ) -> _Verdict | Misfit | None:
-        """What a trial shows; None where there can be none."""
-        key = layer.name, repr(arguments), repr(inputs)
-        if key not in self._known:
-            self._known[key] = _judge(layer, arguments, inputs, seen)
-        return self._known[key]
+
+def _key(setting: _Setting) -> tuple[Any, ...]:
+    return setting.layer.name, setting.layer.make, repr(setting.arguments), repr(setting.inputs)
 
 
-def _judge(
-    layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], seen: Seen | None
-) -> _Verdict | Misfit | None:
-    if seen is None:
-        try:
-            seen = observe(construct(layer, arguments), inputs)
-        except Misfit:  # it must not be that small
-            return None
-        if seen.cost > DEAR:
-            return None
+def _judge(setting: _Setting) -> _Verdict | Misfit | None:
+    """What a trial shows; None where there can be none."""
     with preserved_globals(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            trial = _Trial(_Setting(layer, arguments, inputs, seen))
+            trial = _Trial(setting)
             try:
                 return _Verdict(trial.value, tuple(trial.findings()))
             except _Broken as broken:
@@ -147,13 +152,31 @@ def _judge(
             return None
 
 
+def _judge_smaller(setting: _Setting, seen: Seen) -> _Verdict | Misfit | None:
+    """The same for a layer in place of a larger one, which was seen and writes no less."""
+    try:
+        module = construct(setting.layer, setting.arguments)
+        if replace(seen, held=num_held(module)).cost > DEAR and observe(module, setting.inputs).cost > DEAR:
+            return None
+    except Misfit:
+        return None
+    return _judge(setting)
+
+
+def _can_run(setting: _Setting) -> bool:
+    """Whether the meta device has no complaint."""
+    try:
+        observe(construct(setting.layer, setting.arguments), setting.inputs)
+    except Misfit:
+        return False
+    return True
+
+
 # --- smaller ----------------------------------------------------------------------------------------------------------
 
 
-def _smaller(
-    layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]
-) -> tuple[Mapping[str, Any], tuple[Value, ...]] | None:
-    """Arguments and inputs with small axes where the layer says that they may be of any size; None where none may."""
+def _smaller(layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]) -> _Setting | None:
+    """The layer with small axes where it says that they may be of any size; None where none may."""
     first = next(iter(inputs), None)
     if not isinstance(first, TensorValue):
         return None
@@ -169,7 +192,7 @@ def _smaller(
         size = rule(shapes)
         if name in few and size is not None and name not in layer.at_least:
             few[name] = size
-    return None if (few, shrunk) == (arguments, inputs) else (few, shrunk)
+    return None if (few, shrunk) == (arguments, inputs) else _Setting(layer, few, shrunk)
 
 
 def _free_axes(layer: LayerType, first: TensorValue) -> frozenset[int]:
@@ -214,8 +237,7 @@ class _Trial:
         _scatter(self.module)
         self.buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         self.declared = [inner for inner in self.module.modules() if isinstance(inner, registry.that_mix())]
-        self.one, self.other, self.found = self._first_runs()
-        self.value = values(setting.seen.output, self.found["training"].output)
+        self.one, self.other, self.found, self.value = self._first_runs()
 
     def findings(self) -> Iterator[Warned]:
         """Warnings; what is worse is raised."""
@@ -228,17 +250,19 @@ class _Trial:
         self._check_after_training()
         yield from self._mixing()
 
-    def _first_runs(self) -> tuple[Batch, Batch, dict[Mode, Outputs]]:
+    def _first_runs(self) -> tuple[Batch, Batch, dict[Mode, Outputs], Value]:
         """Two batches that differ in one example, of values that the layer takes, and what it makes of the first."""
         failed: Exception | None = None
         for integers in ("both", 0, 1) if _has_integers(self.setting.inputs) else (0,):
             one = [_values(value, FEW, integers) for value in self.setting.inputs]
             try:
                 found: dict[Mode, Outputs] = {mode: self._run(one, mode) for mode in MODES}
+                more = self._run([_values(value, MORE, integers) for value in self.setting.inputs], "training")
             except _Broken as broken:
                 failed = failed or self.complaint(broken, integers)
                 continue
-            return one, [_changed(*pair) for pair in zip(self.setting.inputs, one, strict=True)], found
+            other = [_changed(*pair) for pair in zip(self.setting.inputs, one, strict=True)]
+            return one, other, found, values(more.output, found["training"].output, (MORE, FEW))
         assert failed is not None
         raise failed
 

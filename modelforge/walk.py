@@ -19,11 +19,10 @@ from modelforge.graph import Read
 from modelforge.layers import registry
 from modelforge.layers.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.node import FrozenDict
-from modelforge.shapes import LayerFacts, Misfit, ParameterFacts, study
+from modelforge.shapes import LayerFacts, Misfit, ParameterFacts, Studies
 from modelforge.spec.layer import REFERENCE, LayerSpec
 from modelforge.spec.model import ModelSpec
 from modelforge.topology import Topology
-from modelforge.trial import Trials
 from modelforge.values import BATCH, TensorValue, Value, at, first, plain, show, to_data
 
 
@@ -140,7 +139,7 @@ class _Site:
 class Walk:
     """One pass over a spec in execution order. A layer that failed gives None, and nothing that reads it is judged."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, studies: Studies) -> None:
         self.spec = spec
         self.problems: list[Problem] = []
         self.subjects: list[Subject] = []
@@ -151,8 +150,7 @@ class Walk:
         self.ties: dict[str, str] = {}
         self._tied: dict[str, ParameterFacts] = {}
         self._first_of: dict[str, str] = {}
-        self._facts: dict[Any, LayerFacts | Misfit] = {}
-        self._trials = Trials()
+        self._studies = studies
         self._merges: set[str] = set()
         self._topology = Topology()
         self._nearest: tuple[Scope, ...] = ()
@@ -400,7 +398,7 @@ class Walk:
             self._unknown.append(path)
             return None, None
         inputs = tuple(flow.value for flow in flows)
-        facts = self._study(spec, inputs)
+        facts = self._studies.of(registry.get(spec.type), spec.arguments, inputs, self.spec.seed)
         if isinstance(facts, Misfit):
             self._unknown.append(path)
             problem = self._blame(_misfit(facts, key, flows), spec)
@@ -467,17 +465,6 @@ class Walk:
         places = {key: self.spec.origins.place(key) for key in keys if problem.part == "key"}
         given = [key for key, place in places.items() if place is not None and place.override is not None]
         return replace(problem, path=given[0], part="value") if len(given) == 1 else problem
-
-    def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
-        """Equal layers on equal inputs are studied once."""
-        arguments = spec.arguments
-        key = (spec.type, repr(arguments), repr(inputs))
-        if key not in self._facts:
-            try:
-                self._facts[key] = study(registry.get(spec.type), arguments, inputs, self._trials)
-            except Misfit as misfit:
-                self._facts[key] = misfit
-        return self._facts[key]
 
 
 def _bundle(flows: list[_Flow]) -> _Flow:

@@ -22,6 +22,7 @@ from modelforge.plan import Plan, plan
 from modelforge.report.problems import alike, problem_text, problems_text
 from modelforge.report.table import new_table
 from modelforge.report.words import count, plural
+from modelforge.shapes import Studies
 from modelforge.spec import parse
 
 MAX_JOBS = 32
@@ -38,14 +39,13 @@ class Finding:
     """What sets it apart from the others that were checked with it, as overrides."""
     overrides: tuple[str, ...]
     """All overrides, the choice included."""
-    plan: Plan | None
+    num_parameters: int | None
+    """None where nothing can be planned."""
+    num_tensors: int
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
     note: str = ""
     """What was not checked, and why."""
-
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        return self.plan.warnings if self.plan else ()
 
     @property
     def applies(self) -> bool:
@@ -63,7 +63,7 @@ class Finding:
             "overrides": list(self.overrides),
             "ok": not self.problems,
             "applies": self.applies,
-            "num_parameters": self.plan.num_parameters if self.plan else None,
+            "num_parameters": self.num_parameters,
             "problems": [problem.to_dict() for problem in self.problems],
             "warnings": [warning.to_dict() for warning in self.warnings],
             "note": self.note,
@@ -83,26 +83,29 @@ def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer
     """
     conf = conf if conf is not None else default_conf()
     if not every:
-        finding = examine(conf, overrides, settings=True)
+        finding = _examine(conf, overrides, (), Studies(), settings=True)
         return _answer([finding], _one(finding))
     combinations = list(_choices(conf, overrides))
-    findings = [examine(conf, overrides, choice) for choice in progress(combinations, "checking")]
+    studies = Studies()
+    findings = [_examine(conf, overrides, choice, studies) for choice in progress(combinations, "checking")]
     return _answer(findings, _many(findings))
 
 
-def examine(conf: Path, overrides: Sequence[str], choice: tuple[str, ...] = (), *, settings: bool = False) -> Finding:
+def _examine(
+    conf: Path, overrides: Sequence[str], choice: tuple[str, ...], studies: Studies, *, settings: bool = False
+) -> Finding:
     """Composes, parses and plans one config; with `settings` looks at those of a training as well, if it has them."""
     every = (*choice, *overrides)
     try:
         config = compose(conf, every)
-        decided, note = _with_settings(config) if settings else (plan(parse(config)), "")
-        notes = [*filter(None, (note, _check_jobs(config, conf, every)))]
-        return Finding(choice, every, decided, (), "; ".join(notes))
+        decided, note = _with_settings(config, studies) if settings else (plan(parse(config), studies), "")
+        note = "; ".join(filter(None, (note, _check_jobs(config, conf, every, studies))))
     except ForgeError as error:
-        return Finding(choice, every, None, error.problems)
+        return Finding(choice, every, None, 0, error.problems)
+    return Finding(choice, every, decided.num_parameters, len(decided.parameters), (), decided.warnings, note)
 
 
-def _check_jobs(config: Config, conf: Path, overrides: Sequence[str]) -> str:
+def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], studies: Studies) -> str:
     """Plans the jobs that a file's `hydra.sweeper.params` ask for, and says how many.
 
     Raises:
@@ -115,7 +118,7 @@ def _check_jobs(config: Config, conf: Path, overrides: Sequence[str]) -> str:
     configs = compose_jobs(sweep, conf, MAX_JOBS)
     for job in configs:
         try:
-            plan(parse(job))
+            plan(parse(job), studies)
         except ForgeError as error:
             problems |= dict.fromkeys(sweep.blame(problem) for problem in error.problems)
     if problems:
@@ -123,14 +126,15 @@ def _check_jobs(config: Config, conf: Path, overrides: Sequence[str]) -> str:
     return f"{len(configs)} of the {plural(sweep.num_jobs, 'job')} that it asks for with `-m` were checked too"
 
 
-def _with_settings(config: Config) -> tuple[Plan, str]:
+def _with_settings(config: Config, studies: Studies) -> tuple[Plan, str]:
     if not config.values.keys() & {"optimizer", "trainer"}:
-        return plan(parse(config)), ""
+        return plan(parse(config), studies), ""
     if find_spec("lightning") is None:
-        return plan(parse(config)), "the training settings were not checked: that takes `pip install modelforge[train]`"
+        note = "the training settings were not checked: that takes `pip install modelforge[train]`"
+        return plan(parse(config), studies), note
     from modelforge.train.prepare import prepare
 
-    return prepare(config).plan, ""
+    return prepare(config, studies).plan, ""
 
 
 def _answer(findings: list[Finding], text: RenderableType) -> Answer:
@@ -160,12 +164,12 @@ def _options(conf: Path, group: str) -> tuple[str, ...]:
 
 
 def _one(finding: Finding) -> RenderableType:
-    if finding.plan is None:
+    if finding.num_parameters is None:
         return Group(
             problems_text(finding.problems), Text(), Text(plural(len(finding.problems), "problem"), "bold red")
         )
-    size = plural(finding.plan.num_parameters, "parameter")
-    tensors = plural(len(finding.plan.parameters), "tensor")
+    size = plural(finding.num_parameters, "parameter")
+    tensors = plural(finding.num_tensors, "tensor")
     ok = Text.assemble(("ok", "bold green"), f": {size} in {tensors}, each with one rule")
     last = [Text(printable(finding.note), "yellow")] if finding.note else []
     if not finding.warnings:

@@ -14,6 +14,7 @@ from modelforge.plan import Plan, plan
 from modelforge.review.facts import exact
 from modelforge.review.files import Content, named
 from modelforge.review.sides import Side
+from modelforge.shapes import Studies
 from modelforge.spec import parse
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
@@ -45,6 +46,7 @@ class Composition:
     """What it read, below the config folder."""
     signature: tuple[Any, ...] = ()
     """What it merged, where and in what order: two entries with the same are one."""
+    studies: Studies | None = None
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class Composition:
         if self.config is None:
             return self.problems
         try:
-            return plan(parse(self.config))
+            return plan(parse(self.config), self.studies)
         except ForgeError as error:
             return error.problems
 
@@ -94,8 +96,8 @@ def entries(files: Sequence[str], overrides: Sequence[str]) -> list[Entry]:
     return [Entry("the default"), *found]
 
 
-def composed(side: Side, entry: Entry, overrides: Sequence[str]) -> Composition:
-    """An entry on one side."""
+def composed(side: Side, entry: Entry, overrides: Sequence[str], studies: Studies) -> Composition:
+    """An entry on one side, to be planned with what earlier plans found out."""
     every = (*entry.overrides, *side.overrides, *overrides)
     try:
         config = _compose(side, every, entry.config_name)
@@ -109,7 +111,8 @@ def composed(side: Side, entry: Entry, overrides: Sequence[str]) -> Composition:
         except ForgeError:
             return Composition(None, error.problems)
     merged = [(one.package, _below(side, one.document.file)) for one in config.origins.contributions]
-    return Composition(config, (), frozenset(file for _, file in merged), (*merged, *sorted(config.choices.items())))
+    signature = (*merged, *sorted(config.choices.items()))
+    return Composition(config, (), frozenset(file for _, file in merged), signature, studies)
 
 
 def _compose(side: Side, overrides: Sequence[str], config_name: str) -> Config:

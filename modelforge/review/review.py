@@ -16,6 +16,7 @@ from modelforge.review.entries import Composition, Entry, Reach, composed, entri
 from modelforge.review.facts import ValueChange, flat, value_changes
 from modelforge.review.files import FileDiff, changed_files, content
 from modelforge.review.sides import Side, open_side, parse_range
+from modelforge.shapes import Studies
 
 Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
 
@@ -195,6 +196,7 @@ class _Reviewer:
         self.old, self.new, self.overrides, self.track = old, new, overrides, track
         self.files, self.paths = changed_files(old, new)
         self.changed = {file.path: file for file in self.files}
+        self.studies = Studies()
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
         self.alone: list[str] = []
@@ -220,7 +222,7 @@ class _Reviewer:
     def _compare_all(self) -> Iterator[EntryDiff]:
         default, *others = entries(self.paths, self.overrides)
         self.num_unaffected = 0
-        before, after = (composed(side, default, self.overrides) for side in (self.old, self.new))
+        before, after = (self._composed(side, default) for side in (self.old, self.new))
         self._check_default(before, after)
         label = " ".join(self.overrides) or default.label
         yield self._compare(replace(default, label=label), before, after, always=True)
@@ -232,8 +234,8 @@ class _Reviewer:
         seen = {(before.signature, after.signature)}
         for entry in self.track(self._reached(others), "comparing"):
             kind = self.changed[entry.file].kind if entry.file in self.changed else "changed"
-            before = Composition(None) if kind == "added" else composed(self.old, entry, self.overrides)
-            after = Composition(None) if kind == "removed" else composed(self.new, entry, self.overrides)
+            before = Composition(None) if kind == "added" else self._composed(self.old, entry)
+            after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
             if not (before.config or after.config):
                 problems = after.problems or before.problems
                 self.failed[entry.file] = f"`{entry.label}` cannot be composed by itself: {problems[0].message}"
@@ -246,6 +248,9 @@ class _Reviewer:
             elif not whole or signature not in seen:
                 seen.add(signature)
                 yield self._compare(entry, before, after)
+
+    def _composed(self, side: Side, entry: Entry) -> Composition:
+        return composed(side, entry, self.overrides, self.studies)
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""

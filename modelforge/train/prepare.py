@@ -16,6 +16,7 @@ from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.words import plural
 from modelforge.settings import num_cores
+from modelforge.shapes import Studies
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
@@ -37,8 +38,12 @@ class Job:
     start: Start
 
 
-def prepare(config: Config) -> Job:
+def prepare(config: Config, studies: Studies | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
+
+    Args:
+        config: What is composed.
+        studies: What earlier plans found out about layers; one for many configs saves time.
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
@@ -46,7 +51,7 @@ def prepare(config: Config) -> Job:
     """
     if unreadable := unfit(config.values):
         raise ForgeError(config.origins.locate(problem) for problem in unreadable)
-    plan, wrong = _plan(config)
+    plan, wrong = _plan(config, studies)
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
@@ -83,9 +88,9 @@ def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
         yield Problem("MF051", "num_threads", message, "`num_threads=null` takes one a core")
 
 
-def _plan(config: Config) -> tuple[mf.Plan | None, list[Problem]]:
+def _plan(config: Config, studies: Studies | None) -> tuple[mf.Plan | None, list[Problem]]:
     try:
-        return mf.plan(mf.parse(config)), []
+        return mf.plan(mf.parse(config), studies), []
     except ForgeError as error:
         return None, list(error.problems)
 

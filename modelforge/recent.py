@@ -1,0 +1,27 @@
+"""recent: what was found, by key, and no more of it than fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """Remembers the results of the last calls; an exception among them without the frames that it passed."""
+
+    def __init__(self, most: int = 5_000) -> None:
+        self.most = most
+        self._known: dict[Hashable, T] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The result for a key, made where it is not there."""
+        if key not in self._known:
+            made = make()
+            if isinstance(made, BaseException):
+                made.__traceback__ = made.__cause__ = made.__context__ = None
+            self._known[key] = made
+            if len(self._known) > self.most:
+                del self._known[next(iter(self._known))]
+        return self._known[key]
