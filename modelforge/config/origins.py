@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
@@ -88,14 +88,23 @@ class Origins:
 
     @cached_property
     def declared(self) -> frozenset[str]:
-        """The top-level keys that the config's own files write, and the config groups that are chosen from."""
+        """The top-level keys that the config's own files write, and the config groups that are chosen from.
+
+        A group that is put elsewhere (`model@other`) counts where the config's own defaults list says so, or where an
+        interpolation reads it.
+        """
         found: set[str] = set()
+        moved: set[str] = set()
         for contribution in self.contributions:
             root = contribution.document.root()
-            if contribution.package:
-                found.add(split(contribution.package)[0])
+            head = split(contribution.package)[0] if contribution.package else ""
+            if head:
+                (found if head == contribution.group.partition("/")[0] else moved).add(head)
             elif not contribution.group and isinstance(root, yaml.MappingNode):
                 found.update(items(root))
+                found.update(_packages(root))
+        if moved - found:
+            found.update(moved.intersection(_read(self.config)))
         return frozenset(found)
 
     @property
@@ -129,6 +138,25 @@ class Origins:
         for assignment in self.assignments:
             _assign(root, assignment)
         return root
+
+
+def _packages(root: yaml.MappingNode) -> Iterator[str]:
+    """The top-level keys at which a file's defaults list puts others: `other` for `- model@other: mlp`."""
+    _, listed = items(root).get("defaults", (None, None))
+    for entry in listed.value if isinstance(listed, yaml.SequenceNode) else ():
+        names = items(entry) if isinstance(entry, yaml.MappingNode) else (entry.value,)
+        for package in (name.partition("@")[2] for name in names):
+            if head := split(package.removeprefix("_global_."))[:1]:
+                yield head[0]
+
+
+def _read(value: Any, path: KeyPath = ()) -> Iterator[str]:
+    """The top-level keys that interpolations name elsewhere."""
+    pairs = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in pairs:
+        yield from _read(item, (*path, str(name)))
+    if isinstance(value, str) and "${" in value:
+        yield from (target[0] for target in references(value, path) if target and target[0] != path[0])
 
 
 def _hide(text: str, outside: Mapping[str, str]) -> str:

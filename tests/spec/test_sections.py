@@ -72,6 +72,30 @@ def test_an_experiment_cannot_invent_one(conf):
     )
 
 
+@pytest.mark.parametrize("override", ["+model@foo=mlp", "+model@foo.bar=mlp", "+paths@foo=here", "+init@foo=xavier"])
+def test_a_group_that_is_put_where_nothing_reads_it_is_refused(conf, override):
+    folder = conf()
+    assert told(folder, override).startswith("error[MF015]: unknown key `foo`\n  --> ")
+    assert mf.load(folder, [override, "width=${foo.x}", "+foo.x=3"]).layers
+
+
+@pytest.mark.parametrize(
+    "file", ["# @package foo\ndata: 1\n", "# @package foo.bar\n{}\n", "# @package _global_\nfoo: {data: 1}\n"]
+)
+def test_a_file_that_puts_itself_where_nothing_reads_it_is_refused(conf, file):
+    assert "unknown key `foo`" in told(conf(**{"paths/here": file}), "+paths=here")
+
+
+def test_an_experiment_cannot_put_a_group_there_either(conf):
+    wide = "# @package _global_\ndefaults: [/paths@foo: here]\n"
+    assert "unknown key `foo`" in told(conf(**{"experiment/wide": wide}), "experiment=wide")
+
+
+def test_the_config_s_own_defaults_list_may(conf):
+    folder = conf(config="defaults: [_self_, model: mlp, init: xavier, paths@foo: here]\nwidth: 3\n")
+    assert mf.load(folder).layers
+
+
 def test_it_is_told_with_what_else_is_wrong(conf):
     assert "unknown key `foo`" in (said := told(conf(), "+foo=1", "init.scheme=xavir"))
     assert "unknown scheme" in said or "unknown initializer" in said
