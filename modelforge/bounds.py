@@ -19,6 +19,8 @@ MAX_PARAMETERS = 10**14
 """Elements in all parameters of a model."""
 MAX_LAYERS = 20_000
 """All copies counted; planning takes some seconds then."""
+MAX_KINDS = 500
+"""Layers that differ in their arguments or in what arrives: each is constructed, and run a few times."""
 MAX_ENDS = 1_000
 """Inputs of a model, or outputs."""
 MAX_RULES = 5_000

@@ -98,7 +98,7 @@ CODES = MappingProxyType(
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
         "MW104": "a value that nobody reads",
-        "MW105": "a layer that makes no finite values of negative ones",
+        "MW105": "a layer that makes no finite values of negative, large or zero ones",
         "MW106": "predictions that depend on the rest of their batch",
         "MW107": "a layer that a scheme cannot see into",
         "MW108": "a rule for ends of branches that fills none",

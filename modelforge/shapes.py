@@ -6,7 +6,7 @@ The layer runs on torch's meta device, which knows shapes, and on the CPU, which
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
@@ -79,11 +79,10 @@ class Studies:
         self._trials = Trials()
 
     def of(
-        self, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...], seed: int
+        self, kind: Hashable, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
     ) -> LayerFacts | Misfit:
-        """What running a layer shows, or what is wrong with it; its constructor may draw by the seed."""
-        key = layer.name, layer.make, repr(given), repr(inputs), seed
-        return self._known.get(key, lambda: self._study(layer, given, inputs))
+        """What running a layer shows, or what is wrong with it; layers of one kind are equal."""
+        return self._known.get(kind, lambda: self._study(layer, given, inputs))
 
     def _study(self, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
         try:

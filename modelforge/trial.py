@@ -23,6 +23,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modelforge.batches import (
+    CHANGED,
+    Batch,
+    Integers,
+    alike,
+    changed,
+    copied,
+    has_integers,
+    inner_tensors,
+    positive,
+    random_values,
+    times,
+    with_gradient,
+)
+from modelforge.errors import sentence
 from modelforge.forward import (
     FEW,
     FewSteps,
@@ -40,20 +55,15 @@ from modelforge.layers import registry
 from modelforge.layers.registry import LayerType
 from modelforge.recent import Recent
 from modelforge.rng import preserved_globals
-from modelforge.values import TensorValue, Value, leaves, show
+from modelforge.smaller import Setting, shrunk
+from modelforge.values import Value, leaves, show
 
 CHEAP, DEAR = 2.0**15, 2.0**24
 """Costs up to which a layer is tried as it is, and up to which it is tried at all."""
 MORE = FEW + 7
 """Examples of another batch, which shows what grows with it."""
-SMALL = 4
-"""A size that stands for any larger one."""
-CHANGED = 1
-"""The example in which the two batches differ: it has neighbours on both sides."""
 Mode = Literal["training", "evaluation"]
 MODES: tuple[Mode, ...] = ("training", "evaluation")
-Integers = Literal["both", 0, 1]
-Batch = list[Any]
 Warned = tuple[str, str, str]
 """A warning: code, message, hint."""
 
@@ -65,15 +75,6 @@ class Outputs:
     output: Any
     tensors: tuple[Tensor, ...]
     end: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """A layer with its arguments and what arrives, as it is or smaller."""
-
-    layer: LayerType
-    arguments: Mapping[str, Any]
-    inputs: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ class Trials:
             Misfit: it fails, gives values that are not finite, or lets one example see another.
         """
         seen = observe(module, inputs)
-        setting = _Setting(layer, arguments, inputs)
-        smaller = _smaller(layer, arguments, inputs)
+        setting = Setting(layer, arguments, inputs)
+        smaller = shrunk(layer, arguments, inputs)
         verdict: _Verdict | Misfit | None = None
         if smaller is not None and (layer.axes or seen.cost > CHEAP):
             verdict = self._known.get(_key(smaller), lambda: _judge_smaller(smaller, seen))
@@ -132,11 +133,11 @@ class Trials:
         return values(seen.output, observe(module, inputs, FEW).output), found
 
 
-def _key(setting: _Setting) -> tuple[Any, ...]:
+def _key(setting: Setting) -> tuple[Any, ...]:
     return setting.layer.name, setting.layer.make, repr(setting.arguments), repr(setting.inputs)
 
 
-def _judge(setting: _Setting) -> _Verdict | Misfit | None:
+def _judge(setting: Setting) -> _Verdict | Misfit | None:
     """What a trial shows; None where there can be none."""
     with preserved_globals(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -152,7 +153,7 @@ def _judge(setting: _Setting) -> _Verdict | Misfit | None:
             return None
 
 
-def _judge_smaller(setting: _Setting, seen: Seen) -> _Verdict | Misfit | None:
+def _judge_smaller(setting: Setting, seen: Seen) -> _Verdict | Misfit | None:
     """The same for a layer in place of a larger one, which was seen and writes no less."""
     try:
         module = construct(setting.layer, setting.arguments)
@@ -163,7 +164,7 @@ def _judge_smaller(setting: _Setting, seen: Seen) -> _Verdict | Misfit | None:
     return _judge(setting)
 
 
-def _can_run(setting: _Setting) -> bool:
+def _can_run(setting: Setting) -> bool:
     """Whether the meta device has no complaint."""
     try:
         observe(construct(setting.layer, setting.arguments), setting.inputs)
@@ -172,63 +173,13 @@ def _can_run(setting: _Setting) -> bool:
     return True
 
 
-# --- smaller ----------------------------------------------------------------------------------------------------------
-
-
-def _smaller(layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]) -> _Setting | None:
-    """The layer with small axes where it says that they may be of any size; None where none may."""
-    first = next(iter(inputs), None)
-    if not isinstance(first, TensorValue):
-        return None
-    axes = _free_axes(layer, first)
-    sizes = {first.shape[axis] for axis in axes}
-    shrunk = tuple(_shrunk(value, axes if index == 0 else None, sizes) for index, value in enumerate(inputs))
-    few = dict(arguments)
-    for name, most in registry.SMALL.items():
-        if type(few.get(name)) is int and few[name] > most:
-            few[name] = most
-    shapes = tuple(value.shape if isinstance(value, TensorValue) else () for value in shrunk)
-    for name, rule in layer.infer.items():
-        size = rule(shapes)
-        if name in few and size is not None and name not in layer.at_least:
-            few[name] = size
-    return None if (few, shrunk) == (arguments, inputs) else _Setting(layer, few, shrunk)
-
-
-def _free_axes(layer: LayerType, first: TensorValue) -> frozenset[int]:
-    """The axes of the first input that may be of any size."""
-    rank = len(first.shape) - 1
-    if not layer.axes:
-        return frozenset(range(1, rank + 1))
-    for names in layer.axes:
-        if "..." in names:
-            at = names.index("...")
-            names = (*names[:at], *["..."] * (rank + 1 - len(names)), *names[at + 1 :])
-        if len(names) == rank:
-            return frozenset(axis for axis, name in enumerate(names, 1) if name in registry.FREE_AXES)
-    return frozenset()
-
-
-def _shrunk(value: Value, axes: frozenset[int] | None, sizes: set[int]) -> Value:
-    """A value with small axes: those of these numbers, or where they are not known, of these sizes."""
-    if isinstance(value, tuple):
-        return tuple(_shrunk(item, axes, sizes) for item in value)
-    if value is None:
-        return None
-    shape = (
-        min(size, SMALL) if axis and (size in sizes if axes is None else axis in axes) else size
-        for axis, size in enumerate(value.shape)
-    )
-    return replace(value, shape=tuple(shape))
-
-
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
 class _Trial:
     """One layer on the CPU."""
 
-    def __init__(self, setting: _Setting) -> None:
+    def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.name = setting.layer.name
         torch.default_generator.manual_seed(0)
@@ -248,20 +199,22 @@ class _Trial:
             yield from self._not_finite(mode, outputs)
         self._check_small_values()
         self._check_after_training()
+        self._check_gradients()
+        yield from self._not_finite_elsewhere()
         yield from self._mixing()
 
     def _first_runs(self) -> tuple[Batch, Batch, dict[Mode, Outputs], Value]:
         """Two batches that differ in one example, of values that the layer takes, and what it makes of the first."""
         failed: Exception | None = None
-        for integers in ("both", 0, 1) if _has_integers(self.setting.inputs) else (0,):
-            one = [_values(value, FEW, integers) for value in self.setting.inputs]
+        for integers in ("both", 0, 1) if has_integers(self.setting.inputs) else (0,):
+            one = [random_values(value, FEW, integers) for value in self.setting.inputs]
             try:
                 found: dict[Mode, Outputs] = {mode: self._run(one, mode) for mode in MODES}
-                more = self._run([_values(value, MORE, integers) for value in self.setting.inputs], "training")
+                more = self._run([random_values(value, MORE, integers) for value in self.setting.inputs], "training")
             except _Broken as broken:
                 failed = failed or self.complaint(broken, integers)
                 continue
-            other = [_changed(*pair) for pair in zip(self.setting.inputs, one, strict=True)]
+            other = [changed(*pair) for pair in zip(self.setting.inputs, one, strict=True)]
             return one, other, found, values(more.output, found["training"].output, (MORE, FEW))
         assert failed is not None
         raise failed
@@ -277,7 +230,7 @@ class _Trial:
         torch.default_generator.manual_seed(1)
         try:
             with FewSteps(2):
-                output = self.module(*_copied(batch))
+                output = self.module(*copied(batch))
         except (Exception, SystemExit) as error:
             raise _Broken(mode) from error
         return Outputs(output, tuple(tensors_in(output)), torch.default_generator.get_state())
@@ -291,7 +244,7 @@ class _Trial:
 
         def again() -> None:
             self.module.train(mode == "training")
-            self.module(*[_values(value, FEW + 2, integers) for value in self.setting.inputs])
+            self.module(*[random_values(value, FEW + 2, integers) for value in self.setting.inputs])
 
         note = " in evaluation" if mode == "evaluation" else ""
         return complaint(error, self.module, self.setting.inputs, again, (FEW, FEW + 2), note)
@@ -304,7 +257,7 @@ class _Trial:
         beside = self._run(self.other, mode)
         if all(map(torch.equal, outputs.tensors, beside.tensors)) and not _has(inf, outputs):
             return  # a mask of -inf, the same for all that arrives
-        if not _is_finite(self._run([*map(_positive, self.one)], mode)):
+        if not _is_finite(self._run([*map(positive, self.one)], mode)):
             raise self._wild(f", in {mode}")
         message = f"{self.name} gives values that are not finite where negative ones arrive"
         yield "MW105", message, "put a layer in front that gives none, such as `ReLU`"
@@ -312,24 +265,61 @@ class _Trial:
     def _check_small_values(self) -> None:
         """A number that is subtracted from a variance shows where that is small."""
         if _is_finite(self.found["evaluation"]):
-            small = self._run([_times(0.01, value) for value in self.one], "evaluation")
+            small = self._run([times(0.01, value) for value in self.one], "evaluation")
             if any(bool(value.isnan().any()) for value in small.tensors if value.is_floating_point()):
                 raise self._wild(", where values are small")
 
     def _check_after_training(self) -> None:
         """What a module keeps of batches must leave evaluation finite, whatever their scale."""
         for factor in (0.01, 100.0) if self.buffers else ():
-            self._run([_times(factor, value) for value in self.one], "training")
+            self._run([times(factor, value) for value in self.one], "training")
             if not _is_finite(self._run(self.one, "evaluation", afresh=False)):
                 raise self._wild(", in evaluation after training")
 
+    def _check_gradients(self) -> None:
+        """What comes out can be trained: backward runs, and its gradients are finite where values are."""
+        if not _is_finite(self.found["training"]):
+            return
+        with torch.enable_grad():
+            batch = [with_gradient(value) for value in self.one]
+            outputs = [value for value in self._run(batch, "training").tensors if value.requires_grad]
+            weights = [weight for weight in self.module.parameters() if weight.requires_grad]
+            sources = [*weights, *(value for value in inner_tensors(batch) if value.requires_grad)]
+            if not (outputs and sources):
+                return
+            try:
+                ones = [*map(torch.ones_like, outputs)]
+                gradients = torch.autograd.grad(outputs, sources, ones, allow_unused=True, materialize_grads=True)
+            except Exception as error:
+                if _is_unsupported(error):
+                    return
+                shown = " and ".join(map(show, self.setting.inputs))
+                rest = f", backward: {sentence(error)}"
+                raise Misfit("MF043", f"{self.name} cannot be trained on {shown}", self._hint(), rest=rest) from error
+        if not all(bool(value.isfinite().all()) for value in gradients):
+            raise self._wild(", in its gradients")
+
+    def _not_finite_elsewhere(self) -> Iterator[Warned]:
+        if _is_finite(self.found["evaluation"]):
+            for factor, arriving in ((0.0, "zeros"), (100.0, "large ones")):
+                if not _is_finite(self._run([times(factor, value) for value in self.one], "evaluation")):
+                    message = f"{self.name} gives values that are not finite where {arriving} arrive"
+                    yield "MW105", message, self._hint()
+
     def _wild(self, when: str) -> Misfit:
-        fields = self.setting.layer.spec.model_fields
-        own = {name: value for name, value in self.setting.arguments.items() if name in fields}
-        own = {name: value for name, value in own.items() if fields[name].default not in (value, None)}
         shown = " and ".join(map(show, self.setting.inputs))
-        hint = f"look at {', '.join(f'`{name}: {value}`' for name, value in own.items())}" if own else ""
-        return Misfit("MF043", f"{self.name} gives values that are not finite on {shown}", hint, rest=when)
+        return Misfit("MF043", f"{self.name} gives values that are not finite on {shown}", self._hint(), rest=when)
+
+    def _hint(self) -> str:
+        """The arguments that were given."""
+        fields = self.setting.layer.spec.model_fields
+        own = {
+            name: value
+            for name, value in self.setting.arguments.items()
+            if name in fields and name not in self.setting.layer.infer
+        }
+        own = {name: value for name, value in own.items() if fields[name].default != value}
+        return f"look at {', '.join(f'`{name}: {value}`' for name, value in own.items())}" if own else ""
 
     # --- examples that see one another --------------------------------------------------------------------------------
 
@@ -363,7 +353,7 @@ class _Trial:
         rows = torch.tensor(kept)
         axes = [value.batch_axis for value in leaves(self.value)]
         return any(
-            axis is not None and not _alike(a.index_select(axis, rows), b.index_select(axis, rows))
+            axis is not None and not alike(a.index_select(axis, rows), b.index_select(axis, rows))
             for axis, a, b in zip(axes, first.tensors, second.tensors, strict=True)
         )
 
@@ -394,7 +384,7 @@ class _Trial:
         return Misfit("MF044", message, hint)
 
 
-# --- tensors ----------------------------------------------------------------------------------------------------------
+# --- surroundings ---------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -434,62 +424,11 @@ def _scatter(module: nn.Module) -> None:
             weight.add_(torch.randn(weight.shape).to(weight.dtype), alpha=0.1)
 
 
-def _has_integers(inputs: tuple[Value, ...]) -> bool:
-    return any(not _dtype(value).is_floating_point for value in leaves(inputs))
-
-
-def _dtype(value: TensorValue) -> torch.dtype:
-    return getattr(torch, value.dtype)
-
-
-def _values(value: Value, rows: int, integers: Integers) -> Any:
-    """N(0, 1), zeros and ones, or true."""
-    if isinstance(value, tuple):
-        return tuple(_values(item, rows, integers) for item in value)
-    if value is None:
-        return None
-    dtype, shape = _dtype(value), value.of(rows)
-    if dtype.is_complex:
-        return torch.randn(shape, dtype=dtype)
-    if dtype.is_floating_point:
-        return torch.randn(shape).to(dtype)
-    if dtype == torch.bool:
-        return torch.ones(shape, dtype=dtype)
-    return torch.randint(2, shape, dtype=dtype) if integers == "both" else torch.full(shape, integers, dtype=dtype)
-
-
-def _changed(value: Value, one: Any) -> Any:
-    """The same batch with another example in one place."""
-    if isinstance(value, tuple):
-        return tuple(_changed(*pair) for pair in zip(value, one, strict=True))
-    if value is None or value.batch_axis is None or one.dtype == torch.bool:
-        return one
-    other = one.clone()
-    row = other.select(value.batch_axis, CHANGED)
-    if one.is_floating_point() or one.is_complex():
-        row.copy_(torch.randn(row.shape, dtype=torch.float32).to(row.dtype))
-    elif one.min() != one.max():
-        row.copy_(1 - row)
-    return other
-
-
-def _copied(batch: Any) -> Any:
-    """A layer may write into what arrives."""
-    if isinstance(batch, tuple | list):
-        return type(batch)(_copied(item) for item in batch)
-    return batch.clone() if isinstance(batch, Tensor) else batch
-
-
-def _times(factor: float, value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_times(factor, item) for item in value)
-    return value * factor if isinstance(value, Tensor) and value.is_floating_point() else value
-
-
-def _positive(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_positive, value))
-    return value.abs() if isinstance(value, Tensor) and value.is_floating_point() else value
+def _is_unsupported(error: Exception) -> bool:
+    """Whether the machine lacks something, not the layer: a kernel for the CPU, or memory."""
+    text = str(error).lower()
+    lacks = "not implemented for", "cuda", "gpu", "triton", "allocate memory", "enough memory"
+    return isinstance(error, NotImplementedError) or any(word in text for word in lacks)
 
 
 def _is_finite(outputs: Outputs) -> bool:
@@ -498,20 +437,3 @@ def _is_finite(outputs: Outputs) -> bool:
 
 def _has(number: float, outputs: Outputs) -> bool:
     return any(bool((value == number).any()) for value in outputs.tensors)
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
-    if not (one.is_floating_point() or one.is_complex()) or not one.numel():
-        return torch.equal(one, other)
-    one, other = (value.nan_to_num(0.0, 0.0, 0.0) if not value.is_complex() else value for value in (one, other))
-    scale = float(one.abs().max())
-    return torch.allclose(one, other, rtol=0.0, atol=1e-5 * scale + 1e-12)
-
-
-def _is_unsupported(error: Exception) -> bool:
-    """Whether the machine lacks something, not the layer: a kernel for the CPU, or memory."""
-    text = str(error).lower()
-    lacks = "not implemented for", "cuda", "gpu", "triton", "allocate memory", "enough memory"
-    return isinstance(error, NotImplementedError) or any(word in text for word in lacks)

@@ -6,13 +6,13 @@ arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
 
-from modelforge.bounds import MAX_BLOCKS, MAX_DEPTH, MAX_LAYERS, MAX_PARAMETERS
+from modelforge.bounds import MAX_BLOCKS, MAX_DEPTH, MAX_KINDS, MAX_LAYERS, MAX_PARAMETERS
 from modelforge.cascade import Scope, Subject
 from modelforge.errors import MAX_PROBLEMS, Problem, did_you_mean
 from modelforge.graph import Read
@@ -151,6 +151,8 @@ class Walk:
         self._tied: dict[str, ParameterFacts] = {}
         self._first_of: dict[str, str] = {}
         self._studies = studies
+        self._kinds: set[Hashable] = set()
+        self._has_many_kinds = False
         self._merges: set[str] = set()
         self._topology = Topology()
         self._nearest: tuple[Scope, ...] = ()
@@ -398,7 +400,15 @@ class Walk:
             self._unknown.append(path)
             return None, None
         inputs = tuple(flow.value for flow in flows)
-        facts = self._studies.of(registry.get(spec.type), spec.arguments, inputs, self.spec.seed)
+        facts = self._study(spec, inputs)
+        if facts is None:
+            self._unknown.append(path)
+            if not self._has_many_kinds:
+                message = f"the model has more than {MAX_KINDS:,} different layers"
+                hint = "layers with equal arguments on equal inputs count once"
+                self.problems.append(Problem("MF060", key, message, hint, part="key"))
+            self._has_many_kinds = True
+            return None, None
         if isinstance(facts, Misfit):
             self._unknown.append(path)
             problem = self._blame(_misfit(facts, key, flows), spec)
@@ -432,6 +442,16 @@ class Walk:
             parameters=names,
         )
         return planned, _Flow(facts.output, (path,), key)
+
+    def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit | None:
+        """What running a layer shows; None where too many others were run."""
+        layer, arguments = registry.get(spec.type), spec.arguments
+        # A constructor may draw by the seed.
+        kind = layer.name, layer.make, repr(arguments), repr(inputs), self.spec.seed
+        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+            return None
+        self._kinds.add(kind)
+        return self._studies.of(kind, layer, arguments, inputs)
 
     def _within_bounds(self, facts: LayerFacts, key: str) -> bool:
         """Counts a layer's parameters; False from the layer on with which they are too many."""

@@ -488,3 +488,47 @@ def test_modules_in_a_list_are_led_to_a_module_list():
     with pytest.raises(mf.ForgeError) as caught:
         mf.from_module(Hidden(), torch.zeros(2, 3))
     assert any("ModuleList" in problem.hint for problem in caught.value.problems)
+
+
+# --- heads of training ------------------------------------------------------------------------------------------------
+
+
+class GoogLeNetOutputs(NamedTuple):
+    logits: Tensor
+    aux_logits: Tensor | None
+
+
+class GoogLeNet(nn.Module):
+    """One inception block, and, as in torchvision, a head that only training reads."""
+
+    def __init__(self, *, aux_logits: bool = True) -> None:
+        super().__init__()
+        self.aux_logits = aux_logits
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.branch1 = nn.Conv2d(4, 2, 1)
+        self.branch2 = nn.Sequential(nn.MaxPool2d(3, 1, 1, ceil_mode=True), nn.Conv2d(4, 2, 1))
+        self.aux = nn.Linear(4 * 4 * 4, 5) if aux_logits else None
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor | GoogLeNetOutputs:
+        x = F.relu(self.conv(x), inplace=True)
+        aux = None
+        if self.aux is not None and self.training:
+            aux = self.aux(torch.flatten(F.adaptive_avg_pool2d(x, (4, 4)), 1))
+        x = torch.cat([self.branch1(x), self.branch2(x)], 1)
+        x = self.fc(torch.flatten(F.adaptive_avg_pool2d(x, (1, 1)), 1))
+        return GoogLeNetOutputs(x, aux) if self.training and self.aux_logits else x
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_head_that_only_training_reads(training):
+    net = GoogLeNet().train(training)
+    said = refused(net, torch.randn(2, 3, 8, 8))
+    assert "error[MF133]: `aux` holds parameters, but `forward` does not call it" in said
+    assert net.training == training
+    assert mf.initialize(net, {"scheme": "xavier"}, seed=0).ok
+
+
+def test_without_that_head_it_is_read():
+    config = mf.from_module(GoogLeNet(aux_logits=False), torch.randn(2, 3, 8, 8)).config
+    assert str(mf.plan(mf.parse(config, init="xavier")).output) == "(5,)"

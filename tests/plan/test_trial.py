@@ -91,6 +91,54 @@ def test_what_is_finite_where_nothing_is_negative_is_a_warning():
     )
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "arriving"),
+    [
+        ({"type": "LayerNorm", "eps": 0.0}, ROW, "zeros"),
+        ({"type": "RMSNorm", "eps": 0.0}, ROW, "zeros"),
+        ({"type": "GroupNorm", "num_groups": 2, "eps": 0.0}, IMAGE, "zeros"),
+        ({"type": "LocalResponseNorm", "size": 2, "k": 0.0}, IMAGE, "zeros"),
+        ({"type": "LPPool2d", "norm_type": -1.0, "kernel_size": 2}, IMAGE, "zeros"),
+        ({"type": "CELU", "alpha": -1.0}, STEPS, "large ones"),
+    ],
+    ids=str,
+)
+def test_what_is_finite_elsewhere_alone_is_a_warning(layer, shape, arriving):
+    warning = planned(layer, shape).warnings[0]
+    assert warning.code == "MW105"
+    assert warning.message == f"{layer['type']} gives values that are not finite where {arriving} arrive"
+    assert warning.hint.startswith("look at `")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        ({"type": "LocalResponseNorm", "size": 2, "alpha": 1e308}, IMAGE),
+        ({"type": "LocalResponseNorm", "size": 2, "beta": 1e308}, IMAGE),
+        *(({"type": f"LPPool{n}d", "norm_type": 1e308, "kernel_size": 2}, [4] + [9] * n) for n in (1, 2, 3)),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_trained_is_refused(layer, shape):
+    assert code(layer, shape) == "MF043"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["AdaptiveAvgPool", "AdaptiveMaxPool"])
+def test_what_torch_s_backward_refuses_is_refused(kind, n):
+    _, message, hint = refused({"type": f"{kind}{n}d", "output_size": 0}, [4] + [9] * n)
+    assert message.startswith(f"{kind}{n}d cannot be trained on ({', '.join(map(str, [4] + [9] * n))}) from ")
+    assert "backward: " in message
+    assert hint.startswith("look at `output_size: ")
+
+
+def test_own_layers_whose_gradients_are_not_there_or_not_finite(own):
+    assert not planned(own(lambda m, x: x.detach() * 2), ROW).warnings
+    assert not planned(own(lambda m, x: x.sign()), ROW).warnings
+    _, message, _ = refused(own(lambda m, x: (x * 0).sqrt() + x), ROW)
+    assert message.endswith("gives values that are not finite on (4,) from model.input, in its gradients")
+
+
 @pytest.mark.parametrize("shape", [[251, 192], [6, 4]])
 def test_messages_show_the_batch_as_b(shape):
     size = shape[0] * shape[1]

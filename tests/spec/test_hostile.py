@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from contextlib import contextmanager
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -12,11 +15,24 @@ from modelforge.errors import MAX_MESSAGE, MAX_PROBLEMS, MAX_QUOTED
 HEAD = {"head": {"type": "Linear", "out_features": 2}}
 
 
+@contextmanager
+def little_memory():
+    """A gigabyte of addresses at most, above what is in use."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def told(config, **options) -> list[tuple[str, str, str]]:
-    """Code, path and message of each problem, or none; within ten seconds."""
+    """Code, path and message of each problem, or none; within ten seconds and a gigabyte."""
     start, problems, text = process_time(), (), ""
     try:
-        mf.plan(mf.parse(config, **{"init": "xavier", **options}))
+        with little_memory():
+            mf.plan(mf.parse(config, **{"init": "xavier", **options}))
     except mf.ForgeError as error:
         problems, text = error.problems, str(error)
     assert process_time() - start < 10
@@ -103,6 +119,20 @@ def test_what_no_config_can_hold_is_refused(config, expected):
     found = told(config)[0]
     assert found[:2] == (code, path)
     assert message is None or found[2] == message
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda index: {"type": "Linear", "out_features": 4 + index},
+        lambda index: {"type": "Dropout", "p": index / 20_000},
+        lambda index: {"type": "LayerNorm", "eps": 1e-5 * (1 + index)},
+    ],
+    ids=["Linear", "Dropout", "LayerNorm"],
+)
+def test_very_many_layers_that_all_differ(layer):
+    found = told(model(layers={f"l{index}": layer(index) for index in range(19_999)}))
+    assert found == [("MF060", "model.layers.l500", "the model has more than 500 different layers")]
 
 
 def test_a_mapping_that_holds_itself_is_refused():
