@@ -530,5 +530,5 @@ def test_a_head_that_only_training_reads(training):
 
 
 def test_without_that_head_it_is_read():
-    config = mf.from_module(GoogLeNet(aux_logits=False), torch.randn(2, 3, 8, 8)).config
+    config = mf.from_module(GoogLeNet(aux_logits=False), torch.randn(2, 3, 8, 8)).to_dict()
     assert str(mf.plan(mf.parse(config, init="xavier")).output) == "(5,)"

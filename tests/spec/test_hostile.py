@@ -15,6 +15,12 @@ from modelforge.errors import MAX_MESSAGE, MAX_PROBLEMS, MAX_QUOTED
 HEAD = {"head": {"type": "Linear", "out_features": 2}}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def imported():
+    """What is imported when the first model is planned counts for none."""
+    mf.plan(mf.parse(model(), init="xavier"))
+
+
 @contextmanager
 def little_memory():
     """A gigabyte of addresses at most, above what is in use."""
