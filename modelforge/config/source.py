@@ -162,6 +162,11 @@ class Door(Loader):
         with self._refusing():
             return super().get_group_options(*arguments, **options)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A launcher such as joblib's sends the loader to another process: from here on that one is guarded, too."""
+        vars(self).update(state)
+        guard_hydra()
+
     @contextmanager
     def _refusing(self) -> Generator[None]:
         # Hydra takes exceptions for its own affair here, and tries again.

@@ -16,7 +16,8 @@ import torch
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem, quoted
-from modelforge.train.status import FILE, replacing, resume_command
+from modelforge.files import replacing
+from modelforge.train.status import FILE, resume_command
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hydra._internal.utils import create_config_search_path
 
 from modelforge.config import compose, options
+from modelforge.config.source import Door
 from modelforge.errors import ForgeError
 
 SECRET = "s3cr3t-of-this-machine"
@@ -348,3 +352,23 @@ def test_what_resolvers_give(write):
         "read": [1, 2],
         "text": "b=1",
     }
+
+
+WORKER = """
+import pickle, sys
+loader = pickle.load(sys.stdin.buffer)
+from omegaconf import OmegaConf
+made = OmegaConf.create({"text": r"\\${oc.env:TOKEN}", "made": "${oc.decode:${text}}"})
+loader.load_configuration("config", ["m=a"], RunMode.RUN) if len(sys.argv) > 1 else print(made.made)
+""".replace("from omega", "from hydra.types import RunMode\nfrom omega")
+
+
+@pytest.mark.parametrize("loads", [(), ("config",)], ids=str)
+def test_a_process_of_a_launcher_is_guarded_too(write, loads: tuple[str, ...]):
+    """Hydra's launchers send the loader, pickled, to processes that never saw a command line."""
+    root = write({"config.yaml": "defaults: [{m: null}]\n", "m/a.yaml": "x: ${oc.env:TOKEN}\n"})
+    loader = pickle.dumps(Door(create_config_search_path(str(root))))
+    done = subprocess.run([sys.executable, "-c", WORKER, *loads], input=loader, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error[MF005]")
+    assert SECRET.encode() not in done.stdout + done.stderr
