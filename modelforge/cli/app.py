@@ -14,6 +14,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
+from modelforge.plugins import installed_alone
 from modelforge.report.screen import removed_folder
 
 Overrides = Annotated[
@@ -65,6 +66,7 @@ def main() -> None:
     if problem := removed_folder():
         print(problem, file=sys.stderr)
         sys.exit(1)
+    installed_alone("hydra_plugins")
     try:
         app()
     except KeyboardInterrupt:
