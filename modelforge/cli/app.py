@@ -206,7 +206,7 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Whether a run's start is as its ledger says, parameter by parameter; exit status 1 if one differs.
+    """Whether a run's start matches its ledger, parameter by parameter; exit status 1 if one differs.
 
     The model is built again from the run's config.yaml. With --ckpt the
     checkpoint is compared in its place, and differs by what training did.

@@ -343,9 +343,9 @@ def _not_settable(path: KeyPath, place: Place) -> Problem:
 
 def _registered(what: str) -> str:
     if what == "callbacks":
-        line = "- override /hydra/callbacks: sweep_report"
+        line = "- override hydra/callbacks: sweep_report"
         return (
-            f"the table of a multirun: `{line}` in `defaults`\nothers are registered in code, with Hydra's ConfigStore"
+            f"the table of a multirun: `{line}` in config.yaml\nothers are registered in code, with Hydra's ConfigStore"
         )
     if what in ("launcher", "sweeper", "job_logging", "hydra_logging"):
         return f"register it in code (Hydra's ConfigStore), then `override hydra/{what}: NAME`"
