@@ -327,7 +327,11 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
 
 
 def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
-    """What names these parameters and no other: `head.*` where they are all of `head`."""
+    """What names these parameters and no other: `head.*` where they are all of `head`.
+
+    >>> _globs(["head.weight", "head.bias", "a.weight"], ["head.weight", "head.bias", "a.weight", "a.bias"])
+    ['head.*', 'a.weight']
+    """
     parents = {name: name.rpartition(".")[0] for name in names}
     others = [name for name in known if name not in parents]
     split = {parent for parent in parents.values() if any(name.startswith(f"{parent}.") for name in others)} | {""}
