@@ -192,11 +192,13 @@ class _Source:
     unsplit: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
     """Names that are no parameters, by which a tensor cannot be split."""
 
-    @property
-    def way_out(self) -> str:
-        """For parameters whose values the file does not have."""
-        named = "give them another scheme by name, in `params`"
-        return named if self.skips is None else "leave them to their init blocks: `skip`"
+    def way_out(self, names: Sequence[str], known: Collection[str]) -> str:
+        """For parameters whose values the file does not have, among those that the rule covers."""
+        if self.skips is None:
+            return "give them another scheme by name, in `params`"
+        globs = [*self.skips, *_globs(names, known)]
+        shown = ", ".join(globs) if len(globs) <= MAX_LISTED else "..."
+        return f"leave them to their init blocks: `'weights.skip=[{shown}]'`"
 
     def read(self, headers: Mapping[str, Header]) -> None:
         """Takes note of all tensors of the file."""
@@ -291,7 +293,8 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
         message = f"`{source.scheme.path}` has no values for what this rule covers: {listed}"
         near = did_you_mean(lacking[0].path, source.fills)
         near = f"; {near}" if near.startswith("did") else ""
-        hint = f"{source.way_out}, or `rename` what the file has{near}"
+        way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
+        hint = f"{way_out}, or `rename` what the file has{near}"
         yield Problem("MF112", source.key, message, hint)
 
 
@@ -307,22 +310,32 @@ def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
 
 def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) -> Iterator[Problem]:
     found = {name: source.fills[name] for name in wanted if name in source.fills}
-    shapes = [
-        f"{name} is {_shown(fill)} there, but must be {wanted[name][0]}"
+    shapes = {
+        name: f"{name} is {_shown(fill)} there, but must be {wanted[name][0]}"
         for name, fill in found.items()
         if fill.part_shape != wanted[name][0]
-    ]
-    if shapes:
-        message = f"`{source.scheme.path}` has other shapes: {_listed(shapes, '; ')}"
-        yield Problem("MF114", source.key, message, source.way_out)
-    kinds = [
-        f"{name} is {fill.dtype} there, but {dtype} here"
+    }
+    kinds = {
+        name: f"{name} is {fill.dtype} there, but {dtype} here"
         for name, fill in found.items()
         if (dtype := wanted[name][1]) is not None and _kind(fill.dtype) != _kind(dtype)
-    ]
-    if kinds:
-        message = f"`{source.scheme.path}` has other kinds of numbers: {_listed(kinds, '; ')}"
-        yield Problem("MF114", source.key, message, source.way_out)
+    }
+    for what, wrong in (("shapes", shapes), ("kinds of numbers", kinds)):
+        if wrong:
+            message = f"`{source.scheme.path}` has other {what}: {_listed([*wrong.values()], '; ')}"
+            yield Problem("MF114", source.key, message, source.way_out([*wrong], wanted))
+
+
+def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
+    """What names these parameters and no other: `head.*` where they are all of `head`.
+
+    >>> _globs(["head.weight", "head.bias", "a.weight"], ["head.weight", "head.bias", "a.weight", "a.bias"])
+    ['head.*', 'a.weight']
+    """
+    parents = {name: name.rpartition(".")[0] for name in names}
+    others = [name for name in known if name not in parents]
+    split = {parent for parent in parents.values() if any(name.startswith(f"{parent}.") for name in others)} | {""}
+    return [*dict.fromkeys(name if parent in split else f"{parent}.*" for name, parent in parents.items())]
 
 
 def _shown(fill: FileFill) -> str:

@@ -59,7 +59,7 @@ CODES = MappingProxyType(
         "MF060": "too large",
         "MF061": "more problems than are shown",
         "MF062": "a number or a text that no config can hold",
-        "MF065": "a parameter that is not as its ledger says",
+        "MF065": "a parameter that does not match its ledger",
         "MF066": "a ledger that cannot be read",
         "MF067": "a parameter that only the ledger has, or only the model",
         "MF068": "a run that cannot be built again",
@@ -290,7 +290,7 @@ def quoted(value: object) -> str:
 
 
 def shortened(text: str, most: int = MAX_QUOTED) -> str:
-    """The text, of a long one the beginning; half a character, which nothing can print, is escaped."""
+    """The text, of a long one the beginning; a lone surrogate, which nothing can print, is escaped."""
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
     return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec
+from types import ModuleType
 
 from modelforge.errors import ForgeError, Problem
 
@@ -31,6 +35,18 @@ def load_plugins(group: str) -> None:
     if problems:
         _loaded.discard(group)
         raise ForgeError(problems) from cause
+
+
+def installed_alone(package: str) -> None:
+    """From now on a package is what is installed of it; the working folder adds nothing and takes nothing's place.
+
+    Hydra imports all that it finds in `hydra_plugins`, and a folder of configs may come with a folder of that name.
+    """
+    here = os.path.realpath(os.curdir)
+    spec = PathFinder.find_spec(package, [entry for entry in sys.path if os.path.realpath(entry) != here])
+    module = ModuleType(package) if spec is None else module_from_spec(spec)
+    module.__path__ = [] if spec is None else list(spec.submodule_search_locations or ())
+    sys.modules[package] = module
 
 
 def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> Problem:

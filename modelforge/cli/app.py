@@ -14,6 +14,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
+from modelforge.plugins import installed_alone
 from modelforge.report.screen import removed_folder
 
 Overrides = Annotated[
@@ -65,6 +66,7 @@ def main() -> None:
     if problem := removed_folder():
         print(problem, file=sys.stderr)
         sys.exit(1)
+    installed_alone("hydra_plugins")
     try:
         app()
     except KeyboardInterrupt:
@@ -204,7 +206,7 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Whether a run's start is as its ledger says, parameter by parameter; exit status 1 if one differs.
+    """Whether a run's start matches its ledger, parameter by parameter; exit status 1 if one differs.
 
     The model is built again from the run's config.yaml. With --ckpt the
     checkpoint is compared in its place, and differs by what training did.

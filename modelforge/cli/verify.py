@@ -39,7 +39,7 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     same = sum(state == "same" for state in found.states.values())
     what = "the start, built again from config.yaml" if ckpt is None else f"the checkpoint `{ckpt}`"
     total = len(found.states)
-    count = f"{what}: {same} of {total} parameters are as the ledger says"
+    count = f"{what}: {same} of {total} parameters match the ledger"
     if ckpt is not None:
         count = f"{what}: {total - same} of {total} parameters are no longer as they started"
     versions = _versions(ledger) if not found.ok and ckpt is None else ""

@@ -20,6 +20,7 @@ from modelforge.config.failures import FAILURES, explain, unknown_options
 from modelforge.config.folder import check_conf, default_conf
 from modelforge.config.in_place import in_place
 from modelforge.config.origins import Origins
+from modelforge.config.references import KeyPath
 from modelforge.config.resolve import resolve
 from modelforge.config.source import NO_JOB, Loader, Naming, hydra_settings, plain, search_path
 from modelforge.config.trust import CODES, placed
@@ -155,11 +156,13 @@ def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origi
         # Where the machine is called is no value of a config, however it is asked for.
         facts = {name: fact for name, fact in runtime["runtime"].items() if name not in ("cwd", "config_sources")}
         runtime = {**runtime, "runtime": facts}
-    given = [assignment.path for assignment in origins.assignments]
+    given = {path for assignment in origins.assignments for path in assignment.leaves()}
+
+    def is_given(at: KeyPath) -> bool:
+        return any(at[:length] in given for length in range(1, len(at) + 1))  # or is in a list that was given
+
     try:
-        return resolve(
-            config, runtime, lambda at: any(at[: len(path)] == path for path in given), outside=origins.outside
-        )
+        return resolve(config, runtime, is_given, outside=origins.outside)
     except ForgeError as error:
         problems = [problem.at(origins.written(problem.path)) for problem in error.problems]
         raise ForgeError(map(origins.hide, problems)) from None

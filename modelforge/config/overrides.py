@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +25,11 @@ class Assignment:
     value: Any
     text: str
     deletes: bool = False
+
+    def leaves(self) -> Iterator[KeyPath]:
+        """The paths of the values that it gives; a mapping is merged: what a file wrote into it is the file's."""
+        if not self.deletes:
+            yield from _leaves(self.path, self.value)
 
 
 FAMILIAR = MappingProxyType(
@@ -84,6 +89,14 @@ def _too_deep(text: str) -> tuple[str, str, str] | None:
     if most <= MAX_DEPTH:
         return None
     return "MF060", f"an override is at most {MAX_DEPTH} levels deep, and this has {most:,}", ""
+
+
+def _leaves(path: KeyPath, value: Any) -> Iterator[KeyPath]:
+    if not isinstance(value, dict):
+        yield path
+        return
+    for name, item in value.items():
+        yield from _leaves((*path, str(name)), item)
 
 
 def sets_value(override: Override, group_exists: Callable[[str], bool]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import hydra
 import hydra._internal.hydra
+import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository, IConfigRepository
@@ -29,7 +30,9 @@ from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
 from omegaconf import Container, DictConfig, Node, OmegaConf
+from omegaconf._utils import OmegaConfDumper
 from omegaconf.resolvers.oc import create, decode
+from yaml.resolver import BaseResolver
 
 from modelforge.config.document import Document
 from modelforge.config.folder import is_inside
@@ -162,6 +165,11 @@ class Door(Loader):
         with self._refusing():
             return super().get_group_options(*arguments, **options)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A launcher such as joblib's sends the loader to another process: from here on that one is guarded, too."""
+        vars(self).update(state)
+        guard_hydra()
+
     @contextmanager
     def _refusing(self) -> Generator[None]:
         # Hydra takes exceptions for its own affair here, and tries again.
@@ -180,6 +188,15 @@ def guard_hydra() -> None:
     # Hydra resolves its own settings, and what `--resolve` prints, by OmegaConf's resolvers.
     OmegaConf.register_new_resolver("oc.decode", _decode, replace=True)
     OmegaConf.register_new_resolver("oc.create", _create, replace=True)
+    OmegaConfDumper.add_representer(str, _on_one_line)
+    OmegaConfDumper.str_representer_added = True
+
+
+def _on_one_line(dumper: yaml.Dumper, text: str) -> yaml.ScalarNode:
+    """A text as Hydra prints it (`--cfg`, `--info`): its line breaks are escapes, and no line of a log is its own."""
+    if text.isprintable():
+        return OmegaConfDumper.str_representer(dumper, text)
+    return dumper.represent_scalar(BaseResolver.DEFAULT_SCALAR_TAG, text, style='"')
 
 
 def _decode(text: Any, _parent_: Container, _node_: Node) -> Any:

@@ -44,6 +44,8 @@ RESOLVERS = frozenset(
 )
 """The resolvers that a config file may use: what they give follows from the config itself, or is the time."""
 
+_BY_KEY = ("oc.select", "oc.dict.keys", "oc.dict.values")
+
 RUN_FACTS = (
     "job.chdir", "job.config", "job.config_name", "job.id", "job.name", "job.num", "job.override_dirname", "mode",
     "run.dir", "runtime.choices", "runtime.output_dir", "runtime.version", "sweep.dir", "sweep.subdir",
@@ -231,11 +233,21 @@ def _wrong_with(node: Any) -> tuple[str, str] | None:
         if name not in RESOLVERS:
             hint = f"give the value on the command line: `KEY='{node.getText()}'`"
             return f"the resolver `{name}` may reach outside, and a config file is data", hint
-        return _wrong_fact(argument) if name == "hydra" else None
+        if name == "hydra":
+            return _wrong_fact(argument)
+        return _wrong_key(argument.partition(",")[0].strip("'\"")) if name in _BY_KEY else None
     if isinstance(node, Grammar.InterpolationNodeContext):
-        names = split(node.getText().strip("${}").strip())
-        return _wrong_fact(".".join(names[1:])) if names[:1] == ("hydra",) else None
+        return _wrong_key(node.getText().removeprefix("${").removesuffix("}"))
     return None
+
+
+def _wrong_key(key: str) -> tuple[str, str] | None:
+    """What is wrong with a key that an interpolation looks up: it is one of Hydra's own, or may become one."""
+    key = key.strip().lstrip(".")
+    if key.startswith("${"):
+        return "the key of an interpolation is made by another one", "write the first name of the key"
+    names = split(key)
+    return _wrong_fact(".".join(names[1:])) if names[:1] == ("hydra",) else None
 
 
 def _wrong_fact(key: str) -> tuple[str, str] | None:
@@ -330,7 +342,12 @@ def _not_settable(path: KeyPath, place: Place) -> Problem:
 
 
 def _registered(what: str) -> str:
-    if what in ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging"):
+    if what == "callbacks":
+        line = "- override hydra/callbacks: sweep_report"
+        return (
+            f"the table of a multirun: `{line}` in config.yaml\nothers are registered in code, with Hydra's ConfigStore"
+        )
+    if what in ("launcher", "sweeper", "job_logging", "hydra_logging"):
         return f"register it in code (Hydra's ConfigStore), then `override hydra/{what}: NAME`"
     return "register it in code, with Hydra's ConfigStore" if not what else "set it on the command line"
 

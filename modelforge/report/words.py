@@ -29,6 +29,15 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def digits(value: float) -> str:
+    """A metric as lines and tables show it: five significant digits, however small it is.
+
+    >>> digits(0.9), digits(1.7109812), digits(0.00001234567), digits(0.0), digits(123456.7)
+    ('0.90000', '1.7110', '1.2346e-05', '0.0000', '1.2346e+05')
+    """
+    return f"{value:#.5g}"
+
+
 def magnitude(value: int) -> str:
     """Three significant digits and a prefix.
 

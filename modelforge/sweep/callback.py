@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
 from modelforge.errors import ForgeError, Problem, printable
+from modelforge.files import SWEEP, write_atomically
 from modelforge.report.screen import Screen
 from modelforge.sweep.collect import JOBS, STATUS, collect
 
@@ -23,29 +26,37 @@ class SweepReport(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuses a folder that holds runs already, which Hydra would overwrite, and notes which jobs there will be."""
         folder = Path(str(config.hydra.sweep.dir))
-        if any(folder.rglob(STATUS)):
-            message = f"`{folder}` already holds runs"
-            problem = Problem("MF051", "hydra.sweep.dir", message, "choose another folder, or remove this one")
-            print(ForgeError([problem]), file=sys.stderr)
-            sys.exit(1)
-        write_jobs(folder, config)
+        with _exiting():
+            if any(folder.rglob(STATUS)):
+                message = f"`{folder}` already holds runs"
+                hint = "choose another folder, or remove this one"
+                raise ForgeError([Problem("MF051", SWEEP, message, hint)])
+            write_jobs(folder, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Prints the table and writes `sweep.csv`."""
         folder = Path(str(config.hydra.sweep.dir))
-        try:
+        with _exiting():
             sweep = collect(folder)
-        except ForgeError as error:
-            print(error, file=sys.stderr)
-            sys.exit(1)
-        (folder / "sweep.csv").write_text(sweep.to_csv(), encoding="utf-8")
         console = Screen()
         console.print()
         console.print(sweep.table())
         counts = ", ".join(f"{number} {state}" for state, number in sweep.counts.items())
         console.print(f"\n{counts}  ·  {printable(str(folder))}", highlight=False, markup=False, soft_wrap=True)
+        with _exiting():
+            write_atomically(folder / "sweep.csv", sweep.to_csv(), SWEEP)
         if not sweep.finished:
             sys.exit(1)
+
+
+@contextmanager
+def _exiting() -> Generator[None]:
+    """Prints the problems of its body and exits with 1."""
+    try:
+        yield
+    except ForgeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
 
 
 def write_jobs(folder: Path, config: DictConfig) -> None:
@@ -55,5 +66,4 @@ def write_jobs(folder: Path, config: DictConfig) -> None:
     sweep = running_sweep(config)
     if not sweep.axes:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / JOBS).write_text(json.dumps([*sweep.jobs()], indent=1) + "\n", encoding="utf-8")
+    write_atomically(folder / JOBS, json.dumps([*sweep.jobs()], indent=1) + "\n", SWEEP)

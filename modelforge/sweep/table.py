@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.report.aligned import GAP, Aligned
-from modelforge.report.words import printable
+from modelforge.report.words import digits, printable
 
 if TYPE_CHECKING:
     from modelforge.sweep.collect import Row, Sweep
@@ -84,7 +84,7 @@ def _cells(row: Row, sweep: Sweep, metrics: Sequence[str]) -> list[Text]:
         Text(printable(_name(row))),
         *(Text(printable(row.overrides.get(key, ""))) for key in sweep.keys),
         Text(row.state, STYLES.get(row.state, "red")),
-        *(Text(f"{row.metrics[name]:.4f}" if name in row.metrics else "") for name in metrics),
+        *(Text(digits(row.metrics[name]) if name in row.metrics else "") for name in metrics),
         Text("" if row.seconds is None else f"{row.seconds:.1f} s"),
     ]
 

@@ -10,11 +10,19 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.trainer.states import TrainerFn
 
-from modelforge.train.loops import between_epochs, can_stop_after, resumed
+from modelforge.files import replacing
+from modelforge.train.loops import (
+    between_epochs,
+    can_stop_after,
+    count_cut_epoch,
+    ends_within,
+    is_validated_next,
+    resumed,
+)
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.resume import BEST, LAST, STATE, Start
-from modelforge.train.status import replacing
 from modelforge.train.words import direction
 
 
@@ -48,7 +56,11 @@ class Checkpoints(Checkpoint):
         self._is_new = False
         """Whether the best epoch is the one that ended last: best.ckpt is still to be written."""
         self._is_between = False
-        self._is_cut = False
+        self._cut: dict[str, Any] | None = None
+        """Of a training that ends within an epoch: its checkpoint before Lightning counts the epoch as done."""
+        self._ended: Any = None
+        """The curves of such a training at its end."""
+        self._has_begun = False
 
     @property
     def best(self) -> Path | None:
@@ -60,21 +72,26 @@ class Checkpoints(Checkpoint):
             "metric": self.metric,
             "best_score": self.best_score,
             "best_step": self.best_step,
-            "history": list(self.history.rows.values()),
+            "history": self._rows(),
         }
 
     @property
     def state_key(self) -> str:
         return STATE
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history.restore(state_dict["history"])
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """A training goes on with the curves of its checkpoint; a test, which reads one too, leaves them."""
+        state = checkpoint["callbacks"].get(STATE)
+        if trainer.state.fn == TrainerFn.FITTING and state is not None:
+            self.history.restore(state["history"])
+            self._ended = state.get("ended")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._is_between:
             between_epochs(checkpoint)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._has_begun = True
         if self.start.ckpt is not None:
             resumed(trainer, self.start.position)
 
@@ -83,14 +100,19 @@ class Checkpoints(Checkpoint):
             return
         if self._judge(trainer):
             trainer.save_checkpoint(self.folder / BEST)
+        if self._cut is None and ends_within(trainer):
+            self._cut = _snapshot(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A limit of steps may end the training here; Lightning counts the epoch as done then."""
-        if trainer.global_step == trainer.max_steps and can_stop_after(trainer, batch_idx):
-            self.save_last(trainer)
-            self._is_cut = True
+        """A limit of steps or of time may end the training here."""
+        if not ends_within(trainer) or is_validated_next(trainer, batch_idx):
+            return
+        if can_stop_after(trainer, batch_idx):
+            self._cut = _snapshot(trainer)
+        else:
+            trainer.should_stop = False  # a limit of time says so again after the next batch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._is_new = self._judge(trainer)
@@ -102,9 +124,20 @@ class Checkpoints(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_between(trainer)
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A run that was resumed with nothing left to train is where it was at its end."""
+        if self._has_begun:
+            return
+        count_cut_epoch(trainer, self.start.position)
+        if self._ended is not None:
+            self.history.restore(self._ended)
+
     def save_last(self, trainer: Trainer) -> None:
         """Writes last.ckpt now."""
         trainer.save_checkpoint(self.folder / LAST)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [dict(row) for row in self.history.rows.values()]
 
     def _judge(self, trainer: Trainer) -> bool:
         value = trainer.callback_metrics.get(self.metric)
@@ -117,9 +150,18 @@ class Checkpoints(Checkpoint):
         self._is_between = True
         if self._is_new:
             trainer.save_checkpoint(self.folder / BEST)
-        if not self._is_cut:
+        if self._cut is None:
             self.save_last(trainer)
+        else:
+            self._cut["callbacks"][STATE].update(
+                best_score=self.best_score, best_step=self.best_step, ended=self._rows()
+            )
+            trainer.strategy.save_checkpoint(self._cut, self.folder / LAST)
         self._is_between = self._is_new = False
+
+
+def _snapshot(trainer: Trainer) -> dict[str, Any]:
+    return trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
 
 
 def _is_better(value: float, best: float | None, way: str) -> bool:

@@ -18,6 +18,7 @@ import modelforge as mf
 from modelforge.build import Model
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem, sentence
+from modelforge.files import write_atomically
 from modelforge.report.table import plan_table
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
@@ -40,7 +41,6 @@ from modelforge.train.results import results
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.save_on_interrupt import SaveOnInterrupt
 from modelforge.train.seeding import SeedSteps, narrow
-from modelforge.train.status import write_atomically
 from modelforge.train.surroundings import quiet, threads
 from modelforge.train.tasks.choose import task_of
 from modelforge.train.trainers import check_trainer, complaint, make_loggers, make_trainer

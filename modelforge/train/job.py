@@ -19,11 +19,12 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem, printable
+from modelforge.files import unwritable, write_atomically
 from modelforge.train.claim import claimed
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
 from modelforge.train.screen import complain, screen, steady
-from modelforge.train.status import Status, begin, read_state, resume_command, write, write_atomically, write_end
+from modelforge.train.status import Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.words import main_metric
 
 if TYPE_CHECKING:
@@ -143,9 +144,7 @@ def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
     """What a library meets that writes into the folder, as TensorBoard does; None for anything else."""
     if not isinstance(error, OSError) or error.errno not in (ENOSPC, EDQUOT, EFBIG, EIO, EROFS):
         return None
-    hint = "make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`"
-    message = f"`{_shown(folder)}` cannot be written: {os.strerror(error.errno).lower()}"
-    return ForgeError([Problem("MF058", "hydra.run.dir", message, hint)])
+    return ForgeError([unwritable(_shown(folder), os.strerror(error.errno).lower())])
 
 
 def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -> None:

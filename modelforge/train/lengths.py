@@ -122,7 +122,7 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
         return
     assert length.rows is not None
     message = (
-        f"the last batch of an epoch is one example ({length.rows:,} in batches of {length.batch_size}), "
+        f"the last batch of an epoch is one example ({length.rows:,} in batches of {length.batch_size:,}), "
         f"but `{key}` needs more to be trained: {said}"
     )
     size = next((b for b in range(length.batch_size - 1, 1, -1) if length.rows % b != 1), length.batch_size + 1)

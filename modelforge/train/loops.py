@@ -31,6 +31,13 @@ def can_stop_after(trainer: Trainer, batch_idx: int) -> bool:
     return not (trainer.is_last_batch or accumulates or in_fixed_order or is_validated_next(trainer, batch_idx))
 
 
+def ends_within(trainer: Trainer) -> bool:
+    """Whether the training ends after this batch, by a limit of steps or of time, and its epoch is not over."""
+    enough = 0 <= trainer.max_steps <= trainer.global_step
+    stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+    return (enough or stops) and not trainer.is_last_batch
+
+
 def between_epochs(checkpoint: Mapping[str, Any]) -> None:
     """Makes the loops of a checkpoint say that an epoch is over and the next has not begun."""
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
@@ -47,6 +54,16 @@ def resumed(trainer: Trainer, position: Position) -> None:
     trainer.fit_loop._restarting = False
     if not position.num_batches:
         trainer.fit_loop.epoch_loop.restarting = False
+
+
+def count_cut_epoch(trainer: Trainer, position: Position) -> None:
+    """Counts an epoch that a limit of steps or of time ended as done, for what is logged from here on.
+
+    Lightning does so when the limit is reached, but not where a training is resumed that has nothing left to do.
+    """
+    done = position.epoch + bool(position.num_batches)
+    vars(trainer.fit_loop.epoch_progress.current).update(processed=done, completed=done)
+    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
 
 def started(trainer: Trainer) -> bool:

@@ -216,8 +216,8 @@ def _plateau(
     """What keeps a scheduler from following a metric."""
     mode, right = arguments.get("mode", "min"), direction(monitor)
     if mode in ("min", "max") and mode != right:
-        better = "less" if right == "min" else "more"
-        message = f"`mode` is {mode!r}, but {better} of `{monitor}` is better"
+        better = "lower" if right == "min" else "higher"
+        message = f"`mode` is {mode!r}, but {better} `{monitor}` is better"
         yield Problem("MF051", "scheduler.mode", message, f"write `scheduler.mode={right}`")
     if interval == "step":
         message = "ReduceLROnPlateau follows validations, and there is none after each step"

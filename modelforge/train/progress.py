@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from modelforge.train.words import LOWER_IS_BETTER
+from modelforge.report.words import digits
 
 REFRESH_SECONDS = 0.1
 NUM_PLAIN_LINES = 10
@@ -119,12 +119,7 @@ def _epoch(trainer: Trainer) -> str:
 
 def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
     metrics = trainer.callback_metrics
-    return "  ".join(f"{word} {_number(name, float(metrics[name]))}" for name, word in names.items() if name in metrics)
-
-
-def _number(name: str, value: float) -> str:
-    """Losses with five digits, however small they are; shares with three decimals."""
-    return f"{value:#.5g}" if name.endswith(LOWER_IS_BETTER) else f"{value:.3f}"
+    return "  ".join(f"{word} {digits(float(metrics[name]))}" for name, word in names.items() if name in metrics)
 
 
 def _is_tenth(trainer: Trainer) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem, quoted
-from modelforge.train.status import FILE, replacing, resume_command
+from modelforge.errors import ForgeError, Problem, quoted, shortened
+from modelforge.files import replacing
+from modelforge.train.status import FILE, resume_command
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
@@ -27,8 +28,6 @@ STATE = "Checkpoints"
 """Under which a checkpoint holds what the callback of that name keeps."""
 ASK = "a run has one at checkpoints/last.ckpt"
 NUM_SHOWN = 8
-MAX_SHOWN = 200
-"""Characters of a value that are quoted."""
 _ABSENT = object()
 
 
@@ -138,7 +137,7 @@ def _with_best(start: Start, checkpoint: Mapping[str, Any], config: Config, metr
     if state["best_score"] is None:
         return start
     if state["metric"] != metric:
-        message = f"the best epoch so far was chosen by `{str(state['metric'])[:MAX_SHOWN]}`, and now it is `{metric}`"
+        message = f"the best epoch so far was chosen by `{shortened(str(state['metric']))}`, and now it is `{metric}`"
         return replace(start, warning=_warning(message))
     score, step = float(state["best_score"]), _count(state["best_step"])
     assert start.ckpt is not None

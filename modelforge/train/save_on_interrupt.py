@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.loops import can_stop_after
+from modelforge.train.loops import can_stop_after, ends_within
 
 
 class SaveOnInterrupt(Checkpoint):
@@ -30,12 +30,14 @@ class SaveOnInterrupt(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and stops here if a signal is waiting.
+        """Saves and stops here if a signal is waiting and there is more to train.
 
         Raises:
             Interrupted: one is.
         """
-        if self.interrupts.pending is not None and can_stop_after(trainer, batch_idx):
+        if self.interrupts.pending is None or ends_within(trainer):
+            return
+        if can_stop_after(trainer, batch_idx):
             if not trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
                 self.checkpoints.save_last(trainer)
             self._stop()

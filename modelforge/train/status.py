@@ -9,18 +9,18 @@ import platform
 import re
 import shlex
 import socket
-import tempfile
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from modelforge._version import __version__
 from modelforge.alive import is_alive
-from modelforge.errors import ForgeError, Problem
+from modelforge.errors import ForgeError
+from modelforge.files import write_atomically
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 FILE = "status.json"
@@ -147,57 +147,6 @@ def _as_hydra_reads(text: str) -> str:
     if re.fullmatch(r"[\w./+-]*", text):
         return text
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Puts a text into a file as `replacing` does.
-
-    Raises:
-        ForgeError: it cannot be written.
-    """
-    with replacing(path) as file:
-        file.write(text.encode())
-
-
-@contextmanager
-def replacing(path: Path) -> Generator[BinaryIO]:
-    """A temporary file beside `path` for its body to write, flushed to the disk and renamed after it.
-
-    Raises:
-        ForgeError: it cannot be written; what was there before is there still.
-    """
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        if reason := unwritable(error):
-            raise ForgeError([_refusal(path, reason)]) from error
-        raise
-
-
-def unwritable(error: BaseException) -> str:
-    """Why the system refuses to write, in words; empty where that is not what an error says."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
-    # torch tells what it meets while it writes as an error of its own.
-    cause = error.__context__ if isinstance(error, RuntimeError) else None
-    if isinstance(cause, OSError):
-        return unwritable(cause)
-    return "the disk is full or cannot be written" if "file write failed" in str(error) else ""
-
-
-def _refusal(path: Path, reason: str) -> Problem:
-    hint = "make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`"
-    return Problem("MF058", "hydra.run.dir", f"`{path}` cannot be written: {reason}", hint)
 
 
 def _versions() -> dict[str, str]:

@@ -25,5 +25,5 @@ def main_metric(task: str) -> str:
 
 
 def direction(metric: str) -> Literal["min", "max"]:
-    """Whether less or more of a metric is better."""
+    """Whether a lower or a higher value of a metric is better."""
     return "min" if metric.endswith(LOWER_IS_BETTER) else "max"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hydra._internal.utils import create_config_search_path
 
 from modelforge.config import compose, options
+from modelforge.config.source import Door
 from modelforge.errors import ForgeError
 
 SECRET = "s3cr3t-of-this-machine"
@@ -90,7 +94,13 @@ def test_search_paths_that_are_fine(write):
      "${oc.select:x,${oc.env:TOKEN}}", "${${name}:TOKEN}", "${oc.${end}:TOKEN}", "${oc.create:{a: ${oc.env:TOKEN}}}",
      "${x.${oc.env:TOKEN}}", "${oc.env:${oc.env:TOKEN}}", "${oc.deprecated:x}", "${somebodys:3}",
      "${hydra:runtime.cwd}",
-     "${hydra.runtime.cwd}", "${hydra:${fact}}", "${hydra:job.env_set}", "${hydra:runtime.config_sources}",
+     "${hydra.runtime.cwd}", "${hydra:${fact}}", "${oc.select:hydra.runtime.cwd}", "${oc.select:'hydra.runtime.cwd'}",
+     "${oc.select:nope,${oc.select:hydra.runtime.cwd}}", "${oc.select:.hydra.runtime.cwd}", "${oc.select:${fact}}",
+     "${oc.select:'hydra[runtime].cwd'}",
+     "${oc.dict.values:hydra.runtime}", "${oc.dict.keys:hydra.job.env_set}",
+    
+     "${oc.dict.values:hydra}", "${hydra}", "${.hydra.runtime.cwd}", "${${fact}}", "${..${fact}.cwd}",
+     "${hydra:job.env_set}", "${hydra:runtime.config_sources}",
      "\\\\${oc.env:TOKEN}${oc.env:TOKEN}"],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -109,9 +119,7 @@ def test_resolvers_that_reach_outside(write, where: str, text: str):
 @pytest.mark.parametrize(
     "text",
     ["${oc.decode:'\\${oc.env:TOKEN}'}", "${oc.decode:${escaped}}", "${oc.create:{a: '\\${oc.env:TOKEN}'}}",
-     "${oc.select:hydra.runtime.cwd}", "${oc.select:${key}}", "${oc.dict.values:hydra.job.env_set}",
-     "\\${oc.env:TOKEN}",
-     "${oc.dict.values:hydra.runtime}"],
+     "\\${oc.env:TOKEN}"],
 )  # fmt: skip
 def test_texts_that_become_interpolations_later(write, text: str):
     quoted = text.replace("'", "''")
@@ -271,7 +279,8 @@ def test_the_text_of_a_callback(write, fails):
           --> conf/m/a.yaml:3:3
            |
         3  |   callbacks:
-           |   ^^^^^^^^^ register it in code (Hydra's ConfigStore), then `override hydra/callbacks: NAME`
+           |   ^^^^^^^^^ the table of a multirun: `- override hydra/callbacks: sweep_report` in config.yaml
+           = help: others are registered in code, with Hydra's ConfigStore
            = override key: hydra.callbacks
         """,
     )
@@ -293,6 +302,13 @@ def test_what_a_file_may_set_of_hydras(write):
     hydra = compose(write({"config.yaml": dedent(text)})).hydra
     assert hydra["callbacks"] == {"sweep": {"_target_": "modelforge.sweep.callback.SweepReport"}}
     assert hydra["sweeper"]["params"] == {"x": "1,2", "+m": "glob(*)"}
+
+
+@pytest.mark.parametrize("more", ["", "hydra: default, "])
+def test_the_line_that_a_refused_callback_names(write, more: str):
+    line = f"defaults: [{more}override hydra/callbacks: sweep_report]\n"
+    root = write({"config.yaml": line, "hydra/default.yaml": "run: {dir: runs}\n"})
+    assert list(compose(root).hydra["callbacks"]) == ["sweep"]
 
 
 def _doubling(depth: int) -> dict[str, str]:
@@ -348,3 +364,75 @@ def test_what_resolvers_give(write):
         "read": [1, 2],
         "text": "b=1",
     }
+
+
+WORKER = """
+import pickle, sys
+loader = pickle.load(sys.stdin.buffer)
+from omegaconf import OmegaConf
+made = OmegaConf.create({"text": r"\\${oc.env:TOKEN}", "made": "${oc.decode:${text}}"})
+loader.load_configuration("config", ["m=a"], RunMode.RUN) if len(sys.argv) > 1 else print(made.made)
+""".replace("from omega", "from hydra.types import RunMode\nfrom omega")
+
+
+@pytest.mark.parametrize("loads", [(), ("config",)], ids=str)
+def test_a_process_of_a_launcher_is_guarded_too(write, loads: tuple[str, ...]):
+    """Hydra's launchers send the loader, pickled, to processes that never saw a command line."""
+    root = write({"config.yaml": "defaults: [{m: null}]\n", "m/a.yaml": "x: ${oc.env:TOKEN}\n"})
+    loader = pickle.dumps(Door(create_config_search_path(str(root))))
+    done = subprocess.run([sys.executable, "-c", WORKER, *loads], input=loader, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error[MF005]")
+    assert SECRET.encode() not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [[], ["++m={z: 1}"], ["++m.made={z: 1}"], ["++m.z=1"], ["~m.gone"], ["m=evil"], ["m=evil", "++m={z: 1}"]],
+    ids=str,
+)
+def test_what_a_file_wrote_below_an_override_stays_the_files(write, overrides: list[str]):
+    """`m={z: 1}` merges a mapping into the file's: only `m.z` is the command line's."""
+    made = "text: '\\${oc.env:TOKEN}'\nmade: {a: '${oc.decode:${m.text}}'}\ngone: 1\n"
+    root = write({"config.yaml": "defaults: [{m: made}]\n", "m/made.yaml": made, "m/evil.yaml": "x: ${oc.env:TOKEN}\n"})
+    assert "MF005" in refused(lambda: compose(root, overrides))
+
+
+def test_what_an_override_gives_is_its_own(write):
+    root = write({"config.yaml": "m: {a: 1}\n"})
+    assert compose(root, ["m={a: '${oc.env:TOKEN}'}"]).values == {"m": {"a": SECRET}}
+    assert compose(root, ["+n=[1, '${oc.env:TOKEN}']"]).values["n"] == [1, SECRET]
+
+
+HYDRA = """
+import sys, hydra
+from modelforge.train import check_command_line
+check_command_line("conf", sys.argv[1:])
+hydra.main(version_base="1.3", config_path=sys.argv[0], config_name="config")(print)()
+"""
+
+
+@pytest.mark.parametrize("flag", [["--cfg", "job"], ["--info", "config"], ["--cfg", "job", "--resolve"]], ids=" ".join)
+def test_what_hydra_prints_stays_on_its_line(write, tmp_path: Path, flag: list[str]):
+    write({"config.yaml": 'x: "a\\n::error::b\\r\\n::c \\x1b[31m"\n"k\\n::key": 1\ny: "tab\\tand\\u2028"\nz: plain\n'})
+    script = tmp_path / "app.py"
+    script.write_text(HYDRA.replace("sys.argv[0]", "'conf'"))
+    done = subprocess.run(
+        [sys.executable, script, *flag], cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stdout.splitlines() if line.lstrip().startswith("::")]
+    assert done.stdout.replace("\n", "").isprintable()
+    assert "z: plain" in done.stdout
+
+
+@pytest.mark.parametrize("file", ["hydra_plugins/evil.py", "hydra_plugins/__init__.py"])
+def test_the_working_folder_offers_no_plugin_to_the_command(write, tmp_path: Path, file: str):
+    """Even where it can be imported from, as with `python -c` or `PYTHONPATH=.`."""
+    write({"config.yaml": "x: 1\n"})
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / file).write_text("open('ran', 'w').close()\n")
+    command = [sys.executable, "-c", "from modelforge.cli import main; main()", "check", "+x=2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "ran").exists()

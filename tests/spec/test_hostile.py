@@ -74,12 +74,12 @@ def nested(levels):
             (
                 "MF062",
                 "layers.head",
-                "a text holds half a character, `\\ud800`, which no file name and no terminal takes",
+                "a text holds a lone surrogate, `\\ud800`, which no file name and no terminal takes",
             ),
         ),
         (
             model(layers={"\udfff": "ReLU"}),
-            ("MF062", "layers", "a text holds half a character, `\\udfff`, which no file name and no terminal takes"),
+            ("MF062", "layers", "a text holds a lone surrogate, `\\udfff`, which no file name and no terminal takes"),
         ),
         (
             model(layers={"a\0": "ReLU"}),

@@ -124,9 +124,9 @@ def test_the_table(sweep: Path):
         console.print(collect(sweep).table())
     assert [line.rstrip() for line in capture.get().splitlines()] == [
         "job       init.gain  state        val/accuracy  test/accuracy   time",
-        "1         2          finished           0.8750         0.6250  1.2 s",
-        "0         1          finished           0.7500         0.5000  1.2 s",
-        "10        8          finished           0.2500                 1.2 s",
+        "1         2          finished          0.87500        0.62500  1.2 s",
+        "0         1          finished          0.75000        0.50000  1.2 s",
+        "10        8          finished          0.25000                 1.2 s",
         "5         4          running",
         "4         3          interrupted                               1.2 s",
         "2         9          diverged                                  1.2 s",

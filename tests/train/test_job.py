@@ -13,6 +13,7 @@ import yaml
 
 from modelforge.config import Config
 from modelforge.errors import ForgeError
+from modelforge.report.words import digits
 from modelforge.train import save_on_interrupt
 from modelforge.train.claim import claimed
 from modelforge.train.job import execute
@@ -48,7 +49,7 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     assert json.loads((folder / "plan.json").read_text())["num_parameters"] == 26122
     out, err = capsys.readouterr()
     assert "epoch 2/2  loss " in out
-    assert out.splitlines()[-1].startswith(f"test accuracy {done['metrics']['test/accuracy']:.4f}  ·  ")
+    assert out.splitlines()[-1].startswith(f"test accuracy {digits(done['metrics']['test/accuracy'])}  ·  ")
     assert out.splitlines()[-1].endswith("run")
     assert err == ""
 

@@ -16,14 +16,14 @@ BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linea
     [
         (
             [*BATCH_NORM, "data.batch_size=1256"], "data.batch_size",
-            "the last batch of an epoch is one example (1,257 in batches of 1256), but `model.layers.norm` "
+            "the last batch of an epoch is one example (1,257 in batches of 1,256), but `model.layers.norm` "
             "needs more to be trained: Expected more than 1 value per channel when training, "
             "got input size torch.Size([1, 10])",
             "write `data.batch_size=1255`",
         ),
         (
             ["scheduler=plateau", "scheduler.monitor=val/loss"], "scheduler.mode",
-            "`mode` is 'max', but less of `val/loss` is better", "write `scheduler.mode=min`",
+            "`mode` is 'max', but lower `val/loss` is better", "write `scheduler.mode=min`",
         ),
         (
             ["scheduler=plateau", "scheduler.interval=step"], "scheduler.interval",

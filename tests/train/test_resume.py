@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Timer
 
 from modelforge.train import checkpoints, save_on_interrupt
 from modelforge.train.job import Result
@@ -44,13 +45,9 @@ KINDS = [
     ("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=10.0"),
     ("+trainer.val_check_interval=0.5",),
     ("+trainer.accumulate_grad_batches=3", "trainer.check_val_every_n_epoch=2"),
-    pytest.param(
-        ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.interval=step", "scheduler.T_max=25"),
-        marks=pytest.mark.xfail(
-            reason="stopped after the last of its steps, within an epoch, and resumed, a run says `3,25` where an "
-            "undisturbed one says `2,24` in the test's row of metrics.csv; all else is equal"
-        ),
-    ),
+    ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.interval=step", "scheduler.T_max=25"),
+    ("+trainer.max_steps=25", "+trainer.val_check_interval=0.5"),  # validated after the last step, within an epoch
+    ("+trainer.limit_train_batches=7", "+trainer.max_steps=18"),
 ]
 
 
@@ -157,12 +154,55 @@ def test_six_epochs_and_six_are_twelve(train, broken, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_limit_of_steps_in_an_epoch(train, tmp_path: Path):
-    settings = ("trainer.max_epochs=-1", *DROPOUT)
+@pytest.mark.parametrize("kind", [(), ("+trainer.val_check_interval=0.5",)], ids=" ".join)
+def test_a_limit_of_steps_in_an_epoch(train, tmp_path: Path, kind: tuple[str, ...]):
+    settings = ("trainer.max_epochs=-1", *DROPOUT, *kind)
     train(*settings, "+trainer.max_steps=35", folder="whole")
     train(*settings, "+trainer.max_steps=15", folder="half")
     train(*settings, "+trainer.max_steps=35", *resuming(tmp_path / "half"), folder="new")
     assert_equal(tmp_path / "whole", tmp_path / "new")
+
+
+def test_a_run_that_ends_within_its_first_epoch(train, broken, tmp_path: Path):
+    settings = ("trainer.max_epochs=-1", "+trainer.max_steps=3")
+    train(*settings, folder="whole")
+    assert broken(STOPS[-2], *settings, folder="run")
+    train(*settings, *resuming(tmp_path / "run"), folder="new")
+    lines = [(tmp_path / run / "metrics.csv").read_text().splitlines() for run in ("whole", "new")]
+    assert lines[0] == lines[1]
+    assert [line.split(",")[:2] for line in lines[0][1:]] == [["0", "2"], ["1", "3"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [(), ("+trainer.accumulate_grad_batches=3",)], ids=" ".join)
+def test_a_limit_of_time_in_an_epoch(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, ...]):
+    """What was left of the epoch is trained when the run goes on; a run without time left stands where it stood."""
+    settings = (*DROPOUT, "trainer.max_epochs=4", *kind)
+    limit = "+trainer.max_time='00:01:00:00'"
+    train(*settings, folder="whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Timer, "time_remaining", _none_left_after(13))
+        train(*settings, limit, folder="short")
+    with monkeypatch.context() as patch:
+        patch.setattr(Timer, "time_remaining", lambda self, stage=None: 0.0)
+        train(*settings, limit, *resuming(tmp_path / "short"), folder="idle")
+    assert_equal(tmp_path / "short", tmp_path / "idle")
+    train(*settings, *resuming(tmp_path / "short"), folder="new")
+    first, second = (torch.load(last(tmp_path / run), weights_only=True) for run in ("whole", "new"))
+    assert [*differences(first["state_dict"], second["state_dict"])] == []
+    assert first["optimizer_states"][0]["state"].keys() == second["optimizer_states"][0]["state"].keys()
+
+
+def _none_left_after(num_batches: int) -> Callable[..., float]:
+    calls = count()
+    return lambda self, stage=None: float(next(calls) < num_batches)
+
+
+def test_no_epoch_is_lost_when_the_best_one_is_tested(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checkpoints, "_is_better", lambda value, best, way: best is None)
+    train("trainer.max_epochs=3")
+    lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch", "0", "1", "2", "3"]
 
 
 def test_last_is_last(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

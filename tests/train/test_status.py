@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.train.status import begin, read_state, write, write_atomically
+from modelforge.files import write_atomically
+from modelforge.train.status import begin, read_state, write
 
 
 def test_a_run_from_start_to_end(tmp_path: Path):

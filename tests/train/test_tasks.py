@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import modelforge as mf
+from modelforge.report.words import digits
 from modelforge.train.data.batches import Batched
 from modelforge.train.data.generated import Adding, Copy, Reverse
 from modelforge.train.misfits import misfits
@@ -127,7 +128,7 @@ def test_a_run_of_each_task(train, capsys, overrides: list[str], metric: str, wo
     assert result.status.optimized_metric == f"val/{metric}"
     out = capsys.readouterr().out
     assert f"  val {metric} " in out
-    assert out.splitlines()[-1].startswith(f"{words}{metrics[f'test/{metric}']:.4f}  ·  ")
+    assert out.splitlines()[-1].startswith(f"{words}{digits(metrics[f'test/{metric}'])}  ·  ")
 
 
 @pytest.mark.parametrize("overrides", [run[0] for run in RUNS], ids=IDS)

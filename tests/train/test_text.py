@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
+from modelforge.report.words import digits
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.data.sources import parse_source
@@ -183,7 +184,9 @@ def test_a_run_compares_and_writes(train, tmp_path: Path, capsys):
     assert result.status.optimized_metric == "val/bits"
     assert result.metric == metrics["val/bits"]
     lines = capsys.readouterr().out.splitlines()
-    told = f"test bits per byte {metrics['test/bits']:.4f}  ·  {metrics['test/bigram_bits']:.4f} by a bigram model"
+    told = (
+        f"test bits per byte {digits(metrics['test/bits'])}  ·  {digits(metrics['test/bigram_bits'])} by a bigram model"
+    )
     assert lines[-1].startswith(f"{told}  ·  ")
     assert "the model goes on from the beginning of the test:" in lines
     assert len((tmp_path / "run" / "sample.txt").read_text(encoding="utf-8")) > 20

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import nn
 
 from modelforge.errors import Problem
+from modelforge.files import write_atomically
 from modelforge.report.words import printable
 from modelforge.train.data.batches import Batched
 from modelforge.train.data.parts import Examples
@@ -18,7 +19,6 @@ from modelforge.train.language.bigram import Bigram
 from modelforge.train.language.causal import looks_ahead
 from modelforge.train.language.sample import write
 from modelforge.train.seeding import narrow
-from modelforge.train.status import write_atomically
 
 SAMPLE = "sample.txt"
 
