@@ -121,7 +121,7 @@ def _added(tally: Tally, piece: Tensor, *, exact: bool, sample: bool) -> Tally:
     shift, std, count = tally.shift, tally.fill.std, len(piece)
     scale = std or 1.0
     third, fourth = 0.0, 0.0
-    compiled = loaded() if piece.dtype == torch.float32 and piece.device.type == "cpu" else None
+    compiled = loaded() if _is_direct(piece) else None
     if std == 0 and (off := _offset(piece, shift)) is not None:
         first, second, least, greatest = off * count, off**2 * count, shift + off, shift + off
     elif compiled is not None:
@@ -153,7 +153,14 @@ def _pieces(values: Tensor, std: float | None) -> tuple[Tensor, ...]:
     flat = values.permute(in_memory_order(values)).reshape(-1)
     if flat.is_complex():  # values that are kept; real and imaginary parts are numbers alike
         flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)
-    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 else CHUNK)
+    # Compiled loops make nothing on the way that a cache would have to hold.
+    compiled = _is_direct(flat) and loaded() is not None
+    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 and not compiled else CHUNK)
+
+
+def _is_direct(values: Tensor) -> bool:
+    """Whether compiled loops can read it."""
+    return values.dtype == torch.float32 and values.device.type == "cpu"
 
 
 def _offset(piece: Tensor, shift: float) -> float | None:
