@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import modelforge as mf
-from modelforge.inits import Drawn, Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
+from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
 from modelforge.inits.block import Block
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.report.left import left, left_words
@@ -22,7 +22,7 @@ from modelforge.report.left import left, left_words
     ],
     ids=str,
 )
-def test_a_default_is_called_by_its_law(law: Drawn, words: str, monkeypatch):
+def test_a_default_is_called_by_its_law(law: Law, words: str, monkeypatch):
     class Elsewhere(Elementwise):
         """A scheme of another name."""
 
