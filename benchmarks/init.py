@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from models import GPT2_MEDIUM, bare_fill, gpt2_spec
@@ -19,6 +21,8 @@ from torch import nn
 from torch.nn import init
 
 import modelforge as mf
+from modelforge import draw
+from modelforge.tally import Rows, Tally
 
 SIDE = 4096
 KERNEL = (512, 512, 3, 3)
@@ -44,6 +48,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     # First, so that what compiled loops there are (see `modelforge.inits.words`) are loaded for what follows.
     _models()
+    _proof()
     _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", [nn.Linear(SIDE, SIDE, bias=False)], DENSE)
     _schemes("8 matrices, 1024 x 1024", [nn.Linear(1024, 1024, bias=False) for _ in range(8)], MATRICES)
     out, channels, *sides = KERNEL
@@ -66,6 +71,44 @@ def _schemes(title: str, layers: Sequence[nn.Module], schemes: Mapping[str, Any]
         )
         speed, floor = ratio(taken, "theirs", "ours"), ratio(taken, "ours", "fill")
         print(f"  {scheme:<20} {speed:6.2f}x as fast as torch.nn.init   {floor:6.2f}x the time of one fill")
+
+
+def _proof() -> None:
+    """What the proof costs: the same draws with and without all that is measured of them."""
+    tensor = nn.Linear(SIDE, SIDE, bias=False)
+    spec = gpt2_spec(**GPT2_MEDIUM)
+    decided = mf.plan(spec)
+    contenders: dict[str, Callable[[], Any]] = {
+        f"{scheme}, {SIDE} x {SIDE}": partial(mf.initialize, tensor, {"scheme": scheme, **DENSE[scheme][0]})
+        for scheme in ("normal", "uniform", "truncated_normal")
+    }
+    contenders["GPT-2 medium"] = partial(mf.build, decided)
+    print("\nthe proof: time with it against the same draws without it")
+    for name, run in contenders.items():
+        size = 4 * (decided.num_parameters if name.startswith("GPT") else SIDE**2)
+        taken = times({"proven": run, "drawn": partial(_unproven, run)}, rounds=9, num_bytes=size)
+        print(f"  {name:<32} {ratio(taken, 'proven', 'drawn'):6.3f}x")
+
+
+def _unproven(run: Callable[[], Any]) -> Any:
+    """The same without the sums, rows and checksums."""
+    nothing = {"measure": _unmeasured, "rows_of_chunk": _no_rows, "rows_of_block": _no_rows, "checksum": _no_checksum}
+    with ExitStack() as stack:
+        for name, function in nothing.items():
+            stack.enter_context(patch.object(draw, name, function))
+        return run()
+
+
+def _unmeasured(parts: Any, fill: Any, **rest: Any) -> Tally:
+    return Tally(shift=fill.mean or 0.0, fill=fill)
+
+
+def _no_rows(*args: Any, **rest: Any) -> Rows:
+    return Rows()
+
+
+def _no_checksum(*args: Any) -> int:
+    return 0
 
 
 def _transposed() -> None:

@@ -32,7 +32,8 @@ Made by `python docs/make.py` from the registry: what an `init` block can name a
 and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor, where it is
 known what a tensor packs: of registered classes, and of others whose `forward` takes a linear layer's output apart in
 plain sight (`chunk(3, dim=-1)`, a split into sizes, a reshape with 3 before the heads). Where a name alone tells of
-packing (`qkv`, `gate_up_proj`), `mf.initialize` warns in the ledger (MW113), and `params` says what it is:
+packing (`qkv`, `gate_up_proj`), the plan warns (MW113), and `mf.initialize` in
+`ledger.warnings` and below the printed ledger; `params` says what it is:
 `params: {"*.qkv.weight": {matrices: 3}}`, or the rows of each, `{matrices: [64, 16, 16]}`. Names of
 other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as those do.
 

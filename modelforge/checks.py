@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 
-from modelforge.inits.fills import Moments
+from modelforge.inits.fills import MAX_SLANT, Moments
 from modelforge.inits.tails import LOG_ODDS, impossible, limits, same_value, several
 from modelforge.tally import Rows, Tally
 
@@ -24,8 +24,6 @@ Verdict = Literal["pass", "fail", "unpromised"]
 
 _FEW_ODDS = 20.0
 """Where mean and standard deviation are all that is promised, there are four bounds, which may be left more easily."""
-_SLANT = 1e-4
-"""How far a matrix in single precision may be from an isometry."""
 _ORDINALS = ("mean", "mean square", "third moment", "fourth moment")
 
 
@@ -49,10 +47,11 @@ def check(tallies: Sequence[Tally], dtype: torch.dtype) -> Check:
     if tally.count == 0:
         return Check("pass")
     rounding = _rounding(dtype)
-    error = rounding * (abs(promise.mean) + promise.std)
+    smallest = _subnormal(dtype)
+    error = rounding * (abs(promise.mean) + promise.std) + smallest
     off, square = tally.first / tally.count, tally.second / tally.count
     low, high, least, most = _tolerances(promise, tally.count)
-    reasons = _reasons(tally, promise, rounding)
+    reasons = _reasons(tally, promise, rounding, smallest)
     if not (isfinite(off) and isfinite(square)):
         reason = "values that are not finite"
     elif not low * promise.std - error <= off <= high * promise.std + error:
@@ -69,6 +68,14 @@ def check(tallies: Sequence[Tally], dtype: torch.dtype) -> Check:
 def _rounding(dtype: torch.dtype) -> float:
     # Values are drawn in float32 at least as finely as they are stored.
     return 2 * max(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps) if dtype.is_floating_point else 0.0
+
+
+def _subnormal(dtype: torch.dtype) -> float:
+    """The least positive number of a type: what is as small is rounded to its multiples."""
+    if not dtype.is_floating_point:
+        return 0.0
+    known = torch.finfo(dtype)
+    return known.smallest_normal * known.eps
 
 
 def _tolerances(promise: Moments, count: int) -> tuple[float, float, float, float]:
@@ -97,21 +104,28 @@ def _least(count: float, kurtosis: float) -> float:
     return ratio
 
 
-def _reasons(tally: Tally, promise: Moments, rounding: float) -> Iterator[str]:
+def _reasons(tally: Tally, promise: Moments, rounding: float, smallest: float) -> Iterator[str]:
     """What else a sound fill does not have."""
     assert promise.mean is not None, "it promises"
     assert promise.std is not None, "it promises"
     law = promise.law
     rows = tally.rows
+    if rows.strays:
+        yield f"{rows.strays} values that are not those of its formula"
+    if promise.std == 0:
+        error = rounding * abs(promise.mean) + smallest
+        for value in (tally.least, tally.greatest):
+            if not abs(value - promise.mean) <= error:
+                yield f"a value of {value:.6g}"
     if law is not None:
-        error = rounding * max(abs(tally.least), abs(tally.greatest), promise.std, 1e-3 * abs(promise.mean))
+        error = rounding * max(abs(tally.least), abs(tally.greatest), promise.std, 1e-3 * abs(promise.mean)) + smallest
         if found := impossible(law, tally.count / promise.copies, tally.least, tally.greatest, error):
             yield found
         yield from _moments(tally, promise, rounding)
         yield from _norms(rows, promise)
         if promise.distinct_rows and rows.equal and _too_many(rows, same_value(law)):
             yield f"{rows.equal} of {rows.compared} rows that are like another"
-    if promise.isometry is not None and rows.count and not rows.slant <= _SLANT:
+    if promise.isometry is not None and rows.count and not rows.slant <= MAX_SLANT:
         yield f"a matrix that is not orthogonal: off by {rows.slant:.2g} of a vector's length"
 
 

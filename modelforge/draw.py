@@ -162,6 +162,12 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key, 
         values[first - start : last - start] = value
     if memory is None:
         shard.write(values, start)
+    kept = [
+        part != torch.tensor(value, dtype=values.dtype).to(part)
+        for first, last, value in fixed
+        for part in shard.memory(first, last)
+    ]
+    rows = replace(rows, strays=sum(int(wrong.sum()) for wrong in kept))
     free = pairwise([start, *(end for first, last, _ in fixed for end in (first, last)), stop])
     spans = [span for index, span in enumerate(free) if index % 2 == 0 and span[0] < span[1]]
     parts = [part for first, last in spans for part in shard.memory(first, last)]
@@ -174,7 +180,7 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     # What a scheme forgets to write must not pass for a value.
     region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
     parts = shard.write(values, region.start) if memory is None else [memory]
-    rows = rows_of_block(values.view(region.shape), region.fill.promise, input_first=region.input_first)
+    rows = rows_of_block(values.view(region.shape), region.fill, input_first=region.input_first)
     return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
 
 

@@ -63,6 +63,7 @@ CODES = MappingProxyType(
         "MF066": "a ledger that cannot be read",
         "MF067": "a parameter that only the ledger has, or only the model",
         "MF068": "a run that cannot be built again",
+        "MF069": "a ledger that says what its config does not",
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
         "MF072": "a folder in which no project can be made",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         seed: Key of all random numbers. The same seed and paths give the same values.
 
     Returns:
-        The ledger: for each parameter what filled it, what was promised, and what was measured.
+        The ledger: for each parameter what filled it, what was promised, and what was measured; `.warnings` holds what
+        may be meant otherwise, and is printed below the table.
 
     Raises:
         ForgeError: parameters that nothing covers, `params` and `types` that match nothing, schemes that cannot serve
@@ -86,11 +88,12 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))
         problems = {problem.path: problem for problem in refused}
-        found = [problem for problem in found if problem.path not in problems]
+        warnings = tuple(problem for problem in found if problem.severity == "warning")
+        found = [problem for problem in found if problem.path not in problems and problem not in warnings]
         if problems or found:
             raise ForgeError([*problems.values(), *found])
         ledger = fill_module(module, located.parameters, seed, parametrised, located.buffers)
-        return replace(ledger, warnings=tuple(_guesses(module, located.parameters)))
+        return replace(ledger, warnings=warnings)
 
 
 def fill_module(
@@ -123,7 +126,7 @@ def fill_module(
         # These first: whether values can be assigned shows when they are, and what is refused must leave all as it was.
         computed = [item for item in drawn if item.path in parametrised]
         tallies = draw(computed, shards, seed)
-        tallies |= _assign(computed, parametrised, shards, seed)
+        tallies |= _assign(computed, parametrised, shards, seed, tallies)
         loaded = load(stored, shards, buffers, module)
         tallies |= _assign([item for item in stored if item.path in parametrised], parametrised, shards, seed)
         tallies |= draw([item for item in drawn if item.path not in parametrised], shards, seed)
@@ -149,9 +152,15 @@ def _owner(module: nn.Module, path: str) -> tuple[nn.Module, str]:
 
 
 def _assign(
-    items: Sequence[ParameterPlan], parametrised: Mapping[str, Parametrised], shards: Mapping[str, Shard], seed: int
+    items: Sequence[ParameterPlan],
+    parametrised: Mapping[str, Parametrised],
+    shards: Mapping[str, Shard],
+    seed: int,
+    drawn: Mapping[str, Sequence[Tally]] = MappingProxyType({}),
 ) -> dict[str, list[Tally]]:
     """Writes what was made for parametrised tensors through their parametrisations, and measures what comes out.
+
+    What was seen of rows as they were drawn stays: what comes out is that, up to rounding.
 
     Raises:
         ForgeError: parametrisations that make something else of it; none of them is written then.
@@ -171,7 +180,8 @@ def _assign(
         else:
             made = shard_of(values).exchanged(item.transposed)
             measured = [_measure_block(made, block, fill) for block, fill in item.fills]
-            tallies[item.path] = [replace(measured[0], checksum=checksum_of(made)), *measured[1:]]
+            rows = [Tally(shift=one.shift, rows=one.rows, fill=one.fill) for one in drawn.get(item.path, ())]
+            tallies[item.path] = [replace(measured[0], checksum=checksum_of(made)), *measured[1:], *rows]
     if problems:
         for tensor, state in before:
             tensor.restore(state)
@@ -299,20 +309,6 @@ def _below(path: str, prefix: str) -> bool:
 
 
 # --- any module -------------------------------------------------------------------------------------------------------
-
-
-def _guesses(module: nn.Module, decided: Sequence[ParameterPlan]) -> Iterator[Problem]:
-    """Parameters that may be several matrices, where the fans of the whole were counted."""
-    known = layouts(module)
-    for item in decided:
-        guess = known[item.path].guess if item.path in known else 0
-        counted = {"fan_in", "fan_out", "rows"} & item.numbers.keys()
-        if guess and len(item.fills) == 1 and len(item.shape) > 1 and counted:
-            message = f"`{item.path}` {item.shape} may be {guess} matrices side by side, and was filled as one"
-            declared = f"`params: {{{item.path}: {{matrices: {guess}}}}}`"
-            declared = f"`params: {{{item.path}: {{matrices: {guess}}}}}`"
-            hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
-            yield Problem("MW113", item.path, message, hint, severity="warning")
 
 
 def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]) -> Iterator[Subject]:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite, sqrt
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic_core import ErrorDetails
 
 from modelforge.checks import Verdict, check
-from modelforge.errors import ForgeError, Place, Problem, sentence
-from modelforge.node import FrozenDict
-from modelforge.rng import check_seed
+from modelforge.errors import MAX_PROBLEMS, ForgeError, Place, Problem, more_problems, quoted, sentence
+from modelforge.node import FrozenDict, Node
+from modelforge.plain_file import read_bytes
 from modelforge.rules import ParameterPlan
+from modelforge.spec.parse import wanted
 from modelforge.tally import Tally, digest_of
 from modelforge.tally import gather as gather
+
+MAX_BYTES = 64_000_000
+"""Of a ledger in a file: as many as 40,000 parameters take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class LedgerEntry:
     """One parameter: what filled it and whether it came out as promised."""
 
     path: str
-    shape: tuple[int, ...]
+    shape: tuple[NonNegativeInt, ...]
     """As it is stored."""
     dtype: str
     role: str | None
@@ -90,7 +96,7 @@ class LedgerEntry:
     """What a sound parameter does not have, in words, where the verdict is `fail`."""
     centre: float | None = None
     """What `measured_std` is about where that is not the measured mean: the target of a scheme that fixes it."""
-    digest: str = ""
+    digest: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
     """A checksum of the values as they are stored, 64 bits, by which `mf.verify` sees an edit; no seal against forgery.
     """
 
@@ -163,29 +169,40 @@ class Ledger:
         """The ledger that `to_dict` wrote, perhaps through JSON.
 
         Raises:
-            ValueError: the data is none.
+            ValueError: the data is none; it says where.
         """
         try:
-            entries = tuple(map(_entry, data["parameters"]))
-            texts = [FrozenDict({str(k): str(v) for k, v in data[name].items()}) for name in ("buffers", "versions")]
-            return cls(entries, check_seed(data["seed"]), texts[0], versions=texts[1])
-        except (KeyError, TypeError, AttributeError) as error:
-            reason = f"it lacks `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
-            raise ValueError(f"this is no ledger: {reason}") from error
+            text = json.dumps(data).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"this is no ledger: it holds what JSON does not: {sentence(error)}") from error
+        try:
+            return _read(text)
+        except _NoLedger as error:
+            (where, what), *others = error.faults
+            more = f" (and {len(others):,} more)" if others else ""
+            raise ValueError(f"this is no ledger: {_sentence(where, what)}{more}") from error
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Ledger:
         """The ledger that a run left as `ledger.json`.
 
         Raises:
-            ForgeError: there is no such file, or it holds none.
+            ForgeError: there is no such file, or it holds none; each place that is wrong is a problem.
         """
+        hint = "`ledger.json` lies in the folder of each run that built its model"
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
+            return _read(read_bytes(path, MAX_BYTES))
+        except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or sentence(error)
-            hint = "`ledger.json` lies in the folder of each run that built its model"
             raise ForgeError([Problem("MF066", str(path), f"`{path}` gives no ledger: {reason}", hint)]) from error
+        except _NoLedger as error:
+            shown, more = error.faults[:MAX_PROBLEMS], len(error.faults) - MAX_PROBLEMS
+            hint = "a ledger is read as it was written; that of an older version is written anew by its run"
+            problems = [
+                Problem("MF066", where or str(path), f"`{path}` gives no ledger: {_sentence(where, what)}", hint)
+                for where, what in shown
+            ]
+            raise ForgeError([*problems, *([more_problems(more)] if more > 0 else [])]) from error
 
     def table(self) -> str:
         """The ledger as a text table."""
@@ -197,21 +214,89 @@ class Ledger:
         return self.table()
 
 
-def _entry(data: Mapping[str, Any]) -> LedgerEntry:
-    known = LedgerEntry.__dataclass_fields__
-    for name, field in known.items():
-        if name not in data and field.default is MISSING:
-            raise KeyError(name)
-    values: dict[str, Any] = {name: _frozen(value) for name, value in data.items() if name in known}
-    place, calibration = data.get("place"), data.get("calibration")
-    values["place"] = place and _place(place)
-    values["calibration"] = calibration and Calibrated(**{name: _frozen(value) for name, value in calibration.items()})
-    return LedgerEntry(**values)
+class _Written(Node):
+    """A ledger as `to_dict` writes it."""
+
+    # What failed may hold values that are not finite.
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    seed: int
+    versions: FrozenDict[str, str]
+    ok: bool
+    parameters: tuple[LedgerEntry, ...]
+    buffers: FrozenDict[str, str]
+    warnings: tuple[Problem, ...]
 
 
-def _place(data: Mapping[str, Any]) -> Place:
-    via = data.get("via")
-    return Place(**{name: value for name, value in data.items() if name != "via"}, via=via and _place(via))
+class _NoLedger(Exception):
+    """What is wrong with a ledger: places in it, and what is there."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+def _read(text: bytes) -> Ledger:
+    """The ledger that JSON holds.
+
+    Raises:
+        _NoLedger: it holds none.
+    """
+    try:
+        written = _Written.model_validate_json(text)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        raise _NoLedger([(_where(detail["loc"]), _what(detail)) for detail in details]) from error
+    if twice := _twice(text):
+        raise _NoLedger([(twice, "is written twice in one mapping")])
+    rows = tuple(replace(row, numbers=_frozen(row.numbers)) for row in written.parameters)
+    ledger = Ledger(rows, written.seed, written.buffers, written.warnings, written.versions)
+    if faults := [*_contradictions(ledger, ok=written.ok)]:
+        raise _NoLedger(faults)
+    return ledger
+
+
+def _contradictions(ledger: Ledger, *, ok: bool) -> Iterator[tuple[str, str]]:
+    """What is sound place by place, and not together."""
+    names = Counter(name for row in ledger for name in (row.path, *row.aliases))
+    for number, row in enumerate(ledger):
+        for name in dict.fromkeys((row.path, *row.aliases)):
+            if names[name] > 1:
+                yield f"parameters[{number}]", f"names `{name}`, and {names[name]} places do"
+    if ok != ledger.ok:
+        yield "ok", f"is {str(ok).lower()}, but {len(ledger.failures)} of its parameters failed"
+
+
+def _twice(text: bytes) -> str:
+    """A name that a mapping has twice: JSON's readers take the last one in silence."""
+    found: list[str] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> None:
+        found.extend(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)
+
+    json.loads(text, object_pairs_hook=mapping, parse_int=float)  # a float has no limit of digits
+    return found[0] if found else ""
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def _what(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "is nothing that a ledger has"
+        case "json_invalid":
+            return f"it is no JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
+        case _:
+            return f"must be {wanted(detail)}, but is {quoted(detail['input'])}"
+
+
+def _sentence(where: str, what: str) -> str:
+    return f"`{where}` {what}" if where else what if what.startswith("it ") else f"it {what}"
 
 
 def _frozen(value: Any) -> Any:

@@ -156,6 +156,8 @@ class _Assigner:
             message = f"`{won.scheme}` cannot fill {subject.path} {_shape(facts.shape)}: {refusal.reason}"
             self.problems.append(Problem(refusal.code, path, message, refusal.hint))
             return None
+        if guess := _guess(subject, fills):
+            self.problems.append(guess)
         mean, std = moments(fills)
         return ParameterPlan(
             subject.path,
@@ -310,6 +312,18 @@ def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) ->
 def is_narrow(dtype: str) -> bool:
     """Whether it is a float of 8 bits or fewer: numbers of that kind go with a scale, which no parameter has."""
     return dtype.startswith(("float8", "float4"))
+
+
+def _guess(subject: Subject, fills: tuple[tuple[Block, Fill], ...]) -> Problem | None:
+    """What its name says of a parameter that may be several matrices, where the fans of the whole were counted."""
+    facts, guess = subject.facts, subject.facts.layout.guess
+    counted = {"fan_in", "fan_out", "rows"} & fills[0][1].numbers.keys()
+    if not guess or len(fills) > 1 or len(facts.shape) < 2 or not counted:
+        return None
+    message = f"`{subject.path}` {_shape(facts.shape)} may be {guess} matrices side by side, and counts as one"
+    declared = f"`params: {{{facts.name}: {{matrices: {guess}}}}}`"
+    hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
+    return Problem("MW113", subject.key, message, hint, severity="warning", part="key")
 
 
 def _as_declared(subject: Subject, candidates: list[Candidate]) -> Subject:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modelforge.checksum import checksum_of
 from modelforge.inits.base import Fill
-from modelforge.inits.fills import Isometry, Moments
+from modelforge.inits.fills import Isometry, Moments, slant
 from modelforge.inits.tails import same_value
 from modelforge.inits.words import loaded
 from modelforge.rng import CHUNK
@@ -42,10 +42,12 @@ class Rows:
     """and how many of them are like one before."""
     slant: float = 0.0
     """Of a matrix that is to be an isometry: |QQᵀv / factor² - v| for a unit vector v."""
+    strays: int = 0
+    """Values that contradict what the scheme fixes of them, or that are no scheme's to change."""
 
     def __add__(self, other: Rows) -> Rows:
         if not other.count or not self.count:
-            return self if self.count else other
+            return replace(self if self.count else other, strays=self.strays + other.strays)
         return replace(
             self,
             count=self.count + other.count,
@@ -54,6 +56,7 @@ class Rows:
             compared=max(self.compared, other.compared),
             equal=max(self.equal, other.equal),
             slant=max(self.slant, other.slant),
+            strays=self.strays + other.strays,
         )
 
 
@@ -118,7 +121,7 @@ def _added(tally: Tally, piece: Tensor, *, exact: bool, sample: bool) -> Tally:
     shift, std, count = tally.shift, tally.fill.std, len(piece)
     scale = std or 1.0
     third, fourth = 0.0, 0.0
-    compiled = loaded() if piece.dtype == torch.float32 and piece.device.type == "cpu" else None
+    compiled = loaded() if _is_direct(piece) else None
     if std == 0 and (off := _offset(piece, shift)) is not None:
         first, second, least, greatest = off * count, off**2 * count, shift + off, shift + off
     elif compiled is not None:
@@ -150,7 +153,14 @@ def _pieces(values: Tensor, std: float | None) -> tuple[Tensor, ...]:
     flat = values.permute(in_memory_order(values)).reshape(-1)
     if flat.is_complex():  # values that are kept; real and imaginary parts are numbers alike
         flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)
-    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 else CHUNK)
+    # Compiled loops make nothing on the way that a cache would have to hold.
+    compiled = _is_direct(flat) and loaded() is not None
+    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 and not compiled else CHUNK)
+
+
+def _is_direct(values: Tensor) -> bool:
+    """Whether compiled loops can read it."""
+    return values.dtype == torch.float32 and values.device.type == "cpu"
 
 
 def _offset(piece: Tensor, shift: float) -> float | None:
@@ -187,9 +197,10 @@ def rows_of_chunk(values: Tensor, first: int, width: int, size: int, promise: Mo
     return _of_rows(values[begin : begin + number * width].view(number, width), promise)
 
 
-def rows_of_block(values: Tensor, promise: Moments, *, input_first: bool) -> Rows:
-    """Of a whole block: all of its rows where they are few, and whether it is as orthogonal as promised."""
-    rows = Rows()
+def rows_of_block(values: Tensor, fill: Fill, *, input_first: bool) -> Rows:
+    """Of a whole block: all of its rows where they are few, whether it is as orthogonal as promised, and what of it is
+    fixed."""
+    rows, promise = Rows(), fill.promise
     if not values.numel() or values.ndim < 2:
         return rows
     outputs_first = values.transpose(0, 1) if input_first else values
@@ -200,7 +211,7 @@ def rows_of_block(values: Tensor, promise: Moments, *, input_first: bool) -> Row
     if promise.isometry is not None:
         slant = _slant(outputs_first, promise.isometry)
         rows = replace(rows, count=max(rows.count, 1), slant=slant)
-    return rows
+    return replace(rows, strays=fill.strays(values))
 
 
 def _of_rows(rows: Tensor, promise: Moments) -> Rows:
@@ -223,14 +234,16 @@ def _of_rows(rows: Tensor, promise: Moments) -> Rows:
 
 
 def _slant(block: Tensor, isometry: Isometry) -> float:
-    whole = block.flatten(2).sum(2) if isometry.summed and block.ndim > 2 else block
+    if isometry.summed and block.ndim > 2:
+        signs = (-1.0) ** np.indices(block.shape[2:]).sum(0)
+        turned = block * torch.from_numpy(signs).to(block.dtype)
+        return max(_off(block.flatten(2).sum(2), isometry), _off(turned.flatten(2).sum(2), isometry))
+    return _off(block, isometry)
+
+
+def _off(whole: Tensor, isometry: Isometry) -> float:
     matrix = whole[: isometry.rows, : isometry.columns].reshape(isometry.rows, -1)
-    matrix = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.empty(len(matrix), dtype=matrix.dtype, device="cpu").normal_(generator=generator)
-    probe /= probe.norm()
-    image = matrix @ (matrix.T @ (probe / isometry.factor)) / isometry.factor
-    return float((image - probe).norm())
+    return slant(matrix.T if matrix.shape[0] > matrix.shape[1] else matrix, isometry.factor)
 
 
 # --- several processes ------------------------------------------------------------------------------------------------
@@ -271,13 +284,14 @@ def _to_compare(tally: Tally) -> list[float]:
         float(rows.compared),
         float(rows.equal),
         rows.slant,
+        float(rows.strays),
     ]
 
 
 def _gathered(tally: Tally, sums: Sequence[float], ends: Sequence[float]) -> Tally:
     count, first, second, sampled, third, fourth, num_rows, *parts = sums
-    least, greatest, width, lowest, highest, compared, equal, slant = ends
-    rows = Rows(round(num_rows), round(width), -lowest, highest, round(compared), round(equal), slant)
+    least, greatest, width, lowest, highest, compared, equal, slant, strays = ends
+    rows = Rows(round(num_rows), round(width), -lowest, highest, round(compared), round(equal), slant, round(strays))
     total = sum(round(part) << shift for part, shift in zip(parts, (0, 16, 32, 48), strict=True))
     return Tally(
         round(count),

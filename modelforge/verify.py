@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isclose
 from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.checksum import checksum_of
-from modelforge.errors import Problem
+from modelforge.errors import Problem, quoted
 from modelforge.layers.parametrised import plain
 from modelforge.ledger import Ledger, LedgerEntry
 from modelforge.node import FrozenDict
 from modelforge.shards import add_over_processes, shard_of
 from modelforge.tally import digest_of
 
-State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied"]
+State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "misstated"]
 """`elsewhere`: it holds what the ledger says of another one; `failed`: it never came out as promised; `unknown`: the
-ledger says nothing of it; `untied`: one of its other names is a parameter of its own."""
+ledger says nothing of it; `untied`: one of its other names is a parameter of its own; `misstated`: it holds its values,
+but its row says of them what the config does not."""
+
+VALUES = ("path", "shape", "dtype", "aliases", "digest", "verdict")
+"""Parts of a row that a model can be compared with. What else a row says is a claim about how it came to its values."""
+UNPLANNED = ("place", "measured_mean", "measured_std")
+"""Parts that a new build need not have to the letter: places in files that are gone, and sums in another order."""
+ROWS = tuple(name for name in LedgerEntry.__dataclass_fields__ if name not in UNPLANNED)
+"""Parts of a row that a build from the same config has too."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Verification:
     states: Mapping[str, State]
     """By path, in the order of the ledger; what it does not know comes last."""
     problems: tuple[Problem, ...]
+    compared: tuple[str, ...] = VALUES
+    """The parts of the ledger's rows that were looked at; of the others nothing is said."""
 
     @property
     def ok(self) -> bool:
@@ -38,7 +49,8 @@ class Verification:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
         problems = [problem.to_dict() for problem in self.problems]
-        return {"ok": self.ok, "parameters": dict(self.states), "problems": problems}
+        compared = [*self.compared]
+        return {"ok": self.ok, "compared": compared, "parameters": dict(self.states), "problems": problems}
 
     def table(self) -> str:
         """The report as a text table."""
@@ -53,8 +65,9 @@ class Verification:
 def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
     """Compares each parameter with the digest in its ledger: an edit, a swap, an untied name, an addition shows.
 
-    Nothing is changed. What a parametrisation makes counts as the parameter, as in `mf.initialize`. Buffers are not
-    compared. Of sharded parameters all processes must call it.
+    That a row names the right scheme, rule and targets does not show in a model; `modelforge verify RUN` compares that
+    with the run's config. Nothing is changed. What a parametrisation makes counts as the parameter, as in
+    `mf.initialize`. Buffers are not compared. Of sharded parameters all processes must call it.
 
     Args:
         model: What was built or initialised.
@@ -110,6 +123,54 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
             states[name] = "unknown"
             problems.append(Problem("MF067", name, f"the ledger says nothing of `{name}`"))
     return Verification(FrozenDict(states), tuple(problems))
+
+
+def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verification:
+    """Adds what a ledger says otherwise than that of a model which was built anew from the same config.
+
+    Args:
+        found: How the values compare.
+        ledger: The one that is verified.
+        built: That of the new model.
+    """
+    states, problems = dict(found.states), [*found.problems]
+    if ledger.seed != built.seed:
+        problems.append(Problem("MF069", "seed", f"the ledger's seed is {ledger.seed}, and the config's {built.seed}"))
+    if dict(ledger.buffers) != dict(built.buffers):
+        problems.append(Problem("MF069", "buffers", "the ledger names other buffers from files than the config does"))
+    rows = {row.path: row for row in built}
+    for row in ledger:
+        planned = rows.get(row.path)
+        if planned is None or states[row.path] != "same":
+            continue
+        if differences := [*_differences(row, planned)]:
+            states[row.path] = "misstated"
+            message = f"the ledger says of `{row.path}` what its config does not: {'; '.join(differences)}"
+            problems.append(Problem("MF069", row.path, message, place=row.place))
+    return Verification(FrozenDict(states), tuple(problems), ("seed", "buffers", *ROWS))
+
+
+def _differences(row: LedgerEntry, planned: LedgerEntry) -> Iterator[str]:
+    for name in ROWS:
+        said, known = getattr(row, name), getattr(planned, name)
+        if not _equal(said, known):
+            yield f"`{name}` is {quoted(said)}, and would be {quoted(known)}"
+    for name in ("measured_mean", "measured_std"):
+        said, known = getattr(row, name), getattr(planned, name)
+        scale = max(planned.target_std or 0.0, abs(planned.measured_mean or 0.0), planned.measured_std or 0.0)
+        if (said is None) != (known is None) or (known is not None and not abs(said - known) <= 1e-6 * scale):
+            yield f"`{name}` is {quoted(said)}, and is {quoted(known)} of these values"
+
+
+def _equal(said: Any, known: Any) -> bool:
+    """Numbers up to what another version of a library computes, the rest to the letter."""
+    if isinstance(said, Mapping) and isinstance(known, Mapping):
+        return said.keys() == known.keys() and all(_equal(said[name], known[name]) for name in said)
+    if isinstance(said, tuple) and isinstance(known, tuple):
+        return len(said) == len(known) and all(map(_equal, said, known))
+    if type(said) is float and type(known) is float:
+        return isclose(said, known, rel_tol=1e-9)
+    return type(said) is type(known) and said == known
 
 
 _CODES: Mapping[str, str] = FrozenDict({"missing": "MF067", "failed": "MF028"})

@@ -37,7 +37,7 @@ NOT_HERE = {
     "MF053": "training has its own tests",
     "MF058": "training has its own tests",
     "MF061": "what is too much has its own tests: tests/spec/test_hostile.py",
-    **{f"MF06{digit}": "verification has its own tests: tests/initialize" for digit in (5, 6, 7, 8)},
+    **{f"MF06{digit}": "verification has its own tests: tests/initialize" for digit in (5, 6, 7, 8, 9)},
     "MF070": "reviews have their own tests",
     "MF071": "sweeps have their own tests",
     "MF072": "the command line has its own tests",

@@ -12,20 +12,23 @@ from modelforge.build import build
 from modelforge.cli.answer import Answer
 from modelforge.errors import ForgeError, Problem, sentence
 from modelforge.ledger import Ledger
+from modelforge.plain_file import read_bytes
 from modelforge.report.problems import problems_text
 from modelforge.report.table import verification_table
 from modelforge.spec import parse
-from modelforge.verify import Verification, compare
+from modelforge.verify import Verification, compare, compare_rows
 from modelforge.verify import verify as verify_model
 from modelforge.weights import Unreadable, opened
 
+MAX_CONFIG = 10_000_000
+"""Bytes of a run's config."""
 _MODEL = "state_dict.model."
 """What stands before a parameter's name in a checkpoint of ours."""
 
 
 def verify(folder: Path, ckpt: str | None) -> Answer:
-    """Builds the start of a run from its config and compares it with its ledger; or a checkpoint. Status 1 if a
-    parameter differs.
+    """Builds the start of a run from its config and compares values and rows with its ledger; or the values of a
+    checkpoint. Status 1 if a parameter differs.
 
     Args:
         folder: The run's.
@@ -42,9 +45,10 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     count = f"{what}: {same} of {total} parameters match the ledger"
     if ckpt is not None:
         count = f"{what}: {total - same} of {total} parameters are no longer as they started"
+    looked_at = f"compared: {', '.join(found.compared)}"
     versions = _versions(ledger) if not found.ok and ckpt is None else ""
     below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []
-    notes = [Text(versions)] if versions else []
+    notes = [Text(note) for note in (looked_at, versions) if note]
     text = Group(verification_table(found), Text(), Text(count), *notes, *below)
     return Answer(found.to_dict() | {"ckpt": ckpt}, text, int(not found.ok))
 
@@ -52,12 +56,16 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
 def _start(folder: Path, ledger: Ledger) -> Verification:
     path = folder / "config.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        values = yaml.safe_load(read_bytes(path, MAX_CONFIG).decode())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ForgeError([_no_config(path, sentence(error))]) from error
+    except (LookupError, AttributeError, TypeError) as error:
+        raise ForgeError([_no_config(path, "a tag in it does not fit its value")]) from error
     if not isinstance(values, dict):
         raise ForgeError([_no_config(path, "it holds no mapping")])
-    return verify_model(build(parse(values), seed=ledger.seed), ledger)
+    model = build(parse(values))
+    # As it looks in a file: tuples and lists are one there.
+    return compare_rows(verify_model(model, ledger), ledger, Ledger.from_dict(model.ledger.to_dict()))
 
 
 def _checkpoint(folder: Path, ckpt: str, ledger: Ledger) -> Verification:

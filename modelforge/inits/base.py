@@ -81,6 +81,10 @@ class Fill(Protocol):
     def numbers(self) -> Mapping[str, Any]: ...
     @property
     def elementwise(self) -> bool: ...
+    def strays(self, values: Tensor) -> int:
+        """How many of the values contradict what the scheme fixes of them, exactly; of what is drawn none does."""
+        ...
+
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
         ...
@@ -163,6 +167,12 @@ class Blockwise(Initializer):
         """
         del block
         return Moments()
+
+    def strays(self, values: Tensor, block: Block) -> int:
+        """How many values contradict what the formula fixes: zeros, copies, mirrors, all of them where nothing is
+        drawn. The ledger asks this of what `fill` made, so it must not ask `fill`; 0, unless a scheme knows more."""
+        del values, block
+        return 0
 
     @final
     def resolve(self, block: Block) -> Fill:

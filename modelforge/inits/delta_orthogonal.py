@@ -37,6 +37,10 @@ class DeltaOrthogonal(Blockwise):
             outputs, inputs = centre.shape
             centre.copy_(isometry(outputs, inputs, generator).mul_(resolve_gain(self.gain, block).value))
 
+    def strays(self, values: Tensor, block: Block) -> int:
+        """What is not zero beside the centre."""
+        return int(values.count_nonzero()) - int(centre_tap(outputs_first(values, block)).count_nonzero())
+
     def moments(self, block: Block) -> Moments:
         """A mixture of a point at zero and the law of the entries of a Haar matrix."""
         outputs, _, taps = require_widening(block, "delta_orthogonal")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from modelforge.inits.laws import Drawn
 from modelforge.node import FrozenDict
 from modelforge.settings import one_thread
@@ -28,7 +30,8 @@ class Isometry:
     rows: int
     columns: int
     summed: bool = False
-    """Whether taps are added up; else they are columns of their own."""
+    """Whether taps are added up, and so with signs in turn (a filter at frequencies 0 and π); else they are columns of
+    their own."""
 
     @classmethod
     def of(
@@ -37,6 +40,19 @@ class Isometry:
         """Of a block, or of its first part where outputs and inputs fall into so many; None where all is zero."""
         outputs, inputs = block.shape[:2][:: -1 if block.input_first else 1]
         return cls(abs(factor), outputs // parts[0], inputs // parts[1], summed) if factor else None
+
+
+MAX_SLANT = 1e-4
+"""How far a matrix in single precision may be from an isometry."""
+
+
+def slant(matrix: Tensor, factor: float = 1.0) -> float:
+    """|QQᵀv / factor² - v| for a unit vector v: 0 where the rows of Q are orthogonal and `factor` long."""
+    probe = torch.empty(len(matrix), dtype=matrix.dtype, device="cpu")
+    probe.normal_(generator=torch.Generator().manual_seed(0))
+    probe /= probe.norm()
+    image = matrix @ (matrix.T @ (probe / factor)) / factor
+    return float((image - probe).norm())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +129,11 @@ class LawFill(_Promised):
     def elementwise(self) -> bool:
         return True
 
+    def strays(self, values: Tensor) -> int:
+        """None: a law fixes no value; what a constant makes is checked by its extremes."""
+        del values
+        return 0
+
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` in place; element i does not depend on how many follow it."""
         self.law.draw_(out, key)
@@ -144,6 +165,10 @@ class BlockFill(_Promised):
     def elementwise(self) -> bool:
         return False
 
+    def strays(self, values: Tensor) -> int:
+        """As the scheme counts them."""
+        return self.initializer.strays(values, self.block)
+
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out`, which must be the whole block."""
         assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
@@ -172,6 +197,11 @@ class NoFill(_Promised):
     @property
     def elementwise(self) -> bool:
         return False
+
+    def strays(self, values: Tensor) -> int:
+        """None: it says nothing of them."""
+        del values
+        return 0
 
     def draw_(self, out: Tensor, key: Key) -> None:
         """Never called: see `Initializer.values_from`."""

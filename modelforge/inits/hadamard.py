@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.block import Block
 from modelforge.inits.delta_orthogonal import centre_tap
-from modelforge.inits.fills import Isometry
 from modelforge.inits.matrices import outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
 
@@ -46,6 +46,19 @@ class ZerO(Blockwise):
                 part.copy_(known[: part.shape[0], : part.shape[1]]).mul_(sign)
             size *= 2
 
+    def strays(self, values: Tensor, block: Block) -> int:
+        """What is not the formula's, row by row, or not zero beside the centre."""
+        matrix = centre_tap(outputs_first(values, block)).numpy()
+        outputs, inputs = matrix.shape
+        wrong = int(values.count_nonzero()) - int(np.count_nonzero(matrix))
+        if outputs <= inputs:
+            return wrong + int(np.count_nonzero(matrix != np.eye(outputs, inputs, dtype=matrix.dtype)))
+        factor, columns = matrix.dtype.type(_power_of_two(outputs) ** -0.5), np.arange(inputs)
+        for number, row in enumerate(matrix):
+            odd = (np.bitwise_count(columns & number) & 1).astype(bool)
+            wrong += int(np.count_nonzero(row != np.where(odd, -factor, factor)))
+        return wrong
+
     def moments(self, block: Block) -> Moments:
         """Counted; columns and rows of a Hadamard matrix do not all sum to zero."""
         require_matrix(block, "zero", "it has no rows and columns")
@@ -53,16 +66,14 @@ class ZerO(Blockwise):
         count = math.prod(block.shape)
         if not count:
             return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
-        isometry: Isometry | None = None
         if outputs <= inputs:
             first, second = outputs, outputs
-            isometry = Isometry.of(block, 1.0, summed=True)
         else:
             side = _power_of_two(outputs)
             first, second = _sum(outputs, inputs, side) / math.sqrt(side), outputs * inputs / side
         mean = first / count
         std = math.sqrt(max(second / count - mean**2, 0.0))
-        return Moments(mean=mean, std=std, exact_std=True, deterministic=True, isometry=isometry)
+        return Moments(mean=mean, std=std, exact_std=True, deterministic=True)
 
 
 def _power_of_two(size: int) -> int:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from modelforge.inits.base import Blockwise, CannotServe, Moments
 from modelforge.inits.block import Block
-from modelforge.inits.fills import Isometry
 from modelforge.inits.gains import Gain, resolve_gain
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
@@ -34,6 +33,12 @@ class OneToOne(Blockwise):
         out.zero_()
         out.diagonal().copy_(torch.from_numpy(self.kernel(block)[..., None]))
 
+    def strays(self, values: Tensor, block: Block) -> int:
+        """What is not the kernel on the diagonal, or not zero beside it."""
+        diagonal = values.diagonal()
+        kernel = torch.from_numpy(self.kernel(block)[..., None]).to(values.dtype)
+        return int((diagonal != kernel).sum()) + int(values.count_nonzero() - diagonal.count_nonzero())
+
     def moments(self, block: Block) -> Moments:
         """Those of the values themselves."""
         require_matrix(block, self.scheme, "it has no inputs and outputs to pair")
@@ -47,8 +52,7 @@ class OneToOne(Blockwise):
             for power in (2, 4)
         )
         kurtosis = fourth / second**2 if second else 1.0
-        isometry = Isometry(abs(float(kernel.sum())), pairs, pairs, summed=True) if kernel.sum() else None
-        return Moments(mean, math.sqrt(second), kurtosis, exact_std=True, deterministic=True, isometry=isometry)
+        return Moments(mean, math.sqrt(second), kurtosis, exact_std=True, deterministic=True)
 
 
 @register_initializer("eye", aliases=("identity",))

@@ -48,6 +48,17 @@ class LooksLinear(Blockwise):
         signs = np.expand_dims(self._signs, tuple(range(2, view.ndim)))
         view[:] = np.kron(signs, half.reshape(outputs, inputs, *taps))
 
+    def strays(self, values: Tensor, block: Block) -> int:
+        """What does not mirror W0."""
+        outputs, inputs = self._half(block)
+        view = outputs_first(values, block)
+        wrong = 0
+        for row, signs in enumerate(self._signs):
+            for column, sign in enumerate(signs):
+                part = view[row * outputs : (row + 1) * outputs, column * inputs : (column + 1) * inputs]
+                wrong += int((part != int(sign) * view[:outputs, :inputs]).sum())
+        return wrong
+
     def moments(self, block: Block) -> Moments:
         """The entries of a Haar matrix, each as often as W0 occurs."""
         outputs, inputs = self._half(block)

@@ -12,6 +12,7 @@ from torch import Tensor
 from modelforge.inits.base import Blockwise, CannotServe, DrawsPer, Moments
 from modelforge.inits.block import Attention, Block, Projection
 from modelforge.inits.fields import LIMIT, NonNegative
+from modelforge.inits.fills import MAX_SLANT, slant
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
 from modelforge.inits.registry import register_initializer
 from modelforge.inits.singular_values import top_moments
@@ -57,6 +58,18 @@ class Mimetic(Blockwise):
             else:
                 factor = self._factor(projection, attention, key.sub("vo"))
                 part.copy_(factor.T if projection == "o" else factor)
+
+    def strays(self, values: Tensor, block: Block) -> int:
+        """Those of heads whose rows are not orthogonal, as singular vectors are; of the output its columns count."""
+        attention = _attention(block)
+        parts = outputs_first(values, block).chunk(len(attention.projections))
+        wrong = 0
+        for projection, part in zip(attention.projections, parts, strict=True):
+            rows = part.T if projection == "o" else part
+            for head in rows.split(attention.head_size) if projection in ("q", "k") else (rows,):
+                straight = slant(head / head.norm(dim=1, keepdim=True)) <= MAX_SLANT
+                wrong += 0 if straight else head.numel()
+        return wrong
 
     def moments(self, block: Block) -> Moments:
         """Rows are singular vectors, which have any direction with equal probability, times √S."""

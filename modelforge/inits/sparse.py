@@ -19,6 +19,8 @@ from modelforge.inits.registry import register_initializer
 from modelforge.rng import split
 
 _BATCH = 1 << 17
+_VISIBLE = 1e-30
+"""Below, values of float32 may be zero by rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ class Sparse(Blockwise):
         for start in range(0, len(units) if out.numel() else 0, units_per_batch):
             batch = units[start : start + units_per_batch]
             batch[:] = self._draw(len(batch), num_weights, num_kept, generator, out.dtype).reshape(batch.shape)
+
+    def strays(self, values: Tensor, block: Block) -> int:
+        """By how many weights units have more than they keep, or fewer."""
+        if self.std < _VISIBLE:
+            return 0
+        units = (outputs_first if self.axis == "fan_in" else inputs_first)(values, block)
+        _, num_kept = self._counts(block)
+        return int((units.flatten(1).count_nonzero(dim=1) - num_kept).abs().sum())
 
     def moments(self, block: Block) -> Moments:
         """A mixture of a point at zero and a normal law."""

@@ -63,6 +63,11 @@ class ICNR(FanLaw, Blockwise):
         copies = outputs_first(out, block).unflatten(0, (len(kernels), self._copies))
         copies.copy_(kernels.view(len(kernels), 1, *copies.shape[2:]))
 
+    def strays(self, values: Tensor, block: Block) -> int:
+        """What is not like the first of its copies."""
+        copies = outputs_first(values, block).unflatten(0, (-1, self._copies))
+        return int((copies != copies[:, :1]).sum())
+
     def moments(self, block: Block) -> Moments:
         """Those of the law, for a sample that is r² times smaller."""
         law = self.law(block)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelforge.inits.laws import Distribution, Normal, Uniform
 from modelforge.report.words import listed, number, plural
 from modelforge.rules import ParameterPlan
 
@@ -24,6 +25,8 @@ class Left:
     scheme: str
     mean: float | None
     std: float | None
+    law: Distribution | None
+    """What all of its values follow, if they do."""
     paths: tuple[str, ...]
     aliases: Mapping[str, tuple[str, ...]]
     """Parameters that are tied to one of them."""
@@ -60,7 +63,9 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
     found: dict[tuple[Any, ...], list[str]] = {}
     for parameter in parameters:
         if parameter.rule.default and all(link.verdict != "refines" for link in parameter.chain):
-            rule = parameter.rule.key, parameter.role, parameter.scheme, parameter.mean, parameter.std
+            laws = {fill.promise.law for block, fill in parameter.fills if block.fixed is None}
+            law = laws.pop() if len(laws) == 1 else None
+            rule = parameter.rule.key, parameter.role, parameter.scheme, parameter.mean, parameter.std, law
             found.setdefault(rule, []).append(parameter.path)
     return tuple(
         Left(
@@ -69,10 +74,11 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
             scheme,
             mean,
             std,
+            law,
             tuple(paths),
             {path: names for path in paths if (names := tuple(name for name, at in ties.items() if at == path))},
         )
-        for (default, role, scheme, mean, std), paths in found.items()
+        for (default, role, scheme, mean, std, law), paths in found.items()
     )
 
 
@@ -102,9 +108,13 @@ def _fixed(one: Left) -> str:
 
 
 def _law(one: Left) -> str:
-    if one.scheme == "normal":
-        return f"N({number(one.mean)}, {number(one.std)}²)"
-    return f"{one.scheme} of standard deviation {number(one.std)}"
+    match one.law:
+        case Normal(mean, std):
+            return f"N({number(mean)}, {number(std)}²)"
+        case Uniform(low, high):
+            return f"U({number(low)}, {number(high)})"
+        case _:
+            return f"{one.scheme} of standard deviation {number(one.std)}"
 
 
 def _names(one: Left) -> str:

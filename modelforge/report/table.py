@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.errors import printable
+from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
 from modelforge.report.words import count, magnitude, number, stored, where
 
@@ -52,7 +53,8 @@ def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> Renderable
 
 
 def ledger_table(ledger: Ledger) -> RenderableType:
-    """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations.
+    """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations, and what
+    may be meant otherwise.
 
     Where the terminal is narrow, paths fold at their dots and rules at their slashes; then rules, schemes and shapes
     are left out. Names and numbers are always whole.
@@ -86,7 +88,9 @@ def ledger_table(ledger: Ledger) -> RenderableType:
     for entry in ledger:
         if (done := entry.calibration) is not None:
             calibrated.setdefault(done.method, []).append((entry.path, done))
-    return Group(main, *(part for done in calibrated.items() for part in (Text(), _calibration_table(*done))))
+    below = [_calibration_table(*done) for done in calibrated.items()]
+    warnings = [problems_text(ledger.warnings)] if ledger.warnings else []
+    return Group(main, *(part for table in (*below, *warnings) for part in (Text(), table)))
 
 
 def verification_table(found: Verification) -> RenderableType:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge.layers import registry
 
 WIDTH, HEADS = 48, 4
 XAVIER = {"scheme": "xavier", "distribution": "normal"}
@@ -149,11 +150,27 @@ def test_what_is_not_certain_is_said(cls):
     assert ledger["qkv.weight"].target_std == pytest.approx(sqrt(2 / (4 * WIDTH)))
     (warning,) = ledger.warnings
     assert (warning.code, warning.path, warning.severity) == ("MW113", "qkv.weight", "warning")
-    assert warning.message == "`qkv.weight` (144, 48) may be 3 matrices side by side, and was filled as one"
+    assert warning.message == "`qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"
     assert warning.hint == (
         "say what it is: `params: {qkv.weight: {matrices: 3}}`, or `matrices: [...]` with the rows of each"
     )
+    printed = str(ledger)
+    assert "warning[MW113]: `qkv.weight` (144, 48) may be 3 matrices" in printed
+    assert warning.hint in printed
     assert not mf.initialize(cls(), {"scheme": "normal", "std": 0.02}).warnings
+
+
+def test_what_is_not_certain_of_a_layer_of_a_plan_is_said():
+    mf.register_layer(Unclear)
+    try:
+        layers = {"a": "Unclear", "b": {"type": "Unclear", "init": {"params": {"qkv.weight": {"matrices": 3}}}}}
+        plan = mf.plan(mf.parse({"input": {"shape": [5, WIDTH]}, "layers": layers}, init=XAVIER))
+    finally:
+        registry.unregister("Unclear")
+    (warning,) = [warning for warning in plan.warnings if warning.code == "MW113"]
+    assert (warning.path, warning.severity) == ("model.layers.a", "warning")
+    assert warning.message == "`a.qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"
+    assert warning.hint.startswith("say what it is: `params: {qkv.weight: {matrices: 3}}`")
 
 
 @pytest.mark.parametrize("matrices", [3, [48, 48, 48]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -177,6 +177,160 @@ def test_what_is_spoiled_is_caught(row: Spoiled, scheme: str, size: tuple[int, i
 def test_what_is_beyond_each_size_has_a_reason():
     assert all(reason for reason in UNDETECTABLE.values())
     assert {name for name, _ in UNDETECTABLE} <= {row.name for row in TABLE}
+
+
+# --- what each scheme fixes -------------------------------------------------------------------------------------------
+
+
+def other_columns(values: Tensor, generator: torch.Generator) -> None:
+    values.copy_(values.roll(1, -1) if values.ndim else values)
+
+
+def two_exchanged(values: Tensor, generator: torch.Generator) -> None:
+    flat = values.view(-1)
+    least, greatest = int(flat.argmin()), int(flat.argmax())
+    flat[[least, greatest]] = flat[[greatest, least]]
+
+
+def one_other(values: Tensor, generator: torch.Generator) -> None:
+    values.view(-1)[values.numel() // 3] += 0.1 * (float(values.abs().max()) or 1.0)
+
+
+def one_sign(values: Tensor, generator: torch.Generator) -> None:
+    flat = values.view(-1)
+    flat[int(flat.abs().argmax())].neg_()
+
+
+def ones(values: Tensor, generator: torch.Generator) -> None:
+    values.fill_(1)
+
+
+KINDS = {
+    "other columns": other_columns,
+    "two exchanged": two_exchanged,
+    "one other": one_other,
+    "one sign": one_sign,
+    "scaled": scaled(1.5),
+    "zeros": all_zero,
+    "ones": ones,
+    "a Gaussian": gaussian,
+}
+ALL = frozenset(KINDS)
+AT_LEAST: Mapping[str, tuple[frozenset[str], str]] = {
+    "conv_orthogonal": (ALL - {"other columns"}, "two taps the other way round"),
+    "delta_orthogonal": (ALL, "another random matrix at the centre"),
+    "icnr": (ALL - {"other columns"}, "taps in another order, alike in all copies: the law does not know them"),
+    "looks_linear": (ALL - {"other columns"}, "columns that move around, and so mirror one another again"),
+    "mimetic": (ALL - {"other columns"}, "columns in another order, in each projection alone; heads of one row"),
+    "orthogonal": (ALL - {"other columns"}, "columns in another order: as orthogonal"),
+    "sparse": (frozenset({"scaled", "zeros", "ones"}), "another value or place of a weight that is kept"),
+    "a law": (frozenset({"scaled", "zeros", "ones"}), "values in another order, and what one of them may be as well"),
+}
+"""What is seen of each scheme's blocks at least, and what is not; of a scheme that draws nothing, every change is."""
+UNSEEN = {
+    "chrono": "that b_i = -b_f: the two gates are looked at one by one",
+    "uniform_gate": "the same",
+    "mimetic": "that queries and keys make one matrix together: they may be parameters of their own",
+}
+
+
+class Spoiler:
+    """A fill whose values are spoiled after it made them."""
+
+    def __init__(self, fill: Any, spoil: Callable[[Tensor, torch.Generator], object], shape: tuple[int, ...]) -> None:
+        self._fill, self._spoil, self._shape = fill, spoil, shape
+        self.changed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fill, name)
+
+    def draw_(self, out: Tensor, key: Any) -> None:
+        self._fill.draw_(out, key)
+        before = out.clone()
+        self._spoil(out.view(self._shape), torch.Generator().manual_seed(7))
+        self.changed |= not torch.allclose(before, out, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_is_seen_of_each_scheme(case: Case, kind: str):
+    for name, given in case.blocks.items():
+        block = replace(given, start=0)
+        item = planned(case.config, block)
+        fill = item.fills[0][1]
+        spoiler = Spoiler(fill, KINDS[kind], block.shape)
+        item = replace(item, fills=((block, spoiler),))
+        tallies = draw.draw([item], {"p": shard_of(torch.empty(block.shape))}, 0)["p"]
+        seen = check(tallies, torch.float32).verdict == "fail"
+        least, _ = AT_LEAST.get(item.scheme, AT_LEAST["a law"])
+        if fill.deterministic:
+            assert seen == spoiler.changed, name
+        elif kind in least and spoiler.changed and min(block.shape[:2]) > 4 and "as many heads" not in name:
+            assert seen, name
+
+
+def test_every_scheme_that_draws_has_its_row():
+    structured = {
+        name for name in inits.names() if getattr(inits.get(name), "strays", None) not in (None, inits.Blockwise.strays)
+    }
+    exact = {case.config["scheme"] for case in CASES if all(fill.deterministic for fill in fills(case))}
+    assert structured - {inits.get(name).scheme for name in exact} - {"bilinear"} <= AT_LEAST.keys()
+    assert all(why for _, why in AT_LEAST.values())
+    assert {*UNSEEN} <= {*inits.names()}
+
+
+def fills(case: Case) -> list[Any]:
+    return [case.initializer.resolve(block) for block in case.blocks.values()]
+
+
+def test_what_was_seen_before_a_parametrisation_took_it_counts(monkeypatch):
+    from torch import nn
+    from torch.nn.utils import parametrizations
+
+    import modelforge as mf
+
+    eye = inits.get("eye")
+    net = parametrizations.weight_norm(nn.Linear(6, 6))
+    assert mf.initialize(net, "eye").ok
+    sound = eye.fill
+
+    def permuted(self: Any, out: Tensor, *rest: Any) -> None:
+        sound(self, out, *rest)
+        out.copy_(out.roll(1, 0))
+
+    monkeypatch.setattr(eye, "fill", permuted)
+    entry = mf.initialize(net, "eye")["weight"]
+    assert (entry.verdict, entry.reason) == ("fail", "12 values that are not those of its formula")
+
+
+def test_a_padding_row_that_was_written_shows(monkeypatch):
+    from modelforge.shards import Shard
+
+    fixed = Block((1, 4), 4.0, 4.0, start=2, fixed=0.0)
+    free = [Block((2, 4), 4.0, 4.0), Block((6, 4), 4.0, 4.0, start=3)]
+    whole = planned(NORMAL, free[0])
+    zero = planned({"scheme": "constant", "value": 0.0}, fixed)
+    pairs = (whole.fills[0], zero.fills[0], (free[1], whole.fills[0][1]))
+    item = replace(whole, shape=(9, 4), fills=pairs)
+    sound = check(draw.draw([item], {"p": shard_of(torch.empty(9, 4))}, 0)["p"], torch.float32)
+    assert sound.verdict == "pass"
+    # The memory of a row of zeros that something else has written to.
+    memory = Shard.memory
+    monkeypatch.setattr(
+        Shard, "memory", lambda self, start, stop: [part.add_(start == 8) for part in memory(self, start, stop)]
+    )
+    spoiled = check(draw.draw([item], {"p": shard_of(torch.empty(9, 4))}, 0)["p"], torch.float32)
+    assert spoiled.reason == "4 values that are not those of its formula"
+
+
+@pytest.mark.parametrize("value", [1e-40, 3e-45, 1e-6, -1e30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_a_constant_of_any_size_is_no_failure(value: float, dtype: torch.dtype):
+    if abs(value) > torch.finfo(dtype).max:
+        pytest.skip("too large")
+    item = planned({"scheme": "constant", "value": value}, Block((8, 8), 8.0, 8.0))
+    values = torch.empty(8, 8, dtype=dtype)
+    assert check(draw.draw([item], {"p": shard_of(values)}, 0)["p"], dtype).verdict == "pass"
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -216,9 +216,9 @@ def test_a_ledger_comes_back_as_it_was(name):
     ("text", "reason"),
     [
         (None, "No such file or directory"),
-        ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        ("[]", "this is no ledger: list indices must be integers or slices, not str"),
-        ('{"parameters": [{}]}', "this is no ledger: it lacks `path`"),
+        ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]", "it must be a mapping, but is []"),
+        ("[" * 100_000, "it is no JSON: recursion limit exceeded at line 1 column 202"),
     ],
 )
 def test_what_is_no_ledger(tmp_path: Path, text, reason):
@@ -256,6 +256,50 @@ def test_a_run_is_built_again(run: Path):
     assert result.exit_code == 0, result.output
     assert "the start, built again from config.yaml: " in result.output
     assert "changed" not in result.output
+    assert "compared: seed, buffers, path, shape, dtype, role, scheme, rule" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"scheme": "zeros"}, "`scheme` is 'zeros', and would be"),
+        ({"target_std": 0.5}, "`target_std` is 0.5, and would be"),
+        ({"measured_std": 0.5}, "`measured_std` is 0.5, and is"),
+        ({"role": "bias"}, "`role` is 'bias', and would be 'weight'"),
+        ({"rule": "model.init"}, "`rule` is 'model.init', and would be"),
+        ({"numbers": {}}, "`numbers` is {}, and would be"),
+        ({"blocks": ["q"]}, "`blocks` is ('q',), and would be ()"),
+        ({"std_tolerance": None}, "`std_tolerance` is None, and would be"),
+    ],
+    ids=str,
+)
+def test_a_row_that_was_edited_does_not_pass(run: Path, edit, message):
+    data = json.loads((run / "ledger.json").read_text())
+    data["parameters"][0] |= edit
+    (run / "ledger.json").write_text(json.dumps(data))
+    result = CliRunner().invoke(app, ["verify", str(run), "--json"])
+    assert result.exit_code == 1
+    found = json.loads(result.output)
+    (problem,) = found["problems"]
+    path = data["parameters"][0]["path"]
+    assert (problem["code"], problem["path"]) == ("MF069", path)
+    assert found["parameters"][path] == "misstated"
+    assert message in problem["message"]
+
+
+def test_another_seed_or_buffer_is_seen(run: Path):
+    data = json.loads((run / "ledger.json").read_text())
+    (run / "ledger.json").write_text(json.dumps(data | {"seed": 7, "buffers": {"norm.mean": "x.pt"}}))
+    result = CliRunner().invoke(app, ["verify", str(run), "--json"])
+    assert [problem["path"] for problem in json.loads(result.output)["problems"]] == ["seed", "buffers"]
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "!!bool text", "a: !!int ''", "1", "\ud800", "{a: [1, 2}"])
+def test_a_config_that_cannot_be_read(run: Path, text: str):
+    (run / "config.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    result = CliRunner().invoke(app, ["verify", str(run)])
+    assert result.exit_code == 1
+    assert "MF068" in result.output
 
 
 def test_a_run_whose_config_was_edited(run: Path):
