@@ -21,9 +21,12 @@ from typing import Any, BinaryIO, Literal
 from modelforge._version import __version__
 from modelforge.alive import is_alive
 from modelforge.errors import ForgeError, Problem
+from modelforge.regular import read_text
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 FILE = "status.json"
+MAX_STATUS = 10_000_000
+"""Bytes of such a file."""
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
 
 
@@ -120,7 +123,7 @@ def _text(status: Status) -> str:
 def read_state(folder: Path) -> str | None:
     """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
     try:
-        status = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        status = json.loads(read_text(folder / FILE, MAX_STATUS))
         state = status.get("state")
         if state == "running" and not is_alive(folder, status["host"], status["pid"]):
             return "killed"
