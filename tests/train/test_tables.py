@@ -19,37 +19,11 @@ import pytest
 import modelforge as mf
 from modelforge.train.data.read import look, read
 from modelforge.train.data.source import Source
-from modelforge.train.data.sources import parse_source
 from modelforge.train.data.split import split
 from modelforge.train.settings import parse_settings
+from tests.train.tables import PAIRS, TWO, X, Y, csv, npz, told, write
 
-ROWS = "".join(f"{row / 2},{row % 7},{'abc'[row % 3]},{row * 3}\n" for row in range(60))
-FLOWERS = "width,height,kind,price\n" + ROWS
-
-
-def csv(**fields) -> Source:
-    raw = {"type": "csv", "path": "flowers.csv", "target": "kind", "task": "classification", "num_features": 3}
-    raw |= {"num_outputs": 3, **fields}
-    return parse_source({**raw, "input": {"shape": [raw["num_features"]]}})
-
-
-def npz(**fields) -> Source:
-    raw = {"type": "npz", "path": "arrays.npz", "task": "classification", "num_outputs": 3, "input": {"shape": [2, 4]}}
-    return parse_source({**raw, **fields})
-
-
-def told(source: Source) -> list[tuple[str, str, str]]:
-    with pytest.raises(mf.ForgeError) as caught:
-        read(source)
-    assert {problem.code for problem in caught.value.problems} == {"MF053"}
-    return [(problem.path, problem.message, problem.hint) for problem in caught.value.problems]
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "flowers.csv").write_text(FLOWERS)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_columns_are_standardised_by_the_training_part():
@@ -206,9 +180,6 @@ def test_numbers_written_as_text_are_classes_in_their_order(here: Path):
     assert np.array_equal(examples.train.targets, examples.train.inputs[:, 0] % 2)
 
 
-X, Y = np.arange(480.0).reshape(60, 2, 4), np.arange(60) % 3
-
-
 def test_arrays_of_any_shape(here: Path):
     np.savez(here / "arrays.npz", x=X, y=Y)
     examples = read(npz())
@@ -335,14 +306,6 @@ def test_hugging_face(monkeypatch: pytest.MonkeyPatch):
             "if memory holds them: `data.max_bytes=1000`",
         )
     ]
-
-
-def write(here: Path, text: str | bytes) -> None:
-    (here / "flowers.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-
-
-TWO = {"num_features": 1, "num_outputs": 2}
-PAIRS = "".join(f"{row},{'ab'[row % 2]}\n" for row in range(60))
 
 
 @pytest.mark.parametrize(

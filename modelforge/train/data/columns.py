@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, PositiveInt, model_validator
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.train.data.alike import look_alikes, seen
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.source import AsTuple, Bounded, mistake
@@ -70,16 +71,14 @@ class ColumnSource(Bounded, Table):
         targets = None if self.task == "autoencoding" else self._targets(columns, problems)
         if problems:
             raise ForgeError(problems)
-        return examples(self, Numbers(inputs, features), targets, named)
+        warnings = look_alikes(columns, "columns", named, "path")
+        return examples(self, Numbers(inputs, features), targets, named, warnings)
 
     def _choose(self, columns: Columns, named: str) -> tuple[str, ...]:
         """The names of the features, once all names are known."""
         keys = {"target": self.target, "features": self.features or (), "ignore": self.ignore}
         problems = [
-            fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))
-            for key, names in keys.items()
-            for name in names
-            if name not in columns
+            _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
         ]
         if not self.target and self.task != "autoencoding":
             message = f"{self.task} needs a target, but `target` names no column"
@@ -111,20 +110,18 @@ class ColumnSource(Bounded, Table):
         """Those columns side by side, as far as they are numbers; what is none is noted."""
         arrays, wrong = list[Array](), list[str]()
         for name in names:
-            try:
-                array = np.asarray(columns[name], dtype=np.float64)
-            except (ArithmeticError, TypeError, ValueError):
-                array = np.full(1, np.nan)
-            if array.ndim != 1 or not np.isfinite(array).all():
+            array = _as_numbers(columns[name])
+            if array is None:
                 wrong.append(name)
-            arrays.append(array)
+            else:
+                arrays.append(array)
         problems += [self._not_numeric(name, columns[name], key) for name in wrong[:MAX_SHOWN]]
         if more := len(wrong[MAX_SHOWN:]):
             problems.append(fault(key, f"{more:,} more of these columns hold what is no number"))
-        return np.zeros((0, len(arrays))) if wrong else np.stack(arrays, axis=1)
+        return np.zeros((0, 0)) if wrong else np.stack(arrays, axis=1)
 
     def _not_numeric(self, name: str, values: Sequence[Any], key: str) -> Problem:
-        row, value = next((row, value) for row, value in enumerate(values) if not _is_number(value))
+        row, value = next((row, value) for row, value in enumerate(values) if _as_numbers([value]) is None)
         what = "no value" if self._is_missing(value) else f"{value!r:.100}"
         message = f"column `{name}` must hold numbers, but has {what} in row {row + 1}"
         if self._is_missing(value):
@@ -137,8 +134,29 @@ class ColumnSource(Bounded, Table):
         return value is None or (isinstance(value, float) and value != value)
 
 
-def _is_number(value: Any) -> bool:
+def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
+    """A name that no column has; one that looks equal is shown with what is not seen."""
+    twin = next((column for column in columns if seen(column) == seen(name)), None)
+    if twin is None:
+        return fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))
+    message = f"{named} has no column {name!a}; its column {twin!a} looks equal, but is not"
+    return fault(key, message, "copy the name from the file, or write it in the file as here")
+
+
+def _as_numbers(values: Sequence[Any]) -> Array | None:
+    """A column as finite numbers, None where one of them is none."""
     try:
-        return bool(np.isfinite(float(value)))
+        array = np.asarray(values, dtype=np.float64)
     except (ArithmeticError, TypeError, ValueError):
-        return False
+        return None
+    return array if array.ndim == 1 and np.isfinite(array).all() and _are_plain(values) else None
+
+
+def _are_plain(values: Sequence[Any]) -> bool:
+    """Whether tools for data read these as the numbers that Python does: not so `1_000`, digits of other scripts, bytes
+    and times."""
+    try:
+        text = "".join(values)
+    except TypeError:
+        return not any(isinstance(value, str | bytes | np.datetime64 | np.timedelta64) for value in values)
+    return text.isascii() and "_" not in text
