@@ -9,23 +9,29 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import existing, read_utf8
-from modelforge.train.data.refusals import refusal
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.source import mistake
 
 QUOTED = re.compile(r'"(?:[^"]|"")*+"')
+OTHER_DELIMITERS = ",;\t|"
 NOT_DELIMITERS = '"\r\n\0'
+
+Delimiter = Annotated[
+    str, Field(min_length=1, max_length=1), BeforeValidator(lambda raw: "\t" if raw == "\\t" else raw)
+]
 
 
 class Csv(ColumnSource):
     """The first line names the columns."""
 
     type: Literal["csv"]
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    """What stands between two values."""
+    delimiter: Delimiter = ","
+    """What stands between two values; `\\t` is a tab."""
 
     @model_validator(mode="after")
     def _check_delimiter(self) -> Csv:
@@ -34,6 +40,17 @@ class Csv(ColumnSource):
                 "delimiter", f"`delimiter` cannot be {self.delimiter!r}", "quotes and line ends have their own use"
             )
         return self
+
+    def read(self) -> Examples:
+        """The examples; see `Source.read`."""
+        columns = self.columns()
+        header = next(iter(columns))
+        other = next((sign for sign in OTHER_DELIMITERS if sign in header), None)
+        if len(columns) > 1 or other is None or self.task == "autoencoding":
+            return self._read(columns)
+        message = f"the header of `{self.path}` is one column, and holds {other!r}: is that its `delimiter`?"
+        lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
+        raise refusal("delimiter", message, f"write `{' '.join(lines)}`")
 
     def columns(self) -> Columns:
         """Every column by name, as text."""

@@ -14,7 +14,7 @@ from modelforge.report.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.labels import Labels, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
-from modelforge.train.data.refusals import fault, listed, undeclared
+from modelforge.train.data.refusals import fault, listed, together, undeclared
 from modelforge.train.data.source import SplitSource, check_float32
 from modelforge.train.data.split import missing, split
 
@@ -62,7 +62,7 @@ def examples(
     inputs: Numbers,
     targets: Numbers | Array | list[Any] | None,
     named: str,
-    warnings: Iterable[Problem] = (),
+    found: Iterable[Problem] = (),
 ) -> Examples:
     """Splits, encodes and scales what was read.
 
@@ -71,15 +71,16 @@ def examples(
         inputs: What a model reads.
         targets: A label, or `Numbers`, for each; None for an autoencoder.
         named: What to call the data.
-        warnings: About what was read.
+        found: Problems and warnings of what was read.
 
     Raises:
         ForgeError: it is not what was declared, or too little.
     """
     labels, problems = _labels(source, targets, named)
-    warnings = [*warnings, *(look_alikes(labels.names, "classes", named, "target") if labels else ())]
-    if problems:
-        raise ForgeError([*problems, *warnings])
+    found = [*found, *problems, *(look_alikes(labels.names, "classes", named, "target") if labels else ())]
+    warnings = [problem for problem in found if problem.severity == "warning"]
+    if len(warnings) < len(found):
+        raise ForgeError(together(found))
     answers = targets if isinstance(targets, Numbers) else None
     # Two examples: R² of one is not defined.
     parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if answers is None else 2)
