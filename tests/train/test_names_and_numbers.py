@@ -98,3 +98,8 @@ def test_a_target_of_a_regression_that_never_differs_is_refused(here: Path):
     assert told(csv(task="regression", target=["kind", "b"], num_features=1, num_outputs=2)) == [
         ("data.target", "column `b` of `flowers.csv` has one value: there is nothing to predict", "leave it out")
     ]
+
+
+def test_blank_lines_are_no_rows(here: Path):
+    write(here, "\n\na,kind\n\n" + PAIRS.replace("\n", "\n\n"))
+    assert len(read(csv(**TWO)).train) == 42

@@ -93,6 +93,19 @@ def test_what_is_constant_becomes_zero(here: Path):
             {"features": ["kind"]},
             [("data.features", "`kind` is the target, and cannot be a feature", "")],
         ),
+        ({"features": ["width", "width"]}, [("data.features", "`features` names `width` twice", "once is enough")]),
+        (
+            {"task": "regression", "target": ["price", "price"]},
+            [("data.target", "`target` names `price` twice", "once is enough")],
+        ),
+        (
+            {"ignore": ["kind"]},
+            [("data.ignore", "`kind` is to be ignored, and is a feature or the target", "")],
+        ),
+        (
+            {"features": ["width"], "ignore": ["height", "width"]},
+            [("data.ignore", "`width` is to be ignored, and is a feature or the target", "")],
+        ),
         (
             {"num_features": 5},
             [
@@ -175,6 +188,7 @@ def test_what_does_not_fit_the_file_is_told(fields, expected):
     [
         ("", "`flowers.csv` has no rows below its header"),
         ("a,kind\n", "`flowers.csv` has no rows below its header"),
+        ("\n\r\n\n\n", "`flowers.csv` has no rows below its header"),
         ("a,a,kind\n1,2,x\n", "`flowers.csv` has several columns `a`"),
         ("a,b,c,kind\n1,2,3,x\n1,2,x\n", "line 3 of `flowers.csv` has 3 values, but the header names 4"),
         ("a,b,c,kind\n1,2,,x\n", "column `c` must hold numbers, but has no value in row 1"),
@@ -761,3 +775,25 @@ def test_a_split_is_disjoint_seeded_and_stratified():
 def test_a_class_of_one_example_does_no_harm():
     parts = split(csv(), 20, np.array([0] * 19 + [1]))
     assert [len(part) for part in parts] == [14, 3, 3]
+
+
+def test_a_long_text_that_is_stored_once_is_bounded(here: Path):
+    pyarrow = pytest.importorskip("pyarrow")
+    words = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.arange(30_000, dtype="i4") % 2), ["x" * 100_000, "y"])
+    columns = {"a": np.arange(30_000.0), "kind": words}  # 1.5 GB, unpacked
+    write_parquet(here, columns)
+    assert len(read(parquet(**TWO, max_bytes=10**7)).train) == 21_000
+    write_parquet(here, columns, store_schema=False)
+    ((path, message, _),) = told(parquet(**TWO, max_bytes=10**8))
+    assert path == "data.max_bytes"
+    assert message.startswith("unpacked, the first rows of `flowers.parquet` takes ")
+
+
+def test_damaged_files_are_named(here: Path):
+    write_parquet(here, {"a": np.arange(60.0), "kind": ["a", "b"] * 30})
+    whole = (here / "flowers.parquet").read_bytes()
+    (here / "flowers.parquet").write_bytes(whole[:60] + bytes(255 - byte for byte in whole[60:90]) + whole[90:])
+    assert told(parquet(**TWO))[0][1].startswith("`flowers.parquet` cannot be read as Parquet: ")
+    np.savez(here / "arrays.npz", x=X, y=Y)
+    (here / "arrays.npz").write_bytes((here / "arrays.npz").read_bytes()[30:])
+    assert told(npz()) == [("data.path", "`arrays.npz` cannot be read: it is damaged", "save it again")]

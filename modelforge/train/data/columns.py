@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
@@ -94,6 +95,11 @@ class ColumnSource(Bounded, Table):
             problems.append(fault("target", message, hint))
         if both := [name for name in self.features or () if name in self.target]:
             problems.append(fault("features", f"`{both[0]}` is the target, and cannot be a feature"))
+        for key, names in keys.items():
+            if twice := [name for name, number in Counter(names).items() if number > 1]:
+                problems.append(fault(key, f"`{key}` names `{twice[0]}` twice", "once is enough"))
+        if used := [name for name in self.ignore if name in (*self.target, *(self.features or ()))]:
+            problems.append(fault("ignore", f"`{used[0]}` is to be ignored, and is a feature or the target"))
         if problems:
             raise ForgeError(problems)
         if self.features is not None:

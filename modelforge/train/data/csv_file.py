@@ -59,7 +59,7 @@ class Csv(ColumnSource):
         if (place := text.find("\0")) >= 0:
             message = f"`{path}` has a NUL byte in line {_line(text, place)}: it is no text"
             raise refusal("path", message, "UTF-16 has such bytes: convert it to UTF-8")
-        lines = self._records(text)
+        lines = ((line, row) for line, row in self._records(text) if row)  # blank lines are none
         _, header = next(lines, (0, []))
         names = [name.strip() for name in header]
         if twice := [name for name, number in Counter(names).items() if number > 1]:
@@ -68,7 +68,7 @@ class Csv(ColumnSource):
         for line, row in lines:
             if len(row) == len(names):
                 rows.append(row)
-            elif row:
+            else:
                 message = f"line {line} of `{path}` has {len(row)} values, but the header names {len(names)}"
                 raise refusal("path", message, "see whether `data.delimiter` is the right one")
         if not rows:

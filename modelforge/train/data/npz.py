@@ -39,6 +39,10 @@ class Npz(Bounded, Table):
         named = f"`{self.path}`"
         try:
             inputs, targets = self._arrays(named)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise refusal("path", f"{named} cannot be read: it is damaged", "save it again") from None
         except UNREADABLE as error:
             hint = "pickled objects are code, and not read" if "allow_pickle" in str(error) else ""
             raise refusal("path", f"{named} cannot be read: {error}", hint) from None
