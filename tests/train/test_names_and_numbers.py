@@ -82,7 +82,7 @@ def test_columns_that_never_differ_are_told(here: Path):
     assert [warning.message for warning in examples.warnings] == [
         "2 columns, `b`, `c`, of `flowers.csv` have one value in all examples to train on"
     ]
-    assert examples.warnings[0].path == "data.features"
+    assert (examples.warnings[0].code, examples.warnings[0].path) == ("MW203", "data.features")
     assert (examples.fitted["inputs"]["std"][1:], abs(examples.train.inputs[:, 1:]).max()) == ([1.0, 1.0], 0)
 
 
