@@ -108,6 +108,8 @@ CODES = MappingProxyType(
         "MW113": "a parameter that may be several matrices",
         "MW201": "data that is left out",
         "MW202": "a class that is missing from a part of the data",
+        "MW203": "numbers of the data that are constant",
+        "MW204": "names in the data that look equal, but are not",
         "MW210": "the best epoch of a resumed run is lost",
         "MW211": "a scheduler that does not get to its end",
         "MW220": "a setting without effect on this run",

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from modelforge.checks import Verdict, check
 from modelforge.errors import MAX_PROBLEMS, ForgeError, Place, Problem, more_problems, quoted, sentence
 from modelforge.node import FrozenDict, Node
-from modelforge.plain_file import read_bytes
+from modelforge.regular import read_bytes
 from modelforge.rules import ParameterPlan
 from modelforge.spec.parse import wanted
 from modelforge.tally import Tally, digest_of

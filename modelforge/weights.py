@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from modelforge.errors import sentence
+from modelforge.regular import NotRegular, TooLarge, check_regular, open_regular, read_text
 
 INDEX = ".index.json"
 """How the name of a file ends that says which files a large model is in."""
@@ -72,7 +73,7 @@ class Weights(Protocol):
 
 def is_safetensors(path: str) -> bool:
     """Whether a file begins as safetensors do: the length of the header, and the header as JSON."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         start = file.read(9)
     return len(start) == 9 and start[8:] == b"{"
 
@@ -106,23 +107,25 @@ def opened(path: str) -> Generator[Weights]:
 
 def _check_file(path: str) -> None:
     try:
-        is_file, exists = Path(path).is_file(), Path(path).exists()
+        check_regular(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         several = Path(path + INDEX).exists()
+        hint = f"it is in several files: `{path}{INDEX}`" if several else _RELATIVE
+        raise Unreadable("there is no such file", hint) from error
+    except NotRegular as error:
+        raise Unreadable(f"it is {error.kind}, not a file") from error
     except (OSError, ValueError) as error:
         raise Unreadable(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not is_file:
-        what = "it is no file" if exists else "there is no such file"
-        raise Unreadable(what, f"it is in several files: `{path}{INDEX}`" if several else _RELATIVE)
 
 
 def _listed(path: str) -> list[tuple[str, str]]:
     """The files that an index names, as paths and as it calls them."""
     _check_file(path)
     try:
-        if Path(path).stat().st_size > MAX_INDEX:
-            raise Unreadable(f"it is larger than {MAX_INDEX:,} bytes: no list of files is that long")
-        index = json.loads(Path(path).read_text(encoding="utf-8"))
+        index = json.loads(read_text(path, MAX_INDEX))
         names = sorted({str(name) for name in index["weight_map"].values()})
+    except TooLarge as error:
+        raise Unreadable(f"{error.strerror}: no list of files is that long") from error
     except OSError as error:
         raise Unreadable(f"it cannot be read: {error.strerror or error}", _RELATIVE) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -180,7 +183,7 @@ class _Checkpoint:
 
 
 def _load(path: str) -> Any:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         start = file.read(4)
     if not start:
         raise Unreadable("it is empty")

@@ -12,7 +12,7 @@ from modelforge.build import build
 from modelforge.cli.answer import Answer
 from modelforge.errors import ForgeError, Problem, sentence
 from modelforge.ledger import Ledger
-from modelforge.plain_file import read_bytes
+from modelforge.regular import read_bytes
 from modelforge.report.problems import problems_text
 from modelforge.report.table import verification_table
 from modelforge.spec import parse

@@ -40,6 +40,9 @@ def _reason(source: Source) -> str:
 def _way_out(output: Value, due: TensorValue, source: Source) -> str:
     if not isinstance(output, TensorValue):
         return "end with a layer that gives one tensor"
+    if source.task == "autoencoding" and len(output.shape) == len(due.shape) == 2:
+        size = due.shape[1]
+        return f"end with `out_features: {size}`; where it is `${{data.num_outputs}}`: `data.num_outputs={size}`"
     if source.task == "autoencoding":
         return f"end with `{{type: Unflatten, dim: 1, unflattened_size: [{', '.join(map(str, due.shape[1:]))}]}}`"
     if len(output.shape) > len(due.shape):

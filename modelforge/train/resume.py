@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import stat
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,8 @@ import torch
 from modelforge.config import Config
 from modelforge.errors import ForgeError, Problem, quoted, shortened
 from modelforge.files import replacing
-from modelforge.train.status import FILE, resume_command
+from modelforge.regular import NotRegular, check_regular, open_regular, read_text
+from modelforge.train.status import FILE, MAX_STATUS, resume_command
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
@@ -88,18 +88,14 @@ def adopt(start: Start, folder: Path) -> None:
     for source, name in ((start.best, BEST), (start.ckpt, LAST)):
         target = folder / name
         if source is not None and source.resolve() != target.resolve():
-            with source.open("rb") as old, replacing(target) as new:
+            with open_regular(source) as old, replacing(target) as new:
                 shutil.copyfileobj(old, new)
 
 
 def _load(path: Path, config: Config) -> Mapping[str, Any]:
     """What a checkpoint of modelforge holds; its tensors stay in the file."""
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise _refusal(config, f"`{path}` is a folder, not a checkpoint", _inside(path))
-        if not stat.S_ISREG(mode):
-            raise _refusal(config, f"`{path}` is no regular file", ASK)
+        check_regular(path)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
@@ -107,6 +103,8 @@ def _load(path: Path, config: Config) -> Mapping[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise _refusal(config, f"there is no checkpoint `{path}`", ASK) from None
+    except NotRegular as error:
+        raise _refusal(config, f"`{path}` is {error.kind}, not a checkpoint", _inside(path)) from None
     except ForgeError:
         raise
     except Exception as error:  # the unpickler meets a foreign file with errors of all kinds
@@ -166,7 +164,7 @@ def _warning(message: str) -> Problem:
 def _inside(folder: Path) -> str:
     """The way out for whoever names a run's folder in place of its checkpoint."""
     found = next((at for at in (folder / "checkpoints" / LAST, folder / LAST) if at.is_file()), None)
-    return f"a run has one at checkpoints/{LAST}" if found is None else f"its last checkpoint: `ckpt={found}`"
+    return ASK if found is None else f"its last checkpoint: `ckpt={found}`"
 
 
 def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any], hint: str) -> Iterator[Problem]:
@@ -179,7 +177,7 @@ def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any], hint: st
 def _settings_of(checkpoint: Path) -> str:
     """How to go on with the settings of the run that made a checkpoint."""
     try:
-        status = json.loads((checkpoint.parent.parent / FILE).read_text(encoding="utf-8"))
+        status = json.loads(read_text(checkpoint.parent.parent / FILE, MAX_STATUS))
         return f"with the settings of the run that made it: `{resume_command(status['overrides'], str(checkpoint))}`"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "resume with the settings of the run that made it: they are in its config.yaml"

@@ -21,9 +21,13 @@ from modelforge._version import __version__
 from modelforge.alive import is_alive
 from modelforge.errors import ForgeError
 from modelforge.files import write_atomically
+from modelforge.regular import read_text
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 FILE = "status.json"
+PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
+MAX_STATUS = 10_000_000
+"""Bytes of such a file."""
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
 
 
@@ -120,7 +124,7 @@ def _text(status: Status) -> str:
 def read_state(folder: Path) -> str | None:
     """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
     try:
-        status = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        status = json.loads(read_text(folder / FILE, MAX_STATUS))
         state = status.get("state")
         if state == "running" and not is_alive(folder, status["host"], status["pid"]):
             return "killed"
@@ -139,12 +143,17 @@ def resume_command(overrides: Iterable[str], ckpt: str) -> str:
         python train.py 'ckpt='"'"'sweeps/0,gain=1/last.ckpt'"'"''
     """
     settings = [override for override in overrides if not override.startswith("ckpt=")]
-    return f"python train.py {shlex.join([*settings, f'ckpt={_as_hydra_reads(ckpt)}'])}"
+    return f"python train.py {shlex.join([*settings, f'ckpt={as_hydra_reads(ckpt)}'])}"
 
 
-def _as_hydra_reads(text: str) -> str:
-    """A text as the value of an override, in quotes where one of its characters means something to Hydra."""
-    if re.fullmatch(r"[\w./+-]*", text):
+def as_hydra_reads(text: str) -> str:
+    """A text as the value of an override, in quotes where Hydra would read it as something else.
+
+    Example:
+        >>> print(as_hydra_reads("runs/a"), as_hydra_reads("1e3"), as_hydra_reads("null"), as_hydra_reads("a b"))
+        runs/a '1e3' 'null' 'a b'
+    """
+    if PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null", "nan", "inf"):
         return text
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
 

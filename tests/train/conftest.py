@@ -9,6 +9,7 @@ import pytest
 
 from modelforge.config import Config, compose
 from modelforge.train.job import Result, execute
+from tests.train.tables import FLOWERS
 
 CONF = Path(__file__).parents[2] / "conf"
 SMALL = ("trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")
@@ -29,3 +30,11 @@ def train(tmp_path: Path) -> Callable[..., Result]:
         return execute(lambda: compose(CONF, every), tmp_path / folder, tuple(every), show_plan=False)
 
     return train
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of one test, with a small table in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flowers.csv").write_text(FLOWERS)
+    return tmp_path

@@ -327,3 +327,12 @@ def test_pixels_are_no_tokens(pictures: Path):
     }
     with pytest.raises(ValidationError, match="pixels are numbers: `dtype` must be 'float32', not 'int64'"):
         parse_source({**section, "channels": 3, "size": 4, "input": {"shape": [3, 4, 4], "dtype": "int64"}})
+
+
+def test_a_file_for_which_pillow_would_start_a_program_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    eps = pytest.importorskip("PIL.EpsImagePlugin")
+    monkeypatch.setattr(eps, "Ghostscript", lambda *_, **__: pytest.fail("a program was started"))
+    root = save_all(tmp_path / "pictures", make=lambda v, path: grey(v // 257, np.uint8).save(path), ending=".png")
+    (root / "two" / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    (warning,) = read(folder(path=str(root), channels=1)).warnings
+    assert warning.message == f"1 of 25 pictures in `{root}` cannot be read, and is left out: `two/x.png`"

@@ -249,9 +249,9 @@ def test_a_damaged_checkpoint_is_refused(train, tmp_path: Path, change: dict[str
 
 def test_what_is_no_regular_file_is_refused(train, tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", Path("/dev/zero")):
+    for path, kind in ((tmp_path / "pipe", "a named pipe"), (Path("/dev/zero"), "a device")):
         (problem,) = train(f"ckpt={path}").status.error
-        assert problem["message"] == f"`{path}` is no regular file"
+        assert problem["message"] == f"`{path}` is {kind}, not a checkpoint"
 
 
 def child(folder: Path, *overrides: str, before: str = "", **surroundings: Any) -> subprocess.CompletedProcess[str]:

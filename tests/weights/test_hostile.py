@@ -47,7 +47,8 @@ TOO_MUCH = "it holds more than 200,000 values, or mappings more than 50 deep"
         (deep, "MF060", TOO_MUCH),
         (long_name, "MF060", "a name in it has 1,000 characters, and 500 is the most"),
         (packed, "MF110", "it is packed, and would be 50,000,000 bytes"),
-        (os.mkfifo, "MF110", "it is no file"),
+        (os.mkfifo, "MF110", "it is a named pipe, not a file"),
+        (os.mkdir, "MF110", "it is a folder, not a file"),
     ],
 )
 def test_files_that_are_too_much(tmp_path, make, code, reason):
@@ -65,7 +66,8 @@ def test_files_that_are_too_much(tmp_path, make, code, reason):
         ("a" * 300, "it cannot be read: File name too long"),
         ("a" * 300 + ".index.json", "it cannot be read: File name too long"),
         ("a/" * 3_000, "it cannot be read: File name too long"),
-        ("/dev/zero", "it is no file"),
+        ("/dev/zero", "it is a device, not a file"),
+        ("/dev/null/weights.pt", "there is no such file"),
     ],
 )
 def test_paths_that_name_no_file(path, reason):

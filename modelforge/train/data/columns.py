@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator, PositiveInt, model_validator
 
 from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.node import FrozenDict
+from modelforge.train.data.alike import look_alikes, seen
 from modelforge.train.data.parts import Array, Examples
-from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.refusals import fault, listed, refusal, setting, settings, together, undeclared
 from modelforge.train.data.source import AsTuple, Bounded, mistake
 from modelforge.train.data.table import Numbers, Table, examples
 
@@ -21,6 +25,8 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """How tables write that a value is not known."""
 MAX_SHOWN = 20
 """Columns of which each is told what is wrong with it."""
+MAX_LOOKED_AT = 1_000
+"""Values that say whether a column is text."""
 
 
 class ColumnSource(Bounded, Table):
@@ -55,7 +61,9 @@ class ColumnSource(Bounded, Table):
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
-        columns = self.columns()
+        return self._read(self.columns())
+
+    def _read(self, columns: Columns) -> Examples:
         named = f"`{self.path}`"
         features = self._choose(columns, named)
         if not features:
@@ -63,29 +71,35 @@ class ColumnSource(Bounded, Table):
             raise refusal(key, f"no column of {named} is left to predict from", "name one that is not the target")
         if not len(columns[features[0]]):
             raise refusal("path", f"{named} has no rows")
-        problems: list[Problem] = []
-        if len(features) != self.num_features:
-            problems.append(undeclared("num_features", "feature", len(features), self.num_features, named))
-        inputs = self._numbers(columns, features, problems)
-        targets = None if self.task == "autoencoding" else self._targets(columns, problems)
-        if problems:
-            raise ForgeError(problems)
-        return examples(self, Numbers(inputs, features), targets, named)
+        inputs, problems = self._inputs(columns, features, named)
+        targets, wrong = (None, []) if self.task == "autoencoding" else self._targets(columns)
+        if wrong:
+            raise ForgeError(together([*problems, *wrong]))
+        found = [*problems, *look_alikes(columns, "columns", named, "path")]
+        try:
+            return examples(self, Numbers(inputs, features), targets, named, found)
+        except ForgeError as error:
+            raise ForgeError(self._with_regression(error.problems, columns)) from None
 
     def _choose(self, columns: Columns, named: str) -> tuple[str, ...]:
         """The names of the features, once all names are known."""
         keys = {"target": self.target, "features": self.features or (), "ignore": self.ignore}
         problems = [
-            fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))
-            for key, names in keys.items()
-            for name in names
-            if name not in columns
+            _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
         ]
         if not self.target and self.task != "autoencoding":
             message = f"{self.task} needs a target, but `target` names no column"
-            problems.append(fault("target", message, did_you_mean("", columns)))
+            hint = did_you_mean("", columns)
+            if not problems and (guess := next((name for name in reversed([*columns]) if name not in self.ignore), "")):
+                hint = f"{hint}{hint and '; '}for `{guess}`: `{' '.join(self._settings(columns, guess))}`"
+            problems.append(fault("target", message, hint))
         if both := [name for name in self.features or () if name in self.target]:
             problems.append(fault("features", f"`{both[0]}` is the target, and cannot be a feature"))
+        for key, names in keys.items():
+            if twice := [name for name, number in Counter(names).items() if number > 1]:
+                problems.append(fault(key, f"`{key}` names `{twice[0]}` twice", "once is enough"))
+        if used := [name for name in self.ignore if name in (*self.target, *(self.features or ()))]:
+            problems.append(fault("ignore", f"`{used[0]}` is to be ignored, and is a feature or the target"))
         if problems:
             raise ForgeError(problems)
         if self.features is not None:
@@ -93,43 +107,88 @@ class ColumnSource(Bounded, Table):
         others = {*self.target, *self.ignore}
         return tuple(name for name in columns if name not in others)
 
-    def _targets(self, columns: Columns, problems: list[Problem]) -> Numbers | list[Any]:
+    def all_settings(self) -> list[str]:
+        """What to write so that the table can be read; the last column may be what is to be predicted."""
+        try:
+            columns = self.columns()
+        except ForgeError:
+            return []
+        known = [name for name in self.target if name in columns]
+        return self._settings(columns, known[0] if known else [*columns][-1])
+
+    def _settings(self, columns: Columns, target: str) -> list[str]:
+        """What to write where that column is to be predicted: classes, or numbers where they look like a quantity."""
+        task = "regression" if _is_quantity(columns[target]) else self.task
+        lines = [setting("target", target)] + ([setting("task", task)] if task != self.task else [])
+        try:
+            self.model_copy(update={"target": (target,), "task": task})._read(columns)
+        except ForgeError as error:
+            lines += [line for line in settings(error.problems) if line not in lines]
+        return lines
+
+    def _with_regression(self, problems: Sequence[Problem], columns: Columns) -> list[Problem]:
+        """With the other way out where classes are not as many as declared, and look like a quantity."""
+        if self.task != "classification" or not _is_quantity(columns[self.target[0]]):
+            return [*problems]
+        hint = f"to predict a number: `{' '.join(self._settings(columns, self.target[0]))}`"
+        return [
+            replace(problem, hint=f"{problem.hint}; {hint}") if problem.path == "data.num_outputs" else problem
+            for problem in problems
+        ]
+
+    def _targets(self, columns: Columns) -> tuple[Numbers | list[Any], list[Problem]]:
+        """What is to be predicted, and what is wrong with it."""
         if self.task == "regression":
-            return Numbers(self._numbers(columns, self.target, problems, "target"), self.target, "target")
+            values, wrong = numbers(columns, self.target)
+            return Numbers(values, self.target, "target"), self._not_numeric(columns, wrong, "target")
         (name,) = self.target
         values = columns[name]
-        if (row := next((row for row, value in enumerate(values) if self._is_missing(value)), None)) is not None:
-            message = f"row {row + 1} of column `{name}` says no class"
-            hint = "leave the row out"
-            if isinstance(values[row], str) and values[row].strip():
-                message += f": it has {values[row]!r}"
-                hint += """; if it is the name of a class: `'data.missing=[""]'`"""
-            problems.append(fault("target", message, hint))
-        return list(values)
+        row = next((row for row, value in enumerate(values) if self._is_missing(value)), None)
+        if row is None:
+            return list(values), []
+        message, hint = f"row {row + 1} of column `{name}` says no class", "leave the row out"
+        if isinstance(values[row], str) and values[row].strip():
+            message += f": it has {values[row]!r}"
+            hint += """; if it is the name of a class: `'data.missing=[""]'`"""
+        return [], [fault("target", message, hint)]
 
-    def _numbers(self, columns: Columns, names: Iterable[str], problems: list[Problem], key: str = "features") -> Array:
-        """Those columns side by side, as far as they are numbers; what is none is noted."""
-        arrays, wrong = list[Array](), list[str]()
-        for name in names:
-            try:
-                array = np.asarray(columns[name], dtype=np.float64)
-            except (ArithmeticError, TypeError, ValueError):
-                array = np.full(1, np.nan)
-            if array.ndim != 1 or not np.isfinite(array).all():
-                wrong.append(name)
-            arrays.append(array)
-        problems += [self._not_numeric(name, columns[name], key) for name in wrong[:MAX_SHOWN]]
-        if more := len(wrong[MAX_SHOWN:]):
+    def _inputs(self, columns: Columns, features: tuple[str, ...], named: str) -> tuple[Array, list[Problem]]:
+        """What to predict from, and what is wrong with it; columns of text are not counted, if others are left."""
+        inputs, wrong = numbers(columns, features)
+        texts = [name for name in wrong if self._is_text(columns[name])] if len(wrong) <= MAX_SHOWN else []
+        kept = [name for name in features if name not in texts]
+        hint = ""
+        if texts and kept:
+            way = setting("ignore", [*self.ignore, *texts]) if self.features is None else setting("features", kept)
+            hint = f"leave it out: `{way}`"
+            named += f" without {listed(texts, MAX_SHOWN)}"
+        hints = dict.fromkeys(texts, hint)
+        problems = self._not_numeric(columns, wrong, "features", hints)
+        if (number := len(kept if hint else features)) != self.num_features:
+            problems.insert(0, undeclared("num_features", "feature", number, self.num_features, named))
+        return inputs, problems
+
+    def _not_numeric(
+        self, columns: Columns, wrong: Sequence[str], key: str, hints: Mapping[str, str] = FrozenDict()
+    ) -> list[Problem]:
+        """A problem for each column that holds what is no number, after a few only their number."""
+        problems = list[Problem]()
+        for name in wrong[:MAX_SHOWN]:
+            row = _first_wrong(columns[name])
+            value = columns[name][row]
+            what, way = f"{value!r:.100}", "write it as a number, or leave the row out"
+            if self._is_missing(value):
+                what, way = "no value", "fill such values in, or leave the row out"
+            message = f"column `{name}` must hold numbers, but has {what} in row {row + 1}"
+            problems.append(fault(key, message, hints.get(name, way)))
+        if more := len(wrong) - len(problems):
             problems.append(fault(key, f"{more:,} more of these columns hold what is no number"))
-        return np.zeros((0, len(arrays))) if wrong else np.stack(arrays, axis=1)
+        return problems
 
-    def _not_numeric(self, name: str, values: Sequence[Any], key: str) -> Problem:
-        row, value = next((row, value) for row, value in enumerate(values) if not _is_number(value))
-        what = "no value" if self._is_missing(value) else f"{value!r:.100}"
-        message = f"column `{name}` must hold numbers, but has {what} in row {row + 1}"
-        if self._is_missing(value):
-            return fault(key, message, "fill such values in, or leave the row out")
-        return fault(key, message, f"leave it out: `data.ignore=[{name}]`" if key == "features" else "")
+    def _is_text(self, values: Sequence[Any]) -> bool:
+        """Whether most of a column is no number, and is there."""
+        sample = values[:MAX_LOOKED_AT]
+        return 2 * sum(_as_numbers([value]) is None and not self._is_missing(value) for value in sample) > len(sample)
 
     def _is_missing(self, value: Any) -> bool:
         if isinstance(value, str):
@@ -137,8 +196,48 @@ class ColumnSource(Bounded, Table):
         return value is None or (isinstance(value, float) and value != value)
 
 
-def _is_number(value: Any) -> bool:
+def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
+    """A name that no column has; one that looks equal is shown with what is not seen."""
+    twin = next((column for column in columns if seen(column) == seen(name)), None)
+    if twin is None:
+        return fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))
+    message = f"{named} has no column {name!a}; its column {twin!a} looks equal, but is not"
+    return fault(key, message, "copy the name from the file, or write it in the file as here")
+
+
+def numbers(columns: Columns, names: Sequence[str]) -> tuple[Array, list[str]]:
+    """Columns side by side, as far as they are numbers; and the names of those that are not."""
+    arrays = {name: _as_numbers(columns[name]) for name in names}
+    right = [array for array in arrays.values() if array is not None]
+    wrong = [name for name, array in arrays.items() if array is None]
+    return (np.zeros((len(columns[names[0]]), 0)) if wrong else np.stack(right, axis=1)), wrong
+
+
+def _first_wrong(values: Sequence[Any]) -> int:
+    """The row of the first value that is no number, in a column that is none."""
+    return next(row for row, value in enumerate(values) if _as_numbers([value]) is None)
+
+
+def _is_quantity(values: Sequence[Any]) -> bool:
+    """Whether a column looks like something measured: numbers with fractions, or hardly two alike."""
+    array = _as_numbers(values)
+    return array is not None and bool((array % 1).any() or 2 * len(np.unique(array)) > len(array))
+
+
+def _as_numbers(values: Sequence[Any]) -> Array | None:
+    """A column as finite numbers, None where one of them is none."""
     try:
-        return bool(np.isfinite(float(value)))
+        array = np.asarray(values, dtype=np.float64)
     except (ArithmeticError, TypeError, ValueError):
-        return False
+        return None
+    return array if array.ndim == 1 and np.isfinite(array).all() and _are_plain(values) else None
+
+
+def _are_plain(values: Sequence[Any]) -> bool:
+    """Whether tools for data read these as the numbers that Python does: not so `1_000`, digits of other scripts, bytes
+    and times."""
+    try:
+        text = "".join(values)
+    except TypeError:
+        return not any(isinstance(value, str | bytes | np.datetime64 | np.timedelta64) for value in values)
+    return text.isascii() and "_" not in text

@@ -9,23 +9,29 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import existing, read_utf8
-from modelforge.train.data.refusals import refusal
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.source import mistake
 
 QUOTED = re.compile(r'"(?:[^"]|"")*+"')
+OTHER_DELIMITERS = ",;\t|"
 NOT_DELIMITERS = '"\r\n\0'
+
+Delimiter = Annotated[
+    str, Field(min_length=1, max_length=1), BeforeValidator(lambda raw: "\t" if raw == "\\t" else raw)
+]
 
 
 class Csv(ColumnSource):
     """The first line names the columns."""
 
     type: Literal["csv"]
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    """What stands between two values."""
+    delimiter: Delimiter = ","
+    """What stands between two values; `\\t` is a tab."""
 
     @model_validator(mode="after")
     def _check_delimiter(self) -> Csv:
@@ -35,6 +41,17 @@ class Csv(ColumnSource):
             )
         return self
 
+    def read(self) -> Examples:
+        """The examples; see `Source.read`."""
+        columns = self.columns()
+        header = next(iter(columns))
+        other = next((sign for sign in OTHER_DELIMITERS if sign in header), None)
+        if len(columns) > 1 or other is None or self.task == "autoencoding":
+            return self._read(columns)
+        message = f"the header of `{self.path}` is one column, and holds {other!r}: is that its `delimiter`?"
+        lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
+        raise refusal("delimiter", message, f"write `{' '.join(lines)}`")
+
     def columns(self) -> Columns:
         """Every column by name, as text."""
         path = existing(self.path)
@@ -42,7 +59,7 @@ class Csv(ColumnSource):
         if (place := text.find("\0")) >= 0:
             message = f"`{path}` has a NUL byte in line {_line(text, place)}: it is no text"
             raise refusal("path", message, "UTF-16 has such bytes: convert it to UTF-8")
-        lines = self._records(text)
+        lines = ((line, row) for line, row in self._records(text) if row)  # blank lines are none
         _, header = next(lines, (0, []))
         names = [name.strip() for name in header]
         if twice := [name for name, number in Counter(names).items() if number > 1]:
@@ -51,7 +68,7 @@ class Csv(ColumnSource):
         for line, row in lines:
             if len(row) == len(names):
                 rows.append(row)
-            elif row:
+            else:
                 message = f"line {line} of `{path}` has {len(row)} values, but the header names {len(names)}"
                 raise refusal("path", message, "see whether `data.delimiter` is the right one")
         if not rows:

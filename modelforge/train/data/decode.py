@@ -18,6 +18,8 @@ from modelforge.train.data.parts import Array
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""As Pillow calls them. For others it may start a program: Ghostscript for a file that begins as EPS."""
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of TIFF."""
 
@@ -47,7 +49,7 @@ def _decode(path: Path, out: Array) -> str | None:
     from PIL import Image, ImageOps
 
     try:
-        with opened(path, "path") as file, Image.open(file) as image:
+        with opened(path, "path") as file, Image.open(file, formats=FORMATS) as image:
             ImageOps.exif_transpose(image, in_place=True)
             plain = image_of_bytes(image).convert("L" if len(out) == 1 else "RGB")
             fitted = np.asarray(ImageOps.fit(plain, out.shape[1:][::-1], Image.Resampling.BILINEAR))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
 from typing import BinaryIO
 
 from modelforge.errors import ForgeError
+from modelforge.regular import NotRegular, kind_of, open_regular
 from modelforge.train.data.refusals import fault, refusal
-
-NOT_REGULAR = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 
 
 def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Path:
@@ -21,16 +19,15 @@ def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Pa
     Raises:
         ForgeError: no path is given, or there is nothing of the kind.
     """
-    kind, other = ("folder", "file") if folder else ("file", "folder")
+    kind = "folder" if folder else "file"
     if not path:
         raise refusal(key, f"`{key}` names no {kind}", f"write `data.{key}=...`")
     found = _expanded(path, key)
     if not found.exists():
         raise refusal(key, f"there is no {kind} `{path}`", _nearest(found))
-    if irregular := _irregular(found.stat().st_mode):
-        raise refusal(key, f"`{path}` is {irregular}, not a {kind}", f"write `data.{key}=...`")
-    if found.is_dir() != folder:
-        raise refusal(key, f"`{path}` is a {other}, not a {kind}", f"write `data.{key}=...`")
+    there = kind_of(found.stat().st_mode) or "a file"
+    if there != f"a {kind}":
+        raise refusal(key, f"`{path}` is {there}, not a {kind}", f"write `data.{key}=...`")
     return found
 
 
@@ -56,13 +53,10 @@ def opened(path: Path, key: str) -> BinaryIO:
     Raises:
         ForgeError: it is no regular file.
     """
-    if _irregular(path.stat().st_mode) or path.is_dir():  # opening a device can do things
-        existing(str(path), key=key)
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if irregular := _irregular(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise refusal(key, f"`{path}` is {irregular}, not a file", f"write `data.{key}=...`")
-    return os.fdopen(descriptor, "rb")
+    try:
+        return open_regular(path)
+    except NotRegular as error:
+        raise refusal(key, f"`{path}` is {error.kind}, not a file", f"write `data.{key}=...`") from None
 
 
 def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
@@ -106,13 +100,6 @@ def _expanded(path: str, key: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise refusal(key, f"`{path}` begins with the home folder of a user who has none here") from None
-
-
-def _irregular(mode: int) -> str:
-    """What lies there, if it is neither a file nor a folder."""
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return ""
-    return next((kind for is_one, kind in NOT_REGULAR if is_one(mode)), "a device")
 
 
 def _nearest(path: Path) -> str:

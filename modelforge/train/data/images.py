@@ -12,6 +12,7 @@ from pydantic import PositiveInt, model_validator
 
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.words import plural
+from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.decode import decoded
 from modelforge.train.data.files import existing
 from modelforge.train.data.folders import Folder, laid_out, walk
@@ -86,6 +87,7 @@ class ImageFolder(Bounded, SplitSource):
         parts = split(self, len(whole), labels)
         scale = _scale(self, pixels[whole[parts[0]]])
         names = [folder.path.name for folder in folders]
+        warnings += look_alikes(names, "classes", f"`{root}`", "path")
         if self.task == "classification":
             warnings += missing(labels, parts, names, f"`{root}`")
         mean, std = (numbers.ravel().tolist() for numbers in scale)

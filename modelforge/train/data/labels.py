@@ -79,7 +79,9 @@ def ordered(names: Iterable[Any]) -> list[Any]:
 
 
 def _number(name: str) -> Decimal | None:
-    """What a name reads as, exactly."""
+    """What a name reads as, exactly. `1_000` and digits of other scripts are text, as in columns of numbers."""
+    if "_" in name or not name.isascii():
+        return None
     try:
         number = Decimal(name)
     except ArithmeticError:

@@ -14,7 +14,7 @@ from modelforge.errors import ForgeError, Problem, did_you_mean
 from modelforge.report.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
-from modelforge.train.data.refusals import fault, refusal
+from modelforge.train.data.refusals import fault, refusal, setting, settings
 from modelforge.train.data.source import Bounded
 from modelforge.train.data.table import Numbers, Table, examples
 
@@ -39,15 +39,20 @@ class Npz(Bounded, Table):
         named = f"`{self.path}`"
         try:
             inputs, targets = self._arrays(named)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise refusal("path", f"{named} cannot be read: it is damaged", "save it again") from None
         except UNREADABLE as error:
             hint = "pickled objects are code, and not read" if "allow_pickle" in str(error) else ""
             raise refusal("path", f"{named} cannot be read: {error}", hint) from None
-        if problems := list(_wrong(self, inputs, targets, named)):
+        problems = list(_wrong(self, inputs, targets, named))
+        if any(problem.path != "data.input.shape" for problem in problems):
             raise ForgeError(problems)
         answers = targets
         if targets is not None and self.task == "regression":
             answers = Numbers(targets.reshape(len(targets), -1), str(self.target), "target")
-        return examples(self, Numbers(inputs, self.features), answers, named)
+        return examples(self, Numbers(inputs, self.features), answers, named, problems)
 
     def _arrays(self, named: str) -> tuple[Array, Array | None]:
         path = existing(self.path)
@@ -59,14 +64,25 @@ class Npz(Bounded, Table):
             with ZipFile(file) as archive:
                 known = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
                 if missing := {key: name for key, name in asked.items() if name not in known}:
+                    guess = self._guess(archive, known) if target is not None and len(known) == 2 else ""
                     raise ForgeError(
-                        fault(key, f"{named} has no array `{name}`", did_you_mean(name, known))
+                        fault(key, f"{named} has no array `{name}`", did_you_mean(name, known) + guess)
                         for key, name in missing.items()
                     )
                 size = sum(_num_bytes(archive, name) for name in asked.values())
                 check_size(size, self.max_bytes, f"unpacked, {named}")
                 arrays = [_array(archive, name) for name in asked.values()]
         return arrays[0], arrays[1] if target is not None else None
+
+    def _guess(self, archive: ZipFile, known: list[str]) -> str:
+        """What to write if the larger of two arrays holds the inputs."""
+        target, features = sorted(known, key=lambda name: _num_bytes(archive, name))
+        lines = [setting("features", features), setting("target", target)]
+        try:
+            self.model_copy(update={"features": features, "target": target}).read()
+        except ForgeError as error:
+            lines += settings(error.problems)
+        return f"; if `{features}` holds the inputs: `{' '.join(lines)}`"
 
 
 def _num_bytes(archive: ZipFile, name: str) -> int:
@@ -117,9 +133,8 @@ def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> lis
     elif not len(inputs):
         problems.append(fault("features", f"array `{source.features}` of {named} has no rows"))
     elif inputs.shape[1:] != source.input.shape:
-        sizes = ",".join(map(str, inputs.shape[1:]))
         message = f"an example of {named} has shape {inputs.shape[1:]}, but `shape` is {source.input.shape}"
-        problems.append(fault("input.shape", message, f"write `data.input.shape=[{sizes}]`"))
+        problems.append(fault("input.shape", message, f"write `{setting('input.shape', inputs.shape[1:])}`"))
     if inputs.ndim and targets is not None and targets.shape[:1] != inputs.shape[:1]:
         number = plural(len(targets) if targets.ndim else 1, "target")
         problems.append(fault("target", f"{named} has {plural(len(inputs), 'example')}, but {number}"))

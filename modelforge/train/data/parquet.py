@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.extras import extra
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.refusals import refusal
+
+MAX_ROWS = 10_000
+"""That are unpacked at once."""
 
 
 class Parquet(ColumnSource):
@@ -20,8 +24,9 @@ class Parquet(ColumnSource):
         """Every column by name."""
         path = existing(self.path)
         pyarrow, parquet = extra("pyarrow", "a Parquet file"), extra("pyarrow.parquet", "a Parquet file")
-        try:
-            with opened(path, "path") as stream, parquet.ParquetFile(stream) as file:
+        with opened(path, "path") as stream:
+            try:
+                file = parquet.ParquetFile(stream)
                 facts = file.metadata
                 # a few bytes can stand for any number of equal values
                 unpacked = [facts.row_group(index).total_byte_size for index in range(facts.num_row_groups)]
@@ -31,6 +36,22 @@ class Parquet(ColumnSource):
                 if twice := [name for name, number in Counter(names).items() if number > 1]:
                     message = f"`{path}` has several columns `{twice[0]}`"
                     raise refusal("path", message, "give each a name of its own")
-                return file.read().to_pydict()
-        except (pyarrow.ArrowException, ValueError) as error:
-            raise refusal("path", f"`{path}` cannot be read as Parquet: {error}") from None
+                return self._read_batches(file, names, pyarrow)
+            except (pyarrow.ArrowException, ValueError, OSError) as error:
+                raise refusal("path", f"`{path}` cannot be read as Parquet: {error}") from None
+
+    def _read_batches(self, file: Any, names: Sequence[str], pyarrow: Any) -> Columns:
+        """The columns, held against the bound as they unpack: a long text that is stored once can stand in any row."""
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        size = 0
+        for batch in file.iter_batches(batch_size=MAX_ROWS):
+            for name, array in zip(names, batch.columns, strict=True):
+                if pyarrow.types.is_dictionary(array.type):
+                    words = array.dictionary.to_pylist()
+                    columns[name] += [None if index is None else words[index] for index in array.indices.to_pylist()]
+                    size += array.indices.nbytes
+                else:
+                    size += array.nbytes
+                    check_size(size, self.max_bytes, f"unpacked, the first rows of `{self.path}`")
+                    columns[name] += array.to_pylist()
+        return columns

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from modelforge.errors import ForgeError, Problem
 from modelforge.report.words import plural
+from modelforge.train.status import as_hydra_reads
+
+SETTING = re.compile(r"(?:write|leave it out:) `([^`]*data\.[^`]*[^`.])`")
+"""A hint that names a setting, and nothing else."""
 
 
 def fault(where: str, message: str, hint: str = "") -> Problem:
@@ -21,7 +28,38 @@ def refusal(where: str, message: str, hint: str = "") -> ForgeError:
 def undeclared(key: str, unit: str, found: int, declared: int, named: str) -> Problem:
     """A number that the file knows and the config says otherwise; the way out is what to write."""
     said = f"{named} has {plural(found, unit)}, but `{key}` is {declared}"
-    return fault(key, said, f"write `data.{key}={found}`")
+    return fault(key, said, f"write `{setting(key, found)}`")
+
+
+def setting(key: str, value: object) -> str:
+    """An override as a shell takes it.
+
+    >>> print(setting("num_features", 4), setting("ignore", ["city", "1"]))
+    data.num_features=4 "data.ignore=[city,'1']"
+    """
+    match value:
+        case str():
+            shown = as_hydra_reads(value) if value != "\t" else "\\t"
+        case list() | tuple():
+            shown = f"[{','.join(as_hydra_reads(one) if isinstance(one, str) else str(one) for one in value)}]"
+        case _:
+            shown = str(value)
+    text = f"data.{key}={shown}"
+    return f'"{text}"' if "'" in text and not set('"$`\\!') & set(text) else shlex.quote(text)
+
+
+def settings(problems: Iterable[Problem]) -> list[str]:
+    """The settings that put problems right, each once."""
+    found = (SETTING.fullmatch(problem.hint) for problem in problems)
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def together(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems of which each that a setting puts right names all of these, so that one more run is enough."""
+    if len(lines := settings(problems)) < 2:
+        return [*problems]
+    whole = f"write `{' '.join(lines)}`"
+    return [replace(problem, hint=whole) if settings([problem]) else problem for problem in problems]
 
 
 def listed(names: Sequence[str], at_most: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,12 +10,18 @@ import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from modelforge.errors import ForgeError, Problem
+from modelforge.report.words import plural
+from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.labels import Labels, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
-from modelforge.train.data.refusals import fault, undeclared
+from modelforge.train.data.refusals import fault, listed, together, undeclared
 from modelforge.train.data.source import SplitSource, check_float32
 from modelforge.train.data.split import missing, split
 
+MAX_SHOWN = 5
+"""Constant columns that are named."""
+ROUNDING = 16 * np.finfo(np.float64).eps
+"""By what share the values of a constant may differ."""
 MAX_SAMPLE = 1000
 """Rows that are looked at for values that become equal."""
 
@@ -51,7 +57,13 @@ class Numbers:
         return f"array `{self.names}`" if isinstance(self.names, str) else f"column `{self.names[place]}`"
 
 
-def examples(source: Table, inputs: Numbers, targets: Numbers | Array | list[Any] | None, named: str) -> Examples:
+def examples(
+    source: Table,
+    inputs: Numbers,
+    targets: Numbers | Array | list[Any] | None,
+    named: str,
+    found: Iterable[Problem] = (),
+) -> Examples:
     """Splits, encodes and scales what was read.
 
     Args:
@@ -59,26 +71,32 @@ def examples(source: Table, inputs: Numbers, targets: Numbers | Array | list[Any
         inputs: What a model reads.
         targets: A label, or `Numbers`, for each; None for an autoencoder.
         named: What to call the data.
+        found: Problems and warnings of what was read.
 
     Raises:
         ForgeError: it is not what was declared, or too little.
     """
     labels, problems = _labels(source, targets, named)
-    if problems:
-        raise ForgeError(problems)
+    found = [*found, *problems, *(look_alikes(labels.names, "classes", named, "target") if labels else ())]
+    warnings = [problem for problem in found if problem.severity == "warning"]
+    if len(warnings) < len(found):
+        raise ForgeError(together(found))
     answers = targets if isinstance(targets, Numbers) else None
     # Two examples: R² of one is not defined.
     parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if answers is None else 2)
-    scaled = [_scaled(source, numbers, parts[0], problems) for numbers in (inputs, answers) if numbers is not None]
+    both = [numbers for numbers in (inputs, answers) if numbers is not None]
+    scaled = [_scaled(source, numbers, parts[0], problems) for numbers in both]
     if problems:
         raise ForgeError(problems)
+    for numbers in both:
+        warnings += _constant(numbers, parts[0], named)
     told = labels.classes if labels else scaled[-1][0]
     fitted = {"inputs": _described(inputs, scaled[0][1])}
     if answers is not None:
         fitted["targets"] = _described(answers, scaled[1][1])
     return Examples.of(
         (Arrays(scaled[0][0][part], told[part]) for part in parts),
-        missing(labels.classes, parts, labels.names, named) if labels else (),
+        [*warnings, *(missing(labels.classes, parts, labels.names, named) if labels else ())],
         {"classes": labels.names, **fitted} if labels else fitted,
     )
 
@@ -95,6 +113,12 @@ def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, lis
     number = targets.values.shape[1]
     if number != source.num_outputs:
         return None, [undeclared("num_outputs", "target", number, source.num_outputs, named)]
+    constant = np.flatnonzero(is_constant(targets.values.astype(np.float64)))
+    if len(targets.values) > 1 and len(constant):
+        called = targets.called(constant[0])
+        return None, [
+            fault("target", f"{called} of {named} has one value: there is nothing to predict", "leave it out")
+        ]
     return None, []
 
 
@@ -131,6 +155,28 @@ def _lost(numbers: Numbers, values: Array, scaled: Array, train: Rows, scale: Sc
         yield fault(numbers.key, message, "write `data.standardize=true`")
 
 
+def _constant(numbers: Numbers, train: Rows, named: str) -> Iterator[Problem]:
+    """A warning where a column is the same in all rows of the training part."""
+    places = np.flatnonzero(is_constant(numbers.values[train].astype(np.float64)))
+    if not len(places):
+        return
+    if isinstance(numbers.names, str):
+        what = f"{len(places):,} of the {plural(numbers.values[0].size, 'number')} of an example"
+    else:
+        what = f"{plural(len(places), 'column')}, {listed([numbers.names[place] for place in places], MAX_SHOWN)},"
+    message = f"{what} of {named} {'has' if len(places) == 1 else 'have'} one value in all examples to train on"
+    yield Problem(
+        "MW203", f"data.{numbers.key}", message, "nothing can be learnt from what never differs", severity="warning"
+    )
+
+
+def is_constant(values: Array) -> Array:
+    """For each number of an example whether it is the same in all, but for rounding."""
+    low, high = values.min(0), values.max(0)
+    with np.errstate(over="ignore"):
+        return high - low <= ROUNDING * np.maximum(np.abs(low), np.abs(high))
+
+
 def _merged(values: Array, scaled: Array) -> Array:
     """For each place whether of the clearly different values, one beside the other, at least half became equal."""
     values, scaled = (np.sort(it.reshape(len(it), -1), axis=0) for it in (values, scaled))
@@ -162,8 +208,8 @@ class Scale:
         unit = np.where((size > 0) & ((size > 1e150) | (size < 1e-150)), size, 1.0)
         values = values / unit
         mean, std = values.mean(0) * unit, values.std(0) * unit
-        varies = std > 8 * np.finfo(np.float64).eps * np.abs(mean)  # more than rounding makes of a constant
-        return cls(np.where(varies, mean, low), np.where(varies, std, 1.0))
+        constant = is_constant(values)
+        return cls(np.where(constant, low, mean), np.where(constant, 1.0, std))
 
     def __call__(self, values: Array) -> Array:
         """The values on this scale."""

@@ -1,0 +1,57 @@
+"""alike: names → those that look equal on a screen and are not, as warnings. Distinct texts stay distinct."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from modelforge.errors import Problem
+from modelforge.report.words import plural
+
+MAX_SHOWN = 5
+"""Groups of names that are told one by one."""
+UNSEEN = frozenset({"Cc", "Cf"})
+"""Categories of Unicode: controls, and formats such as a byte order mark or a zero-width space."""
+
+
+def alike(names: Iterable[object]) -> list[list[str]]:
+    """Groups of texts that look equal: they differ in blanks, in characters of no width, or in how accents are written.
+
+    >>> alike(["caf\\u00e9", "cat", "cafe\\u0301", " cat", "Cat", 3])
+    [['caf\xe9', 'cafe\u0301'], ['cat', ' cat']]
+    """
+    groups = dict[str, list[str]]()
+    for name in names:
+        if isinstance(name, str):
+            groups.setdefault(seen(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def seen(name: str) -> str:
+    """What one sees of a text."""
+    composed = unicodedata.normalize("NFC", name)
+    return " ".join("".join(sign for sign in composed if _shows(sign)).split())
+
+
+def _shows(sign: str) -> bool:
+    return sign.isspace() or unicodedata.category(sign) not in UNSEEN
+
+
+def look_alikes(names: Iterable[object], kind: str, named: str, where: str) -> Iterator[Problem]:
+    """A warning for each group of names that look equal, after a few only their number.
+
+    Args:
+        names: All different.
+        kind: What they name: `classes` or `columns`.
+        named: What to call the data.
+        where: The key of the `data` section to blame.
+    """
+    groups = alike(names)
+    hint = f"if they are one: write them alike in the data; texts that differ are different {kind}"
+    for group in groups[:MAX_SHOWN]:
+        shown = " and ".join(map(ascii, group[:MAX_SHOWN])) + (" and others" if len(group) > MAX_SHOWN else "")
+        message = f"{len(group)} {kind} of {named} look equal, but are not: {shown}"
+        yield Problem("MW204", f"data.{where}", message, hint, severity="warning")
+    if (more := len(groups) - MAX_SHOWN) > 0:
+        message = f"{plural(more, 'more group')} of {kind} of {named} look equal, but are not"
+        yield Problem("MW204", f"data.{where}", message, severity="warning")

@@ -1,0 +1,105 @@
+"""Which texts are numbers, which names look equal, and what never differs: told, and nothing is merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modelforge as mf
+from modelforge.train.data.read import read
+from tests.train.tables import PAIRS, TWO, X, Y, csv, npz, told, write
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["1_000", "\u0663", "\uff11\uff12", "0x10", "1e400", "-1e400", "nan(7)", "infinity", "-Inf", "True", "1,5", "1e",
+     "1d5", "\u22125", "\u00a05", "5\u200b", "5%", "$5", "1 000", "1'000", "9" * 400, "0b1", "1/2", "1+2j", "--5"],
+)  # fmt: skip
+def test_a_number_that_tools_for_data_do_not_read_is_none(here: Path, written: str):
+    write(here, "a,kind\n" + PAIRS + f'"{written}",a\n')
+    assert told(csv(**TWO))[0][:2] == (
+        "data.features",
+        f"column `a` must hold numbers, but has {written!r:.100} in row 61",
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("5", 5), (" 5 ", 5), ("+5", 5), ("-5", -5), (".5", 0.5), ("5.", 5), ("1E3", 1000), ("007", 7), ("1e-400", 0),
+     ("-0", 0), ("0.1000000000000000055511151231257827", 0.1), ("\t5", 5), ("9" * 30, 1e30)],
+)  # fmt: skip
+def test_numbers_as_tools_for_data_read_them(here: Path, written: str, value: float):
+    write(here, "a,kind\n" + f'"{written}",a\n"{written}",b\n' * 20)
+    assert read(csv(**TWO, standardize=False)).train.inputs[0, 0] == np.float32(value)
+
+
+ALIKE = [
+    ("caf\u00e9", "cafe\u0301"), ("cat", " cat"), ("cat", "cat\u00a0"), ("cat", "cat\u200b"), ("cat", "\ufeffcat"),
+    ("cat", "ca\u00adt"), ("a b", "a\u2003b"), ("a b", "a  b"), ("cat", "cat\u200e"), ("\uac00", "\u1100\u1161"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_classes_that_look_equal_stay_two_and_are_told(here: Path, one: str, other: str):
+    write(here, "a,kind\n" + "".join(f'{row},"{(one, other)[row % 2]}"\n' for row in range(60)))
+    examples = read(csv(**TWO))
+    assert set(examples.fitted["classes"]) == {one, other}
+    (warning,) = examples.warnings
+    names = " and ".join(map(ascii, sorted((one, other))))
+    assert (warning.code, warning.path) == ("MW204", "data.target")
+    assert warning.message == f"2 classes of `flowers.csv` look equal, but are not: {names}"
+    with pytest.raises(mf.ForgeError) as caught:
+        read(csv(num_features=1))
+    assert [problem.path for problem in caught.value.problems] == ["data.num_outputs", "data.target"]
+
+
+@pytest.mark.parametrize(
+    "names", [("cat", "Cat"), ("1", "01"), ("1.0", "1"), ("O", "0"), ("a-b", "ab"), ("\u00e9", "e")]
+)
+def test_classes_that_do_not_look_equal(here: Path, names):
+    write(here, "a,kind\n" + "".join(f"{row},{names[row % 2]}\n" for row in range(60)))
+    assert not read(csv(**TWO)).warnings
+
+
+def test_columns_that_look_equal_are_told(here: Path):
+    write(here, "caf\u00e9,cafe\u0301,kind\n" + "".join(f"{row},{row % 7},{'ab'[row % 2]}\n" for row in range(60)))
+    (warning,) = read(csv(num_features=2, num_outputs=2)).warnings
+    assert warning.message == "2 columns of `flowers.csv` look equal, but are not: 'caf\\xe9' and 'cafe\\u0301'"
+    write(here, "\ufeff\ufeffa,kind\n" + PAIRS)  # two files with byte order marks, joined
+    assert told(csv(**TWO, features="a"))[0][1:] == (
+        "`flowers.csv` has no column 'a'; its column '\\ufeffa' looks equal, but is not",
+        "copy the name from the file, or write it in the file as here",
+    )
+
+
+def test_columns_that_never_differ_are_told(here: Path):
+    write(here, "a,b,c,kind\n" + "".join(f"{row},5,{0.1 + 0.2 * (row % 1)},{'ab'[row % 2]}\n" for row in range(60)))
+    examples = read(csv(num_features=3, num_outputs=2))
+    assert [warning.message for warning in examples.warnings] == [
+        "2 columns, `b`, `c`, of `flowers.csv` have one value in all examples to train on"
+    ]
+    assert (examples.warnings[0].code, examples.warnings[0].path) == ("MW203", "data.features")
+    assert (examples.fitted["inputs"]["std"][1:], abs(examples.train.inputs[:, 1:]).max()) == ([1.0, 1.0], 0)
+
+
+def test_numbers_of_an_array_that_never_differ_are_told(here: Path):
+    np.savez(here / "arrays.npz", x=np.where(np.arange(8).reshape(2, 4) < 3, 7.0, X), y=Y)
+    assert [warning.message for warning in read(npz()).warnings] == [
+        "3 of the 8 numbers of an example of `arrays.npz` have one value in all examples to train on"
+    ]
+
+
+def test_a_target_of_a_regression_that_never_differs_is_refused(here: Path):
+    write(here, "a,b,kind\n" + "".join(f"{row},5,{row % 3}\n" for row in range(60)))
+    assert told(csv(task="regression", target=["kind", "b"], num_features=1, num_outputs=2)) == [
+        ("data.target", "column `b` of `flowers.csv` has one value: there is nothing to predict", "leave it out")
+    ]
+
+
+def test_blank_lines_are_no_rows(here: Path):
+    write(here, "\n\na,kind\n\n" + PAIRS.replace("\n", "\n\n"))
+    assert len(read(csv(**TWO)).train) == 42
