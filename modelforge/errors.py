@@ -303,7 +303,11 @@ def sentence(error: BaseException, most: int = MAX_SENTENCE) -> str:
 
     >>> sentence(ValueError("two\\n  lines")), sentence(KeyError()), len(sentence(ValueError("x" * 1_000)))
     ('two lines', 'KeyError', 300)
+    >>> sentence(FileNotFoundError(2, "No such file or directory", "a/b"))
+    'no such file or directory'
     """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
     # What follows is torch's own stack.
     text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
     return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -193,8 +193,8 @@ class Ledger:
         try:
             return _read(read_bytes(path, MAX_BYTES))
         except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or sentence(error)
-            raise ForgeError([Problem("MF066", str(path), f"`{path}` gives no ledger: {reason}", hint)]) from error
+            message = f"`{path}` gives no ledger: {sentence(error)}"
+            raise ForgeError([Problem("MF066", str(path), message, hint)]) from error
         except _NoLedger as error:
             shown, more = error.faults[:MAX_PROBLEMS], len(error.faults) - MAX_PROBLEMS
             hint = "a ledger is read as it was written; that of an older version is written anew by its run"

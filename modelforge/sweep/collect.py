@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from modelforge.alive import is_alive
 from modelforge.errors import ForgeError, Problem
 from modelforge.node import FrozenDict
+from modelforge.regular import read_text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 STATUS = "status.json"
 JOBS = "jobs.json"
 """The overrides of each job of a multirun, written before the first one begins."""
+MAX_BYTES = 2**24
+"""Of either of them: a sweep of 100,000 jobs takes 10 MB."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "killed", "broken", "missing"]
@@ -172,7 +175,7 @@ def _row(job: Path, root: Path) -> Row:
     if not (job / STATUS).is_file():
         return Row(name, "missing", nothing, nothing, reason="no status.json: the job never started, or was not ours")
     try:
-        return _read(json.loads((job / STATUS).read_text(encoding="utf-8")), job, name)
+        return _read(json.loads(read_text(job / STATUS, MAX_BYTES)), job, name)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
 
@@ -180,7 +183,7 @@ def _row(job: Path, root: Path) -> Row:
 def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
     """The jobs of a multirun that ended before their turn came."""
     try:
-        found = json.loads((root / JOBS).read_text(encoding="utf-8"))
+        found = json.loads(read_text(root / JOBS, MAX_BYTES))
     except (OSError, ValueError):
         return
     jobs: list[Any] = found if isinstance(found, list) else []
