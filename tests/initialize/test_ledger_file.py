@@ -164,7 +164,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch):
         pipe: "it is a named pipe, not a file",
         Path("/dev/zero"): "it is a device, not a file",
         tmp_path: "it is a folder, not a file",
-        large: "it has more than 1,000 bytes",
+        large: "it holds more than 1,000 bytes",
     }
     for path, what in whats.items():
         with pytest.raises(mf.ForgeError) as caught:
