@@ -34,7 +34,7 @@ def main() -> None:
 
 def _build() -> None:
     spec = gpt2_spec(**GPT2_MEDIUM)
-    mf.build(spec)  # loads what loops are compiled: see `modelforge.inits.words`
+    mf.build(spec)  # loads what loops are compiled: see `modelforge.inits.laws.transforms`
     count = mf.plan(spec).num_parameters
     by_hand = num_elements(gpt2_by_hand(**GPT2_MEDIUM))
     assert count == by_hand, f"the two models differ: {count:,} and {by_hand:,} parameters"

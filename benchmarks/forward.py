@@ -20,8 +20,8 @@ from torch import nn
 
 import modelforge as mf
 from modelforge.config import options
-from modelforge.plan import LayerPlan
-from modelforge.values import TensorValue, first
+from modelforge.core.tensors import TensorValue, first
+from modelforge.planning.plan import LayerPlan
 
 BATCH_SIZE = 64
 REPEATS = 5

@@ -21,8 +21,8 @@ from torch import nn
 from torch.nn import init
 
 import modelforge as mf
-from modelforge import draw
-from modelforge.tally import Rows, Tally
+from modelforge.building import draw
+from modelforge.building.tally import Rows, Tally
 
 SIDE = 4096
 KERNEL = (512, 512, 3, 3)
@@ -46,7 +46,7 @@ MATRICES: Mapping[str, tuple[Mapping[str, Any], Callable[[torch.Tensor], Any]]] 
 def main() -> None:
     """Prints all tables."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    # First, so that what compiled loops there are (see `modelforge.inits.words`) are loaded for what follows.
+    # First, so that what compiled loops there are (see `modelforge.inits.laws.transforms`) are loaded for what follows.
     _models()
     _proof()
     _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", [nn.Linear(SIDE, SIDE, bias=False)], DENSE)

@@ -22,7 +22,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.config import compose
 from modelforge.inits import registry as schemes
-from modelforge.layers import registry
+from modelforge.language import registry
 from modelforge.layers.describe import describe
 
 ROOT = Path(__file__).parents[1]

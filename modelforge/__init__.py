@@ -8,50 +8,50 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modelforge._version import __version__ as __version__
-from modelforge.errors import ForgeError as ForgeError
-from modelforge.errors import Place as Place
-from modelforge.errors import Problem as Problem
+from modelforge.core.errors import ForgeError as ForgeError
+from modelforge.core.errors import Place as Place
+from modelforge.core.errors import Problem as Problem
 
 if TYPE_CHECKING:
-    from modelforge.build import build as build
-    from modelforge.calibrate import calibrate as calibrate
-    from modelforge.calibrations import register_calibration as register_calibration
-    from modelforge.digest import digest as digest
-    from modelforge.from_module import from_module as from_module
-    from modelforge.initialize import initialize as initialize
+    from modelforge.building.build import build as build
+    from modelforge.building.digest import digest as digest
+    from modelforge.building.initialize import initialize as initialize
+    from modelforge.building.ledger import Ledger as Ledger
+    from modelforge.building.verify import verify as verify
+    from modelforge.calibration import register_calibration as register_calibration
+    from modelforge.calibration.calibrate import calibrate as calibrate
     from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
+    from modelforge.language import ModelSpec as ModelSpec
+    from modelforge.language import parse as parse
+    from modelforge.language.load import load as load
     from modelforge.layers.register import register_layer as register_layer
-    from modelforge.ledger import Ledger as Ledger
-    from modelforge.lint import lint as lint
-    from modelforge.load import load as load
-    from modelforge.plan import Plan as Plan
-    from modelforge.plan import plan as plan
+    from modelforge.linting.lint import lint as lint
+    from modelforge.planning.plan import Plan as Plan
+    from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
-    from modelforge.spec import ModelSpec as ModelSpec
-    from modelforge.spec import parse as parse
-    from modelforge.verify import verify as verify
+    from modelforge.tracing import from_module as from_module
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
-    "Ledger": "modelforge.ledger",
-    "ModelSpec": "modelforge.spec",
-    "Plan": "modelforge.plan",
-    "build": "modelforge.build",
-    "calibrate": "modelforge.calibrate",
+    "Ledger": "modelforge.building.ledger",
+    "ModelSpec": "modelforge.language",
+    "Plan": "modelforge.planning.plan",
+    "build": "modelforge.building.build",
+    "calibrate": "modelforge.calibration.calibrate",
     "diff": "modelforge.review",
-    "digest": "modelforge.digest",
-    "from_module": "modelforge.from_module",
-    "initialize": "modelforge.initialize",
-    "lint": "modelforge.lint",
-    "load": "modelforge.load",
-    "parse": "modelforge.spec",
-    "plan": "modelforge.plan",
-    "register_calibration": "modelforge.calibrations",
+    "digest": "modelforge.building.digest",
+    "from_module": "modelforge.tracing",
+    "initialize": "modelforge.building.initialize",
+    "lint": "modelforge.linting.lint",
+    "load": "modelforge.language.load",
+    "parse": "modelforge.language",
+    "plan": "modelforge.planning.plan",
+    "register_calibration": "modelforge.calibration",
     "register_activation": "modelforge.inits",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
-    "verify": "modelforge.verify",
+    "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names
 

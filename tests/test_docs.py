@@ -15,8 +15,8 @@ import modelforge as mf
 from modelforge.cli.app import app
 from modelforge.inits import registry as schemes
 from modelforge.inits.defaults import ROLE_DEFAULTS
-from modelforge.layers import registry as layers
-from modelforge.spec.init import NAMED_ROLES
+from modelforge.language import registry as layers
+from modelforge.language.init import NAMED_ROLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

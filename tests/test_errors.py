@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 import modelforge as mf
 from modelforge.config import compose
-from modelforge.errors import CODES
+from modelforge.core.errors import CODES
 
 INVALID = Path(__file__).parent / "configs" / "invalid"
 FILES = sorted(INVALID.glob("*.yaml"))
@@ -36,8 +36,8 @@ NOT_HERE = {
     "MF052": "training has its own tests",
     "MF053": "training has its own tests",
     "MF058": "training has its own tests",
-    "MF061": "what is too much has its own tests: tests/spec/test_hostile.py",
-    **{f"MF06{digit}": "verification has its own tests: tests/initialize" for digit in (5, 6, 7, 8, 9)},
+    "MF061": "what is too much has its own tests: tests/language/test_hostile.py",
+    **{f"MF06{digit}": "verification has its own tests: tests/building" for digit in (5, 6, 7, 8, 9)},
     "MF070": "reviews have their own tests",
     "MF071": "sweeps have their own tests",
     "MF072": "the command line has its own tests",
@@ -49,14 +49,14 @@ NOT_HERE = {
     "MF121": "calibration has its own tests",
     "MF122": "calibration has its own tests",
     "MF123": "calibration has its own tests",
-    **{f"MF13{digit}": "modules that exist have their own tests: tests/from_module" for digit in range(6)},
-    "MW101": "a warning: see tests/plan",
-    "MW102": "a warning: see tests/plan",
-    "MW103": "a warning: see tests/initialize",
-    "MW104": "a warning: see tests/plan",
-    **{f"MW10{digit}": "a warning: see tests/plan" for digit in (5, 6, 7, 8, 9)},
+    **{f"MF13{digit}": "modules that exist have their own tests: tests/tracing" for digit in range(6)},
+    "MW101": "a warning: see tests/planning",
+    "MW102": "a warning: see tests/planning",
+    "MW103": "a warning: see tests/building",
+    "MW104": "a warning: see tests/planning",
+    **{f"MW10{digit}": "a warning: see tests/planning" for digit in (5, 6, 7, 8, 9)},
     "MW110": "a warning: see tests/config",
-    "MW113": "a warning: see tests/initialize",
+    "MW113": "a warning: see tests/building",
     "MW201": "a warning: see tests/train",
     "MW202": "a warning: see tests/train",
     "MW203": "a warning: see tests/train",

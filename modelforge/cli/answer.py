@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from modelforge.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, Problem, printable
 from modelforge.report.ascii import writable
 from modelforge.report.screen import Screen
 

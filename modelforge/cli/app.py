@@ -14,7 +14,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
-from modelforge.plugins import installed_alone
+from modelforge.core.plugins import installed_alone
 from modelforge.report.screen import removed_folder
 
 Overrides = Annotated[
@@ -141,7 +141,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What there is to choose from; with NAME its fields, formula and source."""
-    from modelforge.cli.catalogue import catalogue
+    from modelforge.cli.list import catalogue
 
     say(catalogue, kind.value, name, as_json=as_json)
 
@@ -174,7 +174,7 @@ def diff(
     Exit status: 0; 1 with --exit-code if anything differs but formatting,
     comments and the order of keys; 2 if a side cannot be read or composed.
     """
-    from modelforge.cli.compare import compare
+    from modelforge.cli.diff import compare
 
     _one_of("--markdown", markdown, as_json)
     options = {"markdown": markdown, "exit_code": exit_code}

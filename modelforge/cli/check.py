@@ -16,14 +16,14 @@ from rich.text import Text
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
-from modelforge.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.words import count, plural
 from modelforge.inits.base import NOTHING_TO_COUNT
-from modelforge.plan import Plan, plan
+from modelforge.language import parse
+from modelforge.planning.plan import Plan, plan
+from modelforge.planning.study import Studies
 from modelforge.report.problems import alike, problem_text, problems_text
 from modelforge.report.table import new_table
-from modelforge.report.words import count, plural
-from modelforge.shapes import Studies
-from modelforge.spec import parse
 
 MAX_JOBS = 32
 """Jobs of a config's own sweep that are planned."""

@@ -15,17 +15,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.block import Block
 from modelforge.cli.answer import Answer
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.matrix import Block
+from modelforge.core.words import number, printable, short, stored, value, where
 from modelforge.inits.base import Fill
-from modelforge.load import load
-from modelforge.plan import LayerPlan, Plan, plan
+from modelforge.language.load import load
+from modelforge.planning.assign import Link, ParameterPlan
+from modelforge.planning.fields import DecidedField, decided_fields
+from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.report.aligned import Aligned, Wrapped
-from modelforge.report.fields import DecidedField, decided_fields
 from modelforge.report.table import new_table
-from modelforge.report.words import number, printable, short, stored, value, where
-from modelforge.rules import Link, ParameterPlan
 
 VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
 INDENT = (0, 0, 0, 2)

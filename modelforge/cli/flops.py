@@ -7,11 +7,11 @@ from typing import Any
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelforge.layers import registry
-from modelforge.plan import LayerPlan, Plan
-from modelforge.rng import preserved_globals
-from modelforge.shapes import construct, run
-from modelforge.values import BATCH
+from modelforge.core.rng import preserved_globals
+from modelforge.core.tensors import BATCH
+from modelforge.language import registry
+from modelforge.planning.plan import LayerPlan, Plan
+from modelforge.planning.study import construct, run
 
 
 def num_flops(plan: Plan) -> Mapping[str, int]:
@@ -21,8 +21,8 @@ def num_flops(plan: Plan) -> Mapping[str, int]:
     addition as two; elementwise work is not counted.
 
     Example:
-        >>> from modelforge.plan import plan
-        >>> from modelforge.spec import parse
+        >>> from modelforge.planning.plan import plan
+        >>> from modelforge.language import parse
         >>> layers = {"head": {"type": "Linear", "out_features": 10, "init": "xavier"}}
         >>> num_flops(plan(parse({"input": {"shape": [64]}, "layers": layers})))
         {'head': 1280}

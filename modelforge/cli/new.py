@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.report.words import plural, printable
+from modelforge.core.words import plural, printable
 from modelforge.starter import create
 
 

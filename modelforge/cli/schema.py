@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from modelforge.cli.answer import Answer
-from modelforge.spec.schema import schema as schema_of
+from modelforge.language.schema import schema as schema_of
 
 
 def schema(kind: str) -> Answer:

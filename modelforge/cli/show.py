@@ -10,10 +10,10 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer
 from modelforge.cli.flops import num_flops
-from modelforge.load import load
-from modelforge.plan import Plan, plan
+from modelforge.language.load import load
+from modelforge.linting.defaults import BARE, left, left_words
+from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
-from modelforge.report.left import BARE, left, left_words
 from modelforge.report.problems import problems_text
 from modelforge.report.table import plan_table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelforge.cli.answer import Answer
-from modelforge.errors import ForgeError, Problem, did_you_mean
-from modelforge.sweep import collect
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.runs import collect
 
 
 def sweep(folder: Path, metric: str | None, *, csv: bool) -> Answer:

@@ -8,17 +8,17 @@ import yaml
 from rich.console import Group
 from rich.text import Text
 
-from modelforge.build import build
+from modelforge.building.build import build
+from modelforge.building.ledger import Ledger
+from modelforge.building.verify import Verification, compare, compare_rows
+from modelforge.building.verify import verify as verify_model
 from modelforge.cli.answer import Answer
-from modelforge.errors import ForgeError, Problem, sentence
-from modelforge.ledger import Ledger
-from modelforge.regular import read_bytes
+from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.regular import read_bytes
+from modelforge.core.tensor_file import Unreadable, opened
+from modelforge.language import parse
 from modelforge.report.problems import problems_text
 from modelforge.report.table import verification_table
-from modelforge.spec import parse
-from modelforge.verify import Verification, compare, compare_rows
-from modelforge.verify import verify as verify_model
-from modelforge.weights import Unreadable, opened
 
 MAX_CONFIG = 10_000_000
 """Bytes of a run's config."""

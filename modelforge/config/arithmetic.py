@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.errors import did_you_mean, quoted
+from modelforge.core.errors import did_you_mean, quoted
 
 MAX_LENGTH = 200
 """Characters of one expression."""

@@ -24,7 +24,7 @@ from modelforge.config.references import KeyPath
 from modelforge.config.resolve import resolve
 from modelforge.config.source import NO_JOB, Loader, Naming, hydra_settings, plain, search_path
 from modelforge.config.trust import CODES, placed
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from modelforge.bounds import MAX_DIGITS, fault
-from modelforge.errors import ForgeError, Place, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.limits import MAX_DIGITS, fault
 
 MAX_ALIASED = 100_000
 """How many nodes the aliases of one file may add; `&a [*b, *b]` twenty times over would be a million."""

@@ -16,7 +16,7 @@ from modelforge.config import overrides as ov
 from modelforge.config.document import Document, items
 from modelforge.config.folder import groups
 from modelforge.config.source import Loader
-from modelforge.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
 
 FAILURES = (
     *(HydraException, OmegaConfBaseException, OSError, ValueError, AssertionError, RecursionError),

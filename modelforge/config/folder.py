@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
 
 MAX_FILES = 10_000
 """Files of a config folder that are looked through for what it offers."""

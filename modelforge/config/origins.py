@@ -14,7 +14,7 @@ from modelforge.config.document import Document, items
 from modelforge.config.overrides import Assignment
 from modelforge.config.references import Cycle, KeyPath, follow, references, split
 from modelforge.config.source import Contribution
-from modelforge.errors import Place, Problem
+from modelforge.core.errors import Place, Problem
 
 Part = Literal["key", "value"]
 LONG = 6

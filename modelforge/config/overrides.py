@@ -11,10 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from modelforge.bounds import fault
 from modelforge.config.document import MAX_DEPTH
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
-from modelforge.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.limits import fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from modelforge.config.references import (
 )
 from modelforge.config.templates import is_template
 from modelforge.config.trust import RESOLVERS
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
 
 MAX_EXPANDED = 100_000
 """How many values, or characters of one text, interpolations may make: `${a}${a}` twenty times over is a million."""

@@ -45,7 +45,7 @@ from modelforge.config.trust import (
     placed,
     search_folder,
 )
-from modelforge.errors import ForgeError, Place, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
 
 NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
@@ -221,7 +221,7 @@ def _refuse_interpolations(value: Any) -> None:
 
 
 ConfigStore.instance().store(
-    "sweep_report", {"sweep": {"_target_": "modelforge.sweep.callback.SweepReport"}}, "hydra/callbacks"
+    "sweep_report", {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}, "hydra/callbacks"
 )
 
 

@@ -21,7 +21,7 @@ from modelforge.config.compose import Config, compose, open_config
 from modelforge.config.folder import default_conf
 from modelforge.config.origins import Origins
 from modelforge.config.source import Loader, Naming, hydra_settings, plain, search_path
-from modelforge.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
 
 PARAMS = "hydra.sweeper.params"
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelforge.config.arithmetic import CannotCalculate, calculate, names_in
-from modelforge.errors import did_you_mean
+from modelforge.core.errors import did_you_mean
 
 _TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:([^"'{}]*|\s*"[^"]*"\s*|\s*'[^']*'\s*)\}""")
 

@@ -23,7 +23,7 @@ from modelforge.config.document import Document, children, items
 from modelforge.config.folder import is_inside, shipped
 from modelforge.config.folder_name import FOLDER_NAME
 from modelforge.config.references import KeyPath, split
-from modelforge.errors import ForgeError, Place, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
 
 CODES = frozenset({"MF004", "MF005", "MF006"})
 """The codes of what a config is not trusted with."""

@@ -6,29 +6,11 @@
 (0.282843, 50.0)
 """
 
-from modelforge.inits import conv_orthogonal as conv_orthogonal
-from modelforge.inits import critical as critical
-from modelforge.inits import delta_orthogonal as delta_orthogonal
-from modelforge.inits import depth as depth
-from modelforge.inits import dialects as dialects
-from modelforge.inits import elementary as elementary
-from modelforge.inits import embedding as embedding
-from modelforge.inits import gates as gates
-from modelforge.inits import hadamard as hadamard
-from modelforge.inits import identity as identity
-from modelforge.inits import looks_linear as looks_linear
-from modelforge.inits import mimetic as mimetic
-from modelforge.inits import orthogonal as orthogonal
-from modelforge.inits import pretrained as pretrained
-from modelforge.inits import recurrent as recurrent
-from modelforge.inits import siren as siren
-from modelforge.inits import sparse as sparse
-from modelforge.inits import undrawn as undrawn
-from modelforge.inits import upsampling as upsampling
-from modelforge.inits import variance_scaling as variance_scaling
-from modelforge.inits import width as width
-from modelforge.inits.activation_statistics import Statistics, statistics
-from modelforge.inits.activations import (
+from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
+from modelforge.inits.block import Activation, Attention, Block, Branch, Context
+from modelforge.inits.defaults import ROLE_DEFAULTS
+from modelforge.inits.describe import describe
+from modelforge.inits.gains.activations import (
     UnknownActivation,
     WrongArguments,
     activation_names,
@@ -36,14 +18,32 @@ from modelforge.inits.activations import (
     register_activation,
     unregister_activation,
 )
-from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
-from modelforge.inits.block import Activation, Attention, Block, Branch, Context
-from modelforge.inits.critical import CriticalPoint, critical_point
-from modelforge.inits.defaults import ROLE_DEFAULTS
-from modelforge.inits.describe import describe
-from modelforge.inits.gains import Gain, resolve_gain
-from modelforge.inits.laws import Constant, Drawn, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.gains.gain import Gain, resolve_gain
+from modelforge.inits.gains.statistics import Statistics, statistics
+from modelforge.inits.laws.law import Constant, Drawn, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.registry import aliases, create, field_names, get, names, register_initializer, unregister
+from modelforge.inits.schemes import conv_orthogonal as conv_orthogonal
+from modelforge.inits.schemes import critical as critical
+from modelforge.inits.schemes import delta_orthogonal as delta_orthogonal
+from modelforge.inits.schemes import depth as depth
+from modelforge.inits.schemes import dialects as dialects
+from modelforge.inits.schemes import elementary as elementary
+from modelforge.inits.schemes import embedding as embedding
+from modelforge.inits.schemes import gates as gates
+from modelforge.inits.schemes import hadamard as hadamard
+from modelforge.inits.schemes import identity as identity
+from modelforge.inits.schemes import looks_linear as looks_linear
+from modelforge.inits.schemes import mimetic as mimetic
+from modelforge.inits.schemes import orthogonal as orthogonal
+from modelforge.inits.schemes import pretrained as pretrained
+from modelforge.inits.schemes import recurrent as recurrent
+from modelforge.inits.schemes import siren as siren
+from modelforge.inits.schemes import sparse as sparse
+from modelforge.inits.schemes import undrawn as undrawn
+from modelforge.inits.schemes import upsampling as upsampling
+from modelforge.inits.schemes import variance_scaling as variance_scaling
+from modelforge.inits.schemes import width as width
+from modelforge.inits.schemes.critical import CriticalPoint, critical_point
 
 __all__ = [
     "ROLE_DEFAULTS",

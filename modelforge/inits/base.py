@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, final
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
+from modelforge.core.complaints import WrongField, contradiction, reworded
+from modelforge.core.frozen import FrozenDict, Node
 from modelforge.inits.block import Block
 from modelforge.inits.fills import BlockFill, LawFill, Moments, NoFill
-from modelforge.inits.messages import WrongField, contradiction, reworded
-from modelforge.node import FrozenDict, Node
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from modelforge.inits.laws import Law
-    from modelforge.rng import Key
+    from modelforge.core.rng import Key
+    from modelforge.inits.laws.law import Law
 
 
 DrawsPer = Literal["block", "parameter", "attention"]

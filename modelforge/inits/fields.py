@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from modelforge.errors import quoted
+from modelforge.core.errors import quoted
 
 # Ten times below the largest float32, so that nothing drawn with these numbers overflows.
 LIMIT = 1e37

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from modelforge.inits.laws import Drawn
-from modelforge.node import FrozenDict
-from modelforge.settings import one_thread
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.torch_state import one_thread
+from modelforge.inits.laws.law import Drawn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from modelforge.core.rng import Key
     from modelforge.inits.base import Blockwise
     from modelforge.inits.block import Block
-    from modelforge.inits.laws import Distribution, Law
-    from modelforge.rng import Key
+    from modelforge.inits.laws.law import Distribution, Law
 
 
 @dataclass(frozen=True, slots=True)

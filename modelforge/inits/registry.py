@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from modelforge.errors import did_you_mean
+from modelforge.core.errors import did_you_mean
+from modelforge.core.plugins import check_declaration, is_redefined, load_plugins
 from modelforge.inits.base import Initializer
-from modelforge.plugins import check_declaration, is_redefined, load_plugins
 
 GROUP = "modelforge.initializers"
 """The entry point group; what an entry point names is imported, and registers itself by the decorator."""

@@ -11,22 +11,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelforge.layers.inside import Follows as Follows
-    from modelforge.layers.inside import forget_branches as forget_branches
-    from modelforge.layers.inside import forget_inside as forget_inside
-    from modelforge.layers.inside import reads as reads
-    from modelforge.layers.inside import register_branches as register_branches
-    from modelforge.layers.inside import register_inside as register_inside
-    from modelforge.layers.layouts import ParameterLayout as ParameterLayout
-    from modelforge.layers.layouts import forget_layout as forget_layout
-    from modelforge.layers.layouts import register_layout as register_layout
-    from modelforge.layers.layouts import rows as rows
-    from modelforge.layers.layouts import transposed as transposed
-    from modelforge.layers.layouts import vector as vector
-    from modelforge.layers.layouts import whole as whole
-    from modelforge.layers.reading import Unreadable as Unreadable
-    from modelforge.layers.reading import forget_reader as forget_reader
-    from modelforge.layers.reading import register_reader as register_reader
+    from modelforge.modules.arguments import Unreadable as Unreadable
+    from modelforge.modules.arguments import forget_reader as forget_reader
+    from modelforge.modules.arguments import register_reader as register_reader
+    from modelforge.modules.parameters import ParameterLayout as ParameterLayout
+    from modelforge.modules.parameters import forget_layout as forget_layout
+    from modelforge.modules.parameters import register_layout as register_layout
+    from modelforge.modules.parameters import rows as rows
+    from modelforge.modules.parameters import transposed as transposed
+    from modelforge.modules.parameters import vector as vector
+    from modelforge.modules.parameters import whole as whole
+    from modelforge.modules.structure import Follows as Follows
+    from modelforge.modules.structure import forget_branches as forget_branches
+    from modelforge.modules.structure import forget_inside as forget_inside
+    from modelforge.modules.structure import reads as reads
+    from modelforge.modules.structure import register_branches as register_branches
+    from modelforge.modules.structure import register_inside as register_inside
 
 # Imported on first use: the registry of layers serves where torch is not wanted.
 _LAZY = {

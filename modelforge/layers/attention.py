@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelforge.block import Attention, Projection
-from modelforge.layers.inside import Follows, register_inside
-from modelforge.layers.layouts import ParameterLayout, whole
-from modelforge.layers.reading import register_reader
+from modelforge.core.matrix import Attention, Projection
 from modelforge.layers.register import register_layer, size
 from modelforge.layers.rotary import Rotary
+from modelforge.modules.arguments import register_reader
+from modelforge.modules.parameters import ParameterLayout, whole
+from modelforge.modules.structure import Follows, register_inside
 
 
 class _Attention(nn.Module):

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from modelforge.layers import registry
-from modelforge.layers.registry import LayerType
-from modelforge.spec.layer import LayerSpec
+from modelforge.language import registry
+from modelforge.language.layer import LayerSpec
+from modelforge.language.registry import LayerType
 
 COMMON = frozenset(LayerSpec.model_fields)
 """What every layer may say: `type`, `inputs`, `init`."""

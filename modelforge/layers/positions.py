@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer
+from modelforge.modules.arguments import register_reader
 
 LONGEST_WAVE = 10_000.0
 """Wavelengths of sinusoidal positions grow from 2π to this times 2π."""

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeVar, get_args, overload
 
 from torch import nn
 
-from modelforge.layers import registry
-from modelforge.layers.layouts import Layout, register_layout, roles_layout
-from modelforge.layers.registry import Infer, Kind, LayerType, Shapes
+from modelforge.language import registry
+from modelforge.language.registry import Infer, Kind, LayerType, Shapes
 from modelforge.layers.signature import ALWAYS_WITHOUT, layer_spec
+from modelforge.modules.parameters import Layout, register_layout, roles_layout
 
 ModuleClass = TypeVar("ModuleClass", bound=type[nn.Module])
 KINDS = tuple(kind for kind in get_args(Kind) if kind != "combinator")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modelforge.layers.reading import register_reader
 from modelforge.layers.register import register_layer
+from modelforge.modules.arguments import register_reader
 
 
 @register_layer(axes="steps features", kind="passthrough", infer={"embedding_dim": -1}, roles={"weight": "embedding"})

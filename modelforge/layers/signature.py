@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError, WrapValidator, create_model
 from pydantic_core import PydanticCustomError
 
-from modelforge.bounds import MAX_PARTS, MAX_SIZE, too_large
-from modelforge.errors import quoted
-from modelforge.spec.layer import LayerSpec
+from modelforge.core.errors import quoted
+from modelforge.core.limits import MAX_PARTS, MAX_SIZE, too_large
+from modelforge.language.layer import LayerSpec
 
 ALWAYS_WITHOUT = {
     "device": "`build(device=...)` sets it for the whole model",

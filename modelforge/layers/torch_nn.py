@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from modelforge.layers import register, registry
+from modelforge.language import registry
+from modelforge.language.registry import Infer, Shapes
+from modelforge.layers import register
 from modelforge.layers.register import size
-from modelforge.layers.registry import Infer, Shapes
 
 add = partial(register.add, numeric=True)
 

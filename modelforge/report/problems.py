@@ -1,4 +1,4 @@
-"""Problems for the terminal: the text of `modelforge.errors.render`, with colour where it helps the eye."""
+"""Problems for the terminal: the text of `modelforge.core.errors.render`, with colour where it helps the eye."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from modelforge.errors import Problem, grouped, render
+from modelforge.core.errors import Problem, grouped, render
 
 _GUTTER = re.compile(r"^ *\d* +(?:-->|\||=(?= ))")
 _CARETS = re.compile(r"(?<=\| ) *(\^+.*)$")

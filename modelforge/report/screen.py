@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.errors import Problem, printable
+from modelforge.core.errors import Problem, printable
 
 
 class Screen(Console):

@@ -16,17 +16,17 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.errors import printable
+from modelforge.core.errors import printable
+from modelforge.core.words import count, magnitude, number, stored, where
 from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
-from modelforge.report.words import count, magnitude, number, stored, where
 
 if TYPE_CHECKING:
-    from modelforge.ledger import Calibrated, Ledger, LedgerEntry
-    from modelforge.plan import LayerPlan, Plan
-    from modelforge.rules import ParameterPlan
-    from modelforge.values import Value
-    from modelforge.verify import Verification
+    from modelforge.building.ledger import Calibrated, Ledger, LedgerEntry
+    from modelforge.building.verify import Verification
+    from modelforge.core.tensors import Value
+    from modelforge.planning.assign import ParameterPlan
+    from modelforge.planning.plan import LayerPlan, Plan
 
 GAP = 2
 """Blanks between columns."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
-from modelforge.errors import Place
-from modelforge.plan import LayerPlan, Plan, plan
-from modelforge.report.fields import decided_fields, written_place
-from modelforge.report.left import BARE, Left, left, left_words
-from modelforge.rules import ParameterPlan
-from modelforge.spec.model import ModelSpec
-from modelforge.values import to_data
+from modelforge.core.errors import Place
+from modelforge.core.tensors import to_data
+from modelforge.language.model import ModelSpec
+from modelforge.linting.defaults import BARE, Left, left, left_words
+from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.fields import decided_fields, written_place
+from modelforge.planning.plan import LayerPlan, Plan, plan
 
 Kind = Literal["added", "removed", "changed"]
 
@@ -186,7 +186,7 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         TypeError: a side is neither.
 
     Example:
-        >>> from modelforge.spec import parse
+        >>> from modelforge.language import parse
         >>> model = {"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}}
         >>> old, new = (parse(model, init={"scheme": "xavier", "gain": gain}) for gain in (1.0, 1.4))
         >>> [(item.path, round(item.ratio, 6)) for item in diff(old, new).parameters]

@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from modelforge.config import Config, compose
-from modelforge.errors import ForgeError, Problem
-from modelforge.plan import Plan, plan
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.language import parse
+from modelforge.planning.plan import Plan, plan
+from modelforge.planning.study import Studies
 from modelforge.review.facts import exact
 from modelforge.review.files import Content, named
 from modelforge.review.sides import Side
-from modelforge.shapes import Studies
-from modelforge.spec import parse
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
 PLANNED = ("model", "init", "weights", "seed")

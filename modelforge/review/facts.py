@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelforge.errors import Place
+from modelforge.core.errors import Place
 
 Path = tuple[str, ...]
 

@@ -13,7 +13,7 @@ import yaml
 
 from modelforge.config.document import Document, items
 from modelforge.config.source import plain
-from modelforge.errors import ForgeError, Place, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.review.facts import ValueChange, exact, value_changes
 from modelforge.review.sides import Side
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from modelforge.report.words import printable
+from modelforge.core.words import printable
 from modelforge.review import told
 from modelforge.review.diff import Diff
 from modelforge.review.review import Review

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelforge.config import shipped
-from modelforge.errors import ForgeError, Problem
-from modelforge.plan import Plan
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.planning.plan import Plan
+from modelforge.planning.study import Studies
 from modelforge.review.diff import Diff, diff
 from modelforge.review.entries import Composition, Entry, Reach, composed, entries
 from modelforge.review.facts import ValueChange, flat, value_changes
 from modelforge.review.files import FileDiff, changed_files, content
 from modelforge.review.sides import Side, open_side, parse_range
-from modelforge.shapes import Studies
 
 Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
 
 MAX_FILES = 10_000
 """Files and folders."""

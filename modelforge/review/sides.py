@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from modelforge.config import compose, default_conf
-from modelforge.errors import ForgeError, Problem
-from modelforge.plan import Plan, plan
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.language import parse
+from modelforge.planning.plan import Plan, plan
 from modelforge.review.revision import extracted, is_revision, merge_base, root_of, unknown
-from modelforge.spec import parse
 
 _RANGE = re.compile(r"(?P<old>[^.=/~+][^=]*?|)(?P<dots>\.\.\.?)(?P<new>[^./=][^=]*|)")
 _WAYS = 'a folder: `conf`; overrides in one word: `"model=lstm init.gain=2"`; a revision: `HEAD~1`'

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from modelforge.core.words import printable
 from modelforge.report.aligned import Aligned, Wrapped
-from modelforge.report.words import printable
 from modelforge.review import told
 from modelforge.review.diff import Diff
 from modelforge.review.review import Review

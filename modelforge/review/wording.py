@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any
 
-from modelforge.errors import Place
-from modelforge.report.words import count, number, plural, shape, value, where
+from modelforge.core.errors import Place
+from modelforge.core.tensors import to_data
+from modelforge.core.words import count, number, plural, shape, value, where
 from modelforge.review.diff import Change, Diff, LayerDiff, ParameterDiff
 from modelforge.review.groups import Group, grouped
-from modelforge.values import to_data
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
 

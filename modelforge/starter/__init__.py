@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from modelforge.config import shipped
-from modelforge.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem
 
 HERE = Path(__file__).parent
 FILES: Mapping[str, str] = MappingProxyType(
@@ -84,7 +84,7 @@ def _write(project: Path, name: str) -> None:
 
 
 def _write_schemas(project: Path) -> None:
-    from modelforge.spec.schema import KINDS, schema
+    from modelforge.language.schema import KINDS, schema
 
     (project / "schema").mkdir()
     for kind in KINDS:

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
-from modelforge.files import replacing
+from modelforge.core.files import replacing
 from modelforge.train.loops import (
     between_epochs,
     can_stop_after,

@@ -14,7 +14,7 @@ from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
-from modelforge.errors import ForgeError, Place, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.report.screen import Stream
 from modelforge.train.loading import loading
 from modelforge.train.screen import check_folder, steady

@@ -15,10 +15,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 import modelforge as mf
-from modelforge.build import Model
+from modelforge.building.build import Model
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem, sentence
-from modelforge.files import write_atomically
+from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.files import write_atomically
 from modelforge.report.table import plan_table
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule

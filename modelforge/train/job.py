@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem, printable
-from modelforge.files import unwritable, write_atomically
-from modelforge.train.claim import claimed
+from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.files import unwritable, write_atomically
+from modelforge.runs.claim import claimed
+from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loading import loading
 from modelforge.train.screen import complain, screen, steady
-from modelforge.train.status import Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.words import main_metric
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(config: DictConfig) -> float:
     """What `train.py` hands to `hydra.main`.
 
     Alone, a job that did not finish exits the process (1, or 130 after Ctrl-C). In a multirun it returns, so that the
-    other jobs run; `modelforge.sweep.callback` exits at the end. Ctrl-C ends a multirun too.
+    other jobs run; `modelforge.runs.callback` exits at the end. Ctrl-C ends a multirun too.
 
     Returns:
         The optimized metric for Hydra's sweepers, NaN where the job failed.

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from modelforge.build import on_meta
-from modelforge.errors import Problem, sentence
-from modelforge.plan import Plan
-from modelforge.report.words import plural
+from modelforge.building.build import on_meta
+from modelforge.core.errors import Problem, sentence
+from modelforge.core.words import plural
+from modelforge.planning.plan import Plan
 from modelforge.train.data.batches import read_by
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source

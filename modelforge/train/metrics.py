@@ -12,7 +12,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from modelforge.files import write_atomically
+from modelforge.core.files import write_atomically
 
 
 class MetricsCSV(Logger):

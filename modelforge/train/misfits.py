@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelforge.errors import Problem
-from modelforge.plan import Plan
-from modelforge.report.words import plural
+from modelforge.core.errors import Problem
+from modelforge.core.tensors import BATCH, TensorValue, Value, show
+from modelforge.core.words import plural
+from modelforge.planning.plan import Plan
 from modelforge.train.data.source import Source
-from modelforge.values import BATCH, TensorValue, Value, show
 
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch.optim import lr_scheduler
 
-from modelforge.errors import ForgeError, Problem, did_you_mean, quoted, shortened
-from modelforge.inits.width import LEARNING_RATE
+from modelforge.core.errors import ForgeError, Problem, did_you_mean, quoted, shortened
+from modelforge.inits.schemes.width import LEARNING_RATE
 from modelforge.train.signature import check_arguments
 from modelforge.train.words import direction
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
-    from modelforge.rules import ParameterPlan
+    from modelforge.planning.assign import ParameterPlan
 
 T = TypeVar("T")
 RULES: Mapping[str, frozenset[str]] = MappingProxyType(

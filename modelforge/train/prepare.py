@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import modelforge as mf
-from modelforge.bounds import unfit
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem
-from modelforge.report.words import plural
-from modelforge.settings import num_cores
-from modelforge.shapes import Studies
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.limits import unfit
+from modelforge.core.torch_state import num_cores
+from modelforge.core.words import plural
+from modelforge.planning.study import Studies
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler

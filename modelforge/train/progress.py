@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from modelforge.report.words import digits
+from modelforge.core.words import digits
 
 REFRESH_SECONDS = 0.1
 NUM_PLAIN_LINES = 10

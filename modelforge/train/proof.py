@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from modelforge.errors import Problem
-from modelforge.ledger import Ledger, LedgerEntry
-from modelforge.plan import Plan
-from modelforge.report.words import number
+from modelforge.building.ledger import Ledger, LedgerEntry
+from modelforge.core.errors import Problem
+from modelforge.core.words import number
+from modelforge.planning.plan import Plan
 
 
 def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:

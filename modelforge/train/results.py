@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from modelforge.report.words import digits
+from modelforge.core.words import digits
 from modelforge.train.data.source import Source
 from modelforge.train.data.text import TextFiles
 

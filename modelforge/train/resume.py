@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError, Problem, quoted, shortened
-from modelforge.files import replacing
-from modelforge.regular import NotRegular, check_regular, open_regular, read_text
-from modelforge.train.status import FILE, MAX_STATUS, resume_command
+from modelforge.core.errors import ForgeError, Problem, quoted, shortened
+from modelforge.core.files import replacing
+from modelforge.core.regular import NotRegular, check_regular, open_regular, read_text
+from modelforge.runs.status import FILE, MAX_STATUS, resume_command
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")

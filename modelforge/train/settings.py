@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import NonNegativeInt, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from modelforge.errors import Problem, did_you_mean, quoted
-from modelforge.node import Node
-from modelforge.spec.parse import wanted
+from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.frozen import Node
+from modelforge.language.parse import wanted
 from modelforge.train.data.source import AsTuple, InputSettings, Source, mistake
 from modelforge.train.data.sources import SOURCES, parse_source
 from modelforge.train.words import main_metric

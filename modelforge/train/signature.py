@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from modelforge.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem, did_you_mean, quoted
 
 WORDS: Mapping[Any, str] = {
     int: "a whole number",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem, did_you_mean, quoted
 from modelforge.train.lightning_source import trainer_signature
 from modelforge.train.signature import check_arguments
 

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.utilities import rank_zero_only
 
-from modelforge.errors import MAX_MESSAGE, Problem, sentence
+from modelforge.core.errors import MAX_MESSAGE, Problem, sentence
 from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.metrics import MetricsCSV
 from modelforge.train.settings import LoggerSettings

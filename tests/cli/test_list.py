@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from modelforge import inits
-from modelforge.inits import gains
-from modelforge.layers import registry
+from modelforge.inits.gains import gain as gains
+from modelforge.language import registry
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelforge import plugins
 from modelforge._version import __version__
+from modelforge.core import plugins
 
 COMMAND = "from modelforge.cli import main; main()"
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import modelforge as mf
-from modelforge.errors import ForgeError
-from modelforge.spec.schema import KINDS, schema
+from modelforge.core.errors import ForgeError
+from modelforge.language.schema import KINDS, schema
 from modelforge.starter import SCHEMA_LINE, create
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.cli.flops import num_flops
-from modelforge.layers import registry
+from modelforge.language import registry
 
 
 def test_recurrent(text, snapshot):

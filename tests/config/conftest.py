@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 
 
 @pytest.fixture

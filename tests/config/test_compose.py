@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from modelforge.config import compose, default_conf, options
 from modelforge.config.document import Document
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 
 
 def test_values_are_plain_and_resolved(conf):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelforge.config import compose
-from modelforge.errors import ForgeError, did_you_mean
+from modelforge.core.errors import ForgeError, did_you_mean
 
 
 @pytest.fixture

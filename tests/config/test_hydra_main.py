@@ -23,7 +23,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from modelforge.config import compose, from_hydra
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")

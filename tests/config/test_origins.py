@@ -11,7 +11,7 @@ import yaml
 
 from modelforge.config import Origins, compose
 from modelforge.config.references import follow, is_interpolation
-from modelforge.errors import Place, Problem, render
+from modelforge.core.errors import Place, Problem, render
 
 
 def marked(place: Place | None) -> str:

@@ -10,7 +10,7 @@ import pytest
 from modelforge.config import compose
 from modelforge.config.folder_name import folder_name
 from modelforge.config.sweeps import MAX_VALUES, compose_jobs, read_sweep, unused_params
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 
 BASE = "defaults:\n  - _self_\n  - init: a\n  - experiment: null\nseed: 0\nsize: 1\n"
 EXPERIMENT = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      {}\n"

@@ -15,7 +15,7 @@ from hydra._internal.utils import create_config_search_path
 
 from modelforge.config import compose, options
 from modelforge.config.source import Door
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 
 SECRET = "s3cr3t-of-this-machine"
 
@@ -176,7 +176,7 @@ def test_no_error_shows_the_environment(write):
     root = write({"config.yaml": "defaults: [m: a, _self_]\nx: 1\n", "m/a.yaml": "y: 1\n"})
     assert "`m` has no option `${oc.env:TOKEN}`" in refused(lambda: compose(root, ["m=${oc.env:TOKEN}"]))
     origins = compose(root, ["x=${oc.env:TOKEN}"]).origins
-    from modelforge.errors import Problem
+    from modelforge.core.errors import Problem
 
     hidden = origins.locate(Problem("MF014", "x", f"`{SECRET}` and {SECRET[:12]}… are no numbers"))
     assert hidden.message == "`${oc.env:TOKEN}` and ${oc.env:TOKEN}… are no numbers"
@@ -300,7 +300,7 @@ def test_what_a_file_may_set_of_hydras(write):
           sweeper: {params: {x: "1,2", +m: "glob(*)"}}
         """
     hydra = compose(write({"config.yaml": dedent(text)})).hydra
-    assert hydra["callbacks"] == {"sweep": {"_target_": "modelforge.sweep.callback.SweepReport"}}
+    assert hydra["callbacks"] == {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}
     assert hydra["sweeper"]["params"] == {"x": "1,2", "+m": "glob(*)"}
 
 

@@ -19,7 +19,7 @@ from rich.console import Console, Group
 import modelforge as mf
 from modelforge.cli.answer import Answer
 from modelforge.cli.check import check
-from modelforge.cli.compare import compare
+from modelforge.cli.diff import compare
 from modelforge.cli.explain import explain
 from modelforge.cli.show import show
 from modelforge.config import Config, compose, options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem
 from tests.fuzz.cases import KINDS, Case, Cases
 from tests.fuzz.oracle import judge
 

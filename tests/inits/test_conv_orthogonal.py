@@ -9,8 +9,8 @@ import torch
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block
-from modelforge.rng import Key
 
 
 def draw(block: Block, scheme: str = "conv_orthogonal", key: int = 0, **fields: float) -> torch.Tensor:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key
 
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}

@@ -17,9 +17,9 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import CHUNK, Key
 from modelforge.inits import Block, CannotServe
-from modelforge.inits.cut_normal import CutNormal
-from modelforge.rng import CHUNK, Key
+from modelforge.inits.laws.cut_normal import CutNormal
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key
 from tests.inits.catalogue.embedding import TABLE
 
 

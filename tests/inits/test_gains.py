@@ -24,8 +24,8 @@ from modelforge.inits import (
     statistics,
     unregister_activation,
 )
-from modelforge.inits.activations import UnknownActivation, read_call
-from modelforge.inits.gains import gain_of, named_gain, names
+from modelforge.inits.gains.activations import UnknownActivation, read_call
+from modelforge.inits.gains.gain import gain_of, named_gain, names
 
 # E φ, E φ², E φ'², forward gain, backward gain, 1/std φ, χ1 and V' at the forward gain; z ~ N(0, 1).
 TABLE = {

@@ -9,8 +9,8 @@ import torch
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key
 
 LSTM, GRU = "ifgo", "rzn"
 

@@ -10,8 +10,8 @@ from scipy.linalg import hadamard
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key
 
 
 def fill(*shape: int, input_first: bool = False) -> torch.Tensor:

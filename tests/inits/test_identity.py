@@ -10,8 +10,8 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key
 
 
 def draw(scheme: str, block: Block, **fields: Any) -> torch.Tensor:

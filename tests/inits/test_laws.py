@@ -11,11 +11,11 @@ import pytest
 import torch
 from scipy import stats
 
-from modelforge.inits.cut_normal import CutNormal
-from modelforge.inits.laws import Constant, Law, Normal, TruncatedNormal, Uniform
-from modelforge.inits.recurrent import Chrono, UniformGate
-from modelforge.inits.words import normal_quantiles
-from modelforge.rng import CHUNK, Key
+from modelforge.core.rng import CHUNK, Key
+from modelforge.inits.laws.cut_normal import CutNormal
+from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.laws.transforms import normal_quantiles
+from modelforge.inits.schemes.recurrent import Chrono, UniformGate
 
 LAWS: list[Law] = [
     Constant(0.3),

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from modelforge import inits
+from modelforge.core.rng import Key, split
 from modelforge.inits import Block, CannotServe
 from modelforge.inits.block import Projection
-from modelforge.inits.mimetic import product
-from modelforge.inits.singular_values import top_moments
-from modelforge.rng import Key, split
+from modelforge.inits.schemes.mimetic import product
+from modelforge.inits.schemes.singular_values import top_moments
 from tests.inits.catalogue.attention import projection
 
 HEADS = {"num_heads": 6, "head_size": 8, "width": 48}

@@ -10,8 +10,8 @@ from scipy import stats
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block
-from modelforge.rng import Key
 
 BLOCKS = {
     "square": Block(shape=(64, 64), fan_in=64, fan_out=64),

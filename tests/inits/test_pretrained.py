@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import modelforge as mf
-from modelforge import checkpoint, weights
-from modelforge.inits.pretrained import Pretrained
+from modelforge.core import tensor_file as weights
+from modelforge.inits.schemes.pretrained import Pretrained
+from modelforge.planning import stored as checkpoint
 
 LAYERS = {
     "embed": {"type": "Embedding", "num_embeddings": 7, "embedding_dim": 6, "padding_idx": 0},

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from modelforge.inits.quadrature import expectations
+from modelforge.inits.gains.quadrature import expectations
 
 
 def above(x: float) -> float:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key
 
 SPREAD: list[dict[str, Any]] = [{"scheme": "chrono", "max_time": 784}, {"scheme": "uniform_gate"}]
 spread = pytest.mark.parametrize("scheme", SPREAD, ids=str)

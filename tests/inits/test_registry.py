@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelforge import inits, plugins
-from modelforge.errors import ForgeError
+from modelforge import inits
+from modelforge.core import plugins
+from modelforge.core.errors import ForgeError
+from modelforge.core.rng import Key
 from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, registry
-from modelforge.rng import Key
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import torch
 from scipy import stats
 
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Activation, Block, CannotServe, Fill, Initializer, Law
 from modelforge.inits.fills import LawFill
-from modelforge.rng import Key
 from tests.inits.blocks import BLOCKS, TANH, VECTORS
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES

@@ -11,8 +11,8 @@ from scipy import stats
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block, CannotServe, Context
-from modelforge.rng import Key
 
 BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256, context=Context(0, None, reads_input=False))
 

@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 
 from modelforge import inits
+from modelforge.core.rng import Key
 from modelforge.inits import Block
-from modelforge.rng import Key
 
 
 def draw(block: Block, **fields: Any) -> torch.Tensor:
@@ -54,7 +54,7 @@ def test_places_are_equally_likely_and_values_normal():
 
 def test_what_a_unit_gets_does_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch):
     # More units than one batch holds: every batch must be drawn, and differently.
-    monkeypatch.setattr("modelforge.inits.sparse._BATCH", 100)
+    monkeypatch.setattr("modelforge.inits.schemes.sparse._BATCH", 100)
     values = draw(Block(shape=(23, 40), fan_in=40, fan_out=23), sparsity=0.5)
     assert values.count_nonzero(dim=1).tolist() == [20] * 23
     assert len(values.unique()) == 23 * 20 + 1

@@ -12,8 +12,8 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.rng import Key, split
 from modelforge.inits import Block, CannotServe
-from modelforge.rng import Key, split
 from tests.inits.blocks import BLOCKS
 from tests.inits.catalogue.upsampling import transposed
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from modelforge.inits import words
-from modelforge.inits.cut_normal import CutNormal
-from modelforge.inits.laws import Law, Normal, TruncatedNormal, Uniform
-from modelforge.rng import Key
+from modelforge.core.rng import Key
+from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws.cut_normal import CutNormal
+from modelforge.inits.laws.law import Law, Normal, TruncatedNormal, Uniform
 
 ENDS = np.array([-(2**31), -(2**31) + 1, -2, -1, 0, 1, 2**31 - 2, 2**31 - 1], dtype=np.int32)
 LAWS: list[Law] = [
@@ -95,7 +95,7 @@ def test_values_that_were_drawn_once_are_drawn_for_ever():
 @pytest.mark.parametrize("law", LAWS, ids=repr)
 @pytest.mark.parametrize("size", [0, 1, 2, 4095, 4096, 4097, 100_001])
 def test_compiled_loops_give_the_same_bits(law: Law, size: int, monkeypatch: pytest.MonkeyPatch):
-    compiled = pytest.importorskip("modelforge.inits.compiled", reason="Numba is an extra")
+    compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
     values = []
     for module in (None, compiled):
         monkeypatch.setattr(words, "loaded", lambda module=module: module)
@@ -106,13 +106,13 @@ def test_compiled_loops_give_the_same_bits(law: Law, size: int, monkeypatch: pyt
 
 
 def test_every_compiled_loop_agrees_and_is_used():
-    compiled = pytest.importorskip("modelforge.inits.compiled", reason="Numba is an extra")
+    compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
     assert {*compiled._LOOPS} == {words.uniform, words.normal}
     assert all(compiled.loop(transform) is made for transform, made in compiled._LOOPS.items())
 
 
 def test_a_loop_that_gives_other_bits_is_not_used():
-    compiled = pytest.importorskip("modelforge.inits.compiled", reason="Numba is an extra")
+    compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
 
     def off(state: np.ndarray, out: np.ndarray, numbers: tuple[np.float32, ...], *bounds: np.float32) -> None:
         compiled._loop_normal(state, out, numbers, *bounds)
@@ -124,7 +124,7 @@ def test_a_loop_that_gives_other_bits_is_not_used():
 
 @pytest.mark.parametrize("shift", [0.0, 0.25])
 def test_compiled_sums_are_exact_enough(shift: float):
-    compiled = pytest.importorskip("modelforge.inits.compiled", reason="Numba is an extra")
+    compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
     out = torch.empty(100_003)
     Normal(0.2, 0.5).draw_(out, Key(0, "sums"))
     off = out.double().numpy() - shift

@@ -12,9 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import modelforge as mf
 from modelforge.cli.flops import num_flops
-from modelforge.layers import registry
+from modelforge.language import registry
 from modelforge.layers.rotary import Rotary
-from modelforge.shapes import describe
+from modelforge.planning.study import describe
 
 SelfAttention: Any = registry.get("SelfAttention").make
 CrossAttention: Any = registry.get("CrossAttention").make

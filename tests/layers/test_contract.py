@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 import modelforge as mf
-from modelforge.layers import registry
-from modelforge.layers.combinators import Combinator
+from modelforge.core.tensors import BATCH, TensorValue, Value
+from modelforge.language import registry
+from modelforge.language.combinators import Combinator
 from modelforge.layers.signature import ALWAYS_WITHOUT
-from modelforge.values import BATCH, TensorValue, Value
 from tests.layers.rows import CASES, IDS, ROWS, Row
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.layers import registry
+from modelforge.language import registry
 from modelforge.layers.describe import describe
 
 DOCS = Path(__file__).parents[2] / "docs"

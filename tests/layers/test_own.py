@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.layers import registry
+from modelforge.language import registry
 
 
 def own(name: str) -> Any:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import modelforge as mf
-from modelforge.forward import observe
-from modelforge.layers import registry
-from modelforge.layers.registry import LayerType
-from modelforge.shapes import study
-from modelforge.values import BATCH, TensorValue, Value
+from modelforge.core.tensors import BATCH, TensorValue, Value
+from modelforge.language import registry
+from modelforge.language.registry import LayerType
+from modelforge.planning.forward import observe
+from modelforge.planning.study import study
 
 KINDS = ["LSTM", "GRU", "RNN"]
 OPTIONS: list[dict[str, Any]] = [{}, {"num_layers": 2, "bidirectional": True}, {"bidirectional": True}]

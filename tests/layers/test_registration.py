@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
-from modelforge.layers import registry
+from modelforge.language import registry
 
 
 class Own(nn.Module):

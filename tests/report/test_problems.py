@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console, Group
 
-from modelforge.errors import Place, Problem, render
+from modelforge.core.errors import Place, Problem, render
 from modelforge.report.problems import problems_text
 from modelforge.report.table import to_text
 

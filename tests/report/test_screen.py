@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, say
-from modelforge.errors import ForgeError, Place, Problem, did_you_mean, printable
+from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean, printable
+from modelforge.core.words import value, where
 from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen, Stream
 from modelforge.report.table import to_text
-from modelforge.report.words import value, where
 
 HOSTILE = [
     "\x1b[31m", "\n::error::pwned", "\r", "\x00", "\x07", "\x7f", "\x9b", "\u0085", "\u2028", "\u2029", "\u202e",

@@ -8,8 +8,8 @@ from rich.console import Console
 from torch import nn
 
 import modelforge as mf
+from modelforge.core.words import number
 from modelforge.report.table import ledger_table, plan_table, to_text
-from modelforge.report.words import number
 
 MLP = {
     "hidden": {"type": "Linear", "out_features": 16},

@@ -8,7 +8,7 @@ import pytest
 
 import modelforge as mf
 from modelforge.config import Config, options
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 from modelforge.train.prepare import prepare
 
 CONF = Path(__file__).parents[2] / "conf"

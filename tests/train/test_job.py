@@ -12,10 +12,10 @@ import torch
 import yaml
 
 from modelforge.config import Config
-from modelforge.errors import ForgeError
-from modelforge.report.words import digits
+from modelforge.core.errors import ForgeError
+from modelforge.core.words import digits
+from modelforge.runs.claim import claimed
 from modelforge.train import save_on_interrupt
-from modelforge.train.claim import claimed
 from modelforge.train.job import execute
 from modelforge.train.learner import Learner
 

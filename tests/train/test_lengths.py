@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.errors import ForgeError
+from modelforge.core.errors import ForgeError
 from modelforge.train.lengths import Lengths, out_of_step
 from modelforge.train.prepare import prepare
 

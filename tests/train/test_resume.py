@@ -16,11 +16,11 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Timer
 
+from modelforge.runs.status import read_state
 from modelforge.train import checkpoints, save_on_interrupt
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
-from modelforge.train.status import read_state
 
 ROOT = Path(__file__).parents[2]
 DROPOUT = (

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.report.words import digits
+from modelforge.core.words import digits
 from modelforge.train.data.batches import Batched
 from modelforge.train.data.generated import Adding, Copy, Reverse
 from modelforge.train.misfits import misfits

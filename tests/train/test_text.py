@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
-from modelforge.report.words import digits
+from modelforge.core.words import digits
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.data.sources import parse_source

@@ -9,8 +9,8 @@ from time import process_time
 import pytest
 import torch
 
-from modelforge.inits.pretrained import Pretrained
-from modelforge.weights import Unreadable, opened
+from modelforge.core.tensor_file import Unreadable, opened
+from modelforge.inits.schemes.pretrained import Pretrained
 
 
 def nested(levels, *, twice=False):

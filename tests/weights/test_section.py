@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge import weights
-from modelforge.checkpoint import load, locate
-from modelforge.shards import Shard
-from modelforge.spec.parse import dump
+from modelforge.building.shards import Shard
+from modelforge.core import tensor_file as weights
+from modelforge.language.parse import dump
+from modelforge.planning.stored import load, locate
 
 MODEL = {
     "input": {"shape": [4]},

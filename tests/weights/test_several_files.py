@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import modelforge as mf
-from modelforge.weights import Unreadable, opened
+from modelforge.core.tensor_file import Unreadable, opened
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import modelforge as mf
-from modelforge.rules import ParameterPlan
+from modelforge.planning.assign import ParameterPlan
 from tests.zoo.originals import ORIGINALS
 
 Shape = tuple[int, ...]

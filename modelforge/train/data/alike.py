@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from modelforge.errors import Problem
-from modelforge.report.words import plural
+from modelforge.core.errors import Problem
+from modelforge.core.words import plural
 
 MAX_SHOWN = 5
 """Groups of names that are told one by one."""

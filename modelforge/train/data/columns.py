@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import BeforeValidator, PositiveInt, model_validator
 
-from modelforge.errors import ForgeError, Problem, did_you_mean
-from modelforge.node import FrozenDict
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.frozen import FrozenDict
 from modelforge.train.data.alike import look_alikes, seen
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, listed, refusal, setting, settings, together, undeclared

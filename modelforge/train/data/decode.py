@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelforge.errors import ForgeError
-from modelforge.settings import num_cores
+from modelforge.core.errors import ForgeError
+from modelforge.core.torch_state import num_cores
 from modelforge.train.data.files import opened
 from modelforge.train.data.parts import Array
 

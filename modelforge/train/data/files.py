@@ -8,8 +8,8 @@ from glob import glob
 from pathlib import Path
 from typing import BinaryIO
 
-from modelforge.errors import ForgeError
-from modelforge.regular import NotRegular, kind_of, open_regular
+from modelforge.core.errors import ForgeError
+from modelforge.core.regular import NotRegular, kind_of, open_regular
 from modelforge.train.data.refusals import fault, refusal
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
-from modelforge.node import Node
-from modelforge.report.words import plural
+from modelforge.core.frozen import Node
+from modelforge.core.words import plural
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.source import InputSettings, OneInput, Source, mistake
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from modelforge.errors import did_you_mean
+from modelforge.core.errors import did_you_mean
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.extras import extra
 from modelforge.train.data.files import check_size, existing

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelforge.errors import Problem
+from modelforge.core.errors import Problem
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, undeclared
 

@@ -10,8 +10,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from modelforge.errors import ForgeError, Problem, did_you_mean
-from modelforge.report.words import plural
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modelforge.errors import Problem
+from modelforge.core.errors import Problem
 
 if TYPE_CHECKING:
     from modelforge.train.language.text import Text

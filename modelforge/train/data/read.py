@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from modelforge.errors import ForgeError
-from modelforge.report.words import plural
-from modelforge.settings import num_cores
+from modelforge.core.errors import ForgeError
+from modelforge.core.torch_state import num_cores
+from modelforge.core.words import plural
 from modelforge.train.data.files import existing, matching
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import fault

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from modelforge.errors import ForgeError, Problem
-from modelforge.report.words import plural
-from modelforge.train.status import as_hydra_reads
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.words import plural
+from modelforge.runs.status import as_hydra_reads
 
 SETTING = re.compile(r"(?:write|leave it out:) `([^`]*data\.[^`]*[^`.])`")
 """A hint that names a setting, and nothing else."""

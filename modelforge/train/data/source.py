@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from modelforge.errors import quoted
-from modelforge.node import Node
+from modelforge.core.errors import quoted
+from modelforge.core.frozen import Node
 from modelforge.train.data.parts import Examples
 from modelforge.train.words import TaskName
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from modelforge.errors import did_you_mean, quoted, shortened
+from modelforge.core.errors import did_you_mean, quoted, shortened
 from modelforge.train.data.breast_cancer import BreastCancer
 from modelforge.train.data.csv_file import Csv
 from modelforge.train.data.digits import Digits

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from modelforge.errors import ForgeError, Problem
-from modelforge.report.words import plural
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.words import plural
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault
 from modelforge.train.data.source import SplitSource

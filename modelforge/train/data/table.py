@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
-from modelforge.errors import ForgeError, Problem
-from modelforge.report.words import plural
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.labels import Labels, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows

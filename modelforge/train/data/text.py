@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
-from modelforge.errors import ForgeError
-from modelforge.report.words import plural
+from modelforge.core.errors import ForgeError
+from modelforge.core.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, undeclared

@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from modelforge.errors import Problem
-from modelforge.files import write_atomically
-from modelforge.report.words import printable
+from modelforge.core.errors import Problem
+from modelforge.core.files import write_atomically
+from modelforge.core.words import printable
 from modelforge.train.data.batches import Batched
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.text import TextFiles

@@ -1,0 +1,1 @@
+"""A plan → a module with its values, and their proof."""

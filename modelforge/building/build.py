@@ -1,0 +1,222 @@
+"""build: `Plan` → `nn.Module`. Constructed on the meta device, given memory once, every parameter filled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from modelforge.building.graph import Graph
+from modelforge.building.initialize import fill_module
+from modelforge.building.ledger import Ledger
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.memory import allocate, free, ran_out
+from modelforge.core.rng import check_seed, keyed_globals, preserved_globals
+from modelforge.language import registry
+from modelforge.language.model import ModelSpec
+from modelforge.modules.hooks import after_materialise
+from modelforge.planning.assign import is_narrow
+from modelforge.planning.plan import LayerPlan, Plan, plan
+from modelforge.planning.study import Misfit, construct
+
+
+class Model(Graph):
+    """A built model: a plain module that remembers how it started."""
+
+    ledger: Ledger
+
+    if TYPE_CHECKING:
+        # Layers are attributes by name; torch's own annotation, `Tensor | Module`, lets none of them be used.
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def build(
+    spec: ModelSpec | Plan,
+    *,
+    seed: int | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    shard: Callable[[nn.Module], object] | None = None,
+) -> Model:
+    """Makes the model and fills every parameter exactly once.
+
+    The values depend on the seed and the parameters' paths alone: not on the global random state (which stays as it
+    is), torch's default device and dtype, the device, the number of threads, or other layers. Buffers that a
+    constructor draws depend on the seed and their layer's path.
+
+    Args:
+        spec: What to build; a `Plan` is built as it is.
+        seed: Key of all random numbers; default the spec's own.
+        device: Where parameters and buffers live.
+        dtype: Floating-point type of parameters and buffers; default what the layers themselves use (float32). Values
+            are drawn in float32 and rounded; those of float64 have all its digits.
+        shard: Called with the model while it is on the meta device, to make its parameters `DTensor`s: FSDP2's
+            `fully_shard`, or a function that calls it layer by layer. Each process then draws what it holds, with the
+            same bits as one process alone.
+
+    Returns:
+        The model in training mode; `model.ledger` says what filled what.
+
+    Raises:
+        ForgeError: see `plan`; also where a scheme keeps values that a new model does not have, and where memory ends.
+        TypeError: `dtype` is not a floating-point type, or `spec` or `shard` is of another kind.
+        ValueError: `device` is the meta device, which holds no values, or one that is not there.
+
+    Example:
+        >>> from modelforge.language import parse
+        >>> layers = {"head": {"type": "Linear", "out_features": 2, "init": "orthogonal"}}
+        >>> model = build(parse({"input": {"shape": [4]}, "layers": layers}))
+        >>> bool(torch.allclose(model.head.weight @ model.head.weight.T, torch.eye(2), atol=1e-6))
+        True
+        >>> model.ledger.ok
+        True
+    """
+    if not isinstance(spec, ModelSpec | Plan):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        kinds = "a ModelSpec or a Plan, as `parse`, `load` and `plan` give"
+        raise TypeError(f"build takes {kinds}, but gets a {type(spec).__name__}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"dtype must be a floating-point type, such as torch.bfloat16, but is {dtype!r}")
+    if dtype is not None and is_narrow(str(dtype).removeprefix("torch.")):
+        raise TypeError(
+            f"dtype must be a type for values of every size, such as torch.bfloat16, but is {dtype!r}, which has too "
+            "few bits: build in float32 and convert then"
+        )
+    if shard is not None and not callable(shard):
+        raise TypeError(f"shard must be a function of the module, but is a {type(shard).__name__}")
+    place = _usable(device)
+    decided = plan(spec) if isinstance(spec, ModelSpec) else spec
+    seed = decided.seed if seed is None else check_seed(seed)
+    if shard is None:
+        _check_memory(decided, place, dtype)
+    try:
+        with preserved_globals():
+            model = _assemble(decided, seed)
+        if shard is None:
+            _materialise(model, place, dtype)
+        else:
+            _materialise_shards(model.to(dtype), shard, place)
+        model.ledger = fill_module(model, decided.parameters, seed, buffers=decided.buffers)
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise _no_memory(decided, place, dtype, "which cannot be had") from error
+    return model
+
+
+def on_meta(decided: Plan) -> Model:
+    """The model without memory, on torch's meta device: to see how it runs."""
+    with preserved_globals():
+        return _assemble(decided, decided.seed).to("meta")
+
+
+def _check_memory(decided: Plan, device: torch.device, dtype: torch.dtype | None) -> None:
+    """Before anything is allocated: a system may grant more than there is, and end the process that uses it.
+
+    Raises:
+        ForgeError: the parameters need more than is free.
+    """
+    available = free(device)
+    if available is not None and _num_bytes(decided, dtype) > available:
+        raise _no_memory(decided, device, dtype, f"but {available / 2**30:,.1f} GiB are free")
+
+
+def _num_bytes(decided: Plan, dtype: torch.dtype | None) -> int:
+    kinds = [(getattr(torch, item.dtype), prod(item.shape)) for item in decided.parameters]
+    return sum(size * (dtype if dtype and kind.is_floating_point else kind).itemsize for kind, size in kinds)
+
+
+def _no_memory(decided: Plan, device: torch.device, dtype: torch.dtype | None, fact: str) -> ForgeError:
+    message = f"the model's parameters take {_num_bytes(decided, dtype) / 2**30:,.1f} GiB on {device}, {fact}"
+    hint = (
+        "`plan` and `modelforge show` take none; `dtype=torch.bfloat16` takes half of float32, `device=` may have more,"
+        " and with `shard=` each process holds a part"
+    )
+    return ForgeError([decided.origins.locate(Problem("MF060", "model", message, hint, part="key"))])
+
+
+def _usable(device: torch.device | str) -> torch.device:
+    """A device that takes a tensor."""
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, ImportError, TypeError, NotImplementedError) as error:
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"the device {device!r} cannot be used: {first_line}") from error
+    if place.type == "meta":
+        raise ValueError("there are no values on the meta device: `mf.plan` gives shapes without memory")
+    return place
+
+
+def _assemble(decided: Plan, seed: int) -> Model:
+    root = decided.root
+    reads = {child.name: child.reads for child in root.children}
+    children = {child.name: _module(child, seed) for child in root.children}
+    results, names = [*decided.results.values()], [name for name in decided.results if name]
+    inputs = list(decided.inputs)
+    model = Model(children, inputs, reads, num_inputs=len(inputs), results=results, names=names)
+    for path, source in decided.ties.items():
+        owner, name = _owner(model, path)
+        other, its_name = _owner(model, source)
+        owner._parameters[name] = other._parameters[its_name]
+    return model
+
+
+def _owner(model: nn.Module, path: str) -> tuple[nn.Module, str]:
+    module, _, name = path.rpartition(".")
+    return model.get_submodule(module), name
+
+
+def _module(layer: LayerPlan, seed: int) -> nn.Module:
+    if layer.children:
+        children = {child.name: _module(child, seed) for child in layer.children}
+        reads = {child.name: child.reads for child in layer.children}
+        own = len(layer.reads) - len(layer.captured)
+        return Graph(children, ["input"], reads, num_inputs=own, outer=layer.captured)
+    kind = registry.get(layer.type)
+    if not layer.has_buffers:
+        return construct(kind, layer.arguments)
+    # What a constructor computes into buffers would be lost on the meta device.
+    try:
+        with keyed_globals(seed, layer.path, "buffers"):
+            return construct(kind, layer.arguments, "cpu")
+    except Misfit as misfit:
+        # `plan` constructed it on the meta device; what is new here is that it takes memory.
+        hint = "a layer with buffers is constructed in the CPU's memory"
+        raise ForgeError([Problem("MF060", layer.key, misfit.message, hint, part="key")]) from misfit
+
+
+def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
+    """Gives every parameter fresh memory, and moves buffers with their values."""
+    moved: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        for name, weight in module._parameters.items():
+            if weight is not None:
+                if id(weight) not in moved:
+                    kind = dtype if dtype is not None and weight.is_floating_point() else weight.dtype
+                    empty = allocate(weight.shape, kind, device)
+                    moved[id(weight)] = nn.Parameter(empty, requires_grad=weight.requires_grad)
+                module._parameters[name] = moved[id(weight)]
+        _move_buffers(module._buffers, device, dtype)
+        after_materialise(module)
+
+
+def _materialise_shards(model: nn.Module, shard: Callable[[nn.Module], object], device: torch.device) -> None:
+    """Shards the model, gives what lives here memory, and moves buffers with their values."""
+    shard(model)
+    buffers = dict(model.named_buffers())
+    model.to_empty(device=device)  # the sharding keeps references of its own to parameters, which this renews
+    with torch.no_grad():
+        for name, empty in model.named_buffers():
+            empty.copy_(buffers[name])
+    for module in model.modules():
+        after_materialise(module)
+
+
+def _move_buffers(buffers: Mapping[str, torch.Tensor | None], device: torch.device, dtype: torch.dtype | None) -> None:
+    for name, value in list(buffers.items()):
+        if value is not None:
+            kind = dtype if dtype is not None and value.is_floating_point() else value.dtype
+            buffers[name] = value.to(device=device, dtype=kind)  # pyright: ignore[reportIndexIssue]  # a dict in torch

@@ -1,0 +1,107 @@
+"""checksum: values → a number that an edit of any of them changes, at the speed of memory.
+
+Σ wᵢ·kᵢ modulo 2⁶⁴ over 32-bit words (or shorter ones, where values are shorter), with odd factors that depend on the
+place: one changed word always shows, and so do words that change places, but for a chance of about 2⁻⁶⁰. Sums over
+parts add up, so that chunks and shards are read where they are. It finds mistakes; it is no seal against forgery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelforge.building.shards import Shard
+from modelforge.core.rng import CHUNK, Key
+from modelforge.inits.laws.transforms import loaded
+
+_BLOCK = 1 << 10
+"""Words that have factors of their own; each block of them has one more."""
+_FACTORS = np.concatenate([*Key(0, "checksum").words(_BLOCK)]).view(np.uint32) | np.uint32(1)
+_WIDE = _FACTORS.astype(np.uint64)
+_MASK = (1 << 64) - 1
+
+
+def checksum(values: Tensor, first: int = 0) -> int:
+    """Of values that lie side by side in the whole, beginning at element `first`."""
+    total = 0
+    for piece in values.detach().reshape(-1).split(CHUNK):
+        words, each = _words(piece)
+        total += _run(words, first * each)
+        first += len(piece)
+    return total & _MASK
+
+
+def checksum_of(shard: Shard) -> int:
+    """Of what lives here of a parameter; 0 where another process counts it."""
+    if not shard.distributed:
+        return checksum(shard.local)
+    if not shard.counts:
+        return 0
+    total = 0
+    for values, places in _rows(shard):
+        words, each = _words(values)
+        spread = (places[:, None] * each + np.arange(each)).reshape(-1)
+        total += int((words * _WIDE[spread % _BLOCK] * _block_factors(spread // _BLOCK)).sum(dtype=np.uint64))
+    return total & _MASK
+
+
+def _rows(shard: Shard) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Rows of a box, some at a time: their values, and which elements of the whole these are."""
+    rows = max(1, CHUNK // max(1, prod(shard.local.shape[1:])))
+    strides = [prod(shard.shape[dim + 1 :]) for dim in range(len(shard.shape))]
+    start = shard.offset[0] if shard.shape else 0
+    for part in shard.local.split(rows) if shard.shape else (shard.local,):
+        places = np.zeros((1,) * part.ndim, dtype=np.int64)
+        for dim, (size, stride) in enumerate(zip(part.shape, strides, strict=True)):
+            begin = start if dim == 0 else shard.offset[dim]
+            along = (begin + np.arange(size)) * stride
+            places = places + along.reshape([-1 if other == dim else 1 for other in range(part.ndim)])
+        start += len(part) if part.ndim else 0
+        yield part, places.reshape(-1)
+
+
+def _words(values: Tensor) -> tuple[np.ndarray, int]:
+    """The bits of values as words, and how many words each of them has."""
+    flat = values.detach().resolve_conj().resolve_neg().to("cpu").reshape(-1).contiguous()
+    size = flat.element_size()
+    kinds: dict[int, Any] = {1: np.uint8, 2: np.uint16}
+    if not len(flat):
+        return np.zeros(0, np.uint32), 1
+    return flat.view(torch.uint8).numpy().view(kinds.get(size, np.uint32)), max(1, size // 4)
+
+
+def _run(words: np.ndarray, first: int) -> int:
+    """Of words side by side, of which the first has this number."""
+    compiled = loaded()
+    if compiled is not None and words.dtype == np.uint32:
+        return int(compiled.checksum(words, _FACTORS, np.uint64(first)))
+    total, head = 0, min(len(words), -first % _BLOCK)
+    if head:
+        begin = first % _BLOCK
+        total += _sums(words[None, :head], _WIDE[begin : begin + head], first // _BLOCK)
+    stop = head + (len(words) - head) // _BLOCK * _BLOCK
+    for start in range(head, stop, 64 * _BLOCK):
+        blocks = words[start : min(start + 64 * _BLOCK, stop)].reshape(-1, _BLOCK)
+        total += _sums(blocks, _WIDE, (first + start) // _BLOCK)
+    if stop < len(words):
+        total += _sums(words[None, stop:], _WIDE[: len(words) - stop], (first + stop) // _BLOCK)
+    return total
+
+
+def _sums(blocks: np.ndarray, factors: np.ndarray, first: int) -> int:
+    """Of blocks side by side, of which the first has this number."""
+    sums = (blocks * factors).sum(axis=1, dtype=np.uint64)
+    return int((sums * _block_factors(first + np.arange(len(blocks)))).sum(dtype=np.uint64))
+
+
+def _block_factors(numbers: np.ndarray) -> np.ndarray:
+    """An odd factor for each block: the mixing steps of splitmix64 (Steele, Lea and Flood 2014)."""
+    z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))) | np.uint64(1)

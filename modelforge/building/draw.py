@@ -1,0 +1,236 @@
+"""draw: decided parameters and their memory → values, and sums over what was written.
+
+Long parameters are drawn in chunks of a fixed size, each with a key of its own, so that neither the number of threads
+nor the order of work changes a bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from math import prod
+
+import torch
+
+from modelforge.building.checksum import checksum, checksum_of
+from modelforge.building.shards import Shard
+from modelforge.building.tally import EVERY, Tally, measure, rows_of_block, rows_of_chunk
+from modelforge.core.matrix import Block
+from modelforge.core.rng import CHUNK, Key
+from modelforge.core.torch_state import num_cores, one_thread
+from modelforge.inits.base import Fill
+from modelforge.inits.laws.transforms import expect
+from modelforge.planning.assign import ParameterPlan
+
+
+def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int) -> dict[str, list[Tally]]:
+    """Fills each parameter exactly once, on all cores; of a sharded one, what lives here.
+
+    Args:
+        items: Parameters whose schemes draw.
+        shards: Their memory, by path; on any device and of any floating dtype.
+        seed: Key of all random numbers.
+
+    Returns:
+        For each path the sums over what was written here, one for each of its fills.
+    """
+    regions = {item.path: list(_regions(item)) for item in items}
+    outputs_first = {item.path: shards[item.path].exchanged(item.transposed) for item in items}
+    expect(sum(prod(item.shape) for item in items))
+    jobs = [job for item in items for job in _jobs(item, regions[item.path], outputs_first[item.path], seed)]
+    # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
+    _run(sorted(jobs, key=lambda job: -job.cost))
+    tallies = {path: [_no_sums(region.fill) for region in listed] for path, listed in regions.items()}
+    for job in jobs:
+        assert job.tally is not None, "every job has run"
+        tallies[job.path][job.region] += job.tally
+    for path, group in tallies.items():
+        if shards[path].distributed and group:
+            group[0] = replace(group[0], checksum=checksum_of(outputs_first[path]))
+    return tallies
+
+
+def _no_sums(fill: Fill) -> Tally:
+    return Tally(shift=fill.mean or 0.0, fill=fill)
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Rows that one fill serves, outputs first; `fixed` are the flat spans inside it that keep a constant."""
+
+    row: int
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+    fill: Fill
+    fixed: tuple[tuple[int, int, float], ...]
+    attention: str | None
+    """Path of the attention that it is part of."""
+    input_first: bool = False
+
+
+@dataclass(slots=True)
+class _Job:
+    """One draw: a chunk of an elementwise region, or a whole block."""
+
+    path: str
+    region: int
+    cost: int
+    draw: Callable[[], Tally]
+    tally: Tally | None = None
+
+    def run(self) -> None:
+        try:
+            self.tally = self.draw()
+        except Exception as error:
+            error.add_note(f"this came up while `{self.path}` was filled")
+            raise
+
+
+def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: int) -> Iterator[_Job]:
+    """The draws that fill what lives here of a parameter; together they cover each element once."""
+    for number, region in enumerate(regions):
+        key = _key(seed, item, region)
+        if not region.fill.elementwise:
+            if shard.count(region.start, region.stop):
+                cost = 64 * (region.stop - region.start)
+                yield _Job(item.path, number, cost, partial(_draw_block, shard, region, key))
+            continue
+        for index, start in enumerate(range(region.start, region.stop, CHUNK)):
+            stop = min(start + CHUNK, region.stop)
+            if shard.count(start, stop):
+                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index), sample=index % EVERY == 0)
+                yield _Job(item.path, number, stop - start, chunk)
+
+
+def _key(seed: int, item: ParameterPlan, region: _Region) -> Key:
+    if item.initializer.draws_per == "attention":
+        assert region.attention is not None, "such a scheme serves nothing else"
+        return Key(seed, region.attention, "attention")
+    return Key(seed, item.path, 0 if item.initializer.draws_per == "parameter" else region.row)
+
+
+def _regions(item: ParameterPlan) -> Iterator[_Region]:
+    """Neighbouring blocks with equal elementwise fills are one region. Fixed rows beside or between them do not part
+    it, so that the other values do not depend on which row is fixed."""
+    groups: list[list[tuple[Block, Fill]]] = []
+    for pair in item.fills:
+        if groups and _joins(groups[-1], *pair):
+            groups[-1].append(pair)
+        else:
+            groups.append([pair])
+    for group in groups:
+        free = _free(group)
+        start, stop, row = group[0][0].start, group[-1][0].stop, group[0][0].shape[1:]
+        row_size = prod(row)
+        spans = ((block.start * row_size, block.stop * row_size, block.fixed) for block, _ in group)
+        fixed = tuple((a, b, value) for a, b, value in spans if value is not None)
+        fill = group[0][1] if free is None else free
+        shape = (stop - start, *row) if item.shape else ()
+        attention = group[0][0].attention
+        path = None if attention is None else attention.path
+        spans = () if free is None else fixed
+        inputs_first = group[0][0].input_first
+        yield _Region(start, shape, start * row_size, stop * row_size, fill, spans, path, inputs_first)
+
+
+def _joins(group: Sequence[tuple[Block, Fill]], block: Block, fill: Fill) -> bool:
+    if not (fill.elementwise and group[-1][1].elementwise):
+        return False
+    free = _free(group)
+    return block.fixed is not None or free is None or free == fill
+
+
+def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
+    """The fill of the blocks that are not fixed, if there are any."""
+    return next((fill for block, fill in group if block.fixed is None), None)
+
+
+def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key, *, sample: bool) -> Tally:
+    memory = shard.span(start, stop) if _is_direct(shard) else None
+    values = _empty_values(shard, stop - start) if memory is None else memory
+    region.fill.draw_(values, key)
+    fixed = [(max(a, start), min(b, stop), value) for a, b, value in region.fixed if a < stop and b > start]
+    width = prod(region.shape[1:])
+    # Rows are looked at as they were drawn: fixed ones are not yet among them.
+    rows = rows_of_chunk(values, start - region.start, width, region.stop - region.start, region.fill.promise)
+    for first, last, value in fixed:
+        values[first - start : last - start] = value
+    if memory is None:
+        shard.write(values, start)
+    kept = [
+        part != torch.tensor(value, dtype=values.dtype).to(part)
+        for first, last, value in fixed
+        for part in shard.memory(first, last)
+    ]
+    rows = replace(rows, strays=sum(int(wrong.sum()) for wrong in kept))
+    free = pairwise([start, *(end for first, last, _ in fixed for end in (first, last)), stop])
+    spans = [span for index, span in enumerate(free) if index % 2 == 0 and span[0] < span[1]]
+    parts = [part for first, last in spans for part in shard.memory(first, last)]
+    return replace(measure(parts, region.fill, sample=sample), rows=rows, checksum=_stored(values, start, shard))
+
+
+def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
+    memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
+    values = _empty_values(shard, prod(region.shape)) if memory is None else memory
+    # What a scheme forgets to write must not pass for a value.
+    region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
+    parts = shard.write(values, region.start) if memory is None else [memory]
+    rows = rows_of_block(values.view(region.shape), region.fill, input_first=region.input_first)
+    return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
+
+
+def _stored(values: torch.Tensor, start: int, shard: Shard) -> int:
+    """The checksum of flat values that were drawn for the elements from `start` on, as they are stored. Of a shard, all
+    is read in the end."""
+    return 0 if shard.distributed else checksum(values.to(shard.local.dtype), start)
+
+
+def _is_direct(shard: Shard) -> bool:
+    """Whether values can be drawn where they are to be."""
+    return shard.local.dtype in (torch.float32, torch.float64) and shard.local.device.type == "cpu"
+
+
+def _empty_values(shard: Shard, count: int) -> torch.Tensor:
+    """Memory to draw in: float64 for what is stored so, float32 for all else, which is rounded from it."""
+    dtype = torch.float64 if shard.local.dtype == torch.float64 else torch.float32
+    return torch.empty(count, dtype=dtype, device="cpu")
+
+
+def _run(jobs: Sequence[_Job]) -> None:
+    """Runs all jobs, on all cores. The first error ends the work and is raised."""
+    pending = deque(jobs)
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        with torch.no_grad():
+            while pending and not errors:
+                try:
+                    job = pending.popleft()
+                except IndexError:
+                    return
+                try:
+                    job.run()
+                except BaseException as error:
+                    errors.append(error)
+
+    threads: list[threading.Thread] = []
+    # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
+    with one_thread():
+        try:
+            for _ in range(min(len(jobs), num_cores()) - 1):
+                thread = threading.Thread(target=work)
+                thread.start()
+                threads.append(thread)
+            work()
+        finally:
+            # Where all went well nothing is pending; where this thread was interrupted, the others must stop too.
+            pending.clear()
+            for thread in threads:
+                thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,378 @@
+"""`Ledger`: the proof. For each parameter the rule that filled it, what was promised, and what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite, sqrt
+from os import PathLike
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic_core import ErrorDetails
+
+from modelforge.building.checks import Verdict, check
+from modelforge.building.tally import Tally, digest_of
+from modelforge.building.tally import gather as gather
+from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Place, Problem, more_problems, quoted, sentence
+from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.regular import read_bytes
+from modelforge.language.parse import wanted
+from modelforge.planning.assign import ParameterPlan
+
+MAX_BYTES = 64_000_000
+"""Of a ledger in a file: as many as 40,000 parameters take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a calibration did to one parameter; where it works channel by channel, of the channel farthest off."""
+
+    method: str
+    left: str = ""
+    """Why the parameter was left as it was; empty where it was calibrated."""
+    factors: tuple[float, float] = (1.0, 1.0)
+    """What the weight was multiplied by: least and greatest over its channels, equal where it has one factor."""
+    passes: int = 0
+    """How often it was corrected."""
+    mean_before: float | None = None
+    """Mean of what its layer makes of the batch; None where it was left."""
+    mean_after: float | None = None
+    variance_before: float | None = None
+    variance_after: float | None = None
+    """Measured when all layers were done."""
+    tolerance: float | None = None
+
+    @property
+    def factor(self) -> float:
+        """What the whole weight was multiplied by; the geometric mean of the extremes where channels differ."""
+        low, high = self.factors
+        return low if low == high else sqrt(low * high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain data."""
+        return {name: getattr(self, name) for name in Calibrated.__dataclass_fields__} | {"factors": [*self.factors]}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One parameter: what filled it and whether it came out as promised."""
+
+    path: str
+    shape: tuple[NonNegativeInt, ...]
+    """As it is stored."""
+    dtype: str
+    role: str | None
+    scheme: str
+    rule: str
+    """Override key of the block that won."""
+    place: Place | None
+    numbers: FrozenDict[str, Any]
+    """What was resolved: gain, fans, bounds."""
+    blocks: tuple[str, ...]
+    target_mean: float | None
+    target_std: float | None
+    measured_mean: float | None
+    """Over all elements that a scheme decides; None for an empty parameter."""
+    measured_std: float | None
+    """About the measured mean, or about `centre`."""
+    mean_tolerance: float | None
+    """How far the mean of a sample of this size may lie from the target."""
+    std_tolerance: float | None
+    verdict: Verdict
+    """`unpromised` where the scheme states no target (the module's own values)."""
+    transposed: tuple[int, int] | None = None
+    """The dimensions that are exchanged in how it is stored; None where outputs come first."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same parameter, where weights are tied."""
+    calibration: Calibrated | None = None
+    """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
+    reason: str = ""
+    """What a sound parameter does not have, in words, where the verdict is `fail`."""
+    centre: float | None = None
+    """What `measured_std` is about where that is not the measured mean: the target of a scheme that fixes it."""
+    digest: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
+    """A checksum of the values as they are stored, 64 bits, by which `mf.verify` sees an edit; no seal against forgery.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as plain data."""
+        data = {name: getattr(self, name) for name in LedgerEntry.__dataclass_fields__}
+        return data | {
+            "shape": list(self.shape),
+            "transposed": self.transposed and list(self.transposed),
+            "blocks": list(self.blocks),
+            "numbers": dict(self.numbers),
+            "aliases": list(self.aliases),
+            "place": self.place.to_dict() if self.place else None,
+            "calibration": self.calibration.to_dict() if self.calibration else None,
+        }
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All entries, in the order of the parameters."""
+
+    entries: tuple[LedgerEntry, ...]
+    seed: int
+    buffers: Mapping[str, str] = FrozenDict()
+    """Buffers whose values came from files, and from where."""
+    warnings: tuple[Problem, ...] = ()
+    """What may be meant otherwise: parameters that may be several matrices."""
+    versions: Mapping[str, str] = FrozenDict({"torch": str(torch.__version__), "numpy": np.__version__})
+    """What made the values."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every parameter came out as promised."""
+        return not self.failures
+
+    @cached_property
+    def failures(self) -> tuple[LedgerEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.verdict == "fail")
+
+    @cached_property
+    def _by_name(self) -> dict[str, LedgerEntry]:
+        return {name: entry for entry in self.entries for name in (entry.path, *entry.aliases)}
+
+    def __getitem__(self, name: str) -> LedgerEntry:
+        """The entry of a parameter, by any of its names."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[LedgerEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Ledger:
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ledger as plain data."""
+        return {
+            "seed": self.seed,
+            "versions": dict(self.versions),
+            "ok": self.ok,
+            "parameters": [e.to_dict() for e in self.entries],
+            "buffers": dict(self.buffers),
+            "warnings": [warning.to_dict() for warning in self.warnings],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
+        """The ledger that `to_dict` wrote, perhaps through JSON.
+
+        Raises:
+            ValueError: the data is none; it says where.
+        """
+        try:
+            text = json.dumps(data).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"this is no ledger: it holds what JSON does not: {sentence(error)}") from error
+        try:
+            return _read(text)
+        except _NoLedger as error:
+            (where, what), *others = error.faults
+            more = f" (and {len(others):,} more)" if others else ""
+            raise ValueError(f"this is no ledger: {_sentence(where, what)}{more}") from error
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Ledger:
+        """The ledger that a run left as `ledger.json`.
+
+        Raises:
+            ForgeError: there is no such file, or it holds none; each place that is wrong is a problem.
+        """
+        hint = "`ledger.json` lies in the folder of each run that built its model"
+        try:
+            return _read(read_bytes(path, MAX_BYTES))
+        except (OSError, ValueError) as error:
+            message = f"`{path}` gives no ledger: {sentence(error)}"
+            raise ForgeError([Problem("MF066", str(path), message, hint)]) from error
+        except _NoLedger as error:
+            shown, more = error.faults[:MAX_PROBLEMS], len(error.faults) - MAX_PROBLEMS
+            hint = "a ledger is read as it was written; that of an older version is written anew by its run"
+            problems = [
+                Problem("MF066", where or str(path), f"`{path}` gives no ledger: {_sentence(where, what)}", hint)
+                for where, what in shown
+            ]
+            raise ForgeError([*problems, *([more_problems(more)] if more > 0 else [])]) from error
+
+    def table(self) -> str:
+        """The ledger as a text table."""
+        from modelforge.report.table import ledger_table, to_text
+
+        return to_text(ledger_table(self))
+
+    def __str__(self) -> str:
+        return self.table()
+
+
+class _Written(Node):
+    """A ledger as `to_dict` writes it."""
+
+    # What failed may hold values that are not finite.
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    seed: int
+    versions: FrozenDict[str, str]
+    ok: bool
+    parameters: tuple[LedgerEntry, ...]
+    buffers: FrozenDict[str, str]
+    warnings: tuple[Problem, ...]
+
+
+class _NoLedger(Exception):
+    """What is wrong with a ledger: places in it, and what is there."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+def _read(text: bytes) -> Ledger:
+    """The ledger that JSON holds.
+
+    Raises:
+        _NoLedger: it holds none.
+    """
+    try:
+        written = _Written.model_validate_json(text)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        raise _NoLedger([(_where(detail["loc"]), _what(detail)) for detail in details]) from error
+    if twice := _twice(text):
+        raise _NoLedger([(twice, "is written twice in one mapping")])
+    rows = tuple(replace(row, numbers=_frozen(row.numbers)) for row in written.parameters)
+    ledger = Ledger(rows, written.seed, written.buffers, written.warnings, written.versions)
+    if faults := [*_contradictions(ledger, ok=written.ok)]:
+        raise _NoLedger(faults)
+    return ledger
+
+
+def _contradictions(ledger: Ledger, *, ok: bool) -> Iterator[tuple[str, str]]:
+    """What is sound place by place, and not together."""
+    names = Counter(name for row in ledger for name in (row.path, *row.aliases))
+    for number, row in enumerate(ledger):
+        for name in dict.fromkeys((row.path, *row.aliases)):
+            if names[name] > 1:
+                yield f"parameters[{number}]", f"names `{name}`, and {names[name]} places do"
+    if ok != ledger.ok:
+        yield "ok", f"is {str(ok).lower()}, but {len(ledger.failures)} of its parameters failed"
+
+
+def _twice(text: bytes) -> str:
+    """A name that a mapping has twice: JSON's readers take the last one in silence."""
+    found: list[str] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> None:
+        found.extend(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)
+
+    json.loads(text, object_pairs_hook=mapping, parse_int=float)  # a float has no limit of digits
+    return found[0] if found else ""
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def _what(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "is nothing that a ledger has"
+        case "json_invalid":
+            return f"it is no JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
+        case _:
+            return f"must be {wanted(detail)}, but is {quoted(detail['input'])}"
+
+
+def _sentence(where: str, what: str) -> str:
+    return f"`{where}` {what}" if where else what if what.startswith("it ") else f"it {what}"
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as the tuples that they were."""
+    if isinstance(value, Mapping):
+        return FrozenDict({str(name): _frozen(item) for name, item in value.items()})
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def record(
+    item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally], aliases: tuple[str, ...] = ()
+) -> LedgerEntry:
+    """The entry of one parameter, from the sums over what its fills made."""
+    checks = [check(group, dtype) for group in _by_fill(tallies)]
+    digest = sum(tally.checksum for tally in tallies)
+    tallies = _decided(item, tallies)
+    count = sum(tally.count for tally in tallies)
+    mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
+    centre = _centre(tallies) if mean is not None else None
+    std = _std(tallies, mean if centre is None else centre) if mean is not None else None
+    verdicts = {check.verdict for check in checks}
+    finite = mean is None or (isfinite(mean) and isfinite(std or 0.0))
+    verdict: Verdict = (
+        "fail" if "fail" in verdicts or not finite else "unpromised" if "unpromised" in verdicts else "pass"
+    )
+    only = checks[0] if len(checks) == 1 else None
+    return LedgerEntry(
+        path=item.path,
+        shape=item.shape,
+        dtype=str(dtype).removeprefix("torch."),
+        role=item.role,
+        scheme=item.scheme,
+        rule=item.rule.key,
+        place=item.rule.place,
+        numbers=FrozenDict(item.numbers),
+        blocks=tuple(block.name for block, _ in item.fills if block.name),
+        target_mean=item.mean,
+        target_std=item.std,
+        measured_mean=mean,
+        measured_std=std,
+        mean_tolerance=only.mean_tolerance if only else None,
+        std_tolerance=only.std_tolerance if only else None,
+        verdict=verdict,
+        transposed=item.transposed,
+        aliases=aliases,
+        reason=next((check.reason for check in checks if check.reason), "") if verdict == "fail" else "",
+        centre=centre,
+        digest=digest_of(digest % 2**64),
+    )
+
+
+def _decided(item: ParameterPlan, tallies: Sequence[Tally]) -> Sequence[Tally]:
+    """Those of values that a scheme decides, if there are any."""
+    fixed = [id(fill) for block, fill in item.fills if block.fixed is not None]
+    return [tally for tally in tallies if id(tally.fill) not in fixed] or tallies
+
+
+def _by_fill(tallies: Sequence[Tally]) -> list[list[Tally]]:
+    groups: dict[int, list[Tally]] = {}
+    for tally in tallies:
+        groups.setdefault(id(tally.fill), []).append(tally)
+    return list(groups.values())
+
+
+def _centre(tallies: Sequence[Tally]) -> float | None:
+    """The mean about which a scheme fixes the standard deviation, if all do so about one."""
+    exact = all(tally.fill is not None and tally.fill.exact_std for tally in tallies)
+    centres = {tally.shift for tally in tallies}
+    return centres.pop() if exact and len(centres) == 1 else None
+
+
+def _std(tallies: Sequence[Tally], mean: float) -> float:
+    """Standard deviation about `mean`, from sums about the fills' own shifts."""
+    count = sum(tally.count for tally in tallies)
+    second = 0.0
+    for tally in tallies:
+        delta = tally.shift - mean
+        second += tally.second + 2 * delta * tally.first + tally.count * delta**2
+    return sqrt(max(second / count, 0.0))

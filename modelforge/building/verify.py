@@ -1,0 +1,230 @@
+"""verify: a model and its ledger → is each parameter still as the ledger says?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isclose
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from modelforge.building.checksum import checksum_of
+from modelforge.building.ledger import Ledger, LedgerEntry
+from modelforge.building.shards import add_over_processes, shard_of
+from modelforge.building.tally import digest_of
+from modelforge.core.errors import Problem, quoted
+from modelforge.core.frozen import FrozenDict
+from modelforge.modules.parametrised import plain
+
+State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "misstated"]
+"""`elsewhere`: it holds what the ledger says of another one; `failed`: it never came out as promised; `unknown`: the
+ledger says nothing of it; `untied`: one of its other names is a parameter of its own; `misstated`: it holds its values,
+but its row says of them what the config does not."""
+
+VALUES = ("path", "shape", "dtype", "aliases", "digest", "verdict")
+"""Parts of a row that a model can be compared with. What else a row says is a claim about how it came to its values."""
+UNPLANNED = ("place", "measured_mean", "measured_std")
+"""Parts that a new build need not have to the letter: places in files that are gone, and sums in another order."""
+ROWS = tuple(name for name in LedgerEntry.__dataclass_fields__ if name not in UNPLANNED)
+"""Parts of a row that a build from the same config has too."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What became of each parameter of a ledger; prints as a table."""
+
+    states: Mapping[str, State]
+    """By path, in the order of the ledger; what it does not know comes last."""
+    problems: tuple[Problem, ...]
+    compared: tuple[str, ...] = VALUES
+    """The parts of the ledger's rows that were looked at; of the others nothing is said."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every parameter is there, as the ledger says, and no other."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        problems = [problem.to_dict() for problem in self.problems]
+        compared = [*self.compared]
+        return {"ok": self.ok, "compared": compared, "parameters": dict(self.states), "problems": problems}
+
+    def table(self) -> str:
+        """The report as a text table."""
+        from modelforge.report.table import to_text, verification_table
+
+        return to_text(verification_table(self))
+
+    def __str__(self) -> str:
+        return self.table()
+
+
+def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
+    """Compares each parameter with the digest in its ledger: an edit, a swap, an untied name, an addition shows.
+
+    That a row names the right scheme, rule and targets does not show in a model; `modelforge verify RUN` compares that
+    with the run's config. Nothing is changed. What a parametrisation makes counts as the parameter, as in
+    `mf.initialize`. Buffers are not compared. Of sharded parameters all processes must call it.
+
+    Args:
+        model: What was built or initialised.
+        ledger: How it started; default what a built model remembers.
+
+    Returns:
+        The report: `.ok`, `.problems`, and the state of each parameter. A parameter that failed its proof when it was
+        filled is a problem too.
+
+    Raises:
+        TypeError: `model` is no module, or `ledger` no ledger and the model remembers none.
+
+    Example:
+        >>> import torch, modelforge as mf
+        >>> net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+        >>> ledger = mf.initialize(net, "orthogonal")
+        >>> verify(net, ledger).ok
+        True
+        >>> with torch.no_grad():
+        ...     _ = net[0].weight[1, 2].add_(0.1)
+        >>> verify(net, ledger).problems[0].message
+        '`0.weight` is not what the ledger says: its values were changed'
+    """
+    if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"verify takes an nn.Module, but gets a {type(model).__name__}")
+    known = ledger if ledger is not None else getattr(model, "ledger", None)
+    if not isinstance(known, Ledger):
+        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(known).__name__}")
+    with plain(model):
+        return compare(dict(model.named_parameters(remove_duplicate=False)), known, ties=True)
+
+
+def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False) -> Verification:
+    """Compares tensors, under all their names, with a ledger.
+
+    Args:
+        tensors: Parameters of a model, or what a checkpoint has of them.
+        ledger: How they started.
+        ties: Whether the names of a tied parameter must lead to one tensor, and not just to equal values.
+    """
+    homes = {(entry.digest, entry.shape, entry.dtype): entry.path for entry in ledger}
+    states: dict[str, State] = {}
+    problems: list[Problem] = []
+    for entry in ledger:
+        names = [name for name in (entry.path, *entry.aliases) if name in tensors]
+        state, message = _state(entry, names, tensors, homes, ties=ties)
+        states[entry.path] = state
+        if state != "same":
+            problems.append(Problem(_CODES.get(state, "MF065"), entry.path, message, place=entry.place))
+    named = {name for entry in ledger for name in (entry.path, *entry.aliases)}
+    for name in tensors:
+        if name not in named:
+            states[name] = "unknown"
+            problems.append(Problem("MF067", name, f"the ledger says nothing of `{name}`"))
+    return Verification(FrozenDict(states), tuple(problems))
+
+
+def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verification:
+    """Adds what a ledger says otherwise than that of a model which was built anew from the same config.
+
+    Args:
+        found: How the values compare.
+        ledger: The one that is verified.
+        built: That of the new model.
+    """
+    states, problems = dict(found.states), [*found.problems]
+    if ledger.seed != built.seed:
+        problems.append(Problem("MF069", "seed", f"the ledger's seed is {ledger.seed}, and the config's {built.seed}"))
+    if dict(ledger.buffers) != dict(built.buffers):
+        problems.append(Problem("MF069", "buffers", "the ledger names other buffers from files than the config does"))
+    rows = {row.path: row for row in built}
+    for row in ledger:
+        planned = rows.get(row.path)
+        if planned is None or states[row.path] != "same":
+            continue
+        if differences := [*_differences(row, planned)]:
+            states[row.path] = "misstated"
+            message = f"the ledger says of `{row.path}` what its config does not: {'; '.join(differences)}"
+            problems.append(Problem("MF069", row.path, message, place=row.place))
+    return Verification(FrozenDict(states), tuple(problems), ("seed", "buffers", *ROWS))
+
+
+def _differences(row: LedgerEntry, planned: LedgerEntry) -> Iterator[str]:
+    for name in ROWS:
+        said, known = getattr(row, name), getattr(planned, name)
+        if not _equal(said, known):
+            yield f"`{name}` is {quoted(said)}, and would be {quoted(known)}"
+    for name in ("measured_mean", "measured_std"):
+        said, known = getattr(row, name), getattr(planned, name)
+        scale = max(planned.target_std or 0.0, abs(planned.measured_mean or 0.0), planned.measured_std or 0.0)
+        if (said is None) != (known is None) or (known is not None and not abs(said - known) <= 1e-6 * scale):
+            yield f"`{name}` is {quoted(said)}, and is {quoted(known)} of these values"
+
+
+def _equal(said: Any, known: Any) -> bool:
+    """Numbers up to what another version of a library computes, the rest to the letter."""
+    if isinstance(said, Mapping) and isinstance(known, Mapping):
+        return said.keys() == known.keys() and all(_equal(said[name], known[name]) for name in said)
+    if isinstance(said, tuple) and isinstance(known, tuple):
+        return len(said) == len(known) and all(map(_equal, said, known))
+    if type(said) is float and type(known) is float:
+        return isclose(said, known, rel_tol=1e-9)
+    return type(said) is type(known) and said == known
+
+
+_CODES: Mapping[str, str] = FrozenDict({"missing": "MF067", "failed": "MF028"})
+
+
+def _state(
+    entry: LedgerEntry,
+    names: list[str],
+    tensors: Mapping[str, Tensor],
+    homes: Mapping[tuple[str, tuple[int, ...], str], str],
+    *,
+    ties: bool,
+) -> tuple[State, str]:
+    if not names:
+        return "missing", f"`{entry.path}` is in the ledger, but not in the model"
+    for name in names:
+        if reason := _difference(entry, tensors[name]):
+            return "changed", f"`{name}` is not what the ledger says: {reason}"
+        digest = _digest(entry, tensors[name])
+        if not entry.digest:
+            return "changed", f"`{name}` cannot be compared: the ledger holds no digest of it"
+        home = homes.get((digest, entry.shape, entry.dtype))
+        if digest != entry.digest and home is not None:
+            return "elsewhere", f"`{name}` holds what the ledger says of `{home}`"
+        if digest != entry.digest:
+            return "changed", f"`{name}` is not what the ledger says: its values were changed"
+    if ties and (parted := next(_parted(entry, names, tensors), None)):
+        return "untied", f"`{parted}` and `{entry.path}` are one parameter in the ledger, but not in the model"
+    if entry.verdict == "fail":
+        reason = f": {entry.reason}" if entry.reason else ""
+        return "failed", f"`{entry.path}` did not come out as promised when it was filled{reason}"
+    return "same", ""
+
+
+def _difference(entry: LedgerEntry, tensor: Tensor) -> str:
+    """What shows without looking at values."""
+    if is_lazy(tensor) or tensor.is_meta:
+        return "it has no values"
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if (tuple(tensor.shape), dtype) != (entry.shape, entry.dtype):
+        return f"it is {tuple(tensor.shape)} of {dtype}, and was {entry.shape} of {entry.dtype}"
+    return ""
+
+
+def _parted(entry: LedgerEntry, names: list[str], tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    yield from (name for name in entry.aliases if name not in names)
+    yield from (name for name in names if tensors[name] is not tensors[names[0]])
+
+
+def _digest(entry: LedgerEntry, tensor: Tensor) -> str:
+    shard = shard_of(tensor.detach()).exchanged(entry.transposed)
+    total = checksum_of(shard)
+    if shard.distributed:
+        parts = [float(total >> shift & 0xFFFF) for shift in (0, 16, 32, 48)]
+        (sums,) = add_over_processes([parts], shard.local.device)
+        total = sum(round(part) << shift for part, shift in zip(sums, (0, 16, 32, 48), strict=True)) % 2**64
+    return digest_of(total)

@@ -1,0 +1,319 @@
+"""calibrate: an initialised model and a batch → the same model with rescaled weights, and a new ledger.
+
+The second pass of data-dependent initialisation. It draws nothing: weights keep their directions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from modelforge.building.checksum import checksum_of
+from modelforge.building.initialize import initialize
+from modelforge.building.ledger import Calibrated, Ledger, LedgerEntry
+from modelforge.building.shards import shard_of
+from modelforge.building.tally import digest_of
+from modelforge.calibration import Calibration, Moments, read
+from modelforge.calibration.runs import Watch, run, undisturbed
+from modelforge.calibration.sites import Held, Site, find_sites
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.modules.parametrised import CannotAssign
+
+Run = Callable[[Sequence[Site], Watch], None]
+
+
+def calibrate(
+    model: nn.Module, batch: Any, method: str | Mapping[str, Any] = "lsuv", *, ledger: Ledger | None = None
+) -> Ledger:
+    """Rescales the weights of an initialised model, layer after layer, by what each layer makes of a batch.
+
+    Every module that computes with one kernel (Linear, convolutions, registered layers with one `weight`) is calibrated
+    in the order in which modules are first called; one that is called several times is measured over all of its calls.
+    What a parametrisation makes is written through it. Kernels that cannot be rescaled (packed projections,
+    recurrences, shared weights, modules that the batch does not reach) are left, and the ledger says why.
+
+    The exactly-once contract holds: calibration multiplies what was drawn, and never draws. The model runs in
+    evaluation mode, so dropout is off and batch norms use their running statistics; a forward that draws all the same
+    gets the same numbers in every run. Training flags, buffers, and the global random state are afterwards what they
+    were.
+
+    Args:
+        model: Initialised, with real memory. It is changed in place.
+        batch: A tensor, or a tuple or list of arguments, or a mapping of keyword arguments.
+        method: `lsuv` or `per_channel`, or a mapping with `method` and its fields.
+        ledger: How the model started; default what a built model remembers, else a ledger of the values that are there.
+
+    Returns:
+        The ledger with a `calibration` for each kernel: factor, passes, variance before and after, and with a verdict
+        on the latter. A built model's own `ledger` becomes this one.
+
+    Raises:
+        ForgeError: an unknown method or field, a batch that the model cannot run on, a layer whose output does not vary
+            or is not finite, nothing to calibrate, parameters without memory. The model is as it was then.
+        TypeError: `model`, `method` or `ledger` is of another kind.
+        ValueError: the ledger is of another model.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64))
+        >>> ledger = initialize(net, "orthogonal")
+        >>> batch = torch.randn(256, 64, generator=torch.Generator().manual_seed(0))
+        >>> ledger = calibrate(net, batch, "lsuv", ledger=ledger)
+        >>> done = ledger["2.weight"].calibration
+        >>> done.passes, round(done.variance_before, 1), round(done.variance_after, 3)
+        (1, 0.4, 1.0)
+    """
+    if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"calibrate takes an nn.Module, but gets a {type(model).__name__}")
+    if not isinstance(method, str | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"calibrate takes the name of a method or a mapping, but gets a {type(method).__name__}")
+    if not isinstance(ledger, Ledger | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(ledger).__name__}")
+    chosen = read(method)
+    if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
+        raise ForgeError(problems)
+    before = ledger if ledger is not None else getattr(model, "ledger", None)
+    if not isinstance(before, Ledger):
+        before = initialize(model, {"scheme": "keep"})
+    sites, left = find_sites(model, chosen)
+    known = {entry.path for entry in before}
+    if strangers := [site.path for site in sites if site.path not in known]:
+        raise ValueError(f"the ledger is of another model: it has no entry for {', '.join(strangers)}")
+    with undisturbed(model):
+        once: Run = partial(run, model, batch, before.seed)
+        order = _discover(once, sites, chosen, left)
+        if not order:
+            raise ForgeError([_nothing(chosen, left)])
+        try:
+            calibrated = _settle(once, order, chosen, left)
+        except BaseException:
+            for site in order:
+                site.restore()
+            raise
+    after = replace(before, entries=tuple(_entries(before, calibrated, left, chosen)))
+    if isinstance(getattr(model, "ledger", None), Ledger):
+        model.ledger = after  # pyright: ignore[reportArgumentType]  # torch's annotation: tensors and modules alone
+    return after
+
+
+def _is_empty(weight: Tensor) -> bool:
+    return is_lazy(weight) or weight.is_meta
+
+
+# --- the passes -------------------------------------------------------------------------------------------------------
+
+
+def _discover(once: Run, sites: Sequence[Site], method: Calibration, left: dict[str, str]) -> list[Site]:
+    """The sites in the order in which they are first called; those that the batch does not reach are left."""
+    order: dict[str, Site] = {}
+
+    def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        del args, kwargs
+        site.calls += 1
+        order[site.path] = site
+        dim = site.channel_dim(method)
+        if not (isinstance(output, Tensor) and output.is_floating_point()):
+            left[site.path] = f"{site.kind} gives no single tensor of real numbers"
+        elif dim is not None and (output.ndim < -dim or output.shape[dim] != site.num_channels):
+            left[site.path] = f"{site.kind} has {site.num_channels} channels, but gives {tuple(output.shape)}"
+
+    once(sites, see)
+    for site in sites:
+        # Between runs only the hooks of others are there.
+        site.alone = site.calls == 1 and not (site.module._forward_hooks or site.module._forward_pre_hooks)
+        if site.calls == 0:
+            left[site.path] = f"this {site.kind} is never called: what holds it may compute with it directly"
+    return [site for path, site in order.items() if path not in left]
+
+
+def _settle(once: Run, order: Sequence[Site], method: Calibration, left: dict[str, str]) -> list[Site]:
+    """Corrects all sites and measures them; again where a later one has changed what an earlier one reads.
+
+    Returns:
+        The sites that are calibrated; `left` says why others are not.
+    """
+    while True:
+        before = sum(site.passes for site in order)
+        _sweep(once, [site for site in order if site.path not in left], method, left)
+        done = [site for site in order if site.path not in left]
+        _measure(once, done, method)
+        off = [site for site in done if site.seen is None or not method.satisfied(site.seen)]
+        progress = sum(site.passes for site in order) > before
+        if not progress or not any(site.passes < method.max_passes for site in off):
+            return done
+
+
+def _sweep(once: Run, order: Sequence[Site], method: Calibration, left: dict[str, str]) -> None:
+    """Corrects every site in its turn. One run settles all that are called once: each is run again where it stands,
+    and what comes behind it reads the result. A site that is called several times takes a run for each correction."""
+    pending = deque(order)
+
+    def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        if not pending or site is not pending[0]:
+            return None
+        if not site.alone:
+            site.gather(output, method)
+            return None
+        while _correct(site, site.look(output, method), method, left):
+            output = site.module.forward(*args, **kwargs)
+        pending.popleft()
+        return output
+
+    while pending:
+        for site in pending:
+            site.seen = None
+        once(tuple(pending), see)
+        if not pending:
+            return
+        site = pending[0]
+        if site.seen is None:
+            _leave(site, "its module is not called in every run", left)
+        if site.seen is None or not _correct(site, site.seen, method, left):
+            pending.popleft()
+
+
+def _correct(site: Site, seen: Moments, method: Calibration, left: dict[str, str]) -> bool:
+    """Corrects a site if it needs it and may still be corrected; says whether its output is another one now.
+
+    Raises:
+        ForgeError: what it makes is not finite, or does not vary.
+    """
+    if site.first is None:
+        site.first = seen
+    if not seen.is_finite:
+        raise ForgeError([_not_finite(site, seen)])
+    if site.path in left or method.satisfied(seen):
+        return False
+    if bool((seen.variance <= 0).any()):
+        raise ForgeError([_constant(site, seen, method)])
+    if site.passes == method.max_passes:
+        return False
+    try:
+        site.apply(method.correct(seen))
+    except CannotAssign as refusal:
+        _leave(site, f"it is parametrised: {refusal}", left)
+    return True
+
+
+def _leave(site: Site, reason: str, left: dict[str, str]) -> None:
+    site.restore()
+    left[site.path] = reason
+
+
+def _measure(once: Run, sites: Sequence[Site], method: Calibration) -> None:
+    """What every site makes of the batch now."""
+
+    def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        del args, kwargs
+        site.gather(output, method)
+
+    for site in sites:
+        site.seen = None
+    once(sites, see)
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def _entries(
+    before: Ledger, sites: Sequence[Site], left: Mapping[str, str], method: Calibration
+) -> Iterator[LedgerEntry]:
+    changed = {site.path: (site, site.weight) for site in sites}
+    changed |= {site.bias_path: (site, site.bias) for site in sites if site.bias_path is not None and site.bias}
+    for entry in before:
+        if entry.path in left:
+            yield replace(entry, calibration=Calibrated(method.method, left[entry.path]))
+        elif entry.path in changed:
+            yield _entry(entry, *changed[entry.path], method)
+        else:
+            yield entry
+
+
+def _entry(entry: LedgerEntry, site: Site, held: Held, method: Calibration) -> LedgerEntry:
+    """The targets of the first pass go with the factor; where channels part, or move, they are no promise any more."""
+    record = _record(site, method)
+    values = held.values().double()
+    centre = None if entry.centre is None or method.by_channel else entry.centre * record.factor
+    std, mean = torch.std_mean(values, correction=0)
+    if centre is not None:
+        std = (values - centre).square().mean().sqrt()
+    targets = (entry.target_mean, entry.target_std, entry.mean_tolerance, entry.std_tolerance)
+    if method.by_channel:
+        targets = (None, None, None, None)
+    target_mean, target_std, mean_tolerance, std_tolerance = (
+        None if target is None else target * record.factor for target in targets
+    )
+    sound = entry.verdict != "fail" and site.seen is not None and method.satisfied(site.seen)
+    return replace(
+        entry,
+        target_mean=target_mean,
+        target_std=target_std,
+        mean_tolerance=mean_tolerance,
+        std_tolerance=std_tolerance,
+        measured_mean=float(mean),
+        measured_std=float(std),
+        verdict="pass" if sound else "fail",
+        calibration=record,
+        centre=centre,
+        digest=digest_of(checksum_of(shard_of(held.values()).exchanged(entry.transposed))),
+    )
+
+
+def _record(site: Site, method: Calibration) -> Calibrated:
+    assert site.first is not None, "it had its turn"
+    assert site.seen is not None, "the last run measured it"
+    (mean_before, variance_before), (mean_after, variance_after) = _farthest(site.first), _farthest(site.seen)
+    return Calibrated(
+        method.method,
+        factors=(float(site.factor.min()), float(site.factor.max())),
+        passes=site.passes,
+        mean_before=mean_before,
+        mean_after=mean_after,
+        variance_before=variance_before,
+        variance_after=variance_after,
+        tolerance=method.tolerance,
+    )
+
+
+def _farthest(seen: Moments) -> tuple[float, float]:
+    """The mean farthest from 0 and the variance farthest from 1, each among all channels."""
+    mean, variance = seen.mean.view(-1), seen.variance.view(-1)
+    return float(mean[mean.abs().argmax()]), float(variance[(variance - 1).abs().argmax()])
+
+
+# --- what is wrong ----------------------------------------------------------------------------------------------------
+
+
+def _without_memory(path: str) -> Problem:
+    hint = "build or initialise the model first: calibration rescales values that are there"
+    return Problem("MF094", path, f"`{path}` has no values yet: there is nothing to calibrate", hint)
+
+
+def _nothing(method: Calibration, left: Mapping[str, str]) -> Problem:
+    reasons = "\n".join(f"`{path}`: {reason}" for path, reason in left.items())
+    message = f"there is nothing that `{method.method}` can calibrate here"
+    return Problem("MF122", "calibrate", message, reasons or "the model has no layer with a kernel", part="key")
+
+
+def _not_finite(site: Site, seen: Moments) -> Problem:
+    if seen.count == 0:
+        return Problem("MF050", "batch", f"the batch is empty: `{site.path}` makes nothing of it", "give it examples")
+    hint = "look for values in the batch that are not finite, and at the values of the layers in front"
+    return Problem("MF123", site.path, f"what {site.kind} makes of the batch with `{site.path}` is not finite", hint)
+
+
+def _constant(site: Site, seen: Moments, method: Calibration) -> Problem:
+    if seen.variance.ndim:
+        constant = int((seen.variance <= 0).sum())
+        of = f"{constant} of {seen.variance.numel()} channels"
+        what = f"{of} that {site.kind} makes with `{site.path}` do not vary"
+    else:
+        what = f"what {site.kind} makes with `{site.path}` does not vary"
+    hint = "give a larger batch of different examples; a weight of zeros stays zero, whatever it is multiplied by"
+    return Problem("MF123", site.path, f"`{method.method}` cannot calibrate it: {what} over the batch", hint)

@@ -1,0 +1,119 @@
+"""The registry of calibrations: from a method's name to its class. One decorator or one entry point adds a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from modelforge.calibration.base import Calibration
+from modelforge.core.complaints import reworded
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.plugins import check_declaration, is_redefined, load_plugins
+
+GROUP = "modelforge.calibrations"
+"""The entry point group; what an entry point names is imported, and registers itself by the decorator."""
+
+AnyCalibration = TypeVar("AnyCalibration", bound=type[Calibration])
+
+_methods: dict[str, type[Calibration]] = {}
+
+
+def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration]:
+    """Makes a class known as the method `name` of `mf.calibrate`.
+
+    The class is its own declaration: its fields are its config, its docstring its documentation. Defining a class again
+    under its old name, as in a notebook, replaces it.
+
+    >>> import modelforge as mf
+    >>> from modelforge.calibration import Calibration, Correction, Moments
+    >>> @register_calibration("half")
+    ... class Half(Calibration):
+    ...     '''Brings every layer's output to variance 1 in small steps.'''
+    ...     def correct(self, seen: Moments) -> Correction:
+    ...         return Correction(seen.variance ** -0.25)
+    >>> read("half")
+    Half(tolerance=0.1, max_passes=10)
+    >>> unregister("half")
+
+    Raises:
+        TypeError: the class is no finished calibration, has no docstring, or has a field named `method`.
+        ValueError: another class has the name.
+    """
+
+    def register(cls: AnyCalibration) -> AnyCalibration:
+        check_declaration(cls, Calibration, "Calibration")
+        previous = _methods.get(name)
+        if previous is not None and not is_redefined(previous, cls):
+            raise ValueError(f"a calibration `{name}` exists already: {previous.__qualname__}")
+        cls.method = name
+        _methods[name] = cls
+        return cls
+
+    return register
+
+
+def unregister(name: str) -> None:
+    """Forgets a method; for tests and notebooks.
+
+    Raises:
+        KeyError: no method has this name.
+    """
+    del _methods[name]
+
+
+def get(name: str) -> type[Calibration]:
+    """The class of a method.
+
+    Raises:
+        KeyError: no method has this name.
+    """
+    load_plugins(GROUP)
+    return _methods[name]
+
+
+def names() -> tuple[str, ...]:
+    """The names of all methods, sorted."""
+    load_plugins(GROUP)
+    return tuple(sorted(_methods))
+
+
+def read(config: str | Mapping[str, Any]) -> Calibration:
+    """The calibration that a name, or a mapping with `method` and its fields, means.
+
+    >>> read({"method": "lsuv", "tolerance": 0.05})
+    LSUV(tolerance=0.05, max_passes=10)
+
+    Raises:
+        ForgeError: there is no such method, or it refuses the fields.
+    """
+    fields: dict[str, Any] = {"method": config} if isinstance(config, str) else dict(config)
+    if "method" not in fields:
+        hint = f"known: {', '.join(f'`{name}`' for name in names())}"
+        raise ForgeError([Problem("MF120", "calibrate", "a calibration needs a `method`", hint)])
+    name = fields.pop("method")
+    if name not in names():
+        hint = did_you_mean(str(name), names())
+        raise ForgeError([Problem("MF120", "calibrate.method", f"unknown calibration `{name}`", hint)])
+    cls = get(name)
+    problems = [_unknown(cls, field) for field in fields if field not in cls.model_fields]
+    try:
+        made = cls.model_validate({field: value for field, value in fields.items() if field in cls.model_fields})
+    except ValidationError as error:
+        details = reworded(error, cast("Any", cls)).errors(include_url=False)
+        raise ForgeError([*problems, *map(_wrong, details)]) from None
+    if problems:
+        raise ForgeError(problems)
+    return made
+
+
+def _unknown(cls: type[Calibration], field: str) -> Problem:
+    message = f"calibration `{cls.method}` has no field `{field}`"
+    return Problem("MF121", f"calibrate.{field}", message, did_you_mean(field, cls.model_fields), part="key")
+
+
+def _wrong(detail: Any) -> Problem:
+    name = ".".join(map(str, detail["loc"]))
+    hint = str((detail.get("ctx") or {}).get("hint", ""))
+    return Problem("MF121", f"calibrate.{name}", f"`{name}` {detail['msg']}", hint)

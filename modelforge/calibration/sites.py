@@ -1,0 +1,204 @@
+"""Sites: the modules of a model that can be calibrated, and why its other kernels cannot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from modelforge.building.shards import shard_of
+from modelforge.calibration.base import Calibration, Correction
+from modelforge.calibration.moments import Moments
+from modelforge.modules.parameters import ParameterLayout, layout
+from modelforge.modules.parametrised import Parametrised, plain
+
+KERNELS = ("weight", "recurrent")
+"""Roles of what layers compute with; where a module holds one alone, its output is proportional to it."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A module with one kernel: where it is, what it held, and what has been done to it."""
+
+    path: str
+    """Of the kernel."""
+    module: nn.Module
+    layout: ParameterLayout
+    weight: Held
+    bias_path: str | None
+    """Of the bias that is moved; None where none is."""
+    bias: Held | None
+    calls: int = 0
+    """How often a batch comes by."""
+    alone: bool = False
+    """Whether the module can be run again where it stands: it is called once, and nobody's hooks have a hand in it."""
+    passes: int = 0
+    factor: Tensor = field(default_factory=lambda: torch.ones((), dtype=torch.float64))
+    shift: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    first: Moments | None = None
+    """What it made of the batch when its turn came."""
+    seen: Moments | None = None
+    """What it made of the batch in the run at hand, over all calls."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the module's class."""
+        return type(self.module).__name__
+
+    @property
+    def num_channels(self) -> int:
+        block = self.layout.blocks[0]
+        if block.input_first:
+            return len(self.layout.blocks) * block.shape[1]
+        return self.layout.outputs_first(self.weight.old).shape[0]
+
+    def channel_dim(self, method: Calibration) -> int | None:
+        """The dimension of the output that counts channels, from the end; None where they are measured together."""
+        if not method.by_channel:
+            return None
+        return 1 - self.weight.old.ndim if isinstance(self.module, nn.modules.conv._ConvNd) else -1
+
+    def look(self, output: Tensor, method: Calibration) -> Moments:
+        """The moments of one output."""
+        return Moments.of(output, self.channel_dim(method))
+
+    def gather(self, output: Tensor, method: Calibration) -> None:
+        """Adds one call's output to what was seen."""
+        moments = self.look(output, method)
+        self.seen = moments if self.seen is None else self.seen.merged(moments)
+
+    def apply(self, correction: Correction) -> None:
+        """Corrects from the values at first, so that rounding does not add up over passes.
+
+        Raises:
+            CannotAssign: a parametrisation makes something else of what it is given.
+        """
+        self.passes += 1
+        self.factor = self.factor * correction.factor
+        self.weight.write(_along_outputs(self.factor, self.layout, self.weight.old))
+        if correction.shift is not None and self.bias is not None:
+            self.shift = self.shift * correction.factor + correction.shift
+            self.bias.write(self.factor, self.shift)
+
+    def restore(self) -> None:
+        """Puts the values at first back."""
+        self.weight.restore()
+        if self.bias is not None:
+            self.bias.restore()
+
+
+class Held:
+    """What a module computes with: a parameter, or what a parametrisation makes; and its values at first."""
+
+    def __init__(self, weight: Tensor, parametrised: Parametrised | None) -> None:
+        self._target = weight.detach()
+        self._parametrised = parametrised
+        self._state = None if parametrised is None else parametrised.state()
+        self.old = self._target.clone()
+
+    def write(self, factor: Tensor, shift: Tensor | None = None) -> None:
+        """Sets it to `factor · old + shift`, computed in float32 or wider and rounded once.
+
+        Raises:
+            CannotAssign: a parametrisation makes something else of that.
+        """
+        dtype = torch.promote_types(self.old.dtype, torch.float32)
+        values = self.old.to(dtype) * factor.to(self.old.device, dtype)
+        if shift is not None:
+            values = values + shift.to(self.old.device, dtype)
+        if self._parametrised is None:
+            self._target.copy_(values)
+        else:
+            self._parametrised.assign(values.to(self.old.dtype))
+
+    def values(self) -> Tensor:
+        """What it is now."""
+        return self._target if self._parametrised is None else self._parametrised.value()
+
+    def restore(self) -> None:
+        """Puts the values at first back."""
+        if self._parametrised is None or self._state is None:
+            self._target.copy_(self.old)
+        else:
+            self._parametrised.restore(self._state)
+
+
+def find_sites(model: nn.Module, method: Calibration) -> tuple[list[Site], dict[str, str]]:
+    """The modules that can be calibrated, and for each kernel that cannot the reason, by path."""
+    uses = Counter(id(weight) for module in model.modules() for weight in module._parameters.values())
+    sites: list[Site] = []
+    left: dict[str, str] = {}
+    with plain(model) as parametrised:
+        names: dict[int, list[str]] = {}
+        for path, weight in model.named_parameters(remove_duplicate=False):
+            names.setdefault(id(weight), []).append(path)
+        for prefix, module in model.named_modules():
+            layouts = layout(module)
+            paths = {name: f"{prefix}.{name}" if prefix else name for name in layouts}
+            held = {name: weight for name, weight in module._parameters.items() if weight is not None}
+            kernels = [name for name, item in layouts.items() if item.role in KERNELS]
+            biases = [name for name, item in layouts.items() if item.role == "bias"]
+            bias = biases[0] if method.shifts and len(biases) == 1 else None
+            for name in [name for name, item in layouts.items() if item.role is None]:
+                left[paths[name]] = f"it is not known what {type(module).__name__} does with it"
+            for name in kernels:
+                reason = _obstacle(module, held[name], bias, kernels, method)
+                for local in [name] if bias is None else [name, bias]:
+                    item = parametrised.get(paths[local])
+                    reason = reason or _unwritable(held[local], names[id(held[local])], item, uses)
+                if reason:
+                    left[names[id(held[name])][0]] = reason
+                    continue
+                weight, moved = (
+                    Held(held[local], parametrised.get(paths[local])) if local is not None else None
+                    for local in (name, bias)
+                )
+                assert weight is not None, "it has a name"
+                bias_path = None if bias is None else paths[bias]
+                sites.append(Site(paths[name], module, layouts[name], weight, bias_path, moved))
+    return sites, left
+
+
+def _obstacle(module: nn.Module, weight: Tensor, bias: str | None, kernels: list[str], method: Calibration) -> str:
+    """Why a method has no meaning for a module; empty if it has one."""
+    cls = type(module).__name__
+    if len(kernels) > 1:
+        return f"{cls} computes with several kernels: {', '.join(kernels)}"
+    if any(True for child in module.children() for _ in child.parameters()):
+        return f"{cls} has layers inside that work on what this makes"
+    if not weight.is_floating_point():
+        return f"it is {str(weight.dtype).removeprefix('torch.')}"
+    if method.shifts and bias is None:
+        return f"`{method.method}` moves means, and this {cls} has no bias"
+    return ""
+
+
+def _unwritable(weight: Tensor, names: list[str], item: Parametrised | None, uses: Mapping[int, int]) -> str:
+    """Why a tensor cannot be given other values for one module's sake; empty if it can."""
+    behind = (weight,) if item is None else item.originals
+    if not all(original.requires_grad for original in behind):
+        return "it is frozen (`requires_grad=False`)"
+    if len(names) > 1:
+        return f"several modules share it: {', '.join(names)}"
+    if item is not None and item.refusal:
+        return f"it is parametrised: {item.refusal}"
+    if item is not None and any(uses[id(original)] > 1 for original in behind):
+        return "it is parametrised, and what it is computed from is also used elsewhere"
+    if any(shard_of(original.detach()).distributed for original in behind):
+        return "it is sharded: no process holds it whole"
+    return ""
+
+
+def _along_outputs(factor: Tensor, layout: ParameterLayout, weight: Tensor) -> Tensor:
+    """A factor per output, broadcast against the weight; the groups of a transposed convolution stand on its inputs."""
+    if factor.ndim == 0:
+        return factor
+    tail = [1] * (weight.ndim - 2)
+    if not layout.blocks[0].input_first:
+        return layout.outputs_first(factor.view(-1, 1, *tail))
+    groups = zip(layout.blocks, factor.chunk(len(layout.blocks)), strict=True)
+    rows = [group.expand(block.shape[0], -1) for block, group in groups]
+    return torch.cat(rows).view(weight.shape[0], weight.shape[1], *tail)

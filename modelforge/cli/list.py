@@ -1,0 +1,274 @@
+"""catalogue: what layers, initializers and activations there are, all of a kind or one in full."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from math import isfinite
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from modelforge import inits
+from modelforge.cli.answer import Answer
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.words import number, value
+from modelforge.inits.gains import gain as gains
+from modelforge.language import registry
+from modelforge.layers.describe import describe as describe_layer
+from modelforge.report.docs import argument_docs, summary
+from modelforge.report.table import new_table
+
+INDENT = (0, 0, 0, 2)
+KINDS: Mapping[str, str] = {
+    "combinator": "combinators: layers made of layers",
+    "layer": "layers",
+    "activation": "activations: elementwise, each with a gain",
+    "passthrough": "passing on: what follows them counts as what follows the layer before",
+    "unknown": "others: `gain: auto` in front of them is refused",
+}
+
+
+def catalogue(kind: str, name: str | None) -> Answer:
+    """What there is of a kind.
+
+    Args:
+        kind: `layers`, `inits` or `activations`.
+        name: One of them, or a glob over their names; None for all.
+
+    Raises:
+        ForgeError: there is nothing of that name.
+    """
+    every, one, many = _SHELVES[kind]
+    names = every()
+    if name is None:
+        return many(names, True)
+    if re.search(r"[*?\[]", name):
+        matching = [item for item in names if fnmatchcase(item, name)]
+        if not matching:
+            raise ForgeError([Problem("MF080", name, f"`{name}` matches none of the {kind}", f"see `list {kind}`")])
+        return many(matching, False)
+    return one(name)
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+def _layer(name: str) -> Answer:
+    if name in registry.LEFT_OUT:
+        reason = registry.LEFT_OUT[name]
+        return Answer({"name": name, "left_out": reason}, Text.assemble((name, "bold"), f" is no layer here: {reason}"))
+    if name not in registry.names():
+        raise ForgeError([Problem("MF010", name, f"unknown layer type `{name}`", registry.explain_absence(name))])
+    facts = _layer_facts(name)
+    head = Text.assemble((name, "bold"), "  ", facts["summary"])
+    parts: list[RenderableType] = [head, *_notes(_layer_notes(facts))]
+    if facts["fields"]:
+        parts += [Text(), Padding(_fields(facts["fields"]), INDENT)]
+    if facts["without"]:
+        parts += [Text(), Text("not set in a config", "bold"), *_notes(facts["without"].items())[1:]]
+    return Answer(facts, Group(*parts))
+
+
+def _layer_facts(name: str) -> dict[str, Any]:
+    """The schema's own account, completed by what the class's docstring says."""
+    facts = describe_layer(name)
+    make = registry.get(name).make
+    if make is None:
+        return facts
+    docs = argument_docs(make)
+    fields = [{**field, "doc": field["doc"] or docs.get(field["name"], "")} for field in facts["fields"]]
+    return {**facts, "summary": summary(make) or facts["summary"], "fields": fields}
+
+
+def _layer_notes(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    # `(...)` says nothing: any number of axes of any meaning.
+    yield "reads", " or ".join(option for option in facts["reads"] if option not in ("(...)", "()"))
+    inferred = [field["name"] for field in facts["fields"] if field["inferred"]]
+    yield "from the input", ", ".join(inferred)
+    yield "always", ", ".join(f"{name}: {value(fixed)}" for name, fixed in facts["fixed"].items())
+
+
+def _layers(names: Sequence[str], every: bool) -> Answer:
+    facts = [_layer_facts(name) for name in names]
+    parts: list[RenderableType] = []
+    for kind, title in KINDS.items():
+        of_kind = [item for item in facts if item["kind"] == kind]
+        if of_kind:
+            table = _plain_table()
+            for item in of_kind:
+                table.add_row(Text(item["name"], "cyan"), item["summary"])
+            parts += [Text(title, "bold"), Padding(table, INDENT), Text()]
+    data: dict[str, Any] = {"layers": facts}
+    if every:
+        data["left_out"] = dict(registry.LEFT_OUT)
+        parts += [Text("classes of torch.nn that are no layers here", "bold"), Padding(_left_out(), INDENT), Text()]
+    return Answer(data, Group(*parts[:-1]))
+
+
+def _left_out() -> Table:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in registry.LEFT_OUT.items():
+        reasons.setdefault(reason, []).append(name)
+    table = _plain_table()
+    for reason, names in reasons.items():
+        table.add_row(Text(", ".join(names), "dim"), reason)
+    return table
+
+
+# --- initializers -----------------------------------------------------------------------------------------------------
+
+
+def _init(name: str) -> Answer:
+    known = [*inits.names(), *inits.aliases()]
+    if name not in known:
+        raise ForgeError([Problem("MF020", name, f"unknown initializer `{name}`", did_you_mean(name, known))])
+    facts = inits.describe(name)
+    head = Text.assemble((facts["name"], "bold"), "  ", facts["summary"])
+    aliases = ", ".join(facts["aliases"])
+    notes = [("also called", aliases), ("formula", facts["formula"]), ("source", facts["source"])]
+    parts: list[RenderableType] = [head, *_notes(notes)]
+    if facts["fields"]:
+        parts += [Text(), Padding(_fields(facts["fields"]), INDENT)]
+    return Answer(facts, Group(*parts))
+
+
+def _inits(names: Sequence[str], every: bool) -> Answer:
+    del every
+    facts = [inits.describe(name) for name in names]
+    table = new_table()
+    for header in ("scheme", "formula", "source"):
+        table.add_column(header, overflow="fold")
+    for item in facts:
+        label = Text(item["name"], "cyan")
+        label.append("".join(f", {alias}" for alias in item["aliases"]), "dim")
+        table.add_row(label, item["formula"] or item["summary"], Text(item["source"], "dim"))
+    return Answer({"inits": facts}, table)
+
+
+# --- activations ------------------------------------------------------------------------------------------------------
+
+
+def _activation(text: str) -> Answer:
+    try:
+        facts = _activation_facts(text)
+    except inits.UnknownActivation as error:
+        raise ForgeError([_unknown_activation(text, error)]) from error
+    except inits.CannotServe as refusal:
+        raise ForgeError([Problem("MF080", text, refusal.reason, refusal.hint)]) from refusal
+    source = "1/√E φ(z)², z ~ N(0, 1), by quadrature"
+    if "statistics" not in facts:
+        source = "torch.nn.init.calculate_gain"
+    notes = [("gain", f"{facts['gain']:.10g}"), ("source", source)]
+    figures = facts.get("statistics", {})
+    notes += [(_COLUMNS[name], "-" if figure is None else f"{figure:.10g}") for name, figure in figures.items()]
+    notes.append(("used as", f"init: {{gain: {_quoted(text)}}}"))
+    return Answer({**facts, "source": source}, Group(Text(text, "bold"), *_notes(notes)))
+
+
+def _unknown_activation(text: str, error: inits.UnknownActivation) -> Problem:
+    if isinstance(error, inits.WrongArguments):
+        return Problem("MF080", text, error.reason, error.hint)
+    return Problem("MF080", text, f"no activation named `{text}` has a gain", did_you_mean(text, gains.names()))
+
+
+def _quoted(text: str) -> str:
+    # A comma would end a value in braces.
+    return f'"{text}"' if "," in text else text
+
+
+_COLUMNS: Mapping[str, str] = {
+    "backward_gain": "backward",
+    "centred_gain": "centred",
+    "mean": "E φ",
+    "second_moment": "E φ²",
+    "derivative": "E φ′²",
+    "chi": "χ1",
+    "variance_slope": "V′(1)",
+}
+
+
+def _activation_facts(text: str) -> dict[str, Any]:
+    """The gain, and the statistics if it is an activation and not one of torch's constants."""
+    facts: dict[str, Any] = {"name": text, "gain": gains.named_gain(text)}
+    if text.startswith("torch."):
+        return facts
+    found = inits.statistics(text)
+    figures = {name: getattr(found, name) for name in _COLUMNS}
+    # JSON has no infinity, and the mean of an odd function is zero but for rounding.
+    rounded = {name: round(figure, 12) + 0.0 if isfinite(figure) else None for name, figure in figures.items()}
+    return {**facts, "statistics": rounded}
+
+
+def _activations(names: Sequence[str], every: bool) -> Answer:
+    del every
+    facts = [_activation_facts(name) for name in names]
+    rows: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for item in facts:
+        # `LeakyReLU` and `leaky_relu` are one.
+        rows.setdefault((item["name"].lower().replace("_", ""), item["gain"]), []).append(item)
+    shown = ("backward_gain", "chi", "variance_slope")
+    table = new_table()
+    table.add_column("activation")
+    for header in ("gain", *(_COLUMNS[name] for name in shown)):
+        table.add_column(header, justify="right")
+    for (_, gain), spellings in rows.items():
+        others = "".join(f", {other['name']}" for other in spellings[1:])
+        label = Text(spellings[0]["name"], "cyan").append(others, "dim")
+        figures = spellings[0].get("statistics", {})
+        table.add_row(label, number(gain), *(number(figures.get(name)) for name in shown))
+    return Answer({"activations": facts}, Group(table, Text(), Text(_ABOUT_GAINS, "dim")))
+
+
+_ABOUT_GAINS = (
+    "a gain keeps the second moment of what flows through: 1/√E φ(z)², z ~ N(0, 1), or 1/√E φ′(z)² backward; "
+    "`gain: auto` and `gain: auto_backward` take them from what follows in the graph. At the gain, a layer multiplies "
+    "gradients by χ1 and errors of the variance by V′(1): above 1, they grow with depth. `torch.` names are the "
+    "constants of torch.nn.init.calculate_gain; names take arguments, as in `LeakyReLU(0.2)`"
+)
+
+
+_Shelf = tuple[Callable[[], Sequence[str]], Callable[[str], Answer], Callable[[Sequence[str], bool], Answer]]
+_SHELVES: Mapping[str, _Shelf] = {
+    "layers": (registry.names, _layer, _layers),
+    "inits": (inits.names, _init, _inits),
+    "activations": (gains.names, _activation, _activations),
+}
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _fields(fields: Iterable[Mapping[str, Any]]) -> Table:
+    table = new_table()
+    table.add_column("field")
+    table.add_column("type", overflow="fold")
+    table.add_column("default", overflow="fold")
+    table.add_column("", overflow="fold", ratio=1)
+    for field in fields:
+        if field["required"]:
+            default = Text("required", "bold")
+        else:
+            default = Text("from the input", "dim") if field.get("inferred") else Text(value(field["default"]))
+        table.add_row(Text(field["name"], "cyan"), field["type"], default, field["doc"])
+    return table
+
+
+def _notes(notes: Iterable[tuple[str, str]]) -> list[RenderableType]:
+    """A blank line and one line a note that says something; nothing if none does."""
+    table = _plain_table()
+    for label, text in notes:
+        if text:
+            table.add_row(Text(label, "dim"), text)
+    return [Text(), Padding(table, INDENT)] if table.row_count else []
+
+
+def _plain_table() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=False, overflow="fold")
+    table.add_column(overflow="fold")
+    return table

@@ -1,0 +1,146 @@
+"""Numbers, places and values in words: the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from modelforge.core.errors import Place, printable
+
+MAX_SHOWN = 3
+"""Entries of a long mapping that are shown where it is told in short."""
+
+
+def count(value: int) -> str:
+    """
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{value:,}"
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or a dash for what is not known.
+
+    >>> number(0.08838834764), number(0.0), number(None), number(1e-9)
+    ('0.08839', '0', '-', '1e-09')
+    """
+    return "-" if value is None else f"{value:.4g}"
+
+
+def digits(value: float) -> str:
+    """A metric as lines and tables show it: five significant digits, however small it is.
+
+    >>> digits(0.9), digits(1.7109812), digits(0.00001234567), digits(0.0), digits(123456.7)
+    ('0.90000', '1.7110', '1.2346e-05', '0.0000', '1.2346e+05')
+    """
+    return f"{value:#.5g}"
+
+
+def magnitude(value: int) -> str:
+    """Three significant digits and a prefix.
+
+    >>> magnitude(0), magnitude(950), magnitude(294912), magnitude(999_999), magnitude(1_234_567_890)
+    ('0', '950', '295 k', '1.00 M', '1.23 G')
+    """
+    scaled, prefixes = float(value), ["", "k", "M", "G", "T", "P", "E"]
+    while scaled >= 999.5 and len(prefixes) > 1:
+        scaled /= 1000
+        prefixes.pop(0)
+    if value < 1000:
+        return str(value)
+    return f"{scaled:.{max(0, 3 - len(str(int(scaled + 0.005))))}f} {prefixes[0]}"
+
+
+def plural(count: int, noun: str) -> str:
+    """
+    >>> plural(1, "warning"), plural(1200, "warning"), plural(2, "copy"), plural(2, "class")
+    ('1 warning', '1,200 warnings', '2 copies', '2 classes')
+    """
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Names in a row, of many the first; one more than `most` is named, too, in the room that its count would take.
+
+    >>> listed(["a"], 2), listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    names = [printable(name) for name in names]
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """
+    >>> shape((256, 64)), shape((10,)), shape(())
+    ('256×64', '10', 'scalar')
+    """
+    return "×".join(map(str, sizes)) or "scalar"
+
+
+def stored(sizes: tuple[int, ...], transposed: tuple[int, int] | None) -> str:
+    """A parameter's shape as it is stored, and whether outputs come first there.
+
+    >>> stored((64, 256), None), stored((64, 256), (0, 1))
+    ('64×256', '64×256 (transposed)')
+    >>> stored((8, 64, 256), (1, 2))
+    '8×64×256 (transposed)'
+    """
+    return shape(sizes) + (" (transposed)" if transposed else "")
+
+
+def value(value: Any) -> str:
+    """A value as YAML would have it, on one line.
+
+    >>> value(True), value(1.4), value((3, 3)), value("same"), value(None), value({"a": 1})
+    ('true', '1.4', '[3, 3]', 'same', 'null', '{a: 1}')
+    """
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+        case float():
+            # All digits where a person wrote them, no noise where they were computed.
+            return f"{value:.6g}" if len(repr(value)) > 12 else f"{value:g}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_value, value)) + "]"
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {_value(item)}" for key, item in value.items()) + "}"
+        case _:
+            return printable(str(value))
+
+
+_value = value
+
+
+def short(item: Any) -> str:
+    """A value as YAML would have it; of a long mapping its beginning.
+
+    >>> short({"a": 1, "b": 2}), short(dict.fromkeys("abcdef", 1))
+    ('{a: 1, b: 2}', '{a: 1, b: 1, c: 1, ...: 3 more}')
+    """
+    if not isinstance(item, Mapping) or len(item) <= MAX_SHOWN + 1:
+        return value(item)
+    shown = dict(islice(item.items(), MAX_SHOWN))
+    return f"{value(shown)[:-1]}, ...: {len(item) - MAX_SHOWN} more}}"
+
+
+def where(place: Place | None) -> str:
+    """A place as file and line, or the override; through an interpolation, both ends.
+
+    >>> where(Place("conf/init/xavier.yaml", 3, 7)), where(Place(override="init.gain=2")), where(None)
+    ('conf/init/xavier.yaml:3', 'override init.gain=2', '')
+    >>> where(Place("conf/model/mlp.yaml", 2, via=Place("conf/data/digits.yaml", 5)))
+    'conf/model/mlp.yaml:2 from conf/data/digits.yaml:5'
+    """
+    if place is None:
+        return ""
+    if place.override is not None:
+        return printable(f"override {place.override}")
+    near = printable(f"{place.file}:{place.line}")
+    return f"{near} from {where(place.via)}" if place.via else near

@@ -1,0 +1,1 @@
+"""Gains: what an activation does to the variance of a signal."""

@@ -1,0 +1,1 @@
+"""Distributions: densities, moments, and how numbers are drawn from them."""

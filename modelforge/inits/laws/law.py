@@ -1,0 +1,269 @@
+"""Laws of independent values: constant, uniform, normal, truncated normal, with their moments and how to draw them.
+
+What is drawn has *prefix stability*: element i is a function of the key and i, however many elements are drawn. All
+laws rise with the same uniform number, so that runs that differ in a law only start from the same quantiles.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelforge.core.rng import Key
+from modelforge.inits.laws import transforms as words
+
+
+class Distribution(Protocol):
+    """How values are distributed."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def std(self) -> float: ...
+    @property
+    def kurtosis(self) -> float:
+        """The fourth standardised moment: 3 for a normal law, 1 for a constant."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """What no value leaves, or None."""
+        ...
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """The probability of a value of at most `x`, elementwise."""
+        ...
+
+
+class Law(Distribution, Protocol):
+    """The distribution of independent, identically distributed values, and how to draw them."""
+
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i."""
+        ...
+
+
+class Drawn(ABC):
+    """Turns one random word into one value; leaf classes say how. Single-threaded, no full-size temporaries."""
+
+    __slots__ = ()
+
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i only.
+
+        Values in float64 are those in float32 with more digits.
+        """
+        values = _flat(out)
+        if out.dtype == torch.float64:
+            words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
+        else:
+            words.draw_(values, key, *self._transform(), self._clip())
+
+    @property
+    @abstractmethod
+    def bounds(self) -> tuple[float, float] | None:
+        """What no value leaves, or None."""
+
+    @abstractmethod
+    def _transform(self) -> tuple[words.Transform, Any]:
+        """What makes float32 values of words, and the numbers that it takes."""
+
+    @abstractmethod
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """The float64 values of x, which is uniform in (-1, 1), for `rest` = 1 - |x|."""
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        """What no value may leave, should rounding lead there."""
+        return np.float32(-np.inf), np.float32(np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One value everywhere."""
+
+    value: float
+
+    @property
+    def mean(self) -> float:
+        return self.value
+
+    @property
+    def std(self) -> float:
+        return 0.0
+
+    @property
+    def kurtosis(self) -> float:
+        return 1.0
+
+    @property
+    def bounds(self) -> None:
+        return None
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """0 below the value, 1 from it on."""
+        return np.asarray(x >= self.value, dtype=np.float64)
+
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place."""
+        del key
+        _flat(out).fill(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform(Drawn):
+    """U(low, high), low < high."""
+
+    low: float
+    high: float
+
+    @property
+    def mean(self) -> float:
+        return (self.low + self.high) / 2
+
+    @property
+    def std(self) -> float:
+        return (self.high - self.low) / math.sqrt(12)
+
+    @property
+    def kurtosis(self) -> float:
+        return 9 / 5
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """A ramp from `low` to `high`."""
+        return np.clip((np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low), 0, 1)
+
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
+
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        del rest
+        return self.mean + (self.high / 2 - self.low / 2) * x
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        return within(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Normal(Drawn):
+    """N(mean, std²), std > 0."""
+
+    mean: float
+    std: float
+
+    @property
+    def kurtosis(self) -> float:
+        return 3.0
+
+    @property
+    def bounds(self) -> None:
+        return None
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """(1 + erf((x - mean) / (std √2))) / 2."""
+        return (1 + _erf((np.asarray(x, dtype=np.float64) - self.mean) / (self.std * math.sqrt(2)))) / 2
+
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return words.normal, words.normal_numbers(self.mean, self.std)
+
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return self.mean + self.std * words.normal_quantiles(x, rest)
+
+
+@dataclass(frozen=True, slots=True)
+class TruncatedNormal(Drawn):
+    """N(mean, sigma²) cut to mean ± truncate·sigma; the values that come out have standard deviation `std`.
+
+    sigma = std / ratio, where ratio² = 1 - 2cφ(c) / (2Φ(c) - 1) is the variance of a standard normal cut to ±c.
+    """
+
+    mean: float
+    std: float
+    truncate: float = 2.0
+
+    @property
+    def kurtosis(self) -> float:
+        return _cut_normal(self.truncate).kurtosis
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        reach = self.std * _cut_normal(self.truncate).reach
+        return self.mean - reach, self.mean + reach
+
+    @property
+    def sigma(self) -> float:
+        """The standard deviation of the normal law before it is cut."""
+        return self.std * _cut_normal(self.truncate).sigma
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """(1 + erf(z / √2) / erf(c / √2)) / 2 with z = (x - mean) / sigma and c = truncate."""
+        unit = _cut_normal(self.truncate)
+        z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -unit.cut, unit.cut)
+        return (1 + _erf(z / math.sqrt(2)) / unit.mass) / 2
+
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return words.normal, words.normal_numbers(self.mean, self.sigma, _cut_normal(self.truncate).mass)
+
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return self.mean + self.sigma * words.normal_quantiles(x, rest, _cut_normal(self.truncate).mass)
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        return within(*self.bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class _CutNormal:
+    """A normal law that is cut at ±`cut` of its `sigma`, so that its standard deviation is 1 afterwards."""
+
+    cut: float
+    sigma: float
+    reach: float
+    mass: float
+    kurtosis: float
+
+
+@cache
+def _cut_normal(truncate: float) -> _CutNormal:
+    # Below, float32 cannot tell the law from a uniform one; above, no normal that it can draw is cut.
+    cut = min(max(truncate, 1e-3), 12.0)
+    nodes, weights = np.polynomial.legendre.leggauss(128)
+    # In units of the cut, so that nothing cancels where it is small.
+    u = (nodes + 1) / 2
+    density = weights * np.exp(-((cut * u) ** 2) / 2)
+    second, fourth = (float(density @ u**power / density.sum()) for power in (2, 4))
+    reach = max(truncate / cut, 1.0) / math.sqrt(second)
+    return _CutNormal(cut, 1 / (cut * math.sqrt(second)), reach, math.erf(cut / math.sqrt(2)), fourth / second**2)
+
+
+def _flat(out: Tensor) -> np.ndarray:
+    """The memory of a tensor that values can be drawn in."""
+    assert out.dtype in (torch.float32, torch.float64), f"values are drawn in float32 or float64, not {out.dtype}"
+    return out.detach().view(-1).numpy()
+
+
+@lru_cache(maxsize=256)
+def within(low: float, high: float) -> tuple[np.float32, np.float32]:
+    """The least and the greatest float32 in [low, high]; twice the nearest one where there is none."""
+    least, most = np.float32(low), np.float32(high)
+    # As Python floats: NumPy would compare in float32.
+    if float(least) < low:
+        least = np.nextafter(least, np.float32(np.inf))
+    if float(most) > high:
+        most = np.nextafter(most, np.float32(-np.inf))
+    if least > most:
+        least = most = np.float32((low + high) / 2)
+    return least, most
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    return torch.erf(torch.from_numpy(np.ascontiguousarray(x))).numpy()

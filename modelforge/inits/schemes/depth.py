@@ -1,0 +1,341 @@
+"""Depth-aware schemes: what starts smaller the more residual branches there are.
+
+Branches are counted in the plan and not matched by name: `Residual` says what it adds, and so do torch's transformer
+layers. A model whose graph is not known gives the numbers in the block.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import sqrt
+from typing import Any, Literal
+
+from pydantic import PositiveInt
+
+from modelforge.inits.base import NOTHING_TO_COUNT, CannotServe, Elementwise
+from modelforge.inits.block import Block, Branch
+from modelforge.inits.fields import Positive, Real, Truncate
+from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.matrices import require_matrix
+from modelforge.inits.registry import register_initializer
+
+Count = Literal["auto"] | PositiveInt
+Ends = Literal["auto"] | bool
+_HINT = "say so in the block, for the parameters in question: `branches: 24` and `ends: true`"
+
+
+class DepthAware(Elementwise):
+    """A scheme that needs to know the residual branches."""
+
+    branches: Count = "auto"
+    """Residual branches of the whole model (2·L in a transformer of L layers), or `auto`: as counted in the plan."""
+    ends: Ends = "auto"
+    """Whether it makes what a branch adds, or `auto`: as the plan knows."""
+
+    def num_branches(self, block: Block) -> int:
+        """Residual branches of the model.
+
+        Raises:
+            CannotServe: the graph is not known, or has none.
+        """
+        if self.branches != "auto":
+            return self.branches
+        if block.context is None:
+            raise CannotServe(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
+        if not block.context.num_branches:
+            reason = f"`{self.scheme}` counts residual branches, but the model has none"
+            hint = "a `Residual` layer makes one; without any, choose a scheme that does not count"
+            raise CannotServe(reason, hint, NOTHING_TO_COUNT)
+        return block.context.num_branches
+
+    def ends_branch(self, block: Block) -> bool:
+        """Whether the block makes what a residual branch adds.
+
+        Raises:
+            CannotServe: the graph is not known.
+        """
+        if self.ends != "auto":
+            return self.ends
+        if block.context is None:
+            raise CannotServe(f"`{self.scheme}` treats the ends of residual branches apart: no graph is known", _HINT)
+        branch = block.context.branch
+        return branch is not None and branch.ends
+
+    def layer_number(self, block: Block) -> int:
+        """Number of the transformer layer, from 1: two branches, attention and MLP, make one."""
+        return _branch(block, self.scheme).index // 2 + 1
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The fields that are not about the graph, and what the graph says."""
+        fields = self.model_dump(exclude={"branches", "ends"})
+        return fields | {"branches": self.num_branches(block), "ends_branch": self.ends_branch(block)}
+
+
+@register_initializer("gpt2")
+class GPT2(DepthAware):
+    """Normal values; those that a residual branch ends with are smaller, so that the sum of all keeps its size.
+
+    Formula: w ~ N(0, std²); at the end of a branch std / √N with N residual branches, 2·L for L layers
+    Source: Radford, Wu, Child, Luan, Amodei and Sutskever, Language models are unsupervised multitask learners, 2019,
+        §2.3
+    """
+
+    std: Positive = 0.02
+    """Standard deviation of all but the ends of branches."""
+
+    def law(self, block: Block) -> Law:
+        """N(0, std²), divided by √N at the end of a branch."""
+        return Normal(0.0, self.std / (sqrt(self.num_branches(block)) if self.ends_branch(block) else 1.0))
+
+
+@register_initializer("llama_depth")
+class LlamaDepth(DepthAware):
+    """Truncated normal values; those that a residual branch ends with shrink with the number of their own layer.
+
+    Not quite what the two sources do. Both give the second input matrix of a gated MLP (`w3`) the small values as well,
+    embeddings N(0, 1) and the head 1 / √d: say so in `params` and `embedding`. OLMo-core cuts at 3·std and does not
+    correct, so its values have 0.9866·std, where `std` is here what comes out; torchtitan cuts at ±2, which is nothing.
+    The idea is older: in DS-Init (Zhang et al., arXiv:1908.11365) all matrices of layer l are Xavier's, uniform, / √l.
+
+    Formula: w ~ N(0, sigma²) cut to ±truncate·sigma, with standard deviation std; at the end of a branch of layer l
+        (from 1) std / √(2·l)
+    Source: `llama_depth` in OLMo-core, src/olmo_core/nn/transformer/init.py; `depth_scaled_std` in torchtitan,
+        models/llama3
+    """
+
+    std: Positive = 0.02
+    """Standard deviation of all but the ends of branches."""
+    truncate: Truncate = 3.0
+    """Where the normal law is cut, in units of its sigma before the cut."""
+
+    def law(self, block: Block) -> Law:
+        """The cut normal law, its standard deviation divided by √(2·l) at the end of a branch."""
+        scale = sqrt(2 * self.layer_number(block)) if self.ends_branch(block) else 1.0
+        return TruncatedNormal(0.0, self.std / scale, self.truncate)
+
+
+@register_initializer("mitchell")
+class Mitchell(DepthAware):
+    """LeCun's variance, divided by twice the number of the layer at the end of a branch; cut at three sigma.
+
+    The standard deviation is that of what comes out. OLMo's code does not correct for the cut, so its values have
+    0.98658 of it; sigma there is std here.
+
+    Formula: std = 1 / √fan_in; at the end of a branch of layer l (from 1) 1 / √(2·l·fan_in); embeddings 1 / √dim
+    Source: Groeneveld et al., OLMo, arXiv:2402.00838, who credit Mitchell Wortsman; `mitchell` in allenai/OLMo,
+        olmo/model.py and olmo/initialization.py
+    """
+
+    truncate: Truncate = 3.0
+    """Where the normal law is cut, in units of its sigma before the cut."""
+
+    def law(self, block: Block) -> Law:
+        """The cut normal law."""
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        size = _width(block) if block.role == "embedding" else block.fan_in
+        scale = 2 * self.layer_number(block) if self.ends_branch(block) else 1
+        return TruncatedNormal(0.0, 1 / sqrt(size * scale), self.truncate) if size else Constant(0.0)
+
+
+@register_initializer("small_init")
+class SmallInit(Elementwise):
+    """One small standard deviation for all matrices around a stream of width d.
+
+    Formula: w ~ N(0, 2 / (5·d)), with d the smaller side of the matrix: Xavier's for d x 4·d
+    Source: Nguyen and Salazar, Transformers without tears, arXiv:1910.05895, §2.2
+    """
+
+    def law(self, block: Block) -> Law:
+        """N(0, 2 / (5·d))."""
+        require_matrix(block, self.scheme, "it has no width")
+        return Normal(0.0, sqrt(2 / (5 * _width(block)))) if _width(block) else Constant(0.0)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The width."""
+        return {"width": _width(block)}
+
+
+@register_initializer("wang")
+class Wang(DepthAware):
+    """`small_init`, but less at the end of a residual branch, the deeper the model.
+
+    Formula: w ~ N(0, 2 / (5·d)); at the end of a branch std = 2 / (L·√d), with L layers of two branches each
+    Source: Wang and Komatsuzaki, GPT-J and Mesh-Transformer-JAX, 2021
+    """
+
+    def law(self, block: Block) -> Law:
+        """N(0, std²)."""
+        require_matrix(block, self.scheme, "it has no width")
+        width = _width(block)
+        if not width:
+            return Constant(0.0)
+        if self.ends_branch(block):
+            return Normal(0.0, 2 / (_num_layers(self, block) * sqrt(width)))
+        return Normal(0.0, sqrt(2 / (5 * width)))
+
+
+@register_initializer("deepnorm")
+class DeepNorm(DepthAware):
+    """Xavier's values, smaller in what a residual branch passes on: values, outputs and the MLP; queries and keys stay.
+
+    It belongs to post-norm layers whose shortcut is scaled by `alpha`: LayerNorm(alpha·x + f(x)), alpha = (2·L)^¼.
+
+    Formula: gain·Xavier, gain = (8·L)^-¼ in branches, 1 for queries, keys and outside; L layers of two branches each
+    Source: Wang et al., DeepNet: scaling transformers to 1,000 layers, arXiv:2203.00555, for encoders or decoders alone
+    """
+
+    distribution: Literal["normal", "uniform"] = "normal"
+    """The law; the variance is the same for each."""
+
+    def law(self, block: Block) -> Law:
+        """Xavier's law times the gain."""
+        return _xavier(self.scheme, block, self._gain(block), self.distribution)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The gain, and the factor that the shortcut must have."""
+        alpha = (2 * _num_layers(self, block)) ** 0.25
+        return super().numbers(block) | {"gain": self._gain(block), "alpha": alpha}
+
+    def _gain(self, block: Block) -> float:
+        scaled = block.name not in ("q", "k") and _in_branch(self, block)
+        return (8 * _num_layers(self, block)) ** -0.25 if scaled else 1.0
+
+
+@register_initializer("t_fixup")
+class TFixup(DepthAware):
+    """Starts a transformer so small that it needs neither layer norm nor warm-up.
+
+    Formula: embeddings N(0, 1/d)·(9·L)^-¼; Xavier times 0.67·L^-¼ (encoder) or (9·L)^-¼ (decoder) in branches, queries
+        and keys excepted; L layers of two branches each
+    Source: Huang, Perez, Ba and Volkovs, Improving transformer optimization through better initialization, ICML 2020
+    """
+
+    part: Literal["encoder", "decoder"] = "encoder"
+    """Which of the two factors counts."""
+
+    def law(self, block: Block) -> Law:
+        """The law of one block."""
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        num_layers = _num_layers(self, block)
+        if block.role == "embedding":
+            return Normal(0.0, _width(block) ** -0.5 * (9 * num_layers) ** -0.25) if _width(block) else Constant(0.0)
+        factor = 0.67 * num_layers**-0.25 if self.part == "encoder" else (9 * num_layers) ** -0.25
+        scaled = block.name not in ("q", "k") and _in_branch(self, block)
+        return _xavier(self.scheme, block, factor if scaled else 1.0, "uniform")
+
+
+@register_initializer("fixup")
+class Fixup(DepthAware):
+    """Kaiming's values, so much smaller in residual branches that no norms are needed; branch ends and the head are
+    zero.
+
+    Formula: std = √(2 / fan_in)·N^(-1 / (2·m - 2)) in the N branches of m layers each; 0 at their ends and in the head
+    Source: Zhang, Dauphin and Ma, Fixup initialization, arXiv:1901.09321, §3
+    """
+
+    def law(self, block: Block) -> Law:
+        """Kaiming's law times the factor, or zero."""
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        head = block.context is not None and block.context.gives_output
+        if head or self.ends_branch(block) or not block.fan_in:
+            return Constant(0.0)
+        return Normal(0.0, sqrt(2 / block.fan_in) * self._factor(block))
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The factor in the branch."""
+        return super().numbers(block) | {"factor": self._factor(block)}
+
+    def _factor(self, block: Block) -> float:
+        branch = block.context.branch if block.context is not None else None
+        if branch is None or branch.ends or branch.num_weights < 2:
+            return 1.0
+        return self.num_branches(block) ** (-1 / (2 * branch.num_weights - 2))
+
+
+class EndScale(DepthAware):
+    """A constant for the scale that a residual branch ends with; other scales are one."""
+
+    @abstractmethod
+    def value_at_end(self, block: Block) -> float:
+        """The constant."""
+
+    def law(self, block: Block) -> Law:
+        """The constant at the end of a branch, one elsewhere."""
+        if len(block.shape) > 1:
+            hint = "move it below `scale:`: norms, `LayerScale` and `Scale` have such"
+            raise CannotServe(f"`{self.scheme}` is for scales, but this is a matrix", hint)
+        return Constant(self.value_at_end(block) if self.ends_branch(block) else 1.0)
+
+
+@register_initializer("zero_gamma")
+class ZeroGamma(EndScale):
+    """The scale of the norm that a residual branch ends with is zero, so that each block starts as its shortcut.
+
+    Formula: γ = 0 at the end of a branch, 1 elsewhere
+    Source: Goyal et al., Accurate, large minibatch SGD, arXiv:1706.02677, §5.1
+    """
+
+    def value_at_end(self, block: Block) -> float:
+        """Zero."""
+        del block
+        return 0.0
+
+
+@register_initializer("rezero")
+class ReZero(EndScale):
+    """A learned number, zero at first, multiplies each residual branch (layer `Scale`).
+
+    Formula: α = 0 at the end of a branch, 1 elsewhere
+    Source: Bachlechner et al., ReZero is all you need, arXiv:2003.04887; De and Smith, arXiv:2002.10444 (SkipInit)
+    """
+
+    def value_at_end(self, block: Block) -> float:
+        """Zero."""
+        del block
+        return 0.0
+
+
+@register_initializer("layerscale")
+class LayerScaleScheme(EndScale):
+    """A small learned number a channel multiplies each residual branch (layer `LayerScale`), the smaller the deeper.
+
+    Formula: γ = value at the end of a branch, 1 elsewhere; `auto`: 0.1 up to 18 layers, 1e-5 up to 24, 1e-6 beyond
+    Source: Touvron et al., Going deeper with image transformers, arXiv:2103.17239, §2
+    """
+
+    value: Literal["auto"] | Real = "auto"
+    """The constant, or `auto`: by depth, two branches counting as one layer."""
+
+    def value_at_end(self, block: Block) -> float:
+        """The constant of the paper for this depth, or the one given."""
+        if self.value != "auto":
+            return self.value
+        num_layers = _num_layers(self, block)
+        return 0.1 if num_layers <= 18 else 1e-5 if num_layers <= 24 else 1e-6
+
+
+def _branch(block: Block, scheme: str) -> Branch:
+    if block.context is None or block.context.branch is None:
+        raise CannotServe(f"`{scheme}` needs the number of the layer: no residual branch is known here", _HINT)
+    return block.context.branch
+
+
+def _num_layers(scheme: DepthAware, block: Block) -> float:
+    return scheme.num_branches(block) / 2
+
+
+def _in_branch(scheme: DepthAware, block: Block) -> bool:
+    return scheme.ends_branch(block) or (block.context is not None and block.context.branch is not None)
+
+
+def _width(block: Block) -> int:
+    """Width of the stream that a matrix reads or writes."""
+    return block.shape[1] if block.role == "embedding" else min(block.shape[:2])
+
+
+def _xavier(scheme: str, block: Block, gain: float, distribution: str) -> Law:
+    require_matrix(block, scheme, "fans are not defined for it")
+    if not block.fan_in + block.fan_out:
+        return Constant(0.0)
+    std = gain * sqrt(2 / (block.fan_in + block.fan_out))
+    return Normal(0.0, std) if distribution == "normal" else Uniform(-sqrt(3) * std, sqrt(3) * std)

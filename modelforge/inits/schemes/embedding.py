@@ -1,0 +1,57 @@
+"""Tables that vectors are looked up in."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any, Literal
+
+from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.block import Block
+from modelforge.inits.fields import Positive
+from modelforge.inits.laws.law import Constant, Law, Normal
+from modelforge.inits.matrices import require_matrix
+from modelforge.inits.registry import register_initializer
+
+
+@register_initializer("embedding")
+class Embedding(Elementwise):
+    """Vectors whose coordinates have the size `gain`; in a table that is the output head too, logits have it.
+
+    A tied table is smaller, and vectors that are looked up in it are to be multiplied by √d. A model that instead
+    divides what its head reads by √d, as T5 does, is served by `tied: false`.
+
+    Formula: w ~ N(0, gain²); tied N(0, gain² / d), so that states h of unit variance make logits Wh of variance
+        gain²
+    Source: Vaswani et al., Attention is all you need, arXiv:1706.03762, §3.4; Raffel et al., T5, arXiv:1910.10683;
+        Takase et al., Spike no more, arXiv:2312.16903, on the size of embeddings
+    """
+
+    gain: Positive = 1.0
+    """Standard deviation of the coordinates that are looked up, or of the logits of a tied table."""
+    tied: Literal["auto"] | bool = "auto"
+    """Whether the output head multiplies by the table, or `auto`: where a layer has it as its weight."""
+
+    def law(self, block: Block) -> Law:
+        """N(0, std²)."""
+        require_matrix(block, "embedding", "it holds no vectors")
+        if block.role not in ("embedding", None) and not block.tied:
+            reason = "`embedding` is for tables that are looked up, but this is a weight that multiplies"
+            raise CannotServe(reason, "move it below `embedding:`")
+        width = block.shape[-1]
+        if not width:
+            return Constant(0.0)
+        return Normal(0.0, self.gain / (sqrt(width) if self._tied(block) else 1.0))
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The size, whether the table is tied, and the length of its vectors."""
+        return {"gain": self.gain, "tied": self._tied(block), "width": block.shape[-1]}
+
+    def _tied(self, block: Block) -> bool:
+        if self.tied != "auto":
+            return self.tied
+        if block.tied is None:
+            reason = (
+                "`embedding` treats tables apart that are the output head too, and it is not known where this is used"
+            )
+            raise CannotServe(reason, "say so: `tied: true` or `tied: false`")
+        return block.tied

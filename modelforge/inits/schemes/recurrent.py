@@ -1,0 +1,172 @@
+"""Recurrent starts: identities that carry the state on, and gate biases that spread the time scales of the units."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from modelforge.inits.base import CannotServe, DrawsPer, Elementwise
+from modelforge.inits.block import Block
+from modelforge.inits.fields import LIMIT, Positive
+from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws.law import Constant, Drawn, Law
+from modelforge.inits.registry import register_initializer
+from modelforge.inits.schemes.gates import gate_of
+from modelforge.inits.schemes.identity import OneToOne
+
+
+@register_initializer("irnn")
+class IRNN(OneToOne):
+    """A multiple of the identity for each recurrent matrix: a state without input stays, or decays by `alpha`.
+
+    Formula: W_hh = alpha·I for each gate; with it W_ih ~ N(0, 0.001²), zero biases and ReLU
+    Source: Le, Jaitly and Hinton, A simple way to initialize recurrent networks of rectified linear units,
+        arXiv:1504.00941 (0.01 where long memory is not needed)
+    """
+
+    alpha: Positive = 1.0
+    """The multiple."""
+
+    def kernel(self, block: Block) -> np.ndarray:
+        """One number."""
+        rows, columns, *taps = block.shape
+        if taps or rows != columns:
+            reason = f"`irnn` needs a square matrix, but this is {' x '.join(map(str, block.shape))}"
+            raise CannotServe(reason, "it is for `recurrent:`; elsewhere use `eye` or `orthogonal`")
+        return np.array(self.alpha)
+
+
+class _TimeScales(Elementwise):
+    """Biases of gates b so that units keep their state for different times 1 / (1 - σ(b)) = 1 + exp(b)."""
+
+    draws_per: ClassVar[DrawsPer] = "parameter"
+
+    @abstractmethod
+    def spread(self, num_units: int, sign: int) -> Law:
+        """The law of the gate that keeps (`sign` 1), or of the one that lets in (-1)."""
+
+    def law(self, block: Block) -> Law:
+        """0 for the other gates, and for the second of two biases that are added."""
+        sign = {"forget": 1, "update": 1, "input": -1}.get(gate_of(block, self.scheme), 0)
+        if not sign or block.addend or not block.shape[0]:
+            return Constant(0.0)
+        return self.spread(block.shape[0], sign)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The gate and the fields."""
+        return {"gate": gate_of(block, self.scheme)} | self.model_dump()
+
+
+@register_initializer("chrono")
+class Chrono(_TimeScales):
+    """Gate biases for dependencies of up to `max_time` steps: what a unit keeps, it does not let in.
+
+    Formula: LSTM: b_f = ln u with u ~ U(1, max_time - 1), and b_i = -b_f; GRU: b_z = ln u, as torch's z keeps the
+        state; others 0. b_ih + b_hh counts: all in b_ih
+    Source: Tallec and Ollivier, Can recurrent neural networks warp time?, arXiv:1804.11188
+    """
+
+    max_time: Annotated[float, Field(gt=2, le=LIMIT)]
+    """The longest time, in steps, that the units are to bridge."""
+
+    def spread(self, num_units: int, sign: int) -> Law:
+        """±ln u, u ~ U(1, max_time - 1)."""
+        del num_units
+        return _TimeLaw("log", 1.0, self.max_time - 1, sign)
+
+
+@register_initializer("uniform_gate", aliases=("ugi",))
+class UniformGate(_TimeScales):
+    """Gate biases with which the gates start uniformly between closed and open, each unit at its own.
+
+    Formula: LSTM: b_f = -ln(1/u - 1) with u ~ U(1/H, 1 - 1/H), and b_i = -b_f, for H units; GRU: b_z = b_f; others 0.
+        b_ih + b_hh counts: all in b_ih
+    Source: Gu et al., Improving the gating mechanism of recurrent neural networks, arXiv:1910.09890
+    """
+
+    def spread(self, num_units: int, sign: int) -> Law:
+        """±logit u, u ~ U(1/H, 1 - 1/H)."""
+        if num_units < 2:
+            raise CannotServe(
+                "`uniform_gate` spreads the gates of several units, but this layer has one", "use `gates`"
+            )
+        return _TimeLaw("logit", 1 / num_units, 1 - 1 / num_units, sign) if num_units > 2 else Constant(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeLaw(Drawn):
+    """±ln u or ±logit u, u ~ U(low, high)."""
+
+    curve: Literal["log", "logit"]
+    low: float
+    high: float
+    sign: int
+
+    @property
+    def mean(self) -> float:
+        return self.sign * _moments(self.curve, self.low, self.high)[0]
+
+    @property
+    def std(self) -> float:
+        return _moments(self.curve, self.low, self.high)[1]
+
+    @property
+    def kurtosis(self) -> float:
+        return _moments(self.curve, self.low, self.high)[2]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        ends = [self.sign * _bend(self.curve, end) for end in (self.low, self.high)]
+        return min(ends), max(ends)
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """A ramp in u, which is exp or the logistic function of ±x."""
+        share = (_unbend(self.curve, self.sign * np.clip(x, *self.bounds)) - self.low) / (self.high - self.low)
+        return share if self.sign > 0 else 1 - share
+
+    def _transform(self) -> tuple[words.Transform, Any]:
+        return _bent, self
+
+    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return _curve(np.where(x < 0, rest / 2, 1 - rest / 2), self)
+
+    def _clip(self) -> tuple[np.float32, np.float32]:
+        low, high = map(np.float32, self.bounds)
+        return np.nextafter(low, high), np.nextafter(high, low)
+
+
+def _bent(word: np.ndarray, law: _TimeLaw) -> np.ndarray:
+    return _curve(words.portions(word), law)
+
+
+def _curve(share: np.ndarray, law: _TimeLaw) -> np.ndarray:
+    u = law.low + (law.high - law.low) * share
+    return law.sign * (np.log(u) if law.curve == "log" else np.log(u / (1 - u)))
+
+
+def _bend(curve: str, u: float) -> float:
+    return math.log(u) if curve == "log" else math.log(u / (1 - u))
+
+
+def _unbend(curve: str, b: np.ndarray) -> np.ndarray:
+    return np.exp(b) if curve == "log" else 1 / (1 + np.exp(-b))
+
+
+@lru_cache(maxsize=256)
+def _moments(curve: str, low: float, high: float) -> tuple[float, float, float]:
+    """Mean, standard deviation and kurtosis, by Gauss-Legendre quadrature over the density, exp b or σ(b)(1 - σ(b))."""
+    start, stop = _bend(curve, low), _bend(curve, high)
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    b = start + (stop - start) * (nodes + 1) / 2
+    u = _unbend(curve, b)
+    mass = weights * (u if curve == "log" else u * (1 - u))
+    mass /= mass.sum()
+    mean = float(mass @ b)
+    variance = float(mass @ (b - mean) ** 2)
+    return mean, math.sqrt(variance), float(mass @ (b - mean) ** 4) / variance**2

@@ -1,0 +1,48 @@
+"""Weights for networks of sines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.block import Block
+from modelforge.inits.fields import Positive
+from modelforge.inits.laws.law import Constant, Law, Uniform
+from modelforge.inits.matrices import require_matrix
+from modelforge.inits.registry import register_initializer
+
+
+@register_initializer("siren")
+class Siren(Elementwise):
+    """Keeps what flows into each sin(omega_0·Wx) about N(0, 1), and what flows out about an arcsine law.
+
+    Formula: w ~ U(-a, a) with a = √(6 / fan_in) / omega_0; in the first layer a = 1 / fan_in
+    Source: Sitzmann et al., Implicit neural representations with periodic activation functions, arXiv:2006.09661,
+        theorem 1.8 and §3.2; the first layer as in the authors' code
+    """
+
+    omega_0: Positive = 30.0
+    """The factor in the sines. Weights of the first layer do not depend on it: their sines are to span many periods."""
+    first: Literal["auto"] | bool = "auto"
+    """Whether the layer reads the coordinates and not a sine, or `auto`: as the plan knows."""
+
+    def law(self, block: Block) -> Law:
+        """U(-a, a)."""
+        require_matrix(block, "siren", "fans are not defined for it")
+        if not block.fan_in:
+            return Constant(0.0)
+        bound = 1 / block.fan_in if self._first(block) else math.sqrt(6 / block.fan_in) / self.omega_0
+        return Uniform(-bound, bound)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The factor, whether it is the first layer, and the fan."""
+        return {"omega_0": self.omega_0, "first": self._first(block), "fan_in": block.fan_in}
+
+    def _first(self, block: Block) -> bool:
+        if self.first != "auto":
+            return self.first
+        if block.context is None or block.context.reads_input is None:
+            reason = "`siren` treats the first layer apart, and no graph is known here"
+            raise CannotServe(reason, "say which it is, in `params`: `first: true`, and `first: false` for the others")
+        return block.context.reads_input

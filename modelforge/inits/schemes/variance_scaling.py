@@ -1,0 +1,179 @@
+"""Variance scaling: the one place where fans become a variance; Xavier, Kaiming and LeCun differ in their defaults."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from modelforge.core.complaints import WrongField
+from modelforge.inits.base import CannotServe, Elementwise, Initializer
+from modelforge.inits.block import Block
+from modelforge.inits.fields import Distribution, FanMode, Truncate
+from modelforge.inits.gains.gain import Gain, resolve_gain
+from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.matrices import require_matrix
+from modelforge.inits.registry import register_initializer
+from modelforge.inits.schemes.foreign_fans import torch_fans
+
+
+class FanLaw(Initializer):
+    """The core: a law of mean zero and Var w = gain² / n, with n the fans that `mode` names."""
+
+    gain: Gain = 1.0
+    """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
+    mode: FanMode = "fan_in"
+    """What n is: inputs, outputs, their arithmetic or their geometric mean."""
+    distribution: Distribution = "normal"
+    """The law; the variance is the same for each."""
+    truncate: Truncate = 2.0
+    """Where a `truncated_normal` is cut, in units of its sigma before the cut."""
+
+    def conflicts(self) -> Iterable[WrongField]:
+        """A `truncate` that would be ignored."""
+        if "truncate" in self.model_fields_set and self.distribution != "truncated_normal":
+            hint = "only `distribution: truncated_normal` is cut; if it is inherited, give a `scheme` here"
+            yield WrongField("truncate", f"must be left out, as `distribution` is `{self.distribution}`", hint)
+
+    def law(self, block: Block) -> Law:
+        """The law whose variance is gain² / n."""
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        fan = self._fan(block)
+        if not fan:
+            return Constant(0.0)
+        std = resolve_gain(self.gain, block).value / math.sqrt(fan)
+        match self.distribution:
+            case "uniform":
+                return Uniform(-math.sqrt(3) * std, math.sqrt(3) * std)
+            case "normal":
+                return Normal(0.0, std)
+            case "truncated_normal":
+                return TruncatedNormal(0.0, std, self.truncate)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The gain as a number and where it comes from, the fans, and the one that counts."""
+        numbers = resolve_gain(self.gain, block).numbers() | {
+            "mode": self.mode,
+            "fan": self._fan(block),
+            "fan_in": block.fan_in,
+            "fan_out": block.fan_out,
+            "distribution": self.distribution,
+        }
+        return numbers | ({"truncate": self.truncate} if self.distribution == "truncated_normal" else {})
+
+    def _fan(self, block: Block) -> float:
+        match self.mode:
+            case "fan_in":
+                return block.fan_in
+            case "fan_out":
+                return block.fan_out
+            case "fan_avg":
+                return (block.fan_in + block.fan_out) / 2
+            case "fan_geo":
+                return math.sqrt(block.fan_in * block.fan_out)
+
+
+@register_initializer("variance_scaling")
+class VarianceScaling(FanLaw, Elementwise):
+    """Independent weights whose variance the fans decide: Xavier, Kaiming and LeCun with other defaults.
+
+    Formula: Var w = gain² / n, with n = fan_in, fan_out, (fan_in + fan_out) / 2 or √(fan_in · fan_out)
+    Source: `VarianceScaling` in Keras and `variance_scaling` in JAX, whose `scale` is gain²
+    """
+
+
+@register_initializer("xavier", aliases=("glorot",))
+class Xavier(VarianceScaling):
+    """Keeps the variance of activations and of gradients about equal through linear layers.
+
+    Formula: Var w = gain² · 2 / (fan_in + fan_out); uniform: w ~ U(-a, a), a = gain·√(6 / (fan_in + fan_out))
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010,
+        eq. 16
+    """
+
+    mode: FanMode = "fan_avg"
+    """What n is: inputs, outputs, their arithmetic or their geometric mean."""
+    distribution: Distribution = "uniform"
+    """The law; the variance is the same for each."""
+
+
+@register_initializer("kaiming", aliases=("he",))
+class Kaiming(VarianceScaling):
+    """Keeps the second moment through layers followed by a ReLU (or by what `gain` names).
+
+    Formula: Var w = gain² / fan_in, with gain² = 2 for a ReLU
+    Source: He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, arXiv:1502.01852, eq. 10 (fan_in) and 14
+        (fan_out); they draw normal values
+    """
+
+    gain: Gain = "relu"
+    """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
+
+
+@register_initializer("lecun")
+class LeCun(VarianceScaling):
+    """Keeps the variance through linear layers; with SELU, the start of self-normalising networks.
+
+    Formula: Var w = gain² / fan_in
+    Source: LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, eq. 16; Klambauer et al., arXiv:1706.02515
+    """
+
+
+class Preset(Elementwise):
+    """A name for a variance scaling with other fields, or none."""
+
+    @abstractmethod
+    def same_as(self) -> VarianceScaling:
+        """The variance scaling that it stands for."""
+
+    def fans(self, block: Block) -> tuple[float, float]:
+        """fan_in and fan_out as its library counts them; those of the block, unless it has rules of its own.
+
+        Raises:
+            CannotServe: the library has nothing of this kind.
+        """
+        return block.fan_in, block.fan_out
+
+    def law(self, block: Block) -> Law:
+        """The law of what it stands for."""
+        return self.same_as().law(self._counted(block))
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        """The fields, and the numbers of what it stands for."""
+        return self.model_dump() | self.same_as().numbers(self._counted(block))
+
+    def _counted(self, block: Block) -> Block:
+        require_matrix(block, self.scheme, "fans are not defined for it")
+        fan_in, fan_out = self.fans(block)
+        return replace(block, fan_in=float(fan_in), fan_out=float(fan_out))
+
+
+@register_initializer("torch_default")
+class TorchDefault(Preset):
+    """What torch's Linear, Bilinear and convolutions start with, for every matrix: small weights, a gain of 1/√3.
+
+    Fans are those of the tensor as it is stored, as in `torch.kaiming_uniform`. `torch` draws what each module itself
+    would, which for recurrent layers and embeddings is something else.
+
+    Formula: w ~ U(-1/√fan_in, 1/√fan_in), so Var w = 1 / (3·fan_in); in torch: Kaiming with a negative slope of √5. Of
+        a Bilinear, fan_in is the size of its first input alone
+    Source: `reset_parameters` of torch.nn's Linear, Bilinear and convolutions
+    """
+
+    def same_as(self) -> VarianceScaling:
+        """A third of LeCun's variance."""
+        return LeCun(gain=1 / math.sqrt(3), distribution="uniform")
+
+    def fans(self, block: Block) -> tuple[float, float]:
+        """Those of the stored tensor; the first input's size for a Bilinear."""
+        fan_in, fan_out = torch_fans(block)
+        return (fan_in / block.shape[2] if block.kind == "bilinear" and block.shape[2] else fan_in), fan_out
+
+    def law(self, block: Block) -> Law:
+        """U(-1/√fan_in, 1/√fan_in)."""
+        if len(block.shape) == 1:
+            reason = "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"
+            raise CannotServe(reason, "`scheme: torch` draws both, or give `bias` a scheme of its own")
+        return super().law(block)

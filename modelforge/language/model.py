@@ -1,0 +1,148 @@
+"""`ModelSpec`: a whole model as declared, with the `init` group and the seed it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from modelforge.config.origins import Origins
+from modelforge.core.errors import quoted, shortened
+from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE, too_large
+from modelforge.language.init import Init, InitSpec
+from modelforge.language.layer import NAME, REFERENCE, Layers
+from modelforge.language.weights import WeightsSpec
+
+DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
+
+
+def _parse_sizes(raw: Any) -> Any:
+    sizes: tuple[Any, ...] = tuple(raw) if isinstance(raw, list | tuple) else (None,)
+    if len(sizes) > MAX_DIMENSIONS:
+        told = {"number": f"{len(sizes):,}", "most": MAX_DIMENSIONS}
+        raise PydanticCustomError("MF060", "`shape` may have {most} dimensions at most, but has {number}", told)
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
+        raise PydanticCustomError("MF014", "`shape` must be a list of sizes, but is {raw}", {"raw": quoted(raw)})
+    if any(size > MAX_SIZE for size in sizes):
+        raise too_large(MAX_SIZE, sizes)
+    return sizes
+
+
+class TensorSpec(Node):
+    """What one input is, per example: the batch is implied."""
+
+    shape: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_parse_sizes)]
+    """Sizes of one example; a batch of them has one more dimension in front."""
+    dtype: DType = "float32"
+    """A torch dtype by name. Floating-point inputs are float32, as parameters are; `build(dtype=...)` changes both."""
+
+
+def _check_number(section: str, named: Mapping[Any, Any]) -> None:
+    if len(named) > MAX_ENDS:
+        told = {"section": section, "number": f"{len(named):,}", "most": f"{MAX_ENDS:,}"}
+        raise PydanticCustomError("MF060", "`{section}` may name {most} at most, but names {number}", told)
+
+
+def _name_inputs(raw: Any) -> Any:
+    if not isinstance(raw, Mapping) or not raw:
+        raise PydanticCustomError(
+            "MF014",
+            "`input` must say what comes in, but is {raw}",
+            {
+                "raw": quoted(raw),
+                "hint": "write `input: {shape: [8, 8]}`, or `input: {left: {shape: ...}, right: ...}`",
+            },
+        )
+    if any(name in raw for name in TensorSpec.model_fields):
+        return {"input": raw}
+    _check_number("input", raw)
+    bad = [
+        InitErrorDetails(
+            type=PydanticCustomError("MF016", "`{name}` cannot name an input", {"name": name, "part": "key"}),
+            loc=(name,),
+            input=name,
+        )
+        for name in map(str, raw)
+        if not NAME.fullmatch(name) or len(name) > MAX_NAME
+    ]
+    if bad:
+        raise ValidationError.from_exception_data("input", bad)
+    return {str(name): value for name, value in raw.items()}
+
+
+def _parse_outputs(raw: Any) -> Any:
+    named = {name: name for name in raw} if isinstance(raw, list | tuple) else raw
+    if not isinstance(named, Mapping) or not named:
+        raise PydanticCustomError(
+            "MF014",
+            "`outputs` must name what comes out, but is {raw}",
+            {"raw": quoted(raw), "hint": "write `outputs: {logits: head, features: trunk}`"},
+        )
+    _check_number("outputs", named)
+    for reference in named.values():
+        if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
+            raise PydanticCustomError(
+                "MF030",
+                "`{name}` is not a reference to a layer",
+                {
+                    "name": shortened(str(reference)),
+                    "hint": "write `name`, or `name.1` for the second output of `name`",
+                },
+            )
+    return {str(name): str(reference) for name, reference in named.items()}
+
+
+def _parse_ties(raw: Any) -> Any:
+    if not isinstance(raw, Mapping) or not all(isinstance(path, str) for path in (*raw, *raw.values())):
+        raise PydanticCustomError(
+            "MF014",
+            "`tie` must be a mapping from a parameter to the one it is, but is {raw}",
+            {"raw": quoted(raw), "hint": "write `tie: {head.weight: embed.weight}`"},
+        )
+    return dict(raw)
+
+
+Outputs = Annotated[dict[str, str], BeforeValidator(_parse_outputs), AfterValidator(FrozenDict)]
+
+
+class ModelSpec(Node):
+    """The `model` section of a config, the `init` group as its outermost default, the `weights` group, and the seed."""
+
+    input: Annotated[dict[str, TensorSpec], BeforeValidator(_name_inputs), AfterValidator(FrozenDict)]
+    """What comes in: one `{shape, dtype}`, or several by name."""
+    layers: Layers
+    """The layers by name, in execution order; the last one's output is the model's."""
+    outputs: Outputs | None = None
+    """What comes out, by name: `{logits: head, state: rnn.1}`; default the last layer's output."""
+    tie: Annotated[dict[str, str], BeforeValidator(_parse_ties), AfterValidator(FrozenDict)] = FrozenDict()
+    """Parameters that are one: `{head.weight: embed.weight}` uses the embedding's as the head's."""
+    init: Init | None = None
+    """How parameters start unless a layer says otherwise."""
+    default_init: Annotated[InitSpec | None, Field(exclude=True)] = None
+    """The `init` config group."""
+    weights: Annotated[WeightsSpec | None, Field(exclude=True)] = None
+    """The `weights` config group: a file of values, before every init block."""
+    seed: Annotated[int, Field(exclude=True)] = 0
+    """Key of all random numbers."""
+    origins: Annotated[Any, Field(exclude=True, repr=False)] = Origins.empty()
+    """Where every key was written."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as a config; `parse` of it gives an equal spec."""
+        model = self.model_dump(mode="json", exclude_unset=True)
+        if list(self.input) == ["input"]:
+            model["input"] = model["input"]["input"]
+        config: dict[str, Any] = {"model": model, "seed": self.seed}
+        if self.default_init is not None:
+            config["init"] = self.default_init.model_dump(mode="json")
+        if self.weights is not None:
+            config["weights"] = self.weights.model_dump(mode="json")
+        return config
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelSpec) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # layers hold values that need not hash

@@ -1,0 +1,1 @@
+"""A plan → findings about how the network starts."""

@@ -1,0 +1,121 @@
+"""left: a plan → the parameters that a bare `init` block does not reach: their roles have defaults of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelforge.core.words import listed, number, plural
+from modelforge.inits.laws.law import Distribution, Normal, Uniform
+from modelforge.planning.assign import ParameterPlan
+
+BARE = frozenset({"init", "model.init"})
+"""The blocks around all layers, by key."""
+MAX_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Parameters that start by one default, which no init block replaces or refines."""
+
+    default: str
+    """The default, as `explain` calls it."""
+    role: str | None
+    scheme: str
+    mean: float | None
+    std: float | None
+    law: Distribution | None
+    """What all of its values follow, if they do."""
+    paths: tuple[str, ...]
+    aliases: Mapping[str, tuple[str, ...]]
+    """Parameters that are tied to one of them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters as plain data."""
+        return {
+            "default": self.default,
+            "role": self.role,
+            "scheme": self.scheme,
+            "mean": self.mean,
+            "std": self.std,
+            "paths": list(self.paths),
+            "tied": {path: list(names) for path, names in self.aliases.items()},
+        }
+
+
+def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[Left, ...]:
+    """The parameters that keep a default, by default.
+
+    Args:
+        parameters: Those of a plan.
+        ties: Its ties.
+
+    Example:
+        >>> from modelforge.planning.plan import plan
+        >>> from modelforge.language import parse
+        >>> layers = {"e": {"type": "Embedding", "num_embeddings": 9, "embedding_dim": 4}}
+        >>> spec = parse({"input": {"shape": [5], "dtype": "int64"}, "layers": layers}, init={"scheme": "xavier"})
+        >>> decided = plan(spec)
+        >>> left_words(left(decided.parameters, decided.ties)).partition(" (")[0]
+        '`init` itself does not reach e.weight: it keeps N(0, 0.02²), the default of role `embedding`'
+    """
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for parameter in parameters:
+        if parameter.rule.default and all(link.verdict != "refines" for link in parameter.chain):
+            laws = {fill.promise.law for block, fill in parameter.fills if block.fixed is None}
+            law = laws.pop() if len(laws) == 1 else None
+            rule = parameter.rule.key, parameter.role, parameter.scheme, parameter.mean, parameter.std, law
+            found.setdefault(rule, []).append(parameter.path)
+    return tuple(
+        Left(
+            default,
+            role,
+            scheme,
+            mean,
+            std,
+            law,
+            tuple(paths),
+            {path: names for path in paths if (names := tuple(name for name, at in ties.items() if at == path))},
+        )
+        for (default, role, scheme, mean, std, law), paths in found.items()
+    )
+
+
+def left_words(found: Iterable[Left], std: float | None = None) -> str:
+    """What a bare block does not reach, and how to reach the drawn ones; empty where there is nothing.
+
+    Args:
+        found: See `left`.
+        std: What the block sets, for the example.
+    """
+    parts = [_drawn(one, std) for one in found if one.std]
+    parts += [_fixed(one) for one in found if not one.std]
+    return f"`init` itself does not reach {'; '.join(parts)}" if parts else ""
+
+
+def _drawn(one: Left, std: float | None) -> str:
+    keeps = "it keeps" if len(one.paths) == 1 else "they keep"
+    reach = f" (`+init.{one.role}.std={number(one.std if std is None else std)}` sets that)" if one.role else ""
+    return f"{_names(one)}: {keeps} {_law(one)}, {one.default.replace('default', 'the default', 1)}{reach}"
+
+
+def _fixed(one: Left) -> str:
+    noun = one.role or "parameter"
+    verb = "stays" if len(one.paths) == 1 else "stay"
+    what = number(one.mean) if one.std is not None else one.scheme
+    return f"{plural(len(one.paths), noun)} that {verb} {what}"
+
+
+def _law(one: Left) -> str:
+    match one.law:
+        case Normal(mean, std):
+            return f"N({number(mean)}, {number(std)}²)"
+        case Uniform(low, high):
+            return f"U({number(low)}, {number(high)})"
+        case _:
+            return f"{one.scheme} of standard deviation {number(one.std)}"
+
+
+def _names(one: Left) -> str:
+    return listed([" = ".join((path, *one.aliases.get(path, ()))) for path in one.paths], MAX_NAMED)

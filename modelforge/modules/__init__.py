@@ -1,0 +1,1 @@
+"""What is known of any `nn.Module`: its parameters, structure and parametrisations."""

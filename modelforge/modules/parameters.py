@@ -1,0 +1,356 @@
+"""Layouts: what each parameter of a module is. Its role, and the matrices (blocks) that it is made of.
+
+Keyed by module class, so that they serve modules that modelforge did not build too. Of classes that nobody
+registered, norms are told by what they do (see `norms`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from modelforge.core.matrix import Activation, Attention, Block, Projection
+from modelforge.modules.by_class import ModuleClass, by_class
+from modelforge.modules.norms import neutral_scale
+from modelforge.modules.packed import Packing, packings
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterLayout:
+    """Role and blocks of one parameter. Blocks cover dimension 0 of what they speak of without gaps: of the parameter,
+    outputs first; or, where it holds a stack of matrices (experts), of these one below the other."""
+
+    role: str | None
+    """None where nothing is known: only a `params` rule can cover such a parameter."""
+    blocks: tuple[Block, ...]
+    default: float | None = None
+    """A constant that replaces the role's default (the slope of a PReLU)."""
+    guess: int = 0
+    """Of how many matrices side by side its name tells, where nothing says how they lie; 0 where it tells of none."""
+    transposed: tuple[int, int] | None = None
+    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. All but
+    the stored shape is as if it were stored outputs first: fans, blocks, and the values that a seed gives."""
+    reads_input: bool = False
+    """Whether it is one of several kernels that read what the layer reads: of both directions, or of q, k and v."""
+
+    def outputs_first(self, stored: Tensor) -> Tensor:
+        """A view of the parameter, or of what broadcasts against it, with its outputs first; and back."""
+        return stored if self.transposed is None else stored.transpose(*self.transposed)
+
+    def below(self, prefix: str) -> ParameterLayout:
+        """The same for a module at `prefix`."""
+        if all(block.attention is None for block in self.blocks):
+            return self
+        blocks = (replace(block, attention=block.attention and block.attention.below(prefix)) for block in self.blocks)
+        return replace(self, blocks=tuple(blocks))
+
+
+Layout = Callable[[Any], Mapping[str, ParameterLayout]]
+LayoutFunction = TypeVar("LayoutFunction", bound=Layout)
+_LAYOUTS: dict[ModuleClass, Layout] = {}
+
+
+def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutFunction]:
+    """Registers how the parameters of these classes, and of classes derived from them, are laid out.
+
+    The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
+    that it leaves out stay unknown. A name with dots (`q_proj.weight`) speaks of a child's parameter, and goes before
+    what the child's own class says. Blocks with an `Attention` are part of the one that the module is.
+
+    Args:
+        classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
+
+    Example:
+        >>> import torch, modelforge as mf
+        >>> class Mixer(nn.Module):
+        ...     def __init__(self) -> None:
+        ...         super().__init__()
+        ...         self.kernel = nn.Parameter(torch.empty(300, 50))  # inputs first: y = x @ kernel
+        >>> @register_layout(Mixer)
+        ... def mixer(module: Mixer) -> dict[str, ParameterLayout]:
+        ...     return {"kernel": transposed("weight", module.kernel)}
+        >>> mf.initialize(Mixer(), "lecun")["kernel"].numbers["fan_in"]
+        300.0
+        >>> forget_layout(Mixer)
+    """
+
+    def decorate(function: LayoutFunction) -> LayoutFunction:
+        _LAYOUTS.update(dict.fromkeys(classes, function))
+        return function
+
+    return decorate
+
+
+def forget_layout(cls: ModuleClass) -> None:
+    """Forgets how a class is laid out, if that was registered for the class itself."""
+    _LAYOUTS.pop(cls, None)
+
+
+def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
+    """Layouts of the module's own parameters (not those of its children), by local name."""
+    layouts = _registered(module)
+    own = {name: weight for name, weight in module._parameters.items() if weight is not None}
+    if own and layouts is None:
+        layouts = _norm_by_deed(module)
+    return {name: (layouts or {}).get(name) or _unknown(name, weight) for name, weight in own.items()}
+
+
+def layouts(module: nn.Module) -> dict[str, ParameterLayout]:
+    """Layouts of all parameters in a module, by full name; of what several modules say, the outermost's counts."""
+    found: dict[str, ParameterLayout] = {}
+    for prefix, inner in module.named_modules():
+        registered = _registered(inner)
+        children = {name: item for name, item in (registered or {}).items() if "." in name}
+        if registered is None:
+            children = _packed(inner)
+        for name, item in {**children, **layout(inner)}.items():
+            found.setdefault(f"{prefix}.{name}" if prefix else name, item.below(prefix))
+    return found
+
+
+def _packed(module: nn.Module) -> dict[str, ParameterLayout]:
+    """Those of linear layers whose output its class takes apart, or may take apart."""
+    found: dict[str, ParameterLayout] = {}
+    for child, packing in packings(module).items():
+        for name, item in layout(module.get_submodule(child)).items():
+            weight = module.get_submodule(child)._parameters[name]
+            assert weight is not None, "it has a layout"
+            if item.role not in ("weight", "bias") or len(item.blocks) != 1:
+                continue
+            changed = replace(item, guess=packing) if isinstance(packing, int) else _split(item, packing)
+            found[f"{child}.{name}"] = changed
+    return found
+
+
+def _split(layout: ParameterLayout, packing: Packing) -> ParameterLayout:
+    (block,) = layout.blocks
+    several = [f"{head}." for head in range(packing.repeats)] if packing.repeats > 1 else [""]
+    sizes = [*packing.sizes] * packing.repeats
+    names = [f"{head}{name}" for head in several for name in packing.names]
+    # A matrix whose rows lie apart, some for each head, has the fans of all of them.
+    whole_sizes = [size * packing.repeats for size in sizes]
+    return replace(layout, blocks=tuple(_cut(block, sizes, names, whole_sizes)))
+
+
+def split(layout: ParameterLayout, sizes: Sequence[int]) -> ParameterLayout:
+    """The same parameter as matrices of so many rows one below the other, in place of what is known of it."""
+    first = layout.blocks[0]
+    shape = (sum(sizes), *first.shape[1:])
+    names = [str(index) for index in range(len(sizes))]
+    base = replace(first, shape=shape, name="", start=0)
+    return replace(layout, blocks=tuple(_cut(base, sizes, names, sizes)), guess=0)
+
+
+def _cut(block: Block, sizes: Sequence[int], names: Sequence[str], outputs: Sequence[int]) -> Iterator[Block]:
+    start = 0
+    for size, name, count in zip(sizes, names, outputs, strict=True):
+        shape = (size, *block.shape[1:])
+        fan_in, fan_out = _fans((count, *block.shape[1:]))
+        yield replace(block, shape=shape, fan_in=fan_in, fan_out=fan_out, name=name, start=start)
+        start += size
+
+
+def _registered(module: nn.Module) -> Mapping[str, ParameterLayout] | None:
+    known = by_class(_LAYOUTS, module)
+    return None if known is None else known(module)
+
+
+def roles_layout(roles: Mapping[str, str]) -> Layout:
+    """A layout for modules whose parameters are plain matrices, outputs first; embeddings are looked up row by row."""
+
+    def by_roles(module: nn.Module) -> dict[str, ParameterLayout]:
+        if strangers := roles.keys() - module._parameters.keys():
+            raise ValueError(f"{type(module).__qualname__} is registered with roles for what it lacks: {strangers}")
+        return {
+            name: ParameterLayout(roles[name], (_looked_up(weight) if roles[name] == "embedding" else whole(weight),))
+            for name, weight in module._parameters.items()
+            if weight is not None and name in roles
+        }
+
+    return by_roles
+
+
+def whole(weight: Tensor, **changes: Any) -> Block:
+    """One block, outputs first; fans count dimension 1 (in), dimension 0 (out) and the taps behind them."""
+    shape = tuple(weight.shape)
+    fan_in, fan_out = _fans(shape)
+    return replace(Block(shape, fan_in, fan_out), **changes)
+
+
+def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Block, ...]:
+    """Equal blocks stacked along dimension 0, one a name, fans counted in each alone."""
+    size = weight.shape[0] // len(names)
+    shape = (size, *weight.shape[1:])
+    block = replace(Block(shape, *_fans(shape)), **changes)
+    return tuple(replace(block, name=name, start=index * size) for index, name in enumerate(names))
+
+
+def transposed(role: str, weight: Tensor, *names: str, **changes: Any) -> ParameterLayout:
+    """The layout of a matrix that is stored (inputs, outputs): one block, or equal ones along the outputs."""
+    return ParameterLayout(role, rows(weight.transpose(0, 1), names or ("",), **changes), transposed=(0, 1))
+
+
+def _looked_up(weight: Tensor) -> Block:
+    return whole(weight, fan_in=1.0, fan_out=float(prod(weight.shape[1:])))
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
+    if len(shape) < 2:
+        return float(prod(shape)), float(prod(shape))
+    taps = prod(shape[2:])
+    return float(shape[1] * taps), float(shape[0] * taps)
+
+
+def _unknown(name: str, weight: Tensor) -> ParameterLayout:
+    """Only a vector `bias` explains itself; which axis of a matrix counts inputs, its module's class must say."""
+    return ParameterLayout("bias" if name == "bias" and weight.ndim == 1 else None, (whole(weight),))
+
+
+def vector(role: str, weight: Tensor | None, **changes: Any) -> ParameterLayout | None:
+    """A layout without fans that matter: biases and scales."""
+    return None if weight is None else ParameterLayout(role, (whole(weight, **changes),))
+
+
+def present(**layouts: ParameterLayout | None) -> dict[str, ParameterLayout]:
+    """The layouts of those parameters that exist."""
+    return {name: item for name, item in layouts.items() if item is not None}
+
+
+# --- torch.nn ---------------------------------------------------------------------------------------------------------
+
+
+@register_layout(nn.Linear)
+def _dense(module: nn.Linear) -> dict[str, ParameterLayout]:
+    return present(weight=ParameterLayout("weight", (whole(module.weight),)), bias=vector("bias", module.bias))
+
+
+@register_layout(nn.Bilinear)
+def _bilinear(module: nn.Bilinear) -> dict[str, ParameterLayout]:
+    # Each output sums over all pairs of inputs; each entry of either input reaches every output once per entry of
+    # the other, so the mean of both directions stands for the way back.
+    pairs = float(module.in1_features * module.in2_features)
+    back = module.out_features * (module.in1_features + module.in2_features) / 2
+    block = whole(module.weight, fan_in=pairs, fan_out=float(back), kind="bilinear")
+    return present(weight=ParameterLayout("weight", (block,)), bias=vector("bias", module.bias))
+
+
+@register_layout(nn.modules.conv._ConvNd)
+def _convolution(module: Any) -> dict[str, ParameterLayout]:
+    """Groups are convolutions of their own. A transposed one has its inputs on dimension 0, and on average only
+    taps / stride of them meet in one output."""
+    transposed = module.transposed
+    taps = prod(module.kernel_size)
+    inputs, outputs = module.in_channels // module.groups, module.out_channels // module.groups
+    fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
+    names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
+    fans = {"fan_in": float(fan_in), "fan_out": float(outputs * taps)}
+    blocks = rows(module.weight, names, **fans, input_first=transposed, kind="convolution")
+    return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
+
+
+LSTM_GATES, GRU_GATES, NO_GATES = ("i", "f", "g", "o"), ("r", "z", "n"), ("",)
+TANH, RELU = (Activation("Tanh", nn.Tanh()),), (Activation("ReLU", nn.ReLU()),)
+MODES = {"LSTM": (LSTM_GATES, ()), "GRU": (GRU_GATES, ()), "RNN_TANH": (NO_GATES, TANH), "RNN_RELU": (NO_GATES, RELU)}
+"""For each kind of torch's recurrent layers: the gates, and the activation behind them where it is the only one."""
+
+
+@register_layout(nn.RNNBase)
+def _recurrent(module: nn.RNNBase) -> dict[str, ParameterLayout]:
+    layouts: dict[str, ParameterLayout] = {}
+    for layer in range(module.num_layers):
+        for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + module.bidirectional]:
+            layouts |= _recurrent_step(module, suffix, *MODES[module.mode], reads_input=layer == 0)
+            if module.proj_size:
+                weight = getattr(module, f"weight_hr{suffix}")
+                layouts[f"weight_hr{suffix}"] = ParameterLayout("weight", (whole(weight, activations=()),))
+    return layouts
+
+
+@register_layout(nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+def _recurrent_cell(module: Any) -> dict[str, ParameterLayout]:
+    if isinstance(module, nn.RNNCell):
+        mode = f"RNN_{module.nonlinearity.upper()}"
+    else:
+        mode = "LSTM" if isinstance(module, nn.LSTMCell) else "GRU"
+    return _recurrent_step(module, "", *MODES[mode], reads_input=True)
+
+
+def _recurrent_step(
+    module: Any, suffix: str, gates: tuple[str, ...], follows: tuple[Activation, ...], *, reads_input: bool
+) -> dict[str, ParameterLayout]:
+    weight_ih, weight_hh = getattr(module, f"weight_ih{suffix}"), getattr(module, f"weight_hh{suffix}")
+    layouts = {
+        f"weight_ih{suffix}": ParameterLayout(
+            "weight", rows(weight_ih, gates, activations=follows), reads_input=reads_input
+        ),
+        f"weight_hh{suffix}": ParameterLayout("recurrent", rows(weight_hh, gates, activations=follows)),
+    }
+    if module.bias:
+        for name, addend in ((f"bias_ih{suffix}", 0), (f"bias_hh{suffix}", 1)):
+            layouts[name] = ParameterLayout(
+                "bias", rows(getattr(module, name), gates, addend=addend, activations=follows)
+            )
+    return layouts
+
+
+@register_layout(nn.MultiheadAttention)
+def _attention(module: Any) -> dict[str, ParameterLayout]:
+    qkv: tuple[Projection, ...] = ("q", "k", "v")
+    known = partial(Attention, num_heads=module.num_heads, head_size=module.head_dim, width=module.embed_dim)
+    output = whole(module.out_proj.weight, attention=known(("o",)))
+    layouts = {"out_proj.weight": ParameterLayout("weight", (output,))}
+    if module.in_proj_weight is not None:
+        blocks = rows(module.in_proj_weight, qkv, activations=())
+        blocks = (replace(block, attention=known((name,))) for block, name in zip(blocks, qkv, strict=True))
+        layouts["in_proj_weight"] = ParameterLayout("weight", tuple(blocks))
+    else:
+        for name in qkv:
+            block = whole(getattr(module, f"{name}_proj_weight"), name=name, activations=(), attention=known((name,)))
+            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (block,), reads_input=True)
+    if module.in_proj_bias is not None:
+        layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv, activations=()))
+    return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))
+
+
+@register_layout(nn.Embedding, nn.EmbeddingBag)
+def _embedding(module: Any) -> dict[str, ParameterLayout]:
+    """A row is looked up, not summed over: fan_in is 1. The padding row is zero and stays so."""
+    count, dim = module.num_embeddings, module.embedding_dim
+    padding = module.padding_idx
+    spans = (
+        [(0, count, None)]
+        if padding is None
+        else [(0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)]
+    )
+    blocks = tuple(
+        Block(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
+        for start, stop, fixed in spans
+        if stop > start or count == 0
+    )
+    return {"weight": ParameterLayout("embedding", blocks)}
+
+
+@register_layout(nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+def _norm(module: Any) -> dict[str, ParameterLayout]:
+    return present(weight=vector("scale", module.weight), bias=vector("bias", getattr(module, "bias", None)))
+
+
+def _norm_by_deed(module: nn.Module) -> dict[str, ParameterLayout]:
+    neutral = neutral_scale(module)
+    if neutral is None:
+        return {}
+    weight, bias = module._parameters["weight"], module._parameters.get("bias")
+    assert weight is not None, "it has a neutral value"
+    # Ones are what scales start with anyway.
+    scale = ParameterLayout("scale", (whole(weight),), default=None if neutral == 1 else neutral)
+    return present(weight=scale, bias=vector("bias", bias))
+
+
+@register_layout(nn.PReLU)
+def _prelu(module: nn.PReLU) -> dict[str, ParameterLayout]:
+    return {"weight": ParameterLayout("scale", (whole(module.weight),), default=module.init)}

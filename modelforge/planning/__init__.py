@@ -1,0 +1,1 @@
+"""A spec → every layer's shapes and every parameter's rule."""

@@ -1,0 +1,272 @@
+"""forward: a layer is constructed and run on torch's meta device, in batches of two sizes → what comes out.
+
+The answer is torch's own, and nothing is allocated. What differs between the two batches grows with the batch.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from modelforge.core.errors import sentence
+from modelforge.core.tensors import BatchSize, TensorValue, Value, compared, first, is_batch, leaves, show
+from modelforge.language.registry import LayerType
+
+FEW = 4
+"""Examples in the smaller of the two batches."""
+
+
+class Misfit(Exception):
+    """A layer does not fit what arrives; the caller knows where it stands and adds that."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, argument: str = "", rest: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.argument = argument
+        self.rest = rest
+        """What follows after the words that say where the input comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a layer gives on the meta device, as torch gives it, and what the same for `FEW` examples would take."""
+
+    output: Any
+    held: int
+    """Elements of its parameters and buffers."""
+    written: float
+    """Elements that its operations write."""
+    used: float
+    """How often each held element takes part."""
+
+    @property
+    def cost(self) -> float:
+        """Elements of what it holds and writes, and a sixteenth of the products of the two."""
+        return self.held + self.written + self.held * self.used / 16
+
+
+def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "meta") -> nn.Module:
+    """The module itself.
+
+    Raises:
+        Misfit: the constructor refuses the arguments.
+    """
+    assert layer.make is not None, "combinators are wired, not constructed"
+    try:
+        with torch.device(device), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            return layer.make(**arguments)
+    except (Exception, SystemExit) as error:
+        if _overflows(error):
+            raise Misfit("MF060", f"{layer.name} is larger than torch can count: {sentence(error)}") from error
+        raise Misfit("MF041", f"{layer.name} refuses its arguments: {sentence(error)}") from error
+
+
+def run(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Any:
+    """What a module on the meta device makes of what arrives; evaluation where it cannot train there."""
+    arguments = tuple(_to_meta(value, rows) for value in inputs)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are about values, of which there are none
+        try:
+            return module(*arguments)
+        except RuntimeError:
+            # Training may read values that meta tensors do not have (a batch norm without momentum counts batches).
+            return module.eval()(*arguments)
+
+
+def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Seen:
+    """Runs a module on the meta device.
+
+    Raises:
+        Misfit: a complaint of torch's own, or something that is no tensor.
+    """
+    counted = _Counted()
+    try:
+        with FewSteps(1), counted:
+            output = run(module, inputs, rows)
+    except (Exception, SystemExit) as error:
+        raise complaint(error, module, inputs, lambda: _again(module, inputs, rows + 2), (rows, rows + 2)) from error
+    tensors = [*tensors_in(output)]
+    written = (counted.elements + sum(value.numel() for value in tensors)) * FEW / rows
+    used = max((value.numel() / max(value.shape, default=1) for value in tensors if value.numel()), default=0.0)
+    return Seen(output, num_held(module), written, used * FEW / rows)
+
+
+def num_held(module: nn.Module) -> int:
+    """Elements of a module's parameters and buffers."""
+    return sum(value.numel() for value in (*module.parameters(), *module.buffers()))
+
+
+def values(many: Any, few: Any, rows: tuple[int, int] = (BatchSize.ROWS, FEW)) -> Value:
+    """What came out of a batch, beside the same of a smaller one: a value in which the batch shows.
+
+    Raises:
+        Misfit: the batch is not dimension 0 of the first tensor, or not there alone.
+    """
+    value = _value(many, few, rows)
+    _check_batch(value)
+    return value
+
+
+def scaled(alike: Value, many: Any) -> Value:
+    """What came out of a large batch, where a value of other sizes shows the batch in it; None where it does not."""
+    shown = list(leaves(alike))
+    tensors = list(tensors_in(many))
+    if len(shown) != len(tensors) or not all(map(_is_alike, shown, tensors)):
+        return None
+    return _scaled(alike, many)
+
+
+def tensors_in(output: Any) -> Iterator[Tensor]:
+    """The tensors that came out, in order.
+
+    Raises:
+        Misfit: something else did.
+    """
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, tuple | list):
+        for item in output:
+            yield from tensors_in(item)
+    elif output is not None:
+        raise Misfit("MF043", f"a layer must give tensors, but gives a {type(output).__name__}")
+
+
+def complaint(
+    error: BaseException,
+    module: nn.Module,
+    inputs: tuple[Value, ...],
+    again: Callable[[], Any],
+    rows: tuple[int, int],
+    note: str = "",
+) -> Misfit:
+    """A failed run in words; `again` fails alike in a batch of another size, which shows the batch in them."""
+    shown = " and ".join(show(value) for value in inputs)
+    name = type(module).__name__
+    text = sentence(error)
+    try:
+        again()
+    except (Exception, SystemExit) as other:
+        text = _with_batch(text, sentence(other), rows)
+    if _overflows(error):
+        return Misfit("MF060", f"what {name} makes of {shown} is larger than torch can count: {text}")
+    return Misfit("MF043", f"{name} cannot run on {shown}", rest=f"{note}: {text}")
+
+
+class FewSteps(TorchFunctionMode):
+    """Lets a few steps of a recurrence stand for all: torch would walk through every one of them."""
+
+    RECURRENCES = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        # A list of weights in the fourth place is a packed sequence.
+        if func not in self.RECURRENCES or len(args) < 9 or not isinstance(args[3], bool):
+            return func(*args, **kwargs or {})
+        sequences, *rest = args
+        dim = int(rest[-1])  # batch first
+        length = sequences.shape[dim]
+        output, *states = func(sequences.narrow(dim, 0, min(self.count, length)), *rest, **kwargs or {})
+        steps = torch.arange(length, device=output.device).clamp(max=output.shape[dim] - 1)
+        return output.index_select(dim, steps), *states
+
+
+class _Counted(TorchDispatchMode):
+    """Counts the elements that operations write."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for value in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(value, Tensor):
+                self.elements += value.numel()
+        return out
+
+
+def _again(module: nn.Module, inputs: tuple[Value, ...], rows: int) -> Any:
+    with FewSteps(1):
+        return run(module, inputs, rows)
+
+
+def _with_batch(text: str, other: str, rows: tuple[int, int]) -> str:
+    """A message about a batch, beside the same about another: what grew is shown as it grows."""
+    one, two = re.split(r"(\d+)", text), re.split(r"(\d+)", other)
+    if one[::2] != two[::2]:
+        return text
+    words = [
+        part if part == beside else str(compared(int(part), int(beside), rows))
+        for part, beside in zip(one, two, strict=True)
+    ]
+    return "".join(words)
+
+
+def _to_meta(value: Value, rows: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_to_meta(item, rows) for item in value)
+    return None if value is None else torch.empty(value.of(rows), dtype=getattr(torch, value.dtype), device="meta")
+
+
+def _value(many: Any, few: Any, rows: tuple[int, int]) -> Value:
+    if isinstance(many, Tensor):
+        if not isinstance(few, Tensor) or few.ndim != many.ndim:
+            raise Misfit("MF043", "a layer must give as many dimensions for each size of the batch, but does not")
+        sizes = zip(many.shape, few.shape, strict=True)
+        shape = tuple(compared(one, other, rows) for one, other in sizes)
+        return TensorValue(shape, str(many.dtype).removeprefix("torch."))
+    if many is None:
+        return None
+    if not isinstance(few, tuple | list) or len(few) != len(many):
+        raise Misfit("MF043", "a layer must give as many tensors for each size of the batch, but does not")
+    return tuple(_value(one, other, rows) for one, other in zip(many, few, strict=True))
+
+
+def _is_alike(value: TensorValue, tensor: Tensor) -> bool:
+    if len(value.shape) != tensor.ndim:
+        return False
+    return all(
+        size == real for size, real in zip(value.shape, tensor.shape, strict=True) if isinstance(size, BatchSize)
+    )
+
+
+def _scaled(alike: Value, many: Any) -> Value:
+    if isinstance(alike, TensorValue):
+        sizes = zip(alike.shape, many.shape, strict=True)
+        shape = tuple(size if isinstance(size, BatchSize) else real for size, real in sizes)
+        return TensorValue(shape, str(many.dtype).removeprefix("torch."))
+    return None if alike is None else tuple(_scaled(*pair) for pair in zip(alike, many, strict=True))
+
+
+def _check_batch(output: Value) -> None:
+    value = output
+    for index in first(output):
+        value = value[index]  # pyright: ignore[reportOptionalSubscript, reportIndexIssue]  # first() leads to a leaf
+    if not isinstance(value, TensorValue):
+        return
+    hint = "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1"
+    if not value.shape or not is_batch(value.shape[0]):
+        message = f"the batch must stay dimension 0, but the output of a batch of B has the shape {value}"
+        raise Misfit("MF044", message, hint)
+    if any(isinstance(size, BatchSize) for size in value.shape[1:]):
+        message = f"an example must not grow with its batch of B, but what comes out for one has the shape {value}"
+        raise Misfit("MF044", message, hint)
+
+
+def _overflows(error: BaseException) -> bool:
+    """Whether a tensor has more elements or bytes than 64 bits count: torch says so in several ways, with one word."""
+    return "overflow" in str(error).lower()

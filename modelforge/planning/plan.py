@@ -1,0 +1,148 @@
+"""plan: `ModelSpec` → `Plan`. Every decision is taken here; nothing is allocated.
+
+`walk` finds shapes and parameters, `rules` gives each parameter its initializer, `lint` warns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from math import prod
+from typing import Any
+
+from modelforge.building.graph import Read
+from modelforge.config.origins import Origins
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.rng import keyed_globals
+from modelforge.core.tensors import TensorValue, Value, to_data
+from modelforge.language import registry
+from modelforge.language.left_behind import left_behind
+from modelforge.language.model import ModelSpec
+from modelforge.linting.lint import lint
+from modelforge.planning.assign import ParameterPlan, assign
+from modelforge.planning.stored import Target, locate, stored_buffers
+from modelforge.planning.study import Studies, construct
+from modelforge.planning.walk import LayerPlan as LayerPlan
+from modelforge.planning.walk import Walk
+from modelforge.uncollected import uncollected
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model, decided: its layers, its parameters, and how each of them starts."""
+
+    root: LayerPlan
+    """The model as a combinator of its layers."""
+    inputs: Mapping[str, TensorValue]
+    parameters: tuple[ParameterPlan, ...]
+    seed: int
+    results: Mapping[str, Read]
+    """What comes out, by name; one result without a name (`""`) is a plain tensor."""
+    ties: Mapping[str, str] = FrozenDict()
+    """Parameters that are another one, by path: that one's rule fills both."""
+    buffers: tuple[Target, ...] = ()
+    """Buffers whose values are in files."""
+    warnings: tuple[Problem, ...] = ()
+    origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
+
+    @cached_property
+    def layers(self) -> tuple[LayerPlan, ...]:
+        """All layers in execution order, combinators before their children."""
+        return tuple(layer for child in self.root.children for layer in child.walk())
+
+    @property
+    def output(self) -> Value:
+        return self.root.output
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Number of elements in all parameters."""
+        return sum(prod(parameter.shape) for parameter in self.parameters)
+
+    def parameter(self, path: str) -> ParameterPlan:
+        """The parameter of that path; KeyError with the nearest paths if there is none."""
+        for parameter in self.parameters:
+            if parameter.path == path:
+                return parameter
+        raise KeyError(did_you_mean(path, [parameter.path for parameter in self.parameters]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data."""
+        return {
+            "seed": self.seed,
+            "num_parameters": self.num_parameters,
+            "inputs": {name: to_data(value) for name, value in self.inputs.items()},
+            "output": to_data(self.output),
+            "results": {name: str(read) for name, read in self.results.items()},
+            "ties": dict(self.ties),
+            "layers": [layer.to_dict() for layer in self.layers],
+            "parameters": [parameter.to_dict() for parameter in self.parameters],
+            "buffers": {buffer.path: dict(buffer.fill.numbers) for buffer in self.buffers},
+            "warnings": [warning.to_dict() for warning in self.warnings],
+        }
+
+    def __str__(self) -> str:
+        from modelforge.report.table import plan_table, to_text
+
+        return to_text(plan_table(self))
+
+
+def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
+    """Decides everything about a model without allocating memory.
+
+    Args:
+        spec: The model.
+        studies: What earlier plans found out about layers; one for many plans saves time.
+
+    Raises:
+        ForgeError: all that does not fit: inputs, shapes, constructors' complaints, init rules.
+
+    Example:
+        >>> from modelforge.language import parse
+        >>> layers = {"hidden": {"type": "Linear", "out_features": 16}, "act": "ReLU"}
+        >>> decided = plan(parse({"input": {"shape": [4]}, "layers": layers}, init={"scheme": "kaiming"}))
+        >>> decided.num_parameters, str(decided.output)
+        (80, '(16,)')
+        >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
+        0.707107
+    """
+    if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
+    with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
+        walk = Walk(spec, studies or Studies())
+        root = walk.model()
+        scopes = walk.judged_scopes()
+        parameters, problems = assign(walk.subjects, scopes, spec.origins, fresh=True)
+        names = None if root is None else partial(_names, walk, root)
+        skips = {} if spec.weights is None else {"weights": spec.weights.skip}
+        located = locate(parameters, names, skips, walk.ties)
+    problems = [*walk.problems, *problems, *located.problems]
+    if errors := [problem for problem in problems if problem.severity == "error"]:
+        raise ForgeError(spec.origins.locate(problem) for problem in errors)
+    assert root is not None
+    left = left_behind(((scope.key, scope.block) for scope in scopes), spec.origins)
+    found = [*walk.warnings, *problems, *left, *lint(located.parameters)]
+    warnings = tuple(spec.origins.locate(problem) for problem in found)
+    return Plan(
+        root,
+        FrozenDict(walk.inputs),
+        located.parameters,
+        spec.seed,
+        FrozenDict(walk.results),
+        FrozenDict(walk.ties),
+        located.buffers,
+        warnings,
+        spec.origins,
+    )
+
+
+def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:
+    """All names in a checkpoint of the model; buffers with their shapes."""
+    names: dict[str, tuple[int, ...] | None] = dict.fromkeys([*(subject.path for subject in walk.subjects), *walk.ties])
+    for layer in root.walk():
+        if layer.has_buffers:
+            module = construct(registry.get(layer.type), layer.arguments)
+            names |= {name: tuple(value.shape) for name, value in stored_buffers(module, layer.path)}
+    return names

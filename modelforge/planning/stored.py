@@ -1,0 +1,389 @@
+"""checkpoint: parameters whose values are in files → which tensor is whose, before anything is allocated; then values.
+
+`locate` belongs to planning and reads headers alone; `load` belongs to initialising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from modelforge.building.ledger import LedgerEntry
+from modelforge.building.shards import Shard, shard_of
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.tensor_file import WRAPPERS, Header, Unreadable, Weights, opened
+from modelforge.inits.schemes.pretrained import FileFill, Pretrained, Renamed
+from modelforge.planning.assign import ParameterPlan
+
+Shape = tuple[int, ...]
+MAX_LISTED = 10
+"""Parameters that one problem names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parameter or a buffer whose values a file has, and the rule that says so."""
+
+    path: str
+    rule: str
+    """Override key of the init block that names the file."""
+    fill: FileFill
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where the values are that come from files."""
+
+    parameters: tuple[ParameterPlan, ...]
+    """All of them; those of files have fills that say where."""
+    buffers: tuple[Target, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """Files that cannot be read, parameters that a file lacks, tensors that the model lacks, other shapes and kinds of
+    numbers, tensors that cannot be split or turned, and `subset` and `rename` that match nothing."""
+
+
+def locate(
+    decided: Sequence[ParameterPlan],
+    others: Callable[[], Mapping[str, Shape | None]] | None,
+    skips: Mapping[str, Collection[str]] = FrozenDict(),
+    ties: Mapping[str, str] = FrozenDict(),
+) -> Located:
+    """Finds the tensor of each parameter whose values come from a file; the other parameters stay as they are.
+
+    Args:
+        decided: The parameters.
+        others: The other names that a file may rightly have: parameters without a plan, second names of tied ones, and
+            buffers with their shapes (None where a tensor of that name is of no use). None where the model is not
+            known as a whole, so that names cannot be judged.
+        skips: By the key of a rule that has such, globs for names here; what the file has for those is left there.
+        ties: Second names of tied parameters, each with the first.
+    """
+    rules: dict[tuple[Pretrained, str], list[ParameterPlan]] = {}
+    for item in decided:
+        if isinstance(item.initializer, Pretrained):
+            rules.setdefault((item.initializer, item.rule.key), []).append(item)
+    if not rules:
+        return Located(tuple(decided))
+    shapes = {item.path: item.shape for item in decided}
+    extra = None if others is None else {path: None for path in shapes} | dict(others())
+    found: dict[str, ParameterPlan] = {}
+    buffers: dict[str, Target] = {}
+    problems: list[Problem] = []
+    for (scheme, key), items in rules.items():
+        try:
+            with opened(scheme.path) as weights:
+                headers = weights.headers
+        except Unreadable as refusal:
+            message = f"`{scheme.path}` gives no values: {refusal.reason}"
+            problems.append(Problem(refusal.code, f"{key}.path", message, refusal.hint))
+            continue
+        source = _Source(_of_training(scheme, headers, shapes), key, skips.get(key), shapes, ties)
+        source.read(headers)
+        problems += source.problems
+        problems += _lacking(source, items)
+        problems += _misfits(source, {item.path: (item.shape, item.dtype) for item in items})
+        if extra is not None:
+            stored = {path: shape for path, shape in extra.items() if shape is not None}
+            problems += _surplus(source, extra)
+            problems += _misfits(source, {path: (shape, None) for path, shape in stored.items()})
+            buffers |= {path: Target(path, key, source.fills[path]) for path in stored if path in source.fills}
+        found |= {item.path: _located(item, source.fills[item.path]) for item in items if item.path in source.fills}
+    return Located(tuple(found.get(item.path, item) for item in decided), tuple(buffers.values()), tuple(problems))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What came from files."""
+
+    equal: Mapping[str, bool] = FrozenDict()
+    """For each parameter whether its memory holds what the file does, rounded to its dtype."""
+    buffers: Mapping[str, str] = FrozenDict()
+    """For each buffer its file and the name there."""
+
+    def judge(self, entry: LedgerEntry) -> LedgerEntry:
+        """The entry of a parameter, with a verdict on whether it holds what its file does; others as they are."""
+        if entry.path not in self.equal or entry.verdict == "fail":
+            return entry
+        return replace(entry, verdict="pass" if self.equal[entry.path] else "fail")
+
+
+def load(
+    items: Sequence[ParameterPlan],
+    shards: Mapping[str, Shard],
+    buffers: Sequence[Target],
+    module: nn.Module,
+) -> Loaded:
+    """Reads the values of parameters and buffers from their files, each tensor once.
+
+    Args:
+        items: Parameters that `locate` has found.
+        shards: Their memory, by path; on any device, of any dtype, in whatever part it lives here.
+        buffers: Those of the module that `locate` has found.
+        module: Whose parameters they are.
+
+    Raises:
+        ForgeError: a file is not what it was when it was planned.
+    """
+    memory = {**shards, **{path: shard_of(value) for path, value in stored_buffers(module)}}
+    wanted: dict[str, dict[str, list[Target]]] = {}
+    for target in (*map(_as_target, items), *buffers):
+        wanted.setdefault(target.fill.file, {}).setdefault(target.fill.tensor, []).append(target)
+    equal: dict[str, bool] = {}
+    for file, tensors in wanted.items():
+        try:
+            with opened(file) as weights:
+                for targets in tensors.values():
+                    values = _read(weights, targets[0].fill)
+                    for target in targets:
+                        equal[target.path] = _copy(target.fill.part(values), memory[target.path])
+        except Unreadable as refusal:
+            message = f"`{file}` gives no values: {refusal.reason}"
+            rule = next(target.rule for targets in tensors.values() for target in targets)
+            raise ForgeError([Problem(refusal.code, f"{rule}.path", message, refusal.hint)]) from refusal
+    origins = {buffer.path: f"{buffer.fill.file}: {buffer.fill.tensor}" for buffer in buffers}
+    return Loaded(FrozenDict({item.path: equal[item.path] for item in items}), FrozenDict(origins))
+
+
+def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The buffers that a checkpoint of a module holds, by name."""
+    for path, owner in module.named_modules(prefix=prefix):
+        for name, value in owner._buffers.items():
+            if value is not None and name not in owner._non_persistent_buffers_set:
+                yield f"{path}.{name}" if path else name, value
+
+
+def _of_training(scheme: Pretrained, headers: Collection[str], shapes: Collection[str]) -> Pretrained:
+    """The scheme with what trainings put before each name: `state_dict.model.`, `module.`, `_orig_mod.`; but for what
+    is a name of the model, and what the scheme itself speaks of."""
+    known = {name.partition(".")[0] for name in (*shapes, *scheme.strip, *scheme.rename)}
+    strip: list[str] = []
+    names = [*headers]
+    while names:
+        first = names[0].partition(".")[0]
+        if first not in WRAPPERS or first in known or not all(name.startswith(f"{first}.") for name in names):
+            break
+        strip.append(first)
+        names = [name.removeprefix(f"{first}.") for name in names]
+    return scheme.model_copy(update={"strip": (*strip, *scheme.strip)}) if strip else scheme
+
+
+# --- locate -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Source:
+    """What a rule sees of its file: where the values of each name here are."""
+
+    scheme: Pretrained
+    key: str
+    skips: Collection[str] | None
+    """Globs for names here that it leaves out; None where the rule has no such word."""
+    shapes: Mapping[str, Shape]
+    """Of the model's parameters; a tensor is split by them."""
+    ties: Mapping[str, str]
+    """Second names of tied parameters, each with the first."""
+    fills: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    unsplit: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
+    """Names that are no parameters, by which a tensor cannot be split."""
+
+    def way_out(self, names: Sequence[str], known: Collection[str]) -> str:
+        """For parameters whose values the file does not have, among those that the rule covers."""
+        if self.skips is None:
+            return "give them another scheme by name, in `params`"
+        globs = [*self.skips, *_globs(names, known)]
+        shown = ", ".join(globs) if len(globs) <= MAX_LISTED else "..."
+        return f"leave them to their init blocks: `'weights.skip=[{shown}]'`"
+
+    def read(self, headers: Mapping[str, Header]) -> None:
+        """Takes note of all tensors of the file."""
+        used: set[str] = set()
+        for name, header in headers.items():
+            if not self.scheme.selected(name):
+                continue
+            renamed = self.scheme.renamed(name)
+            used.update(renamed.by)
+            whole = FileFill(self.scheme.path, name, header.shape, _text(header.dtype))
+            if (moved := renamed.moved) is not None:
+                whole = replace(whole, transpose=moved.transpose, squeeze=moved.squeeze)
+            for new, fill in self._parts(renamed, whole):
+                if new in self.fills:
+                    message = f"`{self.fills[new].tensor}` and `{name}` of `{self.scheme.path}` both become `{new}`"
+                    hint = "keep them apart, or out: `subset`"
+                    self.problems.append(Problem("MF116", f"{self.key}.rename", message, hint))
+                if not any(fnmatchcase(new, glob) for glob in self.skips or ()):
+                    self.fills[new] = fill
+        self._join_ties()
+        for index, glob in enumerate(self.scheme.subset):
+            if not any(fnmatchcase(name, glob) for name in headers):
+                self._nothing(
+                    f"{self.key}.subset" + (f".{index}" if len(self.scheme.subset) > 1 else ""), glob, headers
+                )
+        # What is of no use need not be there, and a map for a kind of model knows older and newer files of it.
+        needed = {} if self.skips is not None else self.scheme.rename
+        for old, new in needed.items():
+            if old not in used and new is not None:
+                self._nothing(f"{self.key}.rename.{old}", old, headers, part="key")
+
+    def _join_ties(self) -> None:
+        """Of a parameter that has several names, a file may have each: their values must be equal."""
+        for name, first in self.ties.items():
+            fill = self.fills.pop(name, None)
+            if fill is None or any(fnmatchcase(first, glob) for glob in self.skips or ()):
+                continue
+            known = self.fills.get(first)
+            self.fills[first] = fill if known is None else replace(known, twins=(*known.twins, fill))
+
+    def _parts(self, renamed: Renamed, whole: FileFill) -> Iterator[tuple[str, FileFill]]:
+        """The names that a tensor has here, with what of it is whose."""
+        rule = f"{self.key}.rename.{renamed.by[-1]}" if renamed.by else self.key
+        if refused := _unmovable(whole):
+            message = f"`{whole.tensor}` of `{whole.file}` is {whole.shape}, and cannot be {refused}"
+            self.problems.append(Problem("MF117", rule, message))
+            return
+        if len(renamed.names) < 2:
+            yield from ((name, whole) for name in renamed.names)
+            return
+        known = {name: self.shapes[name] for name in renamed.names if name in self.shapes}
+        if len(known) < len(renamed.names):
+            self.unsplit |= {name: whole for name in renamed.names if name not in known}
+            return
+        rows = [shape[0] if shape else 0 for shape in known.values()]
+        if not whole.part_shape or sum(rows) != whole.part_shape[0]:
+            parts = ", ".join(f"{name} {shape}" for name, shape in known.items())
+            message = f"`{whole.tensor}` of `{whole.file}` is {_shown(whole)} there, and cannot be split into {parts}"
+            hint = f"{' + '.join(map(str, rows))} = {sum(rows)}: its first dimension must be their sum"
+            self.problems.append(Problem("MF117", rule, message, hint))
+            return
+        stop = 0
+        for name, count in zip(known, rows, strict=True):
+            yield name, replace(whole, rows=(stop, stop + count))
+            stop += count
+
+    def _nothing(self, path: str, name: str, headers: Collection[str], part: str = "value") -> None:
+        message = f"`{name}` matches no name in `{self.scheme.path}`"
+        hint = did_you_mean(name, {*headers, *(name.partition(".")[0] for name in headers)}) or _some(headers)
+        self.problems.append(Problem("MF115", path, message, hint, part="key" if part == "key" else "value"))
+
+
+def _unmovable(whole: FileFill) -> str:
+    """What is asked of a tensor that its shape does not allow; empty where all can be done."""
+    if whole.squeeze and whole.shape[:1] != (1,):
+        return "squeezed: its first dimension is not 1"
+    return "turned: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
+
+
+def _located(item: ParameterPlan, fill: FileFill) -> ParameterPlan:
+    """The parameter with a fill for its tensor; rows that schemes must not change come from the file too."""
+    fills = tuple((replace(block, fixed=None), fill) for block, _ in item.fills)
+    return replace(item, fills=fills, mean=None, std=None)
+
+
+def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Problem]:
+    # What cannot be split or turned has been told.
+    told = any(problem.code == "MF117" for problem in source.problems)
+    lacking = [item for item in items if item.path not in source.fills]
+    if lacking and not told:
+        listed = _listed([f"{item.path} {item.shape}" for item in lacking])
+        message = f"`{source.scheme.path}` has no values for what this rule covers: {listed}"
+        near = did_you_mean(lacking[0].path, source.fills)
+        near = f"; {near}" if near.startswith("did") else ""
+        way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
+        hint = f"{way_out}, or `rename` what the file has{near}"
+        yield Problem("MF112", source.key, message, hint)
+
+
+def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
+    surplus = {name: fill for name, fill in source.fills.items() if name not in known} | source.unsplit
+    if surplus:
+        listed = _listed([f"{name} {fill.shape}" for name, fill in surplus.items()])
+        message = f"the model has no place for these tensors of `{source.scheme.path}`: {listed}"
+        near = did_you_mean(next(iter(surplus)), known)
+        near = f"; {near}" if near.startswith("did") else ""
+        yield Problem("MF113", source.key, message, "`subset` says what to take, and `rename` what it is here" + near)
+
+
+def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) -> Iterator[Problem]:
+    found = {name: source.fills[name] for name in wanted if name in source.fills}
+    shapes = {
+        name: f"{name} is {_shown(fill)} there, but must be {wanted[name][0]}"
+        for name, fill in found.items()
+        if fill.part_shape != wanted[name][0]
+    }
+    kinds = {
+        name: f"{name} is {fill.dtype} there, but {dtype} here"
+        for name, fill in found.items()
+        if (dtype := wanted[name][1]) is not None and _kind(fill.dtype) != _kind(dtype)
+    }
+    for what, wrong in (("shapes", shapes), ("kinds of numbers", kinds)):
+        if wrong:
+            message = f"`{source.scheme.path}` has other {what}: {_listed([*wrong.values()], '; ')}"
+            yield Problem("MF114", source.key, message, source.way_out([*wrong], wanted))
+
+
+def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
+    """What names these parameters and no other: `head.*` where they are all of `head`.
+
+    >>> _globs(["head.weight", "head.bias", "a.weight"], ["head.weight", "head.bias", "a.weight", "a.bias"])
+    ['head.*', 'a.weight']
+    """
+    parents = {name: name.rpartition(".")[0] for name in names}
+    others = [name for name in known if name not in parents]
+    split = {parent for parent in parents.values() if any(name.startswith(f"{parent}.") for name in others)} | {""}
+    return [*dict.fromkeys(name if parent in split else f"{parent}.*" for name, parent in parents.items())]
+
+
+def _shown(fill: FileFill) -> str:
+    turned = " (turned)" if fill.transpose and len(fill.part_shape) > 1 else ""
+    return f"{fill.part_shape}{turned}"
+
+
+def _text(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _kind(name: str) -> str:
+    dtype: torch.dtype = getattr(torch, name)
+    return "real" if dtype.is_floating_point else "complex" if dtype.is_complex else name
+
+
+def _some(names: Collection[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in [*names][:5])
+    return f"it has {shown}{', ...' if len(names) > 5 else ''}" if names else "it holds no tensors"
+
+
+def _listed(facts: Sequence[str], between: str = ", ") -> str:
+    more = [f"and {len(facts) - MAX_LISTED} more"] if len(facts) > MAX_LISTED else []
+    return between.join([*facts[:MAX_LISTED], *more])
+
+
+# --- load -------------------------------------------------------------------------------------------------------------
+
+
+def _as_target(item: ParameterPlan) -> Target:
+    fill = item.fills[0][1]
+    assert isinstance(fill, FileFill), "it was located"
+    return Target(item.path, item.rule.key, fill)
+
+
+def _read(weights: Weights, fill: FileFill) -> Tensor:
+    values = weights.read(fill.tensor) if fill.tensor in weights.headers else None
+    if values is None or tuple(values.shape) != fill.shape:
+        raise Unreadable(f"`{fill.tensor}` is not what it was when it was planned")
+    for twin in fill.twins:
+        if not torch.equal(twin.part(_read(weights, twin)), fill.part(values)):
+            reason = f"`{fill.tensor}` and `{twin.tensor}` differ there, and are one parameter here"
+            raise Unreadable(reason, "untie them, or say by `subset` which is meant", "MF114")
+    return values
+
+
+def _copy(values: Tensor, shard: Shard) -> bool:
+    shard.write(values.reshape(-1), 0)
+    expected = replace(shard, local=torch.empty_like(shard.local))
+    expected.write(values.reshape(-1), 0)
+    return torch.equal(expected.local, shard.local)

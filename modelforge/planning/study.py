@@ -1,0 +1,287 @@
+"""study: one layer type with its arguments, and what arrives → what comes out and which parameters it has.
+
+The layer runs on torch's meta device, which knows shapes, and on the CPU, which knows what fails: see `forward` and
+`trial`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.matrix import Branch
+from modelforge.core.recent import Recent
+from modelforge.core.tensors import BatchSize, TensorValue, Value, show
+from modelforge.language.registry import LayerType
+from modelforge.modules.hooks import reset_method
+from modelforge.modules.parameters import ParameterLayout, layout, layouts
+from modelforge.modules.structure import Follows, branches, follows, is_known, makes_output
+from modelforge.planning.forward import Misfit as Misfit
+from modelforge.planning.forward import construct as construct
+from modelforge.planning.forward import run as run
+from modelforge.planning.trial import Trials, Warned
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFacts:
+    """One parameter of a layer: its name below the layer, and what it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: ParameterLayout
+    classes: FrozenDict[str, str]
+    """Class names that `types:` may use for it, most specific first, each with the path of its module."""
+    resettable: bool
+    """Whether its module knows values of its own: it has a `reset_parameters`."""
+    makes_output: bool
+    """Whether its module computes what the layer gives."""
+    branch: Branch | None = None
+    """The residual branch inside the layer that it is in, numbered from 0 in the layer."""
+    follows: Follows = "unknown"
+    """What reads the output of the module that holds it; `output` where that is the layer's own output."""
+
+    @property
+    def owner(self) -> str:
+        """Path of the module that holds it, below the layer."""
+        return self.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What running a layer shows."""
+
+    arguments: Mapping[str, Any]
+    """All constructor arguments, those that the shape determines included."""
+    output: Value
+    parameters: tuple[ParameterFacts, ...]
+    has_buffers: bool
+    num_branches: int = 0
+    """Residual branches inside it."""
+    inside_known: bool = True
+    """Whether it is known which of its modules make its output, and which residual branches it has."""
+    warnings: tuple[Warned, ...] = ()
+    """Code, message and hint of what is legal, but rarely meant."""
+
+
+class Studies:
+    """Studies layers, equal ones on equal inputs once: one for all plans of a command saves what they share."""
+
+    def __init__(self) -> None:
+        self._known: Recent[LayerFacts | Misfit] = Recent()
+        self._trials = Trials()
+
+    def of(
+        self, kind: Hashable, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
+    ) -> LayerFacts | Misfit:
+        """What running a layer shows, or what is wrong with it; layers of one kind are equal."""
+        return self._known.get(kind, lambda: self._study(layer, given, inputs))
+
+    def _study(self, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
+        try:
+            return study(layer, given, inputs, self._trials)
+        except Misfit as misfit:
+            return misfit
+
+
+def study(
+    layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...], trials: Trials | None = None
+) -> LayerFacts:
+    """Constructs a layer and runs it on what arrives; `trials` remembers what was tried before.
+
+    Raises:
+        Misfit: wrong rank, an argument that contradicts the shape, a complaint of torch's own, values that are not
+            finite, or examples that see one another.
+    """
+    _check_count(layer, inputs)
+    _check_axes(layer, inputs)
+    arguments = _infer(layer, given, inputs)
+    module = construct(layer, arguments)
+    _check_held(layer, module)
+    _check_dtypes(layer, module, inputs)
+    output, found = (trials or Trials()).run(layer, arguments, inputs, module)
+    return LayerFacts(
+        arguments=arguments,
+        output=output,
+        parameters=tuple(describe(module)),
+        has_buffers=any(True for _ in module.buffers()),
+        num_branches=num_branches(module),
+        inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
+        warnings=found,
+    )
+
+
+def _check_held(layer: LayerType, module: nn.Module) -> None:
+    """Refuses what would not be there in a model that is built: parameters without a shape, and tensors that the layer
+    keeps beside its parameters and buffers, which stay on the meta device."""
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
+        raise Misfit("MF041", f"{layer.name} learns its sizes from the first batch", "let its constructor take them")
+    for inner in module.modules():
+        for name, value in vars(inner).items() if not inner._forward_pre_hooks else ():  # they make theirs again
+            held = value if isinstance(value, list | tuple) else value.values() if type(value) is dict else (value,)
+            if not name.startswith("_") and any(_is_lost(item) for item in held):
+                message = f"{layer.name} keeps a tensor in `{name}`, which is neither a parameter nor a buffer"
+                raise Misfit("MF041", message, f'write `self.register_buffer("{name}", ..., persistent=False)`')
+
+
+def _is_lost(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter) and value.is_meta
+
+
+def _holds_parameters(module: nn.Module) -> bool:
+    return any(True for child in module.children() for _ in child.parameters())
+
+
+def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
+    """Every parameter of a module once: full name, owner, local name, and class names from the owner outwards."""
+    seen: set[int] = set()
+    for prefix, owner in module.named_modules():
+        for name, weight in owner._parameters.items():
+            if weight is not None and id(weight) not in seen:
+                seen.add(id(weight))
+                yield f"{prefix}.{name}" if prefix else name, owner, name, _classes(module, prefix)
+
+
+def _classes(module: nn.Module, path: str) -> FrozenDict[str, str]:
+    found: dict[str, str] = {}
+    parts = path.split(".") if path else []
+    for depth in range(len(parts), -1, -1):
+        owner = ".".join(parts[:depth])
+        for cls in type(module.get_submodule(owner)).__mro__:
+            if cls not in (nn.Module, object):
+                found.setdefault(cls.__name__, owner)
+    return FrozenDict(found)
+
+
+def num_branches(module: nn.Module) -> int:
+    """Residual branches inside a module, as far as the classes in it say."""
+    return sum(len(branches(inner)) for inner in module.modules())
+
+
+def _branches(module: nn.Module) -> dict[str, Branch]:
+    """For the paths of modules: the innermost residual branch that each is in."""
+    found: dict[str, Branch] = {}
+    count = 0
+    for prefix, inner in module.named_modules():
+        for names in branches(inner):
+            paths = {f"{prefix}.{name}" if prefix else name: inner.get_submodule(name) for name in names}
+            inside = {
+                f"{path}.{below}" if below else path: (path, below, owner)
+                for path, child in paths.items()
+                for below, owner in child.named_modules()
+            }
+            owners = [owner for _, _, owner in inside.values()]
+            num_weights = sum("weight" in {item.role for item in layout(owner).values()} for owner in owners)
+            last = [*paths][-1]
+            for full, (path, below, _) in inside.items():
+                found[full] = Branch(count, num_weights, path == last and makes_output(paths[path], below))
+            count += 1
+    return found
+
+
+def describe(module: nn.Module) -> Iterator[ParameterFacts]:
+    """What each parameter of a module is."""
+    known = layouts(module)
+    within = _branches(module)
+    for full_name, owner, name, classes in parameters(module):
+        weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
+        dtype = str(weight.dtype).removeprefix("torch.")
+        resettable = reset_method(owner) is not None
+        path = full_name.rpartition(".")[0]
+        yield ParameterFacts(
+            full_name,
+            tuple(weight.shape),
+            dtype,
+            known[full_name],
+            classes,
+            resettable,
+            makes_output(module, path),
+            within.get(path),
+            follows(module, path),
+        )
+
+
+def _check_axes(layer: LayerType, inputs: tuple[Value, ...]) -> None:
+    if not layer.axes or not inputs:
+        return
+    if not isinstance(inputs[0], TensorValue):
+        raise Misfit("MF040", f"{layer.name} needs a tensor, but gets {show(inputs[0])}")
+    rank = len(inputs[0].shape) - 1
+    for axes in layer.axes:
+        flexible = "..." in axes
+        needed = len(axes) - flexible
+        if rank == needed or (flexible and rank >= needed):
+            return
+    wanted = " or ".join(f"({', '.join(axes)}{',' if len(axes) == 1 else ''})" for axes in layer.axes if axes)
+    raise Misfit("MF040", f"{layer.name} needs a {wanted} input, but gets {inputs[0]}")
+
+
+def _check_count(layer: LayerType, inputs: tuple[Value, ...]) -> None:
+    """As many inputs as `forward` takes."""
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    assert layer.make is not None
+    known = list(signature(layer.make.forward).parameters.values())
+    if any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in known):
+        return
+    del known[0]  # the module itself
+    takes = [parameter for parameter in known if parameter.kind in kinds]
+    needs = [parameter for parameter in takes if parameter.default is Parameter.empty]
+    if not len(needs) <= len(inputs) <= len(takes):
+        names = ", ".join(parameter.name for parameter in (needs if len(inputs) < len(needs) else takes))
+        hint = f"`inputs` names what it reads, in this order: {names}"
+        wanted = str(len(needs)) if len(needs) == len(takes) else f"{len(needs)} to {len(takes)}"
+        noun = "input" if wanted == "1" else "inputs"
+        raise Misfit("MF032", f"{layer.name} reads {wanted} {noun}, but gets {len(inputs)}", hint)
+
+
+def _check_dtypes(layer: LayerType, module: nn.Module, inputs: tuple[Value, ...]) -> None:
+    """No whole numbers where there are weights; meta tensors do not mind, real ones do."""
+    weight = next(module.parameters(), None)
+    if not layer.numeric or weight is None or not weight.is_floating_point():
+        return
+    for value in inputs:
+        if isinstance(value, TensorValue) and not getattr(torch, value.dtype).is_floating_point:
+            message = f"{layer.name} needs floating-point numbers, but gets {value} of {value.dtype}"
+            raise Misfit(
+                "MF043", message, "an `Embedding` turns indices into vectors; for numbers give `dtype: float32`"
+            )
+
+
+def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> dict[str, Any]:
+    shapes = tuple(value.shape if isinstance(value, TensorValue) else () for value in inputs)
+    arguments = dict(given)
+    for name, rule in layer.infer.items():
+        arrives = rule(shapes)
+        if isinstance(arrives, BatchSize):  # no argument is the batch
+            arrives = None
+        written = given.get(name)
+        if written is None:
+            if arrives is None:
+                arguments.pop(name, None)
+            else:
+                arguments[name] = arrives
+        elif isinstance(written, int) and arrives is not None and _contradicts(layer, name, written, arrives):
+            wanted = f"at least {arrives}" if name in layer.at_least else arrives
+            raise Misfit(
+                "MF042",
+                f"`{name}` must be {wanted}, as {_show_all(inputs)} arrives",
+                f"leave `{name}` out: the shape that arrives determines it",
+                argument=name,
+                rest=f", but is {written}",
+            )
+    return arguments | dict(layer.fixed)
+
+
+def _contradicts(layer: LayerType, name: str, written: int, arrives: int) -> bool:
+    return written < arrives if name in layer.at_least else written != arrives
+
+
+def _show_all(inputs: tuple[Value, ...]) -> str:
+    return " and ".join(show(value) for value in inputs)

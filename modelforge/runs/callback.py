@@ -1,0 +1,69 @@
+"""Hydra's word at the end of a multirun: the table of its jobs, sweep.csv, and exit 1 if one did not finish."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+
+from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.files import SWEEP, write_atomically
+from modelforge.report.screen import Screen
+from modelforge.runs.collect import JOBS, STATUS, collect
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class SweepReport(Callback):
+    """Chosen in conf/hydra/default.yaml as `sweep_report`; runs where the multirun was started."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuses a folder that holds runs already, which Hydra would overwrite, and notes which jobs there will be."""
+        folder = Path(str(config.hydra.sweep.dir))
+        with _exiting():
+            if any(folder.rglob(STATUS)):
+                message = f"`{folder}` already holds runs"
+                hint = "choose another folder, or remove this one"
+                raise ForgeError([Problem("MF051", SWEEP, message, hint)])
+            write_jobs(folder, config)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Prints the table and writes `sweep.csv`."""
+        folder = Path(str(config.hydra.sweep.dir))
+        with _exiting():
+            sweep = collect(folder)
+        console = Screen()
+        console.print()
+        console.print(sweep.table())
+        counts = ", ".join(f"{number} {state}" for state, number in sweep.counts.items())
+        console.print(f"\n{counts}  ·  {printable(str(folder))}", highlight=False, markup=False, soft_wrap=True)
+        with _exiting():
+            write_atomically(folder / "sweep.csv", sweep.to_csv(), SWEEP)
+        if not sweep.finished:
+            sys.exit(1)
+
+
+@contextmanager
+def _exiting() -> Generator[None]:
+    """Prints the problems of its body and exits with 1."""
+    try:
+        yield
+    except ForgeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def write_jobs(folder: Path, config: DictConfig) -> None:
+    """Notes all jobs in the sweep's folder, so that one that never begins is missed."""
+    from modelforge.config.sweeps import running_sweep
+
+    sweep = running_sweep(config)
+    if not sweep.axes:
+        return
+    write_atomically(folder / JOBS, json.dumps([*sweep.jobs()], indent=1) + "\n", SWEEP)

@@ -1,0 +1,168 @@
+"""`Status`: what one run did, as `status.json` in its folder. Written whole or not at all; imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import re
+import shlex
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from modelforge._version import __version__
+from modelforge.core.errors import ForgeError
+from modelforge.core.files import write_atomically
+from modelforge.core.regular import read_text
+from modelforge.runs.alive import is_alive
+
+State = Literal["running", "finished", "failed", "diverged", "interrupted"]
+FILE = "status.json"
+PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
+MAX_STATUS = 10_000_000
+"""Bytes of such a file."""
+PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One run from start to end; `begin` makes the first, `end` the last."""
+
+    state: State
+    seed: int = 0
+    overrides: tuple[str, ...] = ()
+    """What the command line (or the sweep) set, as Hydra writes it."""
+    config_hash: str = ""
+    """Of the composed config; equal for equal runs."""
+    optimized_metric: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Final values; one that is not finite is left out, since JSON has no word for it."""
+    error: tuple[Mapping[str, Any], ...] = ()
+    """Problems as data, where the run did not finish."""
+    started: str = ""
+    ended: str | None = None
+    seconds: float | None = None
+    fit_seconds: float | None = None
+    """Training and test alone, where both were done; `seconds` holds imports and composition too."""
+    tags: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    host: str = ""
+    pid: int = 0
+
+    def end(
+        self,
+        state: State,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        error: tuple[Mapping[str, Any], ...] = (),
+        fit_seconds: float | None = None,
+    ) -> Status:
+        """The same run, over."""
+        now = datetime.now(UTC)
+        seconds = (now - datetime.fromisoformat(self.started)).total_seconds()
+        finite = {name: value for name, value in (metrics or {}).items() if math.isfinite(value)}
+        return replace(
+            self,
+            state=state,
+            metrics=finite,
+            error=error,
+            ended=now.isoformat(),
+            seconds=round(seconds, 3),
+            fit_seconds=None if fit_seconds is None else round(fit_seconds, 3),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status as plain data, as the file holds it."""
+        return asdict(self)
+
+
+def begin(overrides: tuple[str, ...] = ()) -> Status:
+    """The status of a run that starts now, in this process; what its config says is filled in later."""
+    return Status(
+        "running",
+        overrides=overrides,
+        started=datetime.now(UTC).isoformat(),
+        versions=_versions(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def write(status: Status, folder: Path) -> None:
+    """Puts `status.json` into `folder`: a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        ForgeError: it cannot be written.
+    """
+    write_atomically(folder / FILE, _text(status))
+
+
+def write_end(status: Status, folder: Path) -> None:
+    """The same for the last status of a run: where there is no room for a second file, over the first one, as far as
+    that has room. Where nothing can be written at all, nothing is.
+    """
+    try:
+        write(status, folder)
+    except ForgeError:
+        brief = replace(status, error=tuple({**problem, "traceback": None} for problem in status.error[:1]))
+        with suppress(OSError), (folder / FILE).open("r+b") as file:
+            file.write(_text(brief).encode())
+            file.truncate()
+
+
+def _text(status: Status) -> str:
+    return json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n"
+
+
+def read_state(folder: Path) -> str | None:
+    """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
+    try:
+        status = json.loads(read_text(folder / FILE, MAX_STATUS))
+        state = status.get("state")
+        if state == "running" and not is_alive(folder, status["host"], status["pid"]):
+            return "killed"
+        return state
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
+        return None
+
+
+def resume_command(overrides: Iterable[str], ckpt: str) -> str:
+    """What goes on with the run of these overrides from a checkpoint.
+
+    Example:
+        >>> print(resume_command(["model=lstm", "ckpt=old.ckpt"], "runs/a/last.ckpt"))
+        python train.py model=lstm ckpt=runs/a/last.ckpt
+        >>> print(resume_command([], "sweeps/0,gain=1/last.ckpt"))
+        python train.py 'ckpt='"'"'sweeps/0,gain=1/last.ckpt'"'"''
+    """
+    settings = [override for override in overrides if not override.startswith("ckpt=")]
+    return f"python train.py {shlex.join([*settings, f'ckpt={as_hydra_reads(ckpt)}'])}"
+
+
+def as_hydra_reads(text: str) -> str:
+    """A text as the value of an override, in quotes where Hydra would read it as something else.
+
+    Example:
+        >>> print(as_hydra_reads("runs/a"), as_hydra_reads("1e3"), as_hydra_reads("null"), as_hydra_reads("a b"))
+        runs/a '1e3' 'null' 'a b'
+    """
+    if PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null", "nan", "inf"):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "modelforge": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

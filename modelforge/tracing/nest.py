@@ -1,0 +1,239 @@
+"""nest: layers in order → containers, as the paths of parameters ask for.
+
+A layer with parameters stands where its module does. One without stands in the container whose `forward` calls it, or,
+where a container is never called itself (`nn.ModuleList`), beside the layers that it runs between.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import fx
+
+from modelforge.core.errors import Problem
+from modelforge.tracing.steps import Ref, Step
+
+
+@dataclass
+class Group:
+    """A container with what it holds, in execution order; the last one's output is its output."""
+
+    path: str
+    items: list[Step | Group] = field(default_factory=list)
+    gives: fx.Node | None = None
+    """What makes its output, where something reads that."""
+
+    @property
+    def out(self) -> fx.Node:
+        """What makes its output."""
+        last = self.items[-1]
+        return self.gives or (last.out if isinstance(last, Group) else last.node)
+
+    def steps(self) -> Iterator[Step]:
+        """All layers in it."""
+        for item in self.items:
+            if isinstance(item, Group):
+                yield from item.steps()
+            else:
+                yield item
+
+    def nodes(self) -> set[fx.Node]:
+        """What it makes."""
+        return {step.node for step in self.steps()}
+
+    def reads(self) -> list[Ref]:
+        """What it reads from outside, in the order of first reading."""
+        own = self.nodes()
+        return list(dict.fromkeys(ref for step in self.steps() for ref in step.reads if ref.node not in own))
+
+
+def nest(steps: Sequence[Step], results: Mapping[str, Ref]) -> tuple[Group, list[Problem]]:
+    """Puts each layer into its container; what cannot be brought together is a problem."""
+    nester = _Nester()
+    alive = _alive(steps, {ref.node for ref in results.values()})
+    places = {step.node: _place(step) for step in alive}
+    for step in alive:
+        if step.has_state and not _is_within(places[step.node], step.container):
+            hint = "a container's layers are called by itself or from around it"
+            message = f"`{step.path}` is called by `{step.container}`, which does not hold it"
+            nester.problems.append(Problem("MF133", step.path, message, hint, part="key"))
+    if nester.problems:
+        return Group(""), nester.problems
+    return nester.level("", alive, places, {ref.node for ref in results.values()}), nester.problems
+
+
+def _alive(steps: Sequence[Step], wanted: Collection[fx.Node]) -> list[Step]:
+    """Without those that nobody reads, but for layers with parameters."""
+    read = set(wanted)
+    alive: list[Step] = []
+    for step in reversed(steps):
+        if step.has_state or step.node in read:
+            alive.append(step)
+            read |= {ref.node for ref in step.reads}
+    return alive[::-1]
+
+
+def _place(step: Step) -> str:
+    return step.path.rpartition(".")[0] if step.has_state else step.container
+
+
+def _is_within(path: str, container: str) -> bool:
+    return not container or f"{path}.".startswith(f"{container}.")
+
+
+class _Nester:
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def level(self, path: str, steps: list[Step], places: dict[fx.Node, str], wanted: Collection[fx.Node]) -> Group:
+        """One container: its own layers, and those in it that hold more."""
+        groups: dict[str, set[int]] = {}
+        for index, step in enumerate(steps):
+            if (name := _below(path, places[step.node])) is not None:
+                groups.setdefault(name, set()).add(index)
+        index_of = {step.node: index for index, step in enumerate(steps)}
+        before = [[index_of[ref.node] for ref in step.reads if ref.node in index_of] for step in steps]
+        taken = {index: name for name, members in groups.items() for index in members}
+        for name, members in groups.items():
+            full = f"{path}.{name}" if path else name
+            _Gatherer(self, full, members, steps, before, taken, wanted).gather()
+            for index in members:
+                taken[index] = name
+                if _below(path, places[steps[index].node]) is None:
+                    places[steps[index].node] = full
+        items: list[list[int]] = [sorted(members) for members in groups.values()]
+        items += [[index] for index in range(len(steps)) if index not in taken]
+        ordered = self._in_order(path, items, before)
+        made = Group(path)
+        for indices in ordered:
+            inner = [steps[index] for index in indices]
+            name = _below(path, places[inner[0].node])
+            if name is None:
+                made.items.append(inner[0])
+                continue
+            own = {step.node for step in inner}
+            outside = {ref.node for step in steps if step.node not in own for ref in step.reads} | set(wanted)
+            made.items.append(self.level(f"{path}.{name}" if path else name, inner, places, outside & own))
+        if path and len(wanted) == 1 and not self.problems:
+            _end_with(made, *wanted)
+        return made
+
+    def _in_order(self, path: str, items: list[list[int]], before: list[list[int]]) -> list[list[int]]:
+        """The order of execution, as near to that of the trace as it can be."""
+        item_of = {index: number for number, indices in enumerate(items) for index in indices}
+        needs = [{item_of[i] for index in indices for i in before[index]} - {n} for n, indices in enumerate(items)]
+        readers: dict[int, list[int]] = {}
+        for number, needed in enumerate(needs):
+            for other in needed:
+                readers.setdefault(other, []).append(number)
+        ready = [(items[number][0], number) for number, needed in enumerate(needs) if not needed]
+        heapq.heapify(ready)
+        ordered: list[list[int]] = []
+        while ready:
+            _, number = heapq.heappop(ready)
+            ordered.append(items[number])
+            for reader in readers.get(number, ()):
+                needs[reader].discard(number)
+                if not needs[reader]:
+                    heapq.heappush(ready, (items[reader][0], reader))
+        if len(ordered) < len(items) and not self.problems:
+            hint = "a container runs as a whole: put layers that follow one another into one"
+            message = "containers in it run in turn, a part of one and a part of the other"
+            self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
+        return ordered
+
+
+def _end_with(group: Group, node: fx.Node) -> None:
+    """Puts what makes a container's output last, or a layer that passes it on."""
+    makers = [item.nodes() if isinstance(item, Group) else {item.node} for item in group.items]
+    at = next(index for index, nodes in enumerate(makers) if node in nodes)
+    group.gives = node
+    readers = [
+        ref for item in group.items[at + 1 :] for ref in (item.reads() if isinstance(item, Group) else item.reads)
+    ]
+    if any(ref.node in makers[at] for ref in readers):
+        group.items.append(passing(Ref(node), group.path))
+    else:
+        group.items.append(group.items.pop(at))
+
+
+def passing(ref: Ref, container: str) -> Step:
+    """A layer that gives what it reads."""
+    node = ref.node.graph.create_node("call_module", "output")
+    node.meta["value"] = ref.value
+    return Step(node, "Identity", {}, (ref,), container, "", "output")
+
+
+@dataclass
+class _Gatherer:
+    """Brings the layers of one container together: they run as one, and give one value."""
+
+    nester: _Nester
+    path: str
+    members: set[int]
+    steps: list[Step]
+    before: list[list[int]]
+    taken: dict[int, str]
+    wanted: Collection[fx.Node]
+
+    def gather(self) -> None:
+        """Takes in layers without parameters that run between its own, and where its values meet."""
+        if not self._close():
+            return
+        while len(given := self._given()) > 1:
+            meets = [
+                index
+                for index, step in enumerate(self.steps)
+                if index not in self.taken and not step.has_state and given & set(self.before[index])
+                if index not in self.members
+            ]
+            if not meets:
+                hint = "a container gives what its last layer gives: read one of them outside, or nest them otherwise"
+                names = ", ".join(f"`{self._name(index)}`" for index in sorted(given))
+                message = f"of what is in `{self.path}`, several are read outside: {names}"
+                self.nester.problems.append(Problem("MF133", self.path, message, hint, part="key"))
+                return
+            self.members.add(min(meets))
+            if not self._close():
+                return
+
+    def _close(self) -> bool:
+        """Adds what runs between its layers; False if that cannot be."""
+        first, last = min(self.members), max(self.members)
+        if last - first + 1 == len(self.members):
+            return True
+        behind: set[int] = set()
+        for index in range(first, last + 1):
+            if index in self.members or any(i in behind for i in self.before[index]):
+                behind.add(index)
+        ahead: set[int] = set()
+        for index in range(last, first - 1, -1):
+            if index in self.members or index in ahead:
+                ahead.update(self.before[index])
+        for index in sorted((behind & ahead) - self.members):
+            if index in self.taken or self.steps[index].has_state:
+                hint = "a container runs as a whole: put layers that follow one another into one"
+                message = f"`{self._name(index)}` runs between layers of `{self.path}`"
+                self.nester.problems.append(Problem("MF133", self.path, message, hint, part="key"))
+                return False
+            self.members.add(index)
+        return True
+
+    def _given(self) -> set[int]:
+        """Those whose values are read outside."""
+        outside = [i for index, reads in enumerate(self.before) if index not in self.members for i in reads]
+        asked = {index for index in self.members if self.steps[index].node in self.wanted}
+        return (set(outside) & self.members) | asked
+
+    def _name(self, index: int) -> str:
+        return self.steps[index].path or self.steps[index].type
+
+
+def _below(path: str, place: str) -> str | None:
+    """The next name on the way from a container to a place in it; None where that is the container itself."""
+    if place == path:
+        return None
+    rest = place[len(path) + 1 :] if path else place
+    return rest.partition(".")[0]

@@ -1,0 +1,355 @@
+"""operations: functions and methods of tensors → the layers that do the same, without parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from torch import Tensor, fx
+
+from modelforge.language import registry
+from modelforge.tracing.trace import Batch
+
+BATCH_FIRST = "dimensions count as torch's do: the batch is dimension 0, and stays there"
+
+
+class Inexpressible(Exception):
+    """What a config cannot say; the phase adds where."""
+
+    def __init__(self, message: str, hint: str = "", code: str = "MF130") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Same:
+    """A call that gives what it reads."""
+
+    node: fx.Node
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A call that is a layer."""
+
+    type: str
+    arguments: Mapping[str, Any]
+    reads: tuple[fx.Node, ...]
+    name: str = ""
+    """What it would be called, if not as its type."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a function or a method, with its result on the example inputs."""
+
+    called: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    value: Any
+    training: bool
+    op: str = "call_function"
+
+    @cached_property
+    def name(self) -> str:
+        """Without the underscore of those that overwrite, and as functions call it."""
+        name = self.called.removesuffix("_").removeprefix("_")
+        return _OTHER_NAMES.get(name, name)
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether it changes what it reads."""
+        in_place = self.called.endswith("_") and not self.called.startswith("__")
+        return in_place or bool(self.kwargs.get("inplace"))
+
+    @property
+    def shown(self) -> str:
+        """As it would be written."""
+        return f"`x.{self.called}`" if self.op == "call_method" else f"the function `{self.called}`"
+
+    @property
+    def source(self) -> fx.Node:
+        """The tensor that it is called on."""
+        first = self.args[0] if self.args else self.kwargs.get("input")
+        if not isinstance(first, fx.Node):
+            raise Inexpressible(f"{self.shown} reads a {type(first).__name__} first, where layers read tensors")
+        return first
+
+    def shape(self, node: fx.Node | None = None) -> tuple[int, ...]:
+        """The shape of what it reads."""
+        value = (self.source if node is None else node).meta["value"]
+        return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+    def named(self, names: str, **defaults: Any) -> dict[str, Any]:
+        """Its arguments behind the tensor, by name; `defaults` are the function's own."""
+        given = dict(zip(names.split(), self.args[1:], strict=False)) | {
+            name: value for name, value in self.kwargs.items() if name != "input"
+        }
+        if len(self.args) - 1 > len(names.split()) or not given.keys() <= set(names.split()):
+            raise Inexpressible(f"{self.shown} is called with arguments that no layer has: {', '.join(given)}")
+        if any(isinstance(item, fx.Node) for item in given.values()):
+            raise Inexpressible(f"{self.shown} is called with a tensor where layers have a number")
+        return defaults | given
+
+
+_SYNONYMS = {
+    "add": "iadd",
+    "cat": "concat concatenate",
+    "div": "truediv itruediv true_divide divide",
+    "logsigmoid": "log_sigmoid",
+    "mul": "imul multiply",
+    "transpose": "swapaxes swapdims",
+    **{f"max_pool{n}d": f"max_pool{n}d_with_indices" for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": f"adaptive_max_pool{n}d_with_indices" for n in (1, 2, 3)},
+}
+_OTHER_NAMES = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
+_UNSAID = {"inplace", "_stacklevel", "dtype", "training", "out"}
+"""Arguments of functions that are none of layers."""
+
+_POOL = "kernel_size stride padding dilation ceil_mode return_indices"
+_MEAN_POOL = "kernel_size stride padding ceil_mode count_include_pad divisor_override"
+_LAYERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    **{
+        name.lower(): (name, "inplace", {})
+        for name in ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid")
+    },
+    **{name.lower(): (name, "", {}) for name in ("Sigmoid", "Tanh", "LogSigmoid", "Softsign", "Tanhshrink")},
+    "elu": ("ELU", "alpha inplace", {}),
+    "celu": ("CELU", "alpha inplace", {}),
+    "leaky_relu": ("LeakyReLU", "negative_slope inplace", {}),
+    "gelu": ("GELU", "approximate", {}),
+    "hardtanh": ("Hardtanh", "min_val max_val inplace", {}),
+    "softplus": ("Softplus", "beta threshold", {}),
+    "hardshrink": ("Hardshrink", "lambd", {}),
+    "softshrink": ("Softshrink", "lambd", {}),
+    "threshold": ("Threshold", "threshold value inplace", {}),
+    "glu": ("GLU", "dim", {}),
+    "softmax": ("Softmax", "dim _stacklevel dtype", {}),
+    "log_softmax": ("LogSoftmax", "dim _stacklevel dtype", {}),
+    "softmin": ("Softmin", "dim _stacklevel dtype", {}),
+    **{f"dropout{n}": (f"Dropout{n}", "p training inplace", {}) for n in ("", "1d", "2d", "3d")},
+    "alpha_dropout": ("AlphaDropout", "p training inplace", {"training": False}),
+    "feature_alpha_dropout": ("FeatureAlphaDropout", "p training inplace", {"training": False}),
+    **{f"max_pool{n}d": (f"MaxPool{n}d", _POOL, {}) for n in (1, 2, 3)},
+    "avg_pool1d": ("AvgPool1d", "kernel_size stride padding ceil_mode count_include_pad", {}),
+    **{f"avg_pool{n}d": (f"AvgPool{n}d", _MEAN_POOL, {}) for n in (2, 3)},
+    **{f"lp_pool{n}d": (f"LPPool{n}d", "norm_type kernel_size stride ceil_mode", {}) for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": (f"AdaptiveAvgPool{n}d", "output_size", {}) for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": (f"AdaptiveMaxPool{n}d", "output_size return_indices", {}) for n in (1, 2, 3)},
+    "pixel_shuffle": ("PixelShuffle", "upscale_factor", {}),
+    "pixel_unshuffle": ("PixelUnshuffle", "downscale_factor", {}),
+    "channel_shuffle": ("ChannelShuffle", "groups", {}),
+    "interpolate": ("Upsample", "size scale_factor mode align_corners recompute_scale_factor antialias", {}),
+}
+"""Functions that are layers: the layer's type, the function's arguments behind the tensor, and the defaults of those
+that differ from the layer's."""
+_NOTHING = {"contiguous", "clone", "alias"}
+_RESHAPING = {"view", "reshape", "squeeze", "unsqueeze", "flatten", "unflatten", "ravel"}
+
+
+def convert(call: Call) -> Layer | Same:
+    """The layer that a call is.
+
+    Raises:
+        Inexpressible: there is none.
+    """
+    if call.name in _LAYERS:
+        return _by_arguments(call, *_LAYERS[call.name])
+    if call.name in _RESHAPING:
+        return _reshape(call)
+    if call.name in _NOTHING:
+        return Same(call.source)
+    if call.name in _CONVERTERS:
+        return _CONVERTERS[call.name](call)
+    hint = _HINTS.get(call.name, "write it as a layer: a module class of your own, with `mf.register_layer`")
+    raise Inexpressible(f"{call.shown} has no layer that does the same", hint)
+
+
+def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -> Layer:
+    given = call.named(names, **defaults)
+    if "training" in names.split() and given.get("training", True) != call.training:
+        when = "in training alone" if call.training else "in training alone, not in evaluation"
+        hint = "`training=self.training` drops in training alone, as layers do"
+        raise Inexpressible(f"{call.shown} does not drop {when}", hint)
+    if given.get("dtype") is not None:
+        raise Inexpressible(f"{call.shown} is called with a dtype, which no layer has")
+    if isinstance(given.get("dim"), int) and given["dim"] % len(call.value.shape) == 0:
+        raise Inexpressible(f"{call.shown} compares the examples of the batch", BATCH_FIRST)
+    if given.pop("antialias", False):
+        raise Inexpressible(f"{call.shown} is called with `antialias`, which no layer has")
+    fields = registry.get(kind).spec.model_fields
+    arguments = {name: _plain(value) for name, value in given.items() if name in fields and name not in _UNSAID}
+    return Layer(kind, arguments, (call.source,), call.name)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        items = tuple(_plain(item) for item in value)
+        return items[0] if len(items) > 1 and len(set(items)) == 1 else items
+    return int(value) if isinstance(value, Batch) else value
+
+
+def _reshape(call: Call) -> Layer | Same:
+    """Each example in another shape: `Flatten` where it becomes a vector."""
+    before, after = call.shape(), tuple(call.value.shape)
+    if before == after:
+        return Same(call.source)
+    asked = call.args[1:]
+    first = asked[0] if asked else None
+    first = first[0] if isinstance(first, tuple | list) and first else first
+    fixed = call.name in ("view", "reshape") and not isinstance(first, Batch) and first != -1
+    if fixed or not before or before[:1] != after[:1] or 0 in after:
+        hint = f"{BATCH_FIRST}: `x.flatten(1)` and `x.reshape(x.shape[0], ...)` keep it"
+        raise Inexpressible(f"{call.shown} mixes the batch with other dimensions, or says how large it is", hint)
+    if len(after) == 2 and after[1] == prod(before[1:]):
+        return Layer("Flatten", {}, (call.source,))
+    if call.name == "flatten":
+        given = call.named("start_dim end_dim", start_dim=0, end_dim=-1)
+        return Layer("Flatten", given, (call.source,))
+    return Layer("Reshape", {"shape": after[1:]}, (call.source,))
+
+
+def _sum(call: Call) -> Layer | Same:
+    return _pair(call, "Add", 0)
+
+
+def _product(call: Call) -> Layer | Same:
+    return _pair(call, "Multiply", 1)
+
+
+def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
+    """Two tensors; a number beside one may be nothing, or a factor."""
+    left, right = (*call.args, *(call.kwargs[name] for name in ("input", "other") if name in call.kwargs))[:2]
+    if call.kwargs.get("alpha", 1) != 1:
+        raise Inexpressible(
+            f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number"
+        )
+    if isinstance(left, fx.Node) and isinstance(right, fx.Node):
+        return Layer(kind, {}, (left, right))
+    tensor, number = (left, right) if isinstance(left, fx.Node) else (right, left)
+    if isinstance(tensor, fx.Node) and isinstance(number, int | float):
+        if number == neutral:
+            return Same(tensor)
+        if kind == "Multiply":
+            return Layer("Rescale", {"factor": float(number)}, (tensor,))
+    raise Inexpressible(f"{call.shown} adds a number", "write it as a layer of your own")
+
+
+def _quotient(call: Call) -> Layer:
+    tensor, number = call.args[:2]
+    if not isinstance(tensor, fx.Node) or not isinstance(number, int | float):
+        raise Inexpressible(f"{call.shown} divides by a tensor, which no layer does", "write it as a layer of your own")
+    return Layer("Rescale", {"factor": 1 / number}, (tensor,))
+
+
+def _minus(call: Call) -> Layer:
+    return Layer("Rescale", {"factor": -1.0}, (call.source,))
+
+
+def _concat(call: Call) -> Layer:
+    tensors = call.args[0] if call.args else call.kwargs["tensors"]
+    dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
+    if dim == 0 or not all(isinstance(item, fx.Node) for item in tensors):
+        raise Inexpressible(f"{call.shown} puts examples of the batch behind one another", BATCH_FIRST)
+    return Layer("Concat", {} if dim == 1 else {"dim": dim}, tuple(tensors))
+
+
+def _mean(call: Call) -> Layer:
+    given = call.named("dim keepdim dtype", dim=None, keepdim=False)
+    dims = given["dim"] if isinstance(given["dim"], tuple | list) else (given["dim"],)
+    if None in dims or any(dim % len(call.shape()) == 0 for dim in dims) or given.get("dtype") is not None:
+        raise Inexpressible(f"{call.shown} averages over the batch", f"give `dim`: {BATCH_FIRST}")
+    dim = dims[0] if len(dims) == 1 else tuple(dims)
+    return Layer("Mean", {"dim": dim} | ({"keepdim": True} if given["keepdim"] else {}), (call.source,))
+
+
+def _transpose(call: Call) -> Layer:
+    count = len(call.shape())
+    if call.name == "permute":
+        asked = call.args[1:] or (call.kwargs["dims"],)
+        dims = list(asked[0] if isinstance(asked[0], tuple | list) else asked)
+        dims = [dim % count for dim in dims]
+    else:
+        given = call.named("dim0 dim1")
+        one, other = given["dim0"] % count, given["dim1"] % count
+        dims = list(range(count))
+        dims[one], dims[other] = other, one
+    if dims[0] != 0:
+        raise Inexpressible(f"{call.shown} moves the batch away from dimension 0", BATCH_FIRST)
+    return Layer("Permute", {"dims": tuple(dims)}, (call.source,))
+
+
+def _select(call: Call) -> Layer:
+    given = call.named("dim index")
+    return Layer("Select", given, (call.source,))
+
+
+def _item(call: Call) -> Layer | Same:
+    """`x[:, -1]` and its like: one number, all else as it is."""
+    index = call.args[1]
+    parts = list(index) if isinstance(index, tuple | list) else [index]
+    at = next((position for position, part in enumerate(parts) if part is Ellipsis), None)
+    if at is not None:
+        gap = len(call.shape()) - sum(part is not None for part in parts) + 1
+        parts[at : at + 1] = [slice(None)] * gap
+    whole = [isinstance(part, slice) and part == slice(None) for part in parts]
+    numbers = [axis for axis, part in enumerate(parts) if isinstance(part, int) and not isinstance(part, bool)]
+    if all(whole):
+        return Same(call.source)
+    if parts[0] is not None and all(part is None or full for part, full in zip(parts, whole, strict=True)):
+        return _reshape(call)
+    if len(numbers) == 1 and sum(whole) == len(parts) - 1:
+        return Layer("Select", {"dim": numbers[0], "index": int(parts[numbers[0]])}, (call.source,))
+    raise Inexpressible("a slice of a tensor has no layer that does the same", "`x[:, -1]` has: `Select`")
+
+
+def _moved(call: Call) -> Same:
+    """To where, and to what, it is already."""
+    before = call.source.meta["value"]
+    if isinstance(call.value, Tensor) and (call.value.dtype, call.value.device) == (before.dtype, before.device):
+        return Same(call.source)
+    raise Inexpressible(f"{call.shown} changes the dtype or the device", "`mf.build` takes `dtype` and `device`")
+
+
+def _similarity(call: Call) -> Layer:
+    return _of_two(call, "CosineSimilarity", "dim eps")
+
+
+def _distance(call: Call) -> Layer:
+    return _of_two(call, "PairwiseDistance", "p eps keepdim")
+
+
+def _of_two(call: Call, kind: str, names: str) -> Layer:
+    first, second, *rest = call.args
+    given = dict(zip(names.split(), rest, strict=False)) | call.kwargs
+    return Layer(kind, given, (first, second))
+
+
+_CONVERTERS: dict[str, Callable[[Call], Layer | Same]] = {
+    "add": _sum,
+    "mul": _product,
+    "div": _quotient,
+    "neg": _minus,
+    "negative": _minus,
+    "cat": _concat,
+    "mean": _mean,
+    "permute": _transpose,
+    "transpose": _transpose,
+    "select": _select,
+    "getitem": _item,
+    "cosine_similarity": _similarity,
+    "pairwise_distance": _distance,
+    **dict.fromkeys(("to", "type_as", "float", "double", "half", "bfloat16", "cpu", "cuda"), _moved),
+}
+_ATTENTION = "`SelfAttention` and `CrossAttention` are layers that attend"
+_HINTS = {
+    "scaled_dot_product_attention": _ATTENTION,
+    "matmul": f"{_ATTENTION}; for another product write a layer of your own, with `mf.register_layer`",
+    "bmm": f"{_ATTENTION}; for another product write a layer of your own, with `mf.register_layer`",
+    "detach": "gradients are training's; write a layer of your own, with `mf.register_layer`",
+}

@@ -1,0 +1,97 @@
+"""prove: whether a config makes the network that it was written from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelforge.building.build import build
+from modelforge.core.errors import Problem, sentence
+from modelforge.core.rng import keyed_globals
+from modelforge.language.model import ModelSpec
+from modelforge.language.parse import parse
+from modelforge.planning.plan import plan
+
+_HINT = "what `forward` does besides calling layers is lost: register its class as a layer, or report this"
+
+
+def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ...]) -> list[Problem]:
+    """Builds the network, loads the module's values, and runs both in evaluation, on one batch and on twice that.
+
+    Raises:
+        ForgeError: the config has faults of its own.
+    """
+    weights = dict(module.named_parameters())
+    parsed = parse(config, init={"params": {"*": "zeros"}} if weights else None)
+    if any(value.is_meta for value in (*weights.values(), *inputs)):
+        return _compare(module, _planned(parsed), _shapes(module.named_parameters()))
+    kinds = {value.dtype for value in weights.values()}
+    twin = build(parsed, dtype=next(iter(kinds)) if kinds else None)
+    state = module.state_dict()
+    if problems := _compare(module, _shapes(twin.state_dict().items()), _shapes(state.items())):
+        return problems
+    twin.load_state_dict(state)
+    twin.to(inputs[0].device).eval()
+    module.eval()
+    for batch in (inputs, tuple(torch.cat((value, value)) for value in inputs)):
+        try:
+            same = _same(_run(module, batch), _run(twin, batch))
+        except Exception as error:
+            said = sentence(error)
+            return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {said}")]
+        if not same:
+            return [_problem(module, f"the config makes a network with other outputs for {len(batch[0])} examples")]
+    return []
+
+
+def _run(module: nn.Module, batch: tuple[Tensor, ...]) -> Any:
+    """What it gives; a layer that draws draws the same in both."""
+    with torch.no_grad(), keyed_globals(0, "from_module"):
+        return _named(module(*(value.clone() for value in batch)))
+
+
+def _named(result: Any) -> Any:
+    """A namedtuple or a dataclass as the dict that a config's model gives in its place."""
+    names = getattr(result, "_fields", None) if isinstance(result, tuple) else None
+    if dataclasses.is_dataclass(result) and not isinstance(result, Mapping):
+        names = [item.name for item in dataclasses.fields(result)]
+    if names is None:
+        return result
+    return {name: value for name in names if (value := getattr(result, name)) is not None}
+
+
+def _planned(parsed: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Without memory, what the plan says."""
+    return {item.path: item.shape for item in plan(parsed).parameters}
+
+
+def _shapes(named: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in named}
+
+
+def _compare(module: nn.Module, mine: dict[str, tuple[int, ...]], its: dict[str, tuple[int, ...]]) -> list[Problem]:
+    if mine == its:
+        return []
+    differing = sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
+    return [_problem(module, f"the config makes other parameters: {', '.join(differing[:5])}")]
+
+
+def _problem(module: nn.Module, message: str) -> Problem:
+    return Problem("MF135", type(module).__name__, message, _HINT, part="key")
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor) or one.shape != other.shape:
+        return False
+    if not one.is_floating_point():
+        return torch.equal(one, other)
+    close = 1e-4 if one.dtype in (torch.float32, torch.float64) else 3e-2
+    return torch.allclose(
+        one, other, rtol=close, atol=close * float(one.abs().amax()) if one.numel() else 0.0, equal_nan=True
+    )

@@ -1,0 +1,146 @@
+"""Every element of every parameter is written exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import modelforge as mf
+from modelforge.building import draw
+from modelforge.building.draw import _jobs, _regions
+from modelforge.building.shards import shard_of
+from modelforge.inits.base import Block, Blockwise
+from modelforge.inits.registry import register_initializer, unregister
+from tests.models import INIT, MODELS, spec
+
+SCHEMES: dict[str, Any] = {
+    "constant": {"scheme": "constant", "value": 0.1},
+    "uniform": {"scheme": "uniform", "low": -0.1, "high": 0.1},
+    "normal": {"scheme": "normal", "std": 0.1},
+    "truncated_normal": {"scheme": "truncated_normal", "std": 0.1},
+    "sparse": {"scheme": "sparse", "sparsity": 0.5, "std": 0.1},
+    "xavier": "xavier",
+    "orthogonal": "orthogonal",
+    "torch": {"scheme": "torch", "bias": "torch", "scale": "torch", "embedding": "torch"},
+    "defaults": {"scheme": "kaiming", "gain": "relu"},
+    "random": INIT,
+}
+SENTINELS = {torch.float32: 1e30, torch.float64: 1e300, torch.bfloat16: 1e30, torch.float16: 6e4}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_keeps_what_was_there(name, scheme):
+    for dtype in (
+        (torch.float32, torch.bfloat16, torch.float16) if scheme in ("defaults", "random") else (torch.float32,)
+    ):
+        model = mf.build(spec(name), dtype=dtype)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.fill_(SENTINELS[dtype])
+        ledger = mf.initialize(model, SCHEMES[scheme])
+        assert ledger.ok, str(ledger)
+        assert [entry.path for entry in ledger] == [path for path, _ in model.named_parameters()]
+        for path, weight in model.named_parameters():
+            assert weight.isfinite().all(), path
+            assert weight.abs().max() < 1e3, path
+
+
+def test_fresh_memory_is_all_written(monkeypatch):
+    real = torch.empty
+
+    def poisoned(*args: Any, **kwargs: Any) -> Tensor:
+        made = real(*args, **kwargs)
+        return made.fill_(float("nan")) if made.is_floating_point() else made
+
+    monkeypatch.setattr(torch, "empty", poisoned)
+    for name in MODELS:
+        model = mf.build(spec(name))
+        assert all(weight.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("scheme", ["normal", "orthogonal", "sparse", "random", "defaults"])
+@pytest.mark.parametrize("name", MODELS)
+def test_each_element_is_drawn_once(name, scheme, monkeypatch):
+    # Chunks of 32, so that parameters of any size have several.
+    monkeypatch.setattr(draw, "CHUNK", 32)
+    plan = mf.plan(spec(name, SCHEMES[scheme]))
+    for item in plan.parameters:
+        written = Counter[int]()
+        tensor = torch.empty(item.shape)
+        for job in _jobs(item, list(_regions(item)), shard_of(tensor), 0):
+            tensor.fill_(float("nan"))
+            job.run()
+            written.update(torch.nonzero(~tensor.view(-1).isnan()).view(-1).tolist())
+        assert written == Counter(range(tensor.numel())), item.path
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_parameter_has_one_entry_and_one_rule(name):
+    plan = mf.plan(spec(name))
+    paths = [item.path for item in plan.parameters]
+    assert len(set(paths)) == len(paths)
+    for item in plan.parameters:
+        assert [link.verdict for link in item.chain].count("wins") == 1
+    model = mf.build(plan)
+    assert [entry.path for entry in model.ledger] == [path for path, _ in model.named_parameters()]
+
+
+def test_a_blockwise_scheme_is_asked_once_for_each_block():
+    asked: list[tuple[str, tuple[int, ...]]] = []
+    try:
+
+        @register_initializer("counting")
+        class Counting(Blockwise):
+            """Notes what it fills."""
+
+            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+                asked.append((block.name, tuple(out.shape)))
+                out.fill_(1.0)
+
+        mf.build(
+            mf.parse(
+                {"input": {"shape": [5, 3]}, "layers": {"rnn": {"type": "LSTM", "hidden_size": 4}}}, init="counting"
+            )
+        )
+    finally:
+        unregister("counting")
+    weights = [(gate, (4, width)) for width in (3, 4) for gate in "ifgo"]
+    assert sorted(asked) == sorted(weights)
+
+
+def test_an_error_in_a_scheme_is_raised():
+    try:
+
+        @register_initializer("broken")
+        class Broken(Blockwise):
+            """Fails."""
+
+            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+                raise ZeroDivisionError("by design")
+
+        net = nn.Sequential(*(nn.Linear(3, 3) for _ in range(5)))
+        with pytest.raises(ZeroDivisionError, match="by design"):
+            mf.initialize(net, "broken")
+    finally:
+        unregister("broken")
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0)])
+def test_zero_size_parameters(shape):
+    for scheme in ("constant", "uniform", "normal", "truncated_normal", "sparse", "xavier", "orthogonal"):
+        layer = nn.utils.skip_init(nn.Linear, shape[1], shape[0])
+        ledger = mf.initialize(layer, SCHEMES[scheme])
+        assert ledger.ok
+        assert ledger["weight"].measured_mean is None
+
+
+def test_a_layer_without_outputs_builds():
+    layers = {"none": {"type": "Linear", "out_features": 0}, "head": {"type": "Linear", "out_features": 2}}
+    model = mf.build(mf.parse({"input": {"shape": [3]}, "layers": layers}, init="xavier"))
+    assert torch.equal(model(torch.ones(2, 3)), torch.zeros(2, 2))

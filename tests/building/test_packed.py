@@ -1,0 +1,243 @@
+"""Projections side by side in one linear layer have the fans of each alone, in classes that nobody registered too."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import modelforge as mf
+from modelforge.language import registry
+
+WIDTH, HEADS = 48, 4
+XAVIER = {"scheme": "xavier", "distribution": "normal"}
+ALONE = sqrt(2 / (2 * WIDTH))
+
+
+class Attention(nn.Module):
+    """As timm writes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim, self.embed_dim = HEADS, WIDTH // HEADS, WIDTH
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.proj = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, steps, _ = x.shape
+        qkv = self.qkv(x).reshape(batch, steps, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        return self.proj((q @ k.mT @ v).transpose(1, 2).flatten(2))
+
+
+class Chunked(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        projected = self.qkv(x)
+        q, k, v = projected.chunk(3, dim=-1)
+        return self.proj(q + k + v)
+
+
+class Cut(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).split(self.embed_dim, dim=2)
+        return self.proj(q + k + v)
+
+
+class Unflattened(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(-3)
+        return self.proj((q + k + v).flatten(-2))
+
+
+class Interleaved(Attention):
+    """As Bloom has it: the rows of each head together."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, steps, _ = x.shape
+        fused = self.qkv(x).view(batch, steps, self.num_heads, 3, self.head_dim)
+        return self.proj((fused[..., 0, :] + fused[..., 1, :] + fused[..., 2, :]).flatten(2))
+
+
+class Unclear(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(mix(self.qkv(x)))
+
+
+class Whole(Attention):
+    """A name that tells of packing, and nothing else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (*x.shape[:-1], -1, 3 * self.head_dim)
+        q, k, v = self.qkv(x).view(shape).chunk(3, dim=-1)
+        return self.proj((q + k + v).flatten(-2))
+
+
+def mix(x: Tensor) -> Tensor:
+    q, k, v = x.chunk(3, dim=-1)
+    return q + k + v
+
+
+class Grouped(nn.Module):
+    """Fewer keys and values than queries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_size, self.kv_size = 48, 12
+        self.qkv_proj = nn.Linear(WIDTH, 72)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, _k, _v = self.qkv_proj(x).split([self.q_size, self.kv_size, self.kv_size], dim=-1)
+        return q
+
+
+class Gated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w_in, self.w_out = nn.Linear(WIDTH, 2 * 96, bias=False), nn.Linear(96, WIDTH, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.w_in(x).chunk(2, dim=-1)
+        return self.w_out(gate.sigmoid() * up)
+
+
+def std_of(module: nn.Module, path: str, init: Any = XAVIER) -> tuple[float, tuple[str, ...]]:
+    ledger = mf.initialize(module, init)
+    assert ledger.ok
+    assert mf.verify(module, ledger).ok
+    assert not ledger.warnings
+    std = ledger[path].target_std
+    assert std is not None
+    return std, ledger[path].blocks
+
+
+@pytest.mark.parametrize("cls", [Attention, Chunked, Cut, Unflattened])
+def test_what_forward_takes_apart_is_several(cls):
+    module = cls()
+    assert std_of(module, "qkv.weight") == (pytest.approx(ALONE), ("q", "k", "v"))
+    assert float(module.qkv.weight.detach().std()) == pytest.approx(ALONE, rel=0.05)
+    mf.initialize(module, "orthogonal")
+    for part in module.qkv.weight.detach().chunk(3):
+        assert torch.allclose(part @ part.T, torch.eye(WIDTH), atol=1e-5)
+
+
+def test_heads_that_have_rows_of_all():
+    std, blocks = std_of(Interleaved(), "qkv.weight")
+    assert std == pytest.approx(ALONE)
+    assert blocks[:4] == ("0.q", "0.k", "0.v", "1.q")
+    assert len(blocks) == 3 * HEADS
+
+
+def test_parts_of_other_sizes():
+    module = Grouped()
+    ledger = mf.initialize(module, XAVIER)
+    weight = module.qkv_proj.weight.detach()
+    assert ledger["qkv_proj.weight"].blocks == ("q", "k", "v")
+    for part in weight.split([48, 12, 12]):
+        assert float(part.std()) == pytest.approx(sqrt(2 / (WIDTH + len(part))), rel=0.15)
+
+
+def test_a_gate_beside_what_it_gates():
+    assert std_of(Gated(), "w_in.weight") == (pytest.approx(sqrt(2 / (WIDTH + 96))), ("0", "1"))
+    assert std_of(Gated(), "w_out.weight") == (pytest.approx(sqrt(2 / (WIDTH + 96))), ())
+
+
+@pytest.mark.parametrize("cls", [Unclear, Whole])
+def test_what_is_not_certain_is_said(cls):
+    ledger = mf.initialize(cls(), XAVIER)
+    assert ledger["qkv.weight"].target_std == pytest.approx(sqrt(2 / (4 * WIDTH)))
+    (warning,) = ledger.warnings
+    assert (warning.code, warning.path, warning.severity) == ("MW113", "qkv.weight", "warning")
+    assert warning.message == "`qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"
+    assert warning.hint == (
+        "say what it is: `params: {qkv.weight: {matrices: 3}}`, or `matrices: [...]` with the rows of each"
+    )
+    printed = str(ledger)
+    assert "warning[MW113]: `qkv.weight` (144, 48) may be 3 matrices" in printed
+    assert warning.hint in printed
+    assert not mf.initialize(cls(), {"scheme": "normal", "std": 0.02}).warnings
+
+
+def test_what_is_not_certain_of_a_layer_of_a_plan_is_said():
+    mf.register_layer(Unclear)
+    try:
+        layers = {"a": "Unclear", "b": {"type": "Unclear", "init": {"params": {"qkv.weight": {"matrices": 3}}}}}
+        plan = mf.plan(mf.parse({"input": {"shape": [5, WIDTH]}, "layers": layers}, init=XAVIER))
+    finally:
+        registry.unregister("Unclear")
+    (warning,) = [warning for warning in plan.warnings if warning.code == "MW113"]
+    assert (warning.path, warning.severity) == ("model.layers.a", "warning")
+    assert warning.message == "`a.qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"
+    assert warning.hint.startswith("say what it is: `params: {qkv.weight: {matrices: 3}}`")
+
+
+@pytest.mark.parametrize("matrices", [3, [48, 48, 48]])
+@pytest.mark.parametrize("glob", ["qkv.weight", "*.weight"])
+def test_params_declare_it(matrices, glob):
+    if glob != "qkv.weight" and matrices != 3:
+        pytest.skip("each weight has other rows")
+    std, blocks = std_of(Unclear(), "qkv.weight", XAVIER | {"params": {glob: {"matrices": matrices}}})
+    assert (std, blocks) == (pytest.approx(ALONE), ("0", "1", "2"))
+
+
+def test_one_matrix_after_all():
+    std, blocks = std_of(Attention(), "qkv.weight", XAVIER | {"params": {"qkv.weight": {"matrices": [3 * WIDTH]}}})
+    assert (std, len(blocks)) == (pytest.approx(sqrt(2 / (4 * WIDTH))), 1)
+
+
+def test_a_scheme_and_matrices_together():
+    init = XAVIER | {"params": {"qkv.weight": {"scheme": "orthogonal", "gain": 2.0, "matrices": 3}}}
+    module = Unclear()
+    mf.initialize(module, init)
+    for part in module.qkv.weight.detach().chunk(3):
+        assert torch.allclose(part @ part.T, 4 * torch.eye(WIDTH), atol=1e-5)
+
+
+def test_in_a_config():
+    layers = {"wide": {"type": "Linear", "out_features": 30, "init": {"params": {"weight": {"matrices": [10, 20]}}}}}
+    ledger = mf.build(mf.parse({"input": {"shape": [5]}, "layers": layers}, init=XAVIER)).ledger
+    assert ledger["wide.weight"].blocks == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("matrices", "code", "message"),
+    [
+        (5, "MF026", "`xavier` cannot fill qkv.weight (144, 48): its 144 rows do not make 5 equal matrices"),
+        ([40, 40], "MF026", "`xavier` cannot fill qkv.weight (144, 48): it has 144 rows, but `matrices` makes 40 + 40 = 80"),  # noqa: E501
+        ("q", "MF022", "`matrices` must be a number of equal parts above 1, or the rows of each, but is 'q'"),
+        (1, "MF022", "`matrices` must be a number of equal parts above 1, or the rows of each, but is 1"),
+        ([3, 0], "MF022", "`matrices` must be a number of equal parts above 1, or the rows of each, but is [3, 0]"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(matrices, code, message):
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(Unclear(), XAVIER | {"params": {"qkv.weight": {"matrices": matrices}}})
+    assert [(problem.code, problem.message) for problem in caught.value.problems] == [(code, message)]
+
+
+def test_only_by_name():
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(Unclear(), XAVIER | {"matrices": 3})
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path) == ("MF021", "init.matrices")
+    assert problem.hint == "name the parameter: `params: {qkv.weight: {matrices: 3}}`"
+
+
+def test_models_of_transformers():
+    """Segment anything's vision encoder, Bloom and Falcon-like stacks, a fused gate."""
+    transformers = pytest.importorskip("transformers")
+    vision = transformers.SamVisionConfig(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8, output_channels=16,
+        global_attn_indexes=[1], window_size=2, mlp_dim=96,
+    )  # fmt: skip
+    net = transformers.SamVisionModel(vision)
+    ledger = mf.initialize(net, XAVIER | {"embedding": "zeros", "params": {"*pos*": "zeros"}})
+    packed = [entry for entry in ledger if entry.path.endswith("qkv.weight")]
+    assert len(packed) == 2
+    assert all(entry.target_std == pytest.approx(ALONE) and entry.blocks == ("q", "k", "v") for entry in packed)
+    bloom = transformers.BloomModel(transformers.BloomConfig(hidden_size=48, n_layer=1, n_head=4, vocab_size=40))
+    ledger = mf.initialize(bloom, XAVIER)
+    (entry,) = (entry for entry in ledger if entry.path.endswith("query_key_value.weight"))
+    assert entry.target_std == pytest.approx(ALONE) or any(warning.path == entry.path for warning in ledger.warnings)

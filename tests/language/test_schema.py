@@ -1,0 +1,105 @@
+"""The JSON Schemas for editors: what ships is valid by them, and the mistakes that they can know are found."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import modelforge as mf
+from modelforge import inits
+from modelforge.language import registry
+from modelforge.language.schema import KINDS, schema
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = [(kind, path) for kind in KINDS for path in sorted((ROOT / "conf" / kind).glob("*.yaml"))]
+
+
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    Draft202012Validator.check_schema(schema(kind))
+    return Draft202012Validator(schema(kind))
+
+
+def faults(kind: str, data: Any) -> list[tuple[str, str]]:
+    return [(".".join(map(str, error.absolute_path)), error.message) for error in validator(kind).iter_errors(data)]
+
+
+class Yaml12(yaml.SafeLoader):
+    """As editors read YAML: `1e-6` is a number."""
+
+
+Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:float", yaml.resolver.re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
+)
+
+
+@pytest.mark.parametrize(("kind", "path"), SHIPPED, ids=[f"{kind}-{path.stem}" for kind, path in SHIPPED])
+def test_what_ships_is_valid(kind: str, path: Path):
+    assert faults(kind, yaml.load(path.read_text(encoding="utf-8"), Yaml12)) == []
+
+
+def test_every_layer_and_scheme_is_there():
+    definitions = schema("model")["$defs"]
+    assert definitions.keys() >= {*registry.names()}
+    assert definitions.keys() >= {f"init.{name}" for name in (*inits.names(), *inits.aliases())}
+
+
+@pytest.mark.parametrize(
+    ("layer", "at", "says"),
+    [
+        ({"type": "Linear", "out_feature": 3}, "layers.a", "'out_feature' was unexpected"),
+        ({"type": "Linear"}, "layers.a", "'out_features' is a required property"),
+        ({"type": "Linear", "out_features": "x"}, "layers.a.out_features", "'x' is not valid"),
+        ({"type": "Linear", "out_features": 3, "init": {"gian": 1}}, "layers.a.init", "'gian' was unexpected"),
+        (
+            {"type": "Linear", "out_features": 3, "init": {"scheme": "zeros", "gain": 1}},
+            "layers.a.init",
+            "'gain' was unexpected",
+        ),
+        (
+            {"type": "LSTM", "hidden_size": 3, "init": {"bias": {"scheme": "normal", "std": "s"}}},
+            "layers.a.init.bias.std",
+            "'s'",
+        ),
+        ({"type": "Residual", "layers": {"b": {"type": "Dropout", "q": 1}}}, "layers.a.layers.b", "'q' was unexpected"),
+        (
+            {"type": "Residual", "layers": {"b": "ReLU"}, "shortcut": {"type": "Dropout", "q": 1}},
+            "layers.a.shortcut",
+            "'q'",
+        ),
+        ({"out_features": 3}, "layers.a", "'type' is a required property"),
+        (3, "layers.a", "3 is not of type"),
+    ],
+)
+def test_a_mistake_is_found_where_it_is(layer: Any, at: str, says: str):
+    found = faults("model", {"input": {"shape": [3]}, "layers": {"a": layer}})
+    assert any(place == at and says in message for place, message in found), found
+
+
+def test_templates_stand_for_any_value():
+    layer = {"type": "Linear", "out_features": "${arg:width}", "bias": "${arg:bias}", "when": "${arg:on}"}
+    assert faults("model", {"layers": {"a": layer, "b": {"type": "my_block", "width": 3}, "c": "ReLU"}}) == []
+
+
+def test_a_layer_of_your_own_is_in_it():
+    import torch
+
+    @mf.register_layer(name="OfMyOwn")
+    class OfMyOwn(torch.nn.Module):  # pyright: ignore[reportUnusedClass]  # the decorator uses it
+        """Does nothing."""
+
+        def __init__(self, strength: float) -> None:
+            super().__init__()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    try:
+        assert schema("model")["$defs"]["OfMyOwn"]["required"] == ["strength"]
+    finally:
+        registry.unregister("OfMyOwn")

@@ -1,0 +1,148 @@
+"""Warnings: what is legal, but rarely meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+
+import modelforge as mf
+from modelforge.inits import statistics
+from modelforge.language import registry
+from modelforge.layers import forget_inside, register_inside
+
+
+def warned(layers: dict[str, Any], init: Any) -> list[tuple[str, str]]:
+    plan = mf.plan(mf.parse({"input": {"shape": [16]}, "layers": layers}, init=init))
+    return [(warning.code, warning.message) for warning in plan.warnings]
+
+
+def deep(depth: int, act: str, *more: str) -> dict[str, Any]:
+    copy = {"dense": {"type": "Linear", "out_features": 16}, **{name.lower(): name for name in more}, "act": act}
+    return {"stack": {"type": "Repeat", "times": depth, "layers": copy}, "head": {"type": "Linear", "out_features": 2}}
+
+
+BRANCH = deep(50, "GELU") | {"head": {"type": "Linear", "out_features": 16}}
+RESIDUAL = {"blocks": {"type": "Residual", "layers": BRANCH}}
+AUTO = {"scheme": "kaiming", "gain": "auto"}
+
+
+def test_gelu_at_depth_50():
+    slope = statistics("GELU").variance_slope
+    message = (
+        "unit variance is unstable under GELU(approximate=none): each layer multiplies a small error of it by "
+        f"1.144, 50 layers by {slope**50:,.0f}"
+    )
+    [(code, said)] = warned(deep(50, "GELU"), AUTO)
+    assert (code, said) == ("MW102", message)
+
+
+@pytest.mark.parametrize(
+    ("layers", "init"),
+    [
+        (deep(10, "GELU"), AUTO),
+        (deep(50, "ReLU"), AUTO),
+        (deep(50, "Tanh"), AUTO),
+        (deep(50, "GELU", "LayerNorm"), AUTO),
+        (deep(50, "GELU"), {"scheme": "normal", "std": 0.02}),
+        (deep(50, "GELU"), {"scheme": "kaiming", "gain": 1.5}),
+        (
+            {
+                "blocks": {
+                    "type": "Residual",
+                    "layers": deep(50, "GELU") | {"head": {"type": "Linear", "out_features": 16}},
+                }
+            },
+            AUTO,
+        ),
+    ],
+)
+def test_no_false_alarms(layers, init):
+    assert not warned(layers, init)
+
+
+def attention(**types: Any) -> list[tuple[str, str]]:
+    layers = {"mix": {"type": "MultiheadAttention", "num_heads": 2}, "head": {"type": "Linear", "out_features": 2}}
+    spec = mf.parse({"input": {"shape": [3, 8]}, "layers": layers}, init={"scheme": "xavier", "types": types})
+    return [(warning.code, warning.message) for warning in mf.plan(spec).warnings]
+
+
+def test_projections_that_belong_together():
+    assert not attention(MultiheadAttention="mimetic")
+    assert not attention(Linear="kaiming")
+    message = (
+        "`mimetic` draws the projections of `mix` together, but `mix.out_proj.weight` start otherwise: what they make "
+        "together is not what it says"
+    )
+    assert attention(MultiheadAttention="mimetic", Linear="kaiming") == [("MW103", message)]
+    other = {"scheme": "mimetic", "beta_vo": 0.1}
+    assert attention(MultiheadAttention="mimetic", NonDynamicallyQuantizableLinear=other) == [("MW103", message)]
+
+
+# --- rules without effect ---------------------------------------------------------------------------------------------
+
+DENSE = {"type": "Linear", "out_features": 16}
+NORMAL = {"scheme": "normal", "std": 0.1}
+
+
+@pytest.mark.parametrize("scheme", ["zero_gamma", "rezero", "layerscale"])
+def test_a_rule_for_ends_of_branches_that_fills_none(scheme):
+    found = warned(
+        {"block": {"type": "Residual", "layers": {"norm": "LayerNorm", "dense": DENSE}}}, {**NORMAL, "scale": scheme}
+    )
+    message = f"`{scheme}` treats the ends of residual branches apart, but it fills none: only `block.norm.weight`"
+    assert found == [("MW108", message)]
+    behind = {"block": {"type": "Residual", "layers": {"dense": DENSE, "norm": "LayerNorm"}}}
+    assert warned(behind, {**NORMAL, "scale": scheme}) == []
+
+
+def test_depth_that_no_kernel_sees():
+    block = {"type": "Residual", "layers": {"dense": DENSE, "norm": "LayerNorm"}}
+    [(code, said)] = warned({"block": block, "head": DENSE}, "gpt2")
+    assert (code, said.endswith("it fills none: only `block.dense.weight` and 1 more")) == ("MW108", True)
+
+
+def test_rules_that_others_go_before():
+    layers = {"a": {**DENSE, "init": "xavier"}, "b": {**DENSE, "init": "lecun"}}
+    spec = {"input": {"shape": [16]}, "layers": layers, "init": {"scheme": "kaiming", "bias": "ones"}}
+    [warning] = mf.plan(mf.parse(spec)).warnings
+    assert (warning.code, warning.path, warning.message, warning.hint) == (
+        "MW109",
+        "model.init",
+        "this init rule changes nothing: other rules go before it, `model.layers.a.init` at `a.weight`",
+        "remove it, or the others",
+    )
+    assert not warned(layers, "kaiming")  # the group is a default
+
+
+def test_roles_of_the_group_that_an_override_wrote():
+    plan = mf.plan(mf.load("conf", overrides=["model=mlp", "+init.recurrent=orthogonal"]))
+    [warning] = plan.warnings
+    assert (warning.code, warning.path) == ("MW109", "init.recurrent")
+    assert warning.message == "this init rule matches nothing: no parameter here has the role `recurrent`"
+
+
+def test_a_layer_that_a_scheme_cannot_see_into():
+    class Mixer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(16, 32), nn.Linear(32, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.down(self.up(x).relu())
+
+    mf.register_layer(Mixer)
+    layers = {"block": {"type": "Residual", "layers": {"mix": "Mixer"}}}
+    try:
+        [(code, said)] = warned(layers, "gpt2")
+        register_inside(Mixer)(lambda module: {"down": "output"})
+        assert warned(layers, "gpt2") == []
+    finally:
+        forget_inside(Mixer)
+        registry.unregister("Mixer")
+    assert (code, said) == (
+        "MW107",
+        "`gpt2` cannot see into this layer: which of its parameters end a residual branch, and which branches it has "
+        "inside, is not known, so none does and none counts",
+    )
