@@ -15,8 +15,8 @@ import modelforge as mf
 from modelforge.cli.app import app
 from modelforge.inits import registry as schemes
 from modelforge.inits.defaults import ROLE_DEFAULTS
-from modelforge.language import registry as layers
 from modelforge.language.init import NAMED_ROLES
+from modelforge.layers.register import unregister_layer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -109,7 +109,7 @@ def test_the_module_of_the_docs_is_the_config_beside_it() -> None:
         for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
             exec(block, namespace)
     finally:
-        layers.unregister("Gate")
+        unregister_layer("Gate")
     (shown,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     assert str(namespace["config"]) == shown
 
@@ -139,8 +139,8 @@ def test_the_python_of_the_readme_runs() -> None:
             namespace,
         )
     finally:
-        layers.unregister("ScaledTanh")
-        schemes.unregister("toeplitz")
+        unregister_layer("ScaledTanh")
+        schemes.unregister_initializer("toeplitz")
 
 
 def test_the_example_of_calibration_prints_what_it_says(capsys: pytest.CaptureFixture[str]):

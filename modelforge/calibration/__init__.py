@@ -8,11 +8,9 @@
 tensor(0.5000)
 """
 
-from modelforge.calibration import lsuv as lsuv
-from modelforge.calibration import per_channel as per_channel
 from modelforge.calibration.base import Calibration, Correction
 from modelforge.calibration.moments import Moments
-from modelforge.calibration.registry import get, names, read, register_calibration, unregister
+from modelforge.calibration.registry import get, names, read, register_calibration, unregister_calibration
 
 __all__ = [
     "Calibration",
@@ -22,5 +20,5 @@ __all__ = [
     "names",
     "read",
     "register_calibration",
-    "unregister",
+    "unregister_calibration",
 ]

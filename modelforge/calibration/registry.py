@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from modelforge.calibration.base import Calibration
 from modelforge.core.complaints import reworded
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
-from modelforge.core.plugins import check_declaration, is_redefined, load_plugins
-
-GROUP = "modelforge.calibrations"
-"""The entry point group; what an entry point names is imported, and registers itself by the decorator."""
+from modelforge.core.plugins import check_declaration
+from modelforge.core.registry import Registry
 
 AnyCalibration = TypeVar("AnyCalibration", bound=type[Calibration])
 
-_methods: dict[str, type[Calibration]] = {}
+METHODS = Registry[type[Calibration]](
+    "a calibration", "modelforge.calibrations", package="modelforge.calibration.methods"
+)
+"""Every calibration by the name of its method."""
+get = METHODS.get
 
 
 def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration]:
@@ -35,7 +37,7 @@ def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration
     ...         return Correction(seen.variance ** -0.25)
     >>> read("half")
     Half(tolerance=0.1, max_passes=10)
-    >>> unregister("half")
+    >>> unregister_calibration("half")
 
     Raises:
         TypeError: the class is no finished calibration, has no docstring, or has a field named `method`.
@@ -44,39 +46,25 @@ def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration
 
     def register(cls: AnyCalibration) -> AnyCalibration:
         check_declaration(cls, Calibration, "Calibration")
-        previous = _methods.get(name)
-        if previous is not None and not is_redefined(previous, cls):
-            raise ValueError(f"a calibration `{name}` exists already: {previous.__qualname__}")
+        METHODS.add(name, cls)
         cls.method = name
-        _methods[name] = cls
         return cls
 
     return register
 
 
-def unregister(name: str) -> None:
+def unregister_calibration(name: str) -> None:
     """Forgets a method; for tests and notebooks.
 
     Raises:
         KeyError: no method has this name.
     """
-    del _methods[name]
-
-
-def get(name: str) -> type[Calibration]:
-    """The class of a method.
-
-    Raises:
-        KeyError: no method has this name.
-    """
-    load_plugins(GROUP)
-    return _methods[name]
+    METHODS.remove(name)
 
 
 def names() -> tuple[str, ...]:
     """The names of all methods, sorted."""
-    load_plugins(GROUP)
-    return tuple(sorted(_methods))
+    return tuple(sorted(METHODS.names()))
 
 
 def read(config: str | Mapping[str, Any]) -> Calibration:
@@ -101,7 +89,7 @@ def read(config: str | Mapping[str, Any]) -> Calibration:
     try:
         made = cls.model_validate({field: value for field, value in fields.items() if field in cls.model_fields})
     except ValidationError as error:
-        details = reworded(error, cast("Any", cls)).errors(include_url=False)
+        details = reworded(error, cls).errors(include_url=False)
         raise ForgeError([*problems, *map(_wrong, details)]) from None
     if problems:
         raise ForgeError(problems)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from modelforge.core.errors import did_you_mean, quoted
-
-if TYPE_CHECKING:
-    from modelforge.inits.base import Initializer
 
 _BOUNDS = {
     "greater_than": ("greater than", "gt"),
@@ -41,24 +38,31 @@ class WrongField:
     """Of the problem that it is, see `modelforge.core.errors`."""
 
 
-def contradiction(scheme: type[Initializer], wrong: Sequence[WrongField], data: Any) -> ValidationError:
+def contradiction(model: type[BaseModel], wrong: Sequence[WrongField], data: Any) -> ValidationError:
     """The error for fields that are fine one by one, and not together."""
     errors = [_error(item.code, item.message, item.hint, (item.field,), data) for item in wrong]
-    return ValidationError.from_exception_data(scheme.__name__, errors)
+    return ValidationError.from_exception_data(model.__name__, errors)
 
 
-def reworded(error: ValidationError, scheme: type[Initializer]) -> ValidationError:
-    """The same errors at the same fields; each has its way out in `ctx["hint"]`, empty if there is none."""
-    return ValidationError.from_exception_data(error.title, [_reword(detail, scheme) for detail in error.errors()])
+def reworded(error: ValidationError, model: type[BaseModel], name: str = "") -> ValidationError:
+    """The same errors at the same fields; each has its way out in `ctx["hint"]`, empty if there is none.
+
+    Args:
+        error: What Pydantic found.
+        model: The model whose fields they are.
+        name: What a config calls the model; default its class name.
+    """
+    errors = [_reword(detail, model, name or model.__name__) for detail in error.errors()]
+    return ValidationError.from_exception_data(error.title, errors)
 
 
-def _reword(detail: ErrorDetails, scheme: type[Initializer]) -> InitErrorDetails:
+def _reword(detail: ErrorDetails, model: type[BaseModel], name: str) -> InitErrorDetails:
     kind, location, value = detail["type"], detail["loc"], detail["input"]
     context: dict[str, Any] = detail.get("ctx", {})
     hint = str(context.get("hint", ""))
     if kind == "extra_forbidden":
-        message = f"is not a field of `{scheme.scheme or scheme.__name__}`"
-        hint = did_you_mean(str(location[-1]), scheme.model_fields) or "this scheme has no fields"
+        message = f"is not a field of `{name}`"
+        hint = did_you_mean(str(location[-1]), model.model_fields) or "this scheme has no fields"
     elif kind == "missing":
         message = "must be given"
     elif kind == "literal_error":
@@ -73,12 +77,12 @@ def _reword(detail: ErrorDetails, scheme: type[Initializer]) -> InitErrorDetails
         message = f"must {_KINDS.get(kind, detail['msg'].removeprefix('Input should '))}, but is {quoted(value)}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
-    return _error(kind, message, hint or _meaning(scheme, location), location, value)
+    return _error(kind, message, hint or _meaning(model, location), location, value)
 
 
-def _meaning(scheme: type[Initializer], location: tuple[int | str, ...]) -> str:
+def _meaning(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """What a field is, in the words of its declaration."""
-    field = scheme.model_fields.get(str(location[0])) if location else None
+    field = model.model_fields.get(str(location[0])) if location else None
     words = " ".join(((field and field.description) or "").split()).removesuffix(".")
     return f"`{location[0]}`: {words}" if words else ""
 

@@ -1,10 +1,12 @@
-"""Plugins: what other packages offer under an entry point group is imported once, and registers itself."""
+"""Plugins: what modelforge and other packages offer is imported when it is first needed, and registers itself."""
 
 from __future__ import annotations
 
 import inspect
 import os
+import pkgutil
 import sys
+from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec
@@ -13,6 +15,12 @@ from types import ModuleType
 from modelforge.core.errors import ForgeError, Problem
 
 _loaded: set[str] = set()
+
+
+def load_package(package: str) -> None:
+    """Imports every module of a package, in the order of their names."""
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        import_module(module.name)
 
 
 def load_plugins(group: str) -> None:
@@ -71,8 +79,3 @@ def check_declaration(cls: object, base: type, named: str) -> None:
     stripped = sys.flags.optimize >= 2  # `python -OO` keeps no docstrings
     if not stripped and not (cls.__dict__.get("__doc__") or "").strip():
         raise TypeError(f"{cls.__qualname__} needs a docstring that says what it does")
-
-
-def is_redefined(old: type, new: type) -> bool:
-    """Whether a class is the old one defined again, as in a notebook."""
-    return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)

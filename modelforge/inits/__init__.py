@@ -21,28 +21,15 @@ from modelforge.inits.gains.activations import (
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.gains.statistics import Statistics, statistics
 from modelforge.inits.laws.law import Constant, Drawn, Law, Normal, TruncatedNormal, Uniform
-from modelforge.inits.registry import aliases, create, field_names, get, names, register_initializer, unregister
-from modelforge.inits.schemes import conv_orthogonal as conv_orthogonal
-from modelforge.inits.schemes import critical as critical
-from modelforge.inits.schemes import delta_orthogonal as delta_orthogonal
-from modelforge.inits.schemes import depth as depth
-from modelforge.inits.schemes import dialects as dialects
-from modelforge.inits.schemes import elementary as elementary
-from modelforge.inits.schemes import embedding as embedding
-from modelforge.inits.schemes import gates as gates
-from modelforge.inits.schemes import hadamard as hadamard
-from modelforge.inits.schemes import identity as identity
-from modelforge.inits.schemes import looks_linear as looks_linear
-from modelforge.inits.schemes import mimetic as mimetic
-from modelforge.inits.schemes import orthogonal as orthogonal
-from modelforge.inits.schemes import pretrained as pretrained
-from modelforge.inits.schemes import recurrent as recurrent
-from modelforge.inits.schemes import siren as siren
-from modelforge.inits.schemes import sparse as sparse
-from modelforge.inits.schemes import undrawn as undrawn
-from modelforge.inits.schemes import upsampling as upsampling
-from modelforge.inits.schemes import variance_scaling as variance_scaling
-from modelforge.inits.schemes import width as width
+from modelforge.inits.registry import (
+    aliases,
+    create,
+    field_names,
+    get,
+    names,
+    register_initializer,
+    unregister_initializer,
+)
 from modelforge.inits.schemes.critical import CriticalPoint, critical_point
 
 __all__ = [
@@ -82,6 +69,6 @@ __all__ = [
     "register_initializer",
     "resolve_gain",
     "statistics",
-    "unregister",
     "unregister_activation",
+    "unregister_initializer",
 ]

@@ -124,7 +124,7 @@ class Initializer(Node, ABC):
         try:
             made = handler(data)
         except ValidationError as error:
-            raise reworded(error, cls) from None
+            raise reworded(error, cls, cls.scheme) from None
         if wrong := tuple(made.conflicts()):
             raise contradiction(cls, wrong, data)
         return made

@@ -7,19 +7,20 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from modelforge.core.errors import did_you_mean
-from modelforge.core.plugins import check_declaration, is_redefined, load_plugins
+from modelforge.core.plugins import check_declaration
+from modelforge.core.registry import Registry
 from modelforge.inits.base import Initializer
-
-GROUP = "modelforge.initializers"
-"""The entry point group; what an entry point names is imported, and registers itself by the decorator."""
 
 RESERVED = frozenset({"scheme", "bias", "recurrent", "embedding", "scale", "types", "params"})
 """Keys that mean something else in an init block, so no scheme may have a field of that name."""
 
 AnyInitializer = TypeVar("AnyInitializer", bound=type[Initializer])
 
-_schemes: dict[str, type[Initializer]] = {}
-_aliases: dict[str, str] = {}
+SCHEMES = Registry[type[Initializer]]("a scheme", "modelforge.initializers", package="modelforge.inits.schemes")
+"""Every initializer by the name of its scheme."""
+get = SCHEMES.get
+aliases = SCHEMES.aliases
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 
 
@@ -38,7 +39,7 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     ...         out.view(-1)[0::2], out.view(-1)[1::2] = 1.0, -1.0
     >>> get("checkerboard")().scheme
     'checkerboard'
-    >>> unregister("checkerboard")
+    >>> unregister_initializer("checkerboard")
 
     Raises:
         TypeError: the name is no text, or the class is no finished initializer, has no docstring, or has a field with a
@@ -54,42 +55,20 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
 
     def register(cls: AnyInitializer) -> AnyInitializer:
         _check_class(cls)
-        previous = _schemes.get(name)
-        if previous is not None and is_redefined(previous, cls):
-            unregister(name)
-        for taken in (name, *aliases):
-            if taken in _schemes or taken in _aliases:
-                raise ValueError(f"an initializer `{taken}` exists already: {get(taken).__qualname__}")
+        SCHEMES.add(name, cls, aliases)
         cls.scheme = name
-        _schemes[name] = cls
-        _aliases.update(dict.fromkeys(aliases, name))
         return cls
 
     return register
 
 
-def unregister(name: str) -> None:
+def unregister_initializer(name: str) -> None:
     """Forgets a scheme and its aliases; for tests and notebooks.
 
     Raises:
         KeyError: no scheme has this name.
     """
-    del _schemes[name]
-    for alias in [alias for alias, target in _aliases.items() if target == name]:
-        del _aliases[alias]
-
-
-def get(name: str) -> type[Initializer]:
-    """The class of a scheme, by its name or an alias.
-
-    >>> get("glorot") is get("xavier")
-    True
-
-    Raises:
-        KeyError: no scheme has this name.
-    """
-    load_plugins(GROUP)
-    return _schemes[_aliases.get(name, name)]
+    SCHEMES.remove(name)
 
 
 def create(block: Mapping[str, Any]) -> Initializer:
@@ -107,20 +86,12 @@ def create(block: Mapping[str, Any]) -> Initializer:
 
 def names() -> tuple[str, ...]:
     """The names of all schemes, sorted, without aliases."""
-    load_plugins(GROUP)
-    return tuple(sorted(_schemes))
-
-
-def aliases() -> dict[str, str]:
-    """From each alias to the name it stands for."""
-    load_plugins(GROUP)
-    return dict(sorted(_aliases.items()))
+    return tuple(sorted(SCHEMES.names()))
 
 
 def field_names() -> frozenset[str]:
     """Every field of every scheme."""
-    load_plugins(GROUP)
-    return frozenset(field for cls in _schemes.values() for field in cls.model_fields)
+    return frozenset(field for _, cls in SCHEMES.entries() for field in cls.model_fields)
 
 
 def _check_class(cls: type[Initializer]) -> None:

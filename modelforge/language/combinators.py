@@ -18,7 +18,8 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_PARTS, too_large
 from modelforge.language import registry
 from modelforge.language.init import Init
-from modelforge.language.layer import Layer, Layers, LayerSpec
+from modelforge.language.layer import LayerSpec
+from modelforge.language.nested import Layer, Layers
 from modelforge.language.registry import LayerType
 
 BLOCKS = "model.blocks"
@@ -92,7 +93,7 @@ CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])
 
 
 def _register(cls: CombinatorClass) -> CombinatorClass:
-    registry.register(LayerType(name=cls.__name__, spec=cls, kind="combinator"))
+    registry.LAYERS.add(cls.__name__, LayerType(name=cls.__name__, spec=cls, kind="combinator"))
     return cls
 
 

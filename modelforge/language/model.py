@@ -13,7 +13,8 @@ from modelforge.core.errors import quoted, shortened
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE, too_large
 from modelforge.language.init import Init, InitSpec
-from modelforge.language.layer import NAME, REFERENCE, Layers
+from modelforge.language.layer import NAME, REFERENCE
+from modelforge.language.nested import Layers
 from modelforge.language.weights import WeightsSpec
 
 DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]

@@ -26,9 +26,10 @@ from modelforge.core.limits import unfit
 from modelforge.language import registry
 from modelforge.language.expand import expand, source_key
 from modelforge.language.init import Init, InitSpec
-from modelforge.language.layer import LayerSpec, unknown_argument
+from modelforge.language.layer import LayerSpec
 from modelforge.language.left_behind import explained
 from modelforge.language.model import ModelSpec
+from modelforge.language.nested import unknown_argument
 from modelforge.language.weights import WeightsSpec
 
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})

@@ -6,21 +6,16 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelforge.core.errors import did_you_mean
-from modelforge.core.plugins import load_plugins
-from modelforge.layers.familiar import type_hint
+from modelforge.core.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
     from modelforge.language.layer import LayerSpec
-
-GROUP = "modelforge.layers"
-"""The entry point group; what an entry point names is imported, and registers itself by the decorator."""
 
 Shapes = tuple[tuple[int, ...], ...]
 Infer = Callable[[Shapes], int | None]
@@ -73,65 +68,36 @@ _SMALL: dict[str, int] = {
 SMALL: Mapping[str, int] = MappingProxyType(_SMALL)
 """Arguments that say how wide or deep a layer is and nothing else, each with a size that stands for all larger ones."""
 
-_TYPES: dict[str, LayerType] = {}
+LAYERS = Registry["LayerType"](
+    "a layer", "modelforge.layers", definition=lambda layer: layer.make or layer.spec, package="modelforge.layers"
+)
+"""Every layer type by its name."""
 LEFT_OUT: dict[str, str] = {}
 """Classes of torch.nn that are not layers here, each with the reason."""
+ELSEWHERE: dict[str, str] = {}
+"""Names of layers in other libraries → what to write here."""
+ARGUMENTS_ELSEWHERE: dict[str, str] = {}
+"""Arguments in other libraries → those here, of which a layer has one, or a sentence."""
 
-
-def register(layer: LayerType) -> None:
-    """Adds a layer type. A class that is defined again under its old name, as in a notebook, replaces the old one.
-
-    Raises:
-        ValueError: another class has the name, or it is one that modelforge ships.
-    """
-    previous = _TYPES.get(layer.name)
-    if previous is not None:
-        shipped = _defined_as(previous)[0].startswith(("torch.", "modelforge."))
-        if shipped or _defined_as(previous) != _defined_as(layer):
-            raise ValueError(f"a layer named {layer.name!r} is registered already: {'.'.join(_defined_as(previous))}")
-        unregister(layer.name)
-    _TYPES[layer.name] = layer
-
-
-def unregister(name: str) -> None:
-    """Forgets a layer type, how its class is laid out and read; for tests and notebooks. KeyError if there is none."""
-    from modelforge.modules.arguments import forget_reader
-    from modelforge.modules.parameters import forget_layout
-
-    layer = _TYPES.pop(name)
-    if layer.make is not None and all(other.make is not layer.make for other in _TYPES.values()):
-        forget_layout(layer.make)
-        forget_reader(layer.make)
-
-
-def get(name: str) -> LayerType:
-    """The layer type of that name; KeyError if there is none."""
-    _load()
-    return _TYPES[name]
-
-
-def names() -> tuple[str, ...]:
-    """All registered names, in order of registration."""
-    _load()
-    return tuple(_TYPES)
+get = LAYERS.get
+names = LAYERS.names
 
 
 def name_of(cls: type[nn.Module]) -> str | None:
     """The first name under which a class is registered, or None."""
-    _load()
-    return next((name for name in (cls.__name__, *_TYPES) if name in _TYPES and _TYPES[name].make is cls), None)
+    types = dict(LAYERS.entries())
+    return next((name for name in (cls.__name__, *types) if name in types and types[name].make is cls), None)
 
 
 def that_mix() -> tuple[type[nn.Module], ...]:
     """The classes of which one example may see the others of its batch in training."""
-    _load()
-    return tuple(layer.make for layer in _TYPES.values() if layer.mixes_batch and layer.make is not None)
+    return tuple(layer.make for _, layer in LAYERS.entries() if layer.mixes_batch and layer.make is not None)
 
 
 def explain_absence(name: str) -> str:
     """Why there is no layer of that name, or which one was meant."""
     last = name.rpartition(".")[2]
-    if known := LEFT_OUT.get(name) or type_hint(last):
+    if known := LEFT_OUT.get(name) or _name_elsewhere(last):
         return known
     meant, known = did_you_mean(last, names()), [other.lower() for other in names()]
     if difflib.get_close_matches(last.lower(), known, n=1, cutoff=0.75):
@@ -140,24 +106,18 @@ def explain_absence(name: str) -> str:
     return f"{meant} {own[0].upper()}{own[1:]}" if meant else own
 
 
-def _defined_as(layer: LayerType) -> tuple[str, str]:
-    cls = layer.make or layer.spec
-    return cls.__module__, cls.__qualname__
+def _name_elsewhere(name: str) -> str:
+    meant = ELSEWHERE.get(name, "")
+    return f"here it is {meant}" if meant.startswith(("`", "{")) else meant
 
 
-def _load() -> None:
-    _load_own()
-    load_plugins(GROUP)
-
-
-_OWN = "merges", "reshaping", "attention", "positions", "class_token", "segments", "scales", "drop_path"
-"""The few layers that torch.nn lacks."""
-
-
-@cache
-def _load_own() -> None:
-    for module in ("combinators", "torch_nn", *_OWN):
-        import_module(f"modelforge.layers.{module}")
+def argument_elsewhere(name: str, fields: frozenset[str]) -> str:
+    """Which of `fields` an argument of that name is in other libraries; empty where it is not known."""
+    meant = ARGUMENTS_ELSEWHERE.get(name, "")
+    if "`" in meant or "the " in meant:
+        return meant
+    found = next((field for field in meant.split() if field in fields), "")
+    return f"here it is `{found}`" if found else ""
 
 
 @cache

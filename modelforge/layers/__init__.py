@@ -12,44 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelforge.modules.arguments import Unreadable as Unreadable
-    from modelforge.modules.arguments import forget_reader as forget_reader
     from modelforge.modules.arguments import register_reader as register_reader
+    from modelforge.modules.by_class import forget_class as forget_class
     from modelforge.modules.parameters import ParameterLayout as ParameterLayout
-    from modelforge.modules.parameters import forget_layout as forget_layout
     from modelforge.modules.parameters import register_layout as register_layout
     from modelforge.modules.parameters import rows as rows
     from modelforge.modules.parameters import transposed as transposed
     from modelforge.modules.parameters import vector as vector
     from modelforge.modules.parameters import whole as whole
     from modelforge.modules.structure import Follows as Follows
-    from modelforge.modules.structure import forget_branches as forget_branches
-    from modelforge.modules.structure import forget_inside as forget_inside
     from modelforge.modules.structure import reads as reads
     from modelforge.modules.structure import register_branches as register_branches
     from modelforge.modules.structure import register_inside as register_inside
 
 # Imported on first use: the registry of layers serves where torch is not wanted.
 _LAZY = {
-    "Follows": "inside",
-    "ParameterLayout": "layouts",
-    "Unreadable": "reading",
-    "forget_branches": "inside",
-    "forget_inside": "inside",
-    "forget_layout": "layouts",
-    "forget_reader": "reading",
-    "reads": "inside",
-    "register_branches": "inside",
-    "register_inside": "inside",
-    "register_layout": "layouts",
-    "register_reader": "reading",
-    "rows": "layouts",
-    "transposed": "layouts",
-    "vector": "layouts",
-    "whole": "layouts",
+    "Follows": "structure",
+    "ParameterLayout": "parameters",
+    "Unreadable": "arguments",
+    "forget_class": "by_class",
+    "reads": "structure",
+    "register_branches": "structure",
+    "register_inside": "structure",
+    "register_layout": "parameters",
+    "register_reader": "arguments",
+    "rows": "parameters",
+    "transposed": "parameters",
+    "vector": "parameters",
+    "whole": "parameters",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return getattr(import_module(f"modelforge.modules.{_LAZY[name]}"), name)

@@ -5,9 +5,9 @@ Keras's names, torch.nn.functional's, and those of torchvision where they differ
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from modelforge.language import registry
 
-TYPES = MappingProxyType(
+registry.ELSEWHERE.update(
     {
         "Activation": "name the function itself: `ReLU`, `Tanh`, `GELU`, ...",
         "AveragePooling1D": "`AvgPool1d`",
@@ -46,9 +46,8 @@ TYPES = MappingProxyType(
         "swish": "`SiLU`",
     }
 )
-"""Names of layers elsewhere → what to write here."""
 
-ARGUMENTS = MappingProxyType(
+registry.ARGUMENTS_ELSEWHERE.update(
     {
         "activation": "the function is a layer of its own, behind this one: `act: ReLU`",
         "alpha": "negative_slope",
@@ -85,23 +84,3 @@ ARGUMENTS = MappingProxyType(
         "weight_init": "init",
     }
 )
-"""Arguments elsewhere → those here, of which the layer has one, or a sentence."""
-
-
-def type_hint(name: str) -> str:
-    """What a layer of that name is called here; empty where it is not known."""
-    meant = TYPES.get(name, "")
-    return f"here it is {meant}" if meant.startswith(("`", "{")) else meant
-
-
-def argument_hint(name: str, fields: frozenset[str]) -> str:
-    """Which of `fields` an argument of that name is; empty where it is not known.
-
-    >>> argument_hint("units", frozenset({"out_features", "bias"}))
-    'here it is `out_features`'
-    """
-    meant = ARGUMENTS.get(name, "")
-    if "`" in meant or "the " in meant:
-        return meant
-    found = next((field for field in meant.split() if field in fields), "")
-    return f"here it is `{found}`" if found else ""

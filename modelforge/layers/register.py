@@ -12,6 +12,7 @@ from torch import nn
 from modelforge.language import registry
 from modelforge.language.registry import Infer, Kind, LayerType, Shapes
 from modelforge.layers.signature import ALWAYS_WITHOUT, layer_spec
+from modelforge.modules.by_class import forget_class
 from modelforge.modules.parameters import Layout, register_layout, roles_layout
 
 ModuleClass = TypeVar("ModuleClass", bound=type[nn.Module])
@@ -57,7 +58,8 @@ def add(
         extra=extra or {},
         doc=_first_line(cls) or f"{cls.__module__}.{cls.__qualname__}",
     )
-    registry.register(
+    registry.LAYERS.add(
+        name,
         LayerType(
             name=name,
             spec=spec,
@@ -72,8 +74,19 @@ def add(
             is_share=is_share,
             fixed=MappingProxyType(dict(fixed or {})),
             without=MappingProxyType(hidden),
-        )
+        ),
     )
+
+
+def unregister_layer(name: str) -> None:
+    """Forgets a layer type, how its class is laid out and read; for tests and notebooks.
+
+    Raises:
+        KeyError: there is no such layer.
+    """
+    layer = registry.LAYERS.remove(name)
+    if layer.make is not None and registry.name_of(layer.make) is None:
+        forget_class(layer.make)
 
 
 def size(axis: int, of_input: int = 0) -> Infer:
@@ -152,13 +165,15 @@ def register_layer(
         ...
         ...     def forward(self, x: torch.Tensor) -> torch.Tensor:
         ...         return x * self.gamma.sigmoid()
-        >>> from modelforge.layers import registry
+        >>> from modelforge.language import registry
         >>> registry.get("Gate").spec.model_validate({"type": "Gate", "dim": 3}).arguments
         {'dim': 3}
-        >>> registry.unregister("Gate")
+        >>> unregister_layer("Gate")
     """
 
     def decorate(cls: ModuleClass) -> ModuleClass:
+        if not cls.__module__.startswith("modelforge."):
+            registry.names()  # what modelforge ships comes first
         _check(cls, name, axes, kind, infer or {}, roles or {})
         add(cls, axes, name=name, kind=kind, infer=infer, at_least=at_least, mixes_batch=mixes_batch, joins=joins)
         if layout is not None or roles is not None:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from modelforge.core.errors import quoted
 from modelforge.core.limits import MAX_PARTS, MAX_SIZE, too_large
+from modelforge.language import registry
 from modelforge.language.layer import LayerSpec
 
 ALWAYS_WITHOUT = {
@@ -34,6 +35,20 @@ WIDTHS = {
     *("num_positions", "normalized_shape", "proj_size"),
 }
 """Sizes that may be zero, and of which torch refuses a negative one in words of its own."""
+
+
+class MadeSpec(LayerSpec):
+    """Base of the models that are made of a signature: pickle cannot find them by name, the registry can."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.type, self.__getstate__())
+
+
+def _restore(type_name: str, state: dict[Any, Any]) -> LayerSpec:
+    cls = registry.get(type_name).spec
+    spec = cls.__new__(cls)
+    spec.__setstate__(state)
+    return spec
 
 
 def layer_spec(
@@ -76,7 +91,7 @@ def layer_spec(
         least = 1 if parameter.name in POSITIVE else 0 if parameter.name in WIDTHS else None
         fields[parameter.name] = (checked(annotation, least=least, most=most), default)
     fields |= {key: (checked(annotation), default) for key, (annotation, default) in extra.items()}
-    spec = create_model(name, __base__=LayerSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic
+    spec = create_model(name, __base__=MadeSpec, __doc__=doc, type=(Literal[name], name), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dynamic
     return typing.cast("type[LayerSpec]", spec)
 
 

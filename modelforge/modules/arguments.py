@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from modelforge.language import registry
 from modelforge.language.registry import LayerType
-from modelforge.modules.by_class import ModuleClass, by_class
+from modelforge.modules.by_class import ClassTable, ModuleClass
+from modelforge.modules.by_class import forget_class as forget_class
 
 Reader = Callable[[Any], Mapping[str, Any]]
 ReaderFunction = TypeVar("ReaderFunction", bound=Reader)
-_READERS: dict[ModuleClass, Reader] = {}
+_READERS = ClassTable[Reader]()
 _STANDS_FOR: dict[type[nn.Module], str] = {}
 
 
@@ -54,21 +55,16 @@ def register_reader(*classes: ModuleClass, layer: str = "") -> Callable[[ReaderF
         >>> @register_reader(Table)
         ... def table(module: Table) -> dict[str, int]:
         ...     return {"rows": len(module.weight)}
-        >>> forget_reader(Table)
+        >>> forget_class(Table)
     """
 
     def decorate(function: ReaderFunction) -> ReaderFunction:
-        _READERS.update(dict.fromkeys(classes, function))
+        _READERS.add(function, *classes)
         if layer:
             _STANDS_FOR.update({cls: layer for cls in classes if isinstance(cls, type)})
         return function
 
     return decorate
-
-
-def forget_reader(cls: ModuleClass) -> None:
-    """Forgets how a class is read, if that was registered for the class itself."""
-    _READERS.pop(cls, None)
 
 
 def layer_of(module: nn.Module) -> LayerType | None:
@@ -83,7 +79,7 @@ def read(module: nn.Module, layer: LayerType) -> dict[str, Any]:
     Raises:
         Unreadable: an argument is not kept, or the module is not what the constructor makes of them.
     """
-    reader = by_class(_READERS, module)
+    reader = _READERS.of(module)
     known = dict(reader(module)) if reader is not None else {}
     arguments: dict[str, Any] = {}
     for name, info in layer.spec.model_fields.items():

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from modelforge.core.matrix import Activation, Attention, Block, Projection
-from modelforge.modules.by_class import ModuleClass, by_class
+from modelforge.modules.by_class import ClassTable, ModuleClass
+from modelforge.modules.by_class import forget_class as forget_class
 from modelforge.modules.norms import neutral_scale
 from modelforge.modules.packed import Packing, packings
 
@@ -52,7 +53,7 @@ class ParameterLayout:
 
 Layout = Callable[[Any], Mapping[str, ParameterLayout]]
 LayoutFunction = TypeVar("LayoutFunction", bound=Layout)
-_LAYOUTS: dict[ModuleClass, Layout] = {}
+_LAYOUTS = ClassTable[Layout]()
 
 
 def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutFunction]:
@@ -76,19 +77,14 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
         ...     return {"kernel": transposed("weight", module.kernel)}
         >>> mf.initialize(Mixer(), "lecun")["kernel"].numbers["fan_in"]
         300.0
-        >>> forget_layout(Mixer)
+        >>> forget_class(Mixer)
     """
 
     def decorate(function: LayoutFunction) -> LayoutFunction:
-        _LAYOUTS.update(dict.fromkeys(classes, function))
+        _LAYOUTS.add(function, *classes)
         return function
 
     return decorate
-
-
-def forget_layout(cls: ModuleClass) -> None:
-    """Forgets how a class is laid out, if that was registered for the class itself."""
-    _LAYOUTS.pop(cls, None)
 
 
 def layout(module: nn.Module) -> Mapping[str, ParameterLayout]:
@@ -156,7 +152,7 @@ def _cut(block: Block, sizes: Sequence[int], names: Sequence[str], outputs: Sequ
 
 
 def _registered(module: nn.Module) -> Mapping[str, ParameterLayout] | None:
-    known = by_class(_LAYOUTS, module)
+    known = _LAYOUTS.of(module)
     return None if known is None else known(module)
 
 

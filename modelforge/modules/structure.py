@@ -9,14 +9,15 @@ from typing import Any, Literal, TypeVar
 from torch import nn
 
 from modelforge.core.matrix import Activation
-from modelforge.modules.by_class import ModuleClass, by_class
+from modelforge.modules.by_class import ClassTable, ModuleClass
+from modelforge.modules.by_class import forget_class as forget_class
 
 Follows = tuple[Activation, ...] | Literal["output", "unknown"]
 """The activations that read a module's output; `output` where it is the layer's own output."""
 Inside = Callable[[Any], Mapping[str, Follows]]
 InsideFunction = TypeVar("InsideFunction", bound=Inside)
-_INSIDE: dict[ModuleClass, Inside] = {}
-_BRANCHES: dict[ModuleClass, tuple[tuple[str, ...], ...]] = {}
+_INSIDE = ClassTable[Inside]()
+_BRANCHES = ClassTable[tuple[tuple[str, ...], ...]]()
 _LIBRARIES = frozenset({"torch", "modelforge", "transformers"})
 """Whose modules are registered where they have residual branches."""
 
@@ -47,19 +48,14 @@ def register_inside(*classes: ModuleClass) -> Callable[[InsideFunction], InsideF
         >>> ledger = mf.initialize(Mixer(), {"scheme": "lecun", "gain": "auto"})
         >>> [ledger[path].numbers["activation"] for path in ("up.weight", "down.weight")]
         ['ReLU', 'none']
-        >>> forget_inside(Mixer)
+        >>> forget_class(Mixer)
     """
 
     def decorate(function: InsideFunction) -> InsideFunction:
-        _INSIDE.update(dict.fromkeys(classes, function))
+        _INSIDE.add(function, *classes)
         return function
 
     return decorate
-
-
-def forget_inside(cls: ModuleClass) -> None:
-    """Forgets what reads the children of a class, if that was registered for the class itself."""
-    _INSIDE.pop(cls, None)
 
 
 def reads(function: object) -> Follows:
@@ -100,19 +96,14 @@ def register_branches(cls: ModuleClass, *branches: tuple[str, ...]) -> None:
         >>> ledger = mf.initialize(nn.Sequential(*(Mixer() for _ in range(4))), "gpt2")
         >>> ledger["0.up.weight"].target_std, ledger["3.down.weight"].target_std  # 0.02, and 0.02 / √4
         (0.02, 0.01)
-        >>> forget_branches(Mixer)
+        >>> forget_class(Mixer)
     """
-    _BRANCHES[cls] = branches
-
-
-def forget_branches(cls: ModuleClass) -> None:
-    """Forgets the residual branches of a class, if they were registered for the class itself."""
-    _BRANCHES.pop(cls, None)
+    _BRANCHES.add(branches, cls)
 
 
 def branches(module: nn.Module) -> tuple[tuple[str, ...], ...]:
     """The residual branches of a module, as submodules' names; none where its class says nothing."""
-    known = by_class(_BRANCHES, module) or ()
+    known = _BRANCHES.of(module) or ()
     there = {name: _has(module, name) for names in known for name in names}
     found = tuple(names for names in known if any(there[name] for name in names))
     return found if all(there[name] for names in found for name in names) else ()
@@ -121,7 +112,7 @@ def branches(module: nn.Module) -> tuple[tuple[str, ...], ...]:
 def is_known(module: nn.Module) -> bool:
     """Whether a module that holds others has no residual branches but those that are registered: it is torch's or
     modelforge's own, one of a library of which some are registered, or registered itself."""
-    if by_class(_INSIDE, module) is not None or by_class(_BRANCHES, module) is not None:
+    if _INSIDE.of(module) is not None or _BRANCHES.of(module) is not None:
         return True
     return type(module).__module__.partition(".")[0] in _LIBRARIES
 
@@ -135,7 +126,7 @@ def _has(module: nn.Module, path: str) -> bool:
 
 def makes_output(module: nn.Module, path: str) -> bool:
     """Whether the submodule at `path` (`""`: the module itself) computes, with its own parameters, what comes out."""
-    known = by_class(_INSIDE, module)
+    known = _INSIDE.of(module)
     if known is None or not path:
         return known is None and not path
     name, _, rest = path.partition(".")
@@ -147,7 +138,7 @@ def follows(layer: nn.Module, path: str) -> Follows:
     while path:
         parent, _, name = path.rpartition(".")
         around = layer.get_submodule(parent)
-        known = by_class(_INSIDE, around)
+        known = _INSIDE.of(around)
         found = known(around).get(name, "unknown") if known else "unknown"
         if found != "output":
             return found

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modelforge.core.errors import Problem
 from modelforge.language import registry
-from modelforge.language.layer import unusable
+from modelforge.language.nested import unusable
 from modelforge.tracing.nest import Group, passing
 from modelforge.tracing.steps import Ref, Step
 

@@ -13,8 +13,7 @@ from torch.nn.utils import parametrizations, parametrize
 import modelforge as mf
 from modelforge.layers import (
     ParameterLayout,
-    forget_branches,
-    forget_layout,
+    forget_class,
     register_branches,
     register_layout,
     rows,
@@ -333,8 +332,8 @@ def test_own_layouts_and_branches(name):
         net = nn.Sequential(Packed(), Derived())
         ledger = mf.initialize(net, {"scheme": "gpt2", "params": {"?.qk.weight": "orthogonal"}})
     finally:
-        forget_layout(name)
-        forget_branches(name)
+        forget_class(name)
+        forget_class(name)
     assert ledger["0.qk.weight"].blocks == ledger["1.qk.weight"].blocks == ("q", "k")
     assert torch.allclose(net[1].qk.weight[:16] @ net[1].qk.weight[:16].T, torch.eye(16), atol=1e-5)
     assert ledger["1.out.weight"].target_std == pytest.approx(0.02 / 2**0.5)
@@ -348,7 +347,7 @@ def test_branches_that_are_not_there():
         with pytest.raises(mf.ForgeError, match="no graph is known"):
             mf.initialize(Packed(), "gpt2")
     finally:
-        forget_branches(Packed)
+        forget_class(Packed)
 
 
 def test_a_layout_of_a_parent_goes_before_that_of_the_child():
@@ -358,4 +357,4 @@ def test_a_layout_of_a_parent_goes_before_that_of_the_child():
     try:
         assert mf.initialize(Packed(), "xavier")["out.weight"].role == "embedding"
     finally:
-        forget_layout(Packed)
+        forget_class(Packed)

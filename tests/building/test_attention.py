@@ -14,7 +14,7 @@ from modelforge.core.rng import Key, split
 from modelforge.inits import Attention
 from modelforge.inits.schemes.mimetic import product
 from modelforge.inits.schemes.singular_values import top_moments
-from modelforge.layers import ParameterLayout, forget_layout, register_layout, whole
+from modelforge.layers import ParameterLayout, forget_class, register_layout, whole
 
 INIT: dict[str, Any] = {"scheme": "xavier", "types": {"MultiheadAttention": "mimetic"}}
 YAML = """
@@ -199,7 +199,7 @@ def test_an_attention_of_ones_own():
         model = nn.ModuleDict({"mix": Joined()})
         ledger = mf.initialize(model, "mimetic", seed=1)
     finally:
-        forget_layout(Joined)
+        forget_class(Joined)
     assert ledger.ok
     k, v = model.mix.offer.detach().T.chunk(2)
     weights = [model.mix.ask.weight.detach(), k, v, model.mix.end.weight.detach()]

@@ -14,7 +14,7 @@ from modelforge.building import draw
 from modelforge.building.draw import _jobs, _regions
 from modelforge.building.shards import shard_of
 from modelforge.inits.base import Block, Blockwise
-from modelforge.inits.registry import register_initializer, unregister
+from modelforge.inits.registry import register_initializer, unregister_initializer
 from tests.models import INIT, MODELS, spec
 
 SCHEMES: dict[str, Any] = {
@@ -108,7 +108,7 @@ def test_a_blockwise_scheme_is_asked_once_for_each_block():
             )
         )
     finally:
-        unregister("counting")
+        unregister_initializer("counting")
     weights = [(gate, (4, width)) for width in (3, 4) for gate in "ifgo"]
     assert sorted(asked) == sorted(weights)
 
@@ -127,7 +127,7 @@ def test_an_error_in_a_scheme_is_raised():
         with pytest.raises(ZeroDivisionError, match="by design"):
             mf.initialize(net, "broken")
     finally:
-        unregister("broken")
+        unregister_initializer("broken")
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 import modelforge as mf
 from modelforge.building import draw
 from modelforge.building.draw import _run
-from modelforge.inits import Block, Blockwise, register_initializer, unregister
-from modelforge.language import registry
+from modelforge.inits import Block, Blockwise, register_initializer, unregister_initializer
+from modelforge.layers.register import unregister_layer
 from tests.models import INIT, MODELS, spec
 
 LINEAR = {"type": "Linear", "out_features": 6}
@@ -135,7 +135,7 @@ def test_buffers_that_a_constructor_draws():
         again, other = mf.build(plan, seed=1), mf.build(plan, seed=2)
         alone = mf.build(mf.parse({"input": {"shape": [4]}, "layers": {"two": "Fourier"}}), seed=1)
     finally:
-        registry.unregister("Fourier")
+        unregister_layer("Fourier")
     assert_equal(dict(first.named_buffers()), dict(again.named_buffers()))
     assert torch.equal(first.two.frequencies, alone.two.frequencies)
     assert not torch.equal(first.one.frequencies, first.two.frequencies)
@@ -171,7 +171,7 @@ def test_threads_that_build_at_once():
         assert inherited == [3]
     finally:
         torch.set_num_threads(threads)
-        unregister("slow")
+        unregister_initializer("slow")
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_default_dtype() is torch.float32
     assert len(builds) == 2

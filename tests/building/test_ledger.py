@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.inits.base import Block, Blockwise, Moments
-from modelforge.inits.registry import register_initializer, unregister
+from modelforge.inits.registry import register_initializer, unregister_initializer
 from tests.models import INIT, MODELS, spec
 
 Draw = Callable[[Tensor, torch.Generator], None]
@@ -37,7 +37,7 @@ def promising() -> Iterator[Callable[[Moments, Draw], str]]:
         return Promising.scheme
 
     yield register
-    unregister("promising")
+    unregister_initializer("promising")
 
 
 def ledger_of(shape: tuple[int, int], init: Any, seed: int = 0, dtype: torch.dtype = torch.float32) -> mf.Ledger:

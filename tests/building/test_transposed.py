@@ -13,8 +13,8 @@ from torch.nn.utils import parametrizations
 
 import modelforge as mf
 from modelforge.building import draw
-from modelforge.language import registry
-from modelforge.layers import ParameterLayout, forget_layout, register_layout, rows, transposed
+from modelforge.layers import ParameterLayout, forget_class, register_layout, rows, transposed
+from modelforge.layers.register import unregister_layer
 
 NORMAL = {"scheme": "normal", "std": 0.1}
 INITS: list[Any] = [NORMAL, "xavier", "orthogonal", {"scheme": "sparse", "sparsity": 0.5}, "identity"]
@@ -64,7 +64,7 @@ def layouts():
 
     yield
     for cls in (Stored, Plain, Experts):
-        forget_layout(cls)
+        forget_class(cls)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -147,7 +147,7 @@ def test_calibrations_correct_outputs():
         mf.calibrate(plain, batch, "per_channel", ledger=ledger)
         mf.calibrate(net, batch, "per_channel", ledger=other)
     finally:
-        forget_layout(Biased)
+        forget_class(Biased)
     assert torch.allclose(net.weight, plain.weight.T, atol=1e-6)
     assert torch.allclose(net(batch).std(0), torch.ones(36), atol=0.05)
 
@@ -180,7 +180,7 @@ def test_in_a_config():
         plan = mf.plan(mf.parse({"input": {"shape": [5]}, "layers": layers}, init="xavier"))
         assert mf.build(plan).ledger["first.kernel"].transposed == (0, 1)
     finally:
-        registry.unregister("InputsFirst")
-        forget_layout(InputsFirst)
+        unregister_layer("InputsFirst")
+        forget_class(InputsFirst)
     parameter = plan.parameter("first.kernel")
     assert (parameter.shape, parameter.numbers["fan_in"], parameter.to_dict()["transposed"]) == ((5, 7), 5.0, [0, 1])

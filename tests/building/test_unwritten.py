@@ -33,7 +33,7 @@ def test_what_was_not_written_fails(write: Callable[[Tensor], object]) -> None:
     try:
         ledger = mf.initialize(nn.Linear(4, 4), "forgetful")
     finally:
-        registry.unregister("forgetful")
+        registry.unregister_initializer("forgetful")
     assert not ledger.ok
     assert [entry.path for entry in ledger.failures] == ["weight"]
 
@@ -56,5 +56,5 @@ def test_zeros_do_not_pass_for_a_few_random_values() -> None:
     try:
         ledgers = [mf.initialize(nn.Linear(1, rows, bias=False), "silent") for rows in (4, 64, 1000)]
     finally:
-        registry.unregister("silent")
+        registry.unregister_initializer("silent")
     assert not any(ledger.ok for ledger in ledgers)

@@ -44,7 +44,7 @@ def test_a_method_of_ones_own():
         assert ledger["weight"].calibration.variance_after == pytest.approx(4, rel=1e-4)
         assert ledger.ok
     finally:
-        calibrations.unregister("double")
+        calibrations.unregister_calibration("double")
     assert "double" not in calibrations.names()
 
 

@@ -32,7 +32,7 @@ def ramp() -> Iterator[None]:
             out.copy_(torch.linspace(0, self.top, out.numel()).reshape(out.shape))
 
     yield
-    inits.unregister("ramp")
+    inits.unregister_initializer("ramp")
 
 
 @pytest.mark.parametrize("name", ["Repeat", "Select", "PositionEmbedding"])

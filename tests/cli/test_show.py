@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.cli.flops import num_flops
-from modelforge.language import registry
+from modelforge.layers.register import unregister_layer
 
 
 def test_recurrent(text, snapshot):
@@ -76,7 +76,7 @@ def test_what_was_tried_and_failed_costs_nothing():
         decided = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}, init="xavier"))
         assert num_flops(decided) == {"layer": 2 * 4 * 3}
     finally:
-        registry.unregister("Halting")
+        unregister_layer("Halting")
 
 
 def test_the_plan_prints_the_same_without_costs():

@@ -19,8 +19,9 @@ from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, regis
 
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(registry, "_schemes", dict(registry._schemes))
-    monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
+    inits.names()  # what modelforge ships is there
+    monkeypatch.setattr(registry.SCHEMES, "_entries", dict(registry.SCHEMES._entries))
+    monkeypatch.setattr(registry.SCHEMES, "_aliases", dict(registry.SCHEMES._aliases))
     monkeypatch.setattr(plugins, "_loaded", set())
 
 

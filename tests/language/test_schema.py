@@ -14,6 +14,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.language import registry
 from modelforge.language.schema import KINDS, schema
+from modelforge.layers.register import unregister_layer
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [(kind, path) for kind in KINDS for path in sorted((ROOT / "conf" / kind).glob("*.yaml"))]
@@ -102,4 +103,4 @@ def test_a_layer_of_your_own_is_in_it():
     try:
         assert schema("model")["$defs"]["OfMyOwn"]["required"] == ["strength"]
     finally:
-        registry.unregister("OfMyOwn")
+        unregister_layer("OfMyOwn")

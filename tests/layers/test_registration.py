@@ -10,6 +10,7 @@ from torch import nn
 
 import modelforge as mf
 from modelforge.language import registry
+from modelforge.layers.register import unregister_layer
 
 
 class Own(nn.Module):
@@ -54,7 +55,7 @@ def test_roles_of_what_is_not_there():
         with pytest.raises(ValueError, match="zzz"):
             mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"own": {"type": "Own", "dim": 4}}}, init="xavier"))
     finally:
-        registry.unregister("Own")
+        unregister_layer("Own")
 
 
 @pytest.mark.parametrize("name", [3, None, Own])

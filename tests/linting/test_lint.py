@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.inits import statistics
-from modelforge.language import registry
-from modelforge.layers import forget_inside, register_inside
+from modelforge.layers import forget_class, register_inside
+from modelforge.layers.register import unregister_layer
 
 
 def warned(layers: dict[str, Any], init: Any) -> list[tuple[str, str]]:
@@ -139,8 +139,8 @@ def test_a_layer_that_a_scheme_cannot_see_into():
         register_inside(Mixer)(lambda module: {"down": "output"})
         assert warned(layers, "gpt2") == []
     finally:
-        forget_inside(Mixer)
-        registry.unregister("Mixer")
+        forget_class(Mixer)
+        unregister_layer("Mixer")
     assert (code, said) == (
         "MW107",
         "`gpt2` cannot see into this layer: which of its parameters end a residual branch, and which branches it has "

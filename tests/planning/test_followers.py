@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
-from modelforge.language import registry
+from modelforge.layers.register import unregister_layer
 
 AUTO = {"scheme": "xavier", "gain": "auto"}
 
@@ -66,7 +66,7 @@ def test_what_is_not_known_is_not_guessed(behind: dict[str, Any]) -> None:
         with pytest.raises(mf.ForgeError) as refusal:
             activation({"first": dense(), **behind}, "first.weight")
     finally:
-        registry.unregister("Unheard")
+        unregister_layer("Unheard")
     (problem,) = refusal.value.problems
     assert problem.code == "MF026"
     assert "`gain: auto` needs to know what follows" in problem.message
@@ -93,5 +93,5 @@ def test_planning_does_not_depend_on_the_global_generator() -> None:
         torch.manual_seed(1)
         assert torch.equal(torch.get_rng_state(), before)
     finally:
-        registry.unregister("Drawn")
+        unregister_layer("Drawn")
     assert first.parameter("first.weight").std == second.parameter("first.weight").std

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.language import registry
+from modelforge.layers.register import unregister_layer
 
 IMAGE, ROW, STEPS = [4, 9, 9], [4], [6, 4]
 
@@ -197,7 +197,7 @@ def own(request):
 
     yield register
     for name in names:
-        registry.unregister(name)
+        unregister_layer(name)
 
 
 MIXING = {
@@ -331,4 +331,4 @@ def test_what_a_built_model_would_not_have(layer: Any, arguments: Any, message: 
     try:
         assert refused({"type": layer.__name__, **arguments}, ROW)[:2] == ("MF041", message)
     finally:
-        registry.unregister(layer.__name__)
+        unregister_layer(layer.__name__)

@@ -237,9 +237,9 @@ def test_a_layer_of_ones_own():
         assert found["1"] == {"type": "Gate", "sharp": 2.0}
         assert found["2"] == "Gate"
     finally:
-        from modelforge.language import registry
+        from modelforge.layers.register import unregister_layer
 
-        registry.unregister("Gate")
+        unregister_layer("Gate")
 
 
 def test_the_value_is_plain_data_and_its_text_is_a_file_of_conf():

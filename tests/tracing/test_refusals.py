@@ -116,9 +116,9 @@ def test_arguments_that_are_not_kept():
         assert "Power does not keep its argument `exponent`, whose default is 2.0\n  --> 1" in text
         assert "keep it: `self.exponent = exponent`; or see `register_reader`" in text
     finally:
-        from modelforge.language import registry
+        from modelforge.layers.register import unregister_layer
 
-        registry.unregister("Power")
+        unregister_layer("Power")
 
 
 def test_layers_that_were_changed_after_they_were_made():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from modelforge.inits.base import Block, Blockwise, Moments
-from modelforge.inits.registry import register_initializer, unregister
+from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.train.job import Result
 
 HEAD = ("model=mlp", "+model.layers.head.init.scheme=lying")
@@ -33,7 +33,7 @@ def lying() -> Iterator[Callable[[float], None]]:
                 out.fill_(value)
 
     yield register
-    unregister("lying")
+    unregister_initializer("lying")
 
 
 def test_a_broken_promise_stops_the_run(train: Callable[..., Result], lying, tmp_path: Path, capsys):

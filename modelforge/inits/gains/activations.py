@@ -15,13 +15,14 @@ from typing import Any, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from modelforge.core.errors import did_you_mean
-from modelforge.core.plugins import load_plugins
+from modelforge.core.registry import Registry
 from modelforge.inits.block import Activation
-from modelforge.inits.registry import GROUP
 
 RESERVED = frozenset({"auto", "auto_backward", "critical", "none"})
 """Words that mean something else where an activation is named."""
+
+ACTIVATIONS = Registry[Callable[..., Any]]("an activation", "modelforge.initializers")
+"""Every activation by its names: functions of a tensor, and classes of modules."""
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -104,15 +105,10 @@ def register_activation(
         return lambda function: register_activation(name, function, aliases)
     if not callable(function):
         raise TypeError(f"{function!r} is no function of a tensor")
-    previous = _activations.get(name)
-    if previous is not None and _is_redefined(previous, function):
-        unregister_activation(name)
     for label in (name, *aliases):
         if not label.isidentifier() or label in RESERVED:
             raise ValueError(f"`{label}` cannot be the name of an activation")
-        if label in _activations:
-            raise ValueError(f"an activation `{label}` exists already")
-    _activations.update(dict.fromkeys((name, *aliases), function))
+    ACTIVATIONS.add(name, function, aliases)
     find_activation.cache_clear()
     return function
 
@@ -123,9 +119,7 @@ def unregister_activation(name: str) -> None:
     Raises:
         KeyError: there is no such activation.
     """
-    function = _activations[name]
-    for label in [label for label, other in _activations.items() if other is function]:
-        del _activations[label]
+    ACTIVATIONS.remove(name)
     find_activation.cache_clear()
 
 
@@ -135,8 +129,12 @@ def activation_names() -> tuple[str, ...]:
     >>> {"ReLU", "relu", "quick_gelu"} < set(activation_names()), "Threshold" in activation_names()
     (True, False)
     """
-    load_plugins(GROUP)
-    signatures = {name: _signature(function) for name, function in _activations.items()}
+    others = {
+        name: [alias for alias, of in ACTIVATIONS.aliases().items() if of == name] for name in ACTIVATIONS.names()
+    }
+    signatures = {
+        label: _signature(function) for name, function in ACTIVATIONS.entries() for label in (name, *others[name])
+    }
     empty = inspect.Parameter.empty
     return tuple(
         name
@@ -156,11 +154,10 @@ def find_activation(text: str) -> Activation:
         UnknownActivation: there is none of this name.
         WrongArguments: it does not take these arguments, or fails on zero.
     """
-    load_plugins(GROUP)
     call = read_call(text)
-    if call.name not in _activations:
-        raise UnknownActivation(f"there is no activation `{call.name}`", did_you_mean(call.name, _activations))
-    function = _activations[call.name]
+    if call.name not in ACTIVATIONS:
+        raise UnknownActivation(f"there is no activation `{call.name}`", ACTIVATIONS.suggest(call.name))
+    function = ACTIVATIONS.get(call.name)
     signature = _signature(function)
     arguments = call.bind(signature)
     hint = f"it is `{call.name}{signature}`"
@@ -259,11 +256,6 @@ def _make(function: Callable[..., Any], arguments: dict[str, Any]) -> Callable[[
     return (lambda x: function(x, **arguments)) if arguments else function
 
 
-def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
-    names = [(getattr(item, "__module__", None), getattr(item, "__qualname__", None)) for item in (old, new)]
-    return names[0] == names[1] and None not in names[0] and "<lambda>" not in str(names[0][1])
-
-
 def _quick_gelu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(1.702 * x)
 
@@ -271,8 +263,6 @@ def _quick_gelu(x: Tensor) -> Tensor:
 def _squared_relu(x: Tensor) -> Tensor:
     return torch.relu(x).square()
 
-
-_activations: dict[str, Callable[..., Any]] = {}
 
 for _cls, _aliases in (
     (nn.CELU, ("celu",)),

@@ -1,0 +1,141 @@
+"""`Registry`: from a name to one thing of a kind. Whatever a config can name is kept in one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from modelforge.core.errors import did_you_mean
+from modelforge.core.plugins import load_package, load_plugins
+
+Entry = TypeVar("Entry")
+
+
+def itself(entry: Any) -> Any:
+    """The entry: a class or a function that is its own definition."""
+    return entry
+
+
+class Registry(Generic[Entry]):
+    """Names and aliases → entries, in the order of registration.
+
+    Every lookup first makes sure that plugins are loaded: what the entry points of `group` name is imported once, and
+    registers itself.
+
+    Args:
+        kind: What an entry is, for error messages: `a layer`.
+        group: The entry point group; empty where other packages have nothing to offer.
+        definition: From an entry to the class or function that defines it. An entry whose definition has the module and
+            the name of the old one is that one defined again, as in a notebook, and replaces it.
+        package: The package of what modelforge itself ships; its modules are imported, and register what they have.
+
+    Example:
+        >>> shapes = Registry[type]("a shape")
+        >>> shapes.add("text", str, aliases=("words",))
+        >>> shapes.get("words"), "text" in shapes, shapes.names(), shapes.suggest("texd")
+        (<class 'str'>, True, ('text',), 'did you mean `text`?')
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str = "",
+        *,
+        definition: Callable[[Entry], Any] = itself,
+        package: str = "",
+    ) -> None:
+        self.kind = kind
+        self.group = group
+        self._definition = definition
+        self.package = package
+        self._entries: dict[str, Entry] = {}
+        self._aliases: dict[str, str] = {}
+        self._shipped: frozenset[str] | None = None
+
+    def add(self, name: str, entry: Entry, aliases: Collection[str] = ()) -> None:
+        """Adds an entry, or replaces the one of which it is a new definition.
+
+        Raises:
+            ValueError: another entry has the name or an alias, or one that modelforge ships.
+        """
+        if not (_defined_as(self._definition(entry))[0] or "").startswith(("modelforge.", "torch.")):
+            self._load_shipped()
+        old = self._entries.get(name)
+        again = old is not None and name not in (self._shipped or ()) and self.is_redefined(old, entry)
+        for taken in (name, *aliases):
+            owner = self._aliases.get(taken, taken)
+            if owner in self._entries and not (again and owner == name):
+                where = ".".join(filter(None, _defined_as(self._definition(self._entries[owner]))))
+                raise ValueError(f"{self.kind} `{taken}` exists already: {where}")
+        if again:
+            self.remove(name)
+        self._entries[name] = entry
+        self._aliases.update(dict.fromkeys(aliases, name))
+
+    def remove(self, name: str) -> Entry:
+        """Forgets an entry and its aliases; for tests and notebooks.
+
+        Raises:
+            KeyError: no entry has this name.
+        """
+        entry = self._entries.pop(name)
+        self._aliases = {alias: target for alias, target in self._aliases.items() if target != name}
+        return entry
+
+    def get(self, name: str) -> Entry:
+        """The entry of a name or an alias.
+
+        Raises:
+            KeyError: there is none.
+        """
+        self._load()
+        return self._entries[self._aliases.get(name, name)]
+
+    def names(self) -> tuple[str, ...]:
+        """All names without aliases, in the order of registration."""
+        self._load()
+        return tuple(self._entries)
+
+    def aliases(self) -> MappingProxyType[str, str]:
+        """From each alias to the name that it stands for."""
+        self._load()
+        return MappingProxyType(self._aliases)
+
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """Every name with its entry."""
+        self._load()
+        return iter(tuple(self._entries.items()))
+
+    def suggest(self, name: str) -> str:
+        """A hint for a name that is not there: which one was meant, or all that there are."""
+        return did_you_mean(name, self.names())
+
+    def is_redefined(self, old: Entry, new: Entry) -> bool:
+        """Whether an entry is the old one defined again."""
+        (*was, name), now = map(_defined_as, (self._definition(old), self._definition(new)))
+        return (*was, name) == now and None not in now and "<lambda>" not in name
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._entries or name in self._aliases
+
+    def _load(self) -> None:
+        self._load_shipped()
+        if self.group:
+            load_plugins(self.group)
+
+    def _load_shipped(self) -> None:
+        if self._shipped is not None or not self.package:
+            return
+        self._shipped = frozenset()  # what is imported asks and adds as well
+        try:
+            load_package(self.package)
+        except BaseException:
+            self._shipped = None
+            raise
+        self._shipped = frozenset(self._entries)
+
+
+def _defined_as(definition: Any) -> tuple[str | None, str]:
+    return getattr(definition, "__module__", None), getattr(definition, "__qualname__", str(definition))
