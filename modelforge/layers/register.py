@@ -172,9 +172,9 @@ def register_layer(
     """
 
     def decorate(cls: ModuleClass) -> ModuleClass:
+        _check(cls, name, axes, kind, infer or {}, roles or {})
         if not cls.__module__.startswith("modelforge."):
             registry.names()  # what modelforge ships comes first
-        _check(cls, name, axes, kind, infer or {}, roles or {})
         add(cls, axes, name=name, kind=kind, infer=infer, at_least=at_least, mixes_batch=mixes_batch, joins=joins)
         if layout is not None or roles is not None:
             register_layout(cls)(layout or roles_layout(roles or {}))
