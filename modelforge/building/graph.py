@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A reference among siblings: the name of what is read, and where in its output (`()` is all of it)."""
-
-    source: str
-    path: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return ".".join((self.source, *map(str, self.path)))
-
+from modelforge.planning.references import Read
 
 Step = tuple[str, int | None, tuple[tuple[int, tuple[int, ...]], ...], int, tuple[int, ...]]
 """A child's name; the register it reads, where it reads one and all of it; the registers and index paths it reads; the

@@ -20,6 +20,7 @@ from modelforge.building.checksum import checksum_of
 from modelforge.building.draw import draw
 from modelforge.building.ledger import Ledger, record
 from modelforge.building.shards import Shard, shard_of
+from modelforge.building.stored import load
 from modelforge.building.tally import Tally, gather, measure, measure_whole
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem
@@ -34,7 +35,7 @@ from modelforge.modules.parametrised import CannotAssign, Parametrised, plain
 from modelforge.modules.structure import is_known
 from modelforge.planning.assign import ParameterPlan, assign
 from modelforge.planning.precedence import FROZEN, Scope, Subject
-from modelforge.planning.stored import Target, load, locate, stored_buffers
+from modelforge.planning.stored import Target, locate, stored_buffers
 from modelforge.planning.study import ParameterFacts, describe, num_branches, parameters
 
 

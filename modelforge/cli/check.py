@@ -20,6 +20,7 @@ from modelforge.core.errors import ForgeError, Problem, printable
 from modelforge.core.words import count, plural
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.language import parse
+from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.report.problems import alike, problem_text, problems_text
@@ -102,7 +103,7 @@ def _examine(
         note = "; ".join(filter(None, (note, _check_jobs(config, conf, every, studies))))
     except ForgeError as error:
         return Finding(choice, every, None, 0, error.problems)
-    return Finding(choice, every, decided.num_parameters, len(decided.parameters), (), decided.warnings, note)
+    return Finding(choice, every, decided.num_parameters, len(decided.parameters), (), findings(decided), note)
 
 
 def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], studies: Studies) -> str:

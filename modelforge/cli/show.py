@@ -12,6 +12,7 @@ from modelforge.cli.answer import Answer
 from modelforge.cli.flops import num_flops
 from modelforge.language.load import load
 from modelforge.linting.defaults import BARE, left, left_words
+from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
@@ -29,10 +30,17 @@ def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
     data = decided.to_dict()
     layers = [{**layer, "flops": flops.get(layer["path"], 0)} for layer in data["layers"]]
     unreached = [one.to_dict() for one in left(decided.parameters, decided.ties)]
+    found = findings(decided)
+    data["warnings"] = [warning.to_dict() for warning in found]
     data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": unreached}
+        "warnings": [warning.to_dict() for warning in found],
+        "layers": layers,
+        "num_flops": sum(flops.values()),
+        "left_by_init": unreached,
+    }
     table = plan_table(decided, flops)
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
-    warnings = [Text(), problems_text(decided.warnings)] if decided.warnings else []
+    warnings = [Text(), problems_text(found)] if found else []
     return Answer(data, Group(table, *notes, *warnings))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.runs import collect
+from modelforge.runs.table import table
 
 
 def sweep(folder: Path, metric: str | None, *, csv: bool) -> Answer:
@@ -27,4 +28,4 @@ def sweep(folder: Path, metric: str | None, *, csv: bool) -> Answer:
             raise ForgeError([Problem("MF080", metric, f"no run in `{folder}` has a metric `{metric}`", hint)])
         found = found.by(metric)
     status = int(bool(found.counts.keys() - {"finished", "running"}))
-    return Answer(found.to_dict(), found.to_csv() if csv else found.table(), status)
+    return Answer(found.to_dict(), found.to_csv() if csv else table(found), status)

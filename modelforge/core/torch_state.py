@@ -1,10 +1,11 @@
-"""torch's process-wide settings: standard ones for the body of a `with`, put back whatever happens.
+"""Process-wide settings of torch and Python: standard ones for the body of a `with`, put back whatever happens.
 
 Threads that change such a setting at the same time would put back each other's, so all of modelforge takes turns here.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Generator
@@ -52,3 +53,18 @@ def one_thread() -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """Keeps the collector of reference cycles from running, for what makes many objects that all live on.
+
+    It would go through all of them again and again, and the time for n of them would grow faster than n.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

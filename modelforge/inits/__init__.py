@@ -6,8 +6,8 @@
 (0.282843, 50.0)
 """
 
+from modelforge.core.matrix import Activation, Attention, Block, Branch, Context
 from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
-from modelforge.inits.block import Activation, Attention, Block, Branch, Context
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.inits.describe import describe
 from modelforge.inits.gains.activations import (

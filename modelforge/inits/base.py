@@ -15,7 +15,7 @@ from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from modelforge.core.complaints import WrongField, contradiction, reworded
 from modelforge.core.frozen import FrozenDict, Node
-from modelforge.inits.block import Block
+from modelforge.core.matrix import Block
 from modelforge.inits.fills import BlockFill, LawFill, Moments, NoFill
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from modelforge.inits.laws.law import Drawn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from modelforge.core.matrix import Block
     from modelforge.core.rng import Key
     from modelforge.inits.base import Blockwise
-    from modelforge.inits.block import Block
     from modelforge.inits.laws.law import Distribution, Law
 
 

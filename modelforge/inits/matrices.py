@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe
-from modelforge.inits.block import Block
 
 
 def require_matrix(block: Block, scheme: str, why: str) -> None:

@@ -1,4 +1,4 @@
-"""lint: decided parameters → warnings. What is legal, but rarely meant."""
+"""lint: a plan → warnings about how the network starts. What is legal, but rarely meant."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from math import prod
 from modelforge.core.errors import Problem
 from modelforge.inits import statistics
 from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.plan import Plan
 
 LARGE = 10.0
 """From here on, an error of the variance that grew is worth a warning."""
 
 
-def lint(parameters: Iterable[ParameterPlan]) -> list[Problem]:
-    """All warnings about how parameters start; one a rule and layer, not one a parameter.
+def lint(plan: Plan) -> tuple[Problem, ...]:
+    """All warnings about how parameters start; one for a rule and a layer, not one for a parameter.
 
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
         >>> layers = {"head": {"type": "Linear", "out_features": 2, "init": {"scheme": "constant", "value": 0.1}}}
-        >>> [warning.code for warning in plan(parse({"input": {"shape": [4]}, "layers": layers})).warnings]
+        >>> [warning.code for warning in lint(plan(parse({"input": {"shape": [4]}, "layers": layers})))]
         ['MW101']
     """
-    parameters = list(parameters)
-    found = [problem for parameter in parameters for problem in _symmetry(parameter)]
-    together = _unstable_variance, _parted_attention, _no_branch_ends, _unknown_inside, _overridden
-    return list(dict.fromkeys([*found, *(problem for rule in together for problem in rule(parameters))]))
+    found = [problem for parameter in plan.parameters for problem in _symmetry(parameter)]
+    together = (problem for rule in (_unstable_variance, _parted_attention) for problem in rule(plan.parameters))
+    return tuple(plan.origins.locate(problem) for problem in dict.fromkeys([*found, *together]))
+
+
+def findings(plan: Plan) -> tuple[Problem, ...]:
+    """What planning itself has seen, and what `lint` finds."""
+    return (*plan.warnings, *lint(plan))
 
 
 def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
@@ -96,60 +101,3 @@ def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 "cover all of them by one block; of two `types`, that of a projection's own class goes before",
                 severity="warning",
             )
-
-
-def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """A rule for the ends of residual branches that fills none."""
-    rules: dict[tuple[str, str], list[ParameterPlan]] = {}
-    for parameter in parameters:
-        if getattr(parameter.initializer, "ends", None) == "auto" and not parameter.rule.default:
-            rules.setdefault((parameter.rule.key, parameter.scheme), []).append(parameter)
-    for (key, scheme), filled in rules.items():
-        contexts = [block.context for parameter in filled for block, _ in parameter.fills]
-        if all(context is None or context.known for context in contexts) and not any(
-            context is not None and context.branch is not None and context.branch.ends for context in contexts
-        ):
-            shown = f"`{filled[0].path}`" + (f" and {len(filled) - 1} more" if len(filled) > 1 else "")
-            yield Problem(
-                "MW108",
-                key,
-                f"`{scheme}` treats the ends of residual branches apart, but it fills none: only {shown}",
-                "a branch ends with the last layer in it that has parameters, a norm too: put the rule there, say "
-                "`ends: true`, or choose a scheme that does not count",
-                severity="warning",
-            )
-
-
-def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """A scheme that counts branches, and a layer of which nothing is known that is inside."""
-    for parameter in parameters:
-        context = parameter.fills[0][0].context
-        counts = getattr(parameter.initializer, "branches", None) == "auto"
-        if counts and context is not None and not context.known and not parameter.rule.default:
-            yield Problem(
-                "MW107",
-                parameter.key,
-                f"`{parameter.scheme}` cannot see into this layer: which of its parameters end a residual branch, and "
-                "which branches it has inside, is not known, so none does and none counts",
-                "register its class with `register_inside` and `register_branches` of `modelforge.layers`, or name the "
-                "parameters in `params`, with `branches` and `ends`",
-                part="key",
-                severity="warning",
-            )
-
-
-def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """Rules that others go before wherever they match; the `init` group is a default, and a file has the last word."""
-    before: dict[str, tuple[str, str]] = {}
-    acting: set[str] = set()
-    for parameter in parameters:
-        from_file = parameter.initializer.values_from == "file"
-        for link in parameter.chain:
-            if from_file or link.verdict != "overridden":
-                acting.add(link.key)
-            elif not link.default and link.key.partition(".")[0] != "init":
-                before.setdefault(link.key, (parameter.path, parameter.rule.key))
-    for key, (path, other) in before.items():
-        if key not in acting:
-            message = f"this init rule changes nothing: other rules go before it, `{other}` at `{path}`"
-            yield Problem("MW109", key, message, "remove it, or the others", part="key", severity="warning")

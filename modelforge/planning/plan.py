@@ -1,6 +1,6 @@
 """plan: `ModelSpec` → `Plan`. Every decision is taken here; nothing is allocated.
 
-`walk` finds shapes and parameters, `rules` gives each parameter its initializer, `lint` warns.
+`walk` finds shapes and parameters, `rules` gives each parameter its initializer, `unused` warns.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from functools import cached_property, partial
 from math import prod
 from typing import Any
 
-from modelforge.building.graph import Read
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
 from modelforge.core.tensors import TensorValue, Value, to_data
+from modelforge.core.torch_state import uncollected
 from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
 from modelforge.language.model import ModelSpec
-from modelforge.linting.lint import lint
 from modelforge.planning.assign import ParameterPlan, assign
+from modelforge.planning.references import Read
 from modelforge.planning.stored import Target, locate, stored_buffers
 from modelforge.planning.study import Studies, construct
+from modelforge.planning.unused import unused
 from modelforge.planning.walk import LayerPlan as LayerPlan
 from modelforge.planning.walk import Walk
-from modelforge.uncollected import uncollected
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
         raise ForgeError(spec.origins.locate(problem) for problem in errors)
     assert root is not None
     left = left_behind(((scope.key, scope.block) for scope in scopes), spec.origins)
-    found = [*walk.warnings, *problems, *left, *lint(located.parameters)]
+    found = [*walk.warnings, *problems, *left, *unused(located.parameters)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
         root,

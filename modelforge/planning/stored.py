@@ -1,7 +1,4 @@
-"""checkpoint: parameters whose values are in files → which tensor is whose, before anything is allocated; then values.
-
-`locate` belongs to planning and reads headers alone; `load` belongs to initialising.
-"""
+"""locate: parameters whose values are in files → which tensor is whose. Only headers are read."""
 
 from __future__ import annotations
 
@@ -12,11 +9,9 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from modelforge.building.ledger import LedgerEntry
-from modelforge.building.shards import Shard, shard_of
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.tensor_file import WRAPPERS, Header, Unreadable, Weights, opened
+from modelforge.core.tensor_file import WRAPPERS, Header, Unreadable, opened
 from modelforge.inits.schemes.pretrained import FileFill, Pretrained, Renamed
 from modelforge.planning.assign import ParameterPlan
 
@@ -96,59 +91,6 @@ def locate(
     return Located(tuple(found.get(item.path, item) for item in decided), tuple(buffers.values()), tuple(problems))
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What came from files."""
-
-    equal: Mapping[str, bool] = FrozenDict()
-    """For each parameter whether its memory holds what the file does, rounded to its dtype."""
-    buffers: Mapping[str, str] = FrozenDict()
-    """For each buffer its file and the name there."""
-
-    def judge(self, entry: LedgerEntry) -> LedgerEntry:
-        """The entry of a parameter, with a verdict on whether it holds what its file does; others as they are."""
-        if entry.path not in self.equal or entry.verdict == "fail":
-            return entry
-        return replace(entry, verdict="pass" if self.equal[entry.path] else "fail")
-
-
-def load(
-    items: Sequence[ParameterPlan],
-    shards: Mapping[str, Shard],
-    buffers: Sequence[Target],
-    module: nn.Module,
-) -> Loaded:
-    """Reads the values of parameters and buffers from their files, each tensor once.
-
-    Args:
-        items: Parameters that `locate` has found.
-        shards: Their memory, by path; on any device, of any dtype, in whatever part it lives here.
-        buffers: Those of the module that `locate` has found.
-        module: Whose parameters they are.
-
-    Raises:
-        ForgeError: a file is not what it was when it was planned.
-    """
-    memory = {**shards, **{path: shard_of(value) for path, value in stored_buffers(module)}}
-    wanted: dict[str, dict[str, list[Target]]] = {}
-    for target in (*map(_as_target, items), *buffers):
-        wanted.setdefault(target.fill.file, {}).setdefault(target.fill.tensor, []).append(target)
-    equal: dict[str, bool] = {}
-    for file, tensors in wanted.items():
-        try:
-            with opened(file) as weights:
-                for targets in tensors.values():
-                    values = _read(weights, targets[0].fill)
-                    for target in targets:
-                        equal[target.path] = _copy(target.fill.part(values), memory[target.path])
-        except Unreadable as refusal:
-            message = f"`{file}` gives no values: {refusal.reason}"
-            rule = next(target.rule for targets in tensors.values() for target in targets)
-            raise ForgeError([Problem(refusal.code, f"{rule}.path", message, refusal.hint)]) from refusal
-    origins = {buffer.path: f"{buffer.fill.file}: {buffer.fill.tensor}" for buffer in buffers}
-    return Loaded(FrozenDict({item.path: equal[item.path] for item in items}), FrozenDict(origins))
-
-
 def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     """The buffers that a checkpoint of a module holds, by name."""
     for path, owner in module.named_modules(prefix=prefix):
@@ -170,9 +112,6 @@ def _of_training(scheme: Pretrained, headers: Collection[str], shapes: Collectio
         strip.append(first)
         names = [name.removeprefix(f"{first}.") for name in names]
     return scheme.model_copy(update={"strip": (*strip, *scheme.strip)}) if strip else scheme
-
-
-# --- locate -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -360,30 +299,3 @@ def _some(names: Collection[str]) -> str:
 def _listed(facts: Sequence[str], between: str = ", ") -> str:
     more = [f"and {len(facts) - MAX_LISTED} more"] if len(facts) > MAX_LISTED else []
     return between.join([*facts[:MAX_LISTED], *more])
-
-
-# --- load -------------------------------------------------------------------------------------------------------------
-
-
-def _as_target(item: ParameterPlan) -> Target:
-    fill = item.fills[0][1]
-    assert isinstance(fill, FileFill), "it was located"
-    return Target(item.path, item.rule.key, fill)
-
-
-def _read(weights: Weights, fill: FileFill) -> Tensor:
-    values = weights.read(fill.tensor) if fill.tensor in weights.headers else None
-    if values is None or tuple(values.shape) != fill.shape:
-        raise Unreadable(f"`{fill.tensor}` is not what it was when it was planned")
-    for twin in fill.twins:
-        if not torch.equal(twin.part(_read(weights, twin)), fill.part(values)):
-            reason = f"`{fill.tensor}` and `{twin.tensor}` differ there, and are one parameter here"
-            raise Unreadable(reason, "untie them, or say by `subset` which is meant", "MF114")
-    return values
-
-
-def _copy(values: Tensor, shard: Shard) -> bool:
-    shard.write(values.reshape(-1), 0)
-    expected = replace(shard, local=torch.empty_like(shard.local))
-    expected.write(values.reshape(-1), 0)
-    return torch.equal(expected.local, shard.local)

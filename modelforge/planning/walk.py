@@ -12,7 +12,6 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from modelforge.building.graph import Read
 from modelforge.core.errors import MAX_PROBLEMS, Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_BLOCKS, MAX_DEPTH, MAX_KINDS, MAX_LAYERS, MAX_PARAMETERS
@@ -22,6 +21,7 @@ from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.language.layer import REFERENCE, LayerSpec
 from modelforge.language.model import ModelSpec
 from modelforge.planning.precedence import Scope, Subject
+from modelforge.planning.references import Read
 from modelforge.planning.study import LayerFacts, Misfit, ParameterFacts, Studies
 from modelforge.planning.topology import Topology
 

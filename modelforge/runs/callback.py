@@ -15,6 +15,7 @@ from modelforge.core.errors import ForgeError, Problem, printable
 from modelforge.core.files import SWEEP, write_atomically
 from modelforge.report.screen import Screen
 from modelforge.runs.collect import JOBS, STATUS, collect
+from modelforge.runs.table import table
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,7 +41,7 @@ class SweepReport(Callback):
             sweep = collect(folder)
         console = Screen()
         console.print()
-        console.print(sweep.table())
+        console.print(table(sweep))
         counts = ", ".join(f"{number} {state}" for state, number in sweep.counts.items())
         console.print(f"\n{counts}  ·  {printable(str(folder))}", highlight=False, markup=False, soft_wrap=True)
         with _exiting():

@@ -11,15 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.regular import read_text
 from modelforge.runs.alive import is_alive
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 STATUS = "status.json"
 JOBS = "jobs.json"
@@ -112,12 +109,6 @@ class Sweep:
             seconds = "" if row.seconds is None else row.seconds
             writer.writerow([row.state, *swept, *metrics, seconds, row.folder, row.reason])
         return out.getvalue()
-
-    def table(self) -> Group:
-        """The sweep for a terminal."""
-        from modelforge.runs.table import table
-
-        return table(self)
 
 
 def collect(folder: str | Path) -> Sweep:

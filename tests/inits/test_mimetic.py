@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from modelforge import inits
+from modelforge.core.matrix import Projection
 from modelforge.core.rng import Key, split
 from modelforge.inits import Block, CannotServe
-from modelforge.inits.block import Projection
 from modelforge.inits.schemes.mimetic import product
 from modelforge.inits.schemes.singular_values import top_moments
 from tests.inits.catalogue.attention import projection

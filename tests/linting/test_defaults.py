@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import modelforge as mf
+from modelforge.core.matrix import Block
 from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
-from modelforge.inits.block import Block
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.linting.defaults import left, left_words
 

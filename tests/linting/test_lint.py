@@ -11,11 +11,12 @@ import modelforge as mf
 from modelforge.inits import statistics
 from modelforge.layers import forget_class, register_inside
 from modelforge.layers.register import unregister_layer
+from modelforge.linting.lint import findings
 
 
 def warned(layers: dict[str, Any], init: Any) -> list[tuple[str, str]]:
     plan = mf.plan(mf.parse({"input": {"shape": [16]}, "layers": layers}, init=init))
-    return [(warning.code, warning.message) for warning in plan.warnings]
+    return [(warning.code, warning.message) for warning in findings(plan)]
 
 
 def deep(depth: int, act: str, *more: str) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def test_no_false_alarms(layers, init):
 def attention(**types: Any) -> list[tuple[str, str]]:
     layers = {"mix": {"type": "MultiheadAttention", "num_heads": 2}, "head": {"type": "Linear", "out_features": 2}}
     spec = mf.parse({"input": {"shape": [3, 8]}, "layers": layers}, init={"scheme": "xavier", "types": types})
-    return [(warning.code, warning.message) for warning in mf.plan(spec).warnings]
+    return [(warning.code, warning.message) for warning in findings(mf.plan(spec))]
 
 
 def test_projections_that_belong_together():
@@ -106,7 +107,7 @@ def test_depth_that_no_kernel_sees():
 def test_rules_that_others_go_before():
     layers = {"a": {**DENSE, "init": "xavier"}, "b": {**DENSE, "init": "lecun"}}
     spec = {"input": {"shape": [16]}, "layers": layers, "init": {"scheme": "kaiming", "bias": "ones"}}
-    [warning] = mf.plan(mf.parse(spec)).warnings
+    [warning] = findings(mf.plan(mf.parse(spec)))
     assert (warning.code, warning.path, warning.message, warning.hint) == (
         "MW109",
         "model.init",
@@ -118,7 +119,7 @@ def test_rules_that_others_go_before():
 
 def test_roles_of_the_group_that_an_override_wrote():
     plan = mf.plan(mf.load("conf", overrides=["model=mlp", "+init.recurrent=orthogonal"]))
-    [warning] = plan.warnings
+    [warning] = findings(plan)
     assert (warning.code, warning.path) == ("MW109", "init.recurrent")
     assert warning.message == "this init rule matches nothing: no parameter here has the role `recurrent`"
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
+from modelforge.linting.lint import findings
 
 
 def linear(size: int = 8, **more: Any) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def planned(layers: dict[str, Any], **more: Any) -> mf.Plan:
 
 
 def warned(plan: mf.Plan) -> list[tuple[str, str, str]]:
-    return [(warning.code, warning.path, warning.message) for warning in plan.warnings]
+    return [(warning.code, warning.path, warning.message) for warning in findings(plan)]
 
 
 DEEP = {

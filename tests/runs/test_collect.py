@@ -13,6 +13,7 @@ from rich.console import Console
 
 from modelforge.core.errors import ForgeError
 from modelforge.runs import collect
+from modelforge.runs.table import table
 
 
 def job(folder: Path, state: str = "finished", overrides=(), **fields) -> None:
@@ -121,7 +122,7 @@ def test_it_is_data(sweep: Path):
 def test_the_table(sweep: Path):
     console = Console(width=90, color_system=None)
     with console.capture() as capture:
-        console.print(collect(sweep).table())
+        console.print(table(collect(sweep)))
     assert [line.rstrip() for line in capture.get().splitlines()] == [
         "job       init.gain  state        val/accuracy  test/accuracy   time",
         "1         2          finished          0.87500        0.62500  1.2 s",
@@ -147,7 +148,7 @@ def test_a_long_reason_stays_in_its_column(tmp_path: Path):
     job(tmp_path / "0", "failed", ["a=1"], error=[{"message": "word " * 20}])
     console = Console(width=60, color_system=None)
     with console.capture() as capture:
-        console.print(collect(tmp_path).table())
+        console.print(table(collect(tmp_path)))
     reason = [line.rstrip() for line in capture.get().splitlines()[3:]]
     assert reason == ["0  failed: word" + " word" * 9, "   word" + " word" * 9]
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.building.shards import Shard
+from modelforge.building.stored import load
 from modelforge.core import tensor_file as weights
 from modelforge.language.parse import dump
-from modelforge.planning.stored import load, locate
+from modelforge.planning.stored import locate
 
 MODEL = {
     "input": {"shape": [4]},

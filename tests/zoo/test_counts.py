@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import modelforge as mf
+from modelforge.linting.lint import findings
 
 CONF = Path(__file__).parents[2] / "conf"
 IMAGENET = ["data.input.shape=[3,224,224]", "data.num_outputs=1000"]
@@ -59,7 +60,7 @@ def test_there_are_as_many_parameters_as_published(name: str):
     overrides, count = PUBLISHED[name]
     plan = mf.plan(mf.load(CONF, overrides))
     assert plan.num_parameters == count
-    assert not plan.warnings
+    assert not findings(plan)
 
 
 MIXER = {
@@ -78,7 +79,7 @@ def test_mixers_have_as_many_millions_as_published(size: str, patch: int):
     plan = mf.plan(mf.load(CONF, ["model=mlp_mixer", f"model.size={size}", f"model.args.patch={patch}", *IMAGENET]))
     head = sum(prod(parameter.shape) for parameter in plan.parameters if parameter.path.startswith("head."))
     assert round((plan.num_parameters - head) / 1e6) == MIXER[size, patch]
-    assert not plan.warnings
+    assert not findings(plan)
 
 
 def test_models_without_a_published_count_have_what_their_layers_add_up_to():

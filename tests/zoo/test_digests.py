@@ -1,7 +1,7 @@
 """Every initial value of `conf/`, as one digest for each model with each init: a change of values is always deliberate.
 
-`python -m tests.zoo.test_digests` makes them all anew and says what differs from the table (ten minutes); with `--write`
-it writes the table. The tests take the models that are made in no time, and of their inits those whose bits are the same
+`python -m tests.zoo.test_digests` makes them all and says what differs from the table (ten minutes); with `--write`
+it writes the table. The tests take each model as it starts by default, small ones with every init, where bits are equal
 on every machine: a factorisation (`orthogonal`) has the last digits of the machine's own linear algebra.
 """
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.matrix import Activation
 from modelforge.core.registry import Registry
-from modelforge.inits.block import Activation
 
 RESERVED = frozenset({"auto", "auto_backward", "critical", "none"})
 """Words that mean something else where an activation is named."""

@@ -17,8 +17,8 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from modelforge.core.errors import did_you_mean, quoted
+from modelforge.core.matrix import Activation, Block
 from modelforge.inits.base import CannotServe
-from modelforge.inits.block import Activation, Block
 from modelforge.inits.fields import LIMIT
 from modelforge.inits.gains.activations import (
     UnknownActivation,

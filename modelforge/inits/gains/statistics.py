@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.matrix import Activation
 from modelforge.core.torch_state import one_thread
 from modelforge.inits.base import CannotServe
-from modelforge.inits.block import Activation
 from modelforge.inits.gains.activations import find_activation
 from modelforge.inits.gains.quadrature import expectations
 

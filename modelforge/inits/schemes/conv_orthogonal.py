@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import Blockwise, Moments
-from modelforge.inits.block import Block
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import outputs_first
 from modelforge.inits.registry import register_initializer

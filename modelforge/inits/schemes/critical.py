@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.matrix import Activation, Block
 from modelforge.inits.base import CannotServe, Elementwise
-from modelforge.inits.block import Activation, Block
 from modelforge.inits.fields import Distribution, Positive, Truncate
 from modelforge.inits.gains.activations import find_activation
 from modelforge.inits.gains.gain import ActivationName, backward_gain_of, following

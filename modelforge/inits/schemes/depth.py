@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
+from modelforge.core.matrix import Block, Branch
 from modelforge.inits.base import NOTHING_TO_COUNT, CannotServe, Elementwise
-from modelforge.inits.block import Block, Branch
 from modelforge.inits.fields import Positive, Real, Truncate
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.matrices import require_matrix

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.matrix import Block
 from modelforge.inits.base import Elementwise
-from modelforge.inits.block import Block
 from modelforge.inits.fields import Positive, Real
 from modelforge.inits.gains.gain import Gain
 from modelforge.inits.laws.cut_normal import LEAST_MASS, CutNormal

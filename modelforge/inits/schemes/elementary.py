@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe, Elementwise
-from modelforge.inits.block import Block
 from modelforge.inits.fields import NonNegative, Real, Truncate
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.registry import register_initializer

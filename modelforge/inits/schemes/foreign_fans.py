@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe
-from modelforge.inits.block import Block
 from modelforge.inits.matrices import num_rows_and_columns
 
 Fans = tuple[float, float]

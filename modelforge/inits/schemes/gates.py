@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe, Elementwise
-from modelforge.inits.block import Block
 from modelforge.inits.fields import Real
 from modelforge.inits.laws.law import Constant, Law
 from modelforge.inits.registry import register_initializer

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import Blockwise, Moments
-from modelforge.inits.block import Block
 from modelforge.inits.matrices import outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
 from modelforge.inits.schemes.delta_orthogonal import centre_tap

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import Blockwise, CannotServe, Moments
-from modelforge.inits.block import Block
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from modelforge.core.matrix import Attention, Block, Projection
 from modelforge.core.rng import Key, split
 from modelforge.inits.base import Blockwise, CannotServe, DrawsPer, Moments
-from modelforge.inits.block import Attention, Block, Projection
 from modelforge.inits.fields import LIMIT, NonNegative
 from modelforge.inits.fills import MAX_SLANT, slant
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first

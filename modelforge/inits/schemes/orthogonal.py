@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import Blockwise, Moments
-from modelforge.inits.block import Block
 from modelforge.inits.fills import Isometry
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first, require_matrix

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe, DrawsPer, Elementwise
-from modelforge.inits.block import Block
 from modelforge.inits.fields import LIMIT, Positive
 from modelforge.inits.laws import transforms as words
 from modelforge.inits.laws.law import Constant, Drawn, Law

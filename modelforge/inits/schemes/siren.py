@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe, Elementwise
-from modelforge.inits.block import Block
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Uniform
 from modelforge.inits.matrices import require_matrix

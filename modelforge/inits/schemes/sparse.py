@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.core.rng import split
 from modelforge.inits.base import Blockwise, Moments
-from modelforge.inits.block import Block
 from modelforge.inits.fields import NonNegative
 from modelforge.inits.laws.law import Normal
 from modelforge.inits.matrices import inputs_first, num_rows_and_columns, outputs_first, require_matrix

@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from modelforge.core.matrix import Block
 from modelforge.core.rng import split
 from modelforge.inits.base import Blockwise, CannotServe, Moments
-from modelforge.inits.block import Block
 from modelforge.inits.gains.gain import Gain
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
 from modelforge.inits.registry import register_initializer

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.matrix import Block
 from modelforge.inits.base import CannotServe, Elementwise, Initializer
-from modelforge.inits.block import Block
 from modelforge.inits.fields import Distribution, FanMode, Truncate
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
+from modelforge.core.matrix import Block, Context
 from modelforge.inits.base import CannotServe, Elementwise
-from modelforge.inits.block import Block, Context
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.registry import register_initializer

@@ -11,10 +11,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model
 from modelforge.core.errors import ForgeError
 from modelforge.core.words import plural
 from modelforge.train.data.files import matching, read_utf8
-from modelforge.train.data.parts import Array, Examples, Rows
+from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
-from modelforge.train.language.text import Text
 
 
 class TextFiles(Bounded, OneInput):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+from modelforge.core.matrix import Projection
 from modelforge.inits import Attention, Block
-from modelforge.inits.block import Projection
 from tests.inits.case import Case
 
 

@@ -1,0 +1,73 @@
+"""unused: decided parameters → warnings about init rules that have no effect, or less than they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from modelforge.core.errors import Problem
+from modelforge.planning.assign import ParameterPlan
+
+
+def unused(parameters: Sequence[ParameterPlan]) -> list[Problem]:
+    """Rules for ends of branches where there are none or none can be seen, and rules that others go before."""
+    return list(dict.fromkeys(problem for rule in RULES for problem in rule(parameters)))
+
+
+def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
+    """A rule for the ends of residual branches that fills none."""
+    rules: dict[tuple[str, str], list[ParameterPlan]] = {}
+    for parameter in parameters:
+        if getattr(parameter.initializer, "ends", None) == "auto" and not parameter.rule.default:
+            rules.setdefault((parameter.rule.key, parameter.scheme), []).append(parameter)
+    for (key, scheme), filled in rules.items():
+        contexts = [block.context for parameter in filled for block, _ in parameter.fills]
+        if all(context is None or context.known for context in contexts) and not any(
+            context is not None and context.branch is not None and context.branch.ends for context in contexts
+        ):
+            shown = f"`{filled[0].path}`" + (f" and {len(filled) - 1} more" if len(filled) > 1 else "")
+            yield Problem(
+                "MW108",
+                key,
+                f"`{scheme}` treats the ends of residual branches apart, but it fills none: only {shown}",
+                "a branch ends with the last layer in it that has parameters, a norm too: put the rule there, say "
+                "`ends: true`, or choose a scheme that does not count",
+                severity="warning",
+            )
+
+
+def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
+    """A scheme that counts branches, and a layer of which nothing is known that is inside."""
+    for parameter in parameters:
+        context = parameter.fills[0][0].context
+        counts = getattr(parameter.initializer, "branches", None) == "auto"
+        if counts and context is not None and not context.known and not parameter.rule.default:
+            yield Problem(
+                "MW107",
+                parameter.key,
+                f"`{parameter.scheme}` cannot see into this layer: which of its parameters end a residual branch, and "
+                "which branches it has inside, is not known, so none does and none counts",
+                "register its class with `register_inside` and `register_branches` of `modelforge.layers`, or name the "
+                "parameters in `params`, with `branches` and `ends`",
+                part="key",
+                severity="warning",
+            )
+
+
+def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
+    """Rules that others go before wherever they match; the `init` group is a default, and a file has the last word."""
+    before: dict[str, tuple[str, str]] = {}
+    acting: set[str] = set()
+    for parameter in parameters:
+        from_file = parameter.initializer.values_from == "file"
+        for link in parameter.chain:
+            if from_file or link.verdict != "overridden":
+                acting.add(link.key)
+            elif not link.default and link.key.partition(".")[0] != "init":
+                before.setdefault(link.key, (parameter.path, parameter.rule.key))
+    for key, (path, other) in before.items():
+        if key not in acting:
+            message = f"this init rule changes nothing: other rules go before it, `{other}` at `{path}`"
+            yield Problem("MW109", key, message, "remove it, or the others", part="key", severity="warning")
+
+
+RULES = (_no_branch_ends, _unknown_inside, _overridden)
