@@ -33,11 +33,6 @@ def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
     found = findings(decided)
     data["warnings"] = [warning.to_dict() for warning in found]
     data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": unreached}
-        "warnings": [warning.to_dict() for warning in found],
-        "layers": layers,
-        "num_flops": sum(flops.values()),
-        "left_by_init": unreached,
-    }
     table = plan_table(decided, flops)
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from modelforge.core.words import printable
 from modelforge.review import told
-from modelforge.review.diff import Diff
+from modelforge.review.changes import Changes
 from modelforge.review.review import Review
 from modelforge.review.wording import causes, layer_groups, layer_lines, summary, totals
 
 
-def to_markdown(diff: Diff, old: str = "old", new: str = "new") -> str:
+def to_markdown(diff: Changes, old: str = "old", new: str = "new") -> str:
     """The diff as GitHub-flavoured Markdown.
 
     Args:
@@ -50,7 +50,7 @@ def code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def _lines(diff: Diff, old: str, new: str) -> Iterator[str]:
+def _lines(diff: Changes, old: str, new: str) -> Iterator[str]:
     yield f"### {code(old)} → {code(new)}"
     yield ""
     if diff.equal:
@@ -115,7 +115,7 @@ def _word(word: str) -> str:
     return word[: len(core) - len(front)] + code(front) + word[len(core) :]
 
 
-def _model(diff: Diff) -> Iterator[str]:
+def _model(diff: Changes) -> Iterator[str]:
     yield f"{summary(diff)}."
     if diff.left_out:
         yield from ("", f"{_prose(diff.left_out)}.")
@@ -130,13 +130,13 @@ def _model(diff: Diff) -> Iterator[str]:
         yield from _section("How parameters start", header, _parameters(diff))
 
 
-def _layers(diff: Diff) -> Iterator[tuple[str, ...]]:
+def _layers(diff: Changes) -> Iterator[tuple[str, ...]]:
     for group in layer_groups(diff.layers):
         label = code(group.label) + _copies(group.count)
         yield group.first.kind, label, code(group.first.type), _stacked(layer_lines(group.first))
 
 
-def _parameters(diff: Diff) -> Iterator[tuple[str, ...]]:
+def _parameters(diff: Changes) -> Iterator[tuple[str, ...]]:
     kinds = {"+": "added", "-": "removed", "~": "changed"}
     for cause in causes(diff.parameters):
         for effect in cause.effects:

@@ -1,4 +1,4 @@
-"""A diff, or a whole review, for the terminal."""
+"""A whole review for the terminal."""
 
 from __future__ import annotations
 
@@ -7,30 +7,14 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from modelforge.core.words import printable
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.review import told
-from modelforge.review.diff import Diff
+from modelforge.review.diff_text import STYLES, model_text
 from modelforge.review.review import Review
-from modelforge.review.wording import MARKS, Cause, causes, layer_groups, layer_lines, summary, totals
+from modelforge.review.wording import summary
 
-STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "bold red"}
 MAX_MODELS = 8
 """Models whose differences are told in full."""
-
-
-def diff_text(diff: Diff, old: str = "old", new: str = "new") -> RenderableType:
-    """The diff as sections: the whole, layers, and how parameters start, each change with its lines.
-
-    Args:
-        diff: What to show.
-        old: What to call the old side.
-        new: What to call the new side.
-    """
-    head = Text.assemble((printable(old), "bold red"), " → ", (printable(new), "bold green"))
-    if diff.equal:
-        return Group(head, Text("no difference"))
-    return Group(head, *_model(diff, 0))
 
 
 def review_text(review: Review) -> RenderableType:
@@ -64,7 +48,7 @@ def review_text(review: Review) -> RenderableType:
         if named:
             parts += [Text(), Wrapped(Text(title, "bold underline"))]
         if index < MAX_MODELS:
-            parts += _model(model.diff, 2 * named)
+            parts += model_text(model.diff, 2 * named)
         else:
             parts.append(Wrapped(Text(summary(model.diff), "dim"), 2))
     return Group(*parts)
@@ -87,56 +71,3 @@ def _titled(title: str, cells: Iterable[Iterable[Text]], *, wraps: bool = False)
         return []
     heading = [Text(title, "bold")] if title else []
     return [Text(), *heading, Aligned(rows, indent=2 if title else 0, stages=(3, 2), wraps=wraps)]
-
-
-def _model(diff: Diff, indent: int) -> Iterator[RenderableType]:
-    if diff.totals:
-        yield Text()
-        yield Aligned(
-            [[Text(name, "bold"), Text(change), Text(place, "dim")] for name, change, place in totals(diff)], indent
-        )
-    if diff.layers:
-        yield Text()
-        yield Text(" " * indent + "layers", "bold")
-        yield Aligned(list(_layers(diff)), indent + 2, stages=(4, 3))
-    if diff.parameters:
-        yield Text()
-        yield Text(" " * indent + "how parameters start", "bold")
-        for index, cause in enumerate(causes(diff.parameters)):
-            if index:
-                yield Text()
-            yield from _cause(cause, indent + 2)
-    if diff.left_out:
-        yield Text()
-        yield Wrapped(Text(diff.left_out, "yellow"), indent)
-    yield Text()
-    yield Wrapped(Text(summary(diff), "dim"), indent)
-
-
-def _layers(diff: Diff) -> Iterator[list[Text]]:
-    for group in layer_groups(diff.layers):
-        mark = MARKS[group.first.kind]
-        cells = [Text(mark, STYLES[mark]), Text(_counted(group.label, group.count)), Text(group.first.type, "cyan")]
-        for change, place in layer_lines(group.first):
-            yield [*cells, Text(change), Text(place, "dim")]
-            cells = [Text()] * 3
-
-
-def _cause(cause: Cause, indent: int) -> Iterator[RenderableType]:
-    yield Aligned([[Text(reason, "bold"), Text(place, "dim")] for reason, place in cause.lines], indent)
-    effects = [
-        [
-            Text(effect.mark, STYLES[effect.mark]),
-            Text(_counted(effect.label, effect.copies)),
-            Text(effect.shape, "dim"),
-            Text(effect.std),
-            Text(effect.ratio),
-        ]
-        for effect in cause.effects
-    ]
-    yield Aligned(effects, indent + 2, stages=(2,))
-
-
-def _counted(label: str, copies: int) -> str:
-    label = printable(label)
-    return f"{label} ({copies} alike)" if copies > 1 else label

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from modelforge.core.words import listed as in_a_row
 from modelforge.core.words import plural, printable, value
-from modelforge.review.diff import Diff
+from modelforge.review.changes import Changes
 from modelforge.review.facts import ABSENT, ValueChange, exact
 from modelforge.review.files import FileDiff
 from modelforge.review.review import EntryDiff, FileNote, Review
@@ -45,7 +45,7 @@ class Models:
     """What differs in the model, in one composition or several alike."""
 
     labels: list[str]
-    diff: Diff
+    diff: Changes
 
 
 def headline(review: Review) -> str:
@@ -212,7 +212,7 @@ def _section(name: str) -> Section:
     return SECTIONS.get(name, "other values")
 
 
-def _placed(diff: Diff) -> Iterator[str]:
+def _placed(diff: Changes) -> Iterator[str]:
     """The places that a diff of models shows."""
     changes = [*diff.totals, *(c for layer in diff.layers for c in layer.changes)]
     changes += [c for parameter in diff.parameters for c in parameter.changes]

@@ -10,7 +10,7 @@ from typing import Any
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.core.words import count, number, plural, shape, value, where
-from modelforge.review.diff import Change, Diff, LayerDiff, ParameterDiff
+from modelforge.review.changes import Change, Changes, LayerDiff, ParameterDiff
 from modelforge.review.groups import Group, grouped
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
@@ -37,7 +37,7 @@ class Cause:
     effects: tuple[Effect, ...]
 
 
-def totals(diff: Diff) -> list[tuple[str, str, str]]:
+def totals(diff: Changes) -> list[tuple[str, str, str]]:
     """Name, change and place of what differs in the whole model."""
     return [(change.name.replace("num_", ""), _total(change), places(change)) for change in diff.totals]
 
@@ -99,7 +99,7 @@ def both_places(old: Place | None, new: Place | None) -> str:
     return f"{before} → {after}"
 
 
-def summary(diff: Diff) -> str:
+def summary(diff: Changes) -> str:
     """How many of what, in one line."""
     spread = sum(parameter.std_changed for parameter in diff.parameters)
     kinds = [sum(item.kind == kind for item in diff.parameters) for kind in ("added", "removed", "changed")]
