@@ -22,7 +22,7 @@ from modelforge.building.tally import EVERY, Tally, measure, rows_of_block, rows
 from modelforge.core.matrix import Block
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
-from modelforge.inits.base import Fill
+from modelforge.inits.fills import Fill
 from modelforge.inits.laws.transforms import expect
 from modelforge.planning.assign import ParameterPlan
 

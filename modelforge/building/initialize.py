@@ -27,7 +27,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Block, Context
 from modelforge.core.rng import check_seed, keyed_globals, preserved_globals
-from modelforge.inits.base import Fill
+from modelforge.inits.fills import Fill
 from modelforge.language.parse import parse_init
 from modelforge.modules.hooks import reset_method
 from modelforge.modules.parameters import layouts

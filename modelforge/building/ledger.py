@@ -363,7 +363,7 @@ def _by_fill(tallies: Sequence[Tally]) -> list[list[Tally]]:
 
 def _centre(tallies: Sequence[Tally]) -> float | None:
     """The mean about which a scheme fixes the standard deviation, if all do so about one."""
-    exact = all(tally.fill is not None and tally.fill.exact_std for tally in tallies)
+    exact = all(tally.fill is not None and tally.fill.promise.exact_std for tally in tallies)
     centres = {tally.shift for tally in tallies}
     return centres.pop() if exact and len(centres) == 1 else None
 

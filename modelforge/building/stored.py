@@ -13,7 +13,7 @@ from modelforge.building.shards import Shard, shard_of
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensor_file import Unreadable, Weights, opened
-from modelforge.inits.schemes.pretrained import FileFill
+from modelforge.inits.fills import FilePart
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.stored import Target, stored_buffers
 
@@ -72,12 +72,12 @@ def load(
 
 
 def _as_target(item: ParameterPlan) -> Target:
-    fill = item.fills[0][1]
-    assert isinstance(fill, FileFill), "it was located"
-    return Target(item.path, item.rule.key, fill)
+    part = item.fills[0][1].part
+    assert part is not None, "it was located"
+    return Target(item.path, item.rule.key, part)
 
 
-def _read(weights: Weights, fill: FileFill) -> Tensor:
+def _read(weights: Weights, fill: FilePart) -> Tensor:
     values = weights.read(fill.tensor) if fill.tensor in weights.headers else None
     if values is None or tuple(values.shape) != fill.shape:
         raise Unreadable(f"`{fill.tensor}` is not what it was when it was planned")

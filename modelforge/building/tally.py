@@ -14,8 +14,7 @@ from torch import Tensor
 from modelforge.building.checksum import checksum_of
 from modelforge.building.shards import Shard, add_over_processes, extremes_over_processes, in_memory_order
 from modelforge.core.rng import CHUNK
-from modelforge.inits.base import Fill
-from modelforge.inits.fills import Isometry, Moments, slant
+from modelforge.inits.fills import Fill, Isometry, Moments, slant
 from modelforge.inits.laws.tails import same_value
 from modelforge.inits.laws.transforms import loaded
 

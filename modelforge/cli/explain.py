@@ -19,7 +19,7 @@ from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.core.matrix import Block
 from modelforge.core.words import number, printable, short, stored, value, where
-from modelforge.inits.base import Fill
+from modelforge.inits.fills import Fill
 from modelforge.language.load import load
 from modelforge.planning.assign import Link, ParameterPlan
 from modelforge.planning.fields import DecidedField, decided_fields

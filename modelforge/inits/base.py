@@ -8,21 +8,20 @@ nothing drawn.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from modelforge.core.complaints import WrongField, contradiction, reworded
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.matrix import Block
-from modelforge.inits.fills import BlockFill, LawFill, Moments, NoFill
+from modelforge.inits.fills import Fill, Moments, Whole, promise_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from modelforge.core.rng import Key
     from modelforge.inits.laws.law import Law
 
 
@@ -44,50 +43,6 @@ class CannotServe(Exception):
 
     def __str__(self) -> str:
         return self.reason
-
-
-class Fill(Protocol):
-    """A decided way to fill one block: what must come out, and how to draw it.
-
-    `promise` is what the ledger checks; `mean`, `std` and the rest are its parts, None where a scheme promises nothing.
-    `numbers` holds what was resolved on the way (gain, fans, bounds) as plain data. `elementwise` fills may be drawn in
-    chunks of any size, the others need their whole block in one contiguous tensor. A fill can be pickled and copied.
-    """
-
-    @property
-    def promise(self) -> Moments: ...
-    @property
-    def mean(self) -> float | None: ...
-    @property
-    def std(self) -> float | None: ...
-    @property
-    def kurtosis(self) -> float: ...
-    @property
-    def exact_std(self) -> bool:
-        """True where the root mean square about `mean` is fixed by construction, not up to sampling."""
-        ...
-
-    @property
-    def copies(self) -> float:
-        """How many elements share one drawn value: the sample that the checks rest on is that much smaller."""
-        ...
-
-    @property
-    def deterministic(self) -> bool:
-        """True where nothing is drawn: every key gives the same values."""
-        ...
-
-    @property
-    def numbers(self) -> Mapping[str, Any]: ...
-    @property
-    def elementwise(self) -> bool: ...
-    def strays(self, values: Tensor) -> int:
-        """How many of the values contradict what the scheme fixes of them, exactly; of what is drawn none does."""
-        ...
-
-    def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
-        ...
 
 
 class Initializer(Node, ABC):
@@ -148,7 +103,7 @@ class Elementwise(Initializer):
         numbers = self.numbers(block)
         if law.bounds is not None:
             numbers |= {"low": law.bounds[0], "high": law.bounds[1]}
-        return LawFill(law, FrozenDict(numbers))
+        return Fill(promise_of(law), FrozenDict(numbers), law)
 
 
 class Blockwise(Initializer):
@@ -177,7 +132,7 @@ class Blockwise(Initializer):
     @final
     def resolve(self, block: Block) -> Fill:
         """The promised moments and the scheme's numbers; the values are made by `fill`."""
-        return BlockFill(self, block, self.moments(block), FrozenDict(self.numbers(block)))
+        return Fill(self.moments(block), FrozenDict(self.numbers(block)), Whole(self, block))
 
 
 class Undrawn(Initializer):
@@ -187,4 +142,4 @@ class Undrawn(Initializer):
     def resolve(self, block: Block) -> Fill:
         """A fill that promises nothing and is never drawn."""
         del block
-        return NoFill()
+        return Fill()

@@ -1,10 +1,10 @@
-"""The fills that schemes resolve to: from a law, from a blockwise scheme, or none at all; and what they promise."""
+"""`Fill`: what a scheme resolves to for one block: what is promised of the values, and how they are drawn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from modelforge.core.matrix import Block
     from modelforge.core.rng import Key
-    from modelforge.inits.base import Blockwise
     from modelforge.inits.laws.law import Distribution, Law
 
 
@@ -78,65 +77,117 @@ class Moments:
     """Whether no row is like another, up to chance."""
 
 
-class _Promised:
-    """The parts of a fill's promise, one by one."""
+NOTHING = Moments()
+"""The promise of what is not drawn."""
+_NO_NUMBERS: FrozenDict[str, Any] = FrozenDict()
 
-    __slots__ = ()
 
-    if TYPE_CHECKING:
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Values of one tensor in a file, or of some of its rows."""
 
-        @property
-        def promise(self) -> Moments: ...
+    file: str
+    tensor: str
+    shape: tuple[int, ...]
+    """The tensor's, as it is there."""
+    dtype: str
+    """The type that it has there."""
+    transpose: bool = False
+    """Whether it is transposed."""
+    squeeze: bool = False
+    """Whether the first dimension, of size 1, is left out."""
+    rows: tuple[int, int] | None = None
+    """First and last but one of the rows that are meant, after transposing; None for all."""
+    twins: tuple[FilePart, ...] = ()
+    """What the file has for other names of the same parameter: it must be equal."""
+
+    @property
+    def numbers(self) -> FrozenDict[str, Any]:
+        """Where the values are, as plain data."""
+        numbers: dict[str, Any] = {"file": self.file, "tensor": self.tensor, "file_dtype": self.dtype}
+        if self.transpose:
+            numbers["turned"] = True
+        if self.rows is not None:
+            numbers["rows"] = self.rows
+        return FrozenDict(numbers)
+
+    @property
+    def part_shape(self) -> tuple[int, ...]:
+        """Shape of the values."""
+        shape = self.shape[self.squeeze :]
+        shape = shape[::-1] if self.transpose else shape
+        return shape if self.rows is None else (self.rows[1] - self.rows[0], *shape[1:])
+
+    def part(self, tensor: Tensor) -> Tensor:
+        """The values, of the tensor in the file."""
+        whole = tensor[0] if self.squeeze else tensor
+        whole = whole.t() if self.transpose else whole
+        return whole if self.rows is None else whole[slice(*self.rows)]
+
+
+class FillsBlocks(Protocol):
+    """A scheme that fills whole blocks."""
+
+    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        """Fills `out`, which is the whole block, in place."""
+        ...
+
+    def strays(self, values: Tensor, block: Block) -> int:
+        """How many values contradict what the formula fixes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Draws a whole block, by the scheme's own `fill`."""
+
+    scheme: FillsBlocks
+    block: Block
+
+    def draw_(self, out: Tensor, key: Key) -> None:
+        """Fills `out`, which must be the whole block, in place."""
+        assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
+        assert out.is_contiguous(), "a block is filled in contiguous memory"
+        with one_thread():
+            self.scheme.fill(out.detach(), self.block, key.generator())
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A decided way to fill one block: what must come out, and how to draw it. It can be pickled and copied."""
+
+    promise: Moments = NOTHING
+    """What the ledger checks."""
+    numbers: FrozenDict[str, Any] = _NO_NUMBERS
+    """What was resolved on the way (gain, fans, bounds), as plain data."""
+    drawn_by: Law | Whole | None = None
+    """What draws the values; None where they come from elsewhere."""
+    part: FilePart | None = None
+    """What of a file the values are, if they come from one."""
 
     @property
     def mean(self) -> float | None:
+        """What the values promise; None where they promise none."""
         return self.promise.mean
 
     @property
     def std(self) -> float | None:
+        """The root mean square about `mean` that they promise."""
         return self.promise.std
 
     @property
-    def kurtosis(self) -> float:
-        return self.promise.kurtosis
-
-    @property
-    def exact_std(self) -> bool:
-        return self.promise.exact_std
-
-    @property
-    def copies(self) -> float:
-        return self.promise.copies
-
-    @property
-    def deterministic(self) -> bool:
-        return self.promise.deterministic
-
-
-@dataclass(frozen=True, slots=True)
-class LawFill(_Promised):
-    """Independent values of one law."""
-
-    law: Law
-    numbers: FrozenDict[str, Any]
-
-    @property
-    def promise(self) -> Moments:
-        """All that follows from the law."""
-        return promise_of(self.law)
-
-    @property
     def elementwise(self) -> bool:
-        return True
-
-    def strays(self, values: Tensor) -> int:
-        """None: a law fixes no value; what a constant makes is checked by its extremes."""
-        del values
-        return 0
+        """Whether it may be drawn in chunks of any size; else the whole block is, in contiguous memory."""
+        return self.drawn_by is not None and not isinstance(self.drawn_by, Whole)
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` in place; element i does not depend on how many follow it."""
-        self.law.draw_(out, key)
+        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
+        assert self.drawn_by is not None, "the values of this scheme are not drawn"
+        self.drawn_by.draw_(out, key)
+
+    def strays(self, values: Tensor) -> int:
+        """How many values contradict what the formula fixes; none of a law, whose constants show in its extremes."""
+        return self.drawn_by.scheme.strays(values, self.drawn_by.block) if isinstance(self.drawn_by, Whole) else 0
 
 
 @lru_cache(maxsize=1024)
@@ -145,64 +196,3 @@ def promise_of(law: Law) -> Moments:
     if law.std == 0:
         return Moments(law.mean, 0.0, law.kurtosis, exact_std=True, deterministic=True)
     return Moments(law.mean, law.std, law.kurtosis, law=law, distinct_rows=isinstance(law, Drawn))
-
-
-@dataclass(frozen=True, slots=True)
-class BlockFill(_Promised):
-    """A whole block, made by the scheme's own `fill`."""
-
-    initializer: Blockwise
-    block: Block
-    moments: Moments
-    numbers: FrozenDict[str, Any]
-
-    @property
-    def promise(self) -> Moments:
-        """As the scheme states it."""
-        return self.moments
-
-    @property
-    def elementwise(self) -> bool:
-        return False
-
-    def strays(self, values: Tensor) -> int:
-        """As the scheme counts them."""
-        return self.initializer.strays(values, self.block)
-
-    def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out`, which must be the whole block."""
-        assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
-        assert out.is_contiguous(), "a block is filled in contiguous memory"
-        with one_thread():
-            self.initializer.fill(out.detach(), self.block, key.generator())
-
-
-NOTHING = Moments()
-"""The promise of what is not drawn."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoFill(_Promised):
-    """Promises nothing and draws nothing: the values come from elsewhere."""
-
-    @property
-    def promise(self) -> Moments:
-        """Nothing."""
-        return NOTHING
-
-    @property
-    def numbers(self) -> FrozenDict[str, Any]:
-        return FrozenDict()
-
-    @property
-    def elementwise(self) -> bool:
-        return False
-
-    def strays(self, values: Tensor) -> int:
-        """None: it says nothing of them."""
-        del values
-        return 0
-
-    def draw_(self, out: Tensor, key: Key) -> None:
-        """Never called: see `Initializer.values_from`."""
-        raise AssertionError("the values of this scheme are not drawn")

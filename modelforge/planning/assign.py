@@ -18,8 +18,9 @@ from modelforge.core.errors import Place, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation, Block
 from modelforge.inits import registry
-from modelforge.inits.base import CannotServe, Fill, Initializer
+from modelforge.inits.base import CannotServe, Initializer
 from modelforge.inits.defaults import constant
+from modelforge.inits.fills import Fill
 from modelforge.language.init import describe
 from modelforge.modules.parameters import split
 from modelforge.planning.precedence import Candidate, Cascade, Scope, Subject

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from modelforge.core.errors import Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensor_file import WRAPPERS, Header, Unreadable, opened
-from modelforge.inits.schemes.pretrained import FileFill, Pretrained, Renamed
+from modelforge.inits.fills import FilePart, Fill
+from modelforge.inits.schemes.pretrained import Pretrained, Renamed
 from modelforge.planning.assign import ParameterPlan
 
 Shape = tuple[int, ...]
@@ -27,7 +28,7 @@ class Target:
     path: str
     rule: str
     """Override key of the init block that names the file."""
-    fill: FileFill
+    fill: FilePart
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ class _Source:
     """Of the model's parameters; a tensor is split by them."""
     ties: Mapping[str, str]
     """Second names of tied parameters, each with the first."""
-    fills: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
+    fills: dict[str, FilePart] = field(default_factory=dict[str, FilePart])
     problems: list[Problem] = field(default_factory=list[Problem])
-    unsplit: dict[str, FileFill] = field(default_factory=dict[str, FileFill])
+    unsplit: dict[str, FilePart] = field(default_factory=dict[str, FilePart])
     """Names that are no parameters, by which a tensor cannot be split."""
 
     def way_out(self, names: Sequence[str], known: Collection[str]) -> str:
@@ -147,7 +148,7 @@ class _Source:
                 continue
             renamed = self.scheme.renamed(name)
             used.update(renamed.by)
-            whole = FileFill(self.scheme.path, name, header.shape, _text(header.dtype))
+            whole = FilePart(self.scheme.path, name, header.shape, _text(header.dtype))
             if (moved := renamed.moved) is not None:
                 whole = replace(whole, transpose=moved.transpose, squeeze=moved.squeeze)
             for new, fill in self._parts(renamed, whole):
@@ -178,7 +179,7 @@ class _Source:
             known = self.fills.get(first)
             self.fills[first] = fill if known is None else replace(known, twins=(*known.twins, fill))
 
-    def _parts(self, renamed: Renamed, whole: FileFill) -> Iterator[tuple[str, FileFill]]:
+    def _parts(self, renamed: Renamed, whole: FilePart) -> Iterator[tuple[str, FilePart]]:
         """The names that a tensor has here, with what of it is whose."""
         rule = f"{self.key}.rename.{renamed.by[-1]}" if renamed.by else self.key
         if refused := _unmovable(whole):
@@ -210,16 +211,16 @@ class _Source:
         self.problems.append(Problem("MF115", path, message, hint, part="key" if part == "key" else "value"))
 
 
-def _unmovable(whole: FileFill) -> str:
+def _unmovable(whole: FilePart) -> str:
     """What is asked of a tensor that its shape does not allow; empty where all can be done."""
     if whole.squeeze and whole.shape[:1] != (1,):
         return "squeezed: its first dimension is not 1"
     return "turned: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
 
 
-def _located(item: ParameterPlan, fill: FileFill) -> ParameterPlan:
+def _located(item: ParameterPlan, fill: FilePart) -> ParameterPlan:
     """The parameter with a fill for its tensor; rows that schemes must not change come from the file too."""
-    fills = tuple((replace(block, fixed=None), fill) for block, _ in item.fills)
+    fills = tuple((replace(block, fixed=None), Fill(numbers=fill.numbers, part=fill)) for block, _ in item.fills)
     return replace(item, fills=fills, mean=None, std=None)
 
 
@@ -277,7 +278,7 @@ def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
     return [*dict.fromkeys(name if parent in split else f"{parent}.*" for name, parent in parents.items())]
 
 
-def _shown(fill: FileFill) -> str:
+def _shown(fill: FilePart) -> str:
     turned = " (turned)" if fill.transpose and len(fill.part_shape) > 1 else ""
     return f"{fill.part_shape}{turned}"
 

@@ -265,7 +265,7 @@ def test_what_is_seen_of_each_scheme(case: Case, kind: str):
         tallies = draw.draw([item], {"p": shard_of(torch.empty(block.shape))}, 0)["p"]
         seen = check(tallies, torch.float32).verdict == "fail"
         least, _ = AT_LEAST.get(item.scheme, AT_LEAST["a law"])
-        if fill.deterministic:
+        if fill.promise.deterministic:
             assert seen == spoiler.changed, name
         elif kind in least and spoiler.changed and min(block.shape[:2]) > 4 and "as many heads" not in name:
             assert seen, name
@@ -275,7 +275,7 @@ def test_every_scheme_that_draws_has_its_row():
     structured = {
         name for name in inits.names() if getattr(inits.get(name), "strays", None) not in (None, inits.Blockwise.strays)
     }
-    exact = {case.config["scheme"] for case in CASES if all(fill.deterministic for fill in fills(case))}
+    exact = {case.config["scheme"] for case in CASES if all(fill.promise.deterministic for fill in fills(case))}
     assert structured - {inits.get(name).scheme for name in exact} - {"bilinear"} <= AT_LEAST.keys()
     assert all(why for _, why in AT_LEAST.values())
     assert {*UNSEEN} <= {*inits.names()}

@@ -43,7 +43,7 @@ def test_the_two_biases_add_up(names: str, fields: dict[str, float]):
             part = torch.empty(5)
             fill = scheme.resolve(block(name, addend))
             fill.draw_(part, Key(0))
-            assert fill.exact_std
+            assert fill.promise.exact_std
             assert (fill.mean, fill.std) == (part[0].item(), 0.0)
             assert fill.numbers == {"gate": field, "total": fields.get(field, 0.0)}
             total += part

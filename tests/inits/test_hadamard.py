@@ -50,8 +50,8 @@ def test_mean_and_std_are_counted_right_for_every_shape(rows: int):
     for columns in range(1, 18):
         promised = inits.create({"scheme": "zero"}).resolve(Block((rows, columns, 2), 1, 1))
         values = fill(rows, columns, 2).double()
-        assert promised.deterministic
-        assert promised.exact_std
+        assert promised.promise.deterministic
+        assert promised.promise.exact_std
         assert promised.mean == pytest.approx(values.mean().item(), abs=1e-7), (rows, columns)
         assert promised.std == pytest.approx(values.std(correction=0).item(), abs=1e-7), (rows, columns)
 

@@ -64,7 +64,7 @@ def test_the_parts_are_mirrored(part: str, shape: tuple[int, int], half: tuple[i
     assert torch.equal(out, torch.cat([torch.cat(row, 1) for row in expected]))
     gram = w0.double().T @ w0.double() if rows >= columns else w0.double() @ w0.double().T
     assert (gram - 4 * torch.eye(min(half))).abs().max() < 1e-5
-    assert (fill.mean, fill.std, fill.copies) == (0.0, pytest.approx(2 / math.sqrt(max(half))), copies)
+    assert (fill.mean, fill.std, fill.promise.copies) == (0.0, pytest.approx(2 / math.sqrt(max(half))), copies)
     assert fill.numbers == {"gain": 2.0, "part": part, "rows": rows, "columns": columns}
 
 

@@ -66,7 +66,7 @@ def test_one_class_with_one_method_is_enough():
     out = torch.empty(2, 2)
     fill.draw_(out, Key(0))
     assert out.tolist() == [[0.0, 0.5], [1.0, 1.5]]
-    assert (fill.mean, fill.std, fill.exact_std, fill.elementwise) == (None, None, False, False)
+    assert (fill.mean, fill.std, fill.promise.exact_std, fill.elementwise) == (None, None, False, False)
     assert fill.numbers == {"step": 0.5}
     assert inits.describe("slope")["fields"] == [
         {"name": "step", "type": "number", "required": False, "default": 1.0, "doc": "How much each element adds."}

@@ -15,8 +15,7 @@ from scipy import stats
 
 from modelforge import inits
 from modelforge.core.rng import Key
-from modelforge.inits import Activation, Block, CannotServe, Fill, Initializer, Law
-from modelforge.inits.fills import LawFill
+from modelforge.inits import Activation, Block, CannotServe, Elementwise, Fill, Initializer, Law
 from tests.inits.blocks import BLOCKS, TANH, VECTORS
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
@@ -34,9 +33,8 @@ def draw(fill: Fill, block: Block, *key: int | str) -> torch.Tensor:
 
 
 def law_of(initializer: Initializer, block: Block) -> Law:
-    fill = initializer.resolve(block)
-    assert isinstance(fill, LawFill)
-    return fill.law
+    assert isinstance(initializer, Elementwise)
+    return initializer.law(block)
 
 
 def test_the_table_is_complete():
@@ -52,10 +50,10 @@ def test_values_keep_what_the_fill_promises(case: Case, name: str):
     assert fill.mean is not None
     assert fill.std is not None
     assert values.isfinite().all()
-    n = values.numel() / fill.copies
+    n = values.numel() / fill.promise.copies
     assert abs(values.mean().item() - fill.mean) <= 4.5 * fill.std / math.sqrt(n) + 1e-7 * abs(fill.mean)
     root_mean_square = (values - fill.mean).square().mean().sqrt().item()
-    sampling = 0 if fill.exact_std else 4.5 * math.sqrt((fill.kurtosis - 1) / n) / 2
+    sampling = 0 if fill.promise.exact_std else 4.5 * math.sqrt((fill.promise.kurtosis - 1) / n) / 2
     assert abs(root_mean_square - fill.std) <= (sampling + 1e-6) * fill.std + 1e-7 * abs(fill.mean)
 
 
@@ -65,7 +63,7 @@ def test_the_same_key_draws_the_same(case: Case):
         fill = case.initializer.resolve(block)
         first = draw(fill, block)
         assert torch.equal(first, draw(fill, block))
-        if not fill.deterministic:
+        if not fill.promise.deterministic:
             assert not torch.equal(first, draw(fill, block, "other"))
 
 
@@ -99,7 +97,7 @@ def test_cast_values_keep_what_the_fill_promises(case: Case):
     exact = draw(fill, block)
     assert ((values.float() - exact).abs() <= error * exact.abs()).all()
     root_mean_square = (values.double() - fill.mean).square().mean().sqrt().item()
-    sampling = 4.5 * math.sqrt((fill.kurtosis - 1) / values.numel() * fill.copies) / 2
+    sampling = 4.5 * math.sqrt((fill.promise.kurtosis - 1) / values.numel() * fill.promise.copies) / 2
     assert abs(root_mean_square - fill.std) <= (sampling + 2 * error) * fill.std + error * abs(fill.mean)
 
 
@@ -274,6 +272,6 @@ def test_who_makes_the_values(scheme: str, values_from: str):
 @pytest.mark.parametrize("scheme", ["torch", "keep"])
 def test_what_is_not_drawn_promises_nothing(scheme: str):
     fill = inits.create({"scheme": scheme}).resolve(VECTORS["a vector of 8"])
-    assert (fill.mean, fill.std, fill.exact_std, dict(fill.numbers)) == (None, None, False, {})
+    assert (fill.mean, fill.std, fill.promise.exact_std, dict(fill.numbers)) == (None, None, False, {})
     with pytest.raises(AssertionError, match="the values of this scheme are not drawn"):
         fill.draw_(torch.empty(8), Key(0))

@@ -10,15 +10,14 @@ import pytest
 import modelforge as mf
 from modelforge import inits
 from modelforge.inits import Block, CannotServe
-from modelforge.inits.fills import LawFill
 
 BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0)
 
 
 def law(**config: Any) -> inits.Law:
-    fill = inits.create(config).resolve(BLOCK)
-    assert isinstance(fill, LawFill)
-    return fill.law
+    scheme = inits.create(config)
+    assert isinstance(scheme, inits.Elementwise)
+    return scheme.law(BLOCK)
 
 
 @pytest.mark.parametrize(

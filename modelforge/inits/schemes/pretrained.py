@@ -16,11 +16,10 @@ from pydantic_core import PydanticCustomError
 from modelforge.core.complaints import WrongField
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.inits.base import Undrawn
-from modelforge.inits.fills import NoFill
 from modelforge.inits.registry import register_initializer
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 MAX_PLACEHOLDERS = 4
 """How many `*` and `{n}` a rename may have: the time to match grows with a power of their number."""
@@ -134,48 +133,6 @@ class Pretrained(Undrawn):
                 return Renamed(tuple(_filled(to, match) for to in new.to), new, tuple(by))
             name = _filled(new, match)
         return Renamed((name,), by=tuple(by))
-
-
-@dataclass(frozen=True, slots=True)
-class FileFill(NoFill):
-    """Values of one tensor in a file, or of some of its rows."""
-
-    file: str
-    tensor: str
-    shape: tuple[int, ...]
-    """The tensor's, as it is there."""
-    dtype: str
-    """The type that it has there."""
-    transpose: bool = False
-    """Whether it is turned."""
-    squeeze: bool = False
-    """Whether the first dimension, of size 1, is left out."""
-    rows: tuple[int, int] | None = None
-    """First and last but one of the rows that are meant, after turning; None for all."""
-    twins: tuple[FileFill, ...] = ()
-    """What the file has for other names of the same parameter: it must be equal."""
-
-    @property
-    def numbers(self) -> FrozenDict[str, Any]:
-        numbers: dict[str, Any] = {"file": self.file, "tensor": self.tensor, "file_dtype": self.dtype}
-        if self.transpose:
-            numbers["turned"] = True
-        if self.rows is not None:
-            numbers["rows"] = self.rows
-        return FrozenDict(numbers)
-
-    @property
-    def part_shape(self) -> tuple[int, ...]:
-        """Shape of the values."""
-        shape = self.shape[self.squeeze :]
-        shape = shape[::-1] if self.transpose else shape
-        return shape if self.rows is None else (self.rows[1] - self.rows[0], *shape[1:])
-
-    def part(self, tensor: Tensor) -> Tensor:
-        """The values, of the tensor in the file."""
-        whole = tensor[0] if self.squeeze else tensor
-        whole = whole.t() if self.transpose else whole
-        return whole if self.rows is None else whole[slice(*self.rows)]
 
 
 _PLACEHOLDER = re.compile(r"\*|\{([a-z])([+-]\d+)?\}")
