@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from modelforge.building.ledger import LedgerEntry
+from modelforge.building.entries import LedgerEntry
 from modelforge.building.shards import Shard, shard_of
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any, Literal
 
+from rich.console import RenderableType
+from rich.text import Text
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.building.checksum import checksum_of
-from modelforge.building.ledger import Ledger, LedgerEntry
+from modelforge.building.entries import LedgerEntry
+from modelforge.building.ledger import Ledger
 from modelforge.building.shards import add_over_processes, shard_of
 from modelforge.building.tally import digest_of
 from modelforge.core.errors import Problem, quoted
 from modelforge.core.frozen import FrozenDict
 from modelforge.modules.parametrised import plain
+from modelforge.report.table import PATH, Fitted, to_text
 
 State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "misstated"]
 """`elsewhere`: it holds what the ledger says of another one; `failed`: it never came out as promised; `unknown`: the
@@ -29,6 +33,13 @@ UNPLANNED = ("place", "measured_mean", "measured_std")
 """Parts that a new build need not have to the letter: places in files that are gone, and sums in another order."""
 ROWS = tuple(name for name in LedgerEntry.__dataclass_fields__ if name not in UNPLANNED)
 """Parts of a row that a build from the same config has too."""
+
+
+def verification_table(states: Mapping[str, State]) -> RenderableType:
+    """What became of each parameter."""
+    styles = {"same": "green"}
+    body = [(Text(path), Text(state, styles.get(state, "bold red"))) for path, state in states.items()]
+    return Fitted(("parameter", "state"), body, right=(), folds={0: PATH}, steps=((0, 12),))
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,7 @@ class Verification:
 
     def table(self) -> str:
         """The report as a text table."""
-        from modelforge.report.table import to_text, verification_table
-
-        return to_text(verification_table(self))
+        return to_text(verification_table(self.states))
 
     def __str__(self) -> str:
         return self.table()

@@ -16,7 +16,6 @@ from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
-from modelforge.report.table import plan_table
 
 
 def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
@@ -33,7 +32,7 @@ def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
     found = findings(decided)
     data["warnings"] = [warning.to_dict() for warning in found]
     data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": unreached}
-    table = plan_table(decided, flops)
+    table = decided.table(flops)
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []
     return Answer(data, Group(table, *notes, *warnings))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from modelforge.building.build import build
 from modelforge.building.ledger import Ledger
-from modelforge.building.verify import Verification, compare, compare_rows
+from modelforge.building.verify import Verification, compare, compare_rows, verification_table
 from modelforge.building.verify import verify as verify_model
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, sentence
@@ -18,7 +18,6 @@ from modelforge.core.regular import read_bytes
 from modelforge.core.tensor_file import Unreadable, opened
 from modelforge.language import parse
 from modelforge.report.problems import problems_text
-from modelforge.report.table import verification_table
 
 MAX_CONFIG = 10_000_000
 """Bytes of a run's config."""
@@ -49,7 +48,7 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     versions = _versions(ledger) if not found.ok and ckpt is None else ""
     below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []
     notes = [Text(note) for note in (looked_at, versions) if note]
-    text = Group(verification_table(found), Text(), Text(count), *notes, *below)
+    text = Group(verification_table(found.states), Text(), Text(count), *notes, *below)
     return Answer(found.to_dict() | {"ckpt": ckpt}, text, int(not found.ok))
 
 

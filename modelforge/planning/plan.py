@@ -11,6 +11,8 @@ from functools import cached_property, partial
 from math import prod
 from typing import Any
 
+from rich.console import RenderableType
+
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
@@ -24,9 +26,11 @@ from modelforge.planning.assign import ParameterPlan, assign
 from modelforge.planning.references import Read
 from modelforge.planning.stored import Target, locate, stored_buffers
 from modelforge.planning.study import Studies, construct
+from modelforge.planning.table import Tree, tree_table
 from modelforge.planning.unused import unused
 from modelforge.planning.walk import LayerPlan as LayerPlan
 from modelforge.planning.walk import Walk
+from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,16 @@ class Plan:
             "warnings": [warning.to_dict() for warning in self.warnings],
         }
 
-    def __str__(self) -> str:
-        from modelforge.report.table import plan_table, to_text
+    def table(self, flops: Mapping[str, int] | None = None) -> RenderableType:
+        """The tree of layers for a terminal, as `modelforge show` prints it.
 
-        return to_text(plan_table(self))
+        Args:
+            flops: Cost of each layer by path; None leaves the column out.
+        """
+        return tree_table(Tree(self.root, self.inputs, self.parameters, self.ties), flops)
+
+    def __str__(self) -> str:
+        return to_text(self.table())
 
 
 def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:

@@ -1,14 +1,11 @@
-"""Tables of plans and ledgers: rows first, rich tables after."""
+"""Tables that fit their width: columns fold or give way, names and numbers stay whole."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from itertools import groupby
-from math import prod
-from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.cells import cell_len
@@ -17,16 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.core.errors import printable
-from modelforge.core.words import count, magnitude, number, stored, where
-from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
-
-if TYPE_CHECKING:
-    from modelforge.building.ledger import Calibrated, Ledger, LedgerEntry
-    from modelforge.building.verify import Verification
-    from modelforge.core.tensors import Value
-    from modelforge.planning.assign import ParameterPlan
-    from modelforge.planning.plan import LayerPlan, Plan
 
 GAP = 2
 """Blanks between columns."""
@@ -37,88 +25,6 @@ NAME = re.compile(r"\s*.+?(?:\s+|_+|$)")
 PLACE = re.compile(r".+?(?:\s+|/|$)")
 WORDS = re.compile(r".+?(?:\s+|$)")
 """What stays together in a path, in the name of a layer, in a place and in a text."""
-
-
-def plan_table(plan: Plan, flops: Mapping[str, int] | None = None) -> RenderableType:
-    """The model as a tree: layer, output shape, parameters, how they start.
-
-    Copies that are alike in all that the table shows take one line. Where the terminal is narrow, the init column folds
-    between words; then FLOPs and types are left out. Names, shapes and numbers are always whole.
-
-    Args:
-        plan: What to show.
-        flops: Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out.
-    """
-    return _PlanTable(plan, flops)
-
-
-def ledger_table(ledger: Ledger) -> RenderableType:
-    """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations, and what
-    may be meant otherwise.
-
-    Where the terminal is narrow, paths fold at their dots and rules at their slashes; then rules, schemes and shapes
-    are left out. Names and numbers are always whole.
-    """
-    styles = {"pass": "green", "fail": "bold red", "unpromised": "yellow"}
-    header = (
-        "parameter",
-        "shape",
-        "scheme",
-        "rule",
-        "target\nmean",
-        "\nmeasured",
-        "target\nstd",
-        "\nmeasured",
-        "verdict",
-    )
-    body = [
-        (
-            Text.assemble(entry.path, *((f" = {alias}", "dim") for alias in entry.aliases)),
-            Text(stored(entry.shape, entry.transposed)),
-            Text(entry.scheme, "cyan"),
-            Text(where(entry.place) or entry.rule, "dim"),
-            *map(Text, map(number, _moments(entry))),
-            Text(entry.verdict, styles[entry.verdict]),
-        )
-        for entry in ledger
-    ]
-    steps = ((3, 16), (0, 28), (3, 0), (2, 0), (1, 0), (0, 12))
-    main = _Fitted(header, body, right=range(4, 8), folds={0: PATH, 3: PLACE}, steps=steps)
-    calibrated: dict[str, list[tuple[str, Calibrated]]] = {}
-    for entry in ledger:
-        if (done := entry.calibration) is not None:
-            calibrated.setdefault(done.method, []).append((entry.path, done))
-    below = [_calibration_table(*done) for done in calibrated.items()]
-    warnings = [problems_text(ledger.warnings)] if ledger.warnings else []
-    return Group(main, *(part for table in (*below, *warnings) for part in (Text(), table)))
-
-
-def verification_table(found: Verification) -> RenderableType:
-    """What became of each parameter."""
-    styles = {"same": "green"}
-    body = [(Text(path), Text(state, styles.get(state, "bold red"))) for path, state in found.states.items()]
-    return _Fitted(("parameter", "state"), body, right=(), folds={0: PATH}, steps=((0, 12),))
-
-
-def _moments(entry: LedgerEntry) -> tuple[float | None, ...]:
-    return entry.target_mean, entry.measured_mean, entry.target_std, entry.measured_std
-
-
-def _calibration_table(method: str, calibrated: Sequence[tuple[str, Calibrated]]) -> RenderableType:
-    """By what each kernel was multiplied, and what its layer's output was before and after; why others were left."""
-    header = (method, "factor", "passes", "variance", "left as it was")
-    body = [tuple(map(Text, (path, *_calibration(item), item.left))) for path, item in calibrated]
-    if not any(item.left for _, item in calibrated):
-        header, body = header[:-1], [line[:-1] for line in body]
-    return _Fitted(header, body, right=(1, 2, 3), folds={0: PATH, 4: WORDS}, steps=((4, 10), (0, 12)))
-
-
-def _calibration(item: Calibrated) -> tuple[str, str, str]:
-    if item.left:
-        return "", "", ""
-    low, high = item.factors
-    factor = f"×{number(low)}" if low == high else f"×{number(low)} … {number(high)}"
-    return factor, count(item.passes), f"{number(item.variance_before)} → {number(item.variance_after)}"
 
 
 def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> list[Text]:
@@ -162,122 +68,7 @@ def to_text(renderable: RenderableType, width: int = 120) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """How some parameters of a layer start: alike, so on one line."""
-
-    names: tuple[str, ...]
-    scheme: str
-    """Its name, and of a constant its value."""
-    std: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One layer as the table shows it; of alike copies the first."""
-
-    depth: int
-    name: str
-    type: str
-    output: str
-    num_parameters: int
-    num_flops: int
-    starts: tuple[_Start, ...]
-    is_leaf: bool
-
-
-def _rows(plan: Plan, flops: Mapping[str, int]) -> Iterator[_Row]:
-    parameters = {parameter.path: parameter for parameter in plan.parameters}
-    starts: dict[str, tuple[_Start, ...]] = {}
-    sizes: dict[str, int] = {}
-    for layer in plan.layers:
-        own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
-        starts[layer.path] = (*_starts(own), *_tied(plan, layer))
-        sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
-
-    def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
-        return sum(facts.get(leaf.path, 0) for leaf in layer.walk())
-
-    def alike(layer: LayerPlan) -> tuple[Any, ...]:
-        """What the table shows of a copy, but for its number."""
-        children = tuple((child.name, alike(child)) for child in layer.children)
-        return layer.key, layer.type, layer.output, starts[layer.path], below(layer, flops), children
-
-    def visit(layers: Sequence[LayerPlan], depth: int) -> Iterator[_Row]:
-        for first, copies in _runs(layers, alike):
-            last = int(first.name) + copies - 1 if copies > 1 else 0
-            yield _Row(
-                depth,
-                f"{first.name} … {last}" if copies > 1 else first.name,
-                first.type,
-                _shown(first.output),
-                below(first, sizes) * copies,
-                below(first, flops) * copies,
-                starts[first.path],
-                not first.children,
-            )
-            yield from visit(first.children, depth + 1)
-
-    return visit(plan.root.children, 0)
-
-
-def _tied(plan: Plan, layer: LayerPlan) -> Iterator[_Start]:
-    """Parameters of a layer that are another one's."""
-    for path, source in plan.ties.items() if not layer.children else ():
-        if path.startswith(f"{layer.path}."):
-            yield _Start((path.removeprefix(f"{layer.path}."),), f"tied to {source}", None)
-
-
-def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, int]]:
-    """Numbered copies that follow one another and are alike, as the first of them and their number."""
-    if len(layers) > 1 and all(layer.name.isdigit() and layer.key == layers[0].key for layer in layers):
-        for _, run in groupby(layers, key=alike):
-            copies = list(run)
-            yield copies[0], len(copies)
-    else:
-        yield from ((layer, 1) for layer in layers)
-
-
-def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
-    """How the parameters of a layer start; biases and scales only where they do not start as they usually do."""
-    lines: dict[tuple[str, float | None], list[str]] = {}
-    for name, parameter in parameters.items():
-        if not (parameter.rule.default and parameter.std == 0):
-            value = f" {number(parameter.mean)}" if parameter.std == 0 and parameter.mean else ""
-            lines.setdefault((parameter.scheme + value, parameter.std), []).append(name)
-    for (scheme, std), names in lines.items():
-        yield _Start(tuple(names), scheme, std)
-
-
-@dataclass(frozen=True, slots=True)
-class _PlanTable:
-    """A plan that becomes a table when its width is known."""
-
-    plan: Plan
-    flops: Mapping[str, int] | None
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        header, *body, total = self._lines()
-        # The init column folds, then FLOPs and types are left out.
-        steps = ((4, 16), (6, 0), (1, 0), (4, 10), (0, 12))
-        names = [cell.plain for cell in header]
-        yield _Fitted(names, body, right=(3, 5, 6), folds={0: NAME, 4: WORDS}, steps=steps, total=total)
-
-    def _lines(self) -> Iterator[list[Text]]:
-        """Header, one line a layer (more where its parameters start in several ways), and the total."""
-        header = ["layer", "type", "output", "params", "init", "std", "FLOPs"]
-        costs = [] if self.flops is None else [magnitude(sum(self.flops.values()))]
-        width = 6 + len(costs)
-        yield [Text(name) for name in header[:width]]
-        for name, value in self.plan.inputs.items():
-            yield [Text(cell, "dim") for cell in (name, "input", str(value), "", "", "", "")[:width]]
-        for row in _rows(self.plan, self.flops or {}):
-            yield from (line[:width] for line in _cells(row))
-        total = ["total", "", "", count(self.plan.num_parameters), "", "", *costs]
-        yield [Text(cell, "bold") for cell in total]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
+class Fitted:
     """Lines that become a table when its width is known."""
 
     header: Sequence[str]
@@ -332,26 +123,3 @@ class _Fitted:
         pieces = [piece for line in lines for piece in self.folds[column].findall(line[column].plain)]
         indent = HANGING if self.folds[column] in (PATH, NAME) else 0
         return max((cell_len(piece.rstrip()) + indent for piece in pieces), default=0)
-
-
-def _cells(row: _Row) -> Iterator[list[Text]]:
-    named = len(row.starts) > 1 or any(len(start.names) > 1 for start in row.starts)
-    starts = [_start(start, named=named) for start in row.starts] or [(Text(), Text())]
-    label = Text("  " * row.depth + row.name, "" if row.is_leaf else "bold")
-    size = Text(count(row.num_parameters) if row.num_parameters else "")
-    cost = Text(magnitude(row.num_flops) if row.num_flops else "")
-    yield [label, Text(row.type, "cyan"), Text(row.output), size, *starts[0], cost]
-    for start in starts[1:]:
-        yield [Text(), Text(), Text(), Text(), *start, Text()]
-
-
-def _start(start: _Start, *, named: bool) -> tuple[Text, Text]:
-    names = (", ".join(start.names) + ": ", "dim") if named else ""
-    return Text.assemble(names, start.scheme), Text("" if start.std is None else number(start.std))
-
-
-def _shown(value: Value) -> str:
-    """The output that the next layer reads; a state beside it is left out."""
-    while isinstance(value, tuple) and value:
-        value = value[0]
-    return str(value) if value is not None else ""

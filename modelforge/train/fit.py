@@ -20,7 +20,6 @@ from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, sentence
 from modelforge.core.files import write_atomically
 from modelforge.linting.lint import findings
-from modelforge.report.table import plan_table
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
@@ -123,7 +122,7 @@ def _check_lengths(job: Job, config: Config, rows: int, console: Console) -> Non
 
 
 def _show(plan: mf.Plan, console: Console) -> None:
-    console.print(plan_table(plan))
+    console.print(plan.table())
     for warning in findings(plan):
         console.print(str(warning), markup=False, soft_wrap=True)
     console.print()

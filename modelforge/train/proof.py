@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from modelforge.building.ledger import Ledger, LedgerEntry
+from modelforge.building.entries import LedgerEntry
+from modelforge.building.ledger import Ledger
 from modelforge.core.errors import Problem
 from modelforge.core.words import number
 from modelforge.planning.plan import Plan

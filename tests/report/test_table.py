@@ -8,8 +8,9 @@ from rich.console import Console
 from torch import nn
 
 import modelforge as mf
+from modelforge.building.table import ledger_table
 from modelforge.core.words import number
-from modelforge.report.table import ledger_table, plan_table, to_text
+from modelforge.report.table import to_text
 
 MLP = {
     "hidden": {"type": "Linear", "out_features": 16},
@@ -26,7 +27,7 @@ def decided() -> mf.Plan:
 
 @pytest.mark.parametrize("width", range(30, 130, 10))
 def test_shapes_and_numbers_are_whole_at_any_width(decided, width):
-    text = to_text(plan_table(decided, {}), width)
+    text = to_text(decided.table({}), width)
     assert text.count("(16,)") == 2
     assert text.count("(4, 4)") == 2
     assert text.splitlines()[-1].split()[:2] == ["total", "496"]
@@ -35,7 +36,7 @@ def test_shapes_and_numbers_are_whole_at_any_width(decided, width):
 
 
 def test_the_column_sums_to_the_total(decided):
-    lines = to_text(plan_table(decided), 200).splitlines()
+    lines = to_text(decided.table(), 200).splitlines()
     sizes = [
         int(word.replace(",", "")) for line in lines[2:] for word in line.split() if word.replace(",", "").isdigit()
     ]
@@ -43,15 +44,15 @@ def test_the_column_sums_to_the_total(decided):
 
 
 def test_parameters_are_named_as_seen_from_their_layer(decided):
-    assert "in_proj_weight, out_proj.weight: orthogonal" in to_text(plan_table(decided), 200)
+    assert "in_proj_weight, out_proj.weight: orthogonal" in to_text(decided.table(), 200)
 
 
 def test_colours_are_for_terminals_only(decided):
     coloured = Console(force_terminal=True, color_system="standard", width=100)
     with coloured.capture() as capture:
-        coloured.print(plan_table(decided))
+        coloured.print(decided.table())
     assert "\x1b[" in capture.get()
-    assert "\x1b[" not in to_text(plan_table(decided))
+    assert "\x1b[" not in to_text(decided.table())
 
 
 def test_the_ledger_of_a_built_model(decided):
@@ -106,7 +107,7 @@ def test_a_tied_parameter_shows_all_its_names(calibrated):
 
 @pytest.mark.parametrize("width", range(30, 150, 10))
 def test_a_ledger_shows_its_numbers_whole_at_any_width(calibrated, width):
-    text = to_text(ledger_table(calibrated), width)
+    text = to_text(ledger_table(calibrated.entries, calibrated.warnings), width)
     for entry in calibrated:
         assert number(entry.measured_mean) in text
         assert number(entry.measured_std) in text

@@ -1,0 +1,98 @@
+"""The rows of a ledger: what filled a parameter, what was promised, what was measured, and what a calibration did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeInt
+
+from modelforge.building.checks import Verdict
+from modelforge.core.errors import Place
+from modelforge.core.frozen import FrozenDict
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a calibration did to one parameter; where it works channel by channel, of the channel farthest off."""
+
+    method: str
+    left: str = ""
+    """Why the parameter was left as it was; empty where it was calibrated."""
+    factors: tuple[float, float] = (1.0, 1.0)
+    """What the weight was multiplied by: least and greatest over its channels, equal where it has one factor."""
+    passes: int = 0
+    """How often it was corrected."""
+    mean_before: float | None = None
+    """Mean of what its layer makes of the batch; None where it was left."""
+    mean_after: float | None = None
+    variance_before: float | None = None
+    variance_after: float | None = None
+    """Measured when all layers were done."""
+    tolerance: float | None = None
+
+    @property
+    def factor(self) -> float:
+        """What the whole weight was multiplied by; the geometric mean of the extremes where channels differ."""
+        low, high = self.factors
+        return low if low == high else sqrt(low * high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain data."""
+        return {name: getattr(self, name) for name in Calibrated.__dataclass_fields__} | {"factors": [*self.factors]}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One parameter: what filled it and whether it came out as promised."""
+
+    path: str
+    shape: tuple[NonNegativeInt, ...]
+    """As it is stored."""
+    dtype: str
+    role: str | None
+    scheme: str
+    rule: str
+    """Override key of the block that won."""
+    place: Place | None
+    numbers: FrozenDict[str, Any]
+    """What was resolved: gain, fans, bounds."""
+    blocks: tuple[str, ...]
+    target_mean: float | None
+    target_std: float | None
+    measured_mean: float | None
+    """Over all elements that a scheme decides; None for an empty parameter."""
+    measured_std: float | None
+    """About the measured mean, or about `centre`."""
+    mean_tolerance: float | None
+    """How far the mean of a sample of this size may lie from the target."""
+    std_tolerance: float | None
+    verdict: Verdict
+    """`unpromised` where the scheme states no target (the module's own values)."""
+    transposed: tuple[int, int] | None = None
+    """The dimensions that are exchanged in how it is stored; None where outputs come first."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same parameter, where weights are tied."""
+    calibration: Calibrated | None = None
+    """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
+    reason: str = ""
+    """What a sound parameter does not have, in words, where the verdict is `fail`."""
+    centre: float | None = None
+    """What `measured_std` is about where that is not the measured mean: the target of a scheme that fixes it."""
+    digest: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
+    """A checksum of the values as they are stored, 64 bits, by which `mf.verify` sees an edit; no seal against forgery.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as plain data."""
+        data = {name: getattr(self, name) for name in LedgerEntry.__dataclass_fields__}
+        return data | {
+            "shape": list(self.shape),
+            "transposed": self.transposed and list(self.transposed),
+            "blocks": list(self.blocks),
+            "numbers": dict(self.numbers),
+            "aliases": list(self.aliases),
+            "place": self.place.to_dict() if self.place else None,
+            "calibration": self.calibration.to_dict() if self.calibration else None,
+        }

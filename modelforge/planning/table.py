@@ -1,0 +1,191 @@
+"""A plan as a table: the tree of its layers, with how their parameters start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import prod
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.text import Text
+
+from modelforge.core.tensors import TensorValue, Value
+from modelforge.core.words import count, magnitude, number
+from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.walk import LayerPlan
+from modelforge.report.table import NAME, WORDS, Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What of a plan the table shows."""
+
+    root: LayerPlan
+    inputs: Mapping[str, TensorValue]
+    parameters: tuple[ParameterPlan, ...]
+    ties: Mapping[str, str]
+
+    def layers(self) -> Iterator[LayerPlan]:
+        """All layers in execution order, combinators before their children."""
+        return (layer for child in self.root.children for layer in child.walk())
+
+
+def tree_table(tree: Tree, flops: Mapping[str, int] | None = None) -> RenderableType:
+    """The model as a tree: layer, output shape, parameters, how they start.
+
+    Copies that are alike in all that the table shows take one line. Where the terminal is narrow, the init column folds
+    between words; then FLOPs and types are left out. Names, shapes and numbers are always whole.
+
+    Args:
+        tree: What to show.
+        flops: Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out.
+    """
+    return _TreeTable(tree, flops)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """How some parameters of a layer start: alike, so on one line."""
+
+    names: tuple[str, ...]
+    scheme: str
+    """Its name, and of a constant its value."""
+    std: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One layer as the table shows it; of alike copies the first."""
+
+    depth: int
+    name: str
+    type: str
+    output: str
+    num_parameters: int
+    num_flops: int
+    starts: tuple[_Start, ...]
+    is_leaf: bool
+
+
+def _rows(tree: Tree, flops: Mapping[str, int]) -> Iterator[_Row]:
+    parameters = {parameter.path: parameter for parameter in tree.parameters}
+    starts: dict[str, tuple[_Start, ...]] = {}
+    sizes: dict[str, int] = {}
+    for layer in tree.layers():
+        own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
+        starts[layer.path] = (*_starts(own), *_tied(tree, layer))
+        sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
+
+    def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
+        return sum(facts.get(leaf.path, 0) for leaf in layer.walk())
+
+    def alike(layer: LayerPlan) -> tuple[Any, ...]:
+        """What the table shows of a copy, but for its number."""
+        children = tuple((child.name, alike(child)) for child in layer.children)
+        return layer.key, layer.type, layer.output, starts[layer.path], below(layer, flops), children
+
+    def visit(layers: Sequence[LayerPlan], depth: int) -> Iterator[_Row]:
+        for first, copies in _runs(layers, alike):
+            last = int(first.name) + copies - 1 if copies > 1 else 0
+            yield _Row(
+                depth,
+                f"{first.name} … {last}" if copies > 1 else first.name,
+                first.type,
+                _shown(first.output),
+                below(first, sizes) * copies,
+                below(first, flops) * copies,
+                starts[first.path],
+                not first.children,
+            )
+            yield from visit(first.children, depth + 1)
+
+    return visit(tree.root.children, 0)
+
+
+def _tied(tree: Tree, layer: LayerPlan) -> Iterator[_Start]:
+    """Parameters of a layer that are another one's."""
+    for path, source in tree.ties.items() if not layer.children else ():
+        if path.startswith(f"{layer.path}."):
+            yield _Start((path.removeprefix(f"{layer.path}."),), f"tied to {source}", None)
+
+
+def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, int]]:
+    """Numbered copies that follow one another and are alike, as the first of them and their number."""
+    if len(layers) > 1 and all(layer.name.isdigit() and layer.key == layers[0].key for layer in layers):
+        for _, run in groupby(layers, key=alike):
+            copies = list(run)
+            yield copies[0], len(copies)
+    else:
+        yield from ((layer, 1) for layer in layers)
+
+
+def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
+    """How the parameters of a layer start; biases and scales only where they do not start as they usually do."""
+    lines: dict[tuple[str, float | None], list[str]] = {}
+    for name, parameter in parameters.items():
+        if not (parameter.rule.default and parameter.std == 0):
+            value = f" {number(parameter.mean)}" if parameter.std == 0 and parameter.mean else ""
+            lines.setdefault((parameter.scheme + value, parameter.std), []).append(name)
+    for (scheme, std), names in lines.items():
+        yield _Start(tuple(names), scheme, std)
+
+
+@dataclass(frozen=True, slots=True)
+class _TreeTable:
+    """A plan that becomes a table when its width is known."""
+
+    tree: Tree
+    flops: Mapping[str, int] | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        header, *body, total = self._lines()
+        # The init column folds, then FLOPs and types are left out.
+        steps = ((4, 16), (6, 0), (1, 0), (4, 10), (0, 12))
+        names = [cell.plain for cell in header]
+        yield Fitted(names, body, right=(3, 5, 6), folds={0: NAME, 4: WORDS}, steps=steps, total=total)
+
+    def _lines(self) -> Iterator[list[Text]]:
+        """Header, one line a layer (more where its parameters start in several ways), and the total."""
+        header = ["layer", "type", "output", "params", "init", "std", "FLOPs"]
+        costs = [] if self.flops is None else [magnitude(sum(self.flops.values()))]
+        width = 6 + len(costs)
+        yield [Text(name) for name in header[:width]]
+        for name, value in self.tree.inputs.items():
+            yield [Text(cell, "dim") for cell in (name, "input", str(value), "", "", "", "")[:width]]
+        for row in _rows(self.tree, self.flops or {}):
+            yield from (line[:width] for line in _cells(row))
+        total = [
+            "total",
+            "",
+            "",
+            count(sum(prod(parameter.shape) for parameter in self.tree.parameters)),
+            "",
+            "",
+            *costs,
+        ]
+        yield [Text(cell, "bold") for cell in total]
+
+
+def _cells(row: _Row) -> Iterator[list[Text]]:
+    named = len(row.starts) > 1 or any(len(start.names) > 1 for start in row.starts)
+    starts = [_start(start, named=named) for start in row.starts] or [(Text(), Text())]
+    label = Text("  " * row.depth + row.name, "" if row.is_leaf else "bold")
+    size = Text(count(row.num_parameters) if row.num_parameters else "")
+    cost = Text(magnitude(row.num_flops) if row.num_flops else "")
+    yield [label, Text(row.type, "cyan"), Text(row.output), size, *starts[0], cost]
+    for start in starts[1:]:
+        yield [Text(), Text(), Text(), Text(), *start, Text()]
+
+
+def _start(start: _Start, *, named: bool) -> tuple[Text, Text]:
+    names = (", ".join(start.names) + ": ", "dim") if named else ""
+    return Text.assemble(names, start.scheme), Text("" if start.std is None else number(start.std))
+
+
+def _shown(value: Value) -> str:
+    """The output that the next layer reads; a state beside it is left out."""
+    while isinstance(value, tuple) and value:
+        value = value[0]
+    return str(value) if value is not None else ""
