@@ -14,12 +14,12 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-import modelforge as mf
-from modelforge.building.build import Model
+from modelforge.building.build import Model, build
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, sentence
 from modelforge.core.files import write_atomically
 from modelforge.linting.lint import findings
+from modelforge.planning.plan import Plan
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
@@ -121,7 +121,7 @@ def _check_lengths(job: Job, config: Config, rows: int, console: Console) -> Non
         console.print(str(config.origins.locate(warning)), markup=False, soft_wrap=True)
 
 
-def _show(plan: mf.Plan, console: Console) -> None:
+def _show(plan: Plan, console: Console) -> None:
     console.print(plan.table())
     for warning in findings(plan):
         console.print(str(warning), markup=False, soft_wrap=True)
@@ -130,7 +130,7 @@ def _show(plan: mf.Plan, console: Console) -> None:
 
 def _build(job: Job, folder: Path) -> Model:
     """The model, and its ledger in the run's folder, whatever that says."""
-    model = mf.build(job.plan, seed=job.settings.seed)
+    model = build(job.plan, seed=job.settings.seed)
     _write_json(folder / "ledger.json", model.ledger.to_dict())
     if broken := tuple(broken_promises(job.plan, model.ledger)):
         raise ForgeError(job.plan.origins.locate(problem) for problem in broken)
@@ -182,7 +182,7 @@ def _test(trainer: Trainer, module: Learner, data: DataModule, checkpoints: Chec
     }
 
 
-def _explain(error: NotFinite, plan: mf.Plan, optimizer: OptimizerFactory) -> Problem:
+def _explain(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Problem:
     finding = error.finding
     keys = {layer.path: layer.key for layer in plan.layers}
     layer = finding.layer

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import modelforge as mf
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import unfit
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
+from modelforge.language import parse
+from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.misfits import misfits
@@ -31,7 +32,7 @@ class Job:
     """A config that has been checked as a whole, ready to train."""
 
     settings: Settings
-    plan: mf.Plan
+    plan: Plan
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
     trainer: Mapping[str, Any]
@@ -88,9 +89,9 @@ def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
         yield Problem("MF051", "num_threads", message, "`num_threads=null` takes one a core")
 
 
-def _plan(config: Config, studies: Studies | None) -> tuple[mf.Plan | None, list[Problem]]:
+def _plan(config: Config, studies: Studies | None) -> tuple[Plan | None, list[Problem]]:
     try:
-        return mf.plan(mf.parse(config), studies), []
+        return plan(parse(config), studies), []
     except ForgeError as error:
         return None, list(error.problems)
 

@@ -38,5 +38,5 @@ def test_a_default_is_called_by_its_law(law: Law, words: str, monkeypatch):
         )
         plan = mf.plan(mf.parse({"input": {"shape": [5], "dtype": "int64"}, "layers": layers}, init="xavier"))
     finally:
-        registry.unregister("elsewhere")
+        registry.unregister_initializer("elsewhere")
     assert f"e.weight: it keeps {words}, the default" in left_words(left(plan.parameters, plan.ties))
