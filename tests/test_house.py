@@ -1,0 +1,113 @@
+"""The house: where modules lie, that arrows between them point one way, and why some imports wait for their function.
+
+Import contracts in pyproject.toml say which room knows which; here is what they cannot say.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "modelforge").rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+
+HELP = "`modelforge --help` and shell completion need no torch"
+EARLY = "`--help`, `--cfg job` and a refused command line need no torch"
+HYDRA = "Hydra is not wanted where a job is read back"
+TRAIN = "the `train` extra may be missing, and takes seconds"
+HEAVY = "a package of which only this function has need"
+WAITING = {
+    "modelforge.building.shards.shard_of": HEAVY,
+    "modelforge.cli.answer._say_problems": HELP,
+    **dict.fromkeys(
+        (
+            f"modelforge.cli.app.{name}"
+            for name in ("check", "show", "explain", "list_", "diff", "sweep", "verify", "schema", "new")
+        ),
+        HELP,
+    ),
+    "modelforge.cli.check._with_settings": TRAIN,
+    "modelforge.core.tensor_file.opened": HEAVY,
+    "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
+    "modelforge.runs.alive._is_held": "there is no such module on Windows",
+    "modelforge.runs.callback.write_jobs": HYDRA,
+    "modelforge.starter._write_schemas": "a project that cannot be written is refused before torch is imported",
+    "modelforge.train.command_line.overrides_first": EARLY,
+    "modelforge.train.command_line._guard": EARLY,
+    "modelforge.train.command_line._prepare": EARLY,
+    "modelforge.train.data.breast_cancer.read": TRAIN,
+    "modelforge.train.data.decode._decode": TRAIN,
+    "modelforge.train.data.decode.decoded": TRAIN,
+    "modelforge.train.data.decode.image_of_bytes": TRAIN,
+    "modelforge.train.data.digits.read": TRAIN,
+    "modelforge.train.data.text._written": HEAVY,
+    "modelforge.train.job.execute": EARLY,
+    "modelforge.train.job.run": EARLY,
+}
+"""Functions that import something, each with the reason why it is not imported above."""
+
+
+def targets(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """The modules of ours that an import names."""
+    if isinstance(node, ast.Import):
+        named = [alias.name for alias in node.names]
+    else:
+        named = [f"{node.module}.{alias.name}" for alias in node.names]
+        named = [name if name in MODULES else str(node.module) for name in named]
+    yield from (name for name in named if name in MODULES)
+
+
+def imports(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Every import of a file, for types and inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+
+
+def circle() -> list[str]:
+    """Modules that import each other, the first of them twice; empty where there is no circle."""
+    graph = {
+        name: {target for node in imports(path) for target in targets(node)} - {name}
+        for name, path in MODULES.items()
+        if name != "modelforge"  # the front door names all, and nothing imports it
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_there_is_no_circle_not_even_for_types_or_inside_a_function():
+    found = circle()
+    print("circles: 0" if not found else " -> ".join(found))
+    assert not found
+
+
+def test_nothing_imports_the_front_door():
+    doors = {
+        name
+        for name, path in MODULES.items()
+        for node in imports(path)
+        if name != "modelforge" and "modelforge" in targets(node)
+    }
+    assert not doors
+
+
+def test_every_module_lies_in_a_room():
+    loose = {path.name for path in (ROOT / "modelforge").glob("*.py")}
+    assert loose == {"__init__.py", "_version.py"}
+
+
+def test_imports_inside_functions_have_a_reason():
+    found = {
+        f"{name}.{function.name}"
+        for name, path in MODULES.items()
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        and any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
+    }
+    assert found == set(WAITING)
