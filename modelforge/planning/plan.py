@@ -1,6 +1,6 @@
 """plan: `ModelSpec` → `Plan`. Every decision is taken here; nothing is allocated.
 
-`walk` finds shapes and parameters, `rules` gives each parameter its initializer, `unused` warns.
+`walk` finds shapes and parameters, `assign` gives each parameter its initializer, `unused` warns.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan, assign
+from modelforge.planning.layer_plan import LayerPlan as LayerPlan
 from modelforge.planning.references import Read
 from modelforge.planning.stored import Target, locate, stored_buffers
 from modelforge.planning.study import Studies, construct
 from modelforge.planning.table import Tree, tree_table
 from modelforge.planning.unused import unused
-from modelforge.planning.walk import LayerPlan as LayerPlan
 from modelforge.planning.walk import Walk
 from modelforge.report.table import to_text
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from modelforge.core.tensors import TensorValue, Value
 from modelforge.core.words import count, magnitude, number
 from modelforge.planning.assign import ParameterPlan
-from modelforge.planning.walk import LayerPlan
+from modelforge.planning.layer_plan import LayerPlan
 from modelforge.report.table import NAME, WORDS, Fitted
 
 

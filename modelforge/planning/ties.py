@@ -1,0 +1,69 @@
+"""Ties: parameters that are one, under several names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from modelforge.core.errors import Problem, did_you_mean
+from modelforge.core.frozen import FrozenDict
+from modelforge.planning.precedence import Subject
+from modelforge.planning.study import ParameterFacts
+
+
+class Ties:
+    """Which parameters of a model are another one: of tied ones the first has the rule, as `state_dict` has it.
+
+    Args:
+        declared: What a model ties: a parameter's path, and that of the one that it is.
+    """
+
+    def __init__(self, declared: Mapping[str, str]) -> None:
+        self._declared = declared
+        self._facts: dict[str, ParameterFacts] = {}
+        self._first_of: dict[str, str] = {}
+        self.first: dict[str, str] = {}
+        """Of each parameter that is one before it, that one's path."""
+
+    def add(self, path: str, facts: ParameterFacts) -> bool:
+        """Takes a parameter, in execution order; whether it is one that came before."""
+        group = self._declared.get(path, path)
+        if group == path and path not in self._declared.values():
+            return False
+        first = self._first_of.setdefault(group, path)
+        if first != path:
+            self.first[path] = first
+            self._facts[path] = facts
+        return first != path
+
+    def problems(self, subjects: Iterable[Subject], *, complete: bool, hints: bool) -> Iterator[Problem]:
+        """What is wrong with what is declared.
+
+        Args:
+            subjects: All other parameters.
+            complete: Whether all layers are known, so that a parameter that is not there is an error.
+            hints: Whether to search for what was meant.
+        """
+        known = {subject.path: subject.facts for subject in subjects} | self._facts
+        for path, source in self._declared.items():
+            key = f"model.tie.{path}"
+            missing = [name for name in (path, source) if name not in known]
+            if source in self._declared:
+                hint = f"tie both to `{self._declared[source]}`" if self._declared[source] != path else ""
+                yield Problem("MF045", key, f"`{source}` is itself tied to another one", hint)
+            elif missing and complete:
+                hint = did_you_mean(missing[0], known) if hints else ""
+                part = "key" if missing[0] == path else "value"
+                yield Problem("MF045", key, f"there is no parameter `{missing[0]}`", hint, part=part)
+            elif not missing:
+                one, other = known[path], known[source]
+                if (one.shape, one.dtype) != (other.shape, other.dtype):
+                    message = f"`{path}` is {one.shape} {one.dtype}, but `{source}` is {other.shape} {other.dtype}"
+                    yield Problem("MF045", key, message, "tied parameters are one, so of one shape")
+
+    def with_aliases(self, subjects: Iterable[Subject]) -> list[Subject]:
+        """The parameters, each with its other names and their roles."""
+        others: dict[str, dict[str, str | None]] = {}
+        for path, first in self.first.items():
+            others.setdefault(first, {})[path] = self._facts[path].layout.role
+        return [replace(subject, aliases=FrozenDict(others.get(subject.path, {}))) for subject in subjects]
