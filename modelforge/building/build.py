@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from modelforge.building.fill import fill_module
 from modelforge.building.graph import Graph
-from modelforge.building.initialize import fill_module
 from modelforge.building.ledger import Ledger
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.memory import allocate, free, ran_out
