@@ -6,8 +6,10 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -46,8 +48,10 @@ def test_the_readme_shows_what_its_commands_print(make: ModuleType) -> None:
     assert make.readme(README) == README, "run `python docs/make.py`"
 
 
-def test_the_readme_shows_the_files_it_names() -> None:
-    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", README, flags=re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/gpt2.md"])
+def test_pages_show_the_files_they_name(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", text, flags=re.DOTALL)
     assert shown
     for name, text in shown:
         assert text in (ROOT / name).read_text(encoding="utf-8"), f"{name} has changed"
@@ -114,33 +118,50 @@ def test_the_module_of_the_docs_is_the_config_beside_it() -> None:
     assert str(namespace["config"]) == shown
 
 
+def run(page: Path, **namespace: object) -> dict[str, object]:
+    """Runs the Python that a page shows, from its first line to its last."""
+    there = {"__name__": page.stem, "mf": mf, "torch": torch, **namespace}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+        exec(block, there)
+    return there
+
+
 def test_the_python_of_the_readme_runs() -> None:
-    namespace: dict[str, object] = {"__name__": "readme"}
+    assert "ledger" in run(ROOT / "README.md")
+
+
+def test_what_is_registered_in_the_docs_works() -> None:
     try:
-        for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
-            exec(block, namespace)
-        exec(
-            "spec = mf.parse({'input': {'shape': [3]}, 'layers': {'act': 'ScaledTanh', "
-            "'head': {'type': 'Linear', 'out_features': 2, 'init': 'toeplitz'}}})\n"
-            "weight = mf.build(spec).head.weight\n"
-            "assert torch.equal(weight[0, :-1], weight[1, 1:])\n"
-            "by_hand = GPT2(256, 64, width=128, depth=3, heads=4).eval()\n"
-            "model = mf.build(mf.load(overrides=['model=gpt2'])).eval()\n"
-            "names = {'norm1': 'attention.norm', 'norm2': 'mlp.norm', 'attend': 'attention.attend'}\n"
-            "names |= {'up': 'mlp.up', 'down': 'mlp.down'}\n"
-            "def there(name):\n"
-            "    parts = name.split('.')\n"
-            "    if parts[0] == 'blocks':\n"
-            "        parts[1:3] = [parts[1], 'block', names[parts[2]]]\n"
-            "    return '.'.join(parts)\n"
-            "model.load_state_dict({there(name): weight for name, weight in by_hand.state_dict().items()})\n"
-            "tokens = torch.randint(256, (2, 64))\n"
-            "assert torch.allclose(model(tokens), by_hand(tokens), atol=1e-5)",
-            namespace,
+        run(ROOT / "docs" / "extending.md")
+        spec = mf.parse(
+            {
+                "input": {"shape": [3]},
+                "layers": {"act": "ScaledTanh", "head": {"type": "Linear", "out_features": 2, "init": "toeplitz"}},
+            }
         )
+        weight = mf.build(spec).get_parameter("head.weight")
     finally:
         unregister_layer("ScaledTanh")
         schemes.unregister_initializer("toeplitz")
+    assert torch.equal(weight[0, :-1], weight[1, 1:])
+
+
+def test_gpt2_in_plain_torch_is_the_config_beside_it() -> None:
+    by_hand: Any = run(ROOT / "docs" / "gpt2.md")["GPT2"]
+    by_hand = by_hand(256, 64, width=128, depth=3, heads=4).eval()
+    model = mf.build(mf.load(ROOT / "conf", overrides=["model=gpt2"])).eval()
+    names = {"norm1": "attention.norm", "norm2": "mlp.norm", "attend": "attention.attend"}
+    names |= {"up": "mlp.up", "down": "mlp.down"}
+
+    def there(name: str) -> str:
+        parts = name.split(".")
+        if parts[0] == "blocks":
+            parts[1:3] = [parts[1], "block", names[parts[2]]]
+        return ".".join(parts)
+
+    model.load_state_dict({there(name): weight for name, weight in by_hand.state_dict().items()})
+    tokens = torch.randint(256, (2, 64))
+    assert torch.allclose(model(tokens), by_hand(tokens), atol=1e-5)
 
 
 def test_the_example_of_calibration_prints_what_it_says(capsys: pytest.CaptureFixture[str]):
