@@ -317,7 +317,7 @@ def test_files_that_give_nothing(tmp_path):
         out.write(b"PK\x05\x06" + b"\0" * 18)  # an empty zip archive
     reasons = {
         str(tmp_path / "none"): "there is no such file",
-        str(folder): "it is no file",
+        str(folder): "it is a folder, not a file",
         str(text): "it is neither safetensors nor a checkpoint of torch 1.6 or later",
         str(broken): "it is damaged: ",
         str(scripted): "it is no checkpoint of tensors: ",
