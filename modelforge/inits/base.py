@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modelforge.inits.laws import Law
+    from modelforge.inits.seen import Seen
     from modelforge.rng import Key
 
 
@@ -85,8 +86,12 @@ class Fill(Protocol):
         """How many of the values contradict what the scheme fixes of them, exactly; of what is drawn none does."""
         ...
 
-    def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
+    def draw_(self, out: Tensor, key: Key) -> Seen | None:
+        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides.
+
+        Returns:
+            What was seen of `out` on the way, about `mean` and in units of `std`; or None, and it is read again.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelforge.inits.base import Blockwise
     from modelforge.inits.block import Block
     from modelforge.inits.laws import Distribution, Law
+    from modelforge.inits.seen import Seen
     from modelforge.rng import Key
 
 
@@ -134,9 +135,9 @@ class LawFill(_Promised):
         del values
         return 0
 
-    def draw_(self, out: Tensor, key: Key) -> None:
+    def draw_(self, out: Tensor, key: Key) -> Seen | None:
         """Fills `out` in place; element i does not depend on how many follow it."""
-        self.law.draw_(out, key)
+        return self.law.draw_(out, key)
 
 
 @lru_cache(maxsize=1024)
