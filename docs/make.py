@@ -52,7 +52,7 @@ what flows through. With z ~ N(0, 1):
 | `torch.tanh`, `torch.leaky_relu(0.2)`, … | the constants of `torch.nn.init.calculate_gain`: 5/3, 1.387 |
 | `auto` | 1 / √E φ(z)² of the activation that follows in the graph; 1 where none does |
 | `auto_backward` | 1 / √E φ'(z)² of that: it keeps the second moment of gradients |
-| `critical(q)` | 1 / √E φ'(√q·z)² of that: the same where inputs of φ have the variance q; `critical` is `critical(1)` |
+| `critical(q)` | 1 / √E φ'(√q·z)² of that: the same for inputs of φ of variance q; `critical` is `critical(1)` |
 
 `modelforge list activations` has the names.
 
