@@ -40,6 +40,34 @@ other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as t
 Values are made in float32 and rounded to what a parameter holds. Those of float64 are made of the same random words and
 of second ones for the digits beyond: they are those of float32 with more digits. float8 is refused.
 """
+GAINS = """## `gain`
+
+Where a scheme has the field `gain`, weights are larger by it, so that the activation φ behind them keeps the size of
+what flows through. With z ~ N(0, 1):
+
+| `gain:` | is |
+| --- | --- |
+| a number | itself |
+| `ReLU`, `gelu`, `LeakyReLU(0.2)`, … | 1 / √E φ(z)² of that φ: it keeps the second moment; 1.414, 1.534, 1.387 |
+| `torch.tanh`, `torch.leaky_relu(0.2)`, … | the constants of `torch.nn.init.calculate_gain`: 5/3, 1.387 |
+| `auto` | 1 / √E φ(z)² of the activation that follows in the graph; 1 where none does |
+| `auto_backward` | 1 / √E φ'(z)² of that: it keeps the second moment of gradients |
+| `critical(q)` | 1 / √E φ'(√q·z)² of that: the same for inputs of φ of variance q; `critical` is `critical(1)` |
+
+`modelforge list activations` has the names.
+
+`critical(q)` is the σ_w of the scheme [`critical`](#critical-edge_of_chaos), for weights of any other scheme. Inputs of
+φ keep the variance q only with its biases, of the same q:
+
+```python
+import modelforge as mf
+
+layers = {"up": {"type": "Linear", "out_features": 256}, "act": "Tanh", "head": {"type": "Linear", "out_features": 10}}
+init = {"scheme": "orthogonal", "gain": "critical(0.5)", "bias": {"scheme": "critical", "q": 0.5}}
+ledger = mf.build(mf.parse({"input": {"shape": [256]}, "layers": layers}, init=init)).ledger
+print(round(ledger["up.weight"].numbers["gain"], 4), round(ledger["up.bias"].target_std, 4))  # 1.2992 0.195
+```
+"""
 CALIBRATION = """## Afterwards, by data: `mf.calibrate`
 
 No block names these: they need a batch, so they are called from Python when a model has its initial values. `lsuv`
@@ -160,7 +188,7 @@ def _argument(field: dict[str, Any]) -> str:
 
 def initializers() -> str:
     """The page of initializers as Markdown."""
-    parts = [INITS]
+    parts = [INITS, GAINS]
     for name in schemes.names():
         known = inits.describe(name)
         names = ", ".join(f"`{alias}`" for alias in (name, *known["aliases"]))

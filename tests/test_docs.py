@@ -164,8 +164,9 @@ def test_gpt2_in_plain_torch_is_the_config_beside_it() -> None:
     assert torch.allclose(model(tokens), by_hand(tokens), atol=1e-5)
 
 
-def test_the_example_of_calibration_prints_what_it_says(capsys: pytest.CaptureFixture[str]):
-    page = (ROOT / "docs" / "inits.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "docs/inits.md", "exec"), {})
-    assert capsys.readouterr().out.strip() == code.strip().rpartition("# ")[2]
+def test_the_examples_of_the_page_of_initializers_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "inits.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) == 2
+    for code in examples:
+        exec(compile(code, "docs/inits.md", "exec"), {})
+        assert capsys.readouterr().out.strip() == code.strip().rpartition("# ")[2]

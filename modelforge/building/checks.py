@@ -2,7 +2,8 @@
 
 A sound parameter fails with a probability below 1e-8, whatever its size. A spoiled one is found as soon as its size
 lets it: a value outside of its bounds always; another law, another scale or rows that are alike by samples of tens to
-thousands. Third and fourth moments are those of a part of what is very long (`EVERY`), and rows some of each chunk.
+thousands. Third and fourth moments are those of some blocks of what is long (`seen.every`), rows some of each chunk:
+their bounds follow from the number that was looked at. Sums, extremes and checksums are of all values.
 """
 
 from __future__ import annotations

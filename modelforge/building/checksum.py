@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from modelforge.building.shards import Shard
-from modelforge.core.rng import CHUNK, Key
+from modelforge.core.rng import CHUNK
+from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen
 from modelforge.inits.laws.transforms import loaded
 
-_BLOCK = 1 << 10
-"""Words that have factors of their own; each block of them has one more."""
-_FACTORS = np.concatenate([*Key(0, "checksum").words(_BLOCK)]).view(np.uint32) | np.uint32(1)
-_WIDE = _FACTORS.astype(np.uint64)
+_WIDE = FACTORS.astype(np.uint64)
+"""Words of a block have factors of their own; each block has one more."""
 _MASK = (1 << 64) - 1
 
 
@@ -36,6 +35,13 @@ def checksum(values: Tensor, first: int = 0) -> int:
     return total & _MASK
 
 
+def checksum_of_seen(seen: Seen, first: int) -> int | None:
+    """Of values that a loop has looked at; None where the first one's place is within a block."""
+    if first % BLOCK:
+        return None
+    return int(loaded().weighted_blocks(seen.blocks, first // BLOCK))
+
+
 def checksum_of(shard: Shard) -> int:
     """Of what lives here of a parameter; 0 where another process counts it."""
     if not shard.distributed:
@@ -46,7 +52,7 @@ def checksum_of(shard: Shard) -> int:
     for values, places in _rows(shard):
         words, each = _words(values)
         spread = (places[:, None] * each + np.arange(each)).reshape(-1)
-        total += int((words * _WIDE[spread % _BLOCK] * _block_factors(spread // _BLOCK)).sum(dtype=np.uint64))
+        total += int((words * _WIDE[spread % BLOCK] * _block_factors(spread // BLOCK)).sum(dtype=np.uint64))
     return total & _MASK
 
 
@@ -79,17 +85,17 @@ def _run(words: np.ndarray, first: int) -> int:
     """Of words side by side, of which the first has this number."""
     compiled = loaded()
     if compiled is not None and words.dtype == np.uint32:
-        return int(compiled.checksum(words, _FACTORS, np.uint64(first)))
-    total, head = 0, min(len(words), -first % _BLOCK)
+        return int(compiled.checksum(words, FACTORS, np.uint64(first)))
+    total, head = 0, min(len(words), -first % BLOCK)
     if head:
-        begin = first % _BLOCK
-        total += _sums(words[None, :head], _WIDE[begin : begin + head], first // _BLOCK)
-    stop = head + (len(words) - head) // _BLOCK * _BLOCK
-    for start in range(head, stop, 64 * _BLOCK):
-        blocks = words[start : min(start + 64 * _BLOCK, stop)].reshape(-1, _BLOCK)
-        total += _sums(blocks, _WIDE, (first + start) // _BLOCK)
+        begin = first % BLOCK
+        total += _sums(words[None, :head], _WIDE[begin : begin + head], first // BLOCK)
+    stop = head + (len(words) - head) // BLOCK * BLOCK
+    for start in range(head, stop, 64 * BLOCK):
+        blocks = words[start : min(start + 64 * BLOCK, stop)].reshape(-1, BLOCK)
+        total += _sums(blocks, _WIDE, (first + start) // BLOCK)
     if stop < len(words):
-        total += _sums(words[None, stop:], _WIDE[: len(words) - stop], (first + stop) // _BLOCK)
+        total += _sums(words[None, stop:], _WIDE[: len(words) - stop], (first + stop) // BLOCK)
     return total
 
 

@@ -16,13 +16,14 @@ from math import prod
 
 import torch
 
-from modelforge.building.checksum import checksum, checksum_of
+from modelforge.building.checksum import checksum, checksum_of, checksum_of_seen
 from modelforge.building.shards import Shard
-from modelforge.building.tally import EVERY, Tally, measure, rows_of_block, rows_of_chunk
+from modelforge.building.tally import Tally, measure, rows_of_block, rows_of_chunk, tally_of
 from modelforge.core.matrix import Block
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
 from modelforge.inits.fills import Fill
+from modelforge.inits.laws.seen import Seen
 from modelforge.inits.laws.transforms import expect
 from modelforge.planning.assign import ParameterPlan
 
@@ -103,7 +104,7 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
         for index, start in enumerate(range(region.start, region.stop, CHUNK)):
             stop = min(start + CHUNK, region.stop)
             if shard.count(start, stop):
-                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index), sample=index % EVERY == 0)
+                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
                 yield _Job(item.path, number, stop - start, chunk)
 
 
@@ -150,14 +151,16 @@ def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
     return next((fill for block, fill in group if block.fixed is None), None)
 
 
-def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key, *, sample: bool) -> Tally:
+def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) -> Tally:
     memory = shard.span(start, stop) if _is_direct(shard) else None
     values = _empty_values(shard, stop - start) if memory is None else memory
-    region.fill.draw_(values, key)
+    seen = region.fill.draw_(values, key)
     fixed = [(max(a, start), min(b, stop), value) for a, b, value in region.fixed if a < stop and b > start]
     width = prod(region.shape[1:])
     # Rows are looked at as they were drawn: fixed ones are not yet among them.
     rows = rows_of_chunk(values, start - region.start, width, region.stop - region.start, region.fill.promise)
+    if seen is not None and memory is not None and not fixed:
+        return replace(tally_of(seen, region.fill), rows=rows, checksum=_stored(values, start, shard, seen))
     for first, last, value in fixed:
         values[first - start : last - start] = value
     if memory is None:
@@ -171,7 +174,7 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key, 
     free = pairwise([start, *(end for first, last, _ in fixed for end in (first, last)), stop])
     spans = [span for index, span in enumerate(free) if index % 2 == 0 and span[0] < span[1]]
     parts = [part for first, last in spans for part in shard.memory(first, last)]
-    return replace(measure(parts, region.fill, sample=sample), rows=rows, checksum=_stored(values, start, shard))
+    return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, start, shard))
 
 
 def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
@@ -184,10 +187,13 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
 
 
-def _stored(values: torch.Tensor, start: int, shard: Shard) -> int:
+def _stored(values: torch.Tensor, start: int, shard: Shard, seen: Seen | None = None) -> int:
     """The checksum of flat values that were drawn for the elements from `start` on, as they are stored. Of a shard, all
     is read in the end."""
-    return 0 if shard.distributed else checksum(values.to(shard.local.dtype), start)
+    if shard.distributed:
+        return 0
+    known = None if seen is None else checksum_of_seen(seen, start)
+    return checksum(values.to(shard.local.dtype), start) if known is None else known
 
 
 def _is_direct(shard: Shard) -> bool:

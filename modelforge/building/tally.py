@@ -15,15 +15,14 @@ from modelforge.building.checksum import checksum_of
 from modelforge.building.shards import Shard, add_over_processes, extremes_over_processes, in_memory_order
 from modelforge.core.rng import CHUNK
 from modelforge.inits.fills import Fill, Isometry, Moments, slant
+from modelforge.inits.laws.seen import BLOCK, ROW_FACTOR, Seen, every
 from modelforge.inits.laws.tails import same_value
-from modelforge.inits.laws.transforms import loaded
+from modelforge.inits.laws.transforms import loaded, look
 
 _PIECE = 1 << 16
 """Elements that are summed at once: they stay in a core's cache, and few enough for sums in single precision."""
 _ROWS_WHOLE, _ROWS_SAMPLE = 1 << 16, 1 << 14
 """Up to how many elements all rows are looked at, and of how many in each chunk of a longer parameter."""
-EVERY = 16
-"""Of a long parameter, third and fourth moments are measured on the first of so many chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,69 +96,71 @@ class Tally:
         )
 
 
-def measure(parts: Iterable[Tensor], fill: Fill, *, sample: bool = True) -> Tally:
+def measure(parts: Iterable[Tensor], fill: Fill) -> Tally:
     """Sums and extremes over what was written, rounding included.
+
+    Sums of compiled loops and of NumPy's and torch's differ in their last digits, as single precision holds them.
 
     Args:
         parts: The memory; fixed elements are left out of it.
         fill: What wrote it.
-        sample: Whether third and fourth moments are measured here.
     """
-    shift, std = fill.mean or 0.0, fill.std
-    # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
-    exact = std is None or not 1e-15 < std < 1e15 or abs(shift) > std
-    tally = Tally(shift=shift, fill=fill)
-    for piece in (piece for part in parts for piece in _pieces(part, std)):
-        if len(piece):
-            tally = _added(tally, piece, exact=exact, sample=sample and bool(std))
+    tally = Tally(shift=fill.mean or 0.0, fill=fill)
+    for part in filter(len, map(_flat, parts)):
+        if (seen := look(part, tally.shift, fill.std)) is not None:
+            tally += tally_of(seen, fill)
+            continue
+        each = every(len(part))
+        for piece in part.split(_PIECE if part.device.type == "cpu" and fill.std != 0 else CHUNK):
+            tally += _of_piece(piece, fill, each)
     return tally
 
 
-def _added(tally: Tally, piece: Tensor, *, exact: bool, sample: bool) -> Tally:
-    assert tally.fill is not None, "it is measured for one"
-    shift, std, count = tally.shift, tally.fill.std, len(piece)
-    scale = std or 1.0
-    third, fourth = 0.0, 0.0
-    compiled = loaded() if _is_direct(piece) else None
+def tally_of(seen: Seen, fill: Fill) -> Tally:
+    """Of what a loop has looked at."""
+    return Tally(
+        seen.count,
+        fill.mean or 0.0,
+        seen.first,
+        seen.second,
+        seen.sampled,
+        seen.third,
+        seen.fourth,
+        seen.least,
+        seen.greatest,
+        fill=fill,
+    )
+
+
+def _of_piece(piece: Tensor, fill: Fill, each: int) -> Tally:
+    shift, std, count = fill.mean or 0.0, fill.std, len(piece)
     if std == 0 and (off := _offset(piece, shift)) is not None:
-        first, second, least, greatest = off * count, off**2 * count, shift + off, shift + off
-    elif compiled is not None:
-        values = piece.numpy()
-        first, second = compiled.sums(values, shift)
-        bits = np.array(compiled.extremes(values.view(np.int32)), dtype=np.int32)
-        least, greatest = map(float, (bits ^ ((bits >> 31) & np.int32(2**31 - 1))).view(np.float32))
-        if sample:
-            third, fourth = compiled.powers(values, shift, 1 / scale)
-    else:
-        stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
-        first, second = float(stored.sum()), float(torch.dot(stored, stored))
-        least, greatest = map(float, torch.aminmax(stored))
-        if exact:
-            least, greatest = least + shift, greatest + shift
-        if sample:
-            z = stored / scale if exact else (stored - shift) / scale
-            square = z * z
-            third, fourth = float(torch.dot(square, z)), float(torch.dot(square, square))
-        if not exact:
-            second += shift * (shift * count - 2 * first)
-            first -= shift * count
-    own = Tally(count, shift, first, second, count if sample else 0, third, fourth, least, greatest, fill=tally.fill)
-    return tally + own
+        return Tally(count, shift, off * count, off**2 * count, least=shift + off, greatest=shift + off, fill=fill)
+    # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
+    exact = std is None or not 1e-15 < std < 1e15 or abs(shift) > std
+    stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
+    first, second = float(stored.sum()), float(torch.dot(stored, stored))
+    least, greatest = map(float, torch.aminmax(stored))
+    if exact:
+        least, greatest = least + shift, greatest + shift
+    sampled, third, fourth = 0, 0.0, 0.0
+    if std:
+        some = stored if each == 1 else torch.cat(stored.split(BLOCK)[::each])
+        z = some / std if exact else (some - shift) / std
+        square = z * z
+        sampled, third, fourth = len(z), float(torch.dot(square, z)), float(torch.dot(square, square))
+    if not exact:
+        second += shift * (shift * count - 2 * first)
+        first -= shift * count
+    return Tally(count, shift, first, second, sampled, third, fourth, least, greatest, fill=fill)
 
 
-def _pieces(values: Tensor, std: float | None) -> tuple[Tensor, ...]:
-    """All values piece by piece; sums do not mind the order, so that it can be the one in memory."""
+def _flat(values: Tensor) -> Tensor:
+    """All values; sums do not mind the order, so that it can be the one in memory."""
     flat = values.permute(in_memory_order(values)).reshape(-1)
     if flat.is_complex():  # values that are kept; real and imaginary parts are numbers alike
         flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)
-    # Compiled loops make nothing on the way that a cache would have to hold.
-    compiled = _is_direct(flat) and loaded() is not None
-    return flat.split(_PIECE if flat.device.type == "cpu" and std != 0 and not compiled else CHUNK)
-
-
-def _is_direct(values: Tensor) -> bool:
-    """Whether compiled loops can read it."""
-    return values.dtype == torch.float32 and values.device.type == "cpu"
+    return flat
 
 
 def _offset(piece: Tensor, shift: float) -> float | None:
@@ -178,7 +179,7 @@ def measure_whole(fills: Sequence[tuple[Any, Fill]], values: Shard) -> Tally:
 
 
 def rows_of_chunk(values: Tensor, first: int, width: int, size: int, promise: Moments) -> Rows:
-    """Of rows that begin in a chunk: all of them where the parameter is short, else some.
+    """Of rows that lie in a chunk: all of them where the parameter is short, else some.
 
     Args:
         values: The chunk, flat, as it was drawn.
@@ -189,11 +190,13 @@ def rows_of_chunk(values: Tensor, first: int, width: int, size: int, promise: Mo
     """
     if promise.law is None or not width:
         return Rows()
-    begin = -first % width
-    number = min((len(values) - begin) // width, max(2, _ROWS_SAMPLE // width) if size > _ROWS_WHOLE else size)
+    whole = (len(values) - -first % width) // width
+    number = min(whole, max(2, _ROWS_SAMPLE // width) if size > _ROWS_WHOLE else size)
     if number < 1:
         return Rows()
-    return _of_rows(values[begin : begin + number * width].view(number, width), promise)
+    # The last ones: they were drawn last, and are still in a cache.
+    stop = -first % width + whole * width
+    return _of_rows(values[stop - number * width : stop].view(number, width), promise)
 
 
 def rows_of_block(values: Tensor, fill: Fill, *, input_first: bool) -> Rows:
@@ -219,17 +222,20 @@ def _of_rows(rows: Tensor, promise: Moments) -> Rows:
     assert std, "its law is no constant"
     assert law is not None, "as the callers check"
     number, width = rows.shape
-    squares = ((rows.double() - mean) / std).square_().mean(1)
-    least, greatest = map(float, torch.aminmax(squares))
-    seen = Rows(number, width, least, greatest)
+    values = rows.contiguous().numpy()
+    words = values.view(np.uint32)
+    if (compiled := loaded()) is not None and values.dtype == np.float32:
+        squares, keys = compiled.rows(values, words, mean, 1 / std)
+    else:
+        squares = np.square((values.astype(np.float64) - mean) / std).mean(axis=1)
+        factors = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64) * ROW_FACTOR
+        keys = (words.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
+    seen = Rows(number, width, float(squares.min()), float(squares.max()))
     if not promise.distinct_rows:
         return seen
     # More rows than that have equal ones by chance.
     few = int(min(number, 2.0**20, max(2.0, same_value(law) ** (-width / 2) / 8 if width < 20 else inf)))
-    words = rows[:few].contiguous().numpy().view(np.uint32)
-    factors = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    keys = (words.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
-    return replace(seen, compared=few, equal=few - len(np.unique(keys)))
+    return replace(seen, compared=few, equal=few - len(np.unique(keys[:few])))
 
 
 def _slant(block: Tensor, isometry: Isometry) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelforge.core.matrix import Block
     from modelforge.core.rng import Key
     from modelforge.inits.laws.law import Distribution, Law
+    from modelforge.inits.laws.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +181,14 @@ class Fill:
         """Whether it may be drawn in chunks of any size; else the whole block is, in contiguous memory."""
         return self.drawn_by is not None and not isinstance(self.drawn_by, Whole)
 
-    def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides."""
+    def draw_(self, out: Tensor, key: Key) -> Seen | None:
+        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides.
+
+        Returns:
+            What was seen of `out` on the way, about `mean` and in units of `std`; or None, and it is read again.
+        """
         assert self.drawn_by is not None, "the values of this scheme are not drawn"
-        self.drawn_by.draw_(out, key)
+        return self.drawn_by.draw_(out, key)
 
     def strays(self, values: Tensor) -> int:
         """How many values contradict what the formula fixes; none of a law, whose constants show in its extremes."""

@@ -153,3 +153,33 @@ def test_a_known_branch_does_not_speak_for_the_others():
     told = {"params": {"mine.proj.weight": {"scheme": "gpt2", "branches": 3, "ends": True}}}
     ledger = mf.initialize(_Mixed(), {"scheme": "gpt2", "branches": 3, **told})
     assert ledger["mine.proj.weight"].target_std == pytest.approx(0.02 / 3**0.5)
+
+
+def test_encoder_and_decoder_each_have_their_own_number_of_layers():
+    def branch(**layers: Any) -> dict[str, Any]:
+        return {"type": "Residual", "layers": layers}
+
+    def stack(source: str, times: int, **layers: Any) -> dict[str, Any]:
+        return {"type": "Repeat", "times": times, "inputs": source, "layers": layers}
+
+    attend = branch(attend={"type": "SelfAttention", "num_heads": 4})
+    cross = branch(norm="LayerNorm", attend={"type": "CrossAttention", "num_heads": 4, "inputs": ["norm", "encoder"]})
+    mlp = branch(up={"type": "Linear", "out_features": 64}, act="ReLU", down={"type": "Linear", "out_features": 16})
+    model = {
+        "input": {"source": {"shape": [5, 16]}, "target": {"shape": [5, 16]}},
+        "layers": {
+            "encoder": stack("source", 2, attend=attend, mlp=mlp),
+            "decoder": stack("target", 3, attend=attend, cross=cross, mlp=mlp)
+            | {"init": {"branches": 6, "part": "decoder"}},
+            "head": {"type": "Linear", "out_features": 3},
+        },
+    }
+    plan = mf.plan(mf.parse(model, init={"scheme": "t_fixup", "branches": 4}))
+    encoder, decoder = 0.67 * 2**-0.25, 27**-0.25
+    for name, factor in {
+        "encoder.1.attend.attend.v_proj": encoder,
+        "decoder.0.cross.attend.v_proj": decoder,
+        "decoder.2.attend.attend.out_proj": decoder,
+        "decoder.2.attend.attend.q_proj": 1.0,
+    }.items():
+        assert plan.parameter(f"{name}.weight").std == pytest.approx(factor / 4)

@@ -1,5 +1,6 @@
 """The transforms of words as compiled loops, for `words.draw_`: the same bits several times as fast. Needs Numba.
 
+A loop makes a few thousand values at a time, and looks at them (see `Seen`) before they leave a core's own cache.
 Numba keeps what it compiles on disk, and renews it when this file changes; so each loop is checked before it is used.
 """
 
@@ -14,10 +15,12 @@ from numba.extending import register_jitable
 
 from modelforge.core.rng import Key
 from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws.seen import BLOCK, FACTORS, ROW_FACTOR, Seen, every
 from modelforge.inits.laws.transforms import UNBOUNDED, Transform
 
 register_jitable(words._quantile)
-_PIECE = 1 << 12
+_PIECE = 2 * BLOCK
+"""Words, values and factors of a piece fit a core's smallest cache together."""
 _3, _11, _24, _40 = (np.uint64(bits) for bits in (3, 11, 24, 40))
 _uniform = numba.njit(words.uniform, error_model="numpy")
 _normal = numba.njit(words.normal, error_model="numpy")
@@ -37,7 +40,7 @@ def _agrees(transform: Transform, made: Any) -> bool:
     drawn = np.concatenate([*key.words(len(values))])
     expected = np.asarray(transform(drawn, numbers))
     for bounds in (UNBOUNDED, (np.float32(-1), np.float32(0.2))):
-        made(key.state(), values, numbers, *bounds)
+        made(key.state(), values, numbers, *bounds, *_watch(0))
         if values.tobytes() != np.clip(expected, *bounds).tobytes():
             return False
     return True
@@ -61,63 +64,108 @@ def _clipped(value: Any, low: Any, high: Any) -> Any:
     return raised if raised < high else high
 
 
-# One loop for each: a loop that is given its transform cannot be kept on disk.
+# --- looking at values ------------------------------------------------------------------------------------------------
 
 
-@numba.njit(nogil=True, error_model="numpy", cache=True)
-def _loop_uniform(state: Any, out: Any, numbers: Any, low: Any, high: Any) -> None:
-    drawn = np.empty(_PIECE // 2, np.uint64)
-    words = drawn.view(np.int32)
-    for start in range(0, len(out), _PIECE):
-        piece = out[start : start + _PIECE]
-        _draw_words(state, drawn)
-        for index in range(len(piece)):
-            piece[index] = _clipped(_uniform(words[index], numbers), low, high)
+@numba.njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+def _look(piece: Any, start: Any, about: Any, seen: Any) -> None:
+    """Adds what a piece holds, of which the first value has the number `start`, a multiple of BLOCK.
 
-
-@numba.njit(nogil=True, error_model="numpy", cache=True)
-def _loop_normal(state: Any, out: Any, numbers: Any, low: Any, high: Any) -> None:
-    drawn = np.empty(_PIECE // 2, np.uint64)
-    words = drawn.view(np.int32)
-    for start in range(0, len(out), _PIECE):
-        piece = out[start : start + _PIECE]
-        _draw_words(state, drawn)
-        for index in range(len(piece)):
-            piece[index] = _clipped(_normal(words[index], numbers), low, high)
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, cache=True)
-def sums(values: Any, shift: Any) -> Any:
-    """The sums of x - shift and of (x - shift)² over float32 values, in float64."""
-    first, second = 0.0, 0.0
-    for index in range(len(values)):
-        off = np.float64(values[index]) - shift
-        first += off
-        second += off * off
-    return first, second
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, cache=True)
-def powers(values: Any, shift: Any, scale: Any) -> Any:
-    """The sums of z³ and z⁴ over float32 values, z = (x - shift)·scale, in float64."""
-    third, fourth = 0.0, 0.0
-    for index in range(len(values)):
-        z = (np.float64(values[index]) - shift) * scale
-        square = z * z
-        third += square * z
-        fourth += square * square
-    return third, fourth
-
-
-@numba.njit(nogil=True, error_model="numpy", cache=True)
-def extremes(bits: Any) -> Any:
-    """The bits of the least and of the greatest of float32 values, given as int32, in an order that numbers have."""
-    least, greatest = np.int32(2147483647), np.int32(-2147483648)
+    One function: a call for each block would take longer than its sums.
+    """
+    shift, mean, scale, each = about
+    factors, keys, sums, ends, blocks = seen
+    bits, words, low, high = piece.view(np.int32), piece.view(np.uint32), np.uint64(0xFFFFFFFF), np.uint64(32)
+    pairs = piece[: len(piece) // 2 * 2].view(np.uint64)
+    # As integers: to compare floats takes ten times as long.
+    least, greatest, most = np.int32(2147483647), np.int32(-2147483648), np.uint32(0)
     for index in range(len(bits)):
-        # Those of negative numbers rise the wrong way.
-        bit = np.int32(bits[index] ^ np.int32(np.int32(bits[index] >> np.int32(31)) & np.int32(2147483647)))
-        least, greatest = min(least, bit), max(greatest, bit)
-    return least, greatest
+        bit = bits[index]
+        least, greatest, most = min(least, bit), max(greatest, bit), max(most, np.uint32(bit))
+    ends[0], ends[1], ends[2] = min(ends[0], least), max(ends[1], greatest), max(ends[2], most)
+    for begin in range(0, len(piece), BLOCK):
+        block, number = piece[begin : begin + BLOCK], (start + begin) // BLOCK
+        first, second, third, fourth, total = np.float32(0), np.float32(0), 0.0, 0.0, np.uint64(0)
+        for index in range(len(block)):
+            off = block[index] - shift
+            first += off
+            second += off * off
+        if number % each == 0:
+            for index in range(len(block)):
+                z = (np.float64(block[index]) - mean) * scale
+                square = z * z
+                third += square * z
+                fourth += square * square
+        # In pairs: a core multiplies halves of 64 bits without moving them apart first.
+        own = pairs[begin // 2 : (begin + len(block)) // 2]
+        for index in range(len(own)):
+            pair, key = own[index], keys[index]
+            total += (pair & low) * (key & low) + (pair >> high) * (key >> high)
+        if len(block) % 2:
+            total += np.uint64(words[-1]) * np.uint64(factors[len(block) - 1])
+        sums[0] += first
+        sums[1] += second
+        sums[2] += third
+        sums[3] += fourth
+        blocks[number] = total
+
+
+def _watch(count: int, mean: float = 0.0, std: float | None = None) -> tuple[Any, Any]:
+    """What a loop is given to look at so many values; without `std` it does not."""
+    about = np.float32(mean), float(mean), 1 / (std or 1.0), every(count) if std else 0
+    ends = np.array([2**31 - 1, -(2**31), 0])
+    return about, (FACTORS, FACTORS.view(np.uint64), np.zeros(4), ends, np.zeros(-(-count // BLOCK), np.uint64))
+
+
+def _report(count: int, about: Any, seen: Any) -> Seen:
+    shift, mean, _, each = about
+    _, _, sums, (lowest, highest, most), blocks = seen
+    first, second, third, fourth = map(float, sums)
+    # Sums are about the nearest float32.
+    off = float(shift) - mean
+    second, first = second + off * (2 * first + count * off), first + count * off
+    # As integers, negative floats rise the wrong way; as unsigned ones, they are above the others.
+    ends = np.array([most if most >= 2**31 else lowest, highest if highest >= 0 else lowest])
+    least, greatest = map(float, ends.astype(np.uint32).view(np.float32)) if count else (np.inf, -np.inf)
+    sampled = sum(min(BLOCK, count - start) for start in range(0, count, BLOCK * each))
+    return Seen(count, first, second, sampled, third, fourth, least, greatest, blocks)
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _loop_look(values: Any, about: Any, seen: Any) -> None:
+    for start in range(0, len(values), _PIECE):
+        _look(values[start : start + _PIECE], start, about, seen)
+
+
+def look(values: np.ndarray, mean: float, std: float) -> Seen:
+    """Of flat float32 values."""
+    about, seen = _watch(len(values), mean, std)
+    _loop_look(values, about, seen)
+    return _report(len(values), about, seen)
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, cache=True)
+def rows(values: Any, words: Any, mean: Any, scale: Any) -> Any:
+    """Of each row of float32 values the mean of z², z = (x - mean)·scale, and of its words (uint32) a key."""
+    squares, keys = np.empty(len(values)), np.empty(len(values), np.uint64)
+    for row in range(len(values)):
+        total, key = 0.0, np.uint64(0)
+        for column in range(values.shape[1]):
+            z = (np.float64(values[row, column]) - mean) * scale
+            total += z * z
+        for column in range(values.shape[1]):
+            key += np.uint64(words[row, column]) * (np.uint64(2 * column + 1) * ROW_FACTOR)
+        squares[row], keys[row] = total / values.shape[1], key
+    return squares, keys
+
+
+@numba.njit(error_model="numpy")
+def _block_factor(number: Any) -> Any:
+    """See `modelforge.building.checksum`."""
+    z = (number + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))) | np.uint64(1)
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
@@ -130,12 +178,54 @@ def checksum(words: Any, factors: Any, first: Any) -> Any:
         inner = np.uint64(0)
         for index in range(len(piece)):
             inner += np.uint64(piece[index]) * np.uint64(own[index])
-        z = (block + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        total += inner * ((z ^ (z >> np.uint64(31))) | np.uint64(1))
+        total += inner * _block_factor(block)
         start, begin, block = start + len(piece), 0, block + np.uint64(1)
     return total
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def weighted_blocks(sums: Any, first: Any) -> Any:
+    """See `modelforge.building.checksum`: of the sums of whole blocks, of which the first has the number `first`."""
+    total = np.uint64(0)
+    for index in range(len(sums)):
+        total += sums[index] * _block_factor(np.uint64(first) + np.uint64(index))
+    return total
+
+
+# --- drawing: one loop for each, as a loop that is given its transform cannot be kept on disk -------------------------
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _loop_uniform(state: Any, out: Any, numbers: Any, low: Any, high: Any, about: Any, seen: Any) -> None:
+    drawn = np.empty(_PIECE // 2, np.uint64)
+    words = drawn.view(np.int32)
+    for start in range(0, len(out), _PIECE):
+        piece = out[start : start + _PIECE]
+        _draw_words(state, drawn)
+        for index in range(len(piece)):
+            piece[index] = _clipped(_uniform(words[index], numbers), low, high)
+        if about[-1]:
+            _look(piece, start, about, seen)
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _loop_normal(state: Any, out: Any, numbers: Any, low: Any, high: Any, about: Any, seen: Any) -> None:
+    drawn = np.empty(_PIECE // 2, np.uint64)
+    words = drawn.view(np.int32)
+    for start in range(0, len(out), _PIECE):
+        piece = out[start : start + _PIECE]
+        _draw_words(state, drawn)
+        for index in range(len(piece)):
+            piece[index] = _clipped(_normal(words[index], numbers), low, high)
+        if about[-1]:
+            _look(piece, start, about, seen)
+
+
+def draw_(made: Any, out: np.ndarray, key: Key, numbers: Any, bounds: Any, moments: Any) -> Seen | None:
+    """Runs a loop, and has it look at what it makes where it is given (mean, std)."""
+    about, seen = _watch(len(out), *moments or ())
+    made(key.state(), out, numbers, *bounds, about, seen)
+    return _report(len(out), about, seen) if moments else None
 
 
 _LOOPS: dict[Transform, Any] = {

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from modelforge.core.rng import Key
 from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws.seen import Seen
 
 
 class Distribution(Protocol):
@@ -45,8 +46,12 @@ class Distribution(Protocol):
 class Law(Distribution, Protocol):
     """The distribution of independent, identically distributed values, and how to draw them."""
 
-    def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i."""
+    def draw_(self, out: Tensor, key: Key) -> Seen | None:
+        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i.
+
+        Returns:
+            What was seen of all values as they are in `out`, for those who would otherwise read them again; or None.
+        """
         ...
 
 
@@ -55,16 +60,18 @@ class Drawn(ABC):
 
     __slots__ = ()
 
-    def draw_(self, out: Tensor, key: Key) -> None:
+    def draw_(self, out: Tensor, key: Key) -> Seen | None:
         """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i only.
 
         Values in float64 are those in float32 with more digits.
+
+        Returns:
+            What a compiled loop saw of the values, if one made them.
         """
         values = _flat(out)
         if out.dtype == torch.float64:
-            words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
-        else:
-            words.draw_(values, key, *self._transform(), self._clip())
+            return words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
+        return words.draw_(values, key, *self._transform(), self._clip(), self._moments())
 
     @property
     @abstractmethod
@@ -78,6 +85,10 @@ class Drawn(ABC):
     @abstractmethod
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """The float64 values of x, which is uniform in (-1, 1), for `rest` = 1 - |x|."""
+
+    def _moments(self) -> tuple[float, float] | None:
+        """Mean and standard deviation, of a law that has a compiled loop."""
+        return None
 
     def _clip(self) -> tuple[np.float32, np.float32]:
         """What no value may leave, should rounding lead there."""
@@ -143,6 +154,9 @@ class Uniform(Drawn):
         """A ramp from `low` to `high`."""
         return np.clip((np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low), 0, 1)
 
+    def _moments(self) -> tuple[float, float]:
+        return self.mean, self.std
+
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
 
@@ -172,6 +186,9 @@ class Normal(Drawn):
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """(1 + erf((x - mean) / (std √2))) / 2."""
         return (1 + _erf((np.asarray(x, dtype=np.float64) - self.mean) / (self.std * math.sqrt(2)))) / 2
+
+    def _moments(self) -> tuple[float, float]:
+        return self.mean, self.std
 
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.normal, words.normal_numbers(self.mean, self.std)
@@ -210,6 +227,9 @@ class TruncatedNormal(Drawn):
         unit = _cut_normal(self.truncate)
         z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -unit.cut, unit.cut)
         return (1 + _erf(z / math.sqrt(2)) / unit.mass) / 2
+
+    def _moments(self) -> tuple[float, float]:
+        return self.mean, self.std
 
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.normal, words.normal_numbers(self.mean, self.sigma, _cut_normal(self.truncate).mass)

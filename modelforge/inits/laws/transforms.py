@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from modelforge.core.rng import Key
+from modelforge.inits.laws.seen import Seen, in_single
 
 Transform = Callable[[Any, Any], Any]
 """From words (an int32 array) and numbers of its own to float32 values, one for each word."""
@@ -117,11 +118,20 @@ def _singles(*numbers: float) -> tuple[np.float32, ...]:
 
 
 def draw_(
-    out: np.ndarray, key: Key, transform: Transform, numbers: Any, bounds: tuple[np.float32, np.float32] = UNBOUNDED
-) -> None:
-    """Fills a flat float32 array: value i is `transform` of word i of the key, clipped, however many follow."""
+    out: np.ndarray,
+    key: Key,
+    transform: Transform,
+    numbers: Any,
+    bounds: tuple[np.float32, np.float32] = UNBOUNDED,
+    moments: tuple[float, float] | None = None,
+) -> Seen | None:
+    """Fills a flat float32 array: value i is `transform` of word i of the key, clipped, however many follow.
+
+    Returns:
+        What a compiled loop saw of the values, about these moments (mean, std); None where there is none of either.
+    """
     if (compiled := loaded()) is not None and (loop := compiled.loop(transform)) is not None:
-        return loop(key.state(), out, numbers, *bounds)
+        return compiled.draw_(loop, out, key, numbers, bounds, moments if moments and in_single(*moments) else None)
     start = 0
     for piece in key.words(len(out)):
         np.clip(transform(piece, numbers), *bounds, out=out[start : start + len(piece)])
@@ -151,6 +161,12 @@ def normal_quantiles(x: Any, rest: Any, mass: float = 1.0) -> Any:
     inner = torch.erfinv(torch.from_numpy(mass * x)).numpy() * math.sqrt(2)
     outer = torch.special.ndtri(torch.from_numpy((1 - mass + mass * rest) / 2)).numpy()
     return np.where(mass * np.abs(x) < 0.5, inner, np.copysign(outer, x))
+
+
+def look(values: torch.Tensor, mean: float, std: float | None) -> Seen | None:
+    """What compiled loops see of flat values; None where there are none that can read these."""
+    compiled = loaded() if values.dtype == torch.float32 and values.device.type == "cpu" else None
+    return compiled.look(values.numpy(), mean, std) if compiled is not None and in_single(mean, std) else None
 
 
 def expect(count: int) -> None:

@@ -24,8 +24,9 @@ class ConvOrthogonal(Blockwise):
     Formula: K(z) = gain·∏ (P + (I - P)·z_d) Q over the k_d - 1 steps of each axis d in turn, with QᵀQ = I and random
         projections P. std = gain / √(out·taps), exactly; axis d alone puts C(k_d - 1, t) / 2^(k_d - 1) of the mean
         square on tap t. Needs in <= out, in each group
-    Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithms 1 to 3 (for
-        sides of equal length, which this does not need). A basis vector is in P with probability 1/2
+    Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithm 1 (for
+        sides of equal length, which this does not need); `ConvolutionOrthogonal` in tensorflow,
+        python/ops/init_ops.py, by which a basis vector is in P with probability 1/2
     """
 
     gain: Gain = 1.0

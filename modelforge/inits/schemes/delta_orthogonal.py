@@ -22,8 +22,9 @@ class DeltaOrthogonal(Blockwise):
     at the centre of the kernel.
 
     Formula: K[:, :, centre] = gain·Q with QᵀQ = I, and 0 elsewhere; the centre of a side of k taps is tap k // 2 (from
-        0), as in torch's `dirac_`. std = gain / √(out·taps), exactly. Needs in <= out, in each group
-    Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393
+        0), as in torch's `dirac_` (TensorFlow and JAX take (k - 1) // 2, another one where k is even). std = gain /
+        √(out·taps), exactly. Needs in <= out, in each group
+    Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithm 2
     """
 
     gain: Gain = 1.0

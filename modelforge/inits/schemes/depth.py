@@ -75,6 +75,9 @@ class DepthAware(Elementwise):
 class GPT2(DepthAware):
     """Normal values; those that a residual branch ends with are smaller, so that the sum of all keeps its size.
 
+    The paper has no number for `std`: 0.02 is that of the authors' code (openai/gpt-2, src/model.py), which gives
+    positions 0.01 and has no factor for the ends of branches.
+
     Formula: w ~ N(0, std²); at the end of a branch std / √N with N residual branches, 2·L for L layers
     Source: Radford, Wu, Child, Luan, Amodei and Sutskever, Language models are unsupervised multitask learners, 2019,
         §2.3
@@ -141,8 +144,12 @@ class Mitchell(DepthAware):
 class SmallInit(Elementwise):
     """One small standard deviation for all matrices around a stream of width d.
 
+    The paper gives it to the projections of attention, since the matrices of its MLP have the same by Xavier. For all
+    matrices it is GPT-NeoX's.
+
     Formula: w ~ N(0, 2 / (5·d)), with d the smaller side of the matrix: Xavier's for d x 4·d
-    Source: Nguyen and Salazar, Transformers without tears, arXiv:1910.05895, §2.2
+    Source: Nguyen and Salazar, Transformers without tears, arXiv:1910.05895, §2.2; `small_init` in EleutherAI/gpt-neox,
+        megatron/model/init_functions.py
     """
 
     def law(self, block: Block) -> Law:
@@ -159,8 +166,13 @@ class SmallInit(Elementwise):
 class Wang(DepthAware):
     """`small_init`, but less at the end of a residual branch, the deeper the model.
 
+    Both together are GPT-NeoX's. In Mesh-Transformer-JAX, from which the ends of branches come, values are truncated at
+    two sigma without a correction (so 0.8796 of these), and the other matrices have 1 / √fan_in. Where attention and
+    MLP are one branch, as in GPT-J, say `branches: 2·L`.
+
     Formula: w ~ N(0, 2 / (5·d)); at the end of a branch std = 2 / (L·√d), with L layers of two branches each
-    Source: Wang and Komatsuzaki, GPT-J and Mesh-Transformer-JAX, 2021
+    Source: `small_init` and `wang_init` in EleutherAI/gpt-neox, megatron/model/init_functions.py and configs/20B.yml;
+        Wang, Mesh-Transformer-JAX, 2021, mesh_transformer/transformer_shard.py
     """
 
     def law(self, block: Block) -> Law:
@@ -181,7 +193,8 @@ class DeepNorm(DepthAware):
     It belongs to post-norm layers whose shortcut is scaled by `alpha`: LayerNorm(alpha·x + f(x)), alpha = (2·L)^¼.
 
     Formula: gain·Xavier, gain = (8·L)^-¼ in branches, 1 for queries, keys and outside; L layers of two branches each
-    Source: Wang et al., DeepNet: scaling transformers to 1,000 layers, arXiv:2203.00555, for encoders or decoders alone
+    Source: Wang et al., DeepNet: scaling transformers to 1,000 layers, arXiv:2203.00555, for encoders or decoders
+        alone; microsoft/torchscale, torchscale/architecture/encoder.py
     """
 
     distribution: Literal["normal", "uniform"] = "normal"
@@ -205,9 +218,15 @@ class DeepNorm(DepthAware):
 class TFixup(DepthAware):
     """Starts a transformer so small that it needs neither layer norm nor warm-up.
 
+    In a model of an encoder and a decoder each has an L of its own, whose layers count for two branches even where they
+    have three: say `init: {branches: 12, part: decoder}` on a decoder of six. The authors' code multiplies what is
+    looked up in the table by √d, and draws queries and keys as fairseq does, Xavier's / √2; here, as in the paper, they
+    are Xavier's.
+
     Formula: embeddings N(0, 1/d)·(9·L)^-¼; Xavier times 0.67·L^-¼ (encoder) or (9·L)^-¼ (decoder) in branches, queries
         and keys excepted; L layers of two branches each
-    Source: Huang, Perez, Ba and Volkovs, Improving transformer optimization through better initialization, ICML 2020
+    Source: Huang, Perez, Ba and Volkovs, Improving transformer optimization through better initialization, ICML 2020;
+        layer6ai-labs/T-Fixup, fairseq/modules/transformer_layer.py
     """
 
     part: Literal["encoder", "decoder"] = "encoder"
@@ -229,8 +248,12 @@ class Fixup(DepthAware):
     """Kaiming's values, so much smaller in residual branches that no norms are needed; branch ends and the head are
     zero.
 
+    The scalar multipliers and biases of the paper are layers of the model. The authors' code takes Kaiming's fan_out,
+    which is the same where a convolution has as many outputs as inputs.
+
     Formula: std = √(2 / fan_in)·N^(-1 / (2·m - 2)) in the N branches of m layers each; 0 at their ends and in the head
-    Source: Zhang, Dauphin and Ma, Fixup initialization, arXiv:1901.09321, §3
+    Source: Zhang, Dauphin and Ma, Fixup initialization, arXiv:1901.09321, §3; hongyi-zhang/Fixup,
+        imagenet/models/fixup_resnet_imagenet.py
     """
 
     def law(self, block: Block) -> Law:

@@ -23,7 +23,7 @@ class ZerO(Blockwise):
         H[i, j] = (-1)^(number of ones that i and j share in binary). A kernel has W at its centre, tap k // 2 of each
         side, and 0 elsewhere
     Source: Zhao, Schäfer and Anandkumar, ZerO initialization, arXiv:2110.12661, algorithms 1 and 2, with the factor of
-        the authors' code, which makes the columns orthonormal if out = p
+        the authors' code (jiaweizzhao/ZerO-initialization), which makes the columns orthonormal if out = p
     """
 
     def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:

@@ -17,9 +17,11 @@ from modelforge.inits.registry import register_initializer
 class Siren(Elementwise):
     """Keeps what flows into each sin(omega_0·Wx) about N(0, 1), and what flows out about an arcsine law.
 
+    The authors' code leaves biases at torch's values, U(±1 / √fan_in): `bias: torch` does.
+
     Formula: w ~ U(-a, a) with a = √(6 / fan_in) / omega_0; in the first layer a = 1 / fan_in
     Source: Sitzmann et al., Implicit neural representations with periodic activation functions, arXiv:2006.09661,
-        theorem 1.8 and §3.2; the first layer as in the authors' code
+        theorem 1.8 and §3.2; the first layer as in the authors' code (vsitzmann/siren, modules.py)
     """
 
     omega_0: Positive = 30.0

@@ -28,7 +28,8 @@ class Bilinear(OneToOne):
     It interpolates by a stride of s = ⌊(k + 1) / 2⌋ for k taps, so other strides are refused.
 
     Formula: W[i, o, x, ...] = δ_io · Π (1 - |x - c| / s) over the axes, with c = (k - 1) / 2
-    Source: Long, Shelhamer and Darrell, Fully convolutional networks, CVPR 2015, arXiv:1411.4038, §3.3
+    Source: Long, Shelhamer and Darrell, Fully convolutional networks, CVPR 2015, arXiv:1411.4038, §3.3;
+        `upsample_filt` in shelhamer/fcn.berkeleyvision.org, surgery.py
     """
 
     def kernel(self, block: Block) -> np.ndarray:

@@ -140,7 +140,8 @@ class Spectral(Elementwise):
 
     Formula: std = gain / √fan_in · min(1, √(fan_out / fan_in)); learning rate times fan_out / fan_in (SGD) or
         1 / fan_in (Adam)
-    Source: Yang, Simon and Bernstein, A spectral condition for feature learning, arXiv:2310.17813, §3
+    Source: Yang, Simon and Bernstein, A spectral condition for feature learning, arXiv:2310.17813,
+        parametrization 1
     """
 
     gain: Positive = 1.0

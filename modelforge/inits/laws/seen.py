@@ -1,0 +1,53 @@
+"""What a compiled loop sees of float32 values while a core's own cache still holds them.
+
+Sums, extremes and checksums are of all values; third and fourth moments of some blocks of a long array, evenly spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from modelforge.core.rng import Key
+
+BLOCK: Final = 1 << 10
+"""Values that are looked at together. Sums within a block are in single precision, those of blocks in double."""
+FACTORS: Final = np.concatenate([*Key(0, "checksum").words(BLOCK)]).view(np.uint32) | np.uint32(1)
+"""Of the words of a block, in its checksum."""
+ROW_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Times 1, 3, 5, …: of the words of a row, in its key."""
+
+_ALL: Final = 1 << 16
+"""At least so many values are in third and fourth moments, if there are as many,"""
+_EVERY: Final = 16
+"""and at least one block of so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of flat values, about a mean m and in units of a standard deviation s."""
+
+    count: int
+    first: float
+    """Sums of x - m and of (x - m)²."""
+    second: float
+    sampled: int
+    """How many values are in the sums of z³ and z⁴, z = (x - m) / s."""
+    third: float
+    fourth: float
+    least: float
+    greatest: float
+    blocks: np.ndarray
+    """Of each block the sum of its words times their factors: its part in a checksum."""
+
+
+def every(count: int) -> int:
+    """Of so many values, one of how many blocks is in third and fourth moments."""
+    return max(1, min(_EVERY, count // _ALL))
+
+
+def in_single(mean: float, std: float | None) -> bool:
+    """Whether squares in single precision are good enough for sums over values with these moments."""
+    return std is not None and 1e-15 < std < 1e15 and abs(mean) < 1e30
