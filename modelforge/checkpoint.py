@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from modelforge.errors import ForgeError, Problem, did_you_mean
+from modelforge.errors import ForgeError, Problem, did_you_mean, listed
 from modelforge.inits.pretrained import FileFill, Pretrained, Renamed
 from modelforge.ledger import LedgerEntry
 from modelforge.node import FrozenDict
@@ -289,8 +289,8 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
     told = any(problem.code == "MF117" for problem in source.problems)
     lacking = [item for item in items if item.path not in source.fills]
     if lacking and not told:
-        listed = _listed([f"{item.path} {item.shape}" for item in lacking])
-        message = f"`{source.scheme.path}` has no values for what this rule covers: {listed}"
+        named = listed([f"{item.path} {item.shape}" for item in lacking], MAX_LISTED)
+        message = f"`{source.scheme.path}` has no values for what this rule covers: {named}"
         near = did_you_mean(lacking[0].path, source.fills)
         near = f"; {near}" if near.startswith("did") else ""
         way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
@@ -301,8 +301,8 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
 def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
     surplus = {name: fill for name, fill in source.fills.items() if name not in known} | source.unsplit
     if surplus:
-        listed = _listed([f"{name} {fill.shape}" for name, fill in surplus.items()])
-        message = f"the model has no place for these tensors of `{source.scheme.path}`: {listed}"
+        named = listed([f"{name} {fill.shape}" for name, fill in surplus.items()], MAX_LISTED)
+        message = f"the model has no place for these tensors of `{source.scheme.path}`: {named}"
         near = did_you_mean(next(iter(surplus)), known)
         near = f"; {near}" if near.startswith("did") else ""
         yield Problem("MF113", source.key, message, "`subset` says what to take, and `rename` what it is here" + near)
@@ -322,7 +322,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
     }
     for what, wrong in (("shapes", shapes), ("kinds of numbers", kinds)):
         if wrong:
-            message = f"`{source.scheme.path}` has other {what}: {_listed([*wrong.values()], '; ')}"
+            message = f"`{source.scheme.path}` has other {what}: {listed(wrong.values(), MAX_LISTED, '; ')}"
             yield Problem("MF114", source.key, message, source.way_out([*wrong], wanted))
 
 
@@ -353,13 +353,8 @@ def _kind(name: str) -> str:
 
 
 def _some(names: Collection[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in [*names][:5])
-    return f"it has {shown}{', ...' if len(names) > 5 else ''}" if names else "it holds no tensors"
-
-
-def _listed(facts: Sequence[str], between: str = ", ") -> str:
-    more = [f"and {len(facts) - MAX_LISTED} more"] if len(facts) > MAX_LISTED else []
-    return between.join([*facts[:MAX_LISTED], *more])
+    shown = listed(names, MAX_LISTED, quote="`")
+    return f"it has {shown}" if shown else "it holds no tensors"
 
 
 # --- load -------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -60,18 +60,6 @@ def plural(count: int, noun: str) -> str:
     """
     many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else many}"
-
-
-def listed(names: Sequence[str], most: int) -> str:
-    """Names in a row, of many the first; one more than `most` is named, too, in the room that its count would take.
-
-    >>> listed(["a"], 2), listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
-    ('a', 'a, b and c', 'a, b and 2 more')
-    """
-    names = [printable(name) for name in names]
-    if len(names) > most + 1:
-        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def shape(sizes: tuple[int, ...]) -> str:

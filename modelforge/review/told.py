@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from modelforge.report.words import listed as in_a_row
+from modelforge.errors import listed as in_a_row
 from modelforge.report.words import plural, printable, value
 from modelforge.review.diff import Diff
 from modelforge.review.facts import ABSENT, ValueChange, exact

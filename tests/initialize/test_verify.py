@@ -215,7 +215,7 @@ def test_a_ledger_comes_back_as_it_was(name):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "No such file or directory"),
+        (None, "no such file or directory"),
         ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "it must be a mapping, but is []"),
         ("[" * 100_000, "it is no JSON: recursion limit exceeded at line 1 column 202"),

@@ -182,7 +182,7 @@ def test_a_name_that_is_no_parameter_splits_nothing(packed):
         mf.plan(mf.parse(PACKED, init="xavier", weights={**packed[0], "rename": rename}))
     lacking, surplus = caught.value.problems
     assert (lacking.code, surplus.code, surplus.path) == ("MF112", "MF113", "weights")
-    assert "attend.values.bias (8,), attend.values.weight (4, 8)" in surplus.message
+    assert "attend.values.bias (8,) and attend.values.weight (4, 8)" in surplus.message
 
 
 @pytest.mark.parametrize(
