@@ -44,7 +44,7 @@ class Located:
     buffers: tuple[Target, ...] = ()
     problems: tuple[Problem, ...] = ()
     """Files that cannot be read, parameters that a file lacks, tensors that the model lacks, other shapes and kinds of
-    numbers, tensors that cannot be split or turned, and `subset` and `rename` that match nothing."""
+    numbers, tensors that cannot be split or transposed, and `subset` and `rename` that match nothing."""
 
 
 def locate(
@@ -275,7 +275,7 @@ def _unmovable(whole: FileFill) -> str:
     """What is asked of a tensor that its shape does not allow; empty where all can be done."""
     if whole.squeeze and whole.shape[:1] != (1,):
         return "squeezed: its first dimension is not 1"
-    return "turned: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
+    return "transposed: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
 
 
 def _located(item: ParameterPlan, fill: FileFill) -> ParameterPlan:
@@ -285,7 +285,7 @@ def _located(item: ParameterPlan, fill: FileFill) -> ParameterPlan:
 
 
 def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Problem]:
-    # What cannot be split or turned has been told.
+    # What cannot be split or transposed has been reported.
     told = any(problem.code == "MF117" for problem in source.problems)
     lacking = [item for item in items if item.path not in source.fills]
     if lacking and not told:
@@ -339,8 +339,8 @@ def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
 
 
 def _shown(fill: FileFill) -> str:
-    turned = " (turned)" if fill.transpose and len(fill.part_shape) > 1 else ""
-    return f"{fill.part_shape}{turned}"
+    transposed = " (transposed)" if fill.transpose and len(fill.part_shape) > 1 else ""
+    return f"{fill.part_shape}{transposed}"
 
 
 def _text(dtype: torch.dtype) -> str:

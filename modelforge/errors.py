@@ -83,7 +83,7 @@ CODES = MappingProxyType(
         "MF114": "values of a file that do not fit their parameters",
         "MF115": "a subset or rename that matches nothing in its file",
         "MF116": "a rename that makes two names equal",
-        "MF117": "a tensor of a file that cannot be split or turned",
+        "MF117": "a tensor of a file that cannot be split or transposed",
         "MF118": "a skip that matches no parameter, or all",
         "MF120": "unknown calibration",
         "MF121": "wrong calibration settings",

@@ -8,8 +8,10 @@ from typing import Any
 
 from modelforge.errors import Place, printable
 
+MAX_LENGTH = 60
+"""Characters of a value, or of an override, where it is one of several things on a line."""
 MAX_SHOWN = 3
-"""Entries of a long mapping that are shown where it is told in short."""
+"""Entries of a long mapping that are shown where it is one thing of several."""
 
 
 def count(value: int) -> str:
@@ -106,6 +108,16 @@ def value(value: Any) -> str:
 _value = value
 
 
+def cut(text: str, most: int = MAX_LENGTH) -> str:
+    """The text, of a long one the two ends.
+
+    >>> cut("override data.path=a/b/c/d/e/f", 20), cut("short")
+    ('override … /c/d/e/f', 'short')
+    """
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
+
+
 def short(item: Any) -> str:
     """A value as YAML would have it; of a long mapping its beginning.
 
@@ -129,6 +141,6 @@ def where(place: Place | None) -> str:
     if place is None:
         return ""
     if place.override is not None:
-        return printable(f"override {place.override}")
+        return f"override {cut(printable(place.override))}"
     near = printable(f"{place.file}:{place.line}")
     return f"{near} from {where(place.via)}" if place.via else near

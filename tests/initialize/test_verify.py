@@ -256,7 +256,7 @@ def test_a_run_is_built_again(run: Path):
     assert result.exit_code == 0, result.output
     assert "the start, built again from config.yaml: " in result.output
     assert "changed" not in result.output
-    assert "compared: seed, buffers, path, shape, dtype, role, scheme, rule" in " ".join(result.output.split())
+    assert "compared: the seed, buffers, names, shapes, types, roles, schemes" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ def test_what_is_constant_becomes_zero(here: Path):
                 ("data.features", "column `kind` must hold numbers, but has 'a' in row 1", ALL),
                 (
                     "data.num_outputs",
-                    "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 (0, 3, 6, 9, 12, 15 and 54 more)",
+                    "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 "
+                    "(0, 3, 6, 9, 12, 15 and 54 more)",
                     f"{ALL}; to predict a number: `data.target=price data.task=regression data.num_features=2 "
                     "'data.ignore=[kind]' data.num_outputs=1`",
                 ),
