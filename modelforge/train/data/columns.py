@@ -37,9 +37,9 @@ class ColumnSource(Bounded, Table):
     path: str | None = None
     """Where the table lies, from the folder that the run starts in."""
     target: Names = ()
-    """The column, or for a regression the columns, to tell."""
+    """The column, or for a regression the columns, to predict."""
     features: Names | None = None
-    """The columns to tell it from; null for all others."""
+    """The columns to predict it from; null for all others."""
     ignore: Names = ()
     """Columns that are neither."""
     missing: Names = MISSING

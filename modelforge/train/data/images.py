@@ -129,7 +129,7 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem
         if not folder.pictures
     ]
     if len(folders) == 1 and source.task == "classification":
-        message = f"`{root}` has one folder, and so one class: there is nothing to tell"
+        message = f"`{root}` has one folder, and so one class: there is nothing to predict"
         problems.append(fault("path", message, "make a folder for each class"))
     elif len(folders) != source.num_classes:
         problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))

@@ -51,7 +51,7 @@ def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple
     place = {name: number for number, name in enumerate(names)}
     problems = list[Problem]()
     if len(names) == 1:
-        message = f"all examples of {named} are of one class: there is nothing to tell"
+        message = f"all examples of {named} are of one class: there is nothing to predict"
         problems.append(fault("target", message, "bring examples of others"))
     elif len(names) != num_classes:
         problem = undeclared("num_outputs", "class", len(names), num_classes, f"the target of {named}")

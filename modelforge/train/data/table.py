@@ -27,7 +27,7 @@ MAX_SAMPLE = 1000
 
 
 class Table(SplitSource):
-    """Numbers and what to tell from them: a class, other numbers, or themselves."""
+    """Numbers and what to predict from them: a class, other numbers, or themselves."""
 
     tasks: ClassVar = ("classification", "regression", "autoencoding")
 
