@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import prod
 
-from modelforge.errors import Problem
+from modelforge.errors import Problem, listed
 from modelforge.inits import statistics
 from modelforge.rules import ParameterPlan
 
@@ -109,7 +109,7 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
         if all(context is None or context.known for context in contexts) and not any(
             context is not None and context.branch is not None and context.branch.ends for context in contexts
         ):
-            shown = f"`{filled[0].path}`" + (f" and {len(filled) - 1} more" if len(filled) > 1 else "")
+            shown = listed([parameter.path for parameter in filled], 1, quote="`")
             yield Problem(
                 "MW108",
                 key,

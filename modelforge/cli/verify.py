@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -10,9 +11,10 @@ from rich.text import Text
 
 from modelforge.build import build
 from modelforge.cli.answer import Answer
-from modelforge.errors import ForgeError, Problem, sentence
+from modelforge.errors import ForgeError, Problem, listed, sentence
 from modelforge.ledger import Ledger
 from modelforge.regular import read_bytes
+from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
 from modelforge.report.table import verification_table
 from modelforge.spec import parse
@@ -24,6 +26,24 @@ MAX_CONFIG = 10_000_000
 """Bytes of a run's config."""
 _MODEL = "state_dict.model."
 """What stands before a parameter's name in a checkpoint of ours."""
+IN_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("path", "aliases"), "names"),
+    **dict.fromkeys(("shape", "transposed"), "shapes"),
+    "dtype": "types",
+    "digest": "values",
+    "role": "roles",
+    "scheme": "schemes",
+    "rule": "rules",
+    "numbers": "resolved numbers",
+    "blocks": "matrices",
+    **dict.fromkeys(("target_mean", "target_std", "centre"), "targets"),
+    **dict.fromkeys(("mean_tolerance", "std_tolerance"), "tolerances"),
+    **dict.fromkeys(("verdict", "reason"), "verdicts"),
+    "calibration": "calibrations",
+    "seed": "the seed",
+    "buffers": "buffers",
+}
+"""The parts of a ledger's row as a person reads them."""
 
 
 def verify(folder: Path, ckpt: str | None) -> Answer:
@@ -45,11 +65,11 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     count = f"{what}: {same} of {total} parameters match the ledger"
     if ckpt is not None:
         count = f"{what}: {total - same} of {total} parameters are no longer as they started"
-    looked_at = f"compared: {', '.join(found.compared)}"
+    looked_at = f"compared: {listed(dict.fromkeys(IN_WORDS[name] for name in found.compared), len(IN_WORDS))}"
     versions = _versions(ledger) if not found.ok and ckpt is None else ""
     below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []
-    notes = [Text(note) for note in (looked_at, versions) if note]
-    text = Group(verification_table(found), Text(), Text(count), *notes, *below)
+    notes = [Wrapped(Text(note)) for note in (looked_at, versions) if note]
+    text = Group(verification_table(found), Text(), Wrapped(Text(count)), *notes, *below)
     return Answer(found.to_dict() | {"ckpt": ckpt}, text, int(not found.ok))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelforge.errors import listed
 from modelforge.inits.laws import Distribution, Normal, Uniform
-from modelforge.report.words import listed, number, plural
+from modelforge.report.words import number, plural
 from modelforge.rules import ParameterPlan
 
 BARE = frozenset({"init", "model.init"})

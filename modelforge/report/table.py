@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.errors import printable
+from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
 from modelforge.report.words import count, magnitude, number, stored, where
@@ -149,7 +150,13 @@ def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> list[Text
 def new_table(width: int | None = None) -> Table:
     """A table as all of ours look: a rule below the header, two blanks between columns, nothing around."""
     return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", width=width
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+        width=width,
+        safe_box=False,
     )
 
 
@@ -306,6 +313,8 @@ class _Fitted:
             table.add_section()
             table.add_row(*(self.total[index] for index in shown))
         yield table
+        if left_out := [" ".join(self.header[index].split()) for index in range(len(widths)) if index not in shown]:
+            yield Wrapped(Text(f"left out at {options.max_width} columns: {', '.join(left_out)}", "dim"))
 
     def _cell(self, text: Text, index: int, width: int) -> RenderableType:
         if index not in self.folds:
