@@ -102,7 +102,7 @@ def build(
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
-        raise _no_memory(decided, place, dtype, "which cannot be had") from error
+        raise _no_memory(decided, place, dtype, "which could not be allocated") from error
     return model
 
 

@@ -125,7 +125,8 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
         state, message = _state(entry, names, tensors, homes, ties=ties)
         states[entry.path] = state
         if state != "same":
-            problems.append(Problem(_CODES.get(state, "MF065"), entry.path, message, place=entry.place))
+            code = _CODES.get(state, "MF065")
+            problems.append(Problem(code, entry.path, message, place=entry.place, part="parameter"))
     named = {name for entry in ledger for name in (entry.path, *entry.aliases)}
     for name in tensors:
         if name not in named:
@@ -155,7 +156,7 @@ def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verifica
         if differences := [*_differences(row, planned)]:
             states[row.path] = "misstated"
             message = f"the ledger says of `{row.path}` what its config does not: {'; '.join(differences)}"
-            problems.append(Problem("MF069", row.path, message, place=row.place))
+            problems.append(Problem("MF069", row.path, message, place=row.place, part="parameter"))
     return Verification(FrozenDict(states), tuple(problems), ("seed", "buffers", *ROWS))
 
 

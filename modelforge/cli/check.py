@@ -16,7 +16,7 @@ from rich.text import Text
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
-from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, Problem, listed, printable
 from modelforge.core.words import count, plural
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.language import parse
@@ -259,5 +259,4 @@ def _labels(labels: list[str], total: int) -> str:
     """Which combinations, in a few words."""
     if len(labels) == total:
         return "all of them"
-    more = f", and {len(labels) - MAX_LABELS} more" if len(labels) > MAX_LABELS else ""
-    return ", ".join(labels[:MAX_LABELS]) + more
+    return listed(labels, MAX_LABELS)

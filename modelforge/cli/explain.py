@@ -18,7 +18,7 @@ from rich.text import Text
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.core.matrix import Block
-from modelforge.core.words import number, printable, short, stored, value, where
+from modelforge.core.words import cut, number, printable, short, stored, value, where
 from modelforge.inits.fills import Fill
 from modelforge.language.load import load
 from modelforge.planning.assign import Link, ParameterPlan
@@ -29,6 +29,8 @@ from modelforge.report.table import new_table
 
 VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
 INDENT = (0, 0, 0, 2)
+MAX_BLOCKS = 4
+"""Alike blocks that are all named; of more the first and the last."""
 
 
 def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
@@ -140,9 +142,8 @@ def _text(account: _Account) -> RenderableType:
     )
     head = Text.assemble((printable(parameter.path), "bold"), facts)
     if parameter.std is None:
-        spread = _PROMISES.get(parameter.initializer.values_from, "promises no mean or standard deviation")
-        if parameter.initializer.values_from == "file":
-            spread += "".join(f", {name} {value(item)}" for name, item in parameter.numbers.items() if name != "file")
+        spread = _PROMISES.get(parameter.initializer.values_from, "no promised mean or standard deviation")
+        spread = ", ".join((spread, *_of_file(parameter.numbers)))
     else:
         spread = f"mean {number(parameter.mean)}, standard deviation {number(parameter.std)}"
     start = Text.assemble("starts as ", (parameter.scheme, "bold green"), f": {spread}")
@@ -161,6 +162,17 @@ _PROMISES: Mapping[str, str] = {
 }
 
 
+def _of_file(numbers: Mapping[str, Any]) -> Iterator[str]:
+    """Which values of the file; nothing for schemes that read none."""
+    if "tensor" in numbers:
+        yield f"tensor {printable(numbers['tensor'])}"
+        yield f"stored as {numbers['file_dtype']}"
+    if numbers.get("transposed"):
+        yield "transposed"
+    if rows := numbers.get("rows"):
+        yield f"rows {rows[0]}:{rows[1]}"
+
+
 def _chain(chain: tuple[Link, ...]) -> RenderableType:
     """Two lines a block: its key and place, and below it what it says."""
     width = max(len(link.verdict) for link in chain)
@@ -169,7 +181,7 @@ def _chain(chain: tuple[Link, ...]) -> RenderableType:
     for link in chain:
         style = "dim" if link.verdict == "overridden" else ""
         says = ", ".join(
-            [*filter(None, [link.scheme]), *(f"{name}: {short(item)}" for name, item in link.fields.items())]
+            [*filter(None, [link.scheme]), *(f"{name}: {cut(short(item))}" for name, item in link.fields.items())]
         )
         key = Text(printable(link.key).ljust(keys), style)
         verdict = Text(link.verdict.ljust(width), VERDICTS[link.verdict])
@@ -215,4 +227,4 @@ def _blocks(account: _Account) -> Table:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{names[0]} … {names[-1]}"
+    return ", ".join(names) if len(names) <= MAX_BLOCKS else f"{names[0]} … {names[-1]}"

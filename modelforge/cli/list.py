@@ -20,6 +20,7 @@ from modelforge.core.words import number, value
 from modelforge.inits.gains import gain as gains
 from modelforge.language import registry
 from modelforge.layers.describe import describe as describe_layer
+from modelforge.report.aligned import Wrapped
 from modelforge.report.docs import argument_docs, summary
 from modelforge.report.table import new_table
 
@@ -140,14 +141,13 @@ def _init(name: str) -> Answer:
 def _inits(names: Sequence[str], every: bool) -> Answer:
     del every
     facts = [inits.describe(name) for name in names]
-    table = new_table()
-    for header in ("scheme", "formula", "source"):
-        table.add_column(header, overflow="fold")
+    parts: list[RenderableType] = []
     for item in facts:
         label = Text(item["name"], "cyan")
         label.append("".join(f", {alias}" for alias in item["aliases"]), "dim")
-        table.add_row(label, item["formula"] or item["summary"], Text(item["source"], "dim"))
-    return Answer({"inits": facts}, table)
+        parts += [Wrapped(label), Wrapped(Text(item["formula"] or item["summary"]), indent=4)]
+        parts += [Wrapped(Text(item["source"], "dim"), indent=4)]
+    return Answer({"inits": facts}, Group(*parts))
 
 
 # --- activations ------------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def _fields(fields: Iterable[Mapping[str, Any]]) -> Table:
             default = Text("required", "bold")
         else:
             default = Text("from the input", "dim") if field.get("inferred") else Text(value(field["default"]))
-        table.add_row(Text(field["name"], "cyan"), field["type"], default, field["doc"])
+        table.add_row(Text(field["name"], "cyan"), field["type"], default, " ".join(field["doc"].split()))
     return table
 
 

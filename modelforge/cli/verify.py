@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -13,16 +14,35 @@ from modelforge.building.ledger import Ledger
 from modelforge.building.verify import Verification, compare, compare_rows, verification_table
 from modelforge.building.verify import verify as verify_model
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.errors import ForgeError, Problem, listed, sentence
 from modelforge.core.regular import read_bytes
 from modelforge.core.tensor_file import Unreadable, opened
 from modelforge.language import parse
+from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
 
 MAX_CONFIG = 10_000_000
 """Bytes of a run's config."""
 _MODEL = "state_dict.model."
 """What stands before a parameter's name in a checkpoint of ours."""
+IN_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("path", "aliases"), "names"),
+    **dict.fromkeys(("shape", "transposed"), "shapes"),
+    "dtype": "types",
+    "digest": "values",
+    "role": "roles",
+    "scheme": "schemes",
+    "rule": "rules",
+    "numbers": "resolved numbers",
+    "blocks": "matrices",
+    **dict.fromkeys(("target_mean", "target_std", "centre"), "targets"),
+    **dict.fromkeys(("mean_tolerance", "std_tolerance"), "tolerances"),
+    **dict.fromkeys(("verdict", "reason"), "verdicts"),
+    "calibration": "calibrations",
+    "seed": "the seed",
+    "buffers": "buffers",
+}
+"""The parts of a ledger's row as a person reads them."""
 
 
 def verify(folder: Path, ckpt: str | None) -> Answer:
@@ -44,11 +64,11 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     count = f"{what}: {same} of {total} parameters match the ledger"
     if ckpt is not None:
         count = f"{what}: {total - same} of {total} parameters are no longer as they started"
-    looked_at = f"compared: {', '.join(found.compared)}"
+    looked_at = f"compared: {listed(dict.fromkeys(IN_WORDS[name] for name in found.compared), len(IN_WORDS))}"
     versions = _versions(ledger) if not found.ok and ckpt is None else ""
     below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []
-    notes = [Text(note) for note in (looked_at, versions) if note]
-    text = Group(verification_table(found.states), Text(), Text(count), *notes, *below)
+    notes = [Wrapped(Text(note)) for note in (looked_at, versions) if note]
+    text = Group(verification_table(found.states), Text(), Wrapped(Text(count)), *notes, *below)
     return Answer(found.to_dict() | {"ckpt": ckpt}, text, int(not found.ok))
 
 

@@ -77,7 +77,9 @@ class Origins:
 
     def locate(self, problem: Problem) -> Problem:
         """The problem with its place filled in from its path and part, unless it has one."""
-        return self.hide(problem if problem.place is not None else problem.at(self.place(problem.path, problem.part)))
+        if problem.place is None and problem.part != "parameter":
+            problem = problem.at(self.place(problem.path, problem.part))
+        return self.hide(problem)
 
     def hide(self, problem: Problem) -> Problem:
         """The problem without values from outside the config: what `${oc.env:X}` gave is shown as that."""

@@ -83,7 +83,7 @@ CODES = MappingProxyType(
         "MF114": "values of a file that do not fit their parameters",
         "MF115": "a subset or rename that matches nothing in its file",
         "MF116": "a rename that makes two names equal",
-        "MF117": "a tensor of a file that cannot be split or turned",
+        "MF117": "a tensor of a file that cannot be split or transposed",
         "MF118": "a skip that matches no parameter, or all",
         "MF120": "unknown calibration",
         "MF121": "wrong calibration settings",
@@ -180,14 +180,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `path` is the override key, `part` says whether its key or its value is to blame."""
+    """One thing that is wrong: `path` is the override key, `part` says whether its key or its value is to blame.
+
+    A problem of a built model or a ledger has a `parameter`'s path in place of a key.
+    """
 
     code: str
     path: str
     message: str
     hint: str = ""
     place: Place | None = None
-    part: Literal["key", "value"] = "value"
+    part: Literal["key", "value", "parameter"] = "value"
     severity: Severity = "error"
     num: int = 1
     """How many problems it stands for."""
@@ -298,6 +301,19 @@ def shortened(text: str, most: int = MAX_QUOTED) -> str:
     return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
 
 
+def listed(names: Iterable[object], most: int, between: str = ", ", quote: str = "") -> str:
+    """Names in a row, of many the first; one more than `most` is named, too, in the room that its count would take.
+
+    >>> listed(["a"], 2), listed("abc", 2), listed("abcd", 2, quote="`"), listed(["x is 1", "y is 2"], 3, "; ")
+    ('a', 'a, b and c', '`a`, `b` and 2 more', 'x is 1; y is 2')
+    """
+    shown = [f"{quote}{printable(str(name))}{quote}" for name in names]
+    if len(shown) > most + 1:
+        shown = [*shown[:most], f"{len(shown) - most:,} more"]
+    last = " and " if between == ", " else between
+    return last.join(filter(None, (between.join(shown[:-1]), *shown[-1:])))
+
+
 def sentence(error: BaseException, most: int = MAX_SENTENCE) -> str:
     """What an exception says, in one line and bounded; its type where it says nothing.
 
@@ -337,7 +353,7 @@ def render(problem: Problem, *others: Problem) -> str:
     if place.via is not None:
         lines += ["   = the value comes from", *_render_place(place.via, "")]
     if path and place.override is None:
-        lines.append(f"   = override key: {path}")
+        lines.append(f"   = {'parameter' if problem.part == 'parameter' else 'override key'}: {path}")
     return "\n".join(lines + _elsewhere(problem, others))
 
 
@@ -345,12 +361,11 @@ def _elsewhere(problem: Problem, others: Sequence[Problem]) -> list[str]:
     """Of equal problems the first places and the number of all; of others at the same place the first messages."""
     if not others:
         return []
-    more = f"and {len(others) - MAX_PLACES:,} more" if len(others) > MAX_PLACES else ""
     if all(other.path == problem.path and other.place == problem.place for other in others):
-        also = [f"   = also: {printable(other.message)}" for other in others[:MAX_PLACES]]
-        return also + ([f"   = {more}"] if more else [])
-    spots = ", ".join(f"`{shortened(other.path)}`" if other.path else str(other.place) for other in others[:MAX_PLACES])
-    return [f"   = {len(others) + 1:,} times, also at {printable(spots)} {more}".rstrip()]
+        more = [f"   = and {len(others) - MAX_PLACES:,} more"] if len(others) > MAX_PLACES else []
+        return [*(f"   = also: {printable(other.message)}" for other in others[:MAX_PLACES]), *more]
+    spots = [f"`{shortened(other.path)}`" if other.path else other.place for other in others]
+    return [f"   = {len(others) + 1:,} times, also at {listed(spots, MAX_PLACES)}"]
 
 
 def _render_place(place: Place, hint: str) -> list[str]:

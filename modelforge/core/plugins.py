@@ -62,7 +62,9 @@ def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> 
     owner = f"the package `{package}`" if package else f"the entry point `{entry_point.name}`"
     said = f"{type(error).__name__}: {error}".splitlines()[0]
     message = f"{owner} offers `{entry_point.value}` to modelforge, but that cannot be imported: {said}"
-    hint = f"mend, update or uninstall it: `pip uninstall {package}`" if package else "mend or uninstall its package"
+    hint = (
+        f"correct, update or uninstall it: `pip uninstall {package}`" if package else "correct or uninstall its package"
+    )
     return Problem("MF081", f"{group}:{entry_point.name}", message, hint)
 
 

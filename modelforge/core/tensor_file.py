@@ -165,7 +165,10 @@ class _Safetensors:
 
 def _dtype(part: Any) -> torch.dtype:
     """torch's type of a tensor; the file has names of its own for it."""
-    return (part[:0] if part.get_shape() else part[...]).dtype
+    try:
+        return (part[:0] if part.get_shape() else part[...]).dtype
+    except RuntimeError as error:  # of numbers that are packed several to a byte
+        raise Unreadable(f"it holds numbers that are not read here: {part.get_dtype()}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from modelforge.core.errors import Place, printable
 
+MAX_LENGTH = 60
+"""Characters of a value, or of an override, where it is one of several things on a line."""
 MAX_SHOWN = 3
-"""Entries of a long mapping that are shown where it is told in short."""
+"""Entries of a long mapping that are shown where it is one thing of several."""
 
 
 def count(value: int) -> str:
@@ -62,18 +64,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else many}"
 
 
-def listed(names: Sequence[str], most: int) -> str:
-    """Names in a row, of many the first; one more than `most` is named, too, in the room that its count would take.
-
-    >>> listed(["a"], 2), listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
-    ('a', 'a, b and c', 'a, b and 2 more')
-    """
-    names = [printable(name) for name in names]
-    if len(names) > most + 1:
-        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
-
-
 def shape(sizes: tuple[int, ...]) -> str:
     """
     >>> shape((256, 64)), shape((10,)), shape(())
@@ -118,6 +108,16 @@ def value(value: Any) -> str:
 _value = value
 
 
+def cut(text: str, most: int = MAX_LENGTH) -> str:
+    """The text, of a long one the two ends.
+
+    >>> cut("override data.path=a/b/c/d/e/f", 20), cut("short")
+    ('override … /c/d/e/f', 'short')
+    """
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
+
+
 def short(item: Any) -> str:
     """A value as YAML would have it; of a long mapping its beginning.
 
@@ -141,6 +141,6 @@ def where(place: Place | None) -> str:
     if place is None:
         return ""
     if place.override is not None:
-        return printable(f"override {place.override}")
+        return f"override {cut(printable(place.override))}"
     near = printable(f"{place.file}:{place.line}")
     return f"{near} from {where(place.via)}" if place.via else near

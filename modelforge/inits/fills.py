@@ -107,7 +107,7 @@ class FilePart:
         """Where the values are, as plain data."""
         numbers: dict[str, Any] = {"file": self.file, "tensor": self.tensor, "file_dtype": self.dtype}
         if self.transpose:
-            numbers["turned"] = True
+            numbers["transposed"] = True
         if self.rows is not None:
             numbers["rows"] = self.rows
         return FrozenDict(numbers)

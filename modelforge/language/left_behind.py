@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from modelforge.config.origins import Origins
-from modelforge.core.errors import Place, Problem
+from modelforge.core.errors import Place, Problem, listed
 from modelforge.inits import registry
 from modelforge.language.init import InitSpec
+
+MAX_NAMED = 10
+"""Fields that a message names."""
 
 
 def left_behind(blocks: Iterable[tuple[str, InitSpec]], origins: Origins) -> Iterator[Problem]:
@@ -30,7 +33,8 @@ def left_behind(blocks: Iterable[tuple[str, InitSpec]], origins: Origins) -> Ite
         kept = [name for name in kept if not _is_override(origins.place(f"{key}.{name}"))]
         if kept:
             assert place is not None
-            message = f"`{place.override}` changes the scheme alone: {_listed(kept)} stay as they were"
+            named = listed(kept, MAX_NAMED, quote="`")
+            message = f"`{place.override}` changes the scheme alone: {named} stay as they were"
             yield Problem("MW110", f"{key}.scheme", message, in_place_of(key, block.scheme), severity="warning")
 
 
@@ -53,8 +57,3 @@ def in_place_of(key: str, scheme: str) -> str:
 
 def _is_override(place: Place | None) -> bool:
     return place is not None and place.override is not None
-
-
-def _listed(names: list[str]) -> str:
-    *most, last = (f"`{name}`" for name in names)
-    return f"{', '.join(most)} and {last}" if most else last

@@ -146,7 +146,7 @@ class SelfAttention(_Attention):
         out_bias: Whether the output projection has one; left out: as the others.
         dropout: Probability of an attention weight to be zeroed in training.
         scale: What logits are multiplied by; left out: `1 / √head_dim`.
-        rotary: Queries and keys are turned by angles that grow with their step, as in Llama.
+        rotary: Queries and keys are rotated by angles that grow with their step, as in Llama.
         rope_theta: Base of the frequencies.
         rope_factor: By how much the longest waves are stretched, as in Llama 3.1; 1 stretches none.
         rope_low_freq_factor: Waves that fit less often into `rope_original_steps` are stretched in full.

@@ -1,4 +1,4 @@
-"""Rotary positions: queries and keys are turned by angles that grow with their step."""
+"""Rotary positions: queries and keys are rotated by angles that grow with their step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Rotary(nn.Module):
     """Turns pairs of features, so that products of queries and keys depend on the distance of their steps alone.
 
-    Formula: (x[i], x[i + d/2]) is turned by the angle t·f_i, f_i = θ^(-2i/d), i < d/2; with a `factor` above 1, a wave
+    Formula: (x[i], x[i + d/2]) is rotated by the angle t·f_i, f_i = θ^(-2i/d), i < d/2; with a `factor` above 1, a wave
         that fits n times into `original_steps` has f_i · ((1 - s)/factor + s), s = (n - low) / (high - low) in [0, 1]
     Source: Su et al. 2021, arXiv:2104.09864, section 3.2.2; halves in place of neighbours as in GPT-NeoX and Llama;
         longer waves for longer contexts as Llama 3.1 has them: Grattafiori et al. 2024, arXiv:2407.21783

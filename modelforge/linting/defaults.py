@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelforge.core.words import listed, number, plural
+from modelforge.core.errors import listed
+from modelforge.core.words import number, plural
 from modelforge.inits.laws.law import Distribution, Normal, Uniform
 from modelforge.planning.assign import ParameterPlan
 

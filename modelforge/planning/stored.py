@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from modelforge.core.errors import Problem, did_you_mean
+from modelforge.core.errors import Problem, did_you_mean, listed
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensor_file import WRAPPERS, Header, Unreadable, opened
 from modelforge.inits.fills import FilePart, Fill
@@ -40,7 +40,7 @@ class Located:
     buffers: tuple[Target, ...] = ()
     problems: tuple[Problem, ...] = ()
     """Files that cannot be read, parameters that a file lacks, tensors that the model lacks, other shapes and kinds of
-    numbers, tensors that cannot be split or turned, and `subset` and `rename` that match nothing."""
+    numbers, tensors that cannot be split or transposed, and `subset` and `rename` that match nothing."""
 
 
 def locate(
@@ -215,7 +215,7 @@ def _unmovable(whole: FilePart) -> str:
     """What is asked of a tensor that its shape does not allow; empty where all can be done."""
     if whole.squeeze and whole.shape[:1] != (1,):
         return "squeezed: its first dimension is not 1"
-    return "turned: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
+    return "transposed: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
 
 
 def _located(item: ParameterPlan, fill: FilePart) -> ParameterPlan:
@@ -225,12 +225,12 @@ def _located(item: ParameterPlan, fill: FilePart) -> ParameterPlan:
 
 
 def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Problem]:
-    # What cannot be split or turned has been told.
+    # What cannot be split or transposed has been reported.
     told = any(problem.code == "MF117" for problem in source.problems)
     lacking = [item for item in items if item.path not in source.fills]
     if lacking and not told:
-        listed = _listed([f"{item.path} {item.shape}" for item in lacking])
-        message = f"`{source.scheme.path}` has no values for what this rule covers: {listed}"
+        named = listed([f"{item.path} {item.shape}" for item in lacking], MAX_LISTED)
+        message = f"`{source.scheme.path}` has no values for what this rule covers: {named}"
         near = did_you_mean(lacking[0].path, source.fills)
         near = f"; {near}" if near.startswith("did") else ""
         way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
@@ -241,8 +241,8 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
 def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
     surplus = {name: fill for name, fill in source.fills.items() if name not in known} | source.unsplit
     if surplus:
-        listed = _listed([f"{name} {fill.shape}" for name, fill in surplus.items()])
-        message = f"the model has no place for these tensors of `{source.scheme.path}`: {listed}"
+        named = listed([f"{name} {fill.shape}" for name, fill in surplus.items()], MAX_LISTED)
+        message = f"the model has no place for these tensors of `{source.scheme.path}`: {named}"
         near = did_you_mean(next(iter(surplus)), known)
         near = f"; {near}" if near.startswith("did") else ""
         yield Problem("MF113", source.key, message, "`subset` says what to take, and `rename` what it is here" + near)
@@ -262,7 +262,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
     }
     for what, wrong in (("shapes", shapes), ("kinds of numbers", kinds)):
         if wrong:
-            message = f"`{source.scheme.path}` has other {what}: {_listed([*wrong.values()], '; ')}"
+            message = f"`{source.scheme.path}` has other {what}: {listed(wrong.values(), MAX_LISTED, '; ')}"
             yield Problem("MF114", source.key, message, source.way_out([*wrong], wanted))
 
 
@@ -279,8 +279,8 @@ def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
 
 
 def _shown(fill: FilePart) -> str:
-    turned = " (turned)" if fill.transpose and len(fill.part_shape) > 1 else ""
-    return f"{fill.part_shape}{turned}"
+    transposed = " (transposed)" if fill.transpose and len(fill.part_shape) > 1 else ""
+    return f"{fill.part_shape}{transposed}"
 
 
 def _text(dtype: torch.dtype) -> str:
@@ -293,10 +293,5 @@ def _kind(name: str) -> str:
 
 
 def _some(names: Collection[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in [*names][:5])
-    return f"it has {shown}{', ...' if len(names) > 5 else ''}" if names else "it holds no tensors"
-
-
-def _listed(facts: Sequence[str], between: str = ", ") -> str:
-    more = [f"and {len(facts) - MAX_LISTED} more"] if len(facts) > MAX_LISTED else []
-    return between.join([*facts[:MAX_LISTED], *more])
+    shown = listed(names, MAX_LISTED, quote="`")
+    return f"it has {shown}" if shown else "it holds no tensors"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, listed
 from modelforge.planning.assign import ParameterPlan
 
 
@@ -24,7 +24,7 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
         if all(context is None or context.known for context in contexts) and not any(
             context is not None and context.branch is not None and context.branch.ends for context in contexts
         ):
-            shown = f"`{filled[0].path}`" + (f" and {len(filled) - 1} more" if len(filled) > 1 else "")
+            shown = listed([parameter.path for parameter in filled], 1, quote="`")
             yield Problem(
                 "MW108",
                 key,

@@ -26,6 +26,9 @@ class Screen(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of a renderable, of which none holds a control character."""
+        # Rules are drawn alike everywhere: a stream with few letters gets `writable` forms of them.
+        options = (options or self.options).copy()
+        options.encoding = "utf-8"
         if isinstance(renderable, Table):
             _one_line_each(renderable)
         for segment in super().render(renderable, options):

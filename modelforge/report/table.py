@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.core.errors import printable
+from modelforge.report.aligned import Wrapped
 from modelforge.report.screen import Screen
 
 GAP = 2
@@ -55,7 +56,13 @@ def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> list[Text
 def new_table(width: int | None = None) -> Table:
     """A table as all of ours look: a rule below the header, two blanks between columns, nothing around."""
     return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", width=width
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+        width=width,
+        safe_box=False,
     )
 
 
@@ -97,6 +104,8 @@ class Fitted:
             table.add_section()
             table.add_row(*(self.total[index] for index in shown))
         yield table
+        if left_out := [" ".join(self.header[index].split()) for index in range(len(widths)) if index not in shown]:
+            yield Wrapped(Text(f"left out at {options.max_width} columns: {', '.join(left_out)}", "dim"))
 
     def _cell(self, text: Text, index: int, width: int) -> RenderableType:
         if index not in self.folds:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from modelforge.core.words import listed as in_a_row
-from modelforge.core.words import plural, printable, value
+from modelforge.core.errors import listed as in_a_row
+from modelforge.core.words import cut, plural, printable, value
 from modelforge.review.changes import Changes
 from modelforge.review.facts import ABSENT, ValueChange, exact
 from modelforge.review.files import FileDiff
@@ -25,8 +25,6 @@ MAX_NAMED = 3
 """Compositions and files that are named where there are many."""
 MAX_ROWS = 10
 """Values of one section of a config that are told one by one, where a whole file took the place of another."""
-MAX_LENGTH = 60
-"""Of a value in a table; a longer one is cut in the middle."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +243,7 @@ def pair(old: Any, new: Any) -> str:
 def brief(item: Any) -> str:
     """A value on one line, cut in the middle where it is long."""
     text = "-" if item is ABSENT else value(item)
-    return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH // 2]} … {text[-MAX_LENGTH // 2 :]}"
+    return cut(text)
 
 
 def _file_words(note: FileNote) -> str:

@@ -65,7 +65,8 @@ class _Jobs:
         for index, name in enumerate(header):
             right = index > len(self.sweep.keys) + 1
             justify = "right" if right else "left"
-            result.add_column(name, justify=justify, no_wrap=True, width=widths[index])
+            # A `Text` may take several lines.
+            result.add_column(Text(name), justify=justify, no_wrap=True, width=widths[index])
         for row, line in zip(self.sweep.rows, body, strict=True):
             best = row is self.sweep.rows[0] and row.state == "finished"
             result.add_row(*line, style="bold" if best else None)

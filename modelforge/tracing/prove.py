@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.building.build import build
-from modelforge.core.errors import Problem, sentence
+from modelforge.core.errors import Problem, listed, sentence
 from modelforge.core.rng import keyed_globals
 from modelforge.language.model import ModelSpec
 from modelforge.language.parse import parse
 from modelforge.planning.plan import plan
 
+MAX_NAMED = 5
 _HINT = "what `forward` does besides calling layers is lost: register its class as a layer, or report this"
 
 
@@ -77,7 +78,7 @@ def _compare(module: nn.Module, mine: dict[str, tuple[int, ...]], its: dict[str,
     if mine == its:
         return []
     differing = sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
-    return [_problem(module, f"the config makes other parameters: {', '.join(differing[:5])}")]
+    return [_problem(module, f"the config makes other parameters: {listed(differing, MAX_NAMED)}")]
 
 
 def _problem(module: nn.Module, message: str) -> Problem:

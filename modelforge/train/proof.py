@@ -22,7 +22,7 @@ def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
     for entry in ledger.failures:
         parameter = plan.parameter(entry.path)
         key = parameter.key if parameter.rule.default else entry.rule
-        hint = f"change what the scheme `{entry.scheme}` is told, mend it, or choose another"
+        hint = f"change the fields of the scheme `{entry.scheme}`, correct it, or choose another"
         yield Problem("MF028", key, _message(entry), hint, entry.place)
 
 

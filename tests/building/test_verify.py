@@ -215,7 +215,7 @@ def test_a_ledger_comes_back_as_it_was(name):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "No such file or directory"),
+        (None, "no such file or directory"),
         ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "it must be a mapping, but is []"),
         ("[" * 100_000, "it is no JSON: recursion limit exceeded at line 1 column 202"),
@@ -256,7 +256,7 @@ def test_a_run_is_built_again(run: Path):
     assert result.exit_code == 0, result.output
     assert "the start, built again from config.yaml: " in result.output
     assert "changed" not in result.output
-    assert "compared: seed, buffers, path, shape, dtype, role, scheme, rule" in " ".join(result.output.split())
+    assert "compared: the seed, buffers, names, shapes, types, roles, schemes" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_names_that_the_file_lacks(file):
     layers = LAYERS | {"more": {"type": "Linear", "out_features": 3}}
     [(code, path, message)] = problems(mf.plan, spec({"scheme": "pretrained", "path": file}, layers))
     assert (code, path) == ("MF112", "init")
-    assert message == f"`{file}` has no values for what this rule covers: more.weight (3, 2), more.bias (3,)"
+    assert message == f"`{file}` has no values for what this rule covers: more.weight (3, 2) and more.bias (3,)"
 
 
 def test_tensors_that_the_model_lacks(tmp_path):
@@ -226,7 +226,7 @@ def test_tensors_that_the_model_lacks(tmp_path):
         mf.build(dense({"scheme": "pretrained", "path": path}))
     [problem] = caught.value.problems
     assert (problem.code, problem.path) == ("MF113", "init")
-    listed = "boddy.scale (2,), last ()"
+    listed = "boddy.scale (2,) and last ()"
     assert problem.message == f"the model has no place for these tensors of `{path}`: {listed}"
     assert problem.hint.startswith("`subset` says what to take, and `rename` what it is here; did you mean")
     mf.build(dense({"scheme": "pretrained", "path": path, "subset": ["body.w*", "*.bias"]}))

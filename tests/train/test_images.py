@@ -69,7 +69,7 @@ def test_damaged_pictures_are_left_out_and_named(pictures: Path):
     (warning,) = examples.warnings
     assert (warning.code, warning.severity, warning.path) == ("MW201", "warning", "data.path")
     assert warning.message == (
-        f"2 of 20 pictures in `{pictures}` cannot be read, and are left out: `blue/2.png`, `red/0.png`"
+        f"2 of 20 pictures in `{pictures}` cannot be read, and are left out: `blue/2.png` and `red/0.png`"
     )
 
 
@@ -279,7 +279,7 @@ def test_which_files_count(pictures: Path):
     assert (warning.code, warning.severity) == ("MW201", "warning")
     assert warning.message == (
         f"4 files in `{pictures}` lie in no class or do not end as pictures do, and are left out: "
-        "`loose.png`, `blue/elsewhere`, `red/deeper/0.heic`, `red/notes.txt`"
+        "`loose.png`, `blue/elsewhere`, `red/deeper/0.heic` and `red/notes.txt`"
     )
 
 
@@ -291,7 +291,7 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path, parts
     assert told(folder(path=str(root), num_classes=number, num_outputs=number)) == [
         (
             "data.path",
-            f"the folders of `{root}` are no classes: each holds folders of the same names, `one`, `two`",
+            f"the folders of `{root}` are no classes: each holds folders of the same names, `one` and `two`",
             f"one of them: `data.path={root / min(parts)}`; or put the pictures of a class right into its folder",
         )
     ]

@@ -110,3 +110,56 @@ def test_other_data_keep_what_was_fitted_too(train, tmp_path: Path):
     assert pictures["classes"] == ["dark", "light"]
     assert pictures["inputs"]["mean"] == pytest.approx([120 / 255, 4.5 / 255, 0], abs=0.01)
     assert pictures["inputs"]["levels"] == 255
+
+
+def _accuracy(fitted: dict, outputs: torch.Tensor, kinds: np.ndarray) -> float:
+    """That of the part to test on, as the run's own split takes it."""
+    test = split(parse_source(_section(fitted)), len(kinds), kinds)[2]
+    return float((outputs.argmax(1).numpy()[test] == kinds[test]).mean())
+
+
+def test_the_lines_give_back_the_accuracy_on_arrays_of_sequences(train, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    kinds = np.repeat([0, 1, 2], 40)
+    steps = (random.normal(size=(120, 5, 4)) + kinds[:, None, None]).astype(np.float32)
+    np.savez(tmp_path / "steps.npz", x=steps, y=kinds)
+    data = ("data=npz", "data.path=steps.npz", "data.input.shape=[5,4]", "data.num_outputs=3")
+    result = train(*data, "model=rnn", "model.layers.rnn.hidden_size=8", "trainer.max_epochs=4")
+    assert result.exit_code == 0, result.status.error
+    outputs, fitted = rebuilt(tmp_path / "run", steps)
+    assert result.status.metrics["test/accuracy"] == pytest.approx(_accuracy(fitted, outputs, kinds), abs=1e-7)
+
+
+def test_the_lines_give_back_the_accuracy_on_pictures(train, tmp_path: Path):
+    random = np.random.default_rng(0)
+    kinds = np.repeat([0, 1], 30)
+    pixels = np.clip(random.normal(100 + 30 * kinds[:, None, None, None], 80, (60, 8, 8, 3)), 0, 255).astype(np.uint8)
+    for number, (kind, picture) in enumerate(zip(kinds, pixels, strict=True)):
+        (tmp_path / "all" / f"kind{kind}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "all" / f"kind{kind}" / f"{number:02}.png")
+    result = train("model=cnn", "data=image_folder", f"data.path={tmp_path}/all", "data.size=8")
+    assert result.exit_code == 0, result.status.error
+    # As Pillow gives them, channels last, divided by `levels`; the model reads channels first.
+    names: dict[str, Any] = {
+        "json": json,
+        "torch": torch,
+        "mf": mf,
+        "np": np,
+        "run": tmp_path / "run",
+        "rows": pixels / 255.0,
+    }
+    exec(LINES, names)
+    with torch.no_grad():
+        outputs = names["model"](torch.tensor(np.moveaxis(names["scaled"], -1, 1), dtype=torch.float32))
+    expected = _accuracy(names["fitted"], outputs, kinds)
+    assert result.status.metrics["test/accuracy"] == pytest.approx(expected, abs=1e-7)
+
+
+def test_the_lines_give_back_the_accuracy_on_the_digits(train, tmp_path: Path):
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    result = train("data=digits_rows", "model=rnn", "trainer.max_epochs=1")
+    assert result.exit_code == 0, result.status.error
+    outputs, fitted = rebuilt(tmp_path / "run", digits.images)
+    expected = _accuracy(fitted, outputs, digits.target)
+    assert result.status.metrics["test/accuracy"] == pytest.approx(expected, abs=1e-7)

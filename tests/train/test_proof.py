@@ -51,7 +51,7 @@ def test_a_broken_promise_stops_the_run(train: Callable[..., Result], lying, tmp
     assert capsys.readouterr().err == (
         "error[MF028]: `head.weight` has mean 0.5 and std 0, but was promised 0 ± 0.018 and 0.1 ± 0.014\n"
         "  --> override +model.layers.head.init.scheme=lying\n"
-        "   = help: change what the scheme `lying` is told, mend it, or choose another\n"
+        "   = help: change the fields of the scheme `lying`, correct it, or choose another\n"
     )
 
 

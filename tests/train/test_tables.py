@@ -121,7 +121,7 @@ def test_what_is_constant_becomes_zero(here: Path):
             [
                 (
                     "data.num_outputs",
-                    "the target of `flowers.csv` has 3 classes, but `num_outputs` is 2 (a, b, c)",
+                    "the target of `flowers.csv` has 3 classes, but `num_outputs` is 2 (a, b and c)",
                     "write `data.num_outputs=3`",
                 )
             ],
@@ -137,7 +137,8 @@ def test_what_is_constant_becomes_zero(here: Path):
                 ("data.features", "column `kind` must hold numbers, but has 'a' in row 1", ALL),
                 (
                     "data.num_outputs",
-                    "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 (0, 3, 6, 9, 12, 15, …)",
+                    "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 "
+                    "(0, 3, 6, 9, 12, 15 and 54 more)",
                     f"{ALL}; to predict a number: `data.target=price data.task=regression data.num_features=2 "
                     "'data.ignore=[kind]' data.num_outputs=1`",
                 ),
@@ -231,7 +232,7 @@ def test_arrays_of_any_shape(here: Path):
             {"num_outputs": 5},
             (
                 "data.num_outputs",
-                "the target of `arrays.npz` has 3 classes, but `num_outputs` is 5 (-1, 1, 3)",
+                "the target of `arrays.npz` has 3 classes, but `num_outputs` is 5 (-1, 1 and 3)",
                 "write `data.num_outputs=3`",
             ),
         ),
@@ -451,7 +452,7 @@ def test_long_fields_and_the_limit_of_the_process(here: Path):
             "a,kind\n" + PAIRS + "1," + "x" * 300 + "\n",
             (
                 "data.num_outputs",
-                f"the target of `flowers.csv` has 3 classes, but `num_outputs` is 2 (a, b, {'x' * 40}…)",
+                f"the target of `flowers.csv` has 3 classes, but `num_outputs` is 2 (a, b and {'x' * 40}…)",
                 "write `data.num_outputs=3`",
             ),
         ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 import zipfile
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -95,3 +98,13 @@ def test_a_rename_takes_no_choice_back():
 )
 def test_the_first_star_takes_as_much_as_it_can(old, new, name, renamed):
     assert Pretrained(path="w", rename={old: new}).renamed(name).names == (renamed,)
+
+
+@pytest.mark.parametrize("shape", [[2, 2], [4], []])
+def test_numbers_that_are_packed_several_to_a_byte(tmp_path: Path, shape: list[int]):
+    header = json.dumps({"head.weight": {"dtype": "F4", "shape": shape, "data_offsets": [0, 2]}}).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(2))
+    with pytest.raises(Unreadable) as caught, opened(str(path)) as file:
+        assert file.headers
+    assert caught.value.code == "MF110"

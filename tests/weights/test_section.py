@@ -155,7 +155,7 @@ def test_a_packed_matrix_is_turned_split_and_read_once(packed, monkeypatch):
         "file": section["path"],
         "tensor": "model.c_attn.weight",
         "file_dtype": "float32",
-        "turned": True,
+        "transposed": True,
         "rows": (4, 6),
     }
 
@@ -183,13 +183,13 @@ def test_a_name_that_is_no_parameter_splits_nothing(packed):
         mf.plan(mf.parse(PACKED, init="xavier", weights={**packed[0], "rename": rename}))
     lacking, surplus = caught.value.problems
     assert (lacking.code, surplus.code, surplus.path) == ("MF112", "MF113", "weights")
-    assert "attend.values.bias (8,), attend.values.weight (4, 8)" in surplus.message
+    assert "attend.values.bias (8,) and attend.values.weight (4, 8)" in surplus.message
 
 
 @pytest.mark.parametrize(
     ("moved", "shape", "message"),
     [
-        ({"transpose": True}, (2, 4, 1), "(2, 4, 1), and cannot be turned: it is no matrix"),
+        ({"transpose": True}, (2, 4, 1), "(2, 4, 1), and cannot be transposed: it is no matrix"),
         ({"squeeze": True}, (2, 4), "(2, 4), and cannot be squeezed: its first dimension is not 1"),
         ({"squeeze": True}, (), "(), and cannot be squeezed: its first dimension is not 1"),
     ],

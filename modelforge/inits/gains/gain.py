@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from modelforge.core.errors import did_you_mean, quoted
+from modelforge.core.errors import did_you_mean, listed, quoted
 from modelforge.core.matrix import Activation, Block
 from modelforge.inits.base import CannotServe
 from modelforge.inits.fields import LIMIT
@@ -29,6 +29,9 @@ from modelforge.inits.gains.activations import (
     read_call,
 )
 from modelforge.inits.gains.statistics import statistics
+
+MAX_NAMED = 5
+"""Activations that a message names."""
 
 
 def _leaky_relu(negative_slope: float = 0.01) -> float:
@@ -170,7 +173,7 @@ def following(block: Block, asked: str, instead: str) -> Activation | None:
         raise CannotServe(f"{asked} needs to know what follows, and the graph is not known here", f"give {instead}")
     followers = list(dict.fromkeys(block.activations))
     if len(followers) > 1:
-        what = ", ".join(follower.name for follower in followers[:-1]) + f" and {followers[-1].name}"
+        what = listed([follower.name for follower in followers], MAX_NAMED)
         raise CannotServe(f"{asked} is ambiguous: {what} follow", "name one of them")
     return followers[0] if followers else None
 

@@ -31,7 +31,7 @@ class Moved(Node):
     to: Annotated[tuple[str, ...], Field(min_length=1)]
     """The parameter, or several: the tensor is split among them along its first dimension, in this order."""
     transpose: bool = False
-    """Whether a matrix is turned first; a vector stays."""
+    """Whether a matrix is transposed first; a vector stays."""
     squeeze: bool = False
     """Whether the first dimension, of size 1, is left out first."""
 
@@ -95,7 +95,7 @@ class Pretrained(Undrawn):
     """From names in the file to names in the model: prefixes ending at a dot (`bert: encoder`; an empty one is put in
     front of all names), or whole names with a `*` for what stays (`"*.gamma": "*.weight"`). `{n}` stands for a number,
     and `{n+1}` or `{n-1}` for its neighbours. Each is applied to what those before it have made. Null: the tensor is of
-    no use. `{to: name, transpose: true}`: a matrix is turned. `{to: [a, b]}`: a tensor is split along its first
+    no use. `{to: name, transpose: true}`: a transposed matrix. `{to: [a, b]}`: a tensor is split along its first
     dimension. `squeeze: true`: a first dimension of size 1 is left out. These are the last word on a name."""
 
     def conflicts(self) -> Iterable[WrongField]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, listed
 from modelforge.core.words import plural
 
 MAX_SHOWN = 5
@@ -49,7 +49,7 @@ def look_alikes(names: Iterable[object], kind: str, named: str, where: str) -> I
     groups = alike(names)
     hint = f"if they are one: write them alike in the data; texts that differ are different {kind}"
     for group in groups[:MAX_SHOWN]:
-        shown = " and ".join(map(ascii, group[:MAX_SHOWN])) + (" and others" if len(group) > MAX_SHOWN else "")
+        shown = listed(map(ascii, group), MAX_SHOWN)
         message = f"{len(group)} {kind} of {named} look equal, but are not: {shown}"
         yield Problem("MW204", f"data.{where}", message, hint, severity="warning")
     if (more := len(groups) - MAX_SHOWN) > 0:

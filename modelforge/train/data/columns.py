@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import BeforeValidator, PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, did_you_mean, listed
 from modelforge.core.frozen import FrozenDict
 from modelforge.train.data.alike import look_alikes, seen
 from modelforge.train.data.parts import Array, Examples
-from modelforge.train.data.refusals import fault, listed, refusal, setting, settings, together, undeclared
+from modelforge.train.data.refusals import fault, refusal, setting, settings, together, undeclared
 from modelforge.train.data.source import AsTuple, Bounded, mistake
 from modelforge.train.data.table import Numbers, Table, examples
 
@@ -37,9 +37,9 @@ class ColumnSource(Bounded, Table):
     path: str | None = None
     """Where the table lies, from the folder that the run starts in."""
     target: Names = ()
-    """The column, or for a regression the columns, to tell."""
+    """The column, or for a regression the columns, to predict."""
     features: Names | None = None
-    """The columns to tell it from; null for all others."""
+    """The columns to predict it from; null for all others."""
     ignore: Names = ()
     """Columns that are neither."""
     missing: Names = MISSING
@@ -161,7 +161,7 @@ class ColumnSource(Bounded, Table):
         if texts and kept:
             way = setting("ignore", [*self.ignore, *texts]) if self.features is None else setting("features", kept)
             hint = f"leave it out: `{way}`"
-            named += f" without {listed(texts, MAX_SHOWN)}"
+            named += f" without {listed(texts, MAX_SHOWN, quote='`')}"
         hints = dict.fromkeys(texts, hint)
         problems = self._not_numeric(columns, wrong, "features", hints)
         if (number := len(kept if hint else features)) != self.num_features:

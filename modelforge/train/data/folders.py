@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.train.data.refusals import listed
+from modelforge.core.errors import listed
 
 PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"})
 """How people call the parts of their data."""
@@ -55,7 +55,7 @@ def laid_out(folders: Sequence[Folder]) -> str:
     names = folders[0].inner.union(*(folder.inner for folder in folders))
     same = len(names) > 1 and all(folder.inner == names for folder in folders)
     if same:
-        return f"each holds folders of the same names, {listed(sorted(names), MAX_SHOWN)}"
+        return f"each holds folders of the same names, {listed(sorted(names), MAX_SHOWN, quote='`')}"
     called_so = {folder.path.name.lower() for folder in folders} <= PARTS
     return "they are called as parts of the data are, and hold folders" if called_so else ""
 

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.decode import decoded
@@ -18,7 +18,7 @@ from modelforge.train.data.files import existing
 from modelforge.train.data.folders import Folder, laid_out, walk
 from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Examples, Rows
-from modelforge.train.data.refusals import fault, listed, refusal, undeclared
+from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
 from modelforge.train.data.split import missing, split
 
@@ -129,7 +129,7 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem
         if not folder.pictures
     ]
     if len(folders) == 1 and source.task == "classification":
-        message = f"`{root}` has one folder, and so one class: there is nothing to tell"
+        message = f"`{root}` has one folder, and so one class: there is nothing to predict"
         problems.append(fault("path", message, "make a folder for each class"))
     elif len(folders) != source.num_classes:
         problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))
@@ -156,7 +156,7 @@ def _others(root: Path, paths: list[Path]) -> Iterator[Problem]:
             else ("lie in no class or do not end as pictures do, and are")
         )
         message = f"{plural(len(paths), 'file')} in `{root}` {verbs} left out"
-        yield _left_out(f"{message}: {listed([str(path.relative_to(root)) for path in paths], MAX_SHOWN)}")
+        yield _left_out(f"{message}: {listed([path.relative_to(root) for path in paths], MAX_SHOWN, quote='`')}")
 
 
 def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
@@ -165,7 +165,7 @@ def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
     why = f" ({'; '.join(reasons)})" if reasons else ""
     of = f"{len(broken)} of {plural(len(paths), 'picture')} in `{root}`"
     verb = "is" if len(broken) == 1 else "are"
-    return _left_out(f"{of} cannot be read, and {verb} left out: {listed(names, MAX_SHOWN)}{why}")
+    return _left_out(f"{of} cannot be read, and {verb} left out: {listed(names, MAX_SHOWN, quote='`')}{why}")
 
 
 def _left_out(message: str) -> Problem:

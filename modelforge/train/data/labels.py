@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, listed
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, undeclared
 
@@ -51,11 +51,11 @@ def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple
     place = {name: number for number, name in enumerate(names)}
     problems = list[Problem]()
     if len(names) == 1:
-        message = f"all examples of {named} are of one class: there is nothing to tell"
+        message = f"all examples of {named} are of one class: there is nothing to predict"
         problems.append(fault("target", message, "bring examples of others"))
     elif len(names) != num_classes:
         problem = undeclared("num_outputs", "class", len(names), num_classes, f"the target of {named}")
-        shown = ", ".join(map(_shown, names[:MAX_SHOWN])) + (", …" if len(names) > MAX_SHOWN else "")
+        shown = listed(map(_shown, names), MAX_SHOWN)
         problems.append(fault("num_outputs", f"{problem.message} ({shown})", problem.hint))
     return Labels(np.array([place[value] for value in values], np.int64), tuple(names)), problems
 

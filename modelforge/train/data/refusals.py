@@ -60,13 +60,3 @@ def together(problems: Sequence[Problem]) -> list[Problem]:
         return [*problems]
     whole = f"write `{' '.join(lines)}`"
     return [replace(problem, hint=whole) if settings([problem]) else problem for problem in problems]
-
-
-def listed(names: Sequence[str], at_most: int) -> str:
-    """The first of several names, and how many more there are.
-
-    >>> listed(["a", "b", "c"], 2), listed(["a", "b"], 2)
-    ('`a`, `b`, and 1 more', '`a`, `b`')
-    """
-    more = f", and {len(names) - at_most:,} more" if len(names) > at_most else ""
-    return ", ".join(f"`{name}`" for name in names[:at_most]) + more

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.labels import Labels, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
-from modelforge.train.data.refusals import fault, listed, together, undeclared
+from modelforge.train.data.refusals import fault, together, undeclared
 from modelforge.train.data.source import SplitSource, check_float32
 from modelforge.train.data.split import missing, split
 
@@ -27,7 +27,7 @@ MAX_SAMPLE = 1000
 
 
 class Table(SplitSource):
-    """Numbers and what to tell from them: a class, other numbers, or themselves."""
+    """Numbers and what to predict from them: a class, other numbers, or themselves."""
 
     tasks: ClassVar = ("classification", "regression", "autoencoding")
 
@@ -163,7 +163,8 @@ def _constant(numbers: Numbers, train: Rows, named: str) -> Iterator[Problem]:
     if isinstance(numbers.names, str):
         what = f"{len(places):,} of the {plural(numbers.values[0].size, 'number')} of an example"
     else:
-        what = f"{plural(len(places), 'column')}, {listed([numbers.names[place] for place in places], MAX_SHOWN)},"
+        named = listed([numbers.names[place] for place in places], MAX_SHOWN, quote="`")
+        what = f"{plural(len(places), 'column')}, {named},"
     message = f"{what} of {named} {'has' if len(places) == 1 else 'have'} one value in all examples to train on"
     yield Problem(
         "MW203", f"data.{numbers.key}", message, "nothing can be learnt from what never differs", severity="warning"
