@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelforge.calibration.sites import Site
 from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.rng import Key
 
 Watch = Callable[[Site, tuple[Any, ...], dict[str, Any], Any], Any]
 """Sees a site, its arguments by place and by name, and what it makes; may give something in the place of that."""
@@ -45,9 +46,10 @@ def run(model: nn.Module, batch: Any, seed: int, sites: Sequence[Site], watch: W
     Raises:
         ForgeError: the model cannot run on the batch; and what `watch` raises.
     """
-    torch.default_generator.manual_seed(seed % 2**63)
+    key = Key(seed, "calibration")
+    torch.set_rng_state(key.generator().get_state())
     for index in _gpus(model):
-        torch.cuda.default_generators[index].manual_seed(seed % 2**63)
+        torch.cuda.default_generators[index].manual_seed(key.integer())
     with ExitStack() as hooks:
         for site in sites:
             hook = site.module.register_forward_hook(partial(_visit, watch, site), with_kwargs=True)

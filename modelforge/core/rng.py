@@ -79,6 +79,28 @@ class Key:
         """A torch generator on the CPU."""
         return torch.Generator().set_state(_state(self._parts))
 
+    def integer(self, bits: int = 63) -> int:
+        """A whole number of so many bits, for libraries that take a seed.
+
+        >>> Key(0, "step", 1_000_003).integer() == Key(1, "step", 0).integer(), Key(2**32).integer(32) < 2**32
+        (False, True)
+        """
+        return int.from_bytes(_shake(b"integer", self._parts, 8), "big") >> (64 - bits)
+
+    def seed_globals(self) -> None:
+        """Seeds torch's global generators, that of the CPU and those of all devices."""
+        torch.manual_seed(self.integer())
+        torch.set_rng_state(_state(self._parts))  # `manual_seed` keeps 32 bits on the CPU
+
+
+def narrow(seed: int) -> int:
+    """A seed of any size and sign in the 32 bits that NumPy and Lightning take: itself where it fits.
+
+    >>> narrow(7), narrow(2**32) == narrow(0), narrow(-1) == narrow(2**32 - 1)
+    (7, False, False)
+    """
+    return seed if 0 <= seed < 2**32 else Key(seed, "narrow").integer(32)
+
 
 def split(generator: torch.Generator) -> Key:
     """A key that is drawn from a generator."""

@@ -18,6 +18,7 @@ from modelforge.building.build import Model, build
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, sentence
 from modelforge.core.files import write_atomically
+from modelforge.core.rng import narrow
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.train.checkpoints import Checkpoints
@@ -40,7 +41,7 @@ from modelforge.train.proof import broken_promises
 from modelforge.train.results import results
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.save_on_interrupt import SaveOnInterrupt
-from modelforge.train.seeding import SeedSteps, narrow
+from modelforge.train.seeding import SeedSteps
 from modelforge.train.surroundings import quiet, threads
 from modelforge.train.tasks.choose import task_of
 from modelforge.train.trainers import check_trainer, complaint, make_loggers, make_trainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import NonNegativeInt, PlainValidator, PositiveInt, ValidationError, model_validator
+from pydantic import PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from modelforge.core.errors import Problem, did_you_mean, quoted
@@ -30,7 +30,7 @@ class LoggerSettings(Node):
 class Settings(Node):
     """What a run needs besides the model, the optimizer and the trainer."""
 
-    seed: NonNegativeInt = 0
+    seed: int = 0
     """Keys the initial values, the order of the batches, and dropout; of any size."""
     num_threads: PositiveInt | None = 1
     """Of torch on the CPU while training; None for one a core."""

@@ -165,3 +165,14 @@ def test_keys_work_below_a_meta_device():
     with torch.device("meta"):
         generator = rng.Key(1, "a").generator()
     assert draw(generator) == draw(rng.Key(1, "a").generator())
+
+
+def test_seeds_that_are_derived_do_not_meet():
+    assert rng.Key(0, "step", 1_000_003).integer() != rng.Key(1, "step", 0).integer()
+    assert len({rng.narrow(seed) for seed in (0, 1, 2**32 - 1, 2**32, 2**32 + 1, -1, 2**64)}) == 7
+    with rng.preserved_globals():
+        drawn = []
+        for key in (rng.Key(0, "step", 0), rng.Key(2**32, "step", 0), rng.Key(0, "step", 0)):
+            key.seed_globals()
+            drawn.append(torch.rand(3).tolist())
+    assert drawn[0] == drawn[2] != drawn[1]

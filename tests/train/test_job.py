@@ -235,9 +235,8 @@ def test_a_resumed_run_may_choose_its_best_by_another_metric(train, tmp_path: Pa
     assert not [warning for warning in recwarn if "ModelCheckpoint" in str(warning.message)]
 
 
-@pytest.mark.parametrize("key", ["seed", "data.split_seed"])
-def test_a_seed_may_have_any_size(train, key: str):
-    large = 2**40 + 1
+@pytest.mark.parametrize(("key", "large"), [("seed", 2**40 + 1), ("seed", -1), ("data.split_seed", 2**40 + 1)])
+def test_a_seed_may_have_any_size(train, key: str, large: int):
     first, again, other = (train(f"{key}={seed}", folder=str(i)) for i, seed in enumerate((large, large, 1)))
     assert first.exit_code == other.exit_code == 0
     assert first.status.metrics == again.status.metrics != other.status.metrics

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 
+from modelforge.core.rng import narrow
 from modelforge.train.data.parts import Part
 
 Inputs = Tensor | tuple[Tensor, ...]
@@ -64,7 +65,7 @@ class Shuffle(Sampler[int]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size).tolist()
+        order = np.random.default_rng((narrow(self.seed), self.epoch)).permutation(self.size).tolist()
         return iter(order[self.skip[1] :] if self.epoch == self.skip[0] else order)
 
     def __len__(self) -> int:

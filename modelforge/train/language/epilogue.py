@@ -11,6 +11,7 @@ from torch import nn
 
 from modelforge.core.errors import Problem
 from modelforge.core.files import write_atomically
+from modelforge.core.rng import narrow
 from modelforge.core.words import printable
 from modelforge.train.data.batches import Batched
 from modelforge.train.data.parts import Examples
@@ -18,7 +19,6 @@ from modelforge.train.data.text import TextFiles
 from modelforge.train.language.bigram import Bigram
 from modelforge.train.language.causal import looks_ahead
 from modelforge.train.language.sample import write
-from modelforge.train.seeding import narrow
 
 SAMPLE = "sample.txt"
 
