@@ -92,12 +92,13 @@ def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parame
     count = num_branches(module)
     aliases, known, weights = aliases_of(module), layouts(module), dict(module.named_parameters())
     for facts in describe(module):
-        context = partial(_context, module, count, facts)
+        follows = facts.follows if isinstance(facts.follows, tuple) else None
+        context = _context(module, count, facts)
         roles = {name: known[name].role if name in known else None for name in aliases[facts.name]}
         behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
         # Whole numbers cannot be trained anyway: that says nothing of them.
         frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
-        yield Subject(facts.name, facts, facts.name, (scope,), None, context, FrozenDict(roles), frozen)
+        yield Subject(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:

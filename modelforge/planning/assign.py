@@ -16,7 +16,7 @@ from modelforge.config.origins import Origins
 from modelforge.core.complaints import code
 from modelforge.core.errors import Place, Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Activation, Block
+from modelforge.core.matrix import Block
 from modelforge.inits import registry
 from modelforge.inits.base import CannotServe, Initializer
 from modelforge.inits.defaults import constant
@@ -233,19 +233,13 @@ class _Assigner:
         return None if unknown else valid
 
     def _blocks(self, subject: Subject) -> Iterator[Block]:
-        follows: tuple[Activation, ...] | None = None
-        if isinstance(subject.facts.follows, tuple):
-            follows = subject.facts.follows
-        elif subject.facts.follows == "output" and subject.following is not None:
-            follows = subject.following(subject.layer_path)
-        context = subject.context()
         for block in subject.facts.layout.blocks:
-            activations = follows if block.activations is None else block.activations
+            activations = subject.follows if block.activations is None else block.activations
             yield replace(
                 block,
                 activations=activations,
                 role=subject.facts.layout.role,
-                context=context,
+                context=subject.context,
                 attention=block.attention and block.attention.below(subject.layer_path),
                 tied=subject.tied,
                 default=subject.facts.layout.default,

@@ -1,4 +1,4 @@
-"""cascade: parameters and the init blocks around them → which blocks speak of each, nearest first.
+"""precedence: parameters and the init blocks around them → which blocks apply to each, nearest first.
 
 Precedence, nearest first: the layer's block, the enclosing combinators', the model's, the `init` group, the role's
 default; within one block `params`, then `types`, then the role, then the block itself.
@@ -7,7 +7,7 @@ default; within one block `params`, then `types`, then the role, then the block 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from modelforge.core.errors import Problem, did_you_mean, for_each
@@ -41,10 +41,10 @@ class Subject:
     facts: ParameterFacts
     key: str
     scopes: tuple[Scope, ...]
-    following: Callable[[str], tuple[Activation, ...] | None] | None = field(compare=False, repr=False)
-    """Which activations read what a layer makes; None, or None as its answer, where that is not known."""
-    context: Callable[[], Context | None] = field(default=lambda: None, compare=False, repr=False)
-    """Where it stands, once the whole model is known."""
+    follows: tuple[Activation, ...] | None = None
+    """The activations that read what it makes; None where they are not known."""
+    context: Context | None = None
+    """Where it stands in the whole model; None where that is not known."""
     aliases: Mapping[str, str | None] = FrozenDict()
     """Its other names, where it is used in several places, each with its role there; `params` may call it by each."""
     frozen: bool = False

@@ -179,6 +179,12 @@ class Topology:
             known=leaf.facts.inside_known,
         )
 
+    def follows(self, path: str, item: ParameterFacts) -> tuple[Activation, ...] | None:
+        """The activations that read what a parameter of the leaf at `path` makes; None where they are not known."""
+        if item.follows == "output":
+            return self.following(path)
+        return item.follows if isinstance(item.follows, tuple) else None
+
     def following(self, path: str) -> tuple[Activation, ...] | None:
         """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from math import prod
 
 from modelforge.core.errors import MAX_PROBLEMS, Problem
@@ -83,7 +82,19 @@ class Walk:
         return [scope for scope in self.scopes if scope.path not in around]
 
     def model(self) -> LayerPlan | None:
-        """The whole model as one combinator."""
+        """The whole model as one combinator; afterwards every parameter knows where it stands."""
+        root = self._model()
+        self.subjects = [
+            replace(
+                subject,
+                follows=self._topology.follows(subject.layer_path, subject.facts),
+                context=self._topology.context(subject.layer_path, subject.facts),
+            )
+            for subject in self._ties.with_aliases(self.subjects)
+        ]
+        return root
+
+    def _model(self) -> LayerPlan | None:
         scope: dict[str, Flow | None] = {}
         for name, tensor in self.spec.input.items():
             self.inputs[name] = TensorValue((BATCH, *tensor.shape), tensor.dtype)
@@ -106,7 +117,6 @@ class Walk:
         flows = self._results(names, children)
         hints = len(self.problems) < MAX_PROBLEMS
         self.problems += self._ties.problems(self.subjects, complete=not self._unknown, hints=hints)
-        self.subjects = self._ties.with_aliases(self.subjects)
         if children is None or last is None or flows is None:
             return None
         self._topology.set_output([maker for flow in flows for maker in flow.makers])
@@ -271,11 +281,7 @@ class Walk:
         for item in facts.parameters:
             if item.name not in names:
                 continue
-            context = partial(self._topology.context, path, item)
-            following = self._topology.following
-            self.subjects.append(
-                Subject(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes), following, context)
-            )
+            self.subjects.append(Subject(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
         planned = LayerPlan(
             path,
             key,
