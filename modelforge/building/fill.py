@@ -17,12 +17,12 @@ from modelforge.building.ledger import Ledger, record
 from modelforge.building.shards import Shard, shard_of
 from modelforge.building.stored import load
 from modelforge.building.tally import Tally, gather, measure, measure_whole
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Block
 from modelforge.core.rng import keyed_globals, preserved_globals
 from modelforge.inits.fills import Fill
 from modelforge.modules.hooks import reset_method
-from modelforge.modules.parametrised import CannotAssign, Parametrised
+from modelforge.modules.parametrised import Parametrised
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.stored import Target
 
@@ -104,7 +104,7 @@ def _assign(
             # Some complete what they are given by random numbers.
             with keyed_globals(seed, item.path, "right_inverse"):
                 values = parametrised[item.path].assign(shards[item.path].local)
-        except CannotAssign as refusal:
+        except Refusal as refusal:
             message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: {refusal}"
             key = item.key if item.rule.default else item.rule.key
             problems.append(Problem("MF094", key, message, KEEP.format(item.path), item.rule.place))

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.shards import Shard, shard_of
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.tensor_file import Unreadable, Weights, opened
+from modelforge.core.tensor_file import Weights, opened
 from modelforge.inits.fills import FilePart
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.stored import Target, stored_buffers
@@ -63,10 +63,10 @@ def load(
                     values = _read(weights, targets[0].fill)
                     for target in targets:
                         equal[target.path] = _copy(target.fill.part(values), memory[target.path])
-        except Unreadable as refusal:
+        except Refusal as refusal:
             message = f"`{file}` gives no values: {refusal.reason}"
             rule = next(target.rule for targets in tensors.values() for target in targets)
-            raise ForgeError([Problem(refusal.code, f"{rule}.path", message, refusal.hint)]) from refusal
+            raise ForgeError([Problem(refusal.code or "MF110", f"{rule}.path", message, refusal.hint)]) from refusal
     origins = {buffer.path: f"{buffer.fill.file}: {buffer.fill.tensor}" for buffer in buffers}
     return Loaded(FrozenDict({item.path: equal[item.path] for item in items}), FrozenDict(origins))
 
@@ -80,11 +80,11 @@ def _as_target(item: ParameterPlan) -> Target:
 def _read(weights: Weights, fill: FilePart) -> Tensor:
     values = weights.read(fill.tensor) if fill.tensor in weights.headers else None
     if values is None or tuple(values.shape) != fill.shape:
-        raise Unreadable(f"`{fill.tensor}` is not what it was when it was planned")
+        raise Refusal(f"`{fill.tensor}` is not what it was when it was planned")
     for twin in fill.twins:
         if not torch.equal(twin.part(_read(weights, twin)), fill.part(values)):
             reason = f"`{fill.tensor}` and `{twin.tensor}` differ there, and are one parameter here"
-            raise Unreadable(reason, "untie them, or say by `subset` which is meant", "MF114")
+            raise Refusal(reason, "untie them, or say by `subset` which is meant", "MF114")
     return values
 
 

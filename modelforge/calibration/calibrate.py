@@ -24,8 +24,7 @@ from modelforge.building.tally import digest_of
 from modelforge.calibration import Calibration, Moments, read
 from modelforge.calibration.runs import Watch, run, undisturbed
 from modelforge.calibration.sites import Held, Site, find_sites
-from modelforge.core.errors import ForgeError, Problem
-from modelforge.modules.parametrised import CannotAssign
+from modelforge.core.errors import ForgeError, Problem, Refusal
 
 Run = Callable[[Sequence[Site], Watch], None]
 
@@ -197,7 +196,7 @@ def _correct(site: Site, seen: Moments, method: Calibration, left: dict[str, str
         return False
     try:
         site.apply(method.correct(seen))
-    except CannotAssign as refusal:
+    except Refusal as refusal:
         _leave(site, f"it is parametrised: {refusal}", left)
     return True
 

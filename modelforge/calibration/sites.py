@@ -74,7 +74,7 @@ class Site:
         """Corrects from the values at first, so that rounding does not add up over passes.
 
         Raises:
-            CannotAssign: a parametrisation makes something else of what it is given.
+            Refusal: a parametrisation makes something else of what it is given.
         """
         self.passes += 1
         self.factor = self.factor * correction.factor
@@ -103,7 +103,7 @@ class Held:
         """Sets it to `factor · old + shift`, computed in float32 or wider and rounded once.
 
         Raises:
-            CannotAssign: a parametrisation makes something else of that.
+            Refusal: a parametrisation makes something else of that.
         """
         dtype = torch.promote_types(self.old.dtype, torch.float32)
         values = self.old.to(dtype) * factor.to(self.old.device, dtype)

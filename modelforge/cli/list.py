@@ -15,7 +15,7 @@ from rich.text import Text
 
 from modelforge import inits
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, Refusal, did_you_mean
 from modelforge.core.words import number, value
 from modelforge.inits.gains import gain as gains
 from modelforge.language import registry
@@ -157,8 +157,9 @@ def _activation(text: str) -> Answer:
     try:
         facts = _activation_facts(text)
     except inits.UnknownActivation as error:
-        raise ForgeError([_unknown_activation(text, error)]) from error
-    except inits.CannotServe as refusal:
+        message, hint = f"no activation named `{text}` has a gain", did_you_mean(text, gains.names())
+        raise ForgeError([Problem("MF080", text, message, hint)]) from error
+    except Refusal as refusal:
         raise ForgeError([Problem("MF080", text, refusal.reason, refusal.hint)]) from refusal
     source = "1/√E φ(z)², z ~ N(0, 1), by quadrature"
     if "statistics" not in facts:
@@ -168,12 +169,6 @@ def _activation(text: str) -> Answer:
     notes += [(_COLUMNS[name], "-" if figure is None else f"{figure:.10g}") for name, figure in figures.items()]
     notes.append(("used as", f"init: {{gain: {_quoted(text)}}}"))
     return Answer({**facts, "source": source}, Group(Text(text, "bold"), *_notes(notes)))
-
-
-def _unknown_activation(text: str, error: inits.UnknownActivation) -> Problem:
-    if isinstance(error, inits.WrongArguments):
-        return Problem("MF080", text, error.reason, error.hint)
-    return Problem("MF080", text, f"no activation named `{text}` has a gain", did_you_mean(text, gains.names()))
 
 
 def _quoted(text: str) -> str:

@@ -14,9 +14,9 @@ from modelforge.building.ledger import Ledger
 from modelforge.building.verify import Verification, compare, compare_rows, verification_table
 from modelforge.building.verify import verify as verify_model
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, listed, sentence
+from modelforge.core.errors import ForgeError, Problem, Refusal, listed, sentence
 from modelforge.core.regular import read_bytes
-from modelforge.core.tensor_file import Unreadable, opened
+from modelforge.core.tensor_file import opened
 from modelforge.language import parse
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
@@ -96,9 +96,9 @@ def _checkpoint(folder: Path, ckpt: str, ledger: Ledger) -> Verification:
             names = {name.removeprefix(prefix): name for name in weights.headers if name.startswith(prefix)}
             # Others are buffers, and what an optimizer keeps.
             return compare({short: weights.read(name) for short, name in names.items() if short in known}, ledger)
-    except Unreadable as refusal:
+    except Refusal as refusal:
         message = f"`{path}` gives no values: {refusal.reason}"
-        raise ForgeError([Problem(refusal.code, "--ckpt", message, refusal.hint)]) from refusal
+        raise ForgeError([Problem(refusal.code or "MF110", "--ckpt", message, refusal.hint)]) from refusal
 
 
 def _no_config(path: Path, reason: str) -> Problem:

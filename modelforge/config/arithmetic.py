@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.core.errors import did_you_mean, quoted
+from modelforge.core.errors import Refusal, did_you_mean, quoted
 
 MAX_LENGTH = 200
 """Characters of one expression."""
@@ -35,15 +35,6 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"min": min, "ma
 _WHAT_IT_KNOWS = "it knows numbers, arguments, + - * / // % **, min, max and round"
 
 
-class CannotCalculate(Exception):
-    """An expression that has no value: `reason` states the fact, `hint` the way out."""
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason, hint)
-        self.reason = reason
-        self.hint = hint
-
-
 def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
     """The value of an expression.
 
@@ -52,23 +43,23 @@ def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
         names: What the names stand for.
 
     Raises:
-        CannotCalculate: it is no such expression, names something else, or fails.
+        Refusal: it is no such expression, names something else, or fails.
 
     >>> calculate("round(4 * width / 3)", {"width": 64})
     85
     """
     if len(expression) > MAX_LENGTH:
-        raise CannotCalculate(f"an expression may have {MAX_LENGTH} characters, and this has {len(expression)}")
+        raise Refusal(f"an expression may have {MAX_LENGTH} characters, and this has {len(expression)}")
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise CannotCalculate(f"`{expression}` is no arithmetic", _WHAT_IT_KNOWS) from None
+        raise Refusal(f"`{expression}` is no arithmetic", _WHAT_IT_KNOWS) from None
     try:
         return _checked(_value(tree.body, names))
     except ZeroDivisionError:
-        raise CannotCalculate(f"`{expression}` divides by zero") from None
+        raise Refusal(f"`{expression}` divides by zero") from None
     except (OverflowError, RecursionError):
-        raise CannotCalculate(f"`{expression}` is too large") from None
+        raise Refusal(f"`{expression}` is too large") from None
 
 
 def names_in(expression: str) -> frozenset[str]:
@@ -85,7 +76,7 @@ def names_in(expression: str) -> frozenset[str]:
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     match node:
         case ast.Constant(value=bool() | str() | bytes() | None):
-            raise CannotCalculate(f"`{ast.unparse(node)}` is no number", _WHAT_IT_KNOWS)
+            raise Refusal(f"`{ast.unparse(node)}` is no number", _WHAT_IT_KNOWS)
         case ast.Constant(value=int() | float() as number):
             return _checked(number)
         case ast.Name(id=name):
@@ -100,15 +91,15 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
         case ast.Call(func=ast.Name(id=name), args=[*arguments], keywords=[]) if name in _FUNCTIONS:
             return _call(name, [_value(argument, names) for argument in arguments])
         case _:
-            raise CannotCalculate(f"`{ast.unparse(node)}` cannot be calculated", _WHAT_IT_KNOWS)
+            raise Refusal(f"`{ast.unparse(node)}` cannot be calculated", _WHAT_IT_KNOWS)
 
 
 def _named(name: str, names: Mapping[str, Any]) -> Any:
     if name not in names:
-        raise CannotCalculate(f"there is no argument `{name}` here", did_you_mean(name, names))
+        raise Refusal(f"there is no argument `{name}` here", did_you_mean(name, names))
     value = names[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CannotCalculate(f"`{name}` must be a number to calculate with, but is {quoted(value)}")
+        raise Refusal(f"`{name}` must be a number to calculate with, but is {quoted(value)}")
     return value
 
 
@@ -116,17 +107,17 @@ def _call(name: str, arguments: list[Any]) -> Any:
     least, most = (1, 2) if name == "round" else (2, 100)
     digits = arguments[1] if name == "round" and len(arguments) == 2 else 0
     if not least <= len(arguments) <= most or not isinstance(digits, int) or abs(digits) > MAX_DIGITS:
-        raise CannotCalculate(f"`{name}` takes {'a number, and digits' if name == 'round' else 'two numbers or more'}")
+        raise Refusal(f"`{name}` takes {'a number, and digits' if name == 'round' else 'two numbers or more'}")
     return _FUNCTIONS[name](*arguments)
 
 
 def _check_power(base: Any, exponent: Any) -> None:
     """Before it is computed: a power of whole numbers can take for ever."""
     if abs(exponent) > 64 or (isinstance(exponent, float) and base < 0):
-        raise CannotCalculate(f"{base} to the power of {exponent} is no size")
+        raise Refusal(f"{base} to the power of {exponent} is no size")
 
 
 def _checked(number: Any) -> Any:
     if isinstance(number, complex) or number != number or abs(number) > MAX_SIZE:
-        raise CannotCalculate("the result is too large")
+        raise Refusal("the result is too large")
     return number

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelforge.config.arithmetic import CannotCalculate, calculate, names_in
-from modelforge.core.errors import did_you_mean
+from modelforge.config.arithmetic import calculate, names_in
+from modelforge.core.errors import Refusal, did_you_mean
 
 _TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:([^"'{}]*|\s*"[^"]*"\s*|\s*'[^']*'\s*)\}""")
 
@@ -46,7 +46,7 @@ def fill(text: str, arguments: Mapping[str, Any]) -> Any:
     """A text with its templates filled in; one that is nothing but a template becomes its value, of any type.
 
     Raises:
-        CannotCalculate: there is no such argument, or arithmetic that fails.
+        Refusal: there is no such argument, or arithmetic that fails.
 
     >>> fill("${arg:width}", {"width": 64}), fill("conv${arg:k}", {"k": 3}), fill('${calc:"width // 2"}', {"width": 64})
     (64, 'conv3', 32)
@@ -56,7 +56,7 @@ def fill(text: str, arguments: Mapping[str, Any]) -> Any:
         return _value(whole[1], _unquoted(whole[2]), arguments)
     filled = _TEMPLATE.sub(lambda match: str(_value(match[1], _unquoted(match[2]), arguments)), text)
     if len(filled) > MAX_LENGTH:
-        raise CannotCalculate(f"what comes out has more than {MAX_LENGTH:,} characters")
+        raise Refusal(f"what comes out has more than {MAX_LENGTH:,} characters")
     return filled
 
 
@@ -74,5 +74,5 @@ def _value(kind: str, text: str, arguments: Mapping[str, Any]) -> Any:
         return calculate(text, arguments)
     if text not in arguments:
         hint = did_you_mean(text, arguments) or "`${arg:...}` names an argument of the block around it"
-        raise CannotCalculate(f"there is no argument `{text}` here", hint)
+        raise Refusal(f"there is no argument `{text}` here", hint)
     return arguments[text]

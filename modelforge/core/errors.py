@@ -218,6 +218,30 @@ class Problem:
         return render(self)
 
 
+class Refusal(Exception):
+    """What cannot be done, and the way out; the caller knows where, and makes a `Problem` of it.
+
+    Args:
+        reason: The fact.
+        hint: The way out; empty if there is none.
+        code: Of the problem that it is; empty where that is for the caller to say.
+
+    Example:
+        >>> refusal = Refusal("a vector has no rows", "give it a matrix")
+        >>> str(refusal), refusal.hint, refusal.code or "MF026"
+        ('a vector has no rows', 'give it a matrix', 'MF026')
+    """
+
+    def __init__(self, reason: str, hint: str = "", code: str = "") -> None:
+        super().__init__(reason, hint, code)
+        self.reason = reason
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class ForgeError(Exception):
     """A user's mistake; `problems` holds all that one phase found, or the first and how many more there are."""
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from modelforge.core.errors import sentence
+from modelforge.core.errors import Refusal, sentence
 from modelforge.core.regular import NotRegular, TooLarge, check_regular, open_regular, read_text
 
 INDEX = ".index.json"
@@ -41,16 +41,6 @@ STATE_DICTS = ("state_dict", "model_state_dict", "model")
 """Where checkpoints of trainings keep the values of the model, beside those of the optimizer."""
 WRAPPERS = frozenset({*STATE_DICTS, "module", "_orig_mod"})
 """What Lightning, DistributedDataParallel, torch.compile and trainings put before every name."""
-
-
-class Unreadable(Exception):
-    """A file gives no tensors: `reason` states the fact, `hint` the way out, `code` of what kind it is."""
-
-    def __init__(self, reason: str, hint: str = "", code: str = "MF110") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +73,7 @@ def opened(path: str) -> Generator[Weights]:
     """A file of tensors, for its body to read.
 
     Raises:
-        Unreadable: there is no such file, it is of another kind, it is damaged, or it holds more than data.
+        Refusal: there is no such file, it is of another kind, it is damaged, or it holds more than data.
     """
     if path.endswith(INDEX):
         with ExitStack() as stack:
@@ -98,11 +88,11 @@ def opened(path: str) -> Generator[Weights]:
                 with safe_open(path, framework="pt", device="cpu") as file:
                     yield _Safetensors(file)
             except SafetensorError as error:
-                raise Unreadable(f"it is damaged: {error}") from error
+                raise Refusal(f"it is damaged: {error}") from error
         else:
             yield _Checkpoint(dict(_flat(_load(path))))
     except OSError as error:
-        raise Unreadable(f"it cannot be read: {error.strerror or error}") from error
+        raise Refusal(f"it cannot be read: {error.strerror or error}") from error
 
 
 def _check_file(path: str) -> None:
@@ -111,11 +101,11 @@ def _check_file(path: str) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         several = Path(path + INDEX).exists()
         hint = f"it is in several files: `{path}{INDEX}`" if several else _RELATIVE
-        raise Unreadable("there is no such file", hint) from error
+        raise Refusal("there is no such file", hint) from error
     except NotRegular as error:
-        raise Unreadable(f"it is {error.kind}, not a file") from error
+        raise Refusal(f"it is {error.kind}, not a file") from error
     except (OSError, ValueError) as error:
-        raise Unreadable(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise Refusal(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _listed(path: str) -> list[tuple[str, str]]:
@@ -125,13 +115,13 @@ def _listed(path: str) -> list[tuple[str, str]]:
         index = json.loads(read_text(path, MAX_INDEX))
         names = sorted({str(name) for name in index["weight_map"].values()})
     except TooLarge as error:
-        raise Unreadable(f"{error.strerror}: no list of files is that long") from error
+        raise Refusal(f"{error.strerror}: no list of files is that long") from error
     except OSError as error:
-        raise Unreadable(f"it cannot be read: {error.strerror or error}", _RELATIVE) from error
+        raise Refusal(f"it cannot be read: {error.strerror or error}", _RELATIVE) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Unreadable("it is no index: a JSON with a `weight_map` from names to files") from error
+        raise Refusal("it is no index: a JSON with a `weight_map` from names to files") from error
     if strange := [name for name in names if Path(name).name != name or name.endswith(".json")]:
-        raise Unreadable(f"it names `{strange[0]}`: no file of tensors beside it")
+        raise Refusal(f"it names `{strange[0]}`: no file of tensors beside it")
     return [(str(Path(path).parent / name), name) for name in names]
 
 
@@ -168,7 +158,7 @@ def _dtype(part: Any) -> torch.dtype:
     try:
         return (part[:0] if part.get_shape() else part[...]).dtype
     except RuntimeError as error:  # of numbers that are packed several to a byte
-        raise Unreadable(f"it holds numbers that are not read here: {part.get_dtype()}") from error
+        raise Refusal(f"it holds numbers that are not read here: {part.get_dtype()}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +179,14 @@ def _load(path: str) -> Any:
     with open_regular(path) as file:
         start = file.read(4)
     if not start:
-        raise Unreadable("it is empty")
+        raise Refusal("it is empty")
     if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
-        raise Unreadable("it is damaged: it begins as a checkpoint, and its end is missing")
+        raise Refusal("it is damaged: it begins as a checkpoint, and its end is missing")
     if zipfile.is_zipfile(path):
         _check_zip(path)
     else:
         kind = "it is neither safetensors nor a checkpoint of torch 1.6 or later"
-        raise Unreadable(kind, "save it again: `safetensors.torch.save_file(tensors, path)`")
+        raise Refusal(kind, "save it again: `safetensors.torch.save_file(tensors, path)`")
     try:
         return _of_model(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
     except pickle.UnpicklingError as error:
@@ -204,9 +194,9 @@ def _load(path: str) -> Any:
         what = f": `{named[1]}`" if named else ""
         hint = "where you trust it, load it and save its tensors: `safetensors.torch.save_file(tensors, path)`"
         reason = f"it holds a pickle that would run code{what}, and that is never loaded"
-        raise Unreadable(reason, hint, "MF111") from error
+        raise Refusal(reason, hint, "MF111") from error
     except Exception as error:
-        raise Unreadable(f"it is no checkpoint of tensors: {sentence(error)}") from error
+        raise Refusal(f"it is no checkpoint of tensors: {sentence(error)}") from error
 
 
 def _of_model(checkpoint: Any) -> Any:
@@ -223,9 +213,9 @@ def _check_zip(path: str) -> None:
         with zipfile.ZipFile(path) as file:
             unpacked = sum(part.file_size for part in file.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise Unreadable(f"it is damaged: {sentence(error)}") from error
+        raise Refusal(f"it is damaged: {sentence(error)}") from error
     if unpacked > Path(path).stat().st_size:
-        raise Unreadable(f"it is packed, and would be {unpacked:,} bytes", "save it again with `torch.save`")
+        raise Refusal(f"it is packed, and would be {unpacked:,} bytes", "save it again with `torch.save`")
 
 
 def _flat(checkpoint: Any) -> Iterator[tuple[str, Tensor]]:
@@ -237,11 +227,11 @@ def _flat(checkpoint: Any) -> Iterator[tuple[str, Tensor]]:
         num_entries += 1
         if num_entries > MAX_ENTRIES or depth > MAX_NESTED:
             reason = f"it holds more than {MAX_ENTRIES:,} values, or mappings more than {MAX_NESTED} deep"
-            raise Unreadable(reason, code="MF060")
+            raise Refusal(reason, code="MF060")
         if isinstance(value, Mapping):
             below = [(f"{name}.{key}" if name else str(key), item, depth + 1) for key, item in value.items()]
             waiting += reversed(below)
         elif isinstance(value, Tensor) and value.layout is torch.strided and name:
             if len(name) > MAX_NAME:
-                raise Unreadable(f"a name in it has {len(name):,} characters, and {MAX_NAME} is the most", code="MF060")
+                raise Refusal(f"a name in it has {len(name):,} characters, and {MAX_NAME} is the most", code="MF060")
             yield name, value.detach()

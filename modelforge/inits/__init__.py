@@ -6,13 +6,13 @@
 (0.282843, 50.0)
 """
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Activation, Attention, Block, Branch, Context
-from modelforge.inits.base import Blockwise, CannotServe, Elementwise, Fill, Initializer, Moments
+from modelforge.inits.base import Blockwise, Elementwise, Fill, Initializer, Moments
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.inits.describe import describe
 from modelforge.inits.gains.activations import (
     UnknownActivation,
-    WrongArguments,
     activation_names,
     find_activation,
     register_activation,
@@ -39,7 +39,6 @@ __all__ = [
     "Block",
     "Blockwise",
     "Branch",
-    "CannotServe",
     "Constant",
     "Context",
     "CriticalPoint",
@@ -51,11 +50,11 @@ __all__ = [
     "Law",
     "Moments",
     "Normal",
+    "Refusal",
     "Statistics",
     "TruncatedNormal",
     "Uniform",
     "UnknownActivation",
-    "WrongArguments",
     "activation_names",
     "aliases",
     "create",

@@ -32,19 +32,6 @@ NOTHING_TO_COUNT = "MF095"
 """The code of a scheme for networks of another kind: one that counts branches where there are none."""
 
 
-class CannotServe(Exception):
-    """A scheme cannot fill this block: `reason` states the fact, `hint` the way out, `code` of what kind it is."""
-
-    def __init__(self, reason: str, hint: str = "", code: str = "MF026") -> None:
-        super().__init__(reason, hint, code)
-        self.reason = reason
-        self.hint = hint
-        self.code = code
-
-    def __str__(self) -> str:
-        return self.reason
-
-
 class Initializer(Node, ABC):
     """Base of every scheme; leaf classes are final and registered with `register_initializer`."""
 
@@ -61,7 +48,7 @@ class Initializer(Node, ABC):
         """All numbers for one block.
 
         Raises:
-            CannotServe: the scheme has no meaning for a block of this shape.
+            Refusal: the scheme has no meaning for a block of this shape.
         """
 
     def numbers(self, block: Block) -> dict[str, Any]:
@@ -93,7 +80,7 @@ class Elementwise(Initializer):
         """The law of the values of one block.
 
         Raises:
-            CannotServe: the scheme has no meaning for a block of this shape.
+            Refusal: the scheme has no meaning for a block of this shape.
         """
 
     @final
@@ -118,7 +105,7 @@ class Blockwise(Initializer):
         """What the values promise; nothing, unless a scheme knows.
 
         Raises:
-            CannotServe: the scheme has no meaning for a block of this shape.
+            Refusal: the scheme has no meaning for a block of this shape.
         """
         del block
         return Moments()

@@ -6,19 +6,19 @@ import math
 
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe
 
 
 def require_matrix(block: Block, scheme: str, why: str) -> None:
     """Checks that the block has two axes at least.
 
     Raises:
-        CannotServe: it is a scalar or a vector.
+        Refusal: it is a scalar or a vector.
     """
     if len(block.shape) < 2:
         what = f"a vector of {block.shape[0]}" if block.shape else "a single number"
-        raise CannotServe(
+        raise Refusal(
             f"`{scheme}` needs a matrix, but this is {what}: {why}",
             "give it a scheme for vectors, as in `bias: {scheme: zeros}`",
         )

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modelforge.config.arithmetic import CannotCalculate
 from modelforge.config.templates import fill, is_broken, is_template, names_of
-from modelforge.core.errors import MAX_PROBLEMS, Problem, did_you_mean, quoted
+from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal, did_you_mean, quoted
 from modelforge.core.limits import MAX_LAYERS, MAX_PARTS
 from modelforge.language import registry
 from modelforge.language.layer import NAME, LayerSpec
@@ -351,7 +350,7 @@ class _Expander:
             return raw
         try:
             return fill(raw, place.arguments)
-        except CannotCalculate as failure:
+        except Refusal as failure:
             where = f" (where {place.use} uses it)" if place.key.startswith("model.blocks.") else ""
             self._note("MF019", place.key, f"{failure.reason}{where}", failure.hint)
             raise _Failed from None

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelforge.modules.arguments import Unreadable as Unreadable
+    from modelforge.core.errors import Refusal as Refusal
     from modelforge.modules.arguments import register_reader as register_reader
     from modelforge.modules.by_class import forget_class as forget_class
     from modelforge.modules.parameters import ParameterLayout as ParameterLayout
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 # Imported on first use: the registry of layers serves where torch is not wanted.
 _LAZY = {
-    "Follows": "structure",
-    "ParameterLayout": "parameters",
-    "Unreadable": "arguments",
-    "forget_class": "by_class",
-    "reads": "structure",
-    "register_branches": "structure",
-    "register_inside": "structure",
-    "register_layout": "parameters",
-    "register_reader": "arguments",
-    "rows": "parameters",
-    "transposed": "parameters",
-    "vector": "parameters",
-    "whole": "parameters",
+    "Refusal": "core.errors",
+    "Follows": "modules.structure",
+    "ParameterLayout": "modules.parameters",
+    "forget_class": "modules.by_class",
+    "reads": "modules.structure",
+    "register_branches": "modules.structure",
+    "register_inside": "modules.structure",
+    "register_layout": "modules.parameters",
+    "register_reader": "modules.arguments",
+    "rows": "modules.parameters",
+    "transposed": "modules.parameters",
+    "vector": "modules.parameters",
+    "whole": "modules.parameters",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"modelforge.modules.{_LAZY[name]}"), name)
+    return getattr(import_module(f"modelforge.{_LAZY[name]}"), name)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.errors import Refusal
 from modelforge.language import registry
 from modelforge.language.registry import LayerType
 from modelforge.modules.by_class import ClassTable, ModuleClass
@@ -28,20 +29,11 @@ _NOT_PER_AXIS = frozenset({"shape", "dims", "dim", "normalized_shape", "unflatte
 """Arguments whose tuples list dimensions, or are a shape: one number would be another."""
 
 
-class Unreadable(Exception):
-    """A module is no layer that a config can declare; the first argument says why, the second what to do."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
 def register_reader(*classes: ModuleClass, layer: str = "") -> Callable[[ReaderFunction], ReaderFunction]:
     """Registers how constructor arguments are read off modules of these classes, and of classes derived from them.
 
     The decorated function gets a module and gives its arguments by name. Those that it leaves out are read as they are
-    elsewhere: an attribute of the same name. It may raise `Unreadable`.
+    elsewhere: an attribute of the same name. It may raise `Refusal`.
 
     Args:
         classes: Classes, or full names of classes that need not be imported.
@@ -77,7 +69,7 @@ def read(module: nn.Module, layer: LayerType) -> dict[str, Any]:
     """The constructor arguments of a module, as a config may write them; those that equal the default too.
 
     Raises:
-        Unreadable: an argument is not kept, or the module is not what the constructor makes of them.
+        Refusal: an argument is not kept, or the module is not what the constructor makes of them.
     """
     reader = _READERS.of(module)
     known = dict(reader(module)) if reader is not None else {}
@@ -90,10 +82,10 @@ def read(module: nn.Module, layer: LayerType) -> dict[str, Any]:
         elif name not in layer.infer:
             kept = "" if info.is_required() else f", whose default is {info.default!r}"
             message = f"{layer.name} does not keep its argument `{name}`{kept}"
-            raise Unreadable(message, f"keep it: `self.{name} = {name}`; or see `register_reader`")
+            raise Refusal(message, f"keep it: `self.{name} = {name}`; or see `register_reader`")
     for name, value in layer.fixed.items():
         if getattr(module, name, value) != value:
-            raise Unreadable(f"{layer.name} has `{name}={getattr(module, name)}`, which is always {value} in a config")
+            raise Refusal(f"{layer.name} has `{name}={getattr(module, name)}`, which is always {value} in a config")
     _check(module, layer, arguments)
     return {name: _short(value, layer, name, arguments) for name, value in arguments.items()}
 
@@ -105,7 +97,7 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, tuple | list):
         return tuple(_plain(item, "") for item in value)
     if not (value is None or isinstance(value, bool | int | float | str)):
-        raise Unreadable(f"its `{name}` is a {type(value).__name__}, which a config cannot hold")
+        raise Refusal(f"its `{name}` is a {type(value).__name__}, which a config cannot hold")
     return value
 
 
@@ -133,10 +125,10 @@ def _check(module: nn.Module, layer: LayerType, arguments: Mapping[str, Any]) ->
     except Exception as error:
         if set(layer.infer) - arguments.keys():
             return
-        raise Unreadable(f"{layer.name} refuses what was read off it: {error}") from error
+        raise Refusal(f"{layer.name} refuses what was read off it: {error}") from error
     if _shapes(again) != _shapes(module) or _shown(again) != _shown(module):
         message = f"this is not what {layer.name} makes of its arguments: it was changed after it was made"
-        raise Unreadable(message, "register a class of your own for what it is now")
+        raise Refusal(message, "register a class of your own for what it is now")
 
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -208,14 +200,14 @@ def _transformer_layer(module: Any) -> dict[str, Any]:
 def _transformer(module: Any) -> dict[str, Any]:
     halves: tuple[Any, ...] = (module.encoder, module.decoder)
     if not all(isinstance(half, nn.TransformerEncoder | nn.TransformerDecoder) for half in halves):
-        raise Unreadable("its encoder or decoder is of a class of its own, which a config cannot hold")
+        raise Refusal("its encoder or decoder is of a class of its own, which a config cannot hold")
     layers = {"num_encoder_layers": module.encoder.num_layers, "num_decoder_layers": module.decoder.num_layers}
     return _transformer_layer(module.encoder.layers[0]) | layers
 
 
 def _refuse_steps_first(module: Any) -> None:
     if not module.batch_first:
-        raise Unreadable("it has `batch_first=False`, which is always true in a config", "give it batches first")
+        raise Refusal("it has `batch_first=False`, which is always true in a config", "give it batches first")
 
 
 def _activation(function: Any) -> str:
@@ -223,4 +215,4 @@ def _activation(function: Any) -> str:
         return "relu"
     if function is nn.functional.gelu or (type(function) is nn.GELU and function.approximate == "none"):
         return "gelu"
-    raise Unreadable("its activation is neither relu nor gelu, by name or as torch has them")
+    raise Refusal("its activation is neither relu nor gelu, by name or as torch has them")

@@ -18,11 +18,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from modelforge.core.errors import sentence
-
-
-class CannotAssign(Exception):
-    """Values cannot be written through a parametrisation; the argument says why."""
+from modelforge.core.errors import Refusal, sentence
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class Parametrised:
             What the module makes of them, which is `values` up to rounding.
 
         Raises:
-            CannotAssign: the module makes other values of them. The parameters may be written to; see `restore`.
+            Refusal: the module makes other values of them. The parameters may be written to; see `restore`.
         """
         assert self.invert is not None, "refused before"
         try:
@@ -78,22 +74,22 @@ class Parametrised:
                 parts: Sequence[Tensor] = (inverse,) if isinstance(inverse, Tensor) else inverse
                 for original, part in zip(self.originals, parts, strict=True):
                     if original.shape != part.shape:
-                        raise CannotAssign(f"{self.by} gives parameters of another shape")
+                        raise Refusal(f"{self.by} gives parameters of another shape")
                     original.copy_(part)
             got = self._compute()
         except (RuntimeError, ValueError, NotImplementedError) as error:
-            raise CannotAssign(f"{self.by} does not take them: {sentence(error)}") from error
+            raise Refusal(f"{self.by} does not take them: {sentence(error)}") from error
         if got.shape != values.shape or got.dtype != values.dtype:
-            raise CannotAssign(f"{self.by} gives a tensor of another shape or type")
+            raise Refusal(f"{self.by} gives a tensor of another shape or type")
         if not values.numel():
             return got
         off = float((got.double() - values.double()).abs().max())
         largest = float(values.abs().max())
         # A few roundings of the dtype.
         if isnan(off):
-            raise CannotAssign(f"{self.by} makes NaN of them")
+            raise Refusal(f"{self.by} makes NaN of them")
         if off > 64 * torch.finfo(values.dtype).eps * largest:
-            raise CannotAssign(f"{self.by} makes other values of them, off by up to {off:.2g}")
+            raise Refusal(f"{self.by} makes other values of them, off by up to {off:.2g}")
         return got
 
     def state(self) -> _State:

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from modelforge.config.origins import Origins
 from modelforge.core.complaints import code
-from modelforge.core.errors import Place, Problem
+from modelforge.core.errors import Place, Problem, Refusal
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Block
 from modelforge.inits import registry
-from modelforge.inits.base import CannotServe, Initializer
+from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
 from modelforge.language.init import describe
@@ -152,10 +152,10 @@ class _Assigner:
                 raise refused
             subject = _as_declared(subject, candidates)
             fills = tuple((block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(subject))
-        except CannotServe as refusal:
+        except Refusal as refusal:
             path = subject.key if won.default else won.key
             message = f"`{won.scheme}` cannot fill {subject.path} {_shape(facts.shape)}: {refusal.reason}"
-            self.problems.append(Problem(refusal.code, path, message, refusal.hint))
+            self.problems.append(Problem(refusal.code or "MF026", path, message, refusal.hint))
             return None
         if guess := _guess(subject, fills):
             self.problems.append(guess)
@@ -285,22 +285,20 @@ def moments(fills: tuple[tuple[Block, Fill], ...]) -> tuple[float | None, float 
     return mean, sqrt(second)
 
 
-def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) -> CannotServe | None:
+def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) -> Refusal | None:
     """What no scheme of this kind can do, whatever the block."""
     if initializer.values_from == "existing" and fresh:
-        return CannotServe("it keeps values, but the parameter is new", "it is for `mf.initialize` on existing modules")
+        return Refusal("it keeps values, but the parameter is new", "it is for `mf.initialize` on existing modules")
     if initializer.values_from == "module" and not facts.resettable:
-        return CannotServe("its module has no `reset_parameters`", "choose a scheme that draws")
+        return Refusal("its module has no `reset_parameters`", "choose a scheme that draws")
     if initializer.values_from in ("draw", "module") and is_narrow(facts.dtype):
         reason = f"it is {facts.dtype}, which has too few bits for values of every size"
-        return CannotServe(reason, "initialise in float32 and convert then; its own values can stay: `keep`")
+        return Refusal(reason, "initialise in float32 and convert then; its own values can stay: `keep`")
     if initializer.values_from == "module" and not facts.dtype.startswith(("float", "bfloat", "complex")):
         reason = f"it is {facts.dtype}, and whether whole numbers were written does not show"
-        return CannotServe(reason, "its own values can stay: `keep`")
+        return Refusal(reason, "its own values can stay: `keep`")
     if initializer.values_from == "draw" and not facts.dtype.startswith(("float", "bfloat")):
-        return CannotServe(
-            f"values are drawn as real numbers, but it is {facts.dtype}", "its own values can stay: `keep`"
-        )
+        return Refusal(f"values are drawn as real numbers, but it is {facts.dtype}", "its own values can stay: `keep`")
     return None
 
 
@@ -325,23 +323,23 @@ def _as_declared(subject: Subject, candidates: list[Candidate]) -> Subject:
     """With the matrices that the nearest block declares, if one does.
 
     Raises:
-        CannotServe: they are not the rows that there are.
+        Refusal: they are not the rows that there are.
     """
     declared = next((item.block.matrices for item in candidates if item.block.matrices is not None), None)
     if declared is None:
         return subject
     facts = subject.facts
     if any(block.fixed is not None or block.input_first for block in facts.layout.blocks):
-        raise CannotServe("it has no rows that could be matrices", "leave `matrices` out")
+        raise Refusal("it has no rows that could be matrices", "leave `matrices` out")
     rows = sum(block.shape[0] for block in facts.layout.blocks if block.shape)
     if isinstance(declared, int):
         if not rows or rows % declared:
             reason = f"its {rows} rows do not make {declared} equal matrices"
-            raise CannotServe(reason, "give the rows of each: `matrices: [...]`")
+            raise Refusal(reason, "give the rows of each: `matrices: [...]`")
         declared = (rows // declared,) * declared
     elif sum(declared) != rows:
         shown = f"{' + '.join(map(str, declared))} = {sum(declared)}"
-        raise CannotServe(f"it has {rows} rows, but `matrices` makes {shown}", "they must add up to its rows")
+        raise Refusal(f"it has {rows} rows, but `matrices` makes {shown}", "they must add up to its rows")
     return replace(subject, facts=replace(facts, layout=split(facts.layout, declared)))
 
 

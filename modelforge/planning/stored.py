@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from modelforge.core.errors import Problem, did_you_mean, listed
+from modelforge.core.errors import Problem, Refusal, did_you_mean, listed
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.tensor_file import WRAPPERS, Header, Unreadable, opened
+from modelforge.core.tensor_file import WRAPPERS, Header, opened
 from modelforge.inits.fills import FilePart, Fill
 from modelforge.inits.schemes.pretrained import Pretrained, Renamed
 from modelforge.planning.assign import ParameterPlan
@@ -74,9 +74,9 @@ def locate(
         try:
             with opened(scheme.path) as weights:
                 headers = weights.headers
-        except Unreadable as refusal:
+        except Refusal as refusal:
             message = f"`{scheme.path}` gives no values: {refusal.reason}"
-            problems.append(Problem(refusal.code, f"{key}.path", message, refusal.hint))
+            problems.append(Problem(refusal.code or "MF110", f"{key}.path", message, refusal.hint))
             continue
         source = _Source(_of_training(scheme, headers, shapes), key, skips.get(key), shapes, ties)
         source.read(headers)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, Refusal, did_you_mean
 
 MAX_FILES = 10_000
 """Files and folders."""
@@ -31,12 +31,6 @@ class _File:
     path: str
     blob: bytes
     size: int
-
-
-class _Refused(Exception):
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.problem = (code, message, hint)
 
 
 def is_revision(name: str, folder: Path) -> bool:
@@ -110,9 +104,8 @@ def extracted(revision: str, folder: Path) -> Generator[Path]:
                 place = Path(scratch, path)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
-        except _Refused as error:
-            code, message, hint = error.problem
-            raise ForgeError([Problem(code, revision, message, hint)]) from None
+        except Refusal as refusal:
+            raise ForgeError([Problem(refusal.code, revision, refusal.reason, refusal.hint)]) from None
         except OSError as error:
             message = f"`{folder}` of the revision `{revision}` cannot be copied: {error.strerror}"
             raise ForgeError([Problem("MF070", revision, message)]) from None
@@ -132,13 +125,13 @@ def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
         leads_out = "\\" in path or {"", ".", ".."} & set(path.split("/"))
         if leads_out or not (kind == b"tree" or mode.startswith(b"100")):
             message = f"{what} holds something other than files: `{path}`"
-            raise _Refused("MF070", message, "links and submodules of a revision are not followed")
+            raise Refusal(message, "links and submodules of a revision are not followed", "MF070")
         if kind == b"blob":
             if not size.isdigit():
                 raise _missing(what)
             files.append(_File(path, blob, int(size)))
     if sum(file.size for file in files) > MAX_BYTES:
-        raise _Refused("MF060", f"{what} holds more than {MAX_BYTES >> 20} MiB")
+        raise Refusal(f"{what} holds more than {MAX_BYTES >> 20} MiB", code="MF060")
     return zip((file.path for file in files), _contents(root, files, what), strict=True)
 
 
@@ -146,7 +139,7 @@ def _tree(revision: str, folder: Path) -> tuple[Path, str]:
     """The root of the repository, and the tree that `folder` was."""
     root = root_of(folder)
     if root is None:
-        raise _Refused("MF070", f"there is no working tree of git around `{folder}`", "go to a folder of one")
+        raise Refusal(f"there is no working tree of git around `{folder}`", "go to a folder of one", "MF070")
     place = folder.resolve()
     commit = _object(root, f"{revision}^{{commit}}")
     below = ""
@@ -157,7 +150,7 @@ def _tree(revision: str, folder: Path) -> tuple[Path, str]:
         if found and (tree := _object(root, f"{found}^{{tree}}")):
             return root, tree
     message = f"there is no folder `{folder}` in the revision `{revision}`"
-    raise _Refused("MF070", message, _elsewhere(root, revision, commit, below))
+    raise Refusal(message, _elsewhere(root, revision, commit, below), "MF070")
 
 
 def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
@@ -181,7 +174,7 @@ def _list(root: Path, tree: str, what: str) -> list[bytes]:
         lines = listing.split(b"\0")[:-1]
         if len(listing) == MAX_LISTING or len(lines) > MAX_FILES:
             git.kill()
-            raise _Refused("MF060", f"{what} holds more than {MAX_FILES:,} files and folders")
+            raise Refusal(f"{what} holds more than {MAX_FILES:,} files and folders", code="MF060")
     if git.returncode:
         raise _missing(what)
     return lines
@@ -197,8 +190,8 @@ def _contents(root: Path, files: Iterable[_File], what: str) -> Iterator[bytes]:
         said.read(1)
 
 
-def _missing(what: str) -> _Refused:
-    return _Refused("MF070", f"{what} cannot be read: an object is missing from the repository")
+def _missing(what: str) -> Refusal:
+    return Refusal(f"{what} cannot be read: an object is missing from the repository", code="MF070")
 
 
 def _object(folder: Path, name: str) -> str:

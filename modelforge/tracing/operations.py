@@ -10,20 +10,11 @@ from typing import Any
 
 from torch import Tensor, fx
 
+from modelforge.core.errors import Refusal
 from modelforge.language import registry
 from modelforge.tracing.trace import Batch
 
 BATCH_FIRST = "dimensions count as torch's do: the batch is dimension 0, and stays there"
-
-
-class Inexpressible(Exception):
-    """What a config cannot say; the phase adds where."""
-
-    def __init__(self, message: str, hint: str = "", code: str = "MF130") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ class Call:
         """The tensor that it is called on."""
         first = self.args[0] if self.args else self.kwargs.get("input")
         if not isinstance(first, fx.Node):
-            raise Inexpressible(f"{self.shown} reads a {type(first).__name__} first, where layers read tensors")
+            raise Refusal(f"{self.shown} reads a {type(first).__name__} first, where layers read tensors")
         return first
 
     def shape(self, node: fx.Node | None = None) -> tuple[int, ...]:
@@ -91,9 +82,9 @@ class Call:
             name: value for name, value in self.kwargs.items() if name != "input"
         }
         if len(self.args) - 1 > len(names.split()) or not given.keys() <= set(names.split()):
-            raise Inexpressible(f"{self.shown} is called with arguments that no layer has: {', '.join(given)}")
+            raise Refusal(f"{self.shown} is called with arguments that no layer has: {', '.join(given)}")
         if any(isinstance(item, fx.Node) for item in given.values()):
-            raise Inexpressible(f"{self.shown} is called with a tensor where layers have a number")
+            raise Refusal(f"{self.shown} is called with a tensor where layers have a number")
         return defaults | given
 
 
@@ -156,7 +147,7 @@ def convert(call: Call) -> Layer | Same:
     """The layer that a call is.
 
     Raises:
-        Inexpressible: there is none.
+        Refusal: there is none.
     """
     if call.name in _LAYERS:
         return _by_arguments(call, *_LAYERS[call.name])
@@ -167,7 +158,7 @@ def convert(call: Call) -> Layer | Same:
     if call.name in _CONVERTERS:
         return _CONVERTERS[call.name](call)
     hint = _HINTS.get(call.name, "write it as a layer: a module class of your own, with `mf.register_layer`")
-    raise Inexpressible(f"{call.shown} has no layer that does the same", hint)
+    raise Refusal(f"{call.shown} has no layer that does the same", hint)
 
 
 def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -> Layer:
@@ -175,13 +166,13 @@ def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -
     if "training" in names.split() and given.get("training", True) != call.training:
         when = "in training alone" if call.training else "in training alone, not in evaluation"
         hint = "`training=self.training` drops in training alone, as layers do"
-        raise Inexpressible(f"{call.shown} does not drop {when}", hint)
+        raise Refusal(f"{call.shown} does not drop {when}", hint)
     if given.get("dtype") is not None:
-        raise Inexpressible(f"{call.shown} is called with a dtype, which no layer has")
+        raise Refusal(f"{call.shown} is called with a dtype, which no layer has")
     if isinstance(given.get("dim"), int) and given["dim"] % len(call.value.shape) == 0:
-        raise Inexpressible(f"{call.shown} compares the examples of the batch", BATCH_FIRST)
+        raise Refusal(f"{call.shown} compares the examples of the batch", BATCH_FIRST)
     if given.pop("antialias", False):
-        raise Inexpressible(f"{call.shown} is called with `antialias`, which no layer has")
+        raise Refusal(f"{call.shown} is called with `antialias`, which no layer has")
     fields = registry.get(kind).spec.model_fields
     arguments = {name: _plain(value) for name, value in given.items() if name in fields and name not in _UNSAID}
     return Layer(kind, arguments, (call.source,), call.name)
@@ -205,7 +196,7 @@ def _reshape(call: Call) -> Layer | Same:
     fixed = call.name in ("view", "reshape") and not isinstance(first, Batch) and first != -1
     if fixed or not before or before[:1] != after[:1] or 0 in after:
         hint = f"{BATCH_FIRST}: `x.flatten(1)` and `x.reshape(x.shape[0], ...)` keep it"
-        raise Inexpressible(f"{call.shown} mixes the batch with other dimensions, or says how large it is", hint)
+        raise Refusal(f"{call.shown} mixes the batch with other dimensions, or says how large it is", hint)
     if len(after) == 2 and after[1] == prod(before[1:]):
         return Layer("Flatten", {}, (call.source,))
     if call.name == "flatten":
@@ -226,9 +217,7 @@ def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
     """Two tensors; a number beside one may be nothing, or a factor."""
     left, right = (*call.args, *(call.kwargs[name] for name in ("input", "other") if name in call.kwargs))[:2]
     if call.kwargs.get("alpha", 1) != 1:
-        raise Inexpressible(
-            f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number"
-        )
+        raise Refusal(f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number")
     if isinstance(left, fx.Node) and isinstance(right, fx.Node):
         return Layer(kind, {}, (left, right))
     tensor, number = (left, right) if isinstance(left, fx.Node) else (right, left)
@@ -237,13 +226,13 @@ def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
             return Same(tensor)
         if kind == "Multiply":
             return Layer("Rescale", {"factor": float(number)}, (tensor,))
-    raise Inexpressible(f"{call.shown} adds a number", "write it as a layer of your own")
+    raise Refusal(f"{call.shown} adds a number", "write it as a layer of your own")
 
 
 def _quotient(call: Call) -> Layer:
     tensor, number = call.args[:2]
     if not isinstance(tensor, fx.Node) or not isinstance(number, int | float):
-        raise Inexpressible(f"{call.shown} divides by a tensor, which no layer does", "write it as a layer of your own")
+        raise Refusal(f"{call.shown} divides by a tensor, which no layer does", "write it as a layer of your own")
     return Layer("Rescale", {"factor": 1 / number}, (tensor,))
 
 
@@ -255,7 +244,7 @@ def _concat(call: Call) -> Layer:
     tensors = call.args[0] if call.args else call.kwargs["tensors"]
     dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
     if dim == 0 or not all(isinstance(item, fx.Node) for item in tensors):
-        raise Inexpressible(f"{call.shown} puts examples of the batch behind one another", BATCH_FIRST)
+        raise Refusal(f"{call.shown} puts examples of the batch behind one another", BATCH_FIRST)
     return Layer("Concat", {} if dim == 1 else {"dim": dim}, tuple(tensors))
 
 
@@ -263,7 +252,7 @@ def _mean(call: Call) -> Layer:
     given = call.named("dim keepdim dtype", dim=None, keepdim=False)
     dims = given["dim"] if isinstance(given["dim"], tuple | list) else (given["dim"],)
     if None in dims or any(dim % len(call.shape()) == 0 for dim in dims) or given.get("dtype") is not None:
-        raise Inexpressible(f"{call.shown} averages over the batch", f"give `dim`: {BATCH_FIRST}")
+        raise Refusal(f"{call.shown} averages over the batch", f"give `dim`: {BATCH_FIRST}")
     dim = dims[0] if len(dims) == 1 else tuple(dims)
     return Layer("Mean", {"dim": dim} | ({"keepdim": True} if given["keepdim"] else {}), (call.source,))
 
@@ -280,7 +269,7 @@ def _transpose(call: Call) -> Layer:
         dims = list(range(count))
         dims[one], dims[other] = other, one
     if dims[0] != 0:
-        raise Inexpressible(f"{call.shown} moves the batch away from dimension 0", BATCH_FIRST)
+        raise Refusal(f"{call.shown} moves the batch away from dimension 0", BATCH_FIRST)
     return Layer("Permute", {"dims": tuple(dims)}, (call.source,))
 
 
@@ -305,7 +294,7 @@ def _item(call: Call) -> Layer | Same:
         return _reshape(call)
     if len(numbers) == 1 and sum(whole) == len(parts) - 1:
         return Layer("Select", {"dim": numbers[0], "index": int(parts[numbers[0]])}, (call.source,))
-    raise Inexpressible("a slice of a tensor has no layer that does the same", "`x[:, -1]` has: `Select`")
+    raise Refusal("a slice of a tensor has no layer that does the same", "`x[:, -1]` has: `Select`")
 
 
 def _moved(call: Call) -> Same:
@@ -313,7 +302,7 @@ def _moved(call: Call) -> Same:
     before = call.source.meta["value"]
     if isinstance(call.value, Tensor) and (call.value.dtype, call.value.device) == (before.dtype, before.device):
         return Same(call.source)
-    raise Inexpressible(f"{call.shown} changes the dtype or the device", "`mf.build` takes `dtype` and `device`")
+    raise Refusal(f"{call.shown} changes the dtype or the device", "`mf.build` takes `dtype` and `device`")
 
 
 def _similarity(call: Call) -> Layer:

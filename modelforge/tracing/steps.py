@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from modelforge.core.errors import Problem
-from modelforge.modules.arguments import Unreadable, layer_of, read
-from modelforge.tracing.operations import Call, Inexpressible, Same, convert
+from modelforge.core.errors import Problem, Refusal
+from modelforge.modules.arguments import layer_of, read
+from modelforge.tracing.operations import Call, Same, convert
 from modelforge.tracing.state import is_computed
 from modelforge.tracing.trace import Trace, fields, is_record, twice
 
@@ -95,10 +95,8 @@ class _Finder:
                 self._add_operation(node)
             elif node.op == "output":
                 self._add_results(node.args[0])
-        except Unreadable as error:
-            self._note("MF130", node, error.message, error.hint)
-        except Inexpressible as error:
-            self._note(error.code, node, error.message, error.hint)
+        except Refusal as refusal:
+            self._note(refusal.code or "MF130", node, refusal.reason, refusal.hint)
 
     def _note(self, code: str, node: fx.Node, message: str, hint: str) -> None:
         path = str(node.target) if node.op == "call_module" else node.meta.get("container", "")
@@ -145,7 +143,7 @@ class _Finder:
         skipped = len(given) < len(bound.arguments) or None in given
         reads = tuple(item for item in given if item is not None)
         if skipped and len(reads) < len(given):
-            raise Inexpressible(f"{type(module).__name__} is called with an argument that is left out before others")
+            raise Refusal(f"{type(module).__name__} is called with an argument that is left out before others")
         return reads
 
     def _read(self, value: Any, name: str, default: Any) -> Ref | None:
@@ -163,27 +161,25 @@ class _Finder:
             whole = _whole([part for part in parts if part is not None], len(parts))
             if whole is not None:
                 return whole
-            raise Inexpressible(
+            raise Refusal(
                 f"`{name}` is put together from several values", "a layer reads what another layer gives, whole"
             )
         if value is None or (isinstance(value, bool | int | float | str) and value == default):
             return None
-        raise Inexpressible(f"it is called with `{name}={value!r}`", "a config's layers read tensors alone")
+        raise Refusal(f"it is called with `{name}={value!r}`", "a config's layers read tensors alone")
 
     def _attention(self, node: fx.Node, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Ref, ...]]:
         """torch's own gives a tuple; the layer gives the output alone, or with `need_weights` both."""
         named = inspect.signature(nn.MultiheadAttention.forward).bind(None, *node.args, **node.kwargs).arguments
         for name in ("key_padding_mask", "attn_mask"):
             if named.get(name) is not None:
-                raise Inexpressible(
-                    f"MultiheadAttention reads `{name}`", "`SelfAttention` reads masks, and may be causal"
-                )
+                raise Refusal(f"MultiheadAttention reads `{name}`", "`SelfAttention` reads masks, and may be causal")
         reads = tuple(self.ref(named[name]) for name in ("query", "key", "value"))
         if not all(_takes_item(user) for user in node.users):
-            raise Inexpressible("both outputs of MultiheadAttention are read at once", "take its items one by one")
+            raise Refusal("both outputs of MultiheadAttention are read at once", "take its items one by one")
         need_weights = any(user.args[1] in (1, -1) and user.users for user in node.users if _takes_item(user))
         if need_weights and not named.get("average_attn_weights", True):
-            raise Inexpressible("the attention weights of each head are read", "a config's layer averages over heads")
+            raise Refusal("the attention weights of each head are read", "a config's layer averages over heads")
         for user in node.users if not need_weights else ():
             if user.args[1] in (0, -2):
                 self._same[user] = Ref(node)
@@ -234,19 +230,19 @@ class _Finder:
     def _refuse_made(self, node: fx.Node, who: str) -> None:
         """A tensor that no layer makes: of `forward` itself, or a parameter. That of a container is its own problem."""
         if is_record(node):
-            raise Inexpressible(f"{who} a {type(node.meta['value']).__name__}", "layers read tensors: give its fields")
+            raise Refusal(f"{who} a {type(node.meta['value']).__name__}", "layers read tensors: give its fields")
         owner, _, local = str(node.target).rpartition(".")
         if node in self._zeros or (node.op == "get_attr" and local.startswith("_tensor_constant")):
             hint = "make it in a layer of your own; `PositionEmbedding` and its kin know positions"
-            raise Inexpressible(f"{who} a tensor that `forward` makes", hint)
+            raise Refusal(f"{who} a tensor that `forward` makes", hint)
         if node.op != "get_attr":
             return
         holder = self._module.get_submodule(owner)
         if layer_of(holder) is not None:
             hint = "a parameter is its layer's own; `tie` makes two layers' parameters one"
-            raise Inexpressible(f"{who} the parameter `{node.target}` itself", hint)
+            raise Refusal(f"{who} the parameter `{node.target}` itself", hint)
         if local not in holder._parameters and local not in holder._buffers:
-            raise Inexpressible(f"{who} the tensor `{node.target}`", "make it in a layer of your own")
+            raise Refusal(f"{who} the tensor `{node.target}`", "make it in a layer of your own")
 
     def _add_results(self, output: Any) -> None:
         if isinstance(output, Mapping):
@@ -259,13 +255,13 @@ class _Finder:
             named = {}
         if not named or not all(isinstance(item, fx.Node) for item in named.values()):
             given = output.meta["value"] if isinstance(output, fx.Node) else output
-            raise Inexpressible(
+            raise Refusal(
                 f"the model gives a {type(given).__name__.removeprefix('immutable_')}",
                 'a config\'s model gives a tensor, or by name several: `return {"scores": a, "features": b}`',
                 code="MF133",
             )
         if wrong := [name for name in named if not isinstance(name, str)]:
-            raise Inexpressible(
+            raise Refusal(
                 f"the model names an output {wrong[0]!r}", 'names are text: `return {"scores": a}`', code="MF133"
             )
         for name, item in named.items():
@@ -275,7 +271,7 @@ class _Finder:
             if not isinstance(ref.value, Tensor) and not ref.node.meta.get("void"):
                 shown = f"its output `{name}`" if name else "the model's output"
                 hint = "a config's model gives a tensor, or by name several: return one, or a dict of tensors"
-                raise Inexpressible(f"{shown} is a {type(ref.value).__name__}", hint, code="MF133")
+                raise Refusal(f"{shown} is a {type(ref.value).__name__}", hint, code="MF133")
 
 
 def _takes_item(node: fx.Node) -> bool:
@@ -307,7 +303,7 @@ def _check_overwriting(node: fx.Node) -> None:
         later = [user for user in inner.users if user is not node and node < user]
         if later:
             hint = "without `inplace` they would read what was there before: make it so, and see whether that is meant"
-            raise Inexpressible("it overwrites what others read afterwards", hint)
+            raise Refusal("it overwrites what others read afterwards", hint)
 
 
 def _inputs(node: fx.Node) -> Iterator[fx.Node]:

@@ -11,7 +11,8 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.inits import Activation, Block, CannotServe, critical_point, find_activation
+from modelforge.core.errors import Refusal
+from modelforge.inits import Activation, Block, critical_point, find_activation
 from tests.inits.blocks import TANH, VECTORS
 
 CRITICAL = {"scheme": "critical", "bias": {"scheme": "critical"}}
@@ -65,7 +66,7 @@ def test_homogeneous_activations_need_no_bias():
     ],
 )
 def test_what_has_no_critical_point(activation: str, q: float, reason: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "critical", "activation": activation, "q": q}).resolve(VECTORS["a vector of 8"])
     assert caught.value.reason == reason
     assert caught.value.hint == "try another `q`, or `lecun` with `gain: auto`, which keeps the forward signal only"
@@ -76,7 +77,7 @@ def test_another_q_can_help():
 
 
 def test_flat_activations_have_no_critical_point():
-    with pytest.raises(CannotServe, match="the mean square of the derivative of Sign is 0, so no gain keeps gradients"):
+    with pytest.raises(Refusal, match="the mean square of the derivative of Sign is 0, so no gain keeps gradients"):
         critical_point(Activation("Sign", torch.sign))
 
 
@@ -127,7 +128,7 @@ def test_stated_std():
     ],
 )
 def test_what_cannot_be_served(block: Block, reason: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "critical"}).resolve(block)
     assert caught.value.reason == reason
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -98,6 +99,6 @@ def test_kurtosis_counts_the_zeros():
     ],
 )
 def test_what_cannot_keep_norms_is_refused(scheme: str, block: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": scheme}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (f"`{scheme}` {reason}", hint)

@@ -12,7 +12,8 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.inits import Block, Branch, CannotServe, Context
+from modelforge.core.errors import Refusal
+from modelforge.inits import Block, Branch, Context
 
 WIDE = Block((256, 64), fan_in=64, fan_out=256, role="weight")
 NARROW = Block((64, 256), fan_in=256, fan_out=64, role="weight")
@@ -122,7 +123,7 @@ def test_what_the_ledger_shows():
     ids=str,
 )
 def test_what_cannot_be_served(config: dict[str, Any], block: Block, reason: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create(config).resolve(block)
     assert caught.value.reason.startswith(reason)
     assert caught.value.hint

@@ -17,8 +17,9 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import CHUNK, Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 from modelforge.inits.laws.cut_normal import CutNormal
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def test_the_ledger_shows_what_was_resolved():
 
 @pytest.mark.parametrize("scheme", ["torch.kaiming_normal", "keras.he_normal"])
 def test_refusals_name_the_scheme(scheme: str):
-    with pytest.raises(CannotServe, match=f"`{scheme}` needs a matrix, but this is a vector of 8"):
+    with pytest.raises(Refusal, match=f"`{scheme}` needs a matrix, but this is a vector of 8"):
         inits.create({"scheme": scheme}).resolve(Block(shape=(8,), fan_in=8, fan_out=8))
 
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.inits import Block, CannotServe
+from modelforge.core.errors import Refusal
+from modelforge.inits import Block
 
 INIT = {"scheme": "xavier", "bias": {"scheme": "prior_probability", "prob": 0.2}}
 LAYERS = {"head": {"type": "Linear", "out_features": 3, "init": {"scheme": "zeros"}}}
@@ -42,7 +43,7 @@ def test_certainties_are_refused(prob: float, message: str):
 
 
 def test_weights_are_refused():
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "prior_probability"}).resolve(Block(shape=(3, 2), fan_in=2, fan_out=3))
     assert caught.value.reason == "`prior_probability` fills biases, but this is a weight"
     assert caught.value.hint == "move it below `bias:`"

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 from tests.inits.catalogue.embedding import TABLE
 
 
@@ -62,6 +63,6 @@ def test_logits_of_a_tied_table_have_unit_variance():
     ],
 )
 def test_refusals(block: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "embedding"}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.inits import (
     Activation,
     Block,
-    CannotServe,
     Gain,
     find_activation,
     register_activation,
@@ -424,7 +424,7 @@ def test_auto_asks_what_follows():
     ],
 )
 def test_auto_does_not_guess(gain: str, asked: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         resolve_gain(gain, asked)
     assert (caught.value.reason, caught.value.hint) == (reason.format(gain), hint)
 
@@ -444,7 +444,7 @@ def _broken(x: torch.Tensor) -> torch.Tensor:
     ],
 )
 def test_what_has_no_gain(name: str, function, reason: str):
-    with torch.random.fork_rng(), pytest.raises(CannotServe) as caught:
+    with torch.random.fork_rng(), pytest.raises(Refusal) as caught:
         gain_of(Activation(name, function))
     assert caught.value.reason == reason
 
@@ -461,14 +461,14 @@ def _cube_by_numpy(x: Tensor) -> Tensor:
 def test_what_has_no_backward_gain(function, derivative: str):
     activation = Activation("Flat", function)
     assert gain_of(activation) > 0
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         resolve_gain("auto_backward", block(activation))
     reason = f"the mean square of the derivative of Flat is {derivative}, so no gain keeps gradients"
     assert (caught.value.reason, caught.value.hint) == (reason, "name another activation, or choose another scheme")
 
 
 def test_what_grows_too_fast_has_no_gain():
-    with pytest.raises(CannotServe, match="the second moment of Steep is inf, so it has no gain"):
+    with pytest.raises(Refusal, match="the second moment of Steep is inf, so it has no gain"):
         gain_of(Activation("Steep", lambda x: torch.exp(x**2 / 2)))
 
 
@@ -531,7 +531,7 @@ def test_where_channels_differ_the_mean_second_moment_counts(shape: tuple[int, .
 
 @pytest.mark.parametrize("module", [Mixing(), nn.LayerNorm(4), nn.GLU(), nn.Linear(4, 4), nn.Softmax(dim=1)], ids=str)
 def test_what_mixes_channels_has_no_gain(module: nn.Module):
-    with pytest.raises(CannotServe, match=r"elementwise|cannot be computed"):
+    with pytest.raises(Refusal, match=r"elementwise|cannot be computed"):
         statistics(Activation("mixing", module))
 
 

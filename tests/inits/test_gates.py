@@ -9,8 +9,9 @@ import torch
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 
 LSTM, GRU = "ifgo", "rzn"
 
@@ -110,6 +111,6 @@ def test_a_built_lstm_s_forget_biases_add_up_to_exactly_one(dtype: torch.dtype):
     ],
 )
 def test_what_has_no_such_gate_is_refused(asked: Block, fields: dict[str, float], reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         gates(**fields).resolve(asked)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)

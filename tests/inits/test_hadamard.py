@@ -10,8 +10,9 @@ from scipy.linalg import hadamard
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 
 
 def fill(*shape: int, input_first: bool = False) -> torch.Tensor:
@@ -71,7 +72,5 @@ def test_a_built_network_is_the_same_for_every_seed():
 
 
 def test_vectors_are_refused():
-    with pytest.raises(
-        CannotServe, match="`zero` needs a matrix, but this is a vector of 3: it has no rows and columns"
-    ):
+    with pytest.raises(Refusal, match="`zero` needs a matrix, but this is a vector of 3: it has no rows and columns"):
         inits.create({"scheme": "zero"}).resolve(Block((3,), 1, 1))

@@ -10,8 +10,9 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 
 
 def draw(scheme: str, block: Block, **fields: Any) -> torch.Tensor:
@@ -100,7 +101,7 @@ def test_channels_without_a_partner_are_dropped_or_zero(cls: Any, num_outputs: i
     ],
 )
 def test_what_has_another_scheme_is_refused(scheme: str, shape: tuple[int, ...], reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": scheme}).resolve(Block(shape=shape, fan_in=4, fan_out=4))
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
 

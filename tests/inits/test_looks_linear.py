@@ -10,8 +10,9 @@ import torch
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 
 
 def linear(outputs: int, **init: Any) -> dict[str, Any]:
@@ -104,6 +105,6 @@ def test_the_parts_are_mirrored(part: str, shape: tuple[int, int], half: tuple[i
     ],
 )
 def test_what_has_no_halves_is_refused(part: str, block: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "looks_linear", "part": part}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (f"`looks_linear` {reason}", hint)

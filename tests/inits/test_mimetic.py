@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Projection
 from modelforge.core.rng import Key, split
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 from modelforge.inits.schemes.mimetic import product
 from modelforge.inits.schemes.singular_values import top_moments
 from tests.inits.catalogue.attention import projection
@@ -211,7 +212,7 @@ OTHER = "give the projections of this attention another scheme, such as `xavier`
     ],
 )
 def test_refusals(block: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "mimetic"}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 
 SPREAD: list[dict[str, Any]] = [{"scheme": "chrono", "max_time": 784}, {"scheme": "uniform_gate"}]
 spread = pytest.mark.parametrize("scheme", SPREAD, ids=str)
@@ -51,14 +52,14 @@ def test_a_relu_network_remembers_without_end():
 
 @pytest.mark.parametrize(("shape", "shown"), [((8, 4), "8 x 4"), ((4, 4, 3), "4 x 4 x 3")])
 def test_only_squares_have_an_identity(shape: tuple[int, ...], shown: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "irnn"}).resolve(Block(shape, 1, 1))
     assert caught.value.reason == f"`irnn` needs a square matrix, but this is {shown}"
     assert caught.value.hint == "it is for `recurrent:`; elsewhere use `eye` or `orthogonal`"
 
 
 def test_a_vector_has_no_identity():
-    with pytest.raises(CannotServe, match="`irnn` needs a matrix, but this is a vector of 4"):
+    with pytest.raises(Refusal, match="`irnn` needs a matrix, but this is a vector of 4"):
         inits.create({"scheme": "irnn"}).resolve(Block((4,), 1, 1))
 
 
@@ -169,13 +170,13 @@ def test_two_units_have_one_place_between_closed_and_open():
 )
 @spread
 def test_what_has_no_gates_is_refused(scheme: dict[str, Any], block: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create(scheme).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (f"`{scheme['scheme']}` {reason}", hint)
 
 
 def test_one_unit_cannot_be_spread():
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "uniform_gate"}).resolve(Block((1,), 1, 1, name="f"))
     assert caught.value.reason == "`uniform_gate` spreads the gates of several units, but this layer has one"
     assert caught.value.hint == "use `gates`"

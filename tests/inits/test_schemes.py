@@ -14,8 +14,9 @@ import torch
 from scipy import stats
 
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Activation, Block, CannotServe, Elementwise, Fill, Initializer, Law
+from modelforge.inits import Activation, Block, Elementwise, Fill, Initializer, Law
 from tests.inits.blocks import BLOCKS, TANH, VECTORS
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
@@ -251,7 +252,7 @@ REASONS = {
 @pytest.mark.parametrize("scheme", REASONS)
 def test_matrices_are_asked_for(scheme: str, what: str):
     config = {"scheme": scheme} | ({"sparsity": 0.5} if scheme == "sparse" else {})
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create(config).resolve(VECTORS[what])
     assert caught.value.reason == f"`{scheme}` needs a matrix, but this is {what}: {REASONS[scheme]}"
     assert caught.value.hint == "give it a scheme for vectors, as in `bias: {scheme: zeros}`"
@@ -260,7 +261,7 @@ def test_matrices_are_asked_for(scheme: str, what: str):
 @pytest.mark.parametrize("scheme", ["xavier", "orthogonal"])
 def test_an_ambiguous_gain_is_refused(scheme: str):
     block = Block(shape=(4, 4), fan_in=4, fan_out=4, activations=(*TANH, Activation("ReLU", torch.relu)))
-    with pytest.raises(CannotServe, match="`gain: auto` is ambiguous: Tanh and ReLU follow"):
+    with pytest.raises(Refusal, match="`gain: auto` is ambiguous: Tanh and ReLU follow"):
         inits.create({"scheme": scheme, "gain": "auto"}).resolve(block)
 
 

@@ -11,8 +11,9 @@ from scipy import stats
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, CannotServe, Context
+from modelforge.inits import Block, Context
 
 BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256, context=Context(0, None, reads_input=False))
 
@@ -50,12 +51,12 @@ def test_sines_of_a_built_network_follow_the_arcsine_law_at_any_depth():
 
 
 def test_a_vector_has_no_fans():
-    with pytest.raises(CannotServe, match="`siren` needs a matrix, but this is a vector of 3: fans are not defined"):
+    with pytest.raises(Refusal, match="`siren` needs a matrix, but this is a vector of 3: fans are not defined"):
         inits.create({"scheme": "siren"}).resolve(Block((3,), 1, 1))
 
 
 def test_without_a_graph_the_block_must_say_which_layer_is_first():
     block = Block((3, 3), 3, 3)
-    with pytest.raises(CannotServe, match="`siren` treats the first layer apart, and no graph is known here"):
+    with pytest.raises(Refusal, match="`siren` treats the first layer apart, and no graph is known here"):
         inits.create({"scheme": "siren"}).resolve(block)
     assert inits.create({"scheme": "siren", "first": True}).resolve(block).numbers["first"] is True

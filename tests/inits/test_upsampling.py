@@ -12,8 +12,9 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key, split
-from modelforge.inits import Block, CannotServe
+from modelforge.inits import Block
 from tests.inits.blocks import BLOCKS
 from tests.inits.catalogue.upsampling import transposed
 
@@ -83,7 +84,7 @@ def test_a_kernel_may_be_odd():
     ],
 )
 def test_what_does_not_interpolate_is_refused(block: Block, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "bilinear"}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
 
@@ -145,7 +146,7 @@ def test_kernels_follow_the_law_of_kaiming(name: str):
     ],
 )
 def test_what_pixel_shuffle_cannot_read_is_refused(block: Block, factor: int, reason: str, hint: str):
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "icnr", "upscale_factor": factor}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
 

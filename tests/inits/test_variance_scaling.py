@@ -9,7 +9,8 @@ import pytest
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.inits import Block, CannotServe
+from modelforge.core.errors import Refusal
+from modelforge.inits import Block
 
 BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0)
 
@@ -73,7 +74,7 @@ def test_torch_s_default_has_torch_s_bounds():
 
 
 def test_a_bias_does_not_show_the_fan_of_its_weight():
-    with pytest.raises(CannotServe) as caught:
+    with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "torch_default"}).resolve(Block(shape=(8,), fan_in=8, fan_out=8))
     assert caught.value.reason == (
         "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"

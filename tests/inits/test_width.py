@@ -12,7 +12,8 @@ import torch
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.inits import Block, CannotServe, Context
+from modelforge.core.errors import Refusal
+from modelforge.inits import Block, Context
 from modelforge.train.optimizers import parse_optimizer
 
 
@@ -265,14 +266,14 @@ def test_what_one_step_changes_does_not_grow_with_the_width(net: str, optimizer:
 
 def test_without_a_graph_the_block_says_what_it_is():
     block = Block((8, 8), fan_in=8, fan_out=8, role="weight")
-    with pytest.raises(CannotServe, match="`mup` treats input, hidden and output weights apart, and no graph is known"):
+    with pytest.raises(Refusal, match="`mup` treats input, hidden and output weights apart, and no graph is known"):
         inits.create({"scheme": "mup", "width": 8, "base_width": 4}).resolve(block)
     given = inits.create({"scheme": "mup", "width": 8, "base_width": 4, "position": "output"})
     assert given.resolve(block).std == pytest.approx(1 / 4)
     bias = Block((8,), fan_in=8, fan_out=8, role="bias")
     adam, sgd = ({"scheme": "mup", "width": 8, "base_width": 4, "optimizer": name} for name in ("adam", "sgd"))
     assert inits.create(adam).resolve(bias).numbers["learning_rate_multiplier"] == 1
-    with pytest.raises(CannotServe, match="for SGD `mup` treats vectors behind the last weights apart"):
+    with pytest.raises(Refusal, match="for SGD `mup` treats vectors behind the last weights apart"):
         inits.create(sgd).resolve(bias)
     for position, rate in (("hidden", 2), ("output", 1)):
         fill = inits.create({**sgd, "position": position}).resolve(bias)
@@ -292,5 +293,5 @@ def test_spectral(shape, std):
     assert fill.numbers["learning_rate_multiplier"] == 1 / shape[1]
     sgd = inits.create({"scheme": "spectral", "optimizer": "sgd"}).resolve(block)
     assert sgd.numbers["learning_rate_multiplier"] == shape[0] / shape[1]
-    with pytest.raises(CannotServe, match="`spectral` needs a matrix"):
+    with pytest.raises(Refusal, match="`spectral` needs a matrix"):
         inits.create({"scheme": "spectral"}).resolve(replace(block, shape=(4,)))

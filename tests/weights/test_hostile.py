@@ -12,7 +12,8 @@ from time import process_time
 import pytest
 import torch
 
-from modelforge.core.tensor_file import Unreadable, opened
+from modelforge.core.errors import Refusal
+from modelforge.core.tensor_file import opened
 from modelforge.inits.schemes.pretrained import Pretrained
 
 
@@ -57,7 +58,7 @@ TOO_MUCH = "it holds more than 200,000 values, or mappings more than 50 deep"
 def test_files_that_are_too_much(tmp_path, make, code, reason):
     make(tmp_path / "file.pt")
     start = process_time()
-    with pytest.raises(Unreadable) as caught, opened(str(tmp_path / "file.pt")):
+    with pytest.raises(Refusal) as caught, opened(str(tmp_path / "file.pt")):
         pass
     assert (caught.value.code, str(caught.value)) == (code, reason)
     assert process_time() - start < 10
@@ -74,7 +75,7 @@ def test_files_that_are_too_much(tmp_path, make, code, reason):
     ],
 )
 def test_paths_that_name_no_file(path, reason):
-    with pytest.raises(Unreadable) as caught, opened(path):
+    with pytest.raises(Refusal) as caught, opened(path):
         pass
     assert str(caught.value) == reason
 
@@ -105,6 +106,6 @@ def test_numbers_that_are_packed_several_to_a_byte(tmp_path: Path, shape: list[i
     header = json.dumps({"head.weight": {"dtype": "F4", "shape": shape, "data_offsets": [0, 2]}}).encode()
     path = tmp_path / "w.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(2))
-    with pytest.raises(Unreadable) as caught, opened(str(path)) as file:
+    with pytest.raises(Refusal) as caught, opened(str(path)) as file:
         assert file.headers
     assert caught.value.code == "MF110"

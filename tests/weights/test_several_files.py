@@ -11,7 +11,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import modelforge as mf
-from modelforge.core.tensor_file import Unreadable, opened
+from modelforge.core.errors import Refusal
+from modelforge.core.tensor_file import opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,13 +44,13 @@ def test_a_model_that_was_saved_in_parts(tmp_path: Path):
 def test_an_index_that_is_none(tmp_path: Path, index: Any, says: str):
     path = tmp_path / "w.safetensors.index.json"
     path.write_text(index if isinstance(index, str) else json.dumps(index))
-    with pytest.raises(Unreadable) as caught, opened(str(path)):
+    with pytest.raises(Refusal) as caught, opened(str(path)):
         pass
     assert says in caught.value.reason
 
 
 def test_whoever_names_the_whole_is_led_to_the_index(tmp_path: Path):
     (tmp_path / "w.safetensors.index.json").write_text("{}")
-    with pytest.raises(Unreadable) as caught, opened(str(tmp_path / "w.safetensors")):
+    with pytest.raises(Refusal) as caught, opened(str(tmp_path / "w.safetensors")):
         pass
     assert "w.safetensors.index.json" in caught.value.hint

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Activation
 from modelforge.core.registry import Registry
 
@@ -44,17 +45,8 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 
 
-class UnknownActivation(ValueError):
-    """A text that names no activation: `reason` states the fact, `hint` the way out."""
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
-class WrongArguments(UnknownActivation):
-    """A known name with arguments that it does not take, or a text that is no name."""
+class UnknownActivation(Refusal):
+    """A text that names no activation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +61,12 @@ class Call:
         """The arguments by name.
 
         Raises:
-            WrongArguments: the signature has no such arguments.
+            Refusal: the signature has no such arguments.
         """
         try:
             return signature.bind(*self.positional, **dict(self.named)).arguments
         except TypeError as error:
-            raise WrongArguments(f"`{self.name}`: {error}", f"it is `{self.name}{signature}`") from None
+            raise Refusal(f"`{self.name}`: {error}", f"it is `{self.name}{signature}`") from None
 
 
 @overload
@@ -152,7 +144,7 @@ def find_activation(text: str) -> Activation:
 
     Raises:
         UnknownActivation: there is none of this name.
-        WrongArguments: it does not take these arguments, or fails on zero.
+        Refusal: it does not take these arguments, or fails on zero.
     """
     call = read_call(text)
     if call.name not in ACTIVATIONS:
@@ -169,7 +161,7 @@ def find_activation(text: str) -> Activation:
     # A registered function may raise whatever it likes, and a config must not show a traceback.
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise WrongArguments(f"`{text}`: {first_line}", hint) from error
+        raise Refusal(f"`{text}`: {first_line}", hint) from error
     shown = ", ".join(f"{name}={value}" for name, value in arguments.items())
     return Activation(f"{call.name}({shown})" if shown else call.name, made)
 
@@ -178,7 +170,7 @@ def check_arguments(text: str, function: Callable[..., Any], arguments: dict[str
     """Checks the kinds of arguments where a function says them: `true` is no slope.
 
     Raises:
-        WrongArguments: one is of another kind.
+        Refusal: one is of another kind.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -192,7 +184,7 @@ def check_arguments(text: str, function: Callable[..., Any], arguments: dict[str
         if boolean or not isinstance(value, kinds) or (name == _COUNT and value < 1):
             what = "at least 1" if name == _COUNT and isinstance(value, int) and not boolean else what
             shown = str(value).lower() if isinstance(value, bool) else value
-            raise WrongArguments(f"`{text}`: `{name}` must be {what}, but is {shown}", hint)
+            raise Refusal(f"`{text}`: `{name}` must be {what}, but is {shown}", hint)
 
 
 def read_call(text: str) -> Call:
@@ -206,7 +198,7 @@ def read_call(text: str) -> Call:
     """
     match = _CALL.fullmatch(text) if len(text) <= 200 else None
     if match is None:
-        kind = WrongArguments if "(" in text else UnknownActivation
+        kind = Refusal if "(" in text else UnknownActivation
         raise kind(f"`{text[:60]}` cannot be read as an activation", "write it as `LeakyReLU(0.2)`")
     name, _, inside = match.groups()
     positional: list[Any] = []
@@ -214,9 +206,9 @@ def read_call(text: str) -> Call:
     for part in inside.split(",") if inside and inside.strip() else ():
         key, value = _argument(name, part)
         if key is None and named:
-            raise WrongArguments(f"`{name}`: `{value}` has no name, but follows one that has", "name it too")
+            raise Refusal(f"`{name}`: `{value}` has no name, but follows one that has", "name it too")
         if key in named:
-            raise WrongArguments(f"`{name}`: `{key}` is given twice", "leave one out")
+            raise Refusal(f"`{name}`: `{key}` is given twice", "leave one out")
         if key is None:
             positional.append(value)
         else:
@@ -234,7 +226,7 @@ def _argument(name: str, text: str) -> tuple[str | None, Any]:
         return key, float(value)
     if word := _WORD.fullmatch(value):
         return key, _WORDS.get(word[2].lower(), word[2])
-    raise WrongArguments(f"`{name}`: the argument `{value}` is no number and no word", "as in `LeakyReLU(0.2)`")
+    raise Refusal(f"`{name}`: the argument `{value}` is no number and no word", "as in `LeakyReLU(0.2)`")
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

@@ -16,13 +16,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from modelforge.core.errors import did_you_mean, listed, quoted
+from modelforge.core.errors import Refusal, did_you_mean, listed, quoted
 from modelforge.core.matrix import Activation, Block
-from modelforge.inits.base import CannotServe
 from modelforge.inits.fields import LIMIT
 from modelforge.inits.gains.activations import (
     UnknownActivation,
-    WrongArguments,
     activation_names,
     check_arguments,
     find_activation,
@@ -77,7 +75,7 @@ def named_gain(text: str) -> float:
 
     Raises:
         UnknownActivation: there is none of this name, or it does not take these arguments.
-        CannotServe: it has no finite positive second moment.
+        Refusal: it has no finite positive second moment.
     """
     return _torch_constant(text) if _is_torch_s(text) else gain_of(find_activation(text))
 
@@ -86,7 +84,7 @@ def gain_of(activation: Activation) -> float:
     """1/√E φ(z)², z ~ N(0, 1).
 
     Raises:
-        CannotServe: the function is not elementwise, not deterministic, or has no finite positive second moment.
+        Refusal: the function is not elementwise, not deterministic, or has no finite positive second moment.
     """
     return statistics(activation).forward_gain
 
@@ -95,12 +93,12 @@ def backward_gain_of(activation: Activation, q: float = 1.0) -> float:
     """1/√E φ'(x)², x ~ N(0, q): what keeps the second moment of gradients.
 
     Raises:
-        CannotServe: as for `gain_of`, and where φ is flat or has no derivative that autograd knows.
+        Refusal: as for `gain_of`, and where φ is flat or has no derivative that autograd knows.
     """
     found = statistics(activation, q)
     if not 0 < found.derivative < math.inf:
         reason = f"the mean square of the derivative of {activation.name} is {found.derivative:g}"
-        raise CannotServe(f"{reason}, so no gain keeps gradients", "name another activation, or choose another scheme")
+        raise Refusal(f"{reason}, so no gain keeps gradients", "name another activation, or choose another scheme")
     return found.backward_gain
 
 
@@ -116,7 +114,7 @@ def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
     """The gain for one block: a number as it is, a name by its gain, the others by the activation that follows.
 
     Raises:
-        CannotServe: several different activations follow, what follows is not known, or it has no gain.
+        Refusal: several different activations follow, what follows is not known, or it has no gain.
     """
     if not isinstance(gain, str):
         return ResolvedGain(float(gain))
@@ -133,18 +131,18 @@ def _automatic(text: str) -> Callable[[Activation], float] | None:
     """What makes a gain of the activation that follows; None where the text names one itself.
 
     Raises:
-        WrongArguments: it does not take these arguments.
+        Refusal: it does not take these arguments.
     """
     if text in _AUTOMATIC or text.partition("(")[0].strip() not in _AUTOMATIC:
         return _AUTOMATIC.get(text)
     call = read_call(text)
     if call.name != "critical":
-        raise WrongArguments(f"`{text}`: `{call.name}` takes no arguments", f"it is `{call.name}`")
+        raise Refusal(f"`{text}`: `{call.name}` takes no arguments", f"it is `{call.name}`")
     arguments = call.bind(_plain(inspect.signature(_critical)))
     check_arguments(text, _critical, arguments, "as in `critical(0.5)`")
     q = arguments.get("q", 1.0)
     if not 0 < q <= LIMIT:
-        raise WrongArguments(f"`{text}`: `q` must be greater than 0, but is {q!r}", "it is a variance, 1 if left out")
+        raise Refusal(f"`{text}`: `q` must be greater than 0, but is {q!r}", "it is a variance, 1 if left out")
     return lambda activation: backward_gain_of(activation, float(q))
 
 
@@ -167,14 +165,14 @@ def following(block: Block, asked: str, instead: str) -> Activation | None:
         instead: What to give, for hints.
 
     Raises:
-        CannotServe: several different activations follow, or what follows is not known.
+        Refusal: several different activations follow, or what follows is not known.
     """
     if block.activations is None:
-        raise CannotServe(f"{asked} needs to know what follows, and the graph is not known here", f"give {instead}")
+        raise Refusal(f"{asked} needs to know what follows, and the graph is not known here", f"give {instead}")
     followers = list(dict.fromkeys(block.activations))
     if len(followers) > 1:
         what = listed([follower.name for follower in followers], MAX_NAMED)
-        raise CannotServe(f"{asked} is ambiguous: {what} follow", "name one of them")
+        raise Refusal(f"{asked} is ambiguous: {what} follow", "name one of them")
     return followers[0] if followers else None
 
 
@@ -220,11 +218,11 @@ def _check_name(
         return text
     try:
         find(text)
-    except WrongArguments as error:
-        raise _complaint(error.reason, error.hint) from None
     except UnknownActivation:
         hint = did_you_mean(text.partition("(")[0], (*words, *known)) or "see `modelforge list activations`"
         raise _complaint(f"must be {must}, but is {quoted(text)}", hint) from None
+    except Refusal as refusal:
+        raise _complaint(refusal.reason, refusal.hint) from None
     return text
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Activation
 from modelforge.core.torch_state import one_thread
-from modelforge.inits.base import CannotServe
 from modelforge.inits.gains.activations import find_activation
 from modelforge.inits.gains.quadrature import expectations
 
@@ -81,7 +81,7 @@ def statistics(activation: Activation | str, q: float = 1.0) -> Statistics:
     Raises:
         UnknownActivation: the text names no activation.
         ValueError: `q` is not positive.
-        CannotServe: the function is not elementwise, not deterministic, or has no finite positive second moment.
+        Refusal: the function is not elementwise, not deterministic, or has no finite positive second moment.
     """
     if not 0 < q < math.inf:
         raise ValueError(f"the variance q must be positive, but is {q!r}")
@@ -100,10 +100,10 @@ def _statistics(phi: Callable[[Tensor], Tensor], name: str, q: float) -> Statist
             mean, second_moment, weighted, derivative = found.tolist()
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CannotServe(f"the gain of {name} cannot be computed: {first_line}", _HINT) from error
+        raise Refusal(f"the gain of {name} cannot be computed: {first_line}", _HINT) from error
     if not 0 < second_moment < math.inf:
         reason = f"the second moment of {name} is {second_moment:g}, so it has no gain"
-        raise CannotServe(reason, "give `gain` a number")
+        raise Refusal(reason, "give `gain` a number")
     # dE f(x)/dq for x ~ N(0, q) is E f(x)(x²/q - 1) / 2q, whether or not f has a derivative.
     return Statistics(q, mean, second_moment, derivative, slope=(weighted - second_moment) / (2 * q))
 
@@ -182,4 +182,4 @@ def _check_elementwise(function: Callable[[Tensor], Tensor], channels: tuple[int
         other[:, 0] = 1.0
         fixed = np.allclose(_values(function, other)[:, 1:], values[:, 1:], rtol=1e-9, atol=1e-12)
     if not fixed:
-        raise CannotServe(f"{name} is not a fixed elementwise function, so it has no gain", _HINT)
+        raise Refusal(f"{name} is not a fixed elementwise function, so it has no gain", _HINT)

@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Activation, Block
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Distribution, Positive, Truncate
 from modelforge.inits.gains.activations import find_activation
 from modelforge.inits.gains.gain import ActivationName, backward_gain_of, following
@@ -93,14 +94,14 @@ def critical_point(activation: Activation, q: float = 1.0) -> CriticalPoint:
     (2.1533, 0.15096, 0.391)
 
     Raises:
-        CannotServe: no bias makes `q` a fixed point, or φ has no second moment or no derivative.
+        Refusal: no bias makes `q` a fixed point, or φ has no second moment or no derivative.
     """
     sigma_w = backward_gain_of(activation, q)
     found = statistics(activation, q)
     bias = q - sigma_w**2 * found.second_moment
     if bias < -1e-9 * q:
         reason = f"{activation.name} has no critical point at q = {q:g}: σ_b² would be {bias:.4g}"
-        raise CannotServe(reason, "try another `q`, or `lecun` with `gain: auto`, which keeps the forward signal only")
+        raise Refusal(reason, "try another `q`, or `lecun` with `gain: auto`, which keeps the forward signal only")
     # Rounding alone must not make a bias.
     sigma_b = math.sqrt(bias) if bias > 1e-9 * q else 0.0
     return CriticalPoint(activation.name, q, sigma_w, sigma_b, sigma_w**2 * found.slope)

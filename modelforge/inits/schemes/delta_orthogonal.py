@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import Blockwise, CannotServe, Moments
+from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import outputs_first
 from modelforge.inits.registry import register_initializer
@@ -62,13 +63,13 @@ def require_widening(block: Block, scheme: str) -> tuple[int, int, int]:
     """Checks that the block is a kernel that can keep norms, and counts its outputs, inputs and taps.
 
     Raises:
-        CannotServe: it is no kernel, or has more inputs than outputs.
+        Refusal: it is no kernel, or has more inputs than outputs.
     """
     if len(block.shape) < 3:
-        raise CannotServe(f"`{scheme}` needs the kernel of a convolution, but this has no taps", "use `orthogonal`")
+        raise Refusal(f"`{scheme}` needs the kernel of a convolution, but this has no taps", "use `orthogonal`")
     outputs, inputs = block.shape[:2][:: -1 if block.input_first else 1]
     if inputs > outputs:
-        raise CannotServe(
+        raise Refusal(
             f"`{scheme}` keeps norms, so it needs at least as many outputs as inputs, but it has {inputs} inputs and "
             f"{outputs} outputs" + (" in each group" if block.name else ""),
             "use `orthogonal`, or give the layer more outputs",

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block, Branch
-from modelforge.inits.base import NOTHING_TO_COUNT, CannotServe, Elementwise
+from modelforge.inits.base import NOTHING_TO_COUNT, Elementwise
 from modelforge.inits.fields import Positive, Real, Truncate
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.matrices import require_matrix
@@ -36,28 +37,28 @@ class DepthAware(Elementwise):
         """Residual branches of the model.
 
         Raises:
-            CannotServe: the graph is not known, or has none.
+            Refusal: the graph is not known, or has none.
         """
         if self.branches != "auto":
             return self.branches
         if block.context is None:
-            raise CannotServe(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
+            raise Refusal(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
         if not block.context.num_branches:
             reason = f"`{self.scheme}` counts residual branches, but the model has none"
             hint = "a `Residual` layer makes one; without any, choose a scheme that does not count"
-            raise CannotServe(reason, hint, NOTHING_TO_COUNT)
+            raise Refusal(reason, hint, NOTHING_TO_COUNT)
         return block.context.num_branches
 
     def ends_branch(self, block: Block) -> bool:
         """Whether the block makes what a residual branch adds.
 
         Raises:
-            CannotServe: the graph is not known.
+            Refusal: the graph is not known.
         """
         if self.ends != "auto":
             return self.ends
         if block.context is None:
-            raise CannotServe(f"`{self.scheme}` treats the ends of residual branches apart: no graph is known", _HINT)
+            raise Refusal(f"`{self.scheme}` treats the ends of residual branches apart: no graph is known", _HINT)
         branch = block.context.branch
         return branch is not None and branch.ends
 
@@ -286,7 +287,7 @@ class EndScale(DepthAware):
         """The constant at the end of a branch, one elsewhere."""
         if len(block.shape) > 1:
             hint = "move it below `scale:`: norms, `LayerScale` and `Scale` have such"
-            raise CannotServe(f"`{self.scheme}` is for scales, but this is a matrix", hint)
+            raise Refusal(f"`{self.scheme}` is for scales, but this is a matrix", hint)
         return Constant(self.value_at_end(block) if self.ends_branch(block) else 1.0)
 
 
@@ -339,7 +340,7 @@ class LayerScaleScheme(EndScale):
 
 def _branch(block: Block, scheme: str) -> Branch:
     if block.context is None or block.context.branch is None:
-        raise CannotServe(f"`{scheme}` needs the number of the layer: no residual branch is known here", _HINT)
+        raise Refusal(f"`{scheme}` needs the number of the layer: no residual branch is known here", _HINT)
     return block.context.branch
 
 

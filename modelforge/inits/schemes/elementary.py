@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import NonNegative, Real, Truncate
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.registry import register_initializer
@@ -142,5 +143,5 @@ class PriorProbability(Elementwise):
     def law(self, block: Block) -> Law:
         """The logit of `prob`."""
         if len(block.shape) != 1:
-            raise CannotServe("`prior_probability` fills biases, but this is a weight", "move it below `bias:`")
+            raise Refusal("`prior_probability` fills biases, but this is a weight", "move it below `bias:`")
         return Constant(0.0 if block.addend else math.log(self.prob) - math.log1p(-self.prob))

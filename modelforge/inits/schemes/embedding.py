@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any, Literal
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
@@ -36,7 +37,7 @@ class Embedding(Elementwise):
         require_matrix(block, "embedding", "it holds no vectors")
         if block.role not in ("embedding", None) and not block.tied:
             reason = "`embedding` is for tables that are looked up, but this is a weight that multiplies"
-            raise CannotServe(reason, "move it below `embedding:`")
+            raise Refusal(reason, "move it below `embedding:`")
         width = block.shape[-1]
         if not width:
             return Constant(0.0)
@@ -53,5 +54,5 @@ class Embedding(Elementwise):
             reason = (
                 "`embedding` treats tables apart that are the output head too, and it is not known where this is used"
             )
-            raise CannotServe(reason, "say so: `tied: true` or `tied: false`")
+            raise Refusal(reason, "say so: `tied: true` or `tied: false`")
         return block.tied

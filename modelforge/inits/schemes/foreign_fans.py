@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe
 from modelforge.inits.matrices import num_rows_and_columns
 
 Fans = tuple[float, float]
@@ -31,7 +31,7 @@ def keras_fans(block: Block) -> Fans:
     transposed convolutions; gates side by side; attention by heads, (inputs, heads, size) and (heads, size, outputs).
 
     Raises:
-        CannotServe: Keras has no such layer.
+        Refusal: Keras has no such layer.
     """
     _refuse_strangers(block, "Keras")
     rows, columns = num_rows_and_columns(block)
@@ -53,7 +53,7 @@ def jax_fans(block: Block) -> Fans:
     in all of them; a kernel for each gate and each projection.
 
     Raises:
-        CannotServe: Flax has no such layer.
+        Refusal: Flax has no such layer.
     """
     _refuse_strangers(block, "Flax")
     rows, columns = num_rows_and_columns(block)
@@ -76,9 +76,7 @@ def _refuse_strangers(block: Block, library: str) -> None:
     elif block.kind == "matrix" and len(block.shape) > 2 and block.role != "embedding":
         what = f"no layer that is known to store {len(block.shape)} dimensions so"
     if what:
-        raise CannotServe(
-            f"{library} has {what}, so its name means nothing here", "give it a scheme of modelforge's own"
-        )
+        raise Refusal(f"{library} has {what}, so its name means nothing here", "give it a scheme of modelforge's own")
 
 
 def _stored(block: Block) -> tuple[int, ...]:

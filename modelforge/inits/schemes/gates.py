@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Real
 from modelforge.inits.laws.law import Constant, Law
 from modelforge.inits.registry import register_initializer
@@ -54,7 +55,7 @@ class Gates(Elementwise):
         for field in type(self).model_fields:
             if field in self.model_fields_set and field not in gates:
                 known = ", ".join(f"`{gate}`" for gate in gates)
-                raise CannotServe(f"this layer has no `{field}` gate", f"its gates are {known}")
+                raise Refusal(f"this layer has no `{field}` gate", f"its gates are {known}")
         return float(getattr(self, gate))
 
 
@@ -62,12 +63,12 @@ def gate_of(block: Block, scheme: str) -> str:
     """The name of the gate whose bias the block is.
 
     Raises:
-        CannotServe: it belongs to no gate, or is a weight.
+        Refusal: it belongs to no gate, or is a weight.
     """
     gate = {**_LSTM, **_GRU}.get(block.name)
     if gate is None:
         reason = f"`{scheme}` fills the biases of LSTM and GRU, but this parameter has no gates"
-        raise CannotServe(reason, "use `constant`")
+        raise Refusal(reason, "use `constant`")
     if len(block.shape) != 1:
-        raise CannotServe(f"`{scheme}` fills biases, but this is a weight", "move it below `bias:`")
+        raise Refusal(f"`{scheme}` fills biases, but this is a weight", "move it below `bias:`")
     return gate

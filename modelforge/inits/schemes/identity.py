@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import Blockwise, CannotServe, Moments
+from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
@@ -24,7 +25,7 @@ class OneToOne(Blockwise):
         """What lies between an input and its output, of shape `block.shape[2:]`.
 
         Raises:
-            CannotServe: the scheme has no meaning for a block of this shape.
+            Refusal: the scheme has no meaning for a block of this shape.
         """
 
     def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
@@ -72,7 +73,7 @@ class Eye(OneToOne):
     def kernel(self, block: Block) -> np.ndarray:
         """One number."""
         if len(block.shape) > 2:
-            raise CannotServe("`eye` fills matrices, but this is the kernel of a convolution", "use `dirac`")
+            raise Refusal("`eye` fills matrices, but this is the kernel of a convolution", "use `dirac`")
         return np.array(resolve_gain(self.gain, block).value)
 
 
@@ -92,7 +93,7 @@ class Dirac(OneToOne):
     def kernel(self, block: Block) -> np.ndarray:
         """The gain at the centre."""
         if len(block.shape) == 2:
-            raise CannotServe("`dirac` fills kernels of convolutions, but this is a matrix", "use `eye`")
+            raise Refusal("`dirac` fills kernels of convolutions, but this is a matrix", "use `eye`")
         taps = block.shape[2:]
         kernel = np.zeros(taps)
         if kernel.size:

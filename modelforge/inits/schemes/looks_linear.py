@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import Blockwise, CannotServe, Moments
+from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
@@ -82,12 +83,12 @@ class LooksLinear(Blockwise):
         require_matrix(block, "looks_linear", "it has no units to mirror")
         if block.name:
             reason = f"`looks_linear` mirrors the halves of a whole layer, but this is its block `{block.name}`"
-            raise CannotServe(reason, "use `orthogonal`")
+            raise Refusal(reason, "use `orthogonal`")
         sides = block.shape[:2][:: -1 if block.input_first else 1]
         for what, end, size, parts in zip(
             ("outputs", "inputs"), ("last", "first"), sides, self._signs.shape, strict=True
         ):
             if size % parts:
                 reason = f"`looks_linear` mirrors {what}, so their number must be even, but it is {size}"
-                raise CannotServe(reason, f"make it even, or say `part: {end}` if this is the {end} layer")
+                raise Refusal(reason, f"make it even, or say `part: {end}` if this is the {end} layer")
         return sides[0] // self._signs.shape[0], sides[1] // self._signs.shape[1]

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Attention, Block, Projection
 from modelforge.core.rng import Key, split
-from modelforge.inits.base import Blockwise, CannotServe, DrawsPer, Moments
+from modelforge.inits.base import Blockwise, DrawsPer, Moments
 from modelforge.inits.fields import LIMIT, NonNegative
 from modelforge.inits.fills import MAX_SLANT, slant
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
@@ -129,23 +130,23 @@ def _attention(block: Block) -> Attention:
     """The attention that the block is part of.
 
     Raises:
-        CannotServe: there is none, or its products are not square.
+        Refusal: there is none, or its products are not square.
     """
     attention = block.attention
     if attention is None:
         reason = "`mimetic` is for the projections of an attention, but this is none that is known"
-        raise CannotServe(reason, "speak of the attention alone, as in `types: {MultiheadAttention: mimetic}`")
+        raise Refusal(reason, "speak of the attention alone, as in `types: {MultiheadAttention: mimetic}`")
     heads, size, width = attention.num_heads, attention.head_size, attention.width
     rows, columns = num_rows_and_columns(block)
     inner, stream = (columns, rows) if attention.projections == ("o",) else (rows, columns)
     if inner != heads * size * len(attention.projections):
         reason = f"`mimetic` makes keys and values for each of the {heads} heads, but they share {inner // size}"
-        raise CannotServe(reason, _HINT)
+        raise Refusal(reason, _HINT)
     if stream != width:
         reason = f"`mimetic` joins projections of one width, but queries read {width} features, and this {stream}"
-        raise CannotServe(reason, _HINT)
+        raise Refusal(reason, _HINT)
     square = all(_pair(projection) == "qk" for projection in attention.projections)
     if (size > width) if square else (heads * size != width):
         reason = f"`mimetic` needs heads that fill the stream, but {heads} of size {size} do not make {width} features"
-        raise CannotServe(reason, _HINT)
+        raise Refusal(reason, _HINT)
     return attention

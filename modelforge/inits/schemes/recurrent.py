@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe, DrawsPer, Elementwise
+from modelforge.inits.base import DrawsPer, Elementwise
 from modelforge.inits.fields import LIMIT, Positive
 from modelforge.inits.laws import transforms as words
 from modelforge.inits.laws.law import Constant, Drawn, Law
@@ -38,7 +39,7 @@ class IRNN(OneToOne):
         rows, columns, *taps = block.shape
         if taps or rows != columns:
             reason = f"`irnn` needs a square matrix, but this is {' x '.join(map(str, block.shape))}"
-            raise CannotServe(reason, "it is for `recurrent:`; elsewhere use `eye` or `orthogonal`")
+            raise Refusal(reason, "it is for `recurrent:`; elsewhere use `eye` or `orthogonal`")
         return np.array(self.alpha)
 
 
@@ -93,9 +94,7 @@ class UniformGate(_TimeScales):
     def spread(self, num_units: int, sign: int) -> Law:
         """±logit u, u ~ U(1/H, 1 - 1/H)."""
         if num_units < 2:
-            raise CannotServe(
-                "`uniform_gate` spreads the gates of several units, but this layer has one", "use `gates`"
-            )
+            raise Refusal("`uniform_gate` spreads the gates of several units, but this layer has one", "use `gates`")
         return _TimeLaw("logit", 1 / num_units, 1 - 1 / num_units, sign) if num_units > 2 else Constant(0.0)
 
 

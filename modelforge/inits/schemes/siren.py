@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Uniform
 from modelforge.inits.matrices import require_matrix
@@ -46,5 +47,5 @@ class Siren(Elementwise):
             return self.first
         if block.context is None or block.context.reads_input is None:
             reason = "`siren` treats the first layer apart, and no graph is known here"
-            raise CannotServe(reason, "say which it is, in `params`: `first: true`, and `first: false` for the others")
+            raise Refusal(reason, "say which it is, in `params`: `first: true`, and `first: false` for the others")
         return block.context.reads_input

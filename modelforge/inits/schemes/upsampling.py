@@ -11,9 +11,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
 from modelforge.core.rng import split
-from modelforge.inits.base import Blockwise, CannotServe, Moments
+from modelforge.inits.base import Blockwise, Moments
 from modelforge.inits.gains.gain import Gain
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
 from modelforge.inits.registry import register_initializer
@@ -37,7 +38,7 @@ class Bilinear(OneToOne):
         taps = block.shape[2:]
         if not (taps and block.input_first):
             reason = "`bilinear` fills transposed convolutions, and this is none"
-            raise CannotServe(reason, "a plain convolution starts as the identity by `dirac`")
+            raise Refusal(reason, "a plain convolution starts as the identity by `dirac`")
         strides = [(num_taps + 1) // 2 for num_taps in taps]
         _check_strides(block, strides)
         return reduce(np.multiply.outer, (_tent(*pair) for pair in zip(taps, strides, strict=True)))
@@ -74,10 +75,10 @@ class ICNR(FanLaw, Blockwise):
         law = self.law(block)
         if len(block.shape) != 4:
             reason = "`icnr` fills convolutions of images, as PixelShuffle reads them, and this is none"
-            raise CannotServe(reason, "use `kaiming`")
+            raise Refusal(reason, "use `kaiming`")
         if (rows := num_rows_and_columns(block)[0]) % self._copies:
             reason = f"{rows} output channels are not divisible by {self._copies} = `upscale_factor`²"
-            raise CannotServe(reason, "PixelShuffle needs r² channels for each that it makes")
+            raise Refusal(reason, "PixelShuffle needs r² channels for each that it makes")
         constant = not law.std
         shown = None if constant else law
         return Moments(law.mean, law.std, law.kurtosis, constant, self._copies, constant, shown)
@@ -101,7 +102,7 @@ def _check_strides(block: Block, strides: list[int]) -> None:
         reason = (
             f"a kernel of {tuple(taps)} interpolates by a stride of {tuple(strides)}, not by one of {product} in all"
         )
-        raise CannotServe(reason, "for a stride of s, `kernel_size` is 2·s - s % 2")
+        raise Refusal(reason, "for a stride of s, `kernel_size` is 2·s - s % 2")
 
 
 def _tent(num_taps: int, stride: int) -> np.ndarray:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from modelforge.core.complaints import WrongField
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
-from modelforge.inits.base import CannotServe, Elementwise, Initializer
+from modelforge.inits.base import Elementwise, Initializer
 from modelforge.inits.fields import Distribution, FanMode, Truncate
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
@@ -132,7 +133,7 @@ class Preset(Elementwise):
         """fan_in and fan_out as its library counts them; those of the block, unless it has rules of its own.
 
         Raises:
-            CannotServe: the library has nothing of this kind.
+            Refusal: the library has nothing of this kind.
         """
         return block.fan_in, block.fan_out
 
@@ -175,5 +176,5 @@ class TorchDefault(Preset):
         """U(-1/√fan_in, 1/√fan_in)."""
         if len(block.shape) == 1:
             reason = "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"
-            raise CannotServe(reason, "`scheme: torch` draws both, or give `bias` a scheme of its own")
+            raise Refusal(reason, "`scheme: torch` draws both, or give `bias` a scheme of its own")
         return super().law(block)

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block, Context
-from modelforge.inits.base import CannotServe, Elementwise
+from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.registry import register_initializer
@@ -92,7 +93,7 @@ class MuP(Elementwise):
         if block.tied and self.position == "auto":
             reason = "it is a table and, tied, an output too, which `mup` treats apart"
             hint = "leave it out of `tie`; or multiply what the head reads by base_width / width (layer `Rescale`), "
-            raise CannotServe(reason, hint + "and say so: `position: input`")
+            raise Refusal(reason, hint + "and say so: `position: input`")
         return self._row_of_vectors(block) if _is_vector(block) else self._row_of_matrix(block)
 
     def _row_of_vectors(self, block: Block) -> str:
@@ -106,7 +107,7 @@ class MuP(Elementwise):
             return "fixed"
         if self.optimizer == "sgd" and (block.context is None or block.context.output_width is None):
             reason = "for SGD `mup` treats vectors behind the last weights apart, and no graph is known here"
-            raise CannotServe(reason, "say in `params` what their layers are: `position: hidden`, `position: output`")
+            raise Refusal(reason, "say in `params` what their layers are: `position: hidden`, `position: output`")
         return "vector"
 
     def _row_of_matrix(self, block: Block) -> str:
@@ -115,7 +116,7 @@ class MuP(Elementwise):
         context = block.context
         if context is None or context.input_width is None or context.output_width is None:
             reason = "`mup` treats input, hidden and output weights apart, and no graph is known here"
-            raise CannotServe(reason, "say which they are in `params`: `position: hidden`")
+            raise Refusal(reason, "say which they are in `params`: `position: hidden`")
         outputs, inputs = block.shape[:2][:: -1 if block.input_first else 1]
         if inputs == 1 and block.name.isdigit():
             # A depthwise kernel: its channels are groups, so that what grows is their number.
@@ -153,7 +154,7 @@ class Spectral(Elementwise):
         """N(0, std²)."""
         if len(block.shape) < 2:
             hint = "give vectors a scheme of their own, as in `bias: zeros`"
-            raise CannotServe("`spectral` needs a matrix, but this is a vector", hint)
+            raise Refusal("`spectral` needs a matrix, but this is a vector", hint)
         if not block.fan_in or not block.fan_out:
             return Constant(0.0)
         return Normal(0.0, self.gain / sqrt(block.fan_in) * min(1.0, sqrt(block.fan_out / block.fan_in)))

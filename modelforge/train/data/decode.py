@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Refusal
 from modelforge.core.torch_state import num_cores
 from modelforge.train.data.files import opened
 from modelforge.train.data.parts import Array
@@ -22,10 +22,6 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """As Pillow calls them. For others it may start a program: Ghostscript for a file that begins as EPS."""
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of TIFF."""
-
-
-class Refused(Exception):
-    """A picture whose levels have no agreed range: nothing says which of them is white."""
 
 
 def decoded(paths: Sequence[Path], out: Array) -> dict[int, str]:
@@ -53,7 +49,7 @@ def _decode(path: Path, out: Array) -> str | None:
             ImageOps.exif_transpose(image, in_place=True)
             plain = image_of_bytes(image).convert("L" if len(out) == 1 else "RGB")
             fitted = np.asarray(ImageOps.fit(plain, out.shape[1:][::-1], Image.Resampling.BILINEAR))
-    except Refused as error:
+    except Refusal as error:
         return str(error)
     except ForgeError:
         return "a pipe, a socket or a device is no picture"
@@ -71,12 +67,12 @@ def image_of_bytes(image: Image) -> Image:
     Pillow's own `convert` cuts what is above 255, and drops transparency, under which a picture may be of one colour.
 
     Raises:
-        Refused: its levels are floats, or whole numbers of 32 bits.
+        Refusal: its levels are floats, or whole numbers of 32 bits.
     """
     from PIL import Image
 
     if image.mode in ("F", "I") and image.format not in ("PNG", "PPM"):  # in these an `I` has 16 bits
-        raise Refused(
+        raise Refusal(
             f"{'floats' if image.mode == 'F' else 'whole numbers of 32 bits'} do not say which level is white"
         )
     if image.mode.startswith("I"):
