@@ -296,7 +296,9 @@ class _Trial:
                 shown = " and ".join(map(show, self.setting.inputs))
                 rest = f", backward: {sentence(error)}"
                 raise Misfit("MF043", f"{self.name} cannot be trained on {shown}", self._hint(), rest=rest) from error
-        if not all(bool(value.isfinite().all()) for value in gradients):
+        # A sparse gradient has only the values of the rows that were looked up.
+        dense = (value.coalesce().values() if value.is_sparse else value for value in gradients)
+        if not all(bool(value.isfinite().all()) for value in dense):
             raise self._wild(", in its gradients")
 
     def _not_finite_elsewhere(self) -> Iterator[Warned]:

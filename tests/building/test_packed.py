@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.language import registry
+from modelforge.layers.register import unregister_layer
 
 WIDTH, HEADS = 48, 4
 XAVIER = {"scheme": "xavier", "distribution": "normal"}
@@ -166,7 +166,7 @@ def test_what_is_not_certain_of_a_layer_of_a_plan_is_said():
         layers = {"a": "Unclear", "b": {"type": "Unclear", "init": {"params": {"qkv.weight": {"matrices": 3}}}}}
         plan = mf.plan(mf.parse({"input": {"shape": [5, WIDTH]}, "layers": layers}, init=XAVIER))
     finally:
-        registry.unregister("Unclear")
+        unregister_layer("Unclear")
     (warning,) = [warning for warning in plan.warnings if warning.code == "MW113"]
     assert (warning.path, warning.severity) == ("model.layers.a", "warning")
     assert warning.message == "`a.qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"

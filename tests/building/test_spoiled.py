@@ -241,7 +241,7 @@ class Spoiler:
 
     def __init__(self, fill: Any, spoil: Callable[[Tensor, torch.Generator], object], shape: tuple[int, ...]) -> None:
         self._fill, self._spoil, self._shape = fill, spoil, shape
-        self.changed = False
+        self.changed = self.touched = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._fill, name)
@@ -250,6 +250,7 @@ class Spoiler:
         self._fill.draw_(out, key)
         before = out.clone()
         self._spoil(out.view(self._shape), torch.Generator().manual_seed(7))
+        self.touched |= not torch.equal(before, out)
         self.changed |= not torch.allclose(before, out, rtol=1e-6, atol=0)
 
 
@@ -266,7 +267,8 @@ def test_what_is_seen_of_each_scheme(case: Case, kind: str):
         seen = check(tallies, torch.float32).verdict == "fail"
         least, _ = AT_LEAST.get(item.scheme, AT_LEAST["a law"])
         if fill.promise.deterministic:
-            assert seen == spoiler.changed, name
+            # Between them lies what rounding may do.
+            assert spoiler.changed <= seen <= spoiler.touched, name
         elif kind in least and spoiler.changed and min(block.shape[:2]) > 4 and "as many heads" not in name:
             assert seen, name
 

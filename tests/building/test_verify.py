@@ -176,12 +176,12 @@ def test_a_checksum_does_not_depend_on_where_the_parts_are(dtype):
 
 def test_the_compiled_loop_gives_the_same():
     compiled = pytest.importorskip("modelforge.inits.laws.compiled")
-    from modelforge.building.checksum import _FACTORS
+    from modelforge.inits.laws.seen import FACTORS
 
     values = torch.randn(5000, generator=torch.Generator().manual_seed(0))
     words = values.numpy().view("uint32")
     for first in (0, 1, 1023, 1024, 5000):
-        assert int(compiled.checksum(words, _FACTORS, first)) == _by_numpy(values, first)
+        assert int(compiled.checksum(words, FACTORS, first)) == _by_numpy(values, first)
 
 
 def _by_numpy(values: Tensor, first: int) -> int:

@@ -113,7 +113,12 @@ def test_kernels_follow_the_law_of_kaiming(name: str):
     fields: dict[str, Any] = {"gain": "GELU", "mode": "fan_avg", "distribution": "truncated_normal", "truncate": 1.5}
     fill = inits.create({"scheme": "icnr", "upscale_factor": 2, **fields}).resolve(block)
     same = inits.create({"scheme": "kaiming", **fields}).resolve(block)
-    assert (fill.mean, fill.std, fill.promise.kurtosis, fill.promise.copies) == (same.mean, same.std, same.kurtosis, 4)
+    assert (fill.mean, fill.std, fill.promise.kurtosis, fill.promise.copies) == (
+        same.mean,
+        same.std,
+        same.promise.kurtosis,
+        4,
+    )
     assert fill.numbers == {"upscale_factor": 2} | {k: v for k, v in same.numbers.items() if k not in ("low", "high")}
     out, expected = torch.empty(block.shape), torch.empty(4, 8, 5, 5)
     fill.draw_(out, Key(0))

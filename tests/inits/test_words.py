@@ -162,3 +162,10 @@ def test_compiled_extremes_are_those_of_numbers(values: list[float]):
         assert math.isnan(seen.first)
     else:
         assert (seen.least, seen.greatest) == pytest.approx((min(values), max(values)))
+
+
+def test_what_does_not_lie_side_by_side_is_not_looked_at():
+    pytest.importorskip("modelforge.inits.laws.compiled")
+    values = torch.randn(40, 50)
+    assert words.look(values.view(-1), 0.0, 1.0) is not None
+    assert words.look(values.t()[3], 0.0, 1.0) is None

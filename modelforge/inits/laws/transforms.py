@@ -165,7 +165,8 @@ def normal_quantiles(x: Any, rest: Any, mass: float = 1.0) -> Any:
 
 def look(values: torch.Tensor, mean: float, std: float | None) -> Seen | None:
     """What compiled loops see of flat values; None where there are none that can read these."""
-    compiled = loaded() if values.dtype == torch.float32 and values.device.type == "cpu" else None
+    readable = values.dtype == torch.float32 and values.device.type == "cpu" and values.is_contiguous()
+    compiled = loaded() if readable else None
     return compiled.look(values.numpy(), mean, std) if compiled is not None and in_single(mean, std) else None
 
 

@@ -163,8 +163,8 @@ def _constant(numbers: Numbers, train: Rows, named: str) -> Iterator[Problem]:
     if isinstance(numbers.names, str):
         what = f"{len(places):,} of the {plural(numbers.values[0].size, 'number')} of an example"
     else:
-        named = listed([numbers.names[place] for place in places], MAX_SHOWN, quote="`")
-        what = f"{plural(len(places), 'column')}, {named},"
+        columns = listed([numbers.names[place] for place in places], MAX_SHOWN, quote="`")
+        what = f"{plural(len(places), 'column')}, {columns},"
     message = f"{what} of {named} {'has' if len(places) == 1 else 'have'} one value in all examples to train on"
     yield Problem(
         "MW203", f"data.{numbers.key}", message, "nothing can be learnt from what never differs", severity="warning"
