@@ -19,6 +19,7 @@ import torch
 from modelforge.building.checksum import checksum, checksum_of, checksum_of_seen
 from modelforge.building.shards import Shard
 from modelforge.building.tally import Tally, measure, rows_of_block, rows_of_chunk, tally_of
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Block
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
@@ -48,7 +49,7 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     tallies = {path: [_no_sums(region.fill) for region in listed] for path, listed in regions.items()}
     for job in jobs:
         assert job.tally is not None, "every job has run"
-        tallies[job.path][job.region] += job.tally
+        tallies[job.item.path][job.region] += job.tally
     for path, group in tallies.items():
         if shards[path].distributed and group:
             group[0] = replace(group[0], checksum=checksum_of(outputs_first[path]))
@@ -78,7 +79,7 @@ class _Region:
 class _Job:
     """One draw: a chunk of an elementwise region, or a whole block."""
 
-    path: str
+    item: ParameterPlan
     region: int
     cost: int
     draw: Callable[[], Tally]
@@ -87,8 +88,13 @@ class _Job:
     def run(self) -> None:
         try:
             self.tally = self.draw()
+        except Refusal as refusal:
+            message = f"`{self.item.scheme}` cannot fill {self.item.path} {self.item.shape}: {refusal.reason}"
+            rule = self.item.rule
+            problem = Problem(refusal.code or "MF026", rule.key, message, refusal.hint, rule.place)
+            raise ForgeError([problem]) from refusal
         except Exception as error:
-            error.add_note(f"this came up while `{self.path}` was filled")
+            error.add_note(f"this came up while `{self.item.path}` was filled")
             raise
 
 
@@ -99,13 +105,13 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
         if not region.fill.elementwise:
             if shard.count(region.start, region.stop):
                 cost = 64 * (region.stop - region.start)
-                yield _Job(item.path, number, cost, partial(_draw_block, shard, region, key))
+                yield _Job(item, number, cost, partial(_draw_block, shard, region, key))
             continue
         for index, start in enumerate(range(region.start, region.stop, CHUNK)):
             stop = min(start + CHUNK, region.stop)
             if shard.count(start, stop):
                 chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
-                yield _Job(item.path, number, stop - start, chunk)
+                yield _Job(item, number, stop - start, chunk)
 
 
 def _key(seed: int, item: ParameterPlan, region: _Region) -> Key:

@@ -127,7 +127,7 @@ def _left_out() -> Table:
 def _init(name: str) -> Answer:
     known = [*inits.names(), *inits.aliases()]
     if name not in known:
-        raise ForgeError([Problem("MF020", name, f"unknown initializer `{name}`", did_you_mean(name, known))])
+        raise ForgeError([Problem("MF020", name, f"unknown initializer `{name}`", inits.explain_absence(name))])
     facts = inits.describe(name)
     head = Text.assemble((facts["name"], "bold"), "  ", facts["summary"])
     aliases = ", ".join(facts["aliases"])

@@ -24,6 +24,7 @@ from modelforge.inits.laws.law import Constant, Drawn, Law, Normal, TruncatedNor
 from modelforge.inits.registry import (
     aliases,
     create,
+    explain_absence,
     field_names,
     get,
     names,
@@ -60,6 +61,7 @@ __all__ = [
     "create",
     "critical_point",
     "describe",
+    "explain_absence",
     "field_names",
     "find_activation",
     "get",

@@ -94,6 +94,14 @@ def field_names() -> frozenset[str]:
     return frozenset(field for _, cls in SCHEMES.entries() for field in cls.model_fields)
 
 
+def explain_absence(name: object) -> str:
+    """Which scheme was meant, or how there can be one of that name."""
+    known = (*names(), *aliases())
+    near = did_you_mean(name, known)
+    own = "`modelforge list inits` has all; one of your own is registered in code first: `@mf.register_initializer`"
+    return near if near.startswith("did you mean") else own
+
+
 def _check_class(cls: type[Initializer]) -> None:
     check_declaration(cls, Initializer, "Elementwise or Blockwise")
     if clash := RESERVED & cls.model_fields.keys():

@@ -114,7 +114,7 @@ class _Parser:
         known = {*registry.names(), *registry.aliases()}
         if not isinstance(scheme, str) or scheme not in known:
             self._add(
-                "MF020", f"unknown initializer `{scheme}`", ("scheme",), Later(lambda: did_you_mean(scheme, known))
+                "MF020", f"unknown initializer `{scheme}`", ("scheme",), Later(lambda: registry.explain_absence(scheme))
             )
             return
         initializer = registry.get(scheme)

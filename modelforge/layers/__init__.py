@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelforge.core.errors import Refusal as Refusal
+    from modelforge.layers.register import unregister_layer as unregister_layer
     from modelforge.modules.arguments import register_reader as register_reader
     from modelforge.modules.by_class import forget_class as forget_class
     from modelforge.modules.parameters import ParameterLayout as ParameterLayout
@@ -38,6 +39,7 @@ _LAZY = {
     "register_reader": "modules.arguments",
     "rows": "modules.parameters",
     "transposed": "modules.parameters",
+    "unregister_layer": "layers.register",
     "vector": "modules.parameters",
     "whole": "modules.parameters",
 }

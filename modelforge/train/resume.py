@@ -73,10 +73,19 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
         if problems:
             raise ForgeError(config.origins.locate(problem) for problem in problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
+        _check_length(start, config)
         state = checkpoint["callbacks"].get(STATE)
         return start if state is None else _with_best(start, checkpoint, config, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _refusal(config, f"`{path}` is damaged: it does not say where its run was", ASK) from error
+
+
+def _check_length(start: Start, config: Config) -> None:
+    most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
+    if isinstance(most, int) and 0 <= most < done:
+        message = f"`{start.ckpt}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
+        problem = Problem("MF051", "trainer.max_epochs", message, "it counts from the start of the run: give more")
+        raise ForgeError([config.origins.locate(problem)])
 
 
 def adopt(start: Start, folder: Path) -> None:

@@ -13,6 +13,7 @@ import modelforge as mf
 from modelforge.building import draw
 from modelforge.building.draw import _jobs, _regions
 from modelforge.building.shards import shard_of
+from modelforge.core.errors import Refusal
 from modelforge.inits.base import Block, Blockwise
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from tests.models import INIT, MODELS, spec
@@ -144,3 +145,24 @@ def test_a_layer_without_outputs_builds():
     layers = {"none": {"type": "Linear", "out_features": 0}, "head": {"type": "Linear", "out_features": 2}}
     model = mf.build(mf.parse({"input": {"shape": [3]}, "layers": layers}, init="xavier"))
     assert torch.equal(model(torch.ones(2, 3)), torch.zeros(2, 2))
+
+
+def test_a_scheme_may_refuse_while_it_fills():
+    @register_initializer("square_only")
+    class SquareOnly(Blockwise):
+        """Fills square matrices."""
+
+        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            del generator
+            if block.shape[0] != block.shape[1]:
+                raise Refusal("it needs a square matrix", "choose another scheme")
+            out.zero_()
+
+    try:
+        with pytest.raises(mf.ForgeError) as caught:
+            mf.initialize(nn.Linear(3, 2), "square_only")
+    finally:
+        unregister_initializer("square_only")
+    [problem] = caught.value.problems
+    assert (problem.code, problem.path, problem.hint) == ("MF026", "init", "choose another scheme")
+    assert problem.message == "`square_only` cannot fill weight (2, 3): it needs a square matrix"

@@ -247,6 +247,15 @@ def test_a_damaged_checkpoint_is_refused(train, tmp_path: Path, change: dict[str
     assert result.status.error[0]["message"].startswith(f"`{tmp_path / 'damaged.ckpt'}` is damaged: ")
 
 
+def test_fewer_epochs_than_there_were_are_refused(train, tmp_path: Path, capsys):
+    train("trainer.max_epochs=3", folder="a")
+    assert train("trainer.max_epochs=2", f"ckpt={last(tmp_path / 'a')}", folder="b").exit_code == 1
+    shown = capsys.readouterr().err
+    assert "comes from a run of 3 epochs already, but `trainer.max_epochs` is 2" in shown
+    assert "override trainer.max_epochs=2" in shown
+    assert train("trainer.max_epochs=4", f"ckpt={last(tmp_path / 'a')}", folder="c").exit_code == 0
+
+
 def test_what_is_no_regular_file_is_refused(train, tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     for path, kind in ((tmp_path / "pipe", "a named pipe"), (Path("/dev/zero"), "a device")):
