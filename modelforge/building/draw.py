@@ -39,13 +39,19 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
 
     Returns:
         For each path the sums over what was written here, one for each of its fills.
+
+    Raises:
+        ForgeError: a scheme refuses while it fills, or draws from torch's global generator.
     """
     regions = {item.path: list(_regions(item)) for item in items}
     outputs_first = {item.path: shards[item.path].exchanged(item.transposed) for item in items}
     expect(sum(prod(item.shape) for item in items))
     jobs = [job for item in items for job in _jobs(item, regions[item.path], outputs_first[item.path], seed)]
     # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
+    before = torch.get_rng_state()
     _run(sorted(jobs, key=lambda job: -job.cost))
+    if not torch.equal(before, torch.get_rng_state()):
+        raise ForgeError(_drawn_globally(items))
     tallies = {path: [_no_sums(region.fill) for region in listed] for path, listed in regions.items()}
     for job in jobs:
         assert job.tally is not None, "every job has run"
@@ -54,6 +60,17 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
         if shards[path].distributed and group:
             group[0] = replace(group[0], checksum=checksum_of(outputs_first[path]))
     return tallies
+
+
+def _drawn_globally(items: Sequence[ParameterPlan]) -> list[Problem]:
+    """Whose values are no function of the seed: of schemes that are not modelforge's own."""
+    foreign = {item.rule.key: item for item in items if not type(item.initializer).__module__.startswith("modelforge.")}
+    message = "`{}` draws from torch's global generator: its values are no function of the seed"
+    hint = "hand `generator=generator` to what draws in `fill`"
+    return [
+        Problem("MF026", key, message.format(item.scheme), hint, item.rule.place)
+        for key, item in (foreign or {item.rule.key: item for item in items}).items()
+    ]
 
 
 def _no_sums(fill: Fill) -> Tally:

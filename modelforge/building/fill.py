@@ -49,6 +49,8 @@ def fill_module(
     """
     parametrised = parametrised or {}
     slots = [_Slot(item, *_owner(module, item.path)) for item in decided]
+    if changed := [slot for slot in slots if tuple(slot.weight.shape) != slot.item.shape]:
+        raise ForgeError(map(_other_shape, changed))
     shards = {slot.item.path: shard_of(slot.weight.detach()) for slot in slots}
     drawn = [item for item in decided if item.initializer.values_from == "draw"]
     reset = [slot for slot in slots if slot.item.initializer.values_from == "module"]
@@ -71,6 +73,12 @@ def fill_module(
     aliases = aliases_of(module)
     entries = (record(item, shards[item.path].local.dtype, tallies[item.path], aliases[item.path]) for item in decided)
     return Ledger(tuple(map(loaded.judge, entries)), seed, loaded.buffers)
+
+
+def _other_shape(slot: _Slot) -> Problem:
+    item = slot.item
+    message = f"`{item.path}` has shape {tuple(slot.weight.shape)}, but was planned as {item.shape}"
+    return Problem("MF094", item.key, message, "its layer was defined again since: plan the model again")
 
 
 def _owner(module: nn.Module, path: str) -> tuple[nn.Module, str]:

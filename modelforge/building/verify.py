@@ -19,6 +19,7 @@ from modelforge.building.shards import add_over_processes, shard_of
 from modelforge.building.tally import digest_of
 from modelforge.core.errors import Problem, quoted
 from modelforge.core.frozen import FrozenDict
+from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parametrised import plain
 from modelforge.report.table import PATH, Fitted, to_text
 
@@ -105,6 +106,7 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
     known = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(known, Ledger):
         raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(known).__name__}")
+    model = uncompiled(model)
     with plain(model):
         return compare(dict(model.named_parameters(remove_duplicate=False)), known, ties=True)
 

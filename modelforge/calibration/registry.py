@@ -41,11 +41,13 @@ def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration
 
     Raises:
         TypeError: the class is no finished calibration, has no docstring, or has a field named `method`.
-        ValueError: another class has the name.
+        ValueError: another class has the name, or it cannot be a name.
     """
 
     def register(cls: AnyCalibration) -> AnyCalibration:
         check_declaration(cls, Calibration, "Calibration")
+        if not str(name).isidentifier():
+            raise ValueError(f"`{name}` cannot name a calibration: use letters, digits and underscores")
         METHODS.add(name, cls)
         cls.method = name
         return cls

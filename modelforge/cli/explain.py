@@ -111,7 +111,10 @@ def _choose(path: str, decided: Plan) -> tuple[list[ParameterPlan], LayerPlan | 
     if not matching:
         names = [parameter.path for parameter in decided.parameters] + [layer.path for layer in decided.layers]
         message = f"the model has no parameter and no layer `{path}`"
-        raise ForgeError([Problem("MF080", path, message, did_you_mean(path, names) or "see `modelforge show`")])
+        hint = did_you_mean(path, names) or "see `modelforge show`"
+        if "=" in path:
+            hint = f"`{path}` is an override: name a parameter or a layer before it"
+        raise ForgeError([Problem("MF080", path, message, hint)])
     return matching, None
 
 

@@ -34,15 +34,18 @@ def load_plugins(group: str) -> None:
     _loaded.add(group)
     problems: list[Problem] = []
     cause: Exception | None = None
-    for entry_point in entry_points(group=group):
-        try:
-            entry_point.load()
-        except Exception as error:
-            cause = error
-            problems.append(_cannot_be_loaded(entry_point, group, error))
-    if problems:
+    try:
+        for entry_point in entry_points(group=group):
+            try:
+                entry_point.load()
+            except Exception as error:
+                cause = error
+                problems.append(_cannot_be_loaded(entry_point, group, error))
+        if problems:
+            raise ForgeError(problems) from cause
+    except BaseException:
         _loaded.discard(group)
-        raise ForgeError(problems) from cause
+        raise
 
 
 def installed_alone(package: str) -> None:

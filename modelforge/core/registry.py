@@ -57,8 +57,14 @@ class Registry(Generic[Entry]):
         """Adds an entry, or replaces the one of which it is a new definition.
 
         Raises:
+            TypeError: a name is no text, or `aliases` is one.
             ValueError: another entry has the name or an alias, or one that modelforge ships.
         """
+        if isinstance(aliases, str):
+            raise TypeError(f"`aliases` of {self.kind} must be a tuple of names, but is {aliases!r}")
+        for given in (name, *aliases):
+            if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+                raise TypeError(f"{self.kind} needs a name, but gets {given!r}")
         if not (_defined_as(self._definition(entry))[0] or "").startswith(("modelforge.", "torch.")):
             self._load_shipped()
         old = self._entries.get(name)
@@ -106,6 +112,10 @@ class Registry(Generic[Entry]):
         """Every name with its entry."""
         self._load()
         return iter(tuple(self._entries.items()))
+
+    def name_of(self, entry: Entry) -> str | None:
+        """The first name of an entry that is there already, or None."""
+        return next((name for name, known in self._entries.items() if known is entry), None)
 
     def suggest(self, name: str) -> str:
         """A hint for a name that is not there: which one was meant, or all that there are."""

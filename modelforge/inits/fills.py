@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.torch_state import one_thread
 from modelforge.inits.laws.law import Drawn
+from modelforge.inits.laws.tails import contradiction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -197,7 +199,13 @@ class Fill:
 
 @lru_cache(maxsize=1024)
 def promise_of(law: Law) -> Moments:
-    """What independent values of a law promise."""
+    """What independent values of a law promise.
+
+    Raises:
+        Refusal: what the law states is not what its `cdf` has.
+    """
     if law.std == 0:
         return Moments(law.mean, 0.0, law.kurtosis, exact_std=True, deterministic=True)
+    if not isinstance(law, Drawn) and (wrong := contradiction(law)):
+        raise Refusal(wrong, "correct the one or the other: the proof of what is drawn goes by both")
     return Moments(law.mean, law.std, law.kurtosis, law=law, distinct_rows=isinstance(law, Drawn))

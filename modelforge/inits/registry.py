@@ -49,12 +49,14 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
 
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f'write `@register_initializer("name")`: a scheme needs a name, but gets {name!r}')
-    for given in (name, *aliases):
+    for given in (name, *((aliases,) if isinstance(aliases, str) else aliases)):
         if not _NAME.fullmatch(given):
             raise ValueError(f"`{given}` cannot name a scheme: use letters, digits, underscores and dots")
 
     def register(cls: AnyInitializer) -> AnyInitializer:
         _check_class(cls)
+        if SCHEMES.name_of(cls) not in (None, name):
+            raise ValueError(f"{cls.__qualname__} is `{cls.scheme}` already: give it more names as `aliases`")
         SCHEMES.add(name, cls, aliases)
         cls.scheme = name
         return cls

@@ -24,6 +24,8 @@ def lint(plan: Plan) -> tuple[Problem, ...]:
         >>> [warning.code for warning in lint(plan(parse({"input": {"shape": [4]}, "layers": layers})))]
         ['MW101']
     """
+    if not isinstance(plan, Plan):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"lint takes a Plan, as `plan` gives, but gets a {type(plan).__name__}")
     found = [problem for parameter in plan.parameters for problem in _symmetry(parameter)]
     together = (problem for rule in (_unstable_variance, _parted_attention) for problem in rule(plan.parameters))
     return tuple(plan.origins.locate(problem) for problem in dict.fromkeys([*found, *together]))

@@ -15,6 +15,12 @@ def after_materialise(module: nn.Module) -> None:
         module._init_flat_weights()
 
 
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module that `torch.compile` was given, or the module itself: its parameters are the same."""
+    inner = getattr(module, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else module
+
+
 def reset_method(module: nn.Module) -> Callable[[], Any] | None:
     """What fills a module's parameters as its author meant, if it has that; attention has it under a private name."""
     method = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)

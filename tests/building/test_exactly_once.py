@@ -16,6 +16,7 @@ from modelforge.building.shards import shard_of
 from modelforge.core.errors import Refusal
 from modelforge.inits.base import Block, Blockwise
 from modelforge.inits.registry import register_initializer, unregister_initializer
+from modelforge.layers import unregister_layer
 from tests.models import INIT, MODELS, spec
 
 SCHEMES: dict[str, Any] = {
@@ -166,3 +167,43 @@ def test_a_scheme_may_refuse_while_it_fills():
     [problem] = caught.value.problems
     assert (problem.code, problem.path, problem.hint) == ("MF026", "init", "choose another scheme")
     assert problem.message == "`square_only` cannot fill weight (2, 3): it needs a square matrix"
+
+
+def test_a_scheme_that_draws_from_the_global_generator_is_refused():
+    @register_initializer("global")
+    class Global(Blockwise):
+        """Draws where it must not."""
+
+        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            del block, generator
+            out.normal_()
+
+    try:
+        with pytest.raises(mf.ForgeError, match="`global` draws from torch's global generator"):
+            mf.initialize(nn.Linear(3, 2), "global")
+    finally:
+        unregister_initializer("global")
+
+
+def test_a_plan_whose_layer_was_defined_again_is_refused():
+    def define(factor: int) -> None:
+        class Scaled(nn.Module):
+            """Scales."""
+
+            def __init__(self, dim: int) -> None:
+                super().__init__()
+                self.scale = nn.Parameter(torch.empty(factor * dim))
+
+            def forward(self, x: Tensor) -> Tensor:
+                return x * self.scale[: x.shape[-1]]
+
+        mf.register_layer(Scaled, axes="... features", infer={"dim": -1}, roles={"scale": "scale"})
+
+    define(1)
+    try:
+        plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"own": "Scaled"}}))
+        define(2)
+        with pytest.raises(mf.ForgeError, match=r"`own.scale` has shape \(8,\), but was planned as \(4,\)"):
+            mf.build(plan)
+    finally:
+        unregister_layer("Scaled")

@@ -327,3 +327,9 @@ def test_a_folder_without_config(run: Path):
     result = CliRunner().invoke(app, ["verify", str(run)])
     assert result.exit_code == 1
     assert "MF068" in result.output
+
+
+def test_a_compiled_model_is_the_model():
+    model = nn.Linear(3, 2)
+    ledger = mf.initialize(model, "xavier")
+    assert mf.verify(torch.compile(model), ledger).ok  # pyright: ignore[reportArgumentType]  # a module in fact

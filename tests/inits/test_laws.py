@@ -5,13 +5,17 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from modelforge.core.errors import Refusal
 from modelforge.core.rng import CHUNK, Key
+from modelforge.inits.fills import promise_of
 from modelforge.inits.laws.cut_normal import CutNormal
 from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
 from modelforge.inits.laws.transforms import normal_quantiles
@@ -203,3 +207,23 @@ def test_normal_values_in_float64_are_quantiles_to_full_precision():
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -2.7])
 def test_constants_are_what_they_say(value: float):
     assert doubles(Constant(value), 3).tolist() == [value] * 3
+
+
+def test_a_law_that_contradicts_itself_is_refused():
+    @dataclass(frozen=True)
+    class Wide:
+        """A normal law that says it is twice as wide."""
+
+        mean: float = 0.0
+        std: float = 2.0
+        kurtosis: float = 3.0
+        bounds: None = None
+
+        def cdf(self, x: Any) -> Any:
+            return Normal(0.0, 1.0).cdf(x)
+
+        def draw_(self, out: torch.Tensor, key: Key) -> None:
+            Normal(0.0, 1.0).draw_(out, key)
+
+    with pytest.raises(Refusal, match=r"its law states mean 0 and std 2, but by its `cdf` it has mean \S+ and std 1"):
+        promise_of(Wide())

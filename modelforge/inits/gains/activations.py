@@ -97,8 +97,8 @@ def register_activation(
         return lambda function: register_activation(name, function, aliases)
     if not callable(function):
         raise TypeError(f"{function!r} is no function of a tensor")
-    for label in (name, *aliases):
-        if not label.isidentifier() or label in RESERVED:
+    for label in (name, *((aliases,) if isinstance(aliases, str) else aliases)):
+        if not str(label).isidentifier() or label in RESERVED:
             raise ValueError(f"`{label}` cannot be the name of an activation")
     ACTIVATIONS.add(name, function, aliases)
     find_activation.cache_clear()

@@ -18,6 +18,8 @@ from modelforge.inits.laws.law import Distribution, Normal, TruncatedNormal, Uni
 LOG_ODDS = 23.0
 """A sound sample leaves one bound with a probability of at most exp(-23) = 1e-10: all of a parameter's with 1e-8."""
 
+_AGREE = 0.02
+"""How far moments may lie from what a law states, in units of its standard deviation: cells are coarse."""
 _CELLS = 400
 _LAMBDAS = np.geomspace(1e-3, 1e2, 40)
 """Factors of the λ that would be best for a normal sum. Each λ gives a bound; the best of them is taken."""
@@ -104,6 +106,16 @@ def same_value(law: Distribution) -> float:
 
 def _log(probability: float) -> float:
     return log(probability) if probability > 0 else -inf
+
+
+def contradiction(law: Distribution) -> str:
+    """What a law states and its distribution function does not have, in words; empty where they agree."""
+    z, mass, _, _ = _cells(law)
+    mean, square = float(mass @ z), float(mass @ z**2)
+    if abs(mean) <= _AGREE and abs(square - 1) <= _AGREE:
+        return ""
+    found = f"mean {law.mean + law.std * mean:.4g} and std {law.std * max(square - mean**2, 0.0) ** 0.5:.4g}"
+    return f"its law states mean {law.mean:.4g} and std {law.std:.4g}, but by its `cdf` it has {found}"
 
 
 def _standard(law: Distribution) -> Distribution:
