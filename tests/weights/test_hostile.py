@@ -50,9 +50,9 @@ TOO_MUCH = "it holds more than 200,000 values, or mappings more than 50 deep"
         (shared, "MF060", TOO_MUCH),
         (deep, "MF060", TOO_MUCH),
         (long_name, "MF060", "a name in it has 1,000 characters, and 500 is the most"),
-        (packed, "MF110", "it is packed, and would be 50,000,000 bytes"),
-        (os.mkfifo, "MF110", "it is a named pipe, not a file"),
-        (os.mkdir, "MF110", "it is a folder, not a file"),
+        (packed, "", "it is packed, and would be 50,000,000 bytes"),
+        (os.mkfifo, "", "it is a named pipe, not a file"),
+        (os.mkdir, "", "it is a folder, not a file"),
     ],
 )
 def test_files_that_are_too_much(tmp_path, make, code, reason):
@@ -108,4 +108,4 @@ def test_numbers_that_are_packed_several_to_a_byte(tmp_path: Path, shape: list[i
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(2))
     with pytest.raises(Refusal) as caught, opened(str(path)) as file:
         assert file.headers
-    assert caught.value.code == "MF110"
+    assert caught.value.code == ""  # for who asked to say
