@@ -159,7 +159,7 @@ def _local(weight: Tensor) -> Tensor:
 
 
 def _sharing(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
-    """Parameters that are not one, but lie in the same memory: whoever is written last would change the others."""
+    """Different parameters in the same memory: writing one would change the others."""
     locals_ = {path: _local(weight) for path, weight in module.named_parameters() if weight.device.type != "meta"}
     for path, other in shared({path: local for path, local in locals_.items() if not overlaps_itself(local)}):
         if path not in kept or other not in kept:

@@ -184,7 +184,7 @@ class Door(Loader):
 
 def guard_hydra() -> None:
     """From now on `@hydra.main` composes as `compose` does: files are read as data, whatever its flags."""
-    hydra._internal.hydra.ConfigLoaderImpl = Door  # pyright: ignore
+    hydra._internal.hydra.ConfigLoaderImpl = Door  # pyright: ignore  # its own class, with our reading of files
     # Hydra resolves its own settings, and what `--resolve` prints, by OmegaConf's resolvers.
     OmegaConf.register_new_resolver("oc.decode", _decode, replace=True)
     OmegaConf.register_new_resolver("oc.create", _create, replace=True)

@@ -15,7 +15,7 @@ FORMS: Mapping[str, str] = {
     **dict.fromkeys("─━═╌┄┈╴╶╸╺", "-"),
     **dict.fromkeys("│┃║┆┊", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛┡┢┩╇╭╮╯╰╞╡╪", "+"),
-    **dict.fromkeys("‘’′", "'"),  # noqa: RUF001
+    **dict.fromkeys("‘’′", "'"),  # noqa: RUF001  # what is replaced
     **dict.fromkeys("“”", '"'),
     "±": "+-",
     "≤": "<=",

@@ -205,7 +205,7 @@ def test_in_a_config():
     ("matrices", "code", "message"),
     [
         (5, "MF026", "`xavier` cannot fill qkv.weight (144, 48): its 144 rows do not make 5 equal matrices"),
-        ([40, 40], "MF026", "`xavier` cannot fill qkv.weight (144, 48): it has 144 rows, but `matrices` makes 40 + 40 = 80"),  # noqa: E501
+        ([40, 40], "MF026", "`xavier` cannot fill qkv.weight (144, 48): it has 144 rows, but `matrices` makes 40 + 40 = 80"),  # noqa: E501  # one row a case
         ("q", "MF022", "`matrices` must be a number of equal parts above 1, or the rows of each, but is 'q'"),
         (1, "MF022", "`matrices` must be a number of equal parts above 1, or the rows of each, but is 1"),
         ([3, 0], "MF022", "`matrices` must be a number of equal parts above 1, or the rows of each, but is [3, 0]"),

@@ -196,7 +196,7 @@ def _by_numpy(values: Tensor, first: int) -> int:
 
 def test_who_calls_it_wrongly():
     with pytest.raises(TypeError, match=r"verify takes an nn\.Module, but gets a dict"):
-        mf.verify({})  # pyright: ignore[reportArgumentType]
+        mf.verify({})  # pyright: ignore[reportArgumentType]  # on purpose
     with pytest.raises(TypeError, match="ledger must be a Ledger, as `initialize` gives, but is a NoneType"):
         mf.verify(net())
 

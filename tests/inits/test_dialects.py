@@ -281,7 +281,7 @@ def test_what_the_library_does_not_have_is_refused(library: str, module: nn.Modu
     with pytest.raises(mf.ForgeError) as caught:
         filled(module, f"{library}.glorot_normal")
     (problem,) = caught.value.problems
-    shape = tuple(module.weight.shape)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType, reportCallIssue]
+    shape = tuple(module.weight.shape)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType, reportCallIssue]  # any of torch's
     message = f"`{library}.glorot_normal` cannot fill weight {shape}: {name} has {what}, so its name means nothing here"
     assert (problem.code, problem.message, problem.hint) == (
         "MF026",
