@@ -21,10 +21,10 @@ from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally, digest_of
 from modelforge.building.tally import gather as gather
+from modelforge.core.complaints import expected
 from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems, quoted, sentence
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.regular import read_bytes
-from modelforge.language.parse import wanted
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
@@ -208,7 +208,7 @@ def _what(detail: ErrorDetails) -> str:
         case "json_invalid":
             return f"it is no JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
         case _:
-            return f"must be {wanted(detail)}, but is {quoted(detail['input'])}"
+            return f"must be {expected(detail)}, but is {quoted(detail['input'])}"
 
 
 def _sentence(where: str, what: str) -> str:

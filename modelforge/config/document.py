@@ -31,7 +31,7 @@ _KINDS = {
     _INT: "a whole number",
     _FLOAT: "a number",
     _NULL: "null",
-    _STRING: "a text",
+    _STRING: "a string",
     "tag:yaml.org,2002:seq": "a list",
     "tag:yaml.org,2002:map": "a mapping",
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from modelforge.core.complaints import wrong
 from modelforge.core.errors import Problem
 
 MAX_SIZE = 10**10
@@ -100,6 +101,4 @@ def _is_sound(name: Any) -> bool:
 
 def too_large(most: int, sizes: Sequence[int]) -> PydanticCustomError:
     """The error of sizes of which one is more than it may be."""
-    return PydanticCustomError(
-        "MF060", "must be at most {most}, but is {size}", {"most": f"{most:,}", "size": f"{max(sizes):,}"}
-    )
+    return wrong("MF060", f"must be at most {most:,}, but is {max(sizes):,}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelforge.config.templates import fill, is_broken, is_template, names_of
+from modelforge.core.complaints import in_words
 from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal, did_you_mean, quoted
 from modelforge.core.limits import MAX_LAYERS, MAX_PARTS
 from modelforge.language import registry
@@ -376,19 +377,10 @@ def _num_values(value: Any, most: int) -> int:
 
 def _other_kind(value: Any, default: Any) -> str:
     """What a value should be, if it is of another kind than the default."""
-    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        (bool, "true or false"),
-        (int, "a whole number"),
-        (float, "a number"),
-        (str, "a text"),
-        (list, "a list"),
-        (Mapping, "a mapping"),
-    )
-    for kind, words in kinds:
+    for kind in (bool, int, float, str, list, Mapping):
         if isinstance(default, kind):
-            wanted = (int, float) if kind is float else kind
-            right = isinstance(value, wanted) and (kind is bool or not isinstance(value, bool))
-            return "" if right else words
+            right = isinstance(value, int | float if kind is float else kind)
+            return "" if right and (kind is bool or not isinstance(value, bool)) else in_words(kind)
     return ""
 
 
