@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 import modelforge as mf
 from modelforge.config import compose
-from modelforge.core.errors import CODES
+from modelforge.core.codes import CODES
 
 INVALID = Path(__file__).parent / "configs" / "invalid"
 FILES = sorted(INVALID.glob("*.yaml"))

@@ -7,7 +7,7 @@ key or its value is to blame. Pydantic's own errors get their code from the `Own
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
-from modelforge.core.errors import Later, Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem, did_you_mean, quoted
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]
@@ -87,6 +87,16 @@ def _options(kind: Any) -> Iterator[str]:
 
 def _plural(words: str) -> str:
     return re.sub(r"\ba ((?:whole )?\w+)", r"\1s", words)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Later:
+    """A hint that is made when its problem is shown: of thousands of problems most never are."""
+
+    find: Callable[[], str]
+
+    def __call__(self) -> str:
+        return self.find()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,11 @@ def wrong(code: str, message: str, hint: str | Later = "", *, part: Part = "valu
     # The message goes in as data: as a template, its braces would be read.
     told = {"message": message, "hint": hint, "part": part}
     return PydanticCustomError(code, "{message}", told)  # pyright: ignore[reportArgumentType]  # codes are not literals
+
+
+def too_large(most: int, sizes: Sequence[int]) -> PydanticCustomError:
+    """The error of sizes of which one is more than it may be."""
+    return wrong("MF060", f"must be at most {most:,}, but is {max(sizes):,}")
 
 
 def all_wrong(errors: Iterable[tuple[Location, PydanticCustomError]]) -> ValidationError:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from modelforge.core.complaints import all_wrong, wrong
+from modelforge.core.complaints import all_wrong, too_large, wrong
 from modelforge.core.frozen import FrozenDict, Node
-from modelforge.core.limits import MAX_PARTS, too_large
+from modelforge.core.limits import MAX_PARTS
 from modelforge.language import registry
 from modelforge.language.init import Init
 from modelforge.language.layer import LayerSpec

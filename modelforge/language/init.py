@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationError, model_serializer
 from pydantic_core import InitErrorDetails
 
-from modelforge.core.complaints import Location, Part, relocated, wrong
-from modelforge.core.errors import Later, did_you_mean, quoted
+from modelforge.core.complaints import Later, Location, Part, relocated, wrong
+from modelforge.core.errors import did_you_mean, quoted
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_RULES
 from modelforge.inits import registry

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
-from modelforge.core.complaints import all_wrong, wrong
-from modelforge.core.errors import Later, did_you_mean, quoted, shortened
+from modelforge.core.complaints import Later, all_wrong, wrong
+from modelforge.core.errors import did_you_mean, quoted, shortened
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_NAME
 from modelforge.language import registry

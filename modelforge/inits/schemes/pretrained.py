@@ -14,11 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from modelforge.core.complaints import WrongField, wrong
 from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.limits import MAX_PLACEHOLDERS
 from modelforge.inits.base import Undrawn
 from modelforge.inits.registry import register_initializer
-
-MAX_PLACEHOLDERS = 4
-"""How many `*` and `{n}` a rename may have: the time to match grows with a power of their number."""
 
 
 class Moved(Node):
