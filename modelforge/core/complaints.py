@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.paths import join, last, parent
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]
@@ -129,7 +130,7 @@ class WrongField:
 def problems(error: ValidationError, key: str, owner: Owner) -> list[Problem]:
     """All that Pydantic finds wrong with the value of an override key."""
     details = error.errors(include_url=False)
-    return [problem(detail, ".".join(filter(None, (key, *map(str, detail["loc"])))), owner) for detail in details]
+    return [problem(detail, join(key, *detail["loc"]), owner) for detail in details]
 
 
 def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
@@ -141,13 +142,13 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
         owner: What the key is one of.
     """
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
-    name = str(detail["loc"][-1]) if detail["loc"] else key.rpartition(".")[2]
+    name = str(detail["loc"][-1]) if detail["loc"] else last(key)
     hint = context.get("hint", "")
     hint = hint() if isinstance(hint, Later) else hint
     if kind == "missing":
         message = f"{owner.name} needs the {owner.noun} `{name}`"
         hint = f"add `{name}: ...`\n{_meaning(owner, detail['loc'])}".rstrip()
-        return Problem(owner.missing, key.rpartition(".")[0] or key, message, hint, part="key")
+        return Problem(owner.missing, parent(key) or key, message, hint, part="key")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         fields = owner.model.model_fields if owner.model else ()
         hint = owner.suggest(name) if owner.suggest else did_you_mean(name, fields)

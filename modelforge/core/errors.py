@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
+from modelforge.core.paths import last
+
 MAX_PROBLEMS = 300
 """Of one phase; the last problem gives the number of all others."""
 MAX_QUOTED = 200
@@ -196,7 +198,7 @@ def _many(
 
 def _statement(problem: Problem) -> tuple[str, ...]:
     """The message without the name of its place and without numbers."""
-    names = {problem.path, problem.path.rpartition(".")[2]}
+    names = {problem.path, last(problem.path)}
     said = f"{problem.message}\n{problem.hint}"
     said = _BACKTICKED.sub(lambda found: "" if found[1] in names else found[0], said)
     return problem.code, problem.severity, _NUMBER.sub("0", said)

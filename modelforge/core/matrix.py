@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
+from modelforge.core.paths import join
+
 Projection = Literal["q", "k", "v", "o"]
 """What a matrix of an attention makes: queries, keys, values, or its output."""
 
@@ -75,7 +77,7 @@ class Attention:
 
     def below(self, prefix: str) -> Attention:
         """The same, seen from outside: its path begins at the module that holds it at `prefix`."""
-        return replace(self, path=f"{prefix}.{self.path}".strip("."))
+        return replace(self, path=join(prefix, self.path))
 
 
 @dataclass(frozen=True, slots=True)

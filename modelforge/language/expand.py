@@ -14,6 +14,7 @@ from modelforge.config.templates import fill, is_broken, is_template, names_of
 from modelforge.core.complaints import in_words
 from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal, did_you_mean, quoted
 from modelforge.core.limits import MAX_ARGUMENT_VALUES, MAX_DEPTH, MAX_LAYERS, MAX_PARTS
+from modelforge.core.paths import join
 from modelforge.language import registry
 from modelforge.language.declarations import alone, misdeclared, unread
 from modelforge.language.layer import LayerSpec
@@ -46,7 +47,7 @@ class _Place:
     """The key of the use of the innermost block."""
 
     def at(self, *names: object) -> _Place:
-        return replace(self, key=".".join((self.key, *map(str, names))))
+        return replace(self, key=join(self.key, *names))
 
 
 def expand(model: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

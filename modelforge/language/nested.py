@@ -13,6 +13,7 @@ from modelforge.core.complaints import Later, all_wrong, wrong
 from modelforge.core.errors import did_you_mean, quoted, shortened
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_NAME
+from modelforge.core.paths import last
 from modelforge.language import registry
 from modelforge.language.layer import NAME, LayerSpec
 
@@ -40,7 +41,7 @@ def _parse_layer(raw: Any) -> LayerSpec:
 def _type_hint(fields: Mapping[Any, Any]) -> str:
     """How a layer without a `type` gets one."""
     if "_target_" in fields:
-        name = str(fields["_target_"]).rpartition(".")[2]
+        name = last(str(fields["_target_"]))
         meant = f"`type: {name}`" if name in registry.names() else "`type: ...`, the name of a registered layer"
         return f"`_target_` is Hydra's and names code, which no config does here: write {meant}"
     near = [str(key) for key in fields if difflib.get_close_matches(str(key), ["type"], cutoff=0.7)]

@@ -16,6 +16,7 @@ from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import ForgeError, Problem, did_you_mean, for_each
 from modelforge.core.frozen import Seed
 from modelforge.core.limits import unfit
+from modelforge.core.paths import join, parent
 from modelforge.inits.registry import SCHEMES
 from modelforge.inits.registry import owner as scheme_owner
 from modelforge.inits.schemes.pretrained import Pretrained
@@ -86,11 +87,11 @@ def parse(
 
 def _replaced(problem: Problem, origins: Origins) -> Problem:
     """A problem with an argument of a layer whose type an override changed: what the file says of it is still there."""
-    parent = problem.path.rpartition(".")[0]
-    place = origins.place(f"{parent}.type") if problem.code == "MF012" else None
+    layer = parent(problem.path)
+    place = origins.place(f"{layer}.type") if problem.code == "MF012" else None
     if place is None or place.override is None or problem.place is None or problem.place.override is not None:
         return problem
-    hint = f"`{place.override}` is merged into what the file says; `{parent}=NAME` replaces it"
+    hint = f"`{place.override}` is merged into what the file says; `{layer}=NAME` replaces it"
     return replace(problem, hint=hint)
 
 
@@ -182,10 +183,10 @@ def _problem(detail: ErrorDetails, raw: Any, section: str) -> Problem:
     if location[:2] == ("input", "input") and "input" not in raw["input"]:
         location = location[1:]  # the name that a single input gets
     key, use = source_key(raw, location)
-    found = problem(detail, ".".join((section, *key)), _owner(raw, location, section))
+    found = problem(detail, join(section, *key), _owner(raw, location, section))
     if location[:1] == ("input",) and detail["type"] == "model_type":
         found = replace(found, hint="write `{shape: [8, 8]}`")
-    return replace(found, message=f"{found.message} (where {'.'.join((section, *use))} uses it)") if use else found
+    return replace(found, message=f"{found.message} (where {join(section, *use)} uses it)") if use else found
 
 
 _WEIGHTS = Owner(
@@ -212,7 +213,7 @@ def _owner(raw: Any, location: tuple[str, ...], section: str) -> Owner:
         suggest = partial(explain_absent_argument, kind)
         spec = registry.get(kind).spec
         return Owner(kind, "argument", spec, missing="MF013", unknown="MF012", suggest=suggest)
-    return _WEIGHTS if section == "weights" else Owner(f"`{'.'.join((section, *location[:-1]))}`")
+    return _WEIGHTS if section == "weights" else Owner(f"`{join(section, *location[:-1])}`")
 
 
 def dump(spec: ModelSpec | LayerSpec) -> dict[str, Any]:

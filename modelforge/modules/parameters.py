@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from modelforge.core.matrix import Block
+from modelforge.core.paths import join
 from modelforge.modules.by_class import ClassTable, ModuleClass
 from modelforge.modules.by_class import forget_class as forget_class
 from modelforge.modules.norms import neutral_scale
@@ -104,7 +105,7 @@ def layouts(module: nn.Module) -> dict[str, ParameterLayout]:
         if registered is None:
             children = _packed(inner)
         for name, item in {**children, **layout(inner)}.items():
-            found.setdefault(f"{prefix}.{name}" if prefix else name, item.below(prefix))
+            found.setdefault(join(prefix, name), item.below(prefix))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from itertools import count
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from modelforge.core.complaints import WrongField, wrong
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_PLACEHOLDERS
+from modelforge.core.paths import matches
 from modelforge.inits.base import Undrawn
 from modelforge.inits.registry import register_initializer
 
@@ -100,7 +100,7 @@ class Pretrained(Undrawn):
 
     def selected(self, name: str) -> bool:
         """Whether `subset` takes a name in the file."""
-        return not self.subset or any(fnmatchcase(name, glob) for glob in self.subset)
+        return not self.subset or matches(name, self.subset)
 
     def renamed(self, name: str) -> Renamed:
         """The names in the model that a name in the file means.
