@@ -86,7 +86,7 @@ CODES = MappingProxyType(
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",
-        "MW104": "a value that nobody reads",
+        "MW104": "a value that is not read",
         "MW105": "a layer that makes no finite values of negative, large or zero ones",
         "MW106": "predictions that depend on the rest of their batch",
         "MW107": "a layer that a scheme cannot see into",

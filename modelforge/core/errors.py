@@ -26,7 +26,7 @@ MAX_PLACES = 3
 MAX_CHOICES = 500
 """Names that are compared with a wrong one."""
 _SLACK = 50
-"""Characters around a quote, and those of its length, which follows one that was shortened."""
+"""Characters that `shortened` adds, so that nothing is shortened twice."""
 _MORE = "MF061"
 _BACKTICKED = re.compile(r"`([^`]*)`")
 _NUMBER = re.compile(r"\d+")
@@ -217,10 +217,7 @@ def quoted(value: object) -> str:
 
 
 def shortened(text: str, most: int = MAX_QUOTED, slack: int = 0) -> str:
-    """The text, of a long one the beginning; a lone surrogate, which nothing can print, is escaped.
-
-    `slack` leaves alone what is only that much longer: it was shortened before.
-    """
+    """The text, of one longer than `most + slack` the beginning; a lone surrogate, which cannot be printed, escaped."""
     cut = text if len(text) <= most + slack else f"{text[:most]}... ({len(text):,} characters)"
     return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from modelforge.core.paths import join
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-from modelforge.core.paths import join
 
 Projection = Literal["q", "k", "v", "o"]
 """What a matrix of an attention makes: queries, keys, values, or its output."""

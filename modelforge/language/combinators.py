@@ -179,9 +179,9 @@ class Repeat(Combinator):
     times: Annotated[PositiveInt, AfterValidator(_check_times)]
     """How many copies."""
     layers: Layers
-    """What each copy holds; they may speak of the copy's number, from 0, as `${arg:index}`."""
+    """The layers of each copy; `${arg:index}` is its number, from 0."""
     copies: Annotated[dict[str, Layers], AfterValidator(FrozenDict)] | None = None
-    """Each copy's own layers, where `layers` speak of `${arg:index}`; written from them, not by hand."""
+    """Each copy's own layers, where `layers` use `${arg:index}`; written from them, not by hand."""
     holds_layers = ("layers",)
     counts = "times"
     made_fields = frozenset({"copies"})

@@ -52,7 +52,7 @@ class LayerSpec(Node):
     made_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that are written by `blocks:` and counts, and never by hand."""
     counts: ClassVar[str | None] = None
-    """The field that says how many copies there are, for a layer whose layers may speak of `${arg:index}`."""
+    """The field with the number of copies, for a layer whose layers may use `${arg:index}`."""
 
     @property
     def arguments(self) -> FrozenDict[str, Any]:

@@ -1,4 +1,4 @@
-"""parse: a config → `ModelSpec`. Pydantic checks, this file turns its complaints into problems with places."""
+"""parse: a config → `ModelSpec`. Pydantic checks, this file gives its errors their owners and places."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
 
 
 def _unknown_sections(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
-    """The top-level keys of a composed config that nobody has heard of."""
+    """The top-level keys of a composed config that are not known."""
 
     def problem(key: str) -> Problem:
         hint = did_you_mean(key, SECTIONS | origins.declared)

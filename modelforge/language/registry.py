@@ -28,7 +28,7 @@ Axes = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class LayerType:
-    """One kind of layer: its schema, how it is made, and what it wants to read."""
+    """One kind of layer: its schema, how it is made, and what it reads."""
 
     name: str
     spec: type[LayerSpec]

@@ -1,7 +1,7 @@
 """Layouts: what each parameter of a module is. Its role, and the matrices (blocks) that it is made of.
 
-Keyed by module class, so that they serve modules that modelforge did not build too. Of classes that nobody
-registered, norms are told by what they do (see `norms`).
+Keyed by module class, so that they serve modules that modelforge did not build too. Norms of
+unregistered classes are recognised by what they compute (see `norms`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from modelforge.modules.packed import Packing, packings
 
 @dataclass(frozen=True, slots=True)
 class ParameterLayout:
-    """Role and blocks of one parameter. Blocks cover dimension 0 of what they speak of without gaps: of the parameter,
-    outputs first; or, where it holds a stack of matrices (experts), of these one below the other."""
+    """Role and blocks of one parameter. Blocks cover dimension 0 without gaps: of the parameter, outputs first, or of a
+    stack of matrices (experts), one below the other."""
 
     role: str | None
     """None where nothing is known: only a `params` rule can cover such a parameter."""
@@ -32,10 +32,10 @@ class ParameterLayout:
     default: float | None = None
     """A constant that replaces the role's default (the slope of a PReLU)."""
     guess: int = 0
-    """Of how many matrices side by side its name tells, where nothing says how they lie; 0 where it tells of none."""
+    """The number of matrices side by side that its name suggests, where their order is not known; 0 for none."""
     transposed: tuple[int, int] | None = None
-    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. All but
-    the stored shape is as if it were stored outputs first: fans, blocks, and the values that a seed gives."""
+    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. Fans,
+    blocks and values are as if it were stored outputs first."""
     reads_input: bool = False
     """Whether it is one of several kernels that read what the layer reads: of both directions, or of q, k and v."""
 
@@ -60,8 +60,8 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
     """Registers how the parameters of these classes, and of classes derived from them, are laid out.
 
     The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
-    that it leaves out stay unknown. A name with dots (`q_proj.weight`) speaks of a child's parameter, and goes before
-    what the child's own class says. Blocks with an `Attention` are part of the one that the module is.
+    that it leaves out stay unknown. A name with dots (`q_proj.weight`) is a child's parameter; this layout
+    goes before that of the child's own class. Blocks with an `Attention` are part of the module's attention.
 
     Args:
         classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
