@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 import modelforge as mf
 from modelforge.config import compose
-from modelforge.core.errors import CODES
+from modelforge.core.codes import CODES
 from tests.situations import SITUATIONS
 
 INVALID = Path(__file__).parent / "configs" / "invalid"

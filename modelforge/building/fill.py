@@ -19,6 +19,7 @@ from modelforge.building.stored import load
 from modelforge.building.tally import Tally, gather, measure, measure_whole
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Block
+from modelforge.core.paths import is_below
 from modelforge.core.rng import keyed_globals, preserved_globals
 from modelforge.inits.fills import Fill
 from modelforge.modules.hooks import reset_method
@@ -173,8 +174,8 @@ def _reset(module: nn.Module, slots: Sequence[_Slot], seed: int) -> None:
         written = {id(slot.weight): _unwritten(slot.weight) for slot in group}
         around = dict.fromkeys(path for slot in group for path in modules_around(slot.item.path) if path in resets)
         # A module's path is shorter than those of its children.
-        for path in sorted((path for path in around if _below(path, outermost)), key=len, reverse=True):
-            inside = {id(slot.weight): written[id(slot.weight)] for slot in group if _below(slot.item.path, path)}
+        for path in sorted((path for path in around if is_below(path, outermost)), key=len, reverse=True):
+            inside = {id(slot.weight): written[id(slot.weight)] for slot in group if is_below(slot.item.path, path)}
             owner, reset = resets[path]
             key = f"{path}." if path else ""
             with torch.no_grad(), _scratch(owner, inside), keyed_globals(seed, key, "reset_parameters"):
@@ -241,10 +242,6 @@ def _no_value(slot: _Slot) -> Problem:
 def modules_around(path: str) -> list[str]:
     """Paths of the modules around a parameter, outermost first."""
     return ["", *(path[:index] for index, letter in enumerate(path) if letter == ".")]
-
-
-def _below(path: str, prefix: str) -> bool:
-    return not prefix or path == prefix or path.startswith(f"{prefix}.")
 
 
 def aliases_of(module: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -21,15 +21,13 @@ from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally, digest_of
 from modelforge.building.tally import gather as gather
+from modelforge.core.complaints import expected
 from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems, quoted, sentence
 from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.regular import read_bytes
-from modelforge.language.parse import wanted
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
-
-MAX_BYTES = 64_000_000
-"""Of a ledger in a file: as many as 40,000 parameters take."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Ledger:
         """
         hint = "`ledger.json` lies in the folder of each run that built its model"
         try:
-            return _read(read_bytes(path, MAX_BYTES))
+            return _read(read_bytes(path, MAX_LEDGER_BYTES))
         except (OSError, ValueError) as error:
             message = f"`{path}` gives no ledger: {sentence(error)}"
             raise ForgeError([Problem("MF066", str(path), message, hint)]) from error
@@ -161,7 +159,7 @@ def _read(text: bytes) -> Ledger:
     try:
         written = _Written.model_validate_json(text)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False)
+        details = error.errors(include_url=False)
         raise _NoLedger([(_where(detail["loc"]), _what(detail)) for detail in details]) from error
     if twice := _twice(text):
         raise _NoLedger([(twice, "is written twice in one mapping")])
@@ -208,7 +206,7 @@ def _what(detail: ErrorDetails) -> str:
         case "json_invalid":
             return f"it is no JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
         case _:
-            return f"must be {wanted(detail)}, but is {quoted(detail['input'])}"
+            return f"must be {expected(detail)}, but is {quoted(detail['input'])}"
 
 
 def _sentence(where: str, what: str) -> str:

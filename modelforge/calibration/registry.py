@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from modelforge.calibration.base import Calibration
-from modelforge.core.complaints import reworded
+from modelforge.core.complaints import Owner, problems
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.core.plugins import check_declaration
 from modelforge.core.registry import Registry
@@ -87,23 +87,8 @@ def read(config: str | Mapping[str, Any]) -> Calibration:
         hint = did_you_mean(str(name), names())
         raise ForgeError([Problem("MF120", "calibrate.method", f"unknown calibration `{name}`", hint)])
     cls = get(name)
-    problems = [_unknown(cls, field) for field in fields if field not in cls.model_fields]
+    owner = Owner(f"calibration `{name}`", "field", cls, missing="MF121", unknown="MF121", wrong="MF121")
     try:
-        made = cls.model_validate({field: value for field, value in fields.items() if field in cls.model_fields})
+        return cls.model_validate(fields)
     except ValidationError as error:
-        details = reworded(error, cls).errors(include_url=False)
-        raise ForgeError([*problems, *map(_wrong, details)]) from None
-    if problems:
-        raise ForgeError(problems)
-    return made
-
-
-def _unknown(cls: type[Calibration], field: str) -> Problem:
-    message = f"calibration `{cls.method}` has no field `{field}`"
-    return Problem("MF121", f"calibrate.{field}", message, did_you_mean(field, cls.model_fields), part="key")
-
-
-def _wrong(detail: Any) -> Problem:
-    name = ".".join(map(str, detail["loc"]))
-    hint = str((detail.get("ctx") or {}).get("hint", ""))
-    return Problem("MF121", f"calibrate.{name}", f"`{name}` {detail['msg']}", hint)
+        raise ForgeError(problems(error, "calibrate", owner)) from None

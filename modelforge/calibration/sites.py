@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from modelforge.building.shards import shard_of
 from modelforge.calibration.base import Calibration, Correction
 from modelforge.calibration.moments import Moments
+from modelforge.core.paths import join
 from modelforge.modules.parameters import ParameterLayout, layout
 from modelforge.modules.parametrised import Parametrised, plain
 
@@ -137,7 +138,7 @@ def find_sites(model: nn.Module, method: Calibration) -> tuple[list[Site], dict[
             names.setdefault(id(weight), []).append(path)
         for prefix, module in model.named_modules():
             layouts = layout(module)
-            paths = {name: f"{prefix}.{name}" if prefix else name for name in layouts}
+            paths = {name: join(prefix, name) for name in layouts}
             held = {name: weight for name, weight in module._parameters.items() if weight is not None}
             kernels = [name for name, item in layouts.items() if item.role in KERNELS]
             biases = [name for name, item in layouts.items() if item.role == "bias"]

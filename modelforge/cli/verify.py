@@ -15,14 +15,13 @@ from modelforge.building.verify import Verification, compare, compare_rows, veri
 from modelforge.building.verify import verify as verify_model
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, Refusal, listed, sentence
+from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.regular import read_bytes
 from modelforge.core.tensor_file import opened
 from modelforge.language import parse
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
 
-MAX_CONFIG = 10_000_000
-"""Bytes of a run's config."""
 _MODEL = "state_dict.model."
 """What stands before a parameter's name in a checkpoint of ours."""
 IN_WORDS: Mapping[str, str] = {
@@ -75,7 +74,7 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
 def _start(folder: Path, ledger: Ledger) -> Verification:
     path = folder / "config.yaml"
     try:
-        values = yaml.safe_load(read_bytes(path, MAX_CONFIG).decode())
+        values = yaml.safe_load(read_bytes(path, MAX_CONFIG_BYTES).decode())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ForgeError([_no_config(path, sentence(error))]) from error
     except (LookupError, AttributeError, TypeError) as error:

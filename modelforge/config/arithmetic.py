@@ -9,14 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelforge.core.errors import Refusal, did_you_mean, quoted
-
-MAX_LENGTH = 200
-"""Characters of one expression."""
-MAX_SIZE = 2**63
-"""What no number on the way may exceed."""
-
-MAX_DIGITS = 20
-"""What `round` may be asked for, before and behind the point."""
+from modelforge.core.limits import MAX_EXPRESSION, MAX_RESULT, MAX_ROUNDED
 
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
     {
@@ -48,8 +41,8 @@ def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
     >>> calculate("round(4 * width / 3)", {"width": 64})
     85
     """
-    if len(expression) > MAX_LENGTH:
-        raise Refusal(f"an expression may have {MAX_LENGTH} characters, and this has {len(expression)}")
+    if len(expression) > MAX_EXPRESSION:
+        raise Refusal(f"an expression may have {MAX_EXPRESSION} characters, and this has {len(expression)}")
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -64,7 +57,7 @@ def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
 
 def names_in(expression: str) -> frozenset[str]:
     """The names in an expression; none, if it is no expression."""
-    if len(expression) > MAX_LENGTH:
+    if len(expression) > MAX_EXPRESSION:
         return frozenset()
     try:
         tree = ast.parse(expression.strip(), mode="eval")
@@ -106,7 +99,7 @@ def _named(name: str, names: Mapping[str, Any]) -> Any:
 def _call(name: str, arguments: list[Any]) -> Any:
     least, most = (1, 2) if name == "round" else (2, 100)
     digits = arguments[1] if name == "round" and len(arguments) == 2 else 0
-    if not least <= len(arguments) <= most or not isinstance(digits, int) or abs(digits) > MAX_DIGITS:
+    if not least <= len(arguments) <= most or not isinstance(digits, int) or abs(digits) > MAX_ROUNDED:
         raise Refusal(f"`{name}` takes {'a number, and digits' if name == 'round' else 'two numbers or more'}")
     return _FUNCTIONS[name](*arguments)
 
@@ -118,6 +111,6 @@ def _check_power(base: Any, exponent: Any) -> None:
 
 
 def _checked(number: Any) -> Any:
-    if isinstance(number, complex) or number != number or abs(number) > MAX_SIZE:
+    if isinstance(number, complex) or number != number or abs(number) > MAX_RESULT:
         raise Refusal("the result is too large")
     return number

@@ -13,14 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_DIGITS, fault
-
-MAX_ALIASED = 100_000
-"""How many nodes the aliases of one file may add; `&a [*b, *b]` twenty times over would be a million."""
-MAX_DEPTH = 50
-"""How deep a file may be nested: libyaml overruns the stack in the end, and OmegaConf uses 16 frames a level."""
-MAX_CHARACTERS = 1_000_000
-"""Of a file; 20,000 layers."""
+from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_DEPTH, fault
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _STRING, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
@@ -31,7 +24,7 @@ _KINDS = {
     _INT: "a whole number",
     _FLOAT: "a number",
     _NULL: "null",
-    _STRING: "a text",
+    _STRING: "a string",
     "tag:yaml.org,2002:seq": "a list",
     "tag:yaml.org,2002:map": "a mapping",
 }
@@ -99,7 +92,7 @@ class Document:
             place = Place(file=self.file, line=line, column=1, source=self._line(line - 1))
             raise self._error("MF002", "a character that YAML does not allow", place) from None
         except _TooDeep as error:
-            message = f"the file is nested more than {MAX_DEPTH} levels deep"
+            message = f"the file is nested more than {MAX_FILE_DEPTH} levels deep"
             raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
 
@@ -344,7 +337,7 @@ def _loader_class(*, pure: bool = False) -> Any:
 
         def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
             self.depth += 1
-            if self.depth > MAX_DEPTH:
+            if self.depth > MAX_FILE_DEPTH:
                 raise _TooDeep(current_node.start_mark.line + 1 if current_node is not None else 1)
 
         def ascend_resolver(self) -> None:

@@ -8,9 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
-
-MAX_FILES = 10_000
-"""Files of a config folder that are looked through for what it offers."""
+from modelforge.core.limits import MAX_FILES
 
 
 def default_conf() -> Path:

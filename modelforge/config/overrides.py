@@ -11,10 +11,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from modelforge.config.document import MAX_DEPTH
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
-from modelforge.core.limits import fault
+from modelforge.core.limits import MAX_FILE_DEPTH, fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,9 @@ def _too_deep(text: str) -> tuple[str, str, str] | None:
     for letter in text:
         depth += (letter in "[{(") - (letter in "]})")
         most = max(most, depth)
-    if most <= MAX_DEPTH:
+    if most <= MAX_FILE_DEPTH:
         return None
-    return "MF060", f"an override is at most {MAX_DEPTH} levels deep, and this has {most:,}", ""
+    return "MF060", f"an override is at most {MAX_FILE_DEPTH} levels deep, and this has {most:,}", ""
 
 
 def _leaves(path: KeyPath, value: Any) -> Iterator[KeyPath]:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from modelforge.core.limits import MAX_JUMPS
+
 KeyPath: TypeAlias = tuple[str, ...]
 """The keys from the root of the config to a value."""
 
 _SEGMENT = r"[^\\${}()\[\]:.\s'\",]+"
 _KEY = rf"\.*(?:{_SEGMENT}|\[{_SEGMENT}\])(?:\.{_SEGMENT}|\[{_SEGMENT}\])*"
-_MAX_JUMPS = 1_000
 REFERENCE = re.compile(rf"(?<!\\)\$\{{\s*({_KEY})\s*\}}")
 
 
@@ -76,7 +77,7 @@ def follow(config: Any, path: KeyPath, *, last: bool = True) -> Trail:
     while True:
         target = reference(value, at)
         if target is not None and (path or last):
-            if (at, path) in seen or len(seen) > _MAX_JUMPS:
+            if (at, path) in seen or len(seen) > MAX_JUMPS:
                 raise Cycle(jumps[jumps.index(at) :] if at in jumps else jumps)
             seen.add((at, path))
             jumps.append(at)

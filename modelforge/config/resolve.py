@@ -27,9 +27,7 @@ from modelforge.config.references import (
 from modelforge.config.templates import is_template
 from modelforge.config.trust import RESOLVERS
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
-
-MAX_EXPANDED = 100_000
-"""How many values, or characters of one text, interpolations may make: `${a}${a}` twenty times over is a million."""
+from modelforge.core.limits import MAX_RESOLVED
 
 _MISSING = "???"
 _FAILED = object()
@@ -274,8 +272,8 @@ class _Resolver:
 
     def _count(self, size: int) -> None:
         self.expanded += size
-        if self.expanded > MAX_EXPANDED:
-            message = f"interpolations make more than {MAX_EXPANDED:,} values"
+        if self.expanded > MAX_RESOLVED:
+            message = f"interpolations make more than {MAX_RESOLVED:,} values"
             raise ForgeError([Problem("MF060", ".".join(self.open[0]), message)])
 
     def _note(self, at: KeyPath, code: str, message: str, hint: str = "") -> None:

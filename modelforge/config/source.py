@@ -46,16 +46,11 @@ from modelforge.config.trust import (
     search_folder,
 )
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.limits import MAX_CONFIGS, MAX_FILE_BYTES, MAX_NODES
 
 NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
 
-MAX_CONFIGS = 300
-"""How often the defaults lists of one config may ask for another one; those of a run here ask about forty times."""
-MAX_BYTES = 16 * 2**20
-"""Of one file."""
-MAX_NODES = 50_000
-"""Keys, values, mappings and lists in all files that make one config: OmegaConf takes about 0.1 ms for each."""
 
 _LOCK = RLock()
 
@@ -316,8 +311,8 @@ class _Folder(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(os.path.abspath(os.path.join(self.path, self._normalize_file_name(config_path))))
         file = self.naming.name(path)
-        if path.stat().st_size > MAX_BYTES:
-            message = f"the file has more than {MAX_BYTES >> 20} MiB"
+        if path.stat().st_size > MAX_FILE_BYTES:
+            message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
             raise ForgeError([Problem("MF060", "", message, place=Place(file=file, line=1))])
         try:
             text = path.read_text(encoding="utf-8")

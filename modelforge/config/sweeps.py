@@ -22,11 +22,10 @@ from modelforge.config.folder import default_conf
 from modelforge.config.origins import Origins
 from modelforge.config.source import Loader, Naming, hydra_settings, plain, search_path
 from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.limits import MAX_JOBS
 
 PARAMS = "hydra.sweeper.params"
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
-MAX_VALUES = 100_000
-"""Values of one key, and jobs of one multirun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +220,8 @@ def _sweep(hydra: Mapping[str, Any], origins: Origins, parsed: Sequence[Override
             axes[key] = Axis(key, _words(one), text, place, one.is_sweep_override())
         except ForgeError as error:
             problems += [problem.at(place) for problem in error.problems]
-    if not problems and prod(len(axis.words) for axis in axes.values()) > MAX_VALUES:
-        problems.append(Problem("MF060", "", f"a multirun has at most {MAX_VALUES:,} jobs, but this one has more"))
+    if not problems and prod(len(axis.words) for axis in axes.values()) > MAX_JOBS:
+        problems.append(Problem("MF060", "", f"a multirun has at most {MAX_JOBS:,} jobs, but this one has more"))
     if problems:
         raise ForgeError(problems)
     return Sweep(tuple(axes.values()), hydra, params)
@@ -241,14 +240,14 @@ def _words(override: Override) -> tuple[str, ...]:
         hint = f"write the values, `{group}=0.1,0.2`, or `range(0, 1, 0.1)`"
         raise ForgeError([Problem("MF001", group, f"`{text}` names no single values", hint)])
     try:
-        values = list(islice(override.sweep_string_iterator(), MAX_VALUES + 1))
+        values = list(islice(override.sweep_string_iterator(), MAX_JOBS + 1))
     except (HydraException, ValueError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise ForgeError([Problem("MF001", group, f"`{text}` cannot be counted: {reason}")]) from error
     if not values:
         raise ForgeError([_empty(override)])
-    if len(values) > MAX_VALUES:
-        message = f"`{text}` stands for more than {MAX_VALUES:,} values"
+    if len(values) > MAX_JOBS:
+        message = f"`{text}` stands for more than {MAX_JOBS:,} values"
         raise ForgeError([Problem("MF060", group, message)])
     if len(set(values)) < len(values):
         twice = next(value for index, value in enumerate(values) if value in values[:index])

@@ -8,11 +8,10 @@ from typing import Any
 
 from modelforge.config.arithmetic import calculate, names_in
 from modelforge.core.errors import Refusal, did_you_mean
+from modelforge.core.limits import MAX_TEXT
 
 _TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:([^"'{}]*|\s*"[^"]*"\s*|\s*'[^']*'\s*)\}""")
 
-MAX_LENGTH = 10_000
-"""Characters of a text with its templates filled in."""
 _BEGINNING = re.compile(r"\$\{\s*(?:arg|calc)\s*:")
 
 
@@ -55,8 +54,8 @@ def fill(text: str, arguments: Mapping[str, Any]) -> Any:
     if whole is not None:
         return _value(whole[1], _unquoted(whole[2]), arguments)
     filled = _TEMPLATE.sub(lambda match: str(_value(match[1], _unquoted(match[2]), arguments)), text)
-    if len(filled) > MAX_LENGTH:
-        raise Refusal(f"what comes out has more than {MAX_LENGTH:,} characters")
+    if len(filled) > MAX_TEXT:
+        raise Refusal(f"what comes out has more than {MAX_TEXT:,} characters")
     return filled
 
 

@@ -24,6 +24,7 @@ from modelforge.config.folder import is_inside, shipped
 from modelforge.config.folder_name import FOLDER_NAME
 from modelforge.config.references import KeyPath, split
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.paths import is_below
 
 CODES = frozenset({"MF004", "MF005", "MF006"})
 """The codes of what a config is not trusted with."""
@@ -252,7 +253,7 @@ def _wrong_key(key: str) -> tuple[str, str] | None:
 
 def _wrong_fact(key: str) -> tuple[str, str] | None:
     key = key.strip().strip("'\"")
-    if any(key == fact or key.startswith(f"{fact}.") for fact in RUN_FACTS):
+    if any(is_below(key, fact) for fact in RUN_FACTS):
         return None
     hint = "a file may ask for the run's own, such as `hydra:job.num`"
     return f"`hydra:{key}` tells of the machine, and a config file is data", hint

@@ -1,30 +1,119 @@
-"""Pydantic's complaints about a scheme's fields, in the words that modelforge uses: what must be, and what is."""
+"""Pydantic's errors → problems, and types in words: the one place where either is worded.
+
+A validator of ours raises `wrong(...)`: the error has the code of the problem that it becomes, its hint, and whether a
+key or its value is to blame. Pydantic's own errors get their code from the `Owner` of the key.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
-from modelforge.core.errors import did_you_mean, quoted
+from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.paths import join, last, parent
 
-_BOUNDS = {
-    "greater_than": ("greater than", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("less than", "lt"),
-    "less_than_equal": ("at most", "le"),
-}
-_KINDS = {
-    "float_type": "be a number",
-    "int_type": "be a whole number",
-    "bool_type": "be true or false",
-    "string_type": "be text",
-    "finite_number": "be a finite number",
-}
+Location = tuple[int | str, ...]
+Part = Literal["key", "value"]
+
+WORDS: Mapping[Any, str] = MappingProxyType(
+    {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        tuple: "a list",
+        dict: "a mapping",
+        Mapping: "a mapping",
+        NoneType: "null",
+    }
+)
+"""The types of YAML, as every message names them."""
+_TYPES = MappingProxyType(
+    {
+        "bool_type": bool,
+        "dict_type": dict,
+        "float_type": float,
+        "int_type": int,
+        "list_type": list,
+        "model_type": dict,
+        "string_type": str,
+        "tuple_type": tuple,
+    }
+)
+_BOUNDS = MappingProxyType(
+    {
+        "greater_than": ("greater than", "gt"),
+        "greater_than_equal": ("at least", "ge"),
+        "less_than": ("less than", "lt"),
+        "less_than_equal": ("at most", "le"),
+    }
+)
+_KNOWN = frozenset(get_args(ErrorType))
+_CODE = re.compile(r"M[FW]\d{3}")
+
+
+def in_words(kind: Any) -> str:
+    """A type in the words of YAML; of a union, the types that YAML can hold.
+
+    >>> in_words(int | tuple[int, int]), in_words(float | None), in_words(Literal["same", "valid"] | bytes)
+    ('a whole number or a list of 2 whole numbers', 'a number or null', "'same' or 'valid'")
+    """
+    return " or ".join(dict.fromkeys(_options(kind))) or getattr(kind, "__name__", str(kind))
+
+
+def _options(kind: Any) -> Iterator[str]:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        for option in arguments:
+            yield from _options(option)
+    elif origin is Annotated:
+        yield from _options(arguments[0])
+    elif origin is Literal:
+        yield from map(repr, arguments)
+    elif origin in (tuple, list):
+        number = "" if origin is list or Ellipsis in arguments else f"{len(arguments)} "
+        item = in_words(arguments[0])
+        yield f"a list of {number}{item.removeprefix('a ') if number == '1 ' else _plural(item)}"
+    elif (origin or kind) in WORDS:
+        yield WORDS[origin or kind]
+
+
+def _plural(words: str) -> str:
+    return re.sub(r"\ba ((?:whole )?\w+)", r"\1s", words)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Later:
+    """A hint that is made when its problem is shown: of thousands of problems most never are."""
+
+    find: Callable[[], str]
+
+    def __call__(self) -> str:
+        return self.find()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What has the keys that an error is about: how messages name it, and the codes of its problems."""
+
+    name: str
+    noun: str = "key"
+    """What a key of it is called: `argument`, `field`."""
+    model: type[BaseModel] | None = None
+    """Its keys, with their meaning."""
+    missing: str = "MF011"
+    unknown: str = "MF015"
+    wrong: str = "MF014"
+    suggest: Callable[[str], str] | None = None
+    """The hint for a key that it does not have; default the nearest field of `model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,65 +124,93 @@ class WrongField:
     message: str
     hint: str = ""
     code: str = "MF091"
-    """Of the problem that it is, see `modelforge.core.errors`."""
+    """Of the problem that it is, see `modelforge.core.codes`."""
 
 
-def contradiction(model: type[BaseModel], wrong: Sequence[WrongField], data: Any) -> ValidationError:
-    """The error for fields that are fine one by one, and not together."""
-    errors = [_error(item.code, item.message, item.hint, (item.field,), data) for item in wrong]
-    return ValidationError.from_exception_data(model.__name__, errors)
+def problems(error: ValidationError, key: str, owner: Owner) -> list[Problem]:
+    """All that Pydantic finds wrong with the value of an override key."""
+    details = error.errors(include_url=False)
+    return [problem(detail, join(key, *detail["loc"]), owner) for detail in details]
 
 
-def reworded(error: ValidationError, model: type[BaseModel], name: str = "") -> ValidationError:
-    """The same errors at the same fields; each has its way out in `ctx["hint"]`, empty if there is none.
+def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
+    """One of Pydantic's errors as a problem.
 
     Args:
-        error: What Pydantic found.
-        model: The model whose fields they are.
-        name: What a config calls the model; default its class name.
+        detail: The error.
+        key: The override key of what is wrong, or missing.
+        owner: What the key is one of.
     """
-    errors = [_reword(detail, model, name or model.__name__) for detail in error.errors()]
-    return ValidationError.from_exception_data(error.title, errors)
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    name = str(detail["loc"][-1]) if detail["loc"] else last(key)
+    hint = context.get("hint", "")
+    hint = hint() if isinstance(hint, Later) else hint
+    if kind == "missing":
+        message = f"{owner.name} needs the {owner.noun} `{name}`"
+        hint = f"add `{name}: ...`\n{_meaning(owner, detail['loc'])}".rstrip()
+        return Problem(owner.missing, parent(key) or key, message, hint, part="key")
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        fields = owner.model.model_fields if owner.model else ()
+        hint = owner.suggest(name) if owner.suggest else did_you_mean(name, fields)
+        return Problem(owner.unknown, key, f"{owner.name} has no {owner.noun} `{name}`", hint, part="key")
+    if kind == "value_error" or kind not in _KNOWN:
+        message, code = detail["msg"].removeprefix("Value error, "), kind if _CODE.fullmatch(kind) else owner.wrong
+        if message.startswith("must "):
+            message, hint = f"`{name}` {message}", hint or _meaning(owner, detail["loc"])
+        return Problem(code, key, message, hint, part=context.get("part", "value"))
+    choices = re.findall(r"'([^']*)'", context["expected"]) if kind == "literal_error" else ()
+    nearest = did_you_mean(str(value), choices)
+    hint = nearest if nearest.startswith("did") else _meaning(owner, detail["loc"])
+    return Problem(owner.wrong, key, f"`{name}` must be {expected(detail)}, but is {quoted(value)}", hint)
 
 
-def _reword(detail: ErrorDetails, model: type[BaseModel], name: str) -> InitErrorDetails:
-    kind, location, value = detail["type"], detail["loc"], detail["input"]
-    context: dict[str, Any] = detail.get("ctx", {})
-    hint = str(context.get("hint", ""))
-    if kind == "extra_forbidden":
-        message = f"is not a field of `{name}`"
-        hint = did_you_mean(str(location[-1]), model.model_fields) or "this scheme has no fields"
-    elif kind == "missing":
-        message = "must be given"
-    elif kind == "literal_error":
-        choices = re.findall(r"'([^']*)'", context["expected"])
-        message = f"must be one of {', '.join(f'`{choice}`' for choice in choices)}, but is {quoted(value)}"
-        nearest = did_you_mean(str(value), choices)
-        hint = nearest if nearest.startswith("did") else ""
-    elif kind in _BOUNDS:
-        phrase, key = _BOUNDS[kind]
-        message = f"must be {phrase} {context[key]:g}, but is {quoted(value)}"
-    elif detail["msg"].startswith("Input should "):
-        message = f"must {_KINDS.get(kind, detail['msg'].removeprefix('Input should '))}, but is {quoted(value)}"
-    else:
-        message = detail["msg"].removeprefix("Value error, ")
-    return _error(kind, message, hint or _meaning(model, location), location, value)
+def expected(detail: ErrorDetails) -> str:
+    """What must be in place of a value, of an error of Pydantic's own."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _TYPES:
+        return in_words(_TYPES[kind])
+    if kind in _BOUNDS:
+        phrase, bound = _BOUNDS[kind]
+        return f"{phrase} {context[bound]:g}"
+    return detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
 
 
-def _meaning(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+def _meaning(owner: Owner, location: Location) -> str:
     """What a field is, in the words of its declaration."""
-    field = model.model_fields.get(str(location[0])) if location else None
+    field = owner.model.model_fields.get(str(location[-1])) if owner.model and location else None
     words = " ".join(((field and field.description) or "").split()).removesuffix(".")
-    return f"`{location[0]}`: {words}" if words else ""
+    return f"`{location[-1]}`: {words}" if words else ""
 
 
-def code(detail: ErrorDetails) -> str:
-    """Of a complaint about a scheme's fields, the code of the problem that it is."""
-    kind = detail["type"]
-    return kind if kind.startswith("MF") else "MF090" if kind == "missing" else "MF022"
+def wrong(code: str, message: str, hint: str | Later = "", *, part: Part = "value") -> PydanticCustomError:
+    """The error that a validator raises: it becomes a problem of this code.
 
-
-def _error(kind: str, message: str, hint: str, location: tuple[int | str, ...], value: Any) -> InitErrorDetails:
+    Args:
+        code: Of the problem, see `modelforge.core.codes`.
+        message: What is wrong; where it begins with "must", the name of the field goes before it.
+        hint: The way out.
+        part: Whether the key or its value is to blame.
+    """
     # The message goes in as data: as a template, its braces would be read.
-    error = PydanticCustomError(kind, "{message}", {"message": message, "hint": hint})  # pyright: ignore[reportArgumentType]  # kinds are not literals
-    return InitErrorDetails(type=error, loc=location, input=value)
+    told = {"message": message, "hint": hint, "part": part}
+    return PydanticCustomError(code, "{message}", told)  # pyright: ignore[reportArgumentType]  # codes are not literals
+
+
+def too_large(most: int, sizes: Sequence[int]) -> PydanticCustomError:
+    """The error of sizes of which one is more than it may be."""
+    return wrong("MF060", f"must be at most {most:,}, but is {max(sizes):,}")
+
+
+def all_wrong(errors: Iterable[tuple[Location, PydanticCustomError]]) -> ValidationError:
+    """Several errors as one, each at its place below the value that is validated."""
+    details = [InitErrorDetails(type=error, loc=location, input=None) for location, error in errors]
+    return ValidationError.from_exception_data("config", details)
+
+
+def relocated(detail: ErrorDetails, location: Location) -> InitErrorDetails:
+    """An error at another place."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind not in _KNOWN:
+        told = PydanticCustomError(kind, "{message}", {"message": detail["msg"], **context})  # pyright: ignore[reportArgumentType]  # as above
+        return InitErrorDetails(type=told, loc=location, input=detail["input"])
+    return InitErrorDetails(type=kind, loc=location, input=detail["input"], ctx=context)

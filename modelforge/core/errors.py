@@ -1,7 +1,6 @@
-"""What a user is told: problems with a place, collected per phase and raised together as one `ForgeError`.
+"""Problems: each with a code, a message and a place, collected per phase and raised together as one `ForgeError`.
 
-Inner code states the fact, the phase adds the path, and `Origins` (see `modelforge.config`) adds the place.
-Codes are stable; `CODES` says in one line what each of them means.
+Inner code states the fact, the phase adds the override key, and `Origins` (see `modelforge.config`) adds the place.
 """
 
 from __future__ import annotations
@@ -11,129 +10,27 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-CODES = MappingProxyType(
-    {
-        "MF001": "the configuration cannot be composed",
-        "MF002": "a file cannot be read as YAML",
-        "MF003": "an interpolation cannot be resolved",
-        "MF004": "a config that reaches outside its folder",
-        "MF005": "an interpolation that a config file may not use",
-        "MF006": "a setting of Hydra's that a config may not make",
-        "MF010": "unknown layer type",
-        "MF011": "a required key is missing",
-        "MF012": "unknown argument",
-        "MF013": "missing argument",
-        "MF014": "wrong type or value",
-        "MF015": "unknown key",
-        "MF016": "a layer name that cannot be used",
-        "MF017": "a block that cannot be written out",
-        "MF018": "wrong arguments of a block, or of the model",
-        "MF019": "a template that has no value",
-        "MF020": "unknown scheme",
-        "MF021": "unknown field in an init block",
-        "MF022": "wrong value in an init block",
-        "MF023": "an init rule that matches no parameter",
-        "MF024": "two init rules of equal rank",
-        "MF025": "a parameter that no rule covers",
-        "MF026": "a scheme that cannot serve a parameter",
-        "MF027": "an init block that refines nothing",
-        "MF028": "a parameter did not come out as promised",
-        "MF029": "a module that is frozen as a whole",
-        "MF030": "unknown input",
-        "MF031": "an input that comes later",
-        "MF032": "wrong number of inputs",
-        "MF040": "a shape that does not fit",
-        "MF041": "the layer's constructor refuses its arguments",
-        "MF042": "an argument contradicts the shape that arrives",
-        "MF043": "the layer cannot run on what arrives",
-        "MF044": "the batch dimension is lost, or examples see one another",
-        "MF045": "parameters that cannot be tied",
-        "MF050": "model and data do not fit",
-        "MF051": "wrong training settings",
-        "MF052": "training diverged",
-        "MF053": "data that cannot be used",
-        "MF058": "a file of a run cannot be written",
-        "MF060": "too large",
-        "MF061": "more problems than are shown",
-        "MF062": "a number or a text that no config can hold",
-        "MF065": "a parameter that does not match its ledger",
-        "MF066": "a ledger that cannot be read",
-        "MF067": "a parameter that only the ledger has, or only the model",
-        "MF068": "a run that cannot be built again",
-        "MF069": "a ledger that says what its config does not",
-        "MF070": "the two sides of a diff cannot be read",
-        "MF071": "a folder that holds no runs",
-        "MF072": "a folder in which no project can be made",
-        "MF080": "nothing has this name",
-        "MF081": "a plugin that cannot be imported",
-        "MF082": "a sweep whose jobs are not those that are written",
-        "MF090": "a scheme lacks a field",
-        "MF091": "fields of a scheme that do not go together",
-        "MF092": "a truncation that keeps nothing",
-        "MF093": "a kernel that cannot keep norms",
-        "MF094": "a parameter that cannot be written",
-        "MF095": "a scheme for networks of another kind",
-        "MF110": "a file of weights that cannot be read",
-        "MF111": "a file of weights that holds code",
-        "MF112": "values that a file of weights lacks",
-        "MF113": "values of a file that the model has no place for",
-        "MF114": "values of a file that do not fit their parameters",
-        "MF115": "a subset or rename that matches nothing in its file",
-        "MF116": "a rename that makes two names equal",
-        "MF117": "a tensor of a file that cannot be split or transposed",
-        "MF118": "a skip that matches no parameter, or all",
-        "MF120": "unknown calibration",
-        "MF121": "wrong calibration settings",
-        "MF122": "nothing to calibrate",
-        "MF123": "an output that cannot be calibrated",
-        "MF130": "what is no layer",
-        "MF131": "a module whose `forward` cannot be followed",
-        "MF132": "what a module holds that a config cannot say",
-        "MF133": "modules that cannot be brought into the order of a config",
-        "MF134": "example inputs that cannot be used",
-        "MF135": "a config that does not make the same network",
-        "MW101": "constant weights: units stay equal",
-        "MW102": "a variance that no depth keeps",
-        "MW103": "projections that belong together start apart",
-        "MW104": "a value that nobody reads",
-        "MW105": "a layer that makes no finite values of negative, large or zero ones",
-        "MW106": "predictions that depend on the rest of their batch",
-        "MW107": "a layer that a scheme cannot see into",
-        "MW108": "a rule for ends of branches that fills none",
-        "MW109": "an init rule without effect",
-        "MW110": "fields of another scheme that stay when `scheme` alone is changed",
-        "MW113": "a parameter that may be several matrices",
-        "MW201": "data that is left out",
-        "MW202": "a class that is missing from a part of the data",
-        "MW203": "numbers of the data that are constant",
-        "MW204": "names in the data that look equal, but are not",
-        "MW210": "the best epoch of a resumed run is lost",
-        "MW211": "a scheduler that does not get to its end",
-        "MW220": "a setting without effect on this run",
-    }
-)
+from modelforge.core.paths import last
 
 MAX_PROBLEMS = 300
-"""Of one run; of what else is wrong the number is said."""
+"""Of one phase; the last problem gives the number of all others."""
 MAX_QUOTED = 200
-"""Characters of anything that was given."""
+"""Characters of a quoted value."""
 MAX_MESSAGE = 1_000
 MAX_SENTENCE = 300
-"""Of what an exception says."""
-
+"""Characters of another library's message."""
 MAX_PLACES = 3
-"""Of equal problems."""
+"""Places of equal problems that are listed."""
 MAX_CHOICES = 500
 """Names that are compared with a wrong one."""
-_TOLD = 50
-"""Characters around a quote, and those that say how long it was."""
+_SLACK = 50
+"""Characters that `shortened` adds, so that nothing is shortened twice."""
 _MORE = "MF061"
 _BACKTICKED = re.compile(r"`([^`]*)`")
 _NUMBER = re.compile(r"\d+")
-_LONG_WORD = re.compile(rf"\S{{{MAX_QUOTED + _TOLD},}}")
+_LONG_WORD = re.compile(rf"\S{{{MAX_QUOTED + _SLACK},}}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WINDOW = 50
 """Characters of a source line before and after what is marked, where the whole line is too long."""
@@ -219,12 +116,12 @@ class Problem:
 
 
 class Refusal(Exception):
-    """What cannot be done, and the way out; the caller knows where, and makes a `Problem` of it.
+    """A fact that stands in the way, and the way out; a caller that knows the place makes a `Problem` of it.
 
     Args:
         reason: The fact.
         hint: The way out; empty if there is none.
-        code: Of the problem that it is; empty where that is for the caller to say.
+        code: The problem's code; empty where the caller chooses it.
 
     Example:
         >>> refusal = Refusal("a vector has no rows", "give it a matrix")
@@ -243,7 +140,7 @@ class Refusal(Exception):
 
 
 class ForgeError(Exception):
-    """A user's mistake; `problems` holds all that one phase found, or the first and how many more there are."""
+    """A user's mistakes; `problems` holds all that one phase found, or the first and the number of the others."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = first(problems)
@@ -255,7 +152,7 @@ class ForgeError(Exception):
 
 
 def first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """The first `MAX_PROBLEMS`, and of the others one that says how many they are."""
+    """The first `MAX_PROBLEMS`, and one more with the number of the others."""
     given = tuple(problems)
     shown = [problem for problem in given if problem.code != _MORE]
     more = sum(problem.num for problem in given) - len(shown[:MAX_PROBLEMS])
@@ -263,13 +160,13 @@ def first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def more_problems(number: int) -> Problem:
-    """What stands for problems that are not shown."""
+    """The problem that stands for those that are not shown."""
     what = "1 more problem is" if number == 1 else f"{number:,} more problems are"
     return Problem("MF061", "", f"{what} not shown", "correct those above first", num=number)
 
 
 def for_each(items: Iterable[T], problem: Callable[[T], Problem]) -> Iterator[Problem]:
-    """A problem of each item, made for those alone that will be shown."""
+    """A problem for each item; only those that will be shown are made."""
     every = list(items)
     yield from map(problem, every[:MAX_PROBLEMS])
     if len(every) > MAX_PROBLEMS:
@@ -277,9 +174,9 @@ def for_each(items: Iterable[T], problem: Callable[[T], Problem]) -> Iterator[Pr
 
 
 def grouped(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
-    """Problems that say the same of many places, or much of one place, together; in the order of the first of each.
+    """Groups of problems with one message at many places, or with many messages at one place, in order.
 
-    What differs in names and numbers of copies alone (`blocks.0.norm`, `blocks.1.norm`) says the same.
+    Messages are the same if they differ only in the names and numbers of copies: `blocks.0.norm`, `blocks.1.norm`.
     """
     given = tuple(problems)
     of_many = _many(given, _statement)
@@ -292,7 +189,7 @@ def grouped(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
 def _many(
     problems: Sequence[Problem], key: Callable[[Problem], tuple[object, ...]]
 ) -> dict[Problem, tuple[Problem, ...]]:
-    """For each of more than `MAX_PLACES` problems of one key all of them."""
+    """The group of each problem whose key more than `MAX_PLACES` problems share."""
     groups: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
         groups.setdefault(key(problem), []).append(problem)
@@ -300,8 +197,8 @@ def _many(
 
 
 def _statement(problem: Problem) -> tuple[str, ...]:
-    """What a problem says, without the name of its place and without numbers."""
-    names = {problem.path, problem.path.rpartition(".")[2]}
+    """The message without the name of its place and without numbers."""
+    names = {problem.path, last(problem.path)}
     said = f"{problem.message}\n{problem.hint}"
     said = _BACKTICKED.sub(lambda found: "" if found[1] in names else found[0], said)
     return problem.code, problem.severity, _NUMBER.sub("0", said)
@@ -319,9 +216,9 @@ def quoted(value: object) -> str:
         return f"a value of the type `{type(value).__name__}` that is too large to be shown"
 
 
-def shortened(text: str, most: int = MAX_QUOTED) -> str:
-    """The text, of a long one the beginning; a lone surrogate, which nothing can print, is escaped."""
-    cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+def shortened(text: str, most: int = MAX_QUOTED, slack: int = 0) -> str:
+    """The text, of one longer than `most + slack` the beginning; a lone surrogate, which cannot be printed, escaped."""
+    cut = text if len(text) <= most + slack else f"{text[:most]}... ({len(text):,} characters)"
     return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
 
 
@@ -339,7 +236,7 @@ def listed(names: Iterable[object], most: int, between: str = ", ", quote: str =
 
 
 def sentence(error: BaseException, most: int = MAX_SENTENCE) -> str:
-    """What an exception says, in one line and bounded; its type where it says nothing.
+    """An exception's message in one line, bounded; its type where the message is empty.
 
     >>> sentence(ValueError("two\\n  lines")), sentence(KeyError()), len(sentence(ValueError("x" * 1_000)))
     ('two lines', 'KeyError', 300)
@@ -348,26 +245,21 @@ def sentence(error: BaseException, most: int = MAX_SENTENCE) -> str:
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    # What follows is torch's own stack.
+    # Behind these words torch prints its own stack.
     text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def _cut(quote: str) -> str:
-    """A quote that is too long, and was not shortened yet."""
-    return quote if len(quote) <= MAX_QUOTED + _TOLD else shortened(quote)
-
-
 def _bounded(text: str) -> str:
-    """A message or hint that quotes no more than it should, whatever was put into it."""
+    """A message or hint with its quotes shortened."""
     if len(text) > MAX_QUOTED:
-        text = _BACKTICKED.sub(lambda found: f"`{_cut(found[1])}`", text)
-        text = _LONG_WORD.sub(lambda found: _cut(found[0]), text)
+        text = _BACKTICKED.sub(lambda found: f"`{shortened(found[1], MAX_QUOTED, _SLACK)}`", text)
+        text = _LONG_WORD.sub(lambda found: shortened(found[0], MAX_QUOTED, _SLACK), text)
     return shortened(text, MAX_MESSAGE)
 
 
 def render(problem: Problem, *others: Problem) -> str:
-    """The problem as text with its source line, in the form compilers use; of equal `others` the first places."""
+    """The problem as text with its source line, in the form compilers use; `others` are the rest of its group."""
     lines = [f"{problem.severity}[{problem.code}]: {printable(problem.message)}"]
     place, path = problem.place, printable(shortened(problem.path))
     if place is None:
@@ -382,7 +274,7 @@ def render(problem: Problem, *others: Problem) -> str:
 
 
 def _elsewhere(problem: Problem, others: Sequence[Problem]) -> list[str]:
-    """Of equal problems the first places and the number of all; of others at the same place the first messages."""
+    """The other places of a group, or its other messages at one place; of many the first, and the number."""
     if not others:
         return []
     if all(other.path == problem.path and other.place == problem.place for other in others):
@@ -426,11 +318,8 @@ def printable(text: str, keep: str = "") -> str:
     """
     if text.isprintable() and not _WITHOUT_WIDTH.search(text):
         return text
-    return "".join(one if one in keep or _is_seen(one) else one.encode("unicode_escape").decode() for one in text)
-
-
-def _is_seen(character: str) -> bool:
-    return character.isprintable() and not _WITHOUT_WIDTH.match(character)
+    hidden = {one for one in text if one not in keep and (not one.isprintable() or _WITHOUT_WIDTH.match(one))}
+    return "".join(one.encode("unicode_escape").decode() if one in hidden else one for one in text)
 
 
 def _window(place: Place) -> tuple[str, int, int]:
@@ -443,16 +332,6 @@ def _window(place: Place) -> tuple[str, int, int]:
     stop = place.column - 1 + length + _WINDOW
     before, after = "..." if start else "", "..." if stop < len(source) else ""
     return shortened(f"{before}{source[start:stop]}{after}", MAX_MESSAGE), place.column - start + len(before), length
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Later:
-    """A hint that is found when it is asked for: of thousands of problems most are never shown."""
-
-    find: Callable[[], str]
-
-    def __call__(self) -> str:
-        return self.find()
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:

@@ -58,7 +58,7 @@ def why_unwritable(error: BaseException) -> str:
     """Why the system refuses to write, in words; empty where that is not what an error says."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno).lower()
-    # torch tells what it meets while it writes as an error of its own.
+    # torch wraps a failure to write in an error of its own.
     cause = error.__context__ if isinstance(error, RuntimeError) else None
     if isinstance(cause, OSError):
         return why_unwritable(cause)

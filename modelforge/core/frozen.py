@@ -1,14 +1,17 @@
-"""`Node` and `FrozenDict`: the one place that decides how modelforge's Pydantic models behave."""
+"""`Node`, `FrozenDict` and `Seed`: the one place that decides how modelforge's Pydantic models behave."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Annotated, Any, NoReturn, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, Strict
 from pydantic_core import CoreSchema, core_schema
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+Seed = Annotated[int, Strict()]
+"""The key of all random numbers of a model or a run: any whole number, negative ones too."""
 
 
 class Node(BaseModel):

@@ -1,51 +1,108 @@
-"""Bounds: sizes that cannot be meant, and would cost planning itself hours or all memory.
+"""Limits: sizes that cannot be meant, and would cost hours or all memory. Each is checked before anything is allocated.
 
-A thousand times what the largest models have; so a model that no machine can hold is still planned.
+What exceeds one is the problem MF060. How many names a message lists is not a limit: that stands where it is written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
 from modelforge.core.errors import Problem
+
+# --- a model: about a thousand times the largest that exist, so that one that no machine can hold is still planned ---
 
 MAX_SIZE = 10**10
 """The greatest side of an input, and the greatest whole number that a layer's argument may be."""
 MAX_PARAMETERS = 10**14
 """Elements in all parameters of a model."""
 MAX_LAYERS = 20_000
-"""All copies counted; planning takes some seconds then."""
+"""All copies and layers in layers counted; planning takes some seconds then."""
 MAX_KINDS = 500
 """Layers that differ in their arguments or in what arrives: each is constructed, and run a few times."""
 MAX_ENDS = 1_000
-"""Inputs of a model, or outputs."""
+"""Inputs of a model, or outputs: each is a tensor of every trial run."""
 MAX_RULES = 5_000
-"""Entries of `params`, or of `types`, in one init block."""
+"""Entries of `params`, or of `types`, in one init block: each glob is matched with each parameter."""
 MAX_BLOCKS = 1_000_000
-"""Logical matrices and vectors in all parameters of a model: gates, projections, groups of a convolution."""
+"""Logical matrices and vectors in all parameters of a model (gates, projections, groups): each gets its own numbers."""
 MAX_DEPTH = 64
-"""Combinators inside one another."""
+"""Combinators and blocks inside one another: each level is a call of a function inside another."""
 MAX_PARTS = {"times": 10_000, "groups": 100_000} | dict.fromkeys(
     ("num_layers", "num_encoder_layers", "num_decoder_layers"), 1_000
 )
 """Arguments that count what a layer is made of: planning looks at each part."""
+MAX_DIMENSIONS = 63
+"""Of an example: a tensor has 64 at most, and the batch is one."""
+MAX_ARGUMENT_VALUES = 10_000
+"""In one argument of a block: a block that doubles a list in each use has a million after twenty."""
+MAX_PLACEHOLDERS = 4
+"""`*` and `{n}` in one rename: the time to match grows with a power of their number."""
+
+# --- a config --------------------------------------------------------------------------------------------------------
+
 MAX_NESTED = 150
-"""Mappings and lists inside one another in a config: `MAX_DEPTH` layers, each a mapping in a mapping, and what is
-around and in them."""
+"""Mappings and lists inside one another: `MAX_DEPTH` layers, each a mapping in a mapping, and what is around them."""
 MAX_VALUES = 500_000
-"""Values of a config, each counted as often as it is there."""
+"""Values, each counted as often as it is there."""
 MAX_TEXT = 10_000
-"""Characters of a text."""
+"""Characters of a string, with its templates filled in."""
 MAX_NAME = 100
 """Characters of the name of a layer, an input, an output, a block or an argument: it becomes part of file names."""
 MAX_DIGITS = 300
 """Of a whole number; with more it would be no float, and beyond 4,300 Python does not write it down."""
-MAX_DIMENSIONS = 63
-"""Of an example: a tensor has 64 at most, and the batch is one."""
+MAX_EXPRESSION = 200
+"""Characters of one `${calc:...}`: a parser of Python's reads it."""
+MAX_RESULT = 2**63
+"""What no number in a `${calc:...}` may exceed, on the way either: `9**9**9` takes all memory."""
+MAX_ROUNDED = 20
+"""What `round` may be asked for, before and behind the point."""
+MAX_RESOLVED = 100_000
+"""Values, or characters of one string, that interpolations make: `${a}${a}` twenty times over is a million."""
+MAX_JUMPS = 1_000
+"""Interpolations that lead to one another: a chain this long is a circle."""
+MAX_JOBS = 100_000
+"""Values of one key, and jobs of one multirun: each is composed."""
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+MAX_CHARACTERS = 1_000_000
+"""Of a config file; 20,000 layers."""
+MAX_FILE_BYTES = 16 * 2**20
+"""Of a config file, before it is decoded."""
+MAX_FILE_DEPTH = 50
+"""How deep a config file may be nested: libyaml overruns the stack in the end, and OmegaConf uses 16 frames a level."""
+MAX_ALIASED = 100_000
+"""Nodes that the aliases of one config file may add; `&a [*b, *b]` twenty times over would be a million."""
+MAX_NODES = 50_000
+"""Keys, values, mappings and lists in all files that make one config: OmegaConf takes about 0.1 ms for each."""
+MAX_CONFIGS = 300
+"""How often the defaults lists of one config may ask for another one; those of a run here ask about forty times."""
+MAX_FILES = 10_000
+"""Files of a config folder that are looked through, and files and folders of one side of a review."""
+MAX_COMPARED_BYTES = 2**20
+"""Of a file that a review reads; larger ones are compared, but not read."""
+MAX_REVISION_BYTES = 16 * 2**20
+"""Of a git revision, in all files together."""
+MAX_LISTING_BYTES = 400 * MAX_FILES
+"""Of git's list of files: a crafted tree of a few objects can name more of them than any list would hold."""
+MAX_CONFIG_BYTES = 10_000_000
+"""Of a run's composed config, which is read whole: ten times the largest config file."""
+MAX_STATUS_BYTES = 10_000_000
+"""Of a run's status, which is read whole: overrides and metrics take some kilobytes."""
+MAX_SWEEP_BYTES = 2**24
+"""Of what is collected of a multirun: 100,000 jobs take 10 MB."""
+MAX_LEDGER_BYTES = 64_000_000
+"""Of a ledger in a file: as many as 40,000 parameters take."""
+MAX_INDEX_BYTES = 100_000_000
+"""Of the list of tensors in a file of weights: safetensors' own limit."""
+MAX_ENTRIES = 200_000
+"""Values and mappings in a checkpoint, each counted as often as a name leads to it."""
+MAX_CHECKPOINT_DEPTH = 50
+"""Mappings inside one another in a checkpoint."""
+MAX_TENSOR_NAME = 500
+"""Characters of a tensor's name in a file: it is printed, and matched with globs."""
 
 _MOST = 10**MAX_DIGITS
 _UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
@@ -96,10 +153,3 @@ def fault(value: Any) -> tuple[str, str, str] | None:
 
 def _is_sound(name: Any) -> bool:
     return fault(name) is None
-
-
-def too_large(most: int, sizes: Sequence[int]) -> PydanticCustomError:
-    """The error of sizes of which one is more than it may be."""
-    return PydanticCustomError(
-        "MF060", "must be at most {most}, but is {size}", {"most": f"{most:,}", "size": f"{max(sizes):,}"}
-    )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from modelforge.core.paths import join
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -75,7 +77,7 @@ class Attention:
 
     def below(self, prefix: str) -> Attention:
         """The same, seen from outside: its path begins at the module that holds it at `prefix`."""
-        return replace(self, path=f"{prefix}.{self.path}".strip("."))
+        return replace(self, path=join(prefix, self.path))
 
 
 @dataclass(frozen=True, slots=True)

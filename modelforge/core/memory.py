@@ -29,7 +29,7 @@ def allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> tor
 
 
 def free(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None where nobody says."""
+    """Free bytes on a device; None where they are not known."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused

@@ -22,18 +22,11 @@ import torch
 from torch import Tensor
 
 from modelforge.core.errors import Refusal, sentence
+from modelforge.core.limits import MAX_CHECKPOINT_DEPTH, MAX_ENTRIES, MAX_INDEX_BYTES, MAX_TENSOR_NAME
 from modelforge.core.regular import NotRegular, TooLarge, check_regular, open_regular, read_text
 
 INDEX = ".index.json"
 """How the name of a file ends that says which files a large model is in."""
-MAX_INDEX = 100_000_000
-"""Bytes of such a file."""
-MAX_ENTRIES = 200_000
-"""Values and mappings in a checkpoint, each counted as often as a name leads to it."""
-MAX_NESTED = 50
-"""Mappings inside one another in a checkpoint."""
-MAX_NAME = 500
-"""Characters of a tensor's name."""
 _RELATIVE = "a path is relative to the folder that the program runs in"
 
 
@@ -112,7 +105,7 @@ def _listed(path: str) -> list[tuple[str, str]]:
     """The files that an index names, as paths and as it calls them."""
     _check_file(path)
     try:
-        index = json.loads(read_text(path, MAX_INDEX))
+        index = json.loads(read_text(path, MAX_INDEX_BYTES))
         names = sorted({str(name) for name in index["weight_map"].values()})
     except TooLarge as error:
         raise Refusal(f"{error.strerror}: no list of files is that long") from error
@@ -225,13 +218,15 @@ def _flat(checkpoint: Any) -> Iterator[tuple[str, Tensor]]:
     while waiting:
         name, value, depth = waiting.pop()
         num_entries += 1
-        if num_entries > MAX_ENTRIES or depth > MAX_NESTED:
-            reason = f"it holds more than {MAX_ENTRIES:,} values, or mappings more than {MAX_NESTED} deep"
+        if num_entries > MAX_ENTRIES or depth > MAX_CHECKPOINT_DEPTH:
+            reason = f"it holds more than {MAX_ENTRIES:,} values, or mappings more than {MAX_CHECKPOINT_DEPTH} deep"
             raise Refusal(reason, code="MF060")
         if isinstance(value, Mapping):
             below = [(f"{name}.{key}" if name else str(key), item, depth + 1) for key, item in value.items()]
             waiting += reversed(below)
         elif isinstance(value, Tensor) and value.layout is torch.strided and name:
-            if len(name) > MAX_NAME:
-                raise Refusal(f"a name in it has {len(name):,} characters, and {MAX_NAME} is the most", code="MF060")
+            if len(name) > MAX_TENSOR_NAME:
+                raise Refusal(
+                    f"a name in it has {len(name):,} characters, and {MAX_TENSOR_NAME} is the most", code="MF060"
+                )
             yield name, value.detach()

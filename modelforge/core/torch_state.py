@@ -41,8 +41,8 @@ def standard_settings() -> Generator[None]:
 def one_thread() -> Generator[None]:
     """Keeps torch to one thread: the last bits of a matrix product or factorisation depend on their number.
 
-    torch's number belongs to each thread, and a new thread inherits the one that was set last. So whoever finds one
-    thread here leaves it: it may be inherited from a thread that will put back its own.
+    torch's number belongs to each thread, and a new thread inherits the one that was set last. A number of one
+    is left as it is: it may be inherited from a thread that will restore its own.
     """
     before = torch.get_num_threads()
     if before == 1:

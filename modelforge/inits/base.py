@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
-from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import model_validator
 
-from modelforge.core.complaints import WrongField, contradiction, reworded
+from modelforge.core.complaints import WrongField, all_wrong, wrong
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.matrix import Block
 from modelforge.inits.fills import Fill, Moments, Whole, promise_of
@@ -60,16 +60,11 @@ class Initializer(Node, ABC):
         """Fields that are fine one by one, and not together; none, unless a scheme has such."""
         return ()
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _validate(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            made = handler(data)
-        except ValidationError as error:
-            raise reworded(error, cls, cls.scheme) from None
-        if wrong := tuple(made.conflicts()):
-            raise contradiction(cls, wrong, data)
-        return made
+    @model_validator(mode="after")
+    def _check_conflicts(self) -> Self:
+        if found := tuple(self.conflicts()):
+            raise all_wrong(((item.field,), wrong(item.code, item.message, item.hint)) for item in found)
+        return self
 
 
 class Elementwise(Initializer):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
+from modelforge.core.complaints import wrong
 from modelforge.core.errors import quoted
 
 # Ten times below the largest float32, so that nothing drawn with these numbers overflows.
@@ -20,9 +20,7 @@ Positive = Annotated[float, Field(gt=0, le=LIMIT)]
 def _keeps_something(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
         hint = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
-        raise PydanticCustomError(
-            "MF092", "must be greater than 0, but is {value}", {"value": quoted(value), "hint": hint}
-        )
+        raise wrong("MF092", f"must be greater than 0, but is {quoted(value)}", hint)
     return value
 
 

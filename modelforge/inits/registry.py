@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
+from modelforge.core.complaints import Owner
 from modelforge.core.errors import did_you_mean
 from modelforge.core.plugins import check_declaration
 from modelforge.core.registry import Registry
@@ -119,3 +121,16 @@ def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -
     if name in field_names():
         return f"it is a field of other schemes; `{scheme}` has " + ", ".join(f"`{field}`" for field in sorted(fields))
     return near
+
+
+def owner(scheme: str, source: str = "", others: Collection[str] = ()) -> Owner:
+    """A scheme as what its fields belong to, for problems with them.
+
+    Args:
+        scheme: Its name.
+        source: The override key of the block that chooses it, where that is another one.
+        others: Keys that may stand in the same block.
+    """
+    name = f"scheme `{scheme}` (from {source})" if source else f"scheme `{scheme}`"
+    suggest = partial(explain_absent_field, scheme, others=others)
+    return Owner(name, "field", get(scheme), missing="MF090", unknown="MF021", wrong="MF022", suggest=suggest)

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
+from modelforge.core.complaints import all_wrong, too_large, wrong
 from modelforge.core.frozen import FrozenDict, Node
-from modelforge.core.limits import MAX_PARTS, too_large
+from modelforge.core.limits import MAX_PARTS
 from modelforge.language import registry
 from modelforge.language.init import Init
 from modelforge.language.layer import LayerSpec
@@ -75,14 +75,9 @@ class Combinator(LayerSpec, ABC):
 
 def _free(layers: Mapping[str, LayerSpec]) -> Mapping[str, LayerSpec]:
     """Layers that are not called as what a combinator puts beside them."""
-    taken = [name for name in ("shortcut", "merge") if name in layers]
-    if taken:
-        reason = "`{name}` cannot name a layer here: a combinator with a `merge` has its own of that name"
-        errors = [PydanticCustomError("MF016", reason, {"name": name, "part": "key"}) for name in taken]
-        details = [
-            InitErrorDetails(type=error, loc=(name,), input=name) for name, error in zip(taken, errors, strict=True)
-        ]
-        raise ValidationError.from_exception_data("layers", details)
+    if taken := [name for name in ("shortcut", "merge") if name in layers]:
+        reason = "`{}` cannot name a layer here: a combinator with a `merge` has its own of that name"
+        raise all_wrong(((name,), wrong("MF016", reason.format(name), part="key")) for name in taken)
     return layers
 
 
@@ -184,9 +179,9 @@ class Repeat(Combinator):
     times: Annotated[PositiveInt, AfterValidator(_check_times)]
     """How many copies."""
     layers: Layers
-    """What each copy holds; they may speak of the copy's number, from 0, as `${arg:index}`."""
+    """The layers of each copy; `${arg:index}` is its number, from 0."""
     copies: Annotated[dict[str, Layers], AfterValidator(FrozenDict)] | None = None
-    """Each copy's own layers, where `layers` speak of `${arg:index}`; written from them, not by hand."""
+    """Each copy's own layers, where `layers` use `${arg:index}`; written from them, not by hand."""
     holds_layers = ("layers",)
     counts = "times"
     made_fields = frozenset({"copies"})
@@ -196,8 +191,7 @@ class Repeat(Combinator):
         """What a dump holds is taken as it is, as long as it is what it says."""
         names = [str(index) for index in range(self.times)]
         if self.copies is not None and (list(self.copies) != names or self.copies["0"] != self.layers):
-            message = "`copies` is written from `layers` and `times`, and not by hand: leave it out"
-            raise PydanticCustomError("MF014", "{message}", {"message": message})
+            raise wrong("MF014", "`copies` is written from `layers` and `times`, and not by hand: leave it out")
         return self
 
     def wire(self) -> Iterator[Child]:

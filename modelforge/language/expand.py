@@ -1,32 +1,24 @@
 """expand: a model section with `blocks`, sizes, conditions and counted copies → the same model written out.
 
-Plain data in, plain data out; what a use of a block is made of is checked afterwards like anything else, and is told
-at the place in the block. Nothing here knows a layer by name.
+Plain data in, plain data out. The layers of a block are checked afterwards like all others; a problem with them has its
+place in the block. Nothing here knows a layer by name.
 """
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelforge.config.templates import fill, is_broken, is_template, names_of
+from modelforge.core.complaints import in_words
 from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal, did_you_mean, quoted
-from modelforge.core.limits import MAX_LAYERS, MAX_PARTS
+from modelforge.core.limits import MAX_ARGUMENT_VALUES, MAX_DEPTH, MAX_LAYERS, MAX_PARTS
+from modelforge.core.paths import join
 from modelforge.language import registry
-from modelforge.language.layer import NAME, LayerSpec
-from modelforge.language.unused import alone, unread
+from modelforge.language.declarations import alone, misdeclared, unread
+from modelforge.language.layer import LayerSpec
 
-MAX_EXPANDED = MAX_LAYERS
-"""How many layers may come out, those in layers counted too."""
-MAX_DEPTH = 64
-MAX_VALUES = 10_000
-"""How many values an argument may hold."""
-RESERVED = frozenset({"type", "inputs", "init", "when", "index"})
-"""What an argument cannot be called: uses of blocks say these themselves, and `index` counts copies."""
-
-_BLOCK_KEYS = frozenset({"args", "layers", "init"})
 _MISSING = "???"
 _DROPPED = object()
 
@@ -40,7 +32,7 @@ class Copies(dict[str, Any]):
 
 
 class _Failed(Exception):
-    """What is wrong was noted."""
+    """Raised where a part cannot be written out; the problem was noted."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,7 @@ class _Place:
     """The key of the use of the innermost block."""
 
     def at(self, *names: object) -> _Place:
-        return replace(self, key=".".join((self.key, *map(str, names))))
+        return replace(self, key=join(self.key, *names))
 
 
 def expand(model: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -73,6 +65,8 @@ def expand(model: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     >>> model["layers"]["a"]["layers"]
     {'up': {'type': 'Linear', 'out_features': 16}, 'act': 'ReLU'}
     """
+    if problems := list(dict.fromkeys(misdeclared(model))):
+        return {}, problems
     expander = _Expander(model)
     return expander.model(), list(expander.problems)
 
@@ -85,111 +79,39 @@ class _Expander:
     _used: set[str] = field(default_factory=set[str])
 
     def model(self) -> dict[str, Any]:
-        blocks = self._declared()
-        try:
-            arguments = self._model_arguments()
-        except _Failed:
-            return {}
-        self._blocks = blocks
-        place = _Place("model", arguments)
+        self._blocks = {str(name): block for name, block in self.section.get("blocks", {}).items()}
         rest = {key: value for key, value in self.section.items() if key not in ("blocks", "args", "size", "sizes")}
         try:
+            place = _Place("model", self._model_arguments())
             found = {
                 key: self._layers(value, place.at(key)) if key == "layers" else self._filled(value, place.at(key))
                 for key, value in rest.items()
             }
         except _Failed:
             return {}
-        unused = *unread(self.section.get("args") or {}, rest), *alone(blocks, self._used)
+        unused = *unread(self.section.get("args") or {}, rest), *alone(self._blocks, self._used)
         self.problems |= dict.fromkeys(unused)
         return found
 
-    # --- declarations -------------------------------------------------------------------------------------------------
-
-    def _declared(self) -> dict[str, Mapping[str, Any]]:
-        raw = self.section.get("blocks", {})
-        if not isinstance(raw, Mapping):
-            self._note("MF014", "model.blocks", f"`blocks` must be a mapping from name to block, but is {quoted(raw)}")
-            return {}
-        return {str(name): block for name, block in raw.items() if self._is_sound(str(name), block)}
-
-    def _is_sound(self, name: str, block: Any) -> bool:
-        key, before = f"model.blocks.{name}", len(self.problems)
-        if not NAME.fullmatch(name) or name.isdigit():
-            self._note("MF016", key, f"`{name}` cannot name a block: use letters, digits and underscores", part="key")
-        elif name in registry.names():
-            self._note("MF016", key, f"`{name}` cannot name a block: it is a layer type already", part="key")
-        if not isinstance(block, Mapping):
-            self._note("MF014", key, f"a block must be a mapping, but is {quoted(block)}", "write `layers:` below it")
-            return False
-        for other in [other for other in block if other not in _BLOCK_KEYS]:
-            hint = self._near(other, _BLOCK_KEYS)
-            self._note("MF015", f"{key}.{other}", f"a block has no `{other}`", hint, part="key")
-        if "layers" not in block:
-            self._note("MF011", key, f"the block `{name}` has no `layers`", "add `layers: ...`", part="key")
-        self._check_arguments(block.get("args", {}), f"{key}.args")
-        return len(self.problems) == before
-
-    def _check_arguments(self, arguments: Any, key: str) -> None:
-        if not isinstance(arguments, Mapping):
-            self._note("MF014", key, f"`args` must be a mapping from name to default, but is {quoted(arguments)}")
-            return
-        for name in map(str, arguments):
-            if not name.isidentifier() or name in RESERVED or keyword.iskeyword(name):
-                hint = f"these are taken: {', '.join(sorted(RESERVED))}" if name in RESERVED else ""
-                self._note("MF016", f"{key}.{name}", f"`{name}` cannot name an argument", hint, part="key")
-
     def _model_arguments(self) -> dict[str, Any]:
         """The model's own arguments: `args`, of which `sizes[size]` gives those that are `???`."""
-        declared, sizes, size = (self.section.get(key) for key in ("args", "sizes", "size"))
-        if declared is None:
-            declared = {}
-        self._check_arguments(declared, "model.args")
-        chosen: Mapping[str, Any] = {}
-        if sizes is not None and not (
-            isinstance(sizes, Mapping) and all(isinstance(s, Mapping) for s in sizes.values())
-        ):
-            self._note("MF014", "model.sizes", "`sizes` must be a mapping from name to arguments")
-        elif sizes is not None:
-            # YAML reads 18 as a number where it is a key, and where it is chosen.
-            named = {str(name): values for name, values in sizes.items()}
-            if size is None:
-                way = f"write `size: {next(iter(named), '...')}`"
-                self._note("MF018", "model.sizes", "the model has `sizes`, and no `size` that chooses", way, part="key")
-            elif str(size) not in named:
-                known = self._near(size, named)
-                self._note("MF018", "model.size", f"the model has no size `{size}`", known)
-            else:
-                chosen = named[str(size)]
-            for other, values in named.items() if isinstance(declared, Mapping) else ():
-                for name in [name for name in values if name not in declared]:
-                    hint = f"declare it: `args: {{{name}: ???}}`"
-                    key = f"model.sizes.{other}.{name}"
-                    self._note("MF018", key, f"the model has no argument `{name}`", hint, part="key")
-        elif size is not None:
-            self._note("MF018", "model.size", f"the model has no `sizes`, so `{size}` means nothing", part="key")
-        if self.problems:
-            raise _Failed
-        assert isinstance(declared, Mapping), "it was checked"
+        declared, sizes = self.section.get("args") or {}, self.section.get("sizes") or {}
+        # YAML reads 18 as a number where it is a key, and where it is chosen.
+        chosen = {str(name): values for name, values in sizes.items()}.get(str(self.section.get("size")), {})
         given = {name: value for name, value in chosen.items() if declared[name] == _MISSING}
         return self._bound(declared, given, _Place("model", {}), "model.args", "the model")
 
     def _bound(
         self, declared: Mapping[str, Any], given: Mapping[str, Any], use: _Place, key: str, owner: str
     ) -> dict[str, Any]:
-        """Values for all declared arguments; a default may speak of those before it."""
+        """Values for all declared arguments; a default may read those before it."""
         bound: dict[str, Any] = {}
         failed: set[str] = set()
         for name, default in declared.items():
             missing = given.get(name, default) == _MISSING
-            value, at = (
-                (given[name], use.at(name))
-                if name in given
-                else (
-                    default,
-                    _Place(f"{key}.{name}", bound, use=use.key),
-                )
-            )
+            value, at = default, _Place(f"{key}.{name}", bound, use=use.key)
+            if name in given:
+                value, at = given[name], use.at(name)
             if missing:
                 self._note("MF018", use.key, f"{owner} needs the argument `{name}`", f"add `{name}: ...`", part="key")
             if missing or not failed.isdisjoint(names_of(value)):
@@ -200,8 +122,8 @@ class _Expander:
             except _Failed:
                 failed.add(name)
                 continue
-            if not _num_values(bound[name], MAX_VALUES):
-                message = f"`{name}` of {owner} holds more than {MAX_VALUES:,} values"
+            if not _num_values(bound[name], MAX_ARGUMENT_VALUES):
+                message = f"`{name}` of {owner} holds more than {MAX_ARGUMENT_VALUES:,} values"
                 self._note("MF060", at.key, message)
                 failed.add(name)
                 continue
@@ -236,11 +158,11 @@ class _Expander:
 
     def _layer(self, raw: Any, place: _Place) -> Any:
         self.num_layers += 1
-        if self.num_layers > MAX_EXPANDED + 1:
-            raise _Failed  # it was told
-        if self.num_layers > MAX_EXPANDED or place.depth > MAX_DEPTH:
-            message = f"the model has more than {MAX_EXPANDED:,} layers"
-            if self.num_layers <= MAX_EXPANDED:
+        if self.num_layers > MAX_LAYERS + 1:
+            raise _Failed  # noted before
+        if self.num_layers > MAX_LAYERS or place.depth > MAX_DEPTH:
+            message = f"the model has more than {MAX_LAYERS:,} layers"
+            if self.num_layers <= MAX_LAYERS:
                 message = f"layers are nested more than {MAX_DEPTH} deep"
             self._note("MF060", place.key, message)
             raise _Failed
@@ -317,7 +239,7 @@ class _Expander:
         found = Copies(self._fields(others, spec, place))
         held = next(iter(spec.holds_layers))
         if not isinstance(times, int) or isinstance(times, bool) or times < 1:
-            return Copies(found | {held: {}})  # what is wrong with it is told by the parser
+            return Copies(found | {held: {}})  # the parser refuses it
         if times > MAX_PARTS["times"]:
             self._note("MF060", place.at(spec.counts).key, f"`{spec.counts}` may be {MAX_PARTS['times']:,} at most")
             raise _Failed
@@ -376,19 +298,10 @@ def _num_values(value: Any, most: int) -> int:
 
 def _other_kind(value: Any, default: Any) -> str:
     """What a value should be, if it is of another kind than the default."""
-    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        (bool, "true or false"),
-        (int, "a whole number"),
-        (float, "a number"),
-        (str, "a text"),
-        (list, "a list"),
-        (Mapping, "a mapping"),
-    )
-    for kind, words in kinds:
+    for kind in (bool, int, float, str, list, Mapping):
         if isinstance(default, kind):
-            wanted = (int, float) if kind is float else kind
-            right = isinstance(value, wanted) and (kind is bool or not isinstance(value, bool))
-            return "" if right else words
+            right = isinstance(value, int | float if kind is float else kind)
+            return "" if right and (kind is bool or not isinstance(value, bool)) else in_words(kind)
     return ""
 
 

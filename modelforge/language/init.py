@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError, model_serializer
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationError, model_serializer
+from pydantic_core import InitErrorDetails
 
-from modelforge.core.complaints import code
-from modelforge.core.errors import Later, did_you_mean, quoted
+from modelforge.core.complaints import Later, Location, Part, relocated, wrong
+from modelforge.core.errors import did_you_mean, quoted
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_RULES
 from modelforge.inits import registry
+from modelforge.inits.base import Initializer
 
 Role = Literal["weight", "recurrent", "bias", "embedding", "scale"]
 NAMED_ROLES: tuple[str, ...] = tuple(role for role in get_args(Role) if role != "weight")
@@ -36,6 +37,8 @@ class InitSpec(Node):
     """Blocks for every layer of a class below here."""
     params: Blocks = FrozenDict()
     """Blocks for parameters below here, by name or glob."""
+    initializer: SkipValidation[Initializer | None] = None
+    """The scheme with its fields, validated; None for a block that refines."""
 
     @property
     def speaks(self) -> bool:
@@ -55,28 +58,19 @@ class InitSpec(Node):
         return flat
 
 
-def parse_block(raw: Any, *, named: bool = False) -> InitSpec:
-    """A flat block, or a scheme's name in its place → `InitSpec`; `named` where it is for parameters by name.
+def parse_block(raw: Any) -> InitSpec:
+    """A flat block, or a scheme's name in its place → `InitSpec`.
 
     Raises:
         ValidationError: every error at once, each at its place in the block.
     """
     if isinstance(raw, InitSpec):
         return raw
-    if isinstance(raw, str):
-        raw = {"scheme": raw}
-    if not isinstance(raw, Mapping):
-        error = PydanticCustomError(
-            "MF022",
-            "an init block must be a mapping or the name of a scheme, but is {raw}",
-            {"raw": quoted(raw), "hint": "write `init: {scheme: ...}`"},
-        )
-        raise ValidationError.from_exception_data("init", [InitErrorDetails(type=error, loc=(), input=raw)])
     parser = _Parser()
-    fields = parser.parse(raw, named=named)
-    if parser.errors:
+    block = parser.block(raw, ())
+    if block is None:
         raise ValidationError.from_exception_data("init", parser.errors)
-    return InitSpec(**fields)
+    return block
 
 
 Init = Annotated[InitSpec, BeforeValidator(parse_block)]
@@ -89,110 +83,95 @@ class _Parser:
     def __init__(self) -> None:
         self.errors: list[InitErrorDetails] = []
 
-    def parse(self, raw: Mapping[Any, Any], *, named: bool) -> dict[str, Any]:
-        scheme = raw.get("scheme")
+    def block(self, raw: Any, at: Location, *, named: bool = False) -> InitSpec | None:
+        """A block and those in it, or None where one is wrong; `named` where it is for parameters by name."""
+        if isinstance(raw, InitSpec):
+            return raw
+        if isinstance(raw, str):
+            raw = {"scheme": raw}
+        before = len(self.errors)
+        if not isinstance(raw, Mapping):
+            message = f"an init block must be a mapping or the name of a scheme, but is {quoted(raw)}"
+            self._add("MF022", message, at, "write `init: {scheme: ...}`")
+            return None
         if "matrices" in raw and not named:
             hint = "name the parameter: `params: {qkv.weight: {matrices: 3}}`"
-            self._add("MF021", "`matrices` has no meaning here", ("matrices",), hint, part="key")
-        own = ("scheme", "matrices", *SECTIONS)
+            self._add("MF021", "`matrices` has no meaning here", (*at, "matrices"), hint, part="key")
+        scheme, own = raw.get("scheme"), ("scheme", "matrices", *SECTIONS)
         fields = {str(name): value for name, value in raw.items() if name not in own}
+        initializer = None
         if scheme is not None:
-            self._check_scheme(scheme, fields)
+            initializer = self._initializer(scheme, fields, at)
         else:
-            self._check_field_names(fields)
-        roles = {role: raw[role] for role in NAMED_ROLES if role in raw}
-        return {
-            "scheme": scheme,
-            "matrices": self._matrices(raw["matrices"]) if "matrices" in raw else None,
-            "fields": {name: _freeze(value) for name, value in fields.items()},
-            "roles": self._blocks(roles, (), leaf=True),
-            "types": self._blocks(raw.get("types", {}), ("types",), leaf=False),
-            "params": self._blocks(raw.get("params", {}), ("params",), leaf=True),
-        }
+            self._check_field_names(fields, at)
+        matrices = self._matrices(raw["matrices"], at) if "matrices" in raw else None
+        roles = self._blocks({role: raw[role] for role in NAMED_ROLES if role in raw}, at, leaf=True)
+        types = self._blocks(raw.get("types", {}), (*at, "types"), leaf=False)
+        params = self._blocks(raw.get("params", {}), (*at, "params"), leaf=True, named=True)
+        if len(self.errors) > before:
+            return None
+        return InitSpec(
+            scheme=scheme,
+            fields={name: _freeze(value) for name, value in fields.items()},
+            initializer=initializer,
+            matrices=matrices,
+            roles=roles,
+            types=types,
+            params=params,
+        )
 
-    def _check_scheme(self, scheme: Any, fields: dict[str, Any]) -> None:
-        known = {*registry.names(), *registry.aliases()}
-        if not isinstance(scheme, str) or scheme not in known:
-            self._add(
-                "MF020", f"unknown initializer `{scheme}`", ("scheme",), Later(lambda: registry.explain_absence(scheme))
-            )
-            return
-        initializer = registry.get(scheme)
-        for name in [name for name in fields if name not in initializer.model_fields]:
-            hint = Later(partial(registry.explain_absent_field, scheme, name, SECTIONS))
-            self._add("MF021", f"scheme `{scheme}` has no field `{name}`", (name,), hint, part="key")
-        known_fields = {name: value for name, value in fields.items() if name in initializer.model_fields}
+    def _initializer(self, scheme: Any, fields: Mapping[str, Any], at: Location) -> Initializer | None:
+        if not isinstance(scheme, str) or scheme not in registry.SCHEMES:
+            hint = Later(partial(registry.explain_absence, scheme))
+            self._add("MF020", f"unknown initializer `{scheme}`", (*at, "scheme"), hint)
+            return None
         try:
-            initializer.model_validate(known_fields)
+            return registry.get(scheme).model_validate(fields)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                location = detail["loc"]
-                hint = str((detail.get("ctx") or {}).get("hint", ""))
-                if detail["type"] == "missing":
-                    hint = f"add `{location[0]}: ...`\n{hint}"
-                    self._add("MF090", f"scheme `{scheme}` needs `{location[0]}`", (), hint.rstrip())
-                else:
-                    self._add(code(detail), describe(detail["msg"]), location, hint)
+            self.errors += [relocated(item, (*at, *item["loc"])) for item in error.errors(include_url=False)]
+            return None
 
-    def _matrices(self, given: Any) -> int | tuple[int, ...] | None:
+    def _matrices(self, given: Any, at: Location) -> int | tuple[int, ...] | None:
         rows = given if isinstance(given, list | tuple) else (given,)
         if all(type(size) is int and size > 0 for size in rows) and sum(rows) > 1:
             return tuple(rows) if isinstance(given, list | tuple) else given
         message = f"`matrices` must be a number of equal parts above 1, or the rows of each, but is {given!r}"
-        self._add("MF022", message, ("matrices",), "`matrices: 3`, or `matrices: [64, 16, 16]`")
+        self._add("MF022", message, (*at, "matrices"), "`matrices: 3`, or `matrices: [64, 16, 16]`")
         return None
 
-    def _check_field_names(self, fields: dict[str, Any]) -> None:
+    def _check_field_names(self, fields: Iterable[str], at: Location) -> None:
         known = registry.field_names()
         for name in fields:
             if name not in known:
                 hint: str | Later = Later(partial(did_you_mean, name, {*known, *SECTIONS, "scheme"}))
                 if name.rstrip("s") in ("weight", "kernel"):
-                    hint = f"the block itself speaks of weights; others: {', '.join(SECTIONS)}"
-                self._add("MF021", f"no scheme has a field `{name}`", (name,), hint, part="key")
+                    hint = f"the block itself is for weights; others: {', '.join(SECTIONS)}"
+                self._add("MF021", f"no scheme has a field `{name}`", (*at, name), hint, part="key")
 
-    def _blocks(self, raw: Any, at: tuple[str, ...], *, leaf: bool) -> dict[str, InitSpec]:
+    def _blocks(self, raw: Any, at: Location, *, leaf: bool, named: bool = False) -> dict[str, InitSpec]:
+        """Blocks by name; a `leaf` has no sections of its own."""
         if not isinstance(raw, Mapping):
-            self._add("MF022", f"`{at[-1]}` must be a mapping from name to init block, but is {quoted(raw)}", at, "")
+            self._add("MF022", f"`{at[-1]}` must be a mapping from name to init block, but is {quoted(raw)}", at)
             return {}
         if len(raw) > MAX_RULES:
-            message = f"`{at[-1]}` may have {MAX_RULES:,} entries at most, but has {len(raw):,}"
-            self._add("MF060", message, at, "")
+            self._add("MF060", f"`{at[-1]}` may have {MAX_RULES:,} entries at most, but has {len(raw):,}", at)
             return {}
         blocks: dict[str, InitSpec] = {}
         for name, value in raw.items():
-            try:
-                block = parse_block(value, named=at == ("params",))
-            except ValidationError as error:
-                for detail in error.errors(include_url=False):
-                    self.errors.append(_reraise(detail, (*at, str(name), *detail["loc"])))
+            here = (*at, str(name))
+            block = self.block(value, here, named=named)
+            if block is None:
                 continue
             for section in SECTIONS if leaf else ():
                 if section in block.roles or getattr(block, section, None):
-                    self._add(
-                        "MF021", f"`{section}` has no meaning here", (*at, str(name), section), "move it up", part="key"
-                    )
-            if not leaf and block == InitSpec():
-                self._add("MF022", "this block says nothing", (*at, str(name)), "give it a `scheme` or a field")
-            if leaf and not (block.speaks or block.matrices is not None):
-                self._add("MF022", "this block says nothing", (*at, str(name)), "give it a `scheme` or a field")
+                    self._add("MF021", f"`{section}` has no meaning here", (*here, section), "move it up", part="key")
+            if not (block.speaks or block.matrices is not None if leaf else block != InitSpec()):
+                self._add("MF022", "this block says nothing", here, "give it a `scheme` or a field")
             blocks[str(name)] = block
         return blocks
 
-    def _add(self, code: str, message: str, loc: tuple[int | str, ...], hint: str | Later, part: str = "value") -> None:
-        error = PydanticCustomError(code, "{message}", {"message": message, "hint": hint, "part": part})  # pyright: ignore[reportArgumentType]  # codes are not literals
-        self.errors.append(InitErrorDetails(type=error, loc=loc, input=None))
-
-
-def describe(message: str) -> str:
-    """A Pydantic message as the second half of one of ours."""
-    return message.removeprefix("Value error, ")
-
-
-def _reraise(detail: Any, loc: tuple[int | str, ...]) -> InitErrorDetails:
-    context = detail.get("ctx") or {}
-    error = PydanticCustomError(detail["type"], "{message}", {"message": detail["msg"], **context})
-    return InitErrorDetails(type=error, loc=loc, input=None)
+    def _add(self, code: str, message: str, at: Location, hint: str | Later = "", part: Part = "value") -> None:
+        self.errors.append(InitErrorDetails(type=wrong(code, message, hint, part=part), loc=at, input=None))
 
 
 def _freeze(value: Any) -> Any:

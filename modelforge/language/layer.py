@@ -6,9 +6,9 @@ import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
 
-from modelforge.core.errors import quoted
+from modelforge.core.complaints import wrong
+from modelforge.core.errors import quoted, shortened
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.language.init import Init
 
@@ -16,21 +16,21 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*|[0-9]+")
 REFERENCE = re.compile(rf"({NAME.pattern})((?:\.[0-9]+)*)")
 
 
+def check_reference(name: Any) -> None:
+    """Raises the error of what does not name a layer, or an output of one."""
+    if not isinstance(name, str) or not REFERENCE.fullmatch(name):
+        hint = "write `name`, or `name.1` for the second output of `name`"
+        raise wrong("MF030", f"`{shortened(str(name))}` is not a reference to a layer", hint)
+
+
 def _parse_inputs(raw: Any) -> Any:
     if raw is None:
         return None
     names = [raw] if isinstance(raw, str) else raw
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-        raise PydanticCustomError(
-            "MF014", "`inputs` must be a name or a list of names, but is {raw}", {"raw": quoted(raw)}
-        )
+        raise wrong("MF014", f"`inputs` must be a name or a list of names, but is {quoted(raw)}")
     for name in names:
-        if not REFERENCE.fullmatch(name):
-            raise PydanticCustomError(
-                "MF030",
-                "`{name}` is not a reference to a layer",
-                {"name": name, "hint": "write `name`, or `name.1` for the second output of `name`"},
-            )
+        check_reference(name)
     return tuple(names)
 
 
@@ -52,7 +52,7 @@ class LayerSpec(Node):
     made_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that are written by `blocks:` and counts, and never by hand."""
     counts: ClassVar[str | None] = None
-    """The field that says how many copies there are, for a layer whose layers may speak of `${arg:index}`."""
+    """The field with the number of copies, for a layer whose layers may use `${arg:index}`."""
 
     @property
     def arguments(self) -> FrozenDict[str, Any]:

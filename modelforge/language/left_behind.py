@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelforge.config.origins import Origins
 from modelforge.core.errors import Place, Problem, listed
+from modelforge.core.paths import parent
 from modelforge.inits import registry
 from modelforge.language.init import InitSpec
 
@@ -40,7 +41,7 @@ def left_behind(blocks: Iterable[tuple[str, InitSpec]], origins: Origins) -> Ite
 
 def explained(problem: Problem, origins: Origins) -> Problem:
     """A problem with a field that a scheme does not have: where an override changed the scheme alone, it says so."""
-    block = problem.path.rpartition(".")[0]
+    block = parent(problem.path)
     place = origins.place(f"{block}.scheme") if problem.code == "MF021" and block else None
     if place is None or place.override is None or _is_override(problem.place):
         return problem

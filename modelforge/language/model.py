@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
 
 from modelforge.config.origins import Origins
-from modelforge.core.errors import quoted, shortened
-from modelforge.core.frozen import FrozenDict, Node
-from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE, too_large
+from modelforge.core.complaints import all_wrong, too_large, wrong
+from modelforge.core.errors import quoted
+from modelforge.core.frozen import FrozenDict, Node, Seed
+from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE
 from modelforge.language.init import Init, InitSpec
-from modelforge.language.layer import NAME, REFERENCE
+from modelforge.language.layer import NAME, check_reference
 from modelforge.language.nested import Layers
 from modelforge.language.weights import WeightsSpec
 
@@ -23,10 +23,9 @@ DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 def _parse_sizes(raw: Any) -> Any:
     sizes: tuple[Any, ...] = tuple(raw) if isinstance(raw, list | tuple) else (None,)
     if len(sizes) > MAX_DIMENSIONS:
-        told = {"number": f"{len(sizes):,}", "most": MAX_DIMENSIONS}
-        raise PydanticCustomError("MF060", "`shape` may have {most} dimensions at most, but has {number}", told)
+        raise wrong("MF060", f"`shape` may have {MAX_DIMENSIONS} dimensions at most, but has {len(sizes):,}")
     if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
-        raise PydanticCustomError("MF014", "`shape` must be a list of sizes, but is {raw}", {"raw": quoted(raw)})
+        raise wrong("MF014", f"`shape` must be a list of sizes, but is {quoted(raw)}")
     if any(size > MAX_SIZE for size in sizes):
         raise too_large(MAX_SIZE, sizes)
     return sizes
@@ -43,66 +42,37 @@ class TensorSpec(Node):
 
 def _check_number(section: str, named: Mapping[Any, Any]) -> None:
     if len(named) > MAX_ENDS:
-        told = {"section": section, "number": f"{len(named):,}", "most": f"{MAX_ENDS:,}"}
-        raise PydanticCustomError("MF060", "`{section}` may name {most} at most, but names {number}", told)
+        raise wrong("MF060", f"`{section}` may name {MAX_ENDS:,} at most, but names {len(named):,}")
 
 
 def _name_inputs(raw: Any) -> Any:
     if not isinstance(raw, Mapping) or not raw:
-        raise PydanticCustomError(
-            "MF014",
-            "`input` must say what comes in, but is {raw}",
-            {
-                "raw": quoted(raw),
-                "hint": "write `input: {shape: [8, 8]}`, or `input: {left: {shape: ...}, right: ...}`",
-            },
-        )
+        hint = "write `input: {shape: [8, 8]}`, or `input: {left: {shape: ...}, right: ...}`"
+        raise wrong("MF014", f"`input` must say what comes in, but is {quoted(raw)}", hint)
     if any(name in raw for name in TensorSpec.model_fields):
         return {"input": raw}
     _check_number("input", raw)
-    bad = [
-        InitErrorDetails(
-            type=PydanticCustomError("MF016", "`{name}` cannot name an input", {"name": name, "part": "key"}),
-            loc=(name,),
-            input=name,
-        )
-        for name in map(str, raw)
-        if not NAME.fullmatch(name) or len(name) > MAX_NAME
-    ]
-    if bad:
-        raise ValidationError.from_exception_data("input", bad)
-    return {str(name): value for name, value in raw.items()}
+    named = {str(name): value for name, value in raw.items()}
+    if bad := [name for name in named if not NAME.fullmatch(name) or len(name) > MAX_NAME]:
+        raise all_wrong(((name,), wrong("MF016", f"`{name}` cannot name an input", part="key")) for name in bad)
+    return named
 
 
 def _parse_outputs(raw: Any) -> Any:
     named = {name: name for name in raw} if isinstance(raw, list | tuple) else raw
     if not isinstance(named, Mapping) or not named:
-        raise PydanticCustomError(
-            "MF014",
-            "`outputs` must name what comes out, but is {raw}",
-            {"raw": quoted(raw), "hint": "write `outputs: {logits: head, features: trunk}`"},
-        )
+        hint = "write `outputs: {logits: head, features: trunk}`"
+        raise wrong("MF014", f"`outputs` must name what comes out, but is {quoted(raw)}", hint)
     _check_number("outputs", named)
     for reference in named.values():
-        if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
-            raise PydanticCustomError(
-                "MF030",
-                "`{name}` is not a reference to a layer",
-                {
-                    "name": shortened(str(reference)),
-                    "hint": "write `name`, or `name.1` for the second output of `name`",
-                },
-            )
-    return {str(name): str(reference) for name, reference in named.items()}
+        check_reference(reference)
+    return {str(name): reference for name, reference in named.items()}
 
 
 def _parse_ties(raw: Any) -> Any:
     if not isinstance(raw, Mapping) or not all(isinstance(path, str) for path in (*raw, *raw.values())):
-        raise PydanticCustomError(
-            "MF014",
-            "`tie` must be a mapping from a parameter to the one it is, but is {raw}",
-            {"raw": quoted(raw), "hint": "write `tie: {head.weight: embed.weight}`"},
-        )
+        message = f"`tie` must be a mapping from a parameter to the one it is, but is {quoted(raw)}"
+        raise wrong("MF014", message, "write `tie: {head.weight: embed.weight}`")
     return dict(raw)
 
 
@@ -126,7 +96,7 @@ class ModelSpec(Node):
     """The `init` config group."""
     weights: Annotated[WeightsSpec | None, Field(exclude=True)] = None
     """The `weights` config group: a file of values, before every init block."""
-    seed: Annotated[int, Field(exclude=True)] = 0
+    seed: Annotated[Seed, Field(exclude=True)] = 0
     """Key of all random numbers."""
     origins: Annotated[Any, Field(exclude=True, repr=False)] = Origins.empty()
     """Where every key was written."""

@@ -7,12 +7,13 @@ import keyword
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
-from modelforge.core.errors import Later, did_you_mean, quoted, shortened
+from modelforge.core.complaints import Later, all_wrong, wrong
+from modelforge.core.errors import did_you_mean, quoted, shortened
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_NAME
+from modelforge.core.paths import last
 from modelforge.language import registry
 from modelforge.language.layer import NAME, LayerSpec
 
@@ -25,30 +26,22 @@ def _parse_layer(raw: Any) -> LayerSpec:
         return raw
     fields = {"type": raw} if isinstance(raw, str) else raw
     if not isinstance(fields, Mapping):
-        raise PydanticCustomError(
-            "MF014",
-            "a layer must be a mapping or the name of a layer type, but is {raw}",
-            {"raw": quoted(raw), "hint": "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"},
-        )
+        hint = "write `name: ReLU` or `name: {type: Linear, out_features: 10}`"
+        raise wrong("MF014", f"a layer must be a mapping or the name of a layer type, but is {quoted(raw)}", hint)
     if "type" not in fields:
-        raise PydanticCustomError("MF011", "this layer has no `type`", {"hint": _type_hint(fields), "part": "key"})
+        raise wrong("MF011", "this layer has no `type`", _type_hint(fields), part="key")
     name = fields["type"]
     if not isinstance(name, str) or name not in registry.names():
-        error = PydanticCustomError(
-            "MF010",
-            "unknown layer type `{name}`",
-            {"name": shortened(str(name)), "hint": Later(lambda: registry.explain_absence(str(name)))},
-        )
-        raise ValidationError.from_exception_data(
-            "layer", [InitErrorDetails(type=error, loc=() if isinstance(raw, str) else ("type",), input=name)]
-        )
+        hint = Later(lambda: registry.explain_absence(str(name)))
+        error = wrong("MF010", f"unknown layer type `{shortened(str(name))}`", hint)
+        raise all_wrong([(() if isinstance(raw, str) else ("type",), error)])
     return registry.get(name).spec.model_validate(dict(fields))
 
 
 def _type_hint(fields: Mapping[Any, Any]) -> str:
     """How a layer without a `type` gets one."""
     if "_target_" in fields:
-        name = str(fields["_target_"]).rpartition(".")[2]
+        name = last(str(fields["_target_"]))
         meant = f"`type: {name}`" if name in registry.names() else "`type: ...`, the name of a registered layer"
         return f"`_target_` is Hydra's and names code, which no config does here: write {meant}"
     near = [str(key) for key in fields if difflib.get_close_matches(str(key), ["type"], cutoff=0.7)]
@@ -61,28 +54,16 @@ Layer = Annotated[SerializeAsAny[LayerSpec], BeforeValidator(_parse_layer)]
 
 def _check_names(raw: Any) -> Any:
     if not isinstance(raw, Mapping):
-        raise PydanticCustomError(
-            "MF014",
-            "layers must be a mapping from name to layer, but is {raw}",
-            {"raw": quoted(raw), "hint": "write `name: {type: ...}`, one entry a layer, in execution order"},
-        )
+        hint = "write `name: {type: ...}`, one entry a layer, in execution order"
+        raise wrong("MF014", f"layers must be a mapping from name to layer, but is {quoted(raw)}", hint)
     if not raw:
-        raise PydanticCustomError("MF014", "there is no layer", {"hint": "write `name: {type: ...}`"})
+        raise wrong("MF014", "there is no layer", "write `name: {type: ...}`")
     layers = {str(name): layer for name, layer in raw.items()}
     if len(layers) < len(raw):
-        raise PydanticCustomError("MF016", 'two layers have the same name: `1` and `"1"` are one', {"part": "key"})
-    bad = [
-        InitErrorDetails(
-            type=PydanticCustomError("MF016", "{reason}", {"reason": reason, "hint": hint, "part": "key"}),
-            loc=(name,),
-            input=name,
-        )
-        for name, layer in layers.items()
-        for reason, hint in (_misplaced(name, layer) or (unusable(name), ""),)
-        if reason
-    ]
-    if bad:
-        raise ValidationError.from_exception_data("layers", bad)
+        raise wrong("MF016", 'two layers have the same name: `1` and `"1"` are one', part="key")
+    reasons = {name: _misplaced(name, layer) or (unusable(name), "") for name, layer in layers.items()}
+    if bad := {name: reason for name, reason in reasons.items() if reason[0]}:
+        raise all_wrong(((name,), wrong("MF016", *reason, part="key")) for name, reason in bad.items())
     return layers
 
 
@@ -114,19 +95,17 @@ Layers = Annotated[dict[str, Layer], BeforeValidator(_check_names), AfterValidat
 """Layers by name, in execution order."""
 
 
-def unknown_argument(type_name: str, argument: str) -> tuple[str, str]:
-    """Message and hint for an argument that a layer type does not have."""
+def explain_absent_argument(type_name: str, argument: str) -> str:
+    """Why a layer type does not have an argument, or which one was meant."""
     layer = registry.get(type_name)
-    message = f"{type_name} has no argument `{argument}`"
     if argument in layer.fixed:
-        return message, f"it is always {str(layer.fixed[argument]).lower()} here"
+        return f"it is always {str(layer.fixed[argument]).lower()} here"
     if argument in layer.without:
-        return message, layer.without[argument]
-    fields = set(layer.spec.model_fields) - {"type"}
-    fields -= layer.spec.made_fields
+        return layer.without[argument]
+    fields = set(layer.spec.model_fields) - {"type"} - layer.spec.made_fields
     if known := registry.argument_elsewhere(argument, frozenset(fields)):
-        return message, known
+        return known
     near, own = did_you_mean(argument, fields), fields - LayerSpec.own_fields
     if near.startswith("did you mean"):
-        return message, near
-    return message, did_you_mean(argument, own) if own else "it takes none"
+        return near
+    return did_you_mean(argument, own) if own else "it takes none"

@@ -1,10 +1,10 @@
-"""parse: a config → `ModelSpec`. Pydantic checks, this file turns its complaints into problems with places."""
+"""parse: a config → `ModelSpec`. Pydantic checks, this file gives its errors their owners and places."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from functools import cache, partial
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,24 +12,22 @@ from pydantic_core import ErrorDetails
 
 from modelforge.config import Config
 from modelforge.config.origins import Origins
-from modelforge.core.errors import (
-    MAX_PROBLEMS,
-    ForgeError,
-    Later,
-    Problem,
-    did_you_mean,
-    for_each,
-    more_problems,
-    quoted,
-)
+from modelforge.core.complaints import Owner, problem
+from modelforge.core.errors import ForgeError, Problem, did_you_mean, for_each
+from modelforge.core.frozen import Seed
 from modelforge.core.limits import unfit
+from modelforge.core.paths import join, parent
+from modelforge.inits.registry import SCHEMES
+from modelforge.inits.registry import owner as scheme_owner
+from modelforge.inits.schemes.pretrained import Pretrained
 from modelforge.language import registry
 from modelforge.language.expand import expand, source_key
+from modelforge.language.init import SECTIONS as INIT_SECTIONS
 from modelforge.language.init import Init, InitSpec
 from modelforge.language.layer import LayerSpec
 from modelforge.language.left_behind import explained
 from modelforge.language.model import ModelSpec
-from modelforge.language.nested import unknown_argument
+from modelforge.language.nested import explain_absent_argument
 from modelforge.language.weights import WeightsSpec
 
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
@@ -77,13 +75,11 @@ def parse(
     empty = [*_empty_files({**values, **given}, origins)]
     problems += empty
     model = None
-    if all(problem.path != "model" for problem in empty):
-        model = _validate(ModelSpec, _model_section(values, problems), "model", problems)
-    group = _validate(Init, given.get("init", values.get("init")), "init", problems)
-    stored = _validate(WeightsSpec, given.get("weights", values.get("weights")), "weights", problems)
-    key: Any = values.get("seed", 0) if seed is None else seed
-    if isinstance(key, bool) or not isinstance(key, int):
-        problems.append(Problem("MF014", "seed", f"`seed` must be a whole number, but is {quoted(key)}"))
+    if all(problem.path != "model" for problem in empty) and (section := _model_section(values, problems)) is not None:
+        model = _validate(ModelSpec, section, "model", problems)
+    group = _validate(Init | None, given.get("init", values.get("init")), "init", problems)
+    stored = _validate(WeightsSpec | None, given.get("weights", values.get("weights")), "weights", problems)
+    key = _validate(Seed, values.get("seed", 0) if seed is None else seed, "seed", problems)
     if problems or model is None:
         raise ForgeError(explained(_replaced(origins.locate(problem), origins), origins) for problem in problems)
     return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
@@ -91,11 +87,11 @@ def parse(
 
 def _replaced(problem: Problem, origins: Origins) -> Problem:
     """A problem with an argument of a layer whose type an override changed: what the file says of it is still there."""
-    parent = problem.path.rpartition(".")[0]
-    place = origins.place(f"{parent}.type") if problem.code == "MF012" else None
+    layer = parent(problem.path)
+    place = origins.place(f"{layer}.type") if problem.code == "MF012" else None
     if place is None or place.override is None or problem.place is None or problem.place.override is not None:
         return problem
-    hint = f"`{place.override}` is merged into what the file says; `{parent}=NAME` replaces it"
+    hint = f"`{place.override}` is merged into what the file says; `{layer}=NAME` replaces it"
     return replace(problem, hint=hint)
 
 
@@ -129,7 +125,7 @@ def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
 
 
 def _unknown_sections(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
-    """The top-level keys of a composed config that nobody has heard of."""
+    """The top-level keys of a composed config that are not known."""
 
     def problem(key: str) -> Problem:
         hint = did_you_mean(key, SECTIONS | origins.declared)
@@ -166,97 +162,58 @@ def _no_key(key: object) -> Problem:
     return Problem("MF015", f"model.{key}", f"a model has no `{key}`", did_you_mean(key, MODEL_KEYS), part="key")
 
 
+_adapter = cache(TypeAdapter)
+
+
 def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
-    if raw is None:
-        return None
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        return _adapter(kind).validate_python(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
     except RecursionError:
         problems.append(Problem("MF060", path, "this is nested too deeply to be read"))
         return None
-    problems.extend(dict.fromkeys(_problems(details[:MAX_PROBLEMS], raw, path)))
-    if len(details) > MAX_PROBLEMS:
-        problems.append(more_problems(len(details) - MAX_PROBLEMS))
+    problems.extend(dict.fromkeys(for_each(details, partial(_problem, raw=raw, section=path))))
     return None
 
 
-def _problems(details: list[ErrorDetails], raw: Any, path: str) -> Iterator[Problem]:
-    for detail in details:
-        location = tuple(str(part) for part in detail["loc"])
-        if location[:2] == ("input", "input") and "input" not in raw["input"]:
-            location = location[1:]  # the name that a single input gets
-        key, use = source_key(raw, location)
-        problem = _problem(detail, location, _layer_type(raw, location), ".".join((path, *key)))
-        message = f"{problem.message} (where {'.'.join((path, *use))} uses it)" if use else problem.message
-        yield replace(problem, message=message)
+def _problem(detail: ErrorDetails, raw: Any, section: str) -> Problem:
+    """An error of Pydantic's as a problem, at the place that the config has for it."""
+    location = tuple(map(str, detail["loc"]))
+    if location[:2] == ("input", "input") and "input" not in raw["input"]:
+        location = location[1:]  # the name that a single input gets
+    key, use = source_key(raw, location)
+    found = problem(detail, join(section, *key), _owner(raw, location, section))
+    if location[:1] == ("input",) and detail["type"] == "model_type":
+        found = replace(found, hint="write `{shape: [8, 8]}`")
+    return replace(found, message=f"{found.message} (where {join(section, *use)} uses it)") if use else found
 
 
-def _problem(detail: ErrorDetails, location: tuple[str, ...], layer_type: str | None, path: str) -> Problem:
-    context = detail.get("ctx") or {}
-    message = detail["msg"]
-    match detail["type"]:
-        case "missing":
-            parent = path.rpartition(".")[0]
-            owner = layer_type or f"`{parent}`"
-            name = location[-1]
-            code = "MF013" if layer_type else "MF011"
-            noun = "argument" if layer_type else "key"
-            return Problem(code, parent, f"{owner} needs the {noun} `{name}`", f"add `{name}: ...`", part="key")
-        case "extra_forbidden" if layer_type:
-            message, hint = unknown_argument(layer_type, location[-1])
-            return Problem("MF012", path, message, hint, part="key")
-        case "extra_forbidden":
-            return Problem("MF015", path, f"unknown key `{location[-1]}`", part="key")
-        case kind if kind.startswith("MF"):
-            part = "key" if context.get("part") == "key" else "value"
-            message = f"`{location[-1]}` {message}" if message.startswith("must ") and location else message
-            hint = context.get("hint", "")
-            return Problem(kind, path, message, hint() if isinstance(hint, Later) else hint, part=part)
-        case _:
-            hint = "write `{shape: [8, 8]}`" if location[:1] == ("input",) and detail["type"] == "model_type" else ""
-            return Problem("MF014", path, f"`{location[-1] if location else path}` {_sentence(detail)}", hint)
-
-
-KINDS = MappingProxyType(
-    {
-        "bool_type": "true or false",
-        "dict_type": "a mapping",
-        "float_type": "a number",
-        "int_type": "a whole number",
-        "model_type": "a mapping",
-        "string_type": "a text",
-        "tuple_type": "a list",
-    }
+_WEIGHTS = Owner(
+    "`weights`",
+    model=Pretrained,
+    missing="MF090",
+    wrong="MF022",
+    suggest=partial(did_you_mean, known={*Pretrained.model_fields, "skip"}),
 )
-"""Pydantic's types of errors → what must be there, in the words of YAML."""
 
 
-def _sentence(detail: ErrorDetails) -> str:
-    message = detail["msg"].removeprefix("Value error, ")
-    if "but is" in message:
-        return message
-    return f"must be {wanted(detail)}, but is {quoted(detail['input'])}"
-
-
-def wanted(detail: ErrorDetails) -> str:
-    """What must be there, of an error of Pydantic's own."""
-    said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return KINDS.get(detail["type"], said)
-
-
-def _layer_type(raw: Any, location: tuple[str, ...]) -> str | None:
-    """The type of the layer that directly holds `location`, if one does."""
-    for part in location[:-1]:
+def _owner(raw: Any, location: tuple[str, ...], section: str) -> Owner:
+    """What directly holds `location`: a layer, an init block with a scheme, or a section."""
+    holder, in_init = raw, section == "init"
+    for name in location[:-1]:
         # A mapping that code made may have numbers for names.
-        named = {str(name): value for name, value in raw.items()} if isinstance(raw, Mapping) else {}
-        raw = named.get(part)
-    if isinstance(raw, str) and raw in registry.names():
-        return raw  # the short form
-    if isinstance(raw, Mapping) and isinstance(raw.get("type"), str):
-        return raw["type"]
-    return None
+        named = {str(key): value for key, value in holder.items()} if isinstance(holder, Mapping) else {}
+        holder = named.get(name)
+        in_init |= name == "init" and not (isinstance(holder, Mapping) and "type" in holder)
+    kind = holder.get("scheme" if in_init else "type") if isinstance(holder, Mapping) else holder
+    if in_init and isinstance(kind, str) and kind in SCHEMES:
+        return scheme_owner(kind, others=INIT_SECTIONS)
+    if isinstance(kind, str) and kind in registry.LAYERS:
+        suggest = partial(explain_absent_argument, kind)
+        spec = registry.get(kind).spec
+        return Owner(kind, "argument", spec, missing="MF013", unknown="MF012", suggest=suggest)
+    return _WEIGHTS if section == "weights" else Owner(f"`{join(section, *location[:-1])}`")
 
 
 def dump(spec: ModelSpec | LayerSpec) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelforge.core.errors import did_you_mean
+from modelforge.core.paths import last
 from modelforge.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Axes = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class LayerType:
-    """One kind of layer: its schema, how it is made, and what it wants to read."""
+    """One kind of layer: its schema, how it is made, and what it reads."""
 
     name: str
     spec: type[LayerSpec]
@@ -96,11 +97,11 @@ def that_mix() -> tuple[type[nn.Module], ...]:
 
 def explain_absence(name: str) -> str:
     """Why there is no layer of that name, or which one was meant."""
-    last = name.rpartition(".")[2]
-    if known := LEFT_OUT.get(name) or _name_elsewhere(last):
+    short = last(name)
+    if known := LEFT_OUT.get(name) or _name_elsewhere(short):
         return known
-    meant, known = did_you_mean(last, names()), [other.lower() for other in names()]
-    if difflib.get_close_matches(last.lower(), known, n=1, cutoff=0.75):
+    meant, known = did_you_mean(short, names()), [other.lower() for other in names()]
+    if difflib.get_close_matches(short.lower(), known, n=1, cutoff=0.75):
         return meant
     own = "a layer of your own is registered in code first: `@mf.register_layer`"
     return f"{meant} {own[0].upper()}{own[1:]}" if meant else own

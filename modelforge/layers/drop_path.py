@@ -13,7 +13,7 @@ class DropPath(nn.Module):
     """In training, zeroes whole examples with probability p: y = x · keep / (1 - p). Huang et al., arXiv:1603.09382.
 
     At the end of a residual branch, that is an example which skips the branch. `keep` is 0 with probability p and else
-    1, drawn anew for each example and pass; evaluation changes nothing.
+    1, drawn for each example in each pass; evaluation changes nothing.
 
     Args:
         p: Probability of an example to be zeroed.

@@ -1,4 +1,4 @@
-"""Layers that tell sequences where their steps are: learned or fixed vectors, and biases of attention."""
+"""Layers that encode the positions of steps: learned or fixed vectors, and biases of attention."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class RelativePositionBias(nn.Module):
     Args:
         num_heads: Heads of the attention.
         num_buckets: Rows of the table.
-        max_distance: From here on, distances are not told apart.
+        max_distance: Larger distances share one bucket.
         bidirectional: Half of the buckets are for steps that come later; else those count as distance 0, for attention
             that is causal.
     """

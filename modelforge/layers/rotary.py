@@ -48,8 +48,8 @@ class Rotary(nn.Module):
         self.original_steps = original_steps
 
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries and keys (batch, heads, steps, features), turned."""
-        # Computed anew, for a buffer would be rounded with the model: angles in bfloat16 are of no use.
+        """Queries and keys (batch, heads, steps, features), rotated."""
+        # Computed in each pass: a buffer would be rounded with the model, and angles in bfloat16 are of no use.
         angles = torch.arange(query.shape[-2], device=query.device)[:, None] * self._frequencies(query.device)
         cos, sin = angles.cos().to(query.dtype), angles.sin().to(query.dtype)
         return _turned(query, cos, sin), _turned(key, cos, sin)

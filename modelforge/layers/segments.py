@@ -1,4 +1,4 @@
-"""A layer that tells steps of several kinds apart."""
+"""A layer that adds a learned vector for each kind of step."""
 
 from __future__ import annotations
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic import ValidationError, WrapValidator, create_model
-from pydantic_core import PydanticCustomError
 
+from modelforge.core.complaints import in_words, too_large, wrong
 from modelforge.core.errors import quoted
-from modelforge.core.limits import MAX_PARTS, MAX_SIZE, too_large
+from modelforge.core.limits import MAX_PARTS, MAX_SIZE
 from modelforge.language import registry
 from modelforge.language.layer import LayerSpec
 
@@ -99,7 +98,7 @@ def checked(annotation: Any, *, least: int | None = None, most: int = MAX_SIZE) 
     """The annotation with one sentence as its error, whatever the shape of the union behind it, and bounded sizes."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
-        expected = describe(annotation)
+        expected = in_words(annotation)
         try:
             valid = handler(_tuples(value))
         except ValidationError:
@@ -111,35 +110,9 @@ def checked(annotation: Any, *, least: int | None = None, most: int = MAX_SIZE) 
             if least is None or all(size >= least for size in sizes):
                 return valid
             expected = "positive" if least else "0 or more"
-        raise PydanticCustomError(
-            "MF014", "must be {expected}, but is {actual}", {"expected": expected, "actual": quoted(value)}
-        )
+        raise wrong("MF014", f"must be {expected}, but is {quoted(value)}")
 
     return Annotated[annotation, WrapValidator(check)]
-
-
-def describe(annotation: Any) -> str:
-    """An annotation in words: `a whole number or a list of 2 whole numbers`."""
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(option) for option in get_args(annotation)))
-    if origin is Literal:
-        return " or ".join(repr(option) for option in get_args(annotation))
-    if origin in (tuple, list):
-        items = list(get_args(annotation))
-        if origin is list or items[-1] is Ellipsis:
-            return f"a list of {_plural(describe(items[0]))}"
-        return f"a list of {len(items)} {_plural(describe(items[0])) if len(items) > 1 else _bare(describe(items[0]))}"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "null"}
-    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
-
-
-def _bare(words: str) -> str:
-    return words.removeprefix("a ")
-
-
-def _plural(words: str) -> str:
-    return _bare(words).replace("number", "numbers")
 
 
 def _sizes(value: Any) -> list[int]:

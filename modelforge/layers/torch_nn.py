@@ -206,7 +206,7 @@ for _n, _axes in enumerate(SAMPLES[1:], start=1):
 # --- pooling, padding, reshaping --------------------------------------------------------------------------------------
 
 _OUTPUT_SIZE = {"output_size": int | None | tuple[int | None, ...]}
-_SAMPLES = {"_random_samples": "drawn anew in every pass"}
+_SAMPLES = {"_random_samples": "drawn again in every pass"}
 for _n, _axes in enumerate(SAMPLES[1:], start=1):
     for _name in ("MaxPool", "AvgPool", "LPPool", "MaxUnpool"):
         add(getattr(nn, f"{_name}{_n}d"), _axes, kind="passthrough")

@@ -1,7 +1,7 @@
-"""norms: a norm of a class that nobody registered → the value of its scale that changes nothing.
+"""norms: a norm of an unregistered class → the value of its scale that changes nothing.
 
-Most norms multiply by their weight, some (Gemma's, Qwen3-Next's) by 1 + weight: names and shapes do not tell, so the
-module is asked. Whether ones or zeros mean "as it is" must not be guessed.
+Most norms multiply by their weight, some (Gemma's, Qwen3-Next's) by 1 + weight: names and shapes do not show which, so
+the module is run. Whether ones or zeros mean "as it is" must not be guessed.
 """
 
 from __future__ import annotations

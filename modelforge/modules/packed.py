@@ -1,8 +1,8 @@
 """packed: a module that holds a linear layer → the matrices that lie side by side in its output.
 
 Of classes that are not registered, their own code says it: what `forward` makes of the layer's output (`chunk(3)`, a
-split into sizes, a reshape with 3 before the heads). Where a name tells of packing and the code does not say how, there
-is a guess, and no more.
+split into sizes, a reshape with 3 before the heads). Where only a name says that
+matrices are packed, their number is a guess.
 """
 
 from __future__ import annotations

@@ -1,20 +1,20 @@
 """Layouts: what each parameter of a module is. Its role, and the matrices (blocks) that it is made of.
 
-Keyed by module class, so that they serve modules that modelforge did not build too. Of classes that nobody
-registered, norms are told by what they do (see `norms`).
+Keyed by module class, so that they serve modules that modelforge did not build too. Norms of
+unregistered classes are recognised by what they compute (see `norms`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from math import prod
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from modelforge.core.matrix import Activation, Attention, Block, Projection
+from modelforge.core.matrix import Block
+from modelforge.core.paths import join
 from modelforge.modules.by_class import ClassTable, ModuleClass
 from modelforge.modules.by_class import forget_class as forget_class
 from modelforge.modules.norms import neutral_scale
@@ -23,8 +23,8 @@ from modelforge.modules.packed import Packing, packings
 
 @dataclass(frozen=True, slots=True)
 class ParameterLayout:
-    """Role and blocks of one parameter. Blocks cover dimension 0 of what they speak of without gaps: of the parameter,
-    outputs first; or, where it holds a stack of matrices (experts), of these one below the other."""
+    """Role and blocks of one parameter. Blocks cover dimension 0 without gaps: of the parameter, outputs first, or of a
+    stack of matrices (experts), one below the other."""
 
     role: str | None
     """None where nothing is known: only a `params` rule can cover such a parameter."""
@@ -32,10 +32,10 @@ class ParameterLayout:
     default: float | None = None
     """A constant that replaces the role's default (the slope of a PReLU)."""
     guess: int = 0
-    """Of how many matrices side by side its name tells, where nothing says how they lie; 0 where it tells of none."""
+    """The number of matrices side by side that its name suggests, where their order is not known; 0 for none."""
     transposed: tuple[int, int] | None = None
-    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. All but
-    the stored shape is as if it were stored outputs first: fans, blocks, and the values that a seed gives."""
+    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. Fans,
+    blocks and values are as if it were stored outputs first."""
     reads_input: bool = False
     """Whether it is one of several kernels that read what the layer reads: of both directions, or of q, k and v."""
 
@@ -60,8 +60,8 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
     """Registers how the parameters of these classes, and of classes derived from them, are laid out.
 
     The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
-    that it leaves out stay unknown. A name with dots (`q_proj.weight`) speaks of a child's parameter, and goes before
-    what the child's own class says. Blocks with an `Attention` are part of the one that the module is.
+    that it leaves out stay unknown. A name with dots (`q_proj.weight`) is a child's parameter; this layout
+    goes before that of the child's own class. Blocks with an `Attention` are part of the module's attention.
 
     Args:
         classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
@@ -105,7 +105,7 @@ def layouts(module: nn.Module) -> dict[str, ParameterLayout]:
         if registered is None:
             children = _packed(inner)
         for name, item in {**children, **layout(inner)}.items():
-            found.setdefault(f"{prefix}.{name}" if prefix else name, item.below(prefix))
+            found.setdefault(join(prefix, name), item.below(prefix))
     return found
 
 
@@ -217,125 +217,6 @@ def present(**layouts: ParameterLayout | None) -> dict[str, ParameterLayout]:
     return {name: item for name, item in layouts.items() if item is not None}
 
 
-# --- torch.nn ---------------------------------------------------------------------------------------------------------
-
-
-@register_layout(nn.Linear)
-def _dense(module: nn.Linear) -> dict[str, ParameterLayout]:
-    return present(weight=ParameterLayout("weight", (whole(module.weight),)), bias=vector("bias", module.bias))
-
-
-@register_layout(nn.Bilinear)
-def _bilinear(module: nn.Bilinear) -> dict[str, ParameterLayout]:
-    # Each output sums over all pairs of inputs; each entry of either input reaches every output once per entry of
-    # the other, so the mean of both directions stands for the way back.
-    pairs = float(module.in1_features * module.in2_features)
-    back = module.out_features * (module.in1_features + module.in2_features) / 2
-    block = whole(module.weight, fan_in=pairs, fan_out=float(back), kind="bilinear")
-    return present(weight=ParameterLayout("weight", (block,)), bias=vector("bias", module.bias))
-
-
-@register_layout(nn.modules.conv._ConvNd)
-def _convolution(module: Any) -> dict[str, ParameterLayout]:
-    """Groups are convolutions of their own. A transposed one has its inputs on dimension 0, and on average only
-    taps / stride of them meet in one output."""
-    transposed = module.transposed
-    taps = prod(module.kernel_size)
-    inputs, outputs = module.in_channels // module.groups, module.out_channels // module.groups
-    fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
-    names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
-    fans = {"fan_in": float(fan_in), "fan_out": float(outputs * taps)}
-    blocks = rows(module.weight, names, **fans, input_first=transposed, kind="convolution")
-    return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
-
-
-LSTM_GATES, GRU_GATES, NO_GATES = ("i", "f", "g", "o"), ("r", "z", "n"), ("",)
-TANH, RELU = (Activation("Tanh", nn.Tanh()),), (Activation("ReLU", nn.ReLU()),)
-MODES = {"LSTM": (LSTM_GATES, ()), "GRU": (GRU_GATES, ()), "RNN_TANH": (NO_GATES, TANH), "RNN_RELU": (NO_GATES, RELU)}
-"""For each kind of torch's recurrent layers: the gates, and the activation behind them where it is the only one."""
-
-
-@register_layout(nn.RNNBase)
-def _recurrent(module: nn.RNNBase) -> dict[str, ParameterLayout]:
-    layouts: dict[str, ParameterLayout] = {}
-    for layer in range(module.num_layers):
-        for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + module.bidirectional]:
-            layouts |= _recurrent_step(module, suffix, *MODES[module.mode], reads_input=layer == 0)
-            if module.proj_size:
-                weight = getattr(module, f"weight_hr{suffix}")
-                layouts[f"weight_hr{suffix}"] = ParameterLayout("weight", (whole(weight, activations=()),))
-    return layouts
-
-
-@register_layout(nn.LSTMCell, nn.GRUCell, nn.RNNCell)
-def _recurrent_cell(module: Any) -> dict[str, ParameterLayout]:
-    if isinstance(module, nn.RNNCell):
-        mode = f"RNN_{module.nonlinearity.upper()}"
-    else:
-        mode = "LSTM" if isinstance(module, nn.LSTMCell) else "GRU"
-    return _recurrent_step(module, "", *MODES[mode], reads_input=True)
-
-
-def _recurrent_step(
-    module: Any, suffix: str, gates: tuple[str, ...], follows: tuple[Activation, ...], *, reads_input: bool
-) -> dict[str, ParameterLayout]:
-    weight_ih, weight_hh = getattr(module, f"weight_ih{suffix}"), getattr(module, f"weight_hh{suffix}")
-    layouts = {
-        f"weight_ih{suffix}": ParameterLayout(
-            "weight", rows(weight_ih, gates, activations=follows), reads_input=reads_input
-        ),
-        f"weight_hh{suffix}": ParameterLayout("recurrent", rows(weight_hh, gates, activations=follows)),
-    }
-    if module.bias:
-        for name, addend in ((f"bias_ih{suffix}", 0), (f"bias_hh{suffix}", 1)):
-            layouts[name] = ParameterLayout(
-                "bias", rows(getattr(module, name), gates, addend=addend, activations=follows)
-            )
-    return layouts
-
-
-@register_layout(nn.MultiheadAttention)
-def _attention(module: Any) -> dict[str, ParameterLayout]:
-    qkv: tuple[Projection, ...] = ("q", "k", "v")
-    known = partial(Attention, num_heads=module.num_heads, head_size=module.head_dim, width=module.embed_dim)
-    output = whole(module.out_proj.weight, attention=known(("o",)))
-    layouts = {"out_proj.weight": ParameterLayout("weight", (output,))}
-    if module.in_proj_weight is not None:
-        blocks = rows(module.in_proj_weight, qkv, activations=())
-        blocks = (replace(block, attention=known((name,))) for block, name in zip(blocks, qkv, strict=True))
-        layouts["in_proj_weight"] = ParameterLayout("weight", tuple(blocks))
-    else:
-        for name in qkv:
-            block = whole(getattr(module, f"{name}_proj_weight"), name=name, activations=(), attention=known((name,)))
-            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (block,), reads_input=True)
-    if module.in_proj_bias is not None:
-        layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv, activations=()))
-    return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))
-
-
-@register_layout(nn.Embedding, nn.EmbeddingBag)
-def _embedding(module: Any) -> dict[str, ParameterLayout]:
-    """A row is looked up, not summed over: fan_in is 1. The padding row is zero and stays so."""
-    count, dim = module.num_embeddings, module.embedding_dim
-    padding = module.padding_idx
-    spans = (
-        [(0, count, None)]
-        if padding is None
-        else [(0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)]
-    )
-    blocks = tuple(
-        Block(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
-        for start, stop, fixed in spans
-        if stop > start or count == 0
-    )
-    return {"weight": ParameterLayout("embedding", blocks)}
-
-
-@register_layout(nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-def _norm(module: Any) -> dict[str, ParameterLayout]:
-    return present(weight=vector("scale", module.weight), bias=vector("bias", getattr(module, "bias", None)))
-
-
 def _norm_by_deed(module: nn.Module) -> dict[str, ParameterLayout]:
     neutral = neutral_scale(module)
     if neutral is None:
@@ -345,8 +226,3 @@ def _norm_by_deed(module: nn.Module) -> dict[str, ParameterLayout]:
     # Ones are what scales start with anyway.
     scale = ParameterLayout("scale", (whole(weight),), default=None if neutral == 1 else neutral)
     return present(weight=scale, bias=vector("bias", bias))
-
-
-@register_layout(nn.PReLU)
-def _prelu(module: nn.PReLU) -> dict[str, ParameterLayout]:
-    return {"weight": ParameterLayout("scale", (whole(module.weight),), default=module.init)}

@@ -19,6 +19,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from modelforge.core.errors import Refusal, sentence
+from modelforge.core.paths import join
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _find(module: nn.Module) -> Iterator[tuple[str, Parametrised]]:
     for prefix, owner in module.named_modules():
         for item in (*_by_modules(owner), *_by_hooks(owner)):
             if not any(original.is_meta for original in item.originals):
-                yield f"{prefix}.{item.name}" if prefix else item.name, item
+                yield join(prefix, item.name), item
 
 
 def _by_modules(owner: nn.Module) -> Iterator[Parametrised]:

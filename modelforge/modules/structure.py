@@ -72,7 +72,7 @@ def reads(function: object) -> Follows:
 
 
 def register_branches(cls: ModuleClass, *branches: tuple[str, ...]) -> None:
-    """Registers the residual branches of a module: for each the submodules in it, the one that ends it last.
+    """Registers the residual branches of a module: the submodules of each, in order.
 
     Depth-aware schemes count them, and make what ends one smaller. A branch that a module has no part of (a decoder
     without cross-attention) does not count; of a module that has only a part of one, nothing is known.

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from modelforge.config.origins import Origins
-from modelforge.core.complaints import code
+from modelforge.core.complaints import problem
 from modelforge.core.errors import Place, Problem, Refusal
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Block
@@ -21,7 +21,6 @@ from modelforge.inits import registry
 from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
-from modelforge.language.init import describe
 from modelforge.modules.parameters import split
 from modelforge.planning.precedence import Candidate, Cascade, Scope, Subject
 from modelforge.planning.study import ParameterFacts
@@ -143,7 +142,8 @@ class _Assigner:
             return None
         assert won.scheme is not None
         refinements = [link for link in chain if link.verdict == "refines"]
-        initializer = self._initializer(won, refinements)
+        decided = candidates[chain.index(won)].block.initializer
+        initializer = self._refined(won, refinements) if refinements else decided
         if initializer is None:
             return None
         refused = _refused(initializer, facts, fresh=self.fresh)
@@ -200,7 +200,7 @@ class _Assigner:
             self._places[key] = self.origins.place(key)
         return self._places[key]
 
-    def _initializer(self, won: Link, refinements: list[Link]) -> Initializer | None:
+    def _refined(self, won: Link, refinements: list[Link]) -> Initializer | None:
         # Nearer blocks refine last, so that they have the last word.
         layers = [won, *reversed(refinements)]
         origin = {name: link.key for link in layers for name in link.fields}
@@ -212,25 +212,15 @@ class _Assigner:
 
     def _validate(self, won: Link, fields: Mapping[str, Any], origin: Mapping[str, str]) -> Initializer | None:
         assert won.scheme is not None
-        initializer = registry.get(won.scheme)
-        unknown = [name for name in fields if name not in initializer.model_fields]
-        for name in unknown:
-            origin_of_scheme = won.key if won.default else f"`{won.key}`"
-            message = f"scheme `{won.scheme}` (from {origin_of_scheme}) has no field `{name}`"
-            hint = registry.explain_absent_field(won.scheme, name)
-            self.problems.append(Problem("MF021", f"{origin[name]}.{name}", message, hint, part="key"))
         try:
-            valid = initializer.model_validate({name: fields[name] for name in fields if name not in unknown})
+            return registry.get(won.scheme).model_validate(fields)
         except ValidationError as error:
+            owner = registry.owner(won.scheme, won.key if won.default else f"`{won.key}`")
             for detail in error.errors(include_url=False):
-                name = str(detail["loc"][0]) if detail["loc"] else ""
-                key = f"{origin[name]}.{name}" if name in origin else won.key
-                hint = str((detail.get("ctx") or {}).get("hint", ""))
-                message = describe(detail["msg"])
-                message = f"`{name}` {message}" if message.startswith("must ") and name else message
-                self.problems.append(Problem(code(detail), key, message, hint))
+                names = [str(name) for name in detail["loc"]]
+                key = ".".join((origin.get(names[0], won.key) if names else won.key, *names))
+                self.problems.append(problem(detail, key, owner))
             return None
-        return None if unknown else valid
 
     def _blocks(self, subject: Subject) -> Iterator[Block]:
         for block in subject.facts.layout.blocks:

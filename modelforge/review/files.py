@@ -14,12 +14,10 @@ import yaml
 from modelforge.config.document import Document, items
 from modelforge.config.source import plain
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_FILES
 from modelforge.review.facts import ValueChange, exact, value_changes
 from modelforge.review.sides import Side
 
-MAX_FILES = 10_000
-MAX_BYTES = 2**20
-"""Of a file that is read; the others are compared, but not read."""
 SKIPPED = frozenset({".git", "__pycache__", "node_modules"})
 _PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 
@@ -133,8 +131,8 @@ def _equal(one: Path, other: Path) -> bool:
     if facts[0] != facts[1] or not one.is_file():
         return facts[0] == facts[1]
     with one.open("rb") as left, other.open("rb") as right:
-        while chunk := left.read(MAX_BYTES):
-            if chunk != right.read(MAX_BYTES):
+        while chunk := left.read(MAX_COMPARED_BYTES):
+            if chunk != right.read(MAX_COMPARED_BYTES):
                 return False
     return True
 
@@ -163,7 +161,7 @@ def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
 def content(side: Side, path: str) -> Content | None:
     place = side.folder / path
     shown = (PurePosixPath(side.shown_as) / path).as_posix()
-    if not path.endswith(".yaml") or not place.is_file() or place.stat().st_size > MAX_BYTES:
+    if not path.endswith(".yaml") or not place.is_file() or place.stat().st_size > MAX_COMPARED_BYTES:
         return None
     try:
         document = Document(shown, place.read_text(encoding="utf-8"))

@@ -15,13 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelforge.core.errors import ForgeError, Problem, Refusal, did_you_mean
-
-MAX_FILES = 10_000
-"""Files and folders."""
-MAX_BYTES = 16 * 2**20
-"""In all files together."""
-MAX_LISTING = 400 * MAX_FILES
-"""Bytes of git's list of them: a crafted tree of a few objects can name more files than any list would hold."""
+from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +124,8 @@ def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
             if not size.isdigit():
                 raise _missing(what)
             files.append(_File(path, blob, int(size)))
-    if sum(file.size for file in files) > MAX_BYTES:
-        raise Refusal(f"{what} holds more than {MAX_BYTES >> 20} MiB", code="MF060")
+    if sum(file.size for file in files) > MAX_REVISION_BYTES:
+        raise Refusal(f"{what} holds more than {MAX_REVISION_BYTES >> 20} MiB", code="MF060")
     return zip((file.path for file in files), _contents(root, files, what), strict=True)
 
 
@@ -157,7 +151,7 @@ def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
     """Where the revision keeps its configs, if not in the folder of that name."""
     if below and _git(root, "ls-tree", commit, "--", below).startswith(b"160000"):
         return f"it is a submodule there: `git submodule update --init`, and compare inside `{below}`"
-    listed = _git(root, "ls-tree", "-r", "-z", "--name-only", commit)[:MAX_LISTING].split(b"\0")
+    listed = _git(root, "ls-tree", "-r", "-z", "--name-only", commit)[:MAX_LISTING_BYTES].split(b"\0")
     folders = [os.fsdecode(name.rpartition(b"/")[0]) for name in listed if name.endswith(b"/config.yaml")]
     if not folders:
         return "name another one: `--conf DIR`"
@@ -170,9 +164,9 @@ def _list(root: Path, tree: str, what: str) -> list[bytes]:
     command = ["git", "ls-tree", "-r", "-t", "-l", "-z", tree]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as git:
         assert git.stdout is not None
-        listing = git.stdout.read(MAX_LISTING)
+        listing = git.stdout.read(MAX_LISTING_BYTES)
         lines = listing.split(b"\0")[:-1]
-        if len(listing) == MAX_LISTING or len(lines) > MAX_FILES:
+        if len(listing) == MAX_LISTING_BYTES or len(lines) > MAX_FILES:
             git.kill()
             raise Refusal(f"{what} holds more than {MAX_FILES:,} files and folders", code="MF060")
     if git.returncode:

@@ -15,14 +15,13 @@ from typing import Any, Literal, get_args
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.limits import MAX_SWEEP_BYTES
 from modelforge.core.regular import read_text
 from modelforge.runs.alive import is_alive
 
 STATUS = "status.json"
 JOBS = "jobs.json"
 """The overrides of each job of a multirun, written before the first one begins."""
-MAX_BYTES = 2**24
-"""Of either of them: a sweep of 100,000 jobs takes 10 MB."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "killed", "broken", "missing"]
@@ -166,7 +165,7 @@ def _row(job: Path, root: Path) -> Row:
     if not (job / STATUS).is_file():
         return Row(name, "missing", nothing, nothing, reason="no status.json: the job never started, or was not ours")
     try:
-        return _read(json.loads(read_text(job / STATUS, MAX_BYTES)), job, name)
+        return _read(json.loads(read_text(job / STATUS, MAX_SWEEP_BYTES)), job, name)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
 
@@ -174,7 +173,7 @@ def _row(job: Path, root: Path) -> Row:
 def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
     """The jobs of a multirun that ended before their turn came."""
     try:
-        found = json.loads(read_text(root / JOBS, MAX_BYTES))
+        found = json.loads(read_text(root / JOBS, MAX_SWEEP_BYTES))
     except (OSError, ValueError):
         return
     jobs: list[Any] = found if isinstance(found, list) else []

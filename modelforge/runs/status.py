@@ -20,14 +20,13 @@ from typing import Any, Literal
 from modelforge._version import __version__
 from modelforge.core.errors import ForgeError
 from modelforge.core.files import write_atomically
+from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular import read_text
 from modelforge.runs.alive import is_alive
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 FILE = "status.json"
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
-MAX_STATUS = 10_000_000
-"""Bytes of such a file."""
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
 
 
@@ -124,7 +123,7 @@ def _text(status: Status) -> str:
 def read_state(folder: Path) -> str | None:
     """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
     try:
-        status = json.loads(read_text(folder / FILE, MAX_STATUS))
+        status = json.loads(read_text(folder / FILE, MAX_STATUS_BYTES))
         state = status.get("state")
         if state == "running" and not is_alive(folder, status["host"], status["pid"]):
             return "killed"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from torch import fx
 
 from modelforge.core.errors import Problem
+from modelforge.core.paths import is_below
 from modelforge.tracing.steps import Ref, Step
 
 
@@ -55,7 +56,7 @@ def nest(steps: Sequence[Step], results: Mapping[str, Ref]) -> tuple[Group, list
     alive = _alive(steps, {ref.node for ref in results.values()})
     places = {step.node: _place(step) for step in alive}
     for step in alive:
-        if step.has_state and not _is_within(places[step.node], step.container):
+        if step.has_state and not is_below(places[step.node], step.container):
             hint = "a container's layers are called by itself or from around it"
             message = f"`{step.path}` is called by `{step.container}`, which does not hold it"
             nester.problems.append(Problem("MF133", step.path, message, hint, part="key"))
@@ -77,10 +78,6 @@ def _alive(steps: Sequence[Step], wanted: Collection[fx.Node]) -> list[Step]:
 
 def _place(step: Step) -> str:
     return step.path.rpartition(".")[0] if step.has_state else step.container
-
-
-def _is_within(path: str, container: str) -> bool:
-    return not container or f"{path}.".startswith(f"{container}.")
 
 
 class _Nester:

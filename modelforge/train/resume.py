@@ -16,8 +16,9 @@ import torch
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, quoted, shortened
 from modelforge.core.files import replacing
+from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular import NotRegular, check_regular, open_regular, read_text
-from modelforge.runs.status import FILE, MAX_STATUS, resume_command
+from modelforge.runs.status import FILE, resume_command
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
@@ -186,7 +187,7 @@ def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any], hint: st
 def _settings_of(checkpoint: Path) -> str:
     """How to go on with the settings of the run that made a checkpoint."""
     try:
-        status = json.loads(read_text(checkpoint.parent.parent / FILE, MAX_STATUS))
+        status = json.loads(read_text(checkpoint.parent.parent / FILE, MAX_STATUS_BYTES))
         return f"with the settings of the run that made it: `{resume_command(status['overrides'], str(checkpoint))}`"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "resume with the settings of the run that made it: they are in its config.yaml"

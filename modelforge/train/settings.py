@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import Problem, did_you_mean, quoted
-from modelforge.core.frozen import Node
-from modelforge.language.parse import wanted
+from modelforge.core.frozen import Node, Seed
 from modelforge.train.data.source import AsTuple, InputSettings, Source, mistake
 from modelforge.train.data.sources import SOURCES, parse_source
 from modelforge.train.words import main_metric
@@ -30,7 +30,7 @@ class LoggerSettings(Node):
 class Settings(Node):
     """What a run needs besides the model, the optimizer and the trainer."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Keys the initial values, the order of the batches, and dropout; of any size."""
     num_threads: PositiveInt | None = 1
     """Of torch on the CPU while training; None for one a core."""
@@ -84,22 +84,17 @@ def choices(words: Iterable[str]) -> str:
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
-    path = ".".join(str(part) for part in detail["loc"])
-    name = path.rpartition(".")[2]
-    match detail["type"]:
-        case "settings":
-            context = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # always there
-            return Problem("MF051", f"{path}.{context['where']}".lstrip("."), detail["msg"], context["hint"])
-        case "missing":
-            parent = path.rpartition(".")[0]
-            return Problem("MF051", parent or name, f"there is no `{path}`", f"add `{name}: ...`", part="key")
-        case "extra_forbidden":
-            parent = path.rpartition(".")[0]
-            return Problem(
-                "MF051", path, f"`{parent}` has no `{name}`", did_you_mean(name, _fields(parent, values)), part="key"
-            )
-        case _:
-            return Problem("MF051", path, f"`{name}` must be {wanted(detail)}, but is {quoted(detail['input'])}")
+    key = ".".join(map(str, detail["loc"]))
+    parent = key.rpartition(".")[0]
+    name = f"`{parent}`" if parent else "the config"
+    owner = Owner(
+        name,
+        missing="MF051",
+        unknown="MF051",
+        wrong="MF051",
+        suggest=lambda name: did_you_mean(name, _fields(parent, values)),
+    )
+    return problem(detail, key, owner)
 
 
 def _fields(path: str, values: Mapping[str, Any]) -> set[str]:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from modelforge.core.complaints import in_words
 from modelforge.core.errors import Problem, did_you_mean, quoted
-
-WORDS: Mapping[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "text",
-    type(None): "null",
-}
 
 
 def check_arguments(
@@ -58,7 +51,7 @@ def check_arguments(
                 arguments[key] = fit(value, hint)
             except ValidationError:
                 problems.append(
-                    Problem("MF051", where, f"`{key}` of {name} must be {describe(hint)}, but is {quoted(value)}")
+                    Problem("MF051", where, f"`{key}` of {name} must be {in_words(hint)}, but is {quoted(value)}")
                 )
     problems.extend(
         Problem("MF051", path, f"{name} needs the argument `{key}`", f"add `{key}: ...`", part="key")
@@ -79,28 +72,6 @@ def fit(value: Any, hint: Any) -> Any:
         value = tuple(value)
     config = ConfigDict(strict=True, arbitrary_types_allowed=True)
     return TypeAdapter(hint, config=config).validate_python(value)
-
-
-def describe(hint: Any) -> str:
-    """A type in words, without what YAML cannot hold: `a number or null`."""
-    words: dict[str, None] = {}
-    for choice in _choices(hint):
-        words |= dict.fromkeys(_describe_one(choice))
-    return " or ".join(words) or str(hint)
-
-
-def _describe_one(hint: Any) -> Iterable[str]:
-    """The words for one branch of a union; none for what a config cannot hold."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return [f"'{value}'" for value in arguments]
-    if origin is tuple:
-        return ["a list" if Ellipsis in arguments else f"a list of {len(arguments)} numbers"]
-    if origin is list:
-        return ["a list"]
-    if origin is dict:
-        return ["a mapping"]
-    return [WORDS[hint]] if hint in WORDS else []
 
 
 def _choices(hint: Any) -> Iterable[Any]:

@@ -119,7 +119,7 @@ def test_what_is_missing_or_too_much():
         (lambda data: data.update(ok=False), "`ok` is false, but 0 of its parameters failed"),
         (lambda data: data["parameters"][1].update(verdict="fail"), "`ok` is true, but 1 of its parameters failed"),
         (lambda data: data["parameters"][1].update(digest="g" * 16), r"`parameters\[1\].digest` must be"),
-        (lambda data: data["parameters"][1].update(shape=[-6]), r"`parameters\[1\].shape\[0\]` must be greater"),
+        (lambda data: data["parameters"][1].update(shape=[-6]), r"`parameters\[1\].shape\[0\]` must be at least"),
         (lambda data: data["parameters"][1].update(place={"x": 1}), r"`parameters\[1\].place.x` is nothing that a"),
         (lambda data: data["parameters"][1].update(x=1), r"`parameters\[1\].x` is nothing that a ledger has"),
         (lambda data: data.update(seed="0"), "`seed` must be a whole number, but is '0'"),
@@ -159,7 +159,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch):
     os.mkfifo(pipe)
     large = tmp_path / "large"
     large.write_bytes(b" " * 2000)
-    monkeypatch.setattr(ledger_file, "MAX_BYTES", 1000)
+    monkeypatch.setattr(ledger_file, "MAX_LEDGER_BYTES", 1000)
     whats = {
         pipe: "it is a named pipe, not a file",
         Path("/dev/zero"): "it is a device, not a file",

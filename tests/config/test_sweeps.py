@@ -9,7 +9,7 @@ import pytest
 
 from modelforge.config import compose
 from modelforge.config.folder_name import folder_name
-from modelforge.config.sweeps import MAX_VALUES, compose_jobs, read_sweep, unused_params
+from modelforge.config.sweeps import MAX_JOBS, compose_jobs, read_sweep, unused_params
 from modelforge.core.errors import ForgeError
 
 BASE = "defaults:\n  - _self_\n  - init: a\n  - experiment: null\nseed: 0\nsize: 1\n"
@@ -209,7 +209,7 @@ def test_what_cannot_be_swept_is_refused_where_it_is_written(folder: Path, overr
 
 @pytest.mark.parametrize("values", ["seed=range(0,1000000000)", "seed=range(0,1000) size=range(0,1000)"])
 def test_a_multirun_has_a_bound(folder: Path, values: str) -> None:
-    with pytest.raises(ForgeError, match=f"{MAX_VALUES:,}") as caught:
+    with pytest.raises(ForgeError, match=f"{MAX_JOBS:,}") as caught:
         read_sweep(folder, values.split())
     assert [problem.code for problem in caught.value.problems] == ["MF060"]
 

@@ -8,15 +8,22 @@ import pytest
 from pydantic import ValidationError
 
 from modelforge import inits
+from modelforge.core.complaints import problems
 from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
 EXCHANGE = "exchange them, or choose `constant` for one value everywhere"
 TRUNCATED = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
 TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
-    ("normal", {"std": 1, "stdd": 1}, "stdd", "is not a field of `normal`", "did you mean `std`?"),
-    ("zeros", {"value": 1.0}, "value", "is not a field of `zeros`", "this scheme has no fields"),
-    ("normal", {}, "std", "must be given", ""),
+    ("normal", {"std": 1, "stdd": 1}, "stdd", "scheme `normal` has no field `stdd`", "did you mean `std`?"),
+    (
+        "zeros",
+        {"value": 1.0},
+        "value",
+        "scheme `zeros` has no field `value`",
+        "`zeros` has no fields: give a `scheme` here",
+    ),
+    ("normal", {}, "std", "scheme `normal` needs the field `std`", "add `std: ...`\n`std`: Standard deviation"),
     ("normal", {"std": -1.0}, "std", "must be at least 0, but is -1.0", ""),
     ("normal", {"std": float("nan")}, "std", "must be a finite number, but is nan", ""),
     ("normal", {"std": float("inf")}, "std", "must be a finite number, but is inf", ""),
@@ -35,7 +42,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
         "sparse",
         {"sparsity": 0.5, "axis": "fanin"},
         "axis",
-        "must be one of `fan_in`, `fan_out`, but is 'fanin'",
+        "must be 'fan_in' or 'fan_out', but is 'fanin'",
         "did you mean `fan_in`?",
     ),
     ("xavier", {"gain": "rellu"}, "gain", f"{ACTIVATION} 'rellu'", "did you mean `ReLU` or `RReLU`?"),
@@ -46,12 +53,12 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("xavier", {"gain": True}, "gain", f"{ACTIVATION} True", ""),
     ("xavier", {"gain": False}, "gain", f"{ACTIVATION} False", ""),
     ("orthogonal", {"gain": float("nan")}, "gain", f"{ACTIVATION} nan", ""),
-    ("orthogonal", {"method": "lu"}, "method", "must be one of `qr`, `svd`, but is 'lu'", ""),
+    ("orthogonal", {"method": "lu"}, "method", "must be 'qr' or 'svd', but is 'lu'", ""),
     (
         "he",
         {"mode": 1},
         "mode",
-        "must be one of `fan_in`, `fan_out`, `fan_avg`, `fan_geo`, but is 1",
+        "must be 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo', but is 1",
         "",
     ),
     (
@@ -62,7 +69,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
         "only `distribution: truncated_normal` is cut; if it is inherited, give a `scheme` here",
     ),
     ("gates", {"forget": "one"}, "forget", "must be a number, but is 'one'", ""),
-    ("keep", {"gain": 1.0}, "gain", "is not a field of `keep`", "this scheme has no fields"),
+    ("keep", {"gain": 1.0}, "gain", "scheme `keep` has no field `gain`", "`keep` has no fields: give a `scheme` here"),
 ]
 
 
@@ -70,11 +77,13 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
 def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, message: str, hint: str):
     with pytest.raises(ValidationError) as caught:
         inits.get(scheme).model_validate(fields)
-    (detail,) = caught.value.errors(include_url=False)
+    (problem,) = problems(caught.value, "init", inits.registry.owner(scheme))
     # Where nothing better is known, the field's own words.
     meaning = " ".join((inits.get(scheme).model_fields[field].description or "").split()) if not hint else ""
-    expected = hint or f"`{field}`: {meaning.removesuffix('.')}"
-    assert (detail["loc"], detail["msg"], detail.get("ctx", {})["hint"]) == ((field,), message, expected)
+    said = f"`{field}` {message}" if message.startswith("must ") else message
+    key = "init" if message.endswith(f"needs the field `{field}`") else f"init.{field}"
+    assert (problem.path, problem.message) == (key, said)
+    assert problem.hint == (hint or f"`{field}`: {meaning.removesuffix('.')}")
 
 
 def test_all_wrong_fields_are_told_at_once():

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.core.errors import CODES, ForgeError, Problem, render
+from modelforge.core.codes import CODES
+from modelforge.core.errors import ForgeError, Problem, render
 from tests.fuzz.cases import Case
 
 SECONDS = 10

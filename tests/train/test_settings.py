@@ -12,10 +12,10 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import modelforge as mf
+from modelforge.core.complaints import in_words
 from modelforge.train.lightning_source import trainer_signature
 from modelforge.train.optimizers import optimizers, parse_optimizer, parse_scheduler, schedulers
 from modelforge.train.settings import parse_settings
-from modelforge.train.signature import describe
 from modelforge.train.trainer_settings import parse_trainer
 from modelforge.train.trainers import check_trainer, complaint
 
@@ -190,16 +190,16 @@ def test_an_error_that_names_no_argument_is_no_complaint_about_one():
     ("values", "expected"),
     [
         ({"data": DATA, "seed": True}, ("seed", "`seed` must be a whole number, but is True", "")),
-        ({}, ("data", "there is no `data`", "add `data: ...`")),
+        ({}, ("data", "the config needs the key `data`", "add `data: ...`")),
         (
             {"data": DATA | {"batchsize": 3}},
-            ("data.batchsize", "`data` has no `batchsize`", "did you mean `batch_size`?"),
+            ("data.batchsize", "`data` has no key `batchsize`", "did you mean `batch_size`?"),
         ),
         (
             {"data": DATA | {"type": "dijits"}},
             ("data.type", "unknown data `dijits`", "did you mean `digits`?"),
         ),
-        ({"data": {"num_outputs": 3}}, ("data", "there is no `data.type`", "add `type: ...`")),
+        ({"data": {"num_outputs": 3}}, ("data", "`data` needs the key `type`", "add `type: ...`")),
         ({"data": 3}, ("data", "`data` must be a mapping, but is 3", "")),
         (
             {"data": DATA | {"task": "regression"}},
@@ -257,7 +257,7 @@ def test_an_error_that_names_no_argument_is_no_complaint_about_one():
             ("data.input.shape", "`shape` must be a list, but is 64", ""),
         ),
         ({"data": DATA | {"input": 64}}, ("data.input", "`input` must be a mapping, but is 64", "")),
-        ({"data": DATA, "logger": {"csw": True}}, ("logger.csw", "`logger` has no `csw`", "did you mean `csv`?")),
+        ({"data": DATA, "logger": {"csw": True}}, ("logger.csw", "`logger` has no key `csw`", "did you mean `csv`?")),
         (
             {"data": DATA, "optimized_metric": "acc"},
             ("optimized_metric", "`optimized_metric` must be 'val/accuracy' or 'val/loss', but is 'acc'", ""),
@@ -429,6 +429,6 @@ def test_the_signature_of_the_trainer_is_the_one_it_has():
     assert list(inspect.signature(read).parameters) == list(inspect.signature(real).parameters)[1:]
     types, expected = get_type_hints(read), get_type_hints(real)
     # As sets: `typing` gives equal unions in the order in which some module was the first to write them.
-    words = {name: {*describe(hint).split(" or ")} for name, hint in types.items()}
-    assert words == {name: {*describe(expected[name]).split(" or ")} for name in types}
+    words = {name: {*in_words(hint).split(" or ")} for name, hint in types.items()}
+    assert words == {name: {*in_words(expected[name]).split(" or ")} for name in types}
     assert len(types) == len(inspect.signature(read).parameters)

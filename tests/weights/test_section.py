@@ -237,9 +237,9 @@ def test_a_file_is_looked_at_for_nothing_where_no_rule_names_one():
     ("section", "code", "path", "message"),
     [
         ("w.safetensors", "MF014", "weights", "`weights` must be a mapping, but is 'w.safetensors'"),
-        ({}, "MF090", "weights", "scheme `pretrained` needs `path`"),
-        ({"path": "w", "skp": []}, "MF015", "weights.skp", "`weights` has no `skp`"),
-        ({"path": "w", "scheme": "ones"}, "MF015", "weights.scheme", "`weights` has no `scheme`"),
+        ({}, "MF090", "weights", "`weights` needs the key `path`"),
+        ({"path": "w", "skp": []}, "MF015", "weights.skp", "`weights` has no key `skp`"),
+        ({"path": "w", "scheme": "ones"}, "MF015", "weights.scheme", "`weights` has no key `scheme`"),
         ({"path": "w", "skip": 3}, "MF014", "weights.skip", "`skip` must be a list of globs, but is 3"),
         (
             {"path": "w", "rename": {"a.{n}": "b.{m}"}},

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
+from modelforge.core.complaints import wrong
 from modelforge.core.errors import Refusal, did_you_mean, listed, quoted
 from modelforge.core.matrix import Activation, Block
 from modelforge.inits.fields import LIMIT
@@ -201,14 +202,14 @@ def _check_gain(gain: Any) -> Any:
     if isinstance(gain, int | float) and not isinstance(gain, bool) and 0 < gain <= LIMIT:
         return float(gain)
     hint = "zero weights have a scheme of their own: `zeros`" if gain == 0 and not isinstance(gain, bool) else ""
-    raise _complaint(f"must be {must}, but is {quoted(gain)}", hint)
+    raise wrong("MF022", f"must be {must}, but is {quoted(gain)}", hint)
 
 
 def _check_activation(name: Any) -> Any:
     must = "`auto` or an activation's name"
     if isinstance(name, str):
         return _check_name(name, find_activation, ("auto",), activation_names(), must)
-    raise _complaint(f"must be {must}, but is {quoted(name)}", "see `modelforge list activations`")
+    raise wrong("MF022", f"must be {must}, but is {quoted(name)}", "see `modelforge list activations`")
 
 
 def _check_name(
@@ -220,14 +221,10 @@ def _check_name(
         find(text)
     except UnknownActivation:
         hint = did_you_mean(text.partition("(")[0], (*words, *known)) or "see `modelforge list activations`"
-        raise _complaint(f"must be {must}, but is {quoted(text)}", hint) from None
+        raise wrong("MF022", f"must be {must}, but is {quoted(text)}", hint) from None
     except Refusal as refusal:
-        raise _complaint(refusal.reason, refusal.hint) from None
+        raise wrong("MF022", refusal.reason, refusal.hint) from None
     return text
-
-
-def _complaint(message: str, hint: str) -> PydanticCustomError:
-    return PydanticCustomError("activation", "{message}", {"message": message, "hint": hint})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_serializer
-from pydantic_core import PydanticCustomError
 
-from modelforge.core.complaints import WrongField
+from modelforge.core.complaints import WrongField, wrong
 from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.limits import MAX_PLACEHOLDERS
+from modelforge.core.paths import matches
 from modelforge.inits.base import Undrawn
 from modelforge.inits.registry import register_initializer
-
-if TYPE_CHECKING:
-    pass
-
-MAX_PLACEHOLDERS = 4
-"""How many `*` and `{n}` a rename may have: the time to match grows with a power of their number."""
 
 
 class Moved(Node):
@@ -66,8 +60,7 @@ def _moved(old: str, raw: Mapping[str, Any]) -> Moved:
         return Moved(**{**raw, "to": _several(raw.get("to"))})
     except (ValidationError, TypeError):
         message = f"must give a name, null, or a mapping with a name or several, but for `{old}` gives {dict(raw)}"
-        told = {"message": message, "hint": "write `{to: name}`, with `transpose: true` or `squeeze: true`"}
-        raise PydanticCustomError("MF022", "{message}", told) from None
+        raise wrong("MF022", message, "write `{to: name}`, with `transpose: true` or `squeeze: true`") from None
 
 
 @register_initializer("pretrained")
@@ -102,12 +95,12 @@ class Pretrained(Undrawn):
         """Placeholders stand for the same on both sides of a rename."""
         for old, new in self.rename.items():
             names = new.to if isinstance(new, Moved) else (old if new is None else new,)
-            if wrong := next(filter(None, (_wrong(old, name) for name in names)), ""):
-                yield WrongField("rename", wrong, "a `*` or `{n}` stands for what stays the same", "MF022")
+            if message := next(filter(None, (_wrong(old, name) for name in names)), ""):
+                yield WrongField("rename", message, "a `*` or `{n}` stands for what stays the same", "MF022")
 
     def selected(self, name: str) -> bool:
         """Whether `subset` takes a name in the file."""
-        return not self.subset or any(fnmatchcase(name, glob) for glob in self.subset)
+        return not self.subset or matches(name, self.subset)
 
     def renamed(self, name: str) -> Renamed:
         """The names in the model that a name in the file means.

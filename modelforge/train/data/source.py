@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
+from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.errors import quoted
 from modelforge.core.frozen import Node
 from modelforge.train.data.parts import Examples
@@ -137,6 +137,6 @@ def check_float32(settings: InputSettings, what: str) -> None:
         raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
 
 
-def mistake(where: str, message: str, hint: str = "") -> PydanticCustomError:
+def mistake(where: str, message: str, hint: str = "") -> ValidationError:
     """What a source's validator raises: `where` is a key of its section."""
-    return PydanticCustomError("settings", "{message}", {"message": message, "where": where, "hint": hint})
+    return all_wrong([(tuple(where.split(".")), wrong("MF051", message, hint))])

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic_core import InitErrorDetails, ValidationError
 
+from modelforge.core.complaints import wrong
 from modelforge.core.errors import did_you_mean, quoted, shortened
 from modelforge.train.data.breast_cancer import BreastCancer
 from modelforge.train.data.csv_file import Csv
@@ -45,7 +46,7 @@ def parse_source(section: Any) -> Source:
         'x'
     """
     if not isinstance(section, Mapping):
-        raise PydanticCustomError("model_type", "a mapping")
+        raise wrong("MF051", f"must be a mapping, but is {quoted(section)}")
     if "type" not in section:
         missing = InitErrorDetails(type="missing", loc=("type",), input=section)
         raise ValidationError.from_exception_data("data", [missing])
