@@ -114,7 +114,6 @@ def _discover(once: Run, sites: Sequence[Site], method: Calibration, left: dict[
     order: dict[str, Site] = {}
 
     def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        del args, kwargs
         site.calls += 1
         order[site.path] = site
         dim = site.channel_dim(method)
@@ -210,7 +209,6 @@ def _measure(once: Run, sites: Sequence[Site], method: Calibration) -> None:
     """What every site makes of the batch now."""
 
     def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        del args, kwargs
         site.gather(output, method)
 
     for site in sites:

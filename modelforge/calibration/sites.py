@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.building.shards import shard_of
-from modelforge.calibration.base import Calibration, Correction
-from modelforge.calibration.moments import Moments
+from modelforge.calibration.base import Calibration, Correction, Moments
 from modelforge.modules.parameters import ParameterLayout, layout
 from modelforge.modules.parametrised import Parametrised, plain
 

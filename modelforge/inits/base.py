@@ -1,22 +1,24 @@
-"""What an initializer is: one frozen class whose fields are its config and whose one method fills a block.
+"""What an initializer is: one frozen class whose fields are its config, and which decides how a matrix is filled.
 
-`Elementwise` schemes give a `Law` (independent, identically distributed values); `Blockwise` schemes fill a whole
-matrix at once; `Undrawn` schemes leave the values to others. `resolve` turns each into a `Fill`: every number decided,
-nothing drawn.
+`resolve` gives that decision, a `Fill`: every number decided, nothing drawn. `Elementwise` schemes give a `Law`
+(independent, identically distributed values), `Blockwise` schemes a method that fills a whole matrix, and `Undrawn`
+schemes leave the values to others; what decides more than that (a gain, a shape) has a `resolve` of its own.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from modelforge.core.complaints import WrongField, contradiction, reworded
+from modelforge.core.errors import Refusal, sentence, shortened
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.matrix import Block
-from modelforge.inits.fills import Fill, Moments, Whole, promise_of
+from modelforge.inits.fills import Fill, Moments, Whole
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +40,7 @@ class Initializer(Node, ABC):
     scheme: ClassVar[str] = ""
     """The registry name, set by `register_initializer`."""
     values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "draw"
-    """Who makes the values: `Fill.draw_`, the module's own `reset_parameters`, whoever filled them, or a file."""
+    """What makes the values: `Fill.draw_`, the module's own `reset_parameters`, what filled it before, or a file."""
     draws_per: ClassVar[DrawsPer] = "block"
     """What has a generator of its own. Blocks with equal generators can mirror what another draws: those of one
     parameter, or those of one attention, which may be several parameters."""
@@ -53,7 +55,6 @@ class Initializer(Node, ABC):
 
     def numbers(self, block: Block) -> dict[str, Any]:
         """What the ledger shows as plain data: the fields, unless a scheme resolves more."""
-        del block
         return self.model_dump()
 
     def conflicts(self) -> Iterable[WrongField]:
@@ -87,10 +88,10 @@ class Elementwise(Initializer):
     def resolve(self, block: Block) -> Fill:
         """The law, its moments as targets, and its bounds beside the scheme's own numbers."""
         law = self.law(block)
-        numbers = self.numbers(block)
+        promise, numbers = Moments.of(law), self.numbers(block)
         if law.bounds is not None:
             numbers |= {"low": law.bounds[0], "high": law.bounds[1]}
-        return Fill(promise_of(law), FrozenDict(numbers), law)
+        return Fill(promise, FrozenDict(numbers), law)
 
 
 class Blockwise(Initializer):
@@ -107,19 +108,41 @@ class Blockwise(Initializer):
         Raises:
             Refusal: the scheme has no meaning for a block of this shape.
         """
-        del block
         return Moments()
 
     def strays(self, values: Tensor, block: Block) -> int:
-        """How many values contradict what the formula fixes: zeros, copies, mirrors, all of them where nothing is
-        drawn. The ledger asks this of what `fill` made, so it must not ask `fill`; 0, unless a scheme knows more."""
-        del values, block
+        """See `Whole.strays`."""
         return 0
 
     @final
     def resolve(self, block: Block) -> Fill:
         """The promised moments and the scheme's numbers; the values are made by `fill`."""
-        return Fill(self.moments(block), FrozenDict(self.numbers(block)), Whole(self, block))
+        promise = self.moments(block)
+        if not isinstance(promise, Moments):  # pyright: ignore[reportUnnecessaryIsInstance]  # it need not be typed
+            raise Refusal(f"its `moments` gives {shortened(repr(promise))}", "it must return `Moments(mean, std)`")
+        return Fill(promise, FrozenDict(self.numbers(block)), _ByScheme(block, self))
+
+
+@dataclass(frozen=True, slots=True)
+class _ByScheme(Whole):
+    """Draws by the method of a scheme, which reads its fields and the block."""
+
+    scheme: Blockwise
+
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        hint = f"`fill` must write all of `out`, of shape {self.block.shape} and {out.dtype}, in place"
+        try:
+            made: object = self.scheme.fill(out, self.block, generator)
+        except Refusal:
+            raise
+        # A scheme of one's own may raise whatever it likes.
+        except Exception as error:
+            raise Refusal(f"its `fill` fails with {type(error).__name__}: {sentence(error)}", hint) from error
+        if made is not None and made is not out:
+            raise Refusal(f"its `fill` returns a {type(made).__name__}", f"{hint}, and return nothing")
+
+    def strays(self, values: Tensor) -> int:
+        return self.scheme.strays(values, self.block)
 
 
 class Undrawn(Initializer):
@@ -128,5 +151,4 @@ class Undrawn(Initializer):
     @final
     def resolve(self, block: Block) -> Fill:
         """A fill that promises nothing and is never drawn."""
-        del block
         return Fill()

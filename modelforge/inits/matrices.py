@@ -34,11 +34,20 @@ def inputs_first(out: Tensor, block: Block) -> Tensor:
     return out if block.input_first else out.transpose(0, 1)
 
 
+def num_outputs_and_inputs(block: Block) -> tuple[int, int]:
+    """
+    >>> num_outputs_and_inputs(Block(shape=(4, 8, 3), fan_in=12, fan_out=24, input_first=True))
+    (8, 4)
+    """
+    first, second = block.shape[:2]
+    return (second, first) if block.input_first else (first, second)
+
+
 def num_rows_and_columns(block: Block) -> tuple[int, int]:
     """Outputs, and inputs times taps.
 
     >>> num_rows_and_columns(Block(shape=(8, 4, 3, 3), fan_in=36, fan_out=72))
     (8, 36)
     """
-    rows, columns = block.shape[:2][:: -1 if block.input_first else 1]
+    rows, columns = num_outputs_and_inputs(block)
     return rows, columns * math.prod(block.shape[2:])

@@ -16,7 +16,9 @@ RESERVED = frozenset({"scheme", "bias", "recurrent", "embedding", "scale", "type
 
 AnyInitializer = TypeVar("AnyInitializer", bound=type[Initializer])
 
-SCHEMES = Registry[type[Initializer]]("a scheme", "modelforge.initializers", package="modelforge.inits.schemes")
+SCHEMES = Registry[type[Initializer]](
+    "a scheme", "modelforge.initializers", package="modelforge.inits.schemes", code="MF020"
+)
 """Every initializer by the name of its scheme."""
 get = SCHEMES.get
 aliases = SCHEMES.aliases

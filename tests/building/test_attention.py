@@ -12,8 +12,7 @@ from torch import Tensor, nn
 import modelforge as mf
 from modelforge.core.rng import Key, split
 from modelforge.inits import Attention
-from modelforge.inits.schemes.mimetic import product
-from modelforge.inits.schemes.singular_values import top_moments
+from modelforge.inits.schemes.mimetic import product, top_moments
 from modelforge.layers import ParameterLayout, forget_class, register_layout, whole
 
 INIT: dict[str, Any] = {"scheme": "xavier", "types": {"MultiheadAttention": "mimetic"}}

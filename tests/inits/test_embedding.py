@@ -47,7 +47,7 @@ def test_logits_of_a_tied_table_have_unit_variance():
     [
         (
             replace(TABLE, tied=None),
-            "`embedding` treats tables apart that are the output head too, and it is not known where this is used",
+            "`embedding` treats a table that is the output head apart, and it is not known where this is used",
             "say so: `tied: true` or `tied: false`",
         ),
         (

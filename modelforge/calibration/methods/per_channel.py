@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelforge.calibration.base import Calibration, Correction
-from modelforge.calibration.moments import Moments
+from modelforge.calibration.base import Calibration, Correction, Moments
 from modelforge.calibration.registry import register_calibration
 
 

@@ -239,7 +239,6 @@ class _Schema:
     known: Callable[[], tuple[str, ...]]
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        del core_schema, handler
         title = " | ".join([*self.words, "activation"])
         named = {"type": "string", "title": title, "enum": [*self.words, *self.known()]}
         with_arguments = {"type": "string", "title": "activation(…)", "pattern": r"^\s*[A-Za-z_][\w.]*\s*\(.*\)\s*$"}

@@ -62,14 +62,12 @@ class Critical(Elementwise):
         return self._scaling(1.0).conflicts()
 
     def law(self, block: Block) -> Law:
-        """The law of the weights, or of the biases."""
         point = self._point(block)
         if not _is_bias(block):
             return self._scaling(point.sigma_w).law(block)
         return Normal(0.0, point.sigma_b) if point.sigma_b and not block.addend else Constant(0.0)
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The critical point and, for weights, the fans."""
         point = self._point(block)
         return ({} if _is_bias(block) else self._scaling(point.sigma_w).numbers(block)) | asdict(point)
 

@@ -6,17 +6,16 @@ layers. A model whose graph is not known gives the numbers in the block.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from math import sqrt
 from typing import Any, Literal
 
 from pydantic import PositiveInt
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block, Branch
+from modelforge.core.matrix import Block
 from modelforge.inits.base import NOTHING_TO_COUNT, Elementwise
-from modelforge.inits.fields import Positive, Real, Truncate
-from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.fields import Distribution, Positive, Real, Truncate, centred
+from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
 
@@ -63,11 +62,25 @@ class DepthAware(Elementwise):
         return branch is not None and branch.ends
 
     def layer_number(self, block: Block) -> int:
-        """Number of the transformer layer, from 1: two branches, attention and MLP, make one."""
-        return _branch(block, self.scheme).index // 2 + 1
+        """Number of the transformer layer, from 1: two branches, attention and MLP, make one.
+
+        Raises:
+            Refusal: the block is in no branch that is known.
+        """
+        if block.context is None or block.context.branch is None:
+            raise Refusal(f"`{self.scheme}` needs the number of the layer: no residual branch is known here", _HINT)
+        return block.context.branch.index // 2 + 1
+
+    def num_layers(self, block: Block) -> float:
+        """Layers of two branches each."""
+        return self.num_branches(block) / 2
+
+    def is_scaled(self, block: Block) -> bool:
+        """Whether it is in a branch, and none of its queries and keys."""
+        in_branch = self.ends_branch(block) or (block.context is not None and block.context.branch is not None)
+        return in_branch and block.name not in ("q", "k")
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The fields that are not about the graph, and what the graph says."""
         fields = self.model_dump(exclude={"branches", "ends"})
         return fields | {"branches": self.num_branches(block), "ends_branch": self.ends_branch(block)}
 
@@ -88,7 +101,6 @@ class GPT2(DepthAware):
     """Standard deviation of all but the ends of branches."""
 
     def law(self, block: Block) -> Law:
-        """N(0, std²), divided by √N at the end of a branch."""
         return Normal(0.0, self.std / (sqrt(self.num_branches(block)) if self.ends_branch(block) else 1.0))
 
 
@@ -113,9 +125,8 @@ class LlamaDepth(DepthAware):
     """Where the normal law is cut, in units of its sigma before the cut."""
 
     def law(self, block: Block) -> Law:
-        """The cut normal law, its standard deviation divided by √(2·l) at the end of a branch."""
         scale = sqrt(2 * self.layer_number(block)) if self.ends_branch(block) else 1.0
-        return TruncatedNormal(0.0, self.std / scale, self.truncate)
+        return centred(self.std / scale, "truncated_normal", self.truncate)
 
 
 @register_initializer("mitchell")
@@ -134,11 +145,10 @@ class Mitchell(DepthAware):
     """Where the normal law is cut, in units of its sigma before the cut."""
 
     def law(self, block: Block) -> Law:
-        """The cut normal law."""
         require_matrix(block, self.scheme, "fans are not defined for it")
         size = _width(block) if block.role == "embedding" else block.fan_in
         scale = 2 * self.layer_number(block) if self.ends_branch(block) else 1
-        return TruncatedNormal(0.0, 1 / sqrt(size * scale), self.truncate) if size else Constant(0.0)
+        return centred(1 / sqrt(size * scale) if size else 0.0, "truncated_normal", self.truncate)
 
 
 @register_initializer("small_init")
@@ -154,12 +164,10 @@ class SmallInit(Elementwise):
     """
 
     def law(self, block: Block) -> Law:
-        """N(0, 2 / (5·d))."""
         require_matrix(block, self.scheme, "it has no width")
-        return Normal(0.0, sqrt(2 / (5 * _width(block)))) if _width(block) else Constant(0.0)
+        return centred(sqrt(2 / (5 * _width(block))) if _width(block) else 0.0)
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The width."""
         return {"width": _width(block)}
 
 
@@ -177,14 +185,11 @@ class Wang(DepthAware):
     """
 
     def law(self, block: Block) -> Law:
-        """N(0, std²)."""
         require_matrix(block, self.scheme, "it has no width")
-        width = _width(block)
+        width, ends = _width(block), self.ends_branch(block)
         if not width:
             return Constant(0.0)
-        if self.ends_branch(block):
-            return Normal(0.0, 2 / (_num_layers(self, block) * sqrt(width)))
-        return Normal(0.0, sqrt(2 / (5 * width)))
+        return Normal(0.0, 2 / (self.num_layers(block) * sqrt(width)) if ends else sqrt(2 / (5 * width)))
 
 
 @register_initializer("deepnorm")
@@ -202,17 +207,14 @@ class DeepNorm(DepthAware):
     """The law; the variance is the same for each."""
 
     def law(self, block: Block) -> Law:
-        """Xavier's law times the gain."""
         return _xavier(self.scheme, block, self._gain(block), self.distribution)
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The gain, and the factor that the shortcut must have."""
-        alpha = (2 * _num_layers(self, block)) ** 0.25
+        alpha = (2 * self.num_layers(block)) ** 0.25
         return super().numbers(block) | {"gain": self._gain(block), "alpha": alpha}
 
     def _gain(self, block: Block) -> float:
-        scaled = block.name not in ("q", "k") and _in_branch(self, block)
-        return (8 * _num_layers(self, block)) ** -0.25 if scaled else 1.0
+        return (8 * self.num_layers(block)) ** -0.25 if self.is_scaled(block) else 1.0
 
 
 @register_initializer("t_fixup")
@@ -234,14 +236,12 @@ class TFixup(DepthAware):
     """Which of the two factors counts."""
 
     def law(self, block: Block) -> Law:
-        """The law of one block."""
         require_matrix(block, self.scheme, "fans are not defined for it")
-        num_layers = _num_layers(self, block)
+        num_layers = self.num_layers(block)
         if block.role == "embedding":
-            return Normal(0.0, _width(block) ** -0.5 * (9 * num_layers) ** -0.25) if _width(block) else Constant(0.0)
+            return centred(_width(block) ** -0.5 * (9 * num_layers) ** -0.25 if _width(block) else 0.0)
         factor = 0.67 * num_layers**-0.25 if self.part == "encoder" else (9 * num_layers) ** -0.25
-        scaled = block.name not in ("q", "k") and _in_branch(self, block)
-        return _xavier(self.scheme, block, factor if scaled else 1.0, "uniform")
+        return _xavier(self.scheme, block, factor if self.is_scaled(block) else 1.0, "uniform")
 
 
 @register_initializer("fixup")
@@ -258,7 +258,6 @@ class Fixup(DepthAware):
     """
 
     def law(self, block: Block) -> Law:
-        """Kaiming's law times the factor, or zero."""
         require_matrix(block, self.scheme, "fans are not defined for it")
         head = block.context is not None and block.context.gives_output
         if head or self.ends_branch(block) or not block.fan_in:
@@ -266,7 +265,6 @@ class Fixup(DepthAware):
         return Normal(0.0, sqrt(2 / block.fan_in) * self._factor(block))
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The factor in the branch."""
         return super().numbers(block) | {"factor": self._factor(block)}
 
     def _factor(self, block: Block) -> float:
@@ -277,14 +275,14 @@ class Fixup(DepthAware):
 
 
 class EndScale(DepthAware):
-    """A constant for the scale that a residual branch ends with; other scales are one."""
+    """A constant for the scale that a residual branch ends with, zero unless a scheme has another; other scales are
+    one."""
 
-    @abstractmethod
     def value_at_end(self, block: Block) -> float:
         """The constant."""
+        return 0.0
 
     def law(self, block: Block) -> Law:
-        """The constant at the end of a branch, one elsewhere."""
         if len(block.shape) > 1:
             hint = "move it below `scale:`: norms, `LayerScale` and `Scale` have such"
             raise Refusal(f"`{self.scheme}` is for scales, but this is a matrix", hint)
@@ -299,11 +297,6 @@ class ZeroGamma(EndScale):
     Source: Goyal et al., Accurate, large minibatch SGD, arXiv:1706.02677, §5.1
     """
 
-    def value_at_end(self, block: Block) -> float:
-        """Zero."""
-        del block
-        return 0.0
-
 
 @register_initializer("rezero")
 class ReZero(EndScale):
@@ -312,11 +305,6 @@ class ReZero(EndScale):
     Formula: α = 0 at the end of a branch, 1 elsewhere
     Source: Bachlechner et al., ReZero is all you need, arXiv:2003.04887; De and Smith, arXiv:2002.10444 (SkipInit)
     """
-
-    def value_at_end(self, block: Block) -> float:
-        """Zero."""
-        del block
-        return 0.0
 
 
 @register_initializer("layerscale")
@@ -334,22 +322,8 @@ class LayerScaleScheme(EndScale):
         """The constant of the paper for this depth, or the one given."""
         if self.value != "auto":
             return self.value
-        num_layers = _num_layers(self, block)
+        num_layers = self.num_layers(block)
         return 0.1 if num_layers <= 18 else 1e-5 if num_layers <= 24 else 1e-6
-
-
-def _branch(block: Block, scheme: str) -> Branch:
-    if block.context is None or block.context.branch is None:
-        raise Refusal(f"`{scheme}` needs the number of the layer: no residual branch is known here", _HINT)
-    return block.context.branch
-
-
-def _num_layers(scheme: DepthAware, block: Block) -> float:
-    return scheme.num_branches(block) / 2
-
-
-def _in_branch(scheme: DepthAware, block: Block) -> bool:
-    return scheme.ends_branch(block) or (block.context is not None and block.context.branch is not None)
 
 
 def _width(block: Block) -> int:
@@ -357,9 +331,7 @@ def _width(block: Block) -> int:
     return block.shape[1] if block.role == "embedding" else min(block.shape[:2])
 
 
-def _xavier(scheme: str, block: Block, gain: float, distribution: str) -> Law:
+def _xavier(scheme: str, block: Block, gain: float, distribution: Distribution) -> Law:
     require_matrix(block, scheme, "fans are not defined for it")
-    if not block.fan_in + block.fan_out:
-        return Constant(0.0)
-    std = gain * sqrt(2 / (block.fan_in + block.fan_out))
-    return Normal(0.0, std) if distribution == "normal" else Uniform(-sqrt(3) * std, sqrt(3) * std)
+    fans = block.fan_in + block.fan_out
+    return centred(gain * sqrt(2 / fans) if fans else 0.0, distribution)

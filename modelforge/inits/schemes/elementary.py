@@ -13,7 +13,8 @@ from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import NonNegative, Real, Truncate
-from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.laws.law import Constant, Law, Normal, Uniform
+from modelforge.inits.laws.truncated_normal import TruncatedNormal
 from modelforge.inits.registry import register_initializer
 
 
@@ -29,8 +30,6 @@ class ConstantScheme(Elementwise):
     """The value."""
 
     def law(self, block: Block) -> Law:
-        """A constant."""
-        del block
         return Constant(self.value)
 
 
@@ -43,8 +42,6 @@ class Zeros(Elementwise):
     """
 
     def law(self, block: Block) -> Law:
-        """The constant 0."""
-        del block
         return Constant(0.0)
 
 
@@ -57,8 +54,6 @@ class Ones(Elementwise):
     """
 
     def law(self, block: Block) -> Law:
-        """The constant 1."""
-        del block
         return Constant(1.0)
 
 
@@ -82,8 +77,6 @@ class UniformScheme(Elementwise):
             yield WrongField("high", message, "exchange them, or choose `constant` for one value everywhere")
 
     def law(self, block: Block) -> Law:
-        """U(low, high)."""
-        del block
         return Uniform(self.low, self.high)
 
 
@@ -101,8 +94,6 @@ class NormalScheme(Elementwise):
     """Standard deviation."""
 
     def law(self, block: Block) -> Law:
-        """N(mean, std²)."""
-        del block
         return Normal(self.mean, self.std) if self.std else Constant(self.mean)
 
 
@@ -124,9 +115,7 @@ class TruncatedNormalScheme(Elementwise):
     """Where the law is cut, in units of its sigma before the cut."""
 
     def law(self, block: Block) -> Law:
-        """The truncated law with the given standard deviation."""
-        del block
-        return TruncatedNormal(self.mean, self.std, self.truncate) if self.std else Constant(self.mean)
+        return TruncatedNormal.with_std(self.mean, self.std, self.truncate) if self.std else Constant(self.mean)
 
 
 @register_initializer("prior_probability")
@@ -141,7 +130,6 @@ class PriorProbability(Elementwise):
     """The probability of a positive."""
 
     def law(self, block: Block) -> Law:
-        """The logit of `prob`."""
         if len(block.shape) != 1:
             raise Refusal("`prior_probability` fills biases, but this is a weight", "move it below `bias:`")
         return Constant(0.0 if block.addend else math.log(self.prob) - math.log1p(-self.prob))

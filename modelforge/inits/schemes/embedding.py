@@ -8,8 +8,8 @@ from typing import Any, Literal
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
 from modelforge.inits.base import Elementwise
-from modelforge.inits.fields import Positive
-from modelforge.inits.laws.law import Constant, Law, Normal
+from modelforge.inits.fields import Positive, centred
+from modelforge.inits.laws.law import Law
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
 
@@ -33,26 +33,20 @@ class Embedding(Elementwise):
     """Whether the output head multiplies by the table, or `auto`: where a layer has it as its weight."""
 
     def law(self, block: Block) -> Law:
-        """N(0, std²)."""
         require_matrix(block, "embedding", "it holds no vectors")
         if block.role not in ("embedding", None) and not block.tied:
             reason = "`embedding` is for tables that are looked up, but this is a weight that multiplies"
             raise Refusal(reason, "move it below `embedding:`")
         width = block.shape[-1]
-        if not width:
-            return Constant(0.0)
-        return Normal(0.0, self.gain / (sqrt(width) if self._tied(block) else 1.0))
+        return centred(self.gain / (sqrt(width) if self._tied(block) else 1.0) if width else 0.0)
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The size, whether the table is tied, and the length of its vectors."""
         return {"gain": self.gain, "tied": self._tied(block), "width": block.shape[-1]}
 
     def _tied(self, block: Block) -> bool:
         if self.tied != "auto":
             return self.tied
         if block.tied is None:
-            reason = (
-                "`embedding` treats tables apart that are the output head too, and it is not known where this is used"
-            )
+            reason = "`embedding` treats a table that is the output head apart, and it is not known where this is used"
             raise Refusal(reason, "say so: `tied: true` or `tied: false`")
         return block.tied

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_serializer
 from pydantic_core import PydanticCustomError
@@ -17,9 +17,6 @@ from modelforge.core.complaints import WrongField
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.inits.base import Undrawn
 from modelforge.inits.registry import register_initializer
-
-if TYPE_CHECKING:
-    pass
 
 MAX_PLACEHOLDERS = 4
 """How many `*` and `{n}` a rename may have: the time to match grows with a power of their number."""
@@ -66,8 +63,8 @@ def _moved(old: str, raw: Mapping[str, Any]) -> Moved:
         return Moved(**{**raw, "to": _several(raw.get("to"))})
     except (ValidationError, TypeError):
         message = f"must give a name, null, or a mapping with a name or several, but for `{old}` gives {dict(raw)}"
-        told = {"message": message, "hint": "write `{to: name}`, with `transpose: true` or `squeeze: true`"}
-        raise PydanticCustomError("MF022", "{message}", told) from None
+        context = {"message": message, "hint": "write `{to: name}`, with `transpose: true` or `squeeze: true`"}
+        raise PydanticCustomError("MF022", "{message}", context) from None
 
 
 @register_initializer("pretrained")

@@ -1,4 +1,4 @@
-"""Recurrent starts: identities that carry the state on, and gate biases that spread the time scales of the units."""
+"""Schemes of recurrent layers: identities that carry the state on, and the biases of gates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -14,12 +15,13 @@ from pydantic import Field
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Block
 from modelforge.inits.base import DrawsPer, Elementwise
-from modelforge.inits.fields import LIMIT, Positive
-from modelforge.inits.laws import transforms as words
+from modelforge.inits.fields import LIMIT, Positive, Real
 from modelforge.inits.laws.law import Constant, Drawn, Law
 from modelforge.inits.registry import register_initializer
-from modelforge.inits.schemes.gates import gate_of
 from modelforge.inits.schemes.identity import OneToOne
+
+_LSTM = MappingProxyType({"i": "input", "f": "forget", "g": "cell", "o": "output"})
+_GRU = MappingProxyType({"r": "reset", "z": "update", "n": "new"})
 
 
 @register_initializer("irnn")
@@ -35,12 +37,67 @@ class IRNN(OneToOne):
     """The multiple."""
 
     def kernel(self, block: Block) -> np.ndarray:
-        """One number."""
         rows, columns, *taps = block.shape
         if taps or rows != columns:
             reason = f"`irnn` needs a square matrix, but this is {' x '.join(map(str, block.shape))}"
             raise Refusal(reason, "it is for `recurrent:`; elsewhere use `eye` or `orthogonal`")
         return np.array(self.alpha)
+
+
+@register_initializer("gates")
+class Gates(Elementwise):
+    """A constant bias for each gate of an LSTM or GRU; the two biases of torch's layers add up to it.
+
+    Formula: b_ih + b_hh = the value of the gate (all in b_ih; b_hh = 0)
+    Source: Gers, Schmidhuber and Cummins, Learning to forget, 2000; Jozefowicz, Zaremba and Sutskever, ICML 2015, for
+        `forget: 1`
+    """
+
+    input: Real = 0.0
+    """LSTM: input gate."""
+    forget: Real = 0.0
+    """LSTM: forget gate; 1 lets memory last from the start."""
+    cell: Real = 0.0
+    """LSTM: candidate cell state."""
+    output: Real = 0.0
+    """LSTM: output gate."""
+    reset: Real = 0.0
+    """GRU: reset gate."""
+    update: Real = 0.0
+    """GRU: update gate; 1 lets the state last from the start."""
+    new: Real = 0.0
+    """GRU: candidate state (of its two biases, the one outside the reset gate)."""
+
+    def law(self, block: Block) -> Law:
+        total = self._total(block)
+        return Constant(0.0 if block.addend else total)
+
+    def numbers(self, block: Block) -> dict[str, Any]:
+        return {"gate": gate_of(block, "gates"), "total": self._total(block)}
+
+    def _total(self, block: Block) -> float:
+        gate = gate_of(block, "gates")
+        gates = (_LSTM if block.name in _LSTM else _GRU).values()
+        for field in type(self).model_fields:
+            if field in self.model_fields_set and field not in gates:
+                known = ", ".join(f"`{gate}`" for gate in gates)
+                raise Refusal(f"this layer has no `{field}` gate", f"its gates are {known}")
+        return float(getattr(self, gate))
+
+
+def gate_of(block: Block, scheme: str) -> str:
+    """The name of the gate whose bias the block is.
+
+    Raises:
+        Refusal: it belongs to no gate, or is a weight.
+    """
+    gate = {**_LSTM, **_GRU}.get(block.name)
+    if gate is None:
+        reason = f"`{scheme}` fills the biases of LSTM and GRU, but this parameter has no gates"
+        raise Refusal(reason, "use `constant`")
+    if len(block.shape) != 1:
+        raise Refusal(f"`{scheme}` fills biases, but this is a weight", "move it below `bias:`")
+    return gate
 
 
 class _TimeScales(Elementwise):
@@ -53,14 +110,12 @@ class _TimeScales(Elementwise):
         """The law of the gate that keeps (`sign` 1), or of the one that lets in (-1)."""
 
     def law(self, block: Block) -> Law:
-        """0 for the other gates, and for the second of two biases that are added."""
         sign = {"forget": 1, "update": 1, "input": -1}.get(gate_of(block, self.scheme), 0)
         if not sign or block.addend or not block.shape[0]:
             return Constant(0.0)
         return self.spread(block.shape[0], sign)
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The gate and the fields."""
         return {"gate": gate_of(block, self.scheme)} | self.model_dump()
 
 
@@ -78,7 +133,6 @@ class Chrono(_TimeScales):
 
     def spread(self, num_units: int, sign: int) -> Law:
         """±ln u, u ~ U(1, max_time - 1)."""
-        del num_units
         return _TimeLaw("log", 1.0, self.max_time - 1, sign)
 
 
@@ -129,24 +183,13 @@ class _TimeLaw(Drawn):
         share = (_unbend(self.curve, self.sign * np.clip(x, *self.bounds)) - self.low) / (self.high - self.low)
         return share if self.sign > 0 else 1 - share
 
-    def _transform(self) -> tuple[words.Transform, Any]:
-        return _bent, self
-
-    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        return _curve(np.where(x < 0, rest / 2, 1 - rest / 2), self)
+    def _quantile(self, share: np.ndarray) -> np.ndarray:
+        u = self.low + (self.high - self.low) * share
+        return self.sign * (np.log(u) if self.curve == "log" else np.log(u / (1 - u)))
 
     def _clip(self) -> tuple[np.float32, np.float32]:
         low, high = map(np.float32, self.bounds)
         return np.nextafter(low, high), np.nextafter(high, low)
-
-
-def _bent(word: np.ndarray, law: _TimeLaw) -> np.ndarray:
-    return _curve(words.portions(word), law)
-
-
-def _curve(share: np.ndarray, law: _TimeLaw) -> np.ndarray:
-    u = law.low + (law.high - law.low) * share
-    return law.sign * (np.log(u) if law.curve == "log" else np.log(u / (1 - u)))
 
 
 def _bend(curve: str, u: float) -> float:

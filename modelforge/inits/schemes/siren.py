@@ -31,7 +31,6 @@ class Siren(Elementwise):
     """Whether the layer reads the coordinates and not a sine, or `auto`: as the plan knows."""
 
     def law(self, block: Block) -> Law:
-        """U(-a, a)."""
         require_matrix(block, "siren", "fans are not defined for it")
         if not block.fan_in:
             return Constant(0.0)
@@ -39,7 +38,6 @@ class Siren(Elementwise):
         return Uniform(-bound, bound)
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The factor, whether it is the first layer, and the fan."""
         return {"omega_0": self.omega_0, "first": self._first(block), "fan_in": block.fan_in}
 
     def _first(self, block: Block) -> bool:

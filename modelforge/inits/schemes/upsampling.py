@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,14 +13,17 @@ from pydantic import Field
 from torch import Tensor
 
 from modelforge.core.errors import Refusal
+from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Block
 from modelforge.core.rng import split
-from modelforge.inits.base import Blockwise, Moments
+from modelforge.inits.base import Fill, Moments
+from modelforge.inits.fills import Whole
 from modelforge.inits.gains.gain import Gain
+from modelforge.inits.laws.law import Law
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
 from modelforge.inits.registry import register_initializer
 from modelforge.inits.schemes.identity import OneToOne
-from modelforge.inits.schemes.variance_scaling import FanLaw
+from modelforge.inits.schemes.variance_scaling import FanScaled
 
 
 @register_initializer("bilinear")
@@ -34,7 +38,6 @@ class Bilinear(OneToOne):
     """
 
     def kernel(self, block: Block) -> np.ndarray:
-        """The product of a tent along each axis."""
         taps = block.shape[2:]
         if not (taps and block.input_first):
             reason = "`bilinear` fills transposed convolutions, and this is none"
@@ -45,7 +48,7 @@ class Bilinear(OneToOne):
 
 
 @register_initializer("icnr")
-class ICNR(FanLaw, Blockwise):
+class ICNR(FanScaled):
     """In front of PixelShuffle: the same kernel for all pixels that become one block, so no checkerboard.
 
     Formula: for each of C / r² kernels, r² equal copies in the order of PixelShuffle; Var w = gain² / fan_in
@@ -57,39 +60,40 @@ class ICNR(FanLaw, Blockwise):
     gain: Gain = "relu"
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-        """Draws one kernel of each r², and repeats it."""
-        rows, columns = num_rows_and_columns(block)
-        kernels = torch.empty(rows // self._copies, 1, columns, dtype=out.dtype, device="cpu")
-        self.law(block).draw_(kernels, split(generator))
-        copies = outputs_first(out, block).unflatten(0, (len(kernels), self._copies))
-        copies.copy_(kernels.view(len(kernels), 1, *copies.shape[2:]))
-
-    def strays(self, values: Tensor, block: Block) -> int:
-        """What is not like the first of its copies."""
-        copies = outputs_first(values, block).unflatten(0, (-1, self._copies))
-        return int((copies != copies[:, :1]).sum())
-
-    def moments(self, block: Block) -> Moments:
-        """Those of the law, for a sample that is r² times smaller."""
-        law = self.law(block)
+    def resolve(self, block: Block) -> Fill:
+        """The moments of the law, for a sample that is r² times smaller."""
+        law, copies = self.law(block), self.upscale_factor**2
         if len(block.shape) != 4:
             reason = "`icnr` fills convolutions of images, as PixelShuffle reads them, and this is none"
             raise Refusal(reason, "use `kaiming`")
-        if (rows := num_rows_and_columns(block)[0]) % self._copies:
-            reason = f"{rows} output channels are not divisible by {self._copies} = `upscale_factor`²"
+        if (rows := num_rows_and_columns(block)[0]) % copies:
+            reason = f"{rows} output channels are not divisible by {copies} = `upscale_factor`²"
             raise Refusal(reason, "PixelShuffle needs r² channels for each that it makes")
-        constant = not law.std
-        shown = None if constant else law
-        return Moments(law.mean, law.std, law.kurtosis, constant, self._copies, constant, shown)
+        promise = replace(Moments.of(law), copies=copies, distinct_rows=False)
+        numbers = {"upscale_factor": self.upscale_factor} | self.numbers(block)
+        return Fill(promise, FrozenDict(numbers), Copied(block, law, copies))
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The factor, and the numbers of the law."""
-        return {"upscale_factor": self.upscale_factor} | super().numbers(block)
 
-    @property
-    def _copies(self) -> int:
-        return self.upscale_factor**2
+@dataclass(frozen=True, slots=True)
+class Copied(Whole):
+    """Kernels of a law, so many equal ones side by side."""
+
+    law: Law
+    copies: int
+
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        copies = self._copies(out)
+        kernels = torch.empty(len(copies), 1, *copies.shape[2:], dtype=out.dtype, device="cpu")
+        self.law.draw_(kernels, split(generator))
+        copies.copy_(kernels)
+
+    def strays(self, values: Tensor) -> int:
+        """What is not like the first of its copies."""
+        copies = self._copies(values)
+        return int((copies != copies[:, :1]).sum())
+
+    def _copies(self, out: Tensor) -> Tensor:
+        return outputs_first(out, self.block).unflatten(0, (-1, self.copies))
 
 
 def _check_strides(block: Block, strides: list[int]) -> None:

@@ -63,7 +63,6 @@ class MuP(Elementwise):
     """Which row of the table counts, or `auto`: by what the plan knows."""
 
     def law(self, block: Block) -> Law:
-        """N(0, std²), zeros for biases and ones for scales."""
         row = self._row(block)
         if block.role == "scale":
             return Constant(1.0 if block.default is None else block.default)
@@ -73,7 +72,6 @@ class MuP(Elementwise):
         return Normal(0.0, self.gain / sqrt(self._ratio * fan_in if row == "output" else fan_in))
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The row of the table, the ratio of widths, and the multiplier of the learning rate."""
         row, m = self._row(block), self._ratio
         adam = {"input": 1.0, "vector": 1.0, "hidden": 1 / m, "output": 1 / m, "fixed": 1.0}
         sgd = {"input": m, "vector": m, "hidden": 1.0, "output": 1 / m, "fixed": 1.0}
@@ -151,7 +149,6 @@ class Spectral(Elementwise):
     """Whose learning rates are stated."""
 
     def law(self, block: Block) -> Law:
-        """N(0, std²)."""
         if len(block.shape) < 2:
             hint = "give vectors a scheme of their own, as in `bias: zeros`"
             raise Refusal("`spectral` needs a matrix, but this is a vector", hint)
@@ -160,7 +157,6 @@ class Spectral(Elementwise):
         return Normal(0.0, self.gain / sqrt(block.fan_in) * min(1.0, sqrt(block.fan_out / block.fan_in)))
 
     def numbers(self, block: Block) -> dict[str, Any]:
-        """The fans and the multiplier of the learning rate."""
         rate = (1.0 if self.optimizer == "adam" else block.fan_out) / max(block.fan_in, 1.0)
         return {
             "gain": self.gain,
