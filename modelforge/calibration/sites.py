@@ -33,7 +33,7 @@ class Site:
     calls: int = 0
     """How often a batch comes by."""
     alone: bool = False
-    """Whether the module can be run again where it stands: it is called once, and nobody's hooks have a hand in it."""
+    """Whether the module can be run again where it stands: it is called once, and has no other hooks."""
     passes: int = 0
     factor: Tensor = field(default_factory=lambda: torch.ones((), dtype=torch.float64))
     shift: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))

@@ -1,7 +1,7 @@
-"""The initializers: from a scheme's name and fields, and a block, to values.
+"""The initializers: from a scheme's name and fields, and a matrix, to values.
 
 >>> xavier = get("xavier")(gain=2.0)
->>> fill = xavier.resolve(Block(shape=(64, 36), fan_in=36, fan_out=64))
+>>> fill = xavier.resolve(Matrix(shape=(64, 36), fan_in=36, fan_out=64))
 >>> round(fill.std, 6), fill.numbers["fan"]
 (0.282843, 50.0)
 """
@@ -9,13 +9,13 @@
 from modelforge.core.errors import Refusal as Refusal
 from modelforge.core.matrix import Activation as Activation
 from modelforge.core.matrix import Attention as Attention
-from modelforge.core.matrix import Block as Block
 from modelforge.core.matrix import Branch as Branch
 from modelforge.core.matrix import Context as Context
-from modelforge.inits.base import Blockwise as Blockwise
+from modelforge.core.matrix import Matrix as Matrix
 from modelforge.inits.base import Elementwise as Elementwise
 from modelforge.inits.base import Fill as Fill
 from modelforge.inits.base import Initializer as Initializer
+from modelforge.inits.base import Matrixwise as Matrixwise
 from modelforge.inits.base import Moments as Moments
 from modelforge.inits.defaults import ROLE_DEFAULTS as ROLE_DEFAULTS
 from modelforge.inits.describe import describe as describe

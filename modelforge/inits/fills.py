@@ -14,12 +14,11 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.torch_state import one_thread
 from modelforge.inits.laws.law import Constant, Drawn
 from modelforge.inits.laws.tails import misfit
-from modelforge.inits.matrices import num_outputs_and_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modelforge.core.matrix import Block
+    from modelforge.core.matrix import Matrix
     from modelforge.core.rng import Key
     from modelforge.inits.laws.law import Distribution, Law
     from modelforge.inits.laws.seen import Seen
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Isometry:
-    """A matrix Q with QQᵀ or QᵀQ = factor²·I, whichever is smaller: the first rows and columns of a block, outputs
-    first."""
+    """A matrix Q with QQᵀ or QᵀQ = factor²·I, whichever is smaller: the first rows and columns of what is filled,
+    outputs first."""
 
     factor: float
     rows: int
@@ -36,14 +35,6 @@ class Isometry:
     summed: bool = False
     """Whether taps are added up, and so with signs in turn (a filter at frequencies 0 and π); else they are columns of
     their own."""
-
-    @classmethod
-    def of(
-        cls, block: Block, factor: float, *, parts: tuple[int, int] = (1, 1), summed: bool = False
-    ) -> Isometry | None:
-        """Of a block, or of its first part where outputs and inputs fall into so many; None where all is zero."""
-        outputs, inputs = num_outputs_and_inputs(block)
-        return cls(abs(factor), outputs // parts[0], inputs // parts[1], summed) if factor else None
 
 
 MAX_SLANT = 1e-4
@@ -157,7 +148,7 @@ class FilePart:
 class Whole(ABC):
     """Draws a whole matrix at once; leaf classes hold every number that this takes."""
 
-    block: Block
+    matrix: Matrix
     """What is filled."""
 
     @abstractmethod
@@ -171,8 +162,8 @@ class Whole(ABC):
 
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` in place with what `key` decides."""
-        assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
-        assert out.is_contiguous(), "a block is filled in contiguous memory"
+        assert out.shape == self.matrix.shape, f"the matrix has shape {self.matrix.shape}, not {tuple(out.shape)}"
+        assert out.is_contiguous(), "a matrix is filled in contiguous memory"
         if out.numel():
             with one_thread():
                 self.fill(out.detach(), key.generator())

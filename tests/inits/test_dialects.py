@@ -19,12 +19,12 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import CHUNK, Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from modelforge.inits.laws.truncated_normal import TruncatedNormal
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
 
-BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0)
+BLOCK = Matrix(shape=(12, 50), fan_in=50.0, fan_out=12.0)
 STDDEV = 0.87962566103423978
 """Of a standard normal law cut to ±2: the constant in Keras and in JAX."""
 
@@ -78,7 +78,7 @@ def test_torch_s_own_draws_are_alike(name: str, more: dict[str, Any]):
         fields = {"gain": 1.7} if name.startswith("xavier") else {"a": 0.3, "mode": "fan_out"}
     drawn = getattr(nn.init, f"{name}_")(torch.empty(90, 200), **fields, generator=Key(1).generator())
     ours = torch.empty(90, 200)
-    block = Block(shape=(90, 200), fan_in=200, fan_out=90)
+    block = Matrix(shape=(90, 200), fan_in=200, fan_out=90)
     inits.create({"scheme": f"torch.{name}", **fields}).resolve(block).draw_(ours, Key(2))
     assert stats.ks_2samp(drawn.view(-1).numpy(), ours.view(-1).numpy()).pvalue > 1e-3
 
@@ -101,7 +101,7 @@ def test_the_ledger_shows_what_was_resolved():
 @pytest.mark.parametrize("scheme", ["torch.kaiming_normal", "keras.he_normal"])
 def test_refusals_name_the_scheme(scheme: str):
     with pytest.raises(Refusal, match=f"`{scheme}` needs a matrix, but this is a vector of 8"):
-        inits.create({"scheme": scheme}).resolve(Block(shape=(8,), fan_in=8, fan_out=8))
+        inits.create({"scheme": scheme}).resolve(Matrix(shape=(8,), fan_in=8, fan_out=8))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_torch_default_is_a_formula_elsewhere(kind: str):
 
 def test_a_stored_tensor_that_has_its_inputs_first_is_seen_as_it_is():
     """As Conv1D of transformers stores it: torch's functions take the inputs for outputs, and so do torch's names."""
-    blocks = [Block((30, 20), fan_in=20, fan_out=30, stored=(20, 90), start=30 * part) for part in range(3)]
+    blocks = [Matrix((30, 20), fan_in=20, fan_out=30, stored=(20, 90), start=30 * part) for part in range(3)]
     found = [inits.create({"scheme": "torch.xavier_normal"}).resolve(block).std for block in blocks]
     assert found == [pytest.approx(math.sqrt(2 / 110))] * 3
 
@@ -261,7 +261,7 @@ def test_fans_of_keras_and_of_flax(kind: str, library: str, which: int):
 
 def test_several_projections_in_one_block_are_as_many_kernels_there():
     known = inits.Attention(("q", "k"), num_heads=4, head_size=5, width=30)
-    block = Block((40, 30), fan_in=30, fan_out=40, attention=known)
+    block = Matrix((40, 30), fan_in=30, fan_out=40, attention=known)
     keras, jax = (inits.create({"scheme": f"{library}.glorot_normal"}).resolve(block) for library in ("keras", "jax"))
     assert (keras.numbers["fan_in"], keras.numbers["fan_out"]) == (30 * 4, 30 * 5)
     assert (jax.numbers["fan_in"], jax.numbers["fan_out"]) == (30, 20)

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.inits import Block, Blockwise, Elementwise, Normal, register_initializer, unregister_initializer
+from modelforge.inits import Elementwise, Matrix, Matrixwise, Normal, register_initializer, unregister_initializer
 from modelforge.layers import unregister_layer
 
-Law, Filling = Callable[[], Any], Callable[[Tensor], Any]
+Law = Callable[[], Any]
+Filling = Callable[[Tensor], Any]
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_what_is_no_law_is_refused(law: Law, reason: str):
     class Own(Elementwise):
         """A law."""
 
-        def law(self, block: Block) -> Any:
+        def law(self, matrix: Matrix) -> Any:
             return law()
 
     problem = problem_of()
@@ -110,10 +111,10 @@ def test_what_is_no_law_is_refused(law: Law, reason: str):
 )
 def test_a_fill_that_fails_is_refused(filling: Filling, reason: str):
     @register_initializer("own")
-    class Own(Blockwise):
+    class Own(Matrixwise):
         """Values."""
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> Any:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> Any:
             return filling(out)
 
     problem = problem_of()
@@ -125,13 +126,13 @@ def test_a_fill_that_fails_is_refused(filling: Filling, reason: str):
 @pytest.mark.usefixtures("own")
 def test_moments_must_be_moments():
     @register_initializer("own")
-    class Own(Blockwise):
+    class Own(Matrixwise):
         """Values."""
 
-        def moments(self, block: Block) -> Any:
+        def moments(self, matrix: Matrix) -> Any:
             return 0.0, 1.0
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             out.zero_()
 
     assert "its `moments` gives (0.0, 1.0)" in problem_of().message
@@ -142,7 +143,7 @@ def test_a_scheme_that_was_unregistered_after_the_config_was_read():
     class Own(Elementwise):
         """A law."""
 
-        def law(self, block: Block) -> Normal:
+        def law(self, matrix: Matrix) -> Normal:
             return Normal(0.0, 1.0)
 
     spec = mf.parse({"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}}, init="own")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import modelforge as mf
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.linting.defaults import left, left_words
@@ -26,8 +26,8 @@ def test_a_default_is_called_by_its_law(law: Law, words: str, monkeypatch):
     class Elsewhere(Elementwise):
         """A scheme of another name."""
 
-        def law(self, block: Block) -> Law:
-            del block
+        def law(self, matrix: Matrix) -> Law:
+            del matrix
             return law
 
     registry.register_initializer("elsewhere")(Elsewhere)

@@ -38,19 +38,13 @@ class Limits:
     high: tuple[float, ...]
 
 
-@lru_cache(maxsize=4096)
 def limits(law: Distribution, count: int, odds: float = LOG_ODDS) -> Limits:
     """How far the moments of so many independent values may lie off."""
-    standard = _standard(law)
-    return _limits(standard, count, odds) if standard != law else _limits_of(law, count, odds)
+    return _limits(_standard(law), count, odds)
 
 
 @lru_cache(maxsize=4096)
 def _limits(law: Distribution, count: int, odds: float) -> Limits:
-    return _limits_of(law, count, odds)
-
-
-def _limits_of(law: Distribution, count: int, odds: float) -> Limits:
     z, mass = _kept(*_cells(law), count, odds)
     known = (0.0, 1.0, None, law.kurtosis)
     low, high = list[float](), list[float]()
@@ -127,7 +121,7 @@ def misfit(law: Any) -> str:
     try:
         z, mass, _, _ = _cells(law)
         mean, square = float(mass @ z), float(mass @ z**2)
-    # A law of one's own may raise whatever it likes.
+    # A registered scheme's own law may raise any error.
     except Exception as error:
         return f"the `bounds` or the `cdf` of its law cannot be used: {sentence(error)}"
     if abs(mean) <= _AGREE and abs(square - 1) <= _AGREE:
@@ -136,6 +130,7 @@ def misfit(law: Any) -> str:
     return f"its law states mean {law.mean:.4g} and std {law.std:.4g}, but by its `cdf` it has {found}"
 
 
+@lru_cache(maxsize=1024)
 def _standard(law: Distribution) -> Distribution:
     """The same shape with mean 0 and standard deviation 1, where it is known, so that it is computed once."""
     match law:

@@ -13,7 +13,7 @@ from pydantic import create_model
 
 from modelforge.core.complaints import WrongField
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive, Real
 from modelforge.inits.gains.gain import Gain
@@ -27,9 +27,9 @@ from modelforge.inits.schemes.variance_scaling import Kaiming, LeCun, Preset, Va
 
 
 class _Torch(Preset):
-    def fans(self, block: Block) -> Fans:
+    def fans(self, matrix: Matrix) -> Fans:
         """Those of the stored tensor."""
-        return torch_fans(block)
+        return torch_fans(matrix)
 
 
 class _TorchXavier(_Torch):
@@ -112,16 +112,16 @@ class TorchDefault(_Torch):
         """A third of LeCun's variance."""
         return LeCun(gain=1 / math.sqrt(3), distribution="uniform")
 
-    def fans(self, block: Block) -> Fans:
+    def fans(self, matrix: Matrix) -> Fans:
         """Those of the stored tensor; the first input's size for a Bilinear."""
-        fan_in, fan_out = torch_fans(block)
-        return (fan_in / block.shape[2] if block.kind == "bilinear" and block.shape[2] else fan_in), fan_out
+        fan_in, fan_out = torch_fans(matrix)
+        return (fan_in / matrix.shape[2] if matrix.kind == "bilinear" and matrix.shape[2] else fan_in), fan_out
 
-    def law(self, block: Block) -> Law:
-        if len(block.shape) == 1:
+    def law(self, matrix: Matrix) -> Law:
+        if len(matrix.shape) == 1:
             reason = "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"
             raise Refusal(reason, "`scheme: torch` draws both, or give `bias` a scheme of its own")
-        return super().law(block)
+        return super().law(matrix)
 
 
 @register_initializer("torch.trunc_normal")
@@ -148,16 +148,12 @@ class TorchTruncNormal(Elementwise):
         """Bounds the wrong way round, or such that next to nothing lies between."""
         if not self.a < self.b:
             yield WrongField("b", f"must be greater than `a` ({self.a!r}), but is {self.b!r}", "exchange them")
-        elif (kept := self._law.unit.mass) < LEAST_MASS:
+        elif (kept := self.law().unit.mass) < LEAST_MASS:
             share = f"a share of at least {LEAST_MASS:g} of N({self.mean:g}, {self.std:g}²)"
             message = f"must leave {share} above `a` ({self.a:g}), but is {self.b:g} and leaves {kept:.1g}"
             yield WrongField("b", message, "`a` and `b` are values, not multiples of `std`", "MF092")
 
-    def law(self, block: Block) -> TruncatedNormal:
-        return self._law
-
-    @property
-    def _law(self) -> TruncatedNormal:
+    def law(self, matrix: Matrix | None = None) -> TruncatedNormal:
         return TruncatedNormal.between(self.mean, self.std, self.a, self.b)
 
 
@@ -166,15 +162,15 @@ class TorchTruncNormal(Elementwise):
 
 class _Foreign(Preset):
     stands_for: ClassVar[VarianceScaling]
-    count: ClassVar[Callable[[Block], Fans]]
+    count: ClassVar[Callable[[Matrix], Fans]]
 
     def same_as(self) -> VarianceScaling:
         """What the name stands for."""
         return self.stands_for
 
-    def fans(self, block: Block) -> Fans:
+    def fans(self, matrix: Matrix) -> Fans:
         """Those of the library's own layers."""
-        return type(self).count(block)
+        return type(self).count(matrix)
 
 
 _GLOROT, _HE = "Glorot and Bengio, AISTATS 2010", "He et al., arXiv:1502.01852"
@@ -194,7 +190,7 @@ _UNIFORM, _NORMAL = (
 )
 
 
-def _register(library: str, title: str, layers: str, package: str, count: Callable[[Block], Fans]) -> None:
+def _register(library: str, title: str, layers: str, package: str, count: Callable[[Matrix], Fans]) -> None:
     """Makes a class of each name, with the names that it has in a library."""
     for name, (stands_for, like, square, source) in _NAMES.items():
         snake = name.replace("Uniform", "_uniform").replace("Normal", "_normal").lower()

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Block
-from modelforge.inits.base import Blockwise, Fill, Initializer, Moments
+from modelforge.core.matrix import Matrix
+from modelforge.inits.base import Fill, Initializer, Matrixwise, Moments
 from modelforge.inits.fills import CONSTANT, Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
 from modelforge.inits.matrices import num_outputs_and_inputs, outputs_first, require_matrix
@@ -25,26 +25,26 @@ class OneToOne(Initializer):
     """Output i reads input i alone; outputs or inputs that have no partner get zeros. Nothing is drawn."""
 
     @abstractmethod
-    def kernel(self, block: Block) -> np.ndarray:
-        """What lies between an input and its output, of shape `block.shape[2:]`.
+    def kernel(self, matrix: Matrix) -> np.ndarray:
+        """What lies between an input and its output, of shape `matrix.shape[2:]`.
 
         Raises:
-            Refusal: the scheme has no meaning for a block of this shape.
+            Refusal: the scheme has no meaning for a matrix of this shape.
         """
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """The moments of the values themselves."""
-        require_matrix(block, self.scheme, "it has no inputs and outputs to pair")
-        kernel = self.kernel(block)
-        fill = Diagonal(block, tuple(kernel.ravel().tolist()))
-        return Fill(_moments(block, kernel), FrozenDict(self.numbers(block)), fill)
+        require_matrix(matrix, self.scheme, "it has no inputs and outputs to pair")
+        kernel = self.kernel(matrix)
+        fill = Diagonal(matrix, tuple(kernel.ravel().tolist()))
+        return Fill(_moments(matrix, kernel), FrozenDict(self.numbers(matrix)), fill)
 
 
-def _moments(block: Block, kernel: np.ndarray) -> Moments:
-    size = math.prod(block.shape)
+def _moments(matrix: Matrix, kernel: np.ndarray) -> Moments:
+    size = math.prod(matrix.shape)
     if not size:
         return CONSTANT
-    pairs = min(block.shape[:2])
+    pairs = min(matrix.shape[:2])
     mean = pairs * float(kernel.sum()) / size
     second, fourth = (
         (pairs * float(((kernel - mean) ** power).sum()) + (size - pairs * kernel.size) * mean**power) / size
@@ -71,7 +71,7 @@ class Diagonal(Whole):
         return int(wrong + values.count_nonzero() - diagonal.count_nonzero())
 
     def _kernel(self, dtype: torch.dtype) -> Tensor:
-        return torch.tensor(self.kernel, dtype=dtype, device="cpu").view(*self.block.shape[2:], 1)
+        return torch.tensor(self.kernel, dtype=dtype, device="cpu").view(*self.matrix.shape[2:], 1)
 
 
 @register_initializer("eye", aliases=("identity",))
@@ -88,10 +88,10 @@ class Eye(OneToOne):
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def kernel(self, block: Block) -> np.ndarray:
-        if len(block.shape) > 2:
+    def kernel(self, matrix: Matrix) -> np.ndarray:
+        if len(matrix.shape) > 2:
             raise Refusal("`eye` fills matrices, but this is the kernel of a convolution", "use `dirac`")
-        return np.array(resolve_gain(self.gain, block).value)
+        return np.array(resolve_gain(self.gain, matrix).value)
 
 
 @register_initializer("dirac")
@@ -107,18 +107,18 @@ class Dirac(OneToOne):
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def kernel(self, block: Block) -> np.ndarray:
-        if len(block.shape) == 2:
+    def kernel(self, matrix: Matrix) -> np.ndarray:
+        if len(matrix.shape) == 2:
             raise Refusal("`dirac` fills kernels of convolutions, but this is a matrix", "use `eye`")
-        taps = block.shape[2:]
+        taps = matrix.shape[2:]
         kernel = np.zeros(taps)
         if kernel.size:
-            kernel[tuple(num_taps // 2 for num_taps in taps)] = resolve_gain(self.gain, block).value
+            kernel[tuple(num_taps // 2 for num_taps in taps)] = resolve_gain(self.gain, matrix).value
         return kernel
 
 
 @register_initializer("zero")
-class ZerO(Blockwise):
+class ZerO(Matrixwise):
     """Nothing is drawn: an identity, cut off where a layer narrows, and columns of a Hadamard matrix where it widens.
 
     Formula: out <= in: W[i, j] = 1 if i = j, else 0; out > in: W[i, j] = H[i, j] / √p with p = 2^⌈log2 out⌉ and
@@ -128,39 +128,39 @@ class ZerO(Blockwise):
         the authors' code (jiaweizzhao/ZerO-initialization), which makes the columns orthonormal if out = p
     """
 
-    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-        """Doubles the Hadamard matrix in place until it fills the block."""
-        matrix = centre_tap(outputs_first(out.zero_(), block))
-        outputs, inputs = matrix.shape
+    def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
+        """Doubles the Hadamard matrix in place until it fills the centre."""
+        centre = centre_tap(outputs_first(out.zero_(), matrix))
+        outputs, inputs = centre.shape
         if outputs <= inputs:
-            matrix.fill_diagonal_(1.0)
+            centre.fill_diagonal_(1.0)
             return
-        matrix[0, 0] = _power_of_two(outputs) ** -0.5
+        centre[0, 0] = _power_of_two(outputs) ** -0.5
         size = 1
         while size < outputs:
-            known = matrix[:size, :size]
+            known = centre[:size, :size]
             for rows, columns, sign in ((size, 0, 1), (0, size, 1), (size, size, -1)):
-                part = matrix[rows : rows + size, columns : columns + size]
+                part = centre[rows : rows + size, columns : columns + size]
                 part.copy_(known[: part.shape[0], : part.shape[1]]).mul_(sign)
             size *= 2
 
-    def strays(self, values: Tensor, block: Block) -> int:
+    def strays(self, values: Tensor, matrix: Matrix) -> int:
         """What is not the formula's, row by row, or not zero beside the centre."""
-        matrix = centre_tap(outputs_first(values, block)).numpy()
-        outputs, inputs = matrix.shape
-        wrong = int(values.count_nonzero()) - int(np.count_nonzero(matrix))
+        centre = centre_tap(outputs_first(values, matrix)).numpy()
+        outputs, inputs = centre.shape
+        wrong = int(values.count_nonzero()) - int(np.count_nonzero(centre))
         if outputs <= inputs:
-            return wrong + int(np.count_nonzero(matrix != np.eye(outputs, inputs, dtype=matrix.dtype)))
-        factor, columns = matrix.dtype.type(_power_of_two(outputs) ** -0.5), np.arange(inputs)
-        for number, row in enumerate(matrix):
+            return wrong + int(np.count_nonzero(centre != np.eye(outputs, inputs, dtype=centre.dtype)))
+        factor, columns = centre.dtype.type(_power_of_two(outputs) ** -0.5), np.arange(inputs)
+        for number, row in enumerate(centre):
             odd = (np.bitwise_count(columns & number) & 1).astype(bool)
             wrong += int(np.count_nonzero(row != np.where(odd, -factor, factor)))
         return wrong
 
-    def moments(self, block: Block) -> Moments:
+    def moments(self, matrix: Matrix) -> Moments:
         """Counted; columns and rows of a Hadamard matrix do not all sum to zero."""
-        require_matrix(block, "zero", "it has no rows and columns")
-        (outputs, inputs), count = num_outputs_and_inputs(block), math.prod(block.shape)
+        require_matrix(matrix, "zero", "it has no rows and columns")
+        (outputs, inputs), count = num_outputs_and_inputs(matrix), math.prod(matrix.shape)
         if not count:
             return CONSTANT
         if outputs <= inputs:
@@ -174,7 +174,7 @@ class ZerO(Blockwise):
 
 
 def _power_of_two(size: int) -> int:
-    """The least one that is not below `size`."""
+    """The least power of two that is not below `size`."""
     return 1 << (size - 1).bit_length()
 
 

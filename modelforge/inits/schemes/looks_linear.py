@@ -14,7 +14,7 @@ from torch import Tensor
 
 from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Fill, Initializer
 from modelforge.inits.fills import Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
@@ -45,16 +45,16 @@ class LooksLinear(Initializer):
     part: Literal["hidden", "first", "last"] = "hidden"
     """Whether mirrored layers stand on both sides; the first makes pairs only, the last reads pairs only."""
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """The entries of a Haar matrix, each as often as W0 occurs."""
         signs = _SIGNS[self.part]
-        outputs, inputs = _half(block, len(signs), len(signs[0]))
-        columns = inputs * math.prod(block.shape[2:])
-        gain = resolve_gain(self.gain, block)
+        outputs, inputs = _half(matrix, len(signs), len(signs[0]))
+        columns = inputs * math.prod(matrix.shape[2:])
+        gain = resolve_gain(self.gain, matrix)
         numbers = gain.numbers() | {"part": self.part, "rows": outputs, "columns": columns}
         parts = len(signs), len(signs[0])
-        promise = haar_moments(block, gain.value, max(outputs, columns), copies=math.prod(parts), parts=parts)
-        return Fill(promise, FrozenDict(numbers), Mirrored(block, gain.value, outputs, inputs, signs))
+        promise = haar_moments(matrix, gain.value, max(outputs, columns), copies=math.prod(parts), parts=parts)
+        return Fill(promise, FrozenDict(numbers), Mirrored(matrix, gain.value, outputs, inputs, signs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Mirrored(Whole):
     signs: Signs
 
     def fill(self, out: Tensor, generator: torch.Generator) -> None:
-        view = outputs_first(out, self.block).numpy()
+        view = outputs_first(out, self.matrix).numpy()
         taps = view.shape[2:]
         half = isometry(self.outputs, self.inputs * math.prod(taps), generator).numpy() * self.factor
         signs = np.expand_dims(np.array(self.signs), tuple(range(2, view.ndim)))
@@ -76,22 +76,22 @@ class Mirrored(Whole):
 
     def strays(self, values: Tensor) -> int:
         """What does not mirror W0."""
-        view = outputs_first(values, self.block).numpy()
+        view = outputs_first(values, self.matrix).numpy()
         signs = np.expand_dims(np.array(self.signs, dtype=view.dtype), tuple(range(2, view.ndim)))
         return int((view != np.kron(signs, view[: self.outputs, : self.inputs])).sum())
 
 
-def _half(block: Block, outer: int, inner: int) -> tuple[int, int]:
+def _half(matrix: Matrix, outer: int, inner: int) -> tuple[int, int]:
     """Outputs and inputs of W0, which the layer has so many times.
 
     Raises:
         Refusal: it is no whole layer, or its size is odd.
     """
-    require_matrix(block, "looks_linear", "it has no units to mirror")
-    if block.name:
-        reason = f"`looks_linear` mirrors the halves of a whole layer, but this is its block `{block.name}`"
+    require_matrix(matrix, "looks_linear", "it has no units to mirror")
+    if matrix.name:
+        reason = f"`looks_linear` mirrors the halves of a whole layer, but this is its matrix `{matrix.name}`"
         raise Refusal(reason, "use `orthogonal`")
-    outputs, inputs = num_outputs_and_inputs(block)
+    outputs, inputs = num_outputs_and_inputs(matrix)
     for what, end, size, parts in (("outputs", "last", outputs, outer), ("inputs", "first", inputs, inner)):
         if size % parts:
             reason = f"`looks_linear` mirrors {what}, so their number must be even, but it is {size}"

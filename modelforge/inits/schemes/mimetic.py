@@ -15,7 +15,7 @@ from torch import Tensor
 
 from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Attention, Block, Projection
+from modelforge.core.matrix import Attention, Matrix, Projection
 from modelforge.core.rng import Key, split
 from modelforge.inits.base import DrawsPer, Fill, Initializer, Moments
 from modelforge.inits.fields import LIMIT, NonNegative
@@ -33,7 +33,7 @@ _HINT = "give the projections of this attention another scheme, such as `xavier`
 
 @register_initializer("mimetic")
 class Mimetic(Initializer):
-    """Attention as it looks after training: tokens attend to what is like them, and a part of that is taken away.
+    """Attention as it looks after training: tokens attend to similar tokens, and part of what they read is subtracted.
 
     All projections of one attention draw the same matrices, one for each head's queries and keys and one for values and
     output, and each takes its factor. Of the factors for a head, those with the largest singular values are kept.
@@ -53,11 +53,11 @@ class Mimetic(Initializer):
     alpha_vo: Noise = 0.4
     """Factor of the noise in what values and output make together."""
     beta_vo: NonNegative = 0.4
-    """Factor of the identity in it, which is taken away."""
+    """Factor of the identity in it, which is subtracted."""
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """Rows are singular vectors, which have any direction with equal probability, times √S."""
-        attention = _attention(block)
+        attention = _attention(matrix)
         width, size = attention.width, attention.head_size
         qk, vo = (self.alpha_qk, self.beta_qk, size), (self.alpha_vo, -self.beta_vo, width)
         products = tuple[Product, ...]((item, *(qk if _pair(item) == "qk" else vo)) for item in attention.projections)
@@ -69,7 +69,7 @@ class Mimetic(Initializer):
         fields = {name: getattr(self, name) for pair in pairs for name in (f"alpha_{pair}", f"beta_{pair}")}
         heads = {"num_heads": attention.num_heads, "head_size": size}
         numbers = {"projections": " ".join(attention.projections)} | fields | heads
-        return Fill(promise, FrozenDict(numbers), Factors(block, products, width, size))
+        return Fill(promise, FrozenDict(numbers), Factors(matrix, products, width, size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Factors(Whole):
         return wrong
 
     def _parts(self, out: Tensor) -> Iterator[tuple[Product, Tensor]]:
-        yield from zip(self.products, outputs_first(out, self.block).chunk(len(self.products)), strict=True)
+        yield from zip(self.products, outputs_first(out, self.matrix).chunk(len(self.products)), strict=True)
 
     def _factor(self, of: Product, key: Key) -> Tensor:
         projection, alpha, beta, rank = of
@@ -118,7 +118,7 @@ def product(alpha: float, beta: float, width: int, key: Key) -> Tensor:
 def factors(matrix: Tensor, size: int, key: Key) -> tuple[Tensor, Tensor]:
     """√S·Uᵀ and √S·Vᵀ for the largest singular values of a square matrix USVᵀ, in falling order.
 
-    Of each pair of singular vectors the sign is drawn: which one a library finds is its own affair.
+    Of each pair of singular vectors the sign is drawn: which of the two a library finds is not defined.
     """
     # Half the time of an SVD. Vᵀ comes from the matrix itself, so that the product keeps all digits.
     vectors = torch.linalg.eigh(matrix @ matrix.T)[1].flip(1)[:, :size].T
@@ -134,18 +134,18 @@ def _pair(projection: Projection) -> str:
     return "qk" if projection in ("q", "k") else "vo"
 
 
-def _attention(block: Block) -> Attention:
-    """The attention that the block is part of.
+def _attention(matrix: Matrix) -> Attention:
+    """The attention that the matrix is part of.
 
     Raises:
         Refusal: there is none, or its products are not square.
     """
-    attention = block.attention
+    attention = matrix.attention
     if attention is None:
-        reason = "`mimetic` is for the projections of an attention, but this is none that is known"
+        reason = "`mimetic` is for the projections of an attention, but this is not known to be one"
         raise Refusal(reason, "name the attention alone, as in `types: {MultiheadAttention: mimetic}`")
     heads, size, width = attention.num_heads, attention.head_size, attention.width
-    rows, columns = num_rows_and_columns(block)
+    rows, columns = num_rows_and_columns(matrix)
     inner, stream = (columns, rows) if attention.projections == ("o",) else (rows, columns)
     if inner != heads * size * len(attention.projections):
         reason = f"`mimetic` makes keys and values for each of the {heads} heads, but they share {inner // size}"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Fill, Initializer, Moments
 from modelforge.inits.fills import CONSTANT, Isometry, Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
@@ -40,18 +40,18 @@ class Orthogonal(Initializer):
     """What a matrix with more rows than columns keeps of its input: the norm, which then spreads over more coordinates,
     or the mean square of a coordinate, by √(rows / columns) more. Elsewhere the two are the same."""
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """Each entry has the law of a coordinate of a random unit vector with max(rows, columns) coordinates."""
-        require_matrix(block, "orthogonal", "it has no rows and columns to be orthogonal")
-        gain, (rows, columns) = resolve_gain(self.gain, block), num_rows_and_columns(block)
+        require_matrix(matrix, "orthogonal", "it has no rows and columns to be orthogonal")
+        gain, (rows, columns) = resolve_gain(self.gain, matrix), num_rows_and_columns(matrix)
         numbers = gain.numbers() | {"method": self.method, "rows": rows, "columns": columns}
         factor = gain.value
         if self.preserve == "coordinate":
             stretch = math.sqrt(rows / columns) if rows > columns > 0 else 1.0
             numbers |= {"preserve": self.preserve, "stretch": stretch}
             factor *= stretch
-        promise = haar_moments(block, factor, max(rows, columns))
-        return Fill(promise, FrozenDict(numbers), Haar(block, factor, rows, columns, self.method))
+        promise = haar_moments(matrix, factor, max(rows, columns))
+        return Fill(promise, FrozenDict(numbers), Haar(matrix, factor, rows, columns, self.method))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Haar(Whole):
     method: Method
 
     def fill(self, out: Tensor, generator: torch.Generator) -> None:
-        view = outputs_first(out, self.block).numpy()
+        view = outputs_first(out, self.matrix).numpy()
         matrix = isometry(self.rows, self.columns, generator, self.method).numpy()
         np.multiply(matrix.reshape(view.shape), self.factor, out=view, casting="same_kind")
 
@@ -75,30 +75,29 @@ class OrthogonalKernel(Initializer):
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def numbers(self, block: Block) -> dict[str, Any]:
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
         """The gain as a number and where it comes from, and the matrix.
 
         Raises:
             Refusal: it is no kernel, or has more inputs than outputs.
         """
-        if len(block.shape) < 3:
+        if len(matrix.shape) < 3:
             reason = f"`{self.scheme}` needs the kernel of a convolution, but this has no taps"
             raise Refusal(reason, "use `orthogonal`")
-        outputs, inputs = num_outputs_and_inputs(block)
+        outputs, inputs = num_outputs_and_inputs(matrix)
         if inputs > outputs:
             raise Refusal(
                 f"`{self.scheme}` keeps norms, so it needs at least as many outputs as inputs, but it has {inputs} "
-                f"inputs and {outputs} outputs" + (" in each group" if block.name else ""),
+                f"inputs and {outputs} outputs" + (" in each group" if matrix.name else ""),
                 "use `orthogonal`, or give the layer more outputs",
                 "MF093",
             )
-        return resolve_gain(self.gain, block).numbers() | {"outputs": outputs, "inputs": inputs}
+        return resolve_gain(self.gain, matrix).numbers() | {"outputs": outputs, "inputs": inputs}
 
 
 @register_initializer("delta_orthogonal")
 class DeltaOrthogonal(OrthogonalKernel):
-    """A convolution that keeps the norm of its input, as far as its stride skips none of it: a Haar-distributed matrix
-    at the centre of the kernel.
+    """A convolution that keeps the norm of its input at stride 1: a Haar-distributed matrix at the centre of its taps.
 
     Formula: K[:, :, centre] = gain·Q with QᵀQ = I, and 0 elsewhere; the centre of a side of k taps is tap k // 2 (from
         0), as in torch's `dirac_` (TensorFlow and JAX take (k - 1) // 2, another one where k is even). std = gain /
@@ -106,11 +105,11 @@ class DeltaOrthogonal(OrthogonalKernel):
     Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithm 2
     """
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """A mixture of a point at zero and the law of the entries of a Haar matrix."""
-        numbers, taps = self.numbers(block), math.prod(block.shape[2:])
-        promise = haar_moments(block, numbers["gain"], numbers["outputs"], taps=taps, peak=taps, summed=True)
-        return Fill(promise, FrozenDict(numbers), HaarAtCentre(block, numbers["gain"]))
+        numbers, taps = self.numbers(matrix), math.prod(matrix.shape[2:])
+        promise = haar_moments(matrix, numbers["gain"], numbers["outputs"], taps=taps, peak=taps, summed=True)
+        return Fill(promise, FrozenDict(numbers), HaarAtCentre(matrix, numbers["gain"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +119,18 @@ class HaarAtCentre(Whole):
     factor: float
 
     def fill(self, out: Tensor, generator: torch.Generator) -> None:
-        centre = centre_tap(outputs_first(out.zero_(), self.block))
+        centre = centre_tap(outputs_first(out.zero_(), self.matrix))
         outputs, inputs = centre.shape
         centre.copy_(isometry(outputs, inputs, generator).mul_(self.factor))
 
     def strays(self, values: Tensor) -> int:
         """What is not zero beside the centre."""
-        return int(values.count_nonzero()) - int(centre_tap(outputs_first(values, self.block)).count_nonzero())
+        return int(values.count_nonzero()) - int(centre_tap(outputs_first(values, self.matrix)).count_nonzero())
 
 
 @register_initializer("conv_orthogonal")
 class ConvOrthogonal(OrthogonalKernel):
-    """A convolution that keeps the norm of its input, as far as its stride skips none of it, with all taps in use.
+    """A convolution that keeps the norm of its input at stride 1, with all taps in use.
 
     Formula: K(z) = gain·∏ (P + (I - P)·z_d) Q over the k_d - 1 steps of each axis d in turn, with QᵀQ = I and random
         projections P. std = gain / √(out·taps), exactly; axis d alone puts C(k_d - 1, t) / 2^(k_d - 1) of the mean
@@ -141,13 +140,13 @@ class ConvOrthogonal(OrthogonalKernel):
         python/ops/init_ops.py, by which a basis vector is in P with probability 1/2
     """
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """The kurtosis is that of many channels."""
-        numbers, sizes = self.numbers(block), block.shape[2:]
+        numbers, sizes = self.numbers(matrix), matrix.shape[2:]
         peak = math.prod(size * math.comb(2 * size - 2, size - 1) / 4 ** (size - 1) for size in sizes if size)
         taps = math.prod(sizes)
-        promise = haar_moments(block, numbers["gain"], numbers["outputs"], taps=taps, peak=peak, summed=True)
-        return Fill(promise, FrozenDict(numbers), HaarKernel(block, numbers["gain"]))
+        promise = haar_moments(matrix, numbers["gain"], numbers["outputs"], taps=taps, peak=peak, summed=True)
+        return Fill(promise, FrozenDict(numbers), HaarKernel(matrix, numbers["gain"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class HaarKernel(Whole):
     factor: float
 
     def fill(self, out: Tensor, generator: torch.Generator) -> None:
-        view = outputs_first(out, self.block)
+        view = outputs_first(out, self.matrix)
         outputs, inputs, *sizes = view.shape
         kernel = isometry(outputs, inputs, generator).view(outputs, inputs, *(1 for _ in sizes))
         for step in range(1, max(sizes)):
@@ -181,7 +180,7 @@ def isometry(rows: int, columns: int, generator: torch.Generator, method: Method
 
 
 def haar_moments(
-    block: Block,
+    matrix: Matrix,
     gain: float,
     length: int,
     *,
@@ -193,13 +192,14 @@ def haar_moments(
 ) -> Moments:
     """Of entries with the law of a coordinate of a random vector with this many coordinates and the norm `gain`.
 
-    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that. For `parts`
-    and `summed` see `Isometry.of`.
+    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that. Outputs and
+    inputs fall into so many `parts`, of which the first is the isometry; for `summed` see `Isometry`.
     """
-    if not math.prod(block.shape):
+    if not math.prod(matrix.shape):
         return CONSTANT
     std, kurtosis = gain / math.sqrt(length * taps), 3 * length / (length + 2) * peak
-    isometry = Isometry.of(block, gain, parts=parts, summed=summed)
+    outputs, inputs = num_outputs_and_inputs(matrix)
+    isometry = Isometry(gain, outputs // parts[0], inputs // parts[1], summed)
     return Moments(mean=0.0, std=std, kurtosis=kurtosis, exact_std=True, copies=copies, isometry=isometry)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.core.rng import split
 from modelforge.inits.base import Fill, Initializer, Moments
 from modelforge.inits.fields import NonNegative
@@ -63,17 +63,17 @@ class Sparse(Initializer):
         `sparse_` zeroes per column instead, so a unit can lose all its inputs
     """
 
-    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    sparsity: Annotated[float, Field(ge=0, lt=1, examples=[0.9])]
     """Share of zeros among a unit's weights."""
     std: NonNegative = 0.01
     """Standard deviation of the weights that are not zero."""
     axis: Literal["fan_in", "fan_out"] = "fan_in"
     """Whether the zeros are counted over the weights into each output or out of each input."""
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """A mixture of a point at zero and a normal law."""
-        require_matrix(block, "sparse", "it has no units to connect")
-        (outputs, inputs), taps = num_outputs_and_inputs(block), math.prod(block.shape[2:])
+        require_matrix(matrix, "sparse", "it has no units to connect")
+        (outputs, inputs), taps = num_outputs_and_inputs(matrix), math.prod(matrix.shape[2:])
         num_weights = (inputs if self.axis == "fan_in" else outputs) * taps
         num_kept = min(num_weights, max(1, num_weights - round(self.sparsity * num_weights)))
         numbers = self.model_dump() | {"num_weights_per_unit": num_weights, "num_kept_per_unit": num_kept}
@@ -81,7 +81,7 @@ class Sparse(Initializer):
         if self.std and num_weights:
             law = Sparsified(self.std, num_kept / num_weights)
             promise = Moments(mean=0.0, std=law.std, kurtosis=law.kurtosis, law=law)
-        return Fill(promise, FrozenDict(numbers), Kept(block, self.std, num_weights, num_kept, self.axis))
+        return Fill(promise, FrozenDict(numbers), Kept(matrix, self.std, num_weights, num_kept, self.axis))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Kept(Whole):
         return int((self._units(values).flatten(1).count_nonzero(dim=1) - self.num_kept).abs().sum())
 
     def _units(self, out: Tensor) -> Tensor:
-        return (outputs_first if self.axis == "fan_in" else inputs_first)(out, self.block)
+        return (outputs_first if self.axis == "fan_in" else inputs_first)(out, self.matrix)
 
     def _draw(self, num_units: int, generator: torch.Generator, dtype: torch.dtype) -> np.ndarray:
         # float64, because equal keys would leave the choice to the sorting algorithm.

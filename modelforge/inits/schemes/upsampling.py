@@ -14,7 +14,7 @@ from torch import Tensor
 
 from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.core.rng import split
 from modelforge.inits.base import Fill, Moments
 from modelforge.inits.fills import Whole
@@ -37,13 +37,17 @@ class Bilinear(OneToOne):
         `upsample_filt` in shelhamer/fcn.berkeleyvision.org, surgery.py
     """
 
-    def kernel(self, block: Block) -> np.ndarray:
-        taps = block.shape[2:]
-        if not (taps and block.input_first):
+    def kernel(self, matrix: Matrix) -> np.ndarray:
+        taps = matrix.shape[2:]
+        if not (taps and matrix.input_first):
             reason = "`bilinear` fills transposed convolutions, and this is none"
             raise Refusal(reason, "a plain convolution starts as the identity by `dirac`")
         strides = [(num_taps + 1) // 2 for num_taps in taps]
-        _check_strides(block, strides)
+        # By the product of the layer's strides, fewer taps than there are meet in an output.
+        stride = round(matrix.shape[0] * math.prod(taps) / matrix.fan_in) if math.prod(matrix.shape) else None
+        if stride not in (None, math.prod(strides)):
+            shown = f"a kernel of {tuple(taps)} interpolates by a stride of {tuple(strides)}"
+            raise Refusal(f"{shown}, not by one of {stride} in all", "for a stride of s, `kernel_size` is 2·s - s % 2")
         return reduce(np.multiply.outer, (_tent(*pair) for pair in zip(taps, strides, strict=True)))
 
 
@@ -55,23 +59,23 @@ class ICNR(FanScaled):
     Source: Aitken et al., Checkerboard artifact free sub-pixel convolution, arXiv:1707.02937
     """
 
-    upscale_factor: Annotated[int, Field(ge=2)]
+    upscale_factor: Annotated[int, Field(ge=2, examples=[2])]
     """The `upscale_factor` r of the PixelShuffle that follows."""
     gain: Gain = "relu"
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def resolve(self, block: Block) -> Fill:
+    def resolve(self, matrix: Matrix) -> Fill:
         """The moments of the law, for a sample that is r² times smaller."""
-        law, copies = self.law(block), self.upscale_factor**2
-        if len(block.shape) != 4:
+        law, copies = self.law(matrix), self.upscale_factor**2
+        if len(matrix.shape) != 4:
             reason = "`icnr` fills convolutions of images, as PixelShuffle reads them, and this is none"
             raise Refusal(reason, "use `kaiming`")
-        if (rows := num_rows_and_columns(block)[0]) % copies:
+        if (rows := num_rows_and_columns(matrix)[0]) % copies:
             reason = f"{rows} output channels are not divisible by {copies} = `upscale_factor`²"
             raise Refusal(reason, "PixelShuffle needs r² channels for each that it makes")
         promise = replace(Moments.of(law), copies=copies, distinct_rows=False)
-        numbers = {"upscale_factor": self.upscale_factor} | self.numbers(block)
-        return Fill(promise, FrozenDict(numbers), Copied(block, law, copies))
+        numbers = {"upscale_factor": self.upscale_factor} | self.numbers(matrix)
+        return Fill(promise, FrozenDict(numbers), Copied(matrix, law, copies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +97,7 @@ class Copied(Whole):
         return int((copies != copies[:, :1]).sum())
 
     def _copies(self, out: Tensor) -> Tensor:
-        return outputs_first(out, self.block).unflatten(0, (-1, self.copies))
-
-
-def _check_strides(block: Block, strides: list[int]) -> None:
-    """Compares with the product of the layer's strides: by it, fewer taps than there are meet in an output."""
-    inputs, *taps = block.shape[0], *block.shape[2:]
-    if not math.prod(block.shape):
-        return
-    product = round(inputs * math.prod(taps) / block.fan_in)
-    if product != math.prod(strides):
-        reason = (
-            f"a kernel of {tuple(taps)} interpolates by a stride of {tuple(strides)}, not by one of {product} in all"
-        )
-        raise Refusal(reason, "for a stride of s, `kernel_size` is 2·s - s % 2")
+        return outputs_first(out, self.matrix).unflatten(0, (-1, self.copies))
 
 
 def _tent(num_taps: int, stride: int) -> np.ndarray:

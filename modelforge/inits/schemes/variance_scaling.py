@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from modelforge.core.complaints import WrongField
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise, Initializer
 from modelforge.inits.fields import Distribution, FanMode, Truncate, centred
 from modelforge.inits.gains.gain import Gain, resolve_gain
@@ -36,32 +36,32 @@ class FanScaled(Initializer):
             hint = "only `distribution: truncated_normal` is cut; if it is inherited, give a `scheme` here"
             yield WrongField("truncate", f"must be left out, as `distribution` is `{self.distribution}`", hint)
 
-    def law(self, block: Block) -> Law:
-        require_matrix(block, self.scheme, "fans are not defined for it")
-        fan = self._fan(block)
-        std = resolve_gain(self.gain, block).value / math.sqrt(fan) if fan else 0.0
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, self.scheme, "fans are not defined for it")
+        fan = self._fan(matrix)
+        std = resolve_gain(self.gain, matrix).value / math.sqrt(fan) if fan else 0.0
         return centred(std, self.distribution, self.truncate)
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        numbers = resolve_gain(self.gain, block).numbers() | {
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        numbers = resolve_gain(self.gain, matrix).numbers() | {
             "mode": self.mode,
-            "fan": self._fan(block),
-            "fan_in": block.fan_in,
-            "fan_out": block.fan_out,
+            "fan": self._fan(matrix),
+            "fan_in": matrix.fan_in,
+            "fan_out": matrix.fan_out,
             "distribution": self.distribution,
         }
         return numbers | ({"truncate": self.truncate} if self.distribution == "truncated_normal" else {})
 
-    def _fan(self, block: Block) -> float:
+    def _fan(self, matrix: Matrix) -> float:
         match self.mode:
             case "fan_in":
-                return block.fan_in
+                return matrix.fan_in
             case "fan_out":
-                return block.fan_out
+                return matrix.fan_out
             case "fan_avg":
-                return (block.fan_in + block.fan_out) / 2
+                return (matrix.fan_in + matrix.fan_out) / 2
             case "fan_geo":
-                return math.sqrt(block.fan_in * block.fan_out)
+                return math.sqrt(matrix.fan_in * matrix.fan_out)
 
 
 @register_initializer("variance_scaling")
@@ -118,20 +118,20 @@ class Preset(Elementwise):
         """The variance scaling that it stands for."""
 
     @abstractmethod
-    def fans(self, block: Block) -> tuple[float, float]:
+    def fans(self, matrix: Matrix) -> tuple[float, float]:
         """fan_in and fan_out as its library counts them.
 
         Raises:
             Refusal: the library has nothing of this kind.
         """
 
-    def law(self, block: Block) -> Law:
-        return self.same_as().law(self._counted(block))
+    def law(self, matrix: Matrix) -> Law:
+        return self.same_as().law(self._counted(matrix))
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        return self.model_dump() | self.same_as().numbers(self._counted(block))
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return self.model_dump() | self.same_as().numbers(self._counted(matrix))
 
-    def _counted(self, block: Block) -> Block:
-        require_matrix(block, self.scheme, "fans are not defined for it")
-        fan_in, fan_out = self.fans(block)
-        return replace(block, fan_in=float(fan_in), fan_out=float(fan_out))
+    def _counted(self, matrix: Matrix) -> Matrix:
+        require_matrix(matrix, self.scheme, "fans are not defined for it")
+        fan_in, fan_out = self.fans(matrix)
+        return replace(matrix, fan_in=float(fan_in), fan_out=float(fan_out))
