@@ -133,10 +133,8 @@ class _ByScheme(Whole):
         hint = f"`fill` must write all of `out`, of shape {self.matrix.shape} and {out.dtype}, in place"
         try:
             made: object = self.scheme.fill(out, self.matrix, generator)
-        except Refusal:
-            raise
-        # A registered scheme may raise any error.
-        except Exception as error:
+        # What a wrong shape or type raises; a scheme's other errors keep their traceback.
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise Refusal(f"its `fill` fails with {type(error).__name__}: {sentence(error)}", hint) from error
         if made is not None and made is not out:
             raise Refusal(f"its `fill` returns a {type(made).__name__}", f"{hint}, and return nothing")
