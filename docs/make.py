@@ -209,6 +209,7 @@ def initializers() -> str:
             "",
             f"- Formula: {known['formula']}",
             f"- Source: {known['source']}",
+            f"- Example: `{{{', '.join(f'{key}: {value}' for key, value in known['example'].items())}}}`",
             "",
         ]
         parts.append("\n".join([*about, *table]))

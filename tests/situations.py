@@ -27,7 +27,7 @@ from modelforge.config import compose
 from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
 from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
-from modelforge.inits.base import Block, Blockwise, Moments
+from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.layers.register import unregister_layer
 from modelforge.train import check_command_line
@@ -447,13 +447,13 @@ def a_scheduler_that_does_not_get_to_its_end(folder: Path) -> str:
 @situation
 def an_initializer_that_does_not_keep_its_promise(folder: Path) -> str:
     @register_initializer("lying")
-    class Lying(Blockwise):
+    class Lying(Matrixwise):
         """Promises what it does not do."""
 
-        def moments(self, block: Block) -> Moments:
+        def moments(self, matrix: Matrix) -> Moments:
             return Moments(mean=0.0, std=0.1)
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             out.fill_(0.5)
 
     try:

@@ -20,7 +20,7 @@ from modelforge.building.checksum import checksum, checksum_of, checksum_of_seen
 from modelforge.building.shards import Shard
 from modelforge.building.tally import Tally, measure, rows_of_block, rows_of_chunk, tally_of
 from modelforge.core.errors import ForgeError, Problem, Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
 from modelforge.inits.fills import Fill
@@ -141,7 +141,7 @@ def _key(seed: int, item: ParameterPlan, region: _Region) -> Key:
 def _regions(item: ParameterPlan) -> Iterator[_Region]:
     """Neighbouring blocks with equal elementwise fills are one region. Fixed rows beside or between them do not part
     it, so that the other values do not depend on which row is fixed."""
-    groups: list[list[tuple[Block, Fill]]] = []
+    groups: list[list[tuple[Matrix, Fill]]] = []
     for pair in item.fills:
         if groups and _joins(groups[-1], *pair):
             groups[-1].append(pair)
@@ -162,14 +162,14 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
         yield _Region(start, shape, start * row_size, stop * row_size, fill, spans, path, inputs_first)
 
 
-def _joins(group: Sequence[tuple[Block, Fill]], block: Block, fill: Fill) -> bool:
+def _joins(group: Sequence[tuple[Matrix, Fill]], block: Matrix, fill: Fill) -> bool:
     if not (fill.elementwise and group[-1][1].elementwise):
         return False
     free = _free(group)
     return block.fixed is not None or free is None or free == fill
 
 
-def _free(group: Sequence[tuple[Block, Fill]]) -> Fill | None:
+def _free(group: Sequence[tuple[Matrix, Fill]]) -> Fill | None:
     """The fill of the blocks that are not fixed, if there are any."""
     return next((fill for block, fill in group if block.fixed is None), None)
 

@@ -18,7 +18,7 @@ from modelforge.building.shards import Shard, shard_of
 from modelforge.building.stored import load
 from modelforge.building.tally import Tally, gather, measure, measure_whole
 from modelforge.core.errors import ForgeError, Problem, Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.core.paths import is_below
 from modelforge.core.rng import keyed_globals, preserved_globals
 from modelforge.inits.fills import Fill
@@ -132,7 +132,7 @@ def _assign(
 KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}: keep}}`"
 
 
-def _measure_block(values: Shard, block: Block, fill: Fill) -> Tally:
+def _measure_block(values: Shard, block: Matrix, fill: Fill) -> Tally:
     row_size = prod(block.shape[1:])
     return measure(values.memory(block.start * row_size, block.stop * row_size), fill)
 

@@ -8,8 +8,7 @@
 tensor(0.5000)
 """
 
-from modelforge.calibration.base import Calibration, Correction
-from modelforge.calibration.moments import Moments
+from modelforge.calibration.base import Calibration, Correction, Moments
 from modelforge.calibration.registry import get, names, read, register_calibration, unregister_calibration
 
 __all__ = [

@@ -27,6 +27,7 @@ from modelforge.calibration.sites import Held, Site, find_sites
 from modelforge.core.errors import ForgeError, Problem, Refusal
 
 Run = Callable[[Sequence[Site], Watch], None]
+_TARGETS = ("target_mean", "target_std", "mean_tolerance", "std_tolerance")
 
 
 def calibrate(
@@ -35,7 +36,7 @@ def calibrate(
     """Rescales the weights of an initialised model, layer after layer, by what each layer makes of a batch.
 
     Every module that computes with one kernel (Linear, convolutions, registered layers with one `weight`) is calibrated
-    in the order in which modules are first called; one that is called several times is measured over all of its calls.
+    in the order in which modules are first called; several calls of a module are measured together.
     What a parametrisation makes is written through it. Kernels that cannot be rescaled (packed projections,
     recurrences, shared weights, modules that the batch does not reach) are left, and the ledger says why.
 
@@ -83,8 +84,8 @@ def calibrate(
         before = initialize(model, {"scheme": "keep"})
     sites, left = find_sites(model, chosen)
     known = {entry.path for entry in before}
-    if strangers := [site.path for site in sites if site.path not in known]:
-        raise ValueError(f"the ledger is of another model: it has no entry for {', '.join(strangers)}")
+    if unknown := [site.path for site in sites if site.path not in known]:
+        raise ValueError(f"the ledger is of another model: it has no entry for {', '.join(unknown)}")
     with undisturbed(model):
         once: Run = partial(run, model, batch, before.seed)
         order = _discover(once, sites, chosen, left)
@@ -114,7 +115,6 @@ def _discover(once: Run, sites: Sequence[Site], method: Calibration, left: dict[
     order: dict[str, Site] = {}
 
     def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        del args, kwargs
         site.calls += 1
         order[site.path] = site
         dim = site.channel_dim(method)
@@ -210,7 +210,6 @@ def _measure(once: Run, sites: Sequence[Site], method: Calibration) -> None:
     """What every site makes of the batch now."""
 
     def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        del args, kwargs
         site.gather(output, method)
 
     for site in sites:
@@ -243,19 +242,11 @@ def _entry(entry: LedgerEntry, site: Site, held: Held, method: Calibration) -> L
     std, mean = torch.std_mean(values, correction=0)
     if centre is not None:
         std = (values - centre).square().mean().sqrt()
-    targets = (entry.target_mean, entry.target_std, entry.mean_tolerance, entry.std_tolerance)
-    if method.by_channel:
-        targets = (None, None, None, None)
-    target_mean, target_std, mean_tolerance, std_tolerance = (
-        None if target is None else target * record.factor for target in targets
-    )
+    targets = {name: None if method.by_channel else getattr(entry, name) for name in _TARGETS}
     sound = entry.verdict != "fail" and site.seen is not None and method.satisfied(site.seen)
     return replace(
         entry,
-        target_mean=target_mean,
-        target_std=target_std,
-        mean_tolerance=mean_tolerance,
-        std_tolerance=std_tolerance,
+        **{name: None if target is None else target * record.factor for name, target in targets.items()},
         measured_mean=float(mean),
         measured_std=float(std),
         verdict="pass" if sound else "fail",

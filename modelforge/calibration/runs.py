@@ -68,7 +68,6 @@ def run(model: nn.Module, batch: Any, seed: int, sites: Sequence[Site], watch: W
 
 
 def _visit(watch: Watch, site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
-    del module
     return watch(site, args, kwargs, out)
 
 

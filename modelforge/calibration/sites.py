@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.building.shards import shard_of
-from modelforge.calibration.base import Calibration, Correction
-from modelforge.calibration.moments import Moments
+from modelforge.calibration.base import Calibration, Correction, Moments
 from modelforge.core.paths import join
 from modelforge.modules.parameters import ParameterLayout, layout
 from modelforge.modules.parametrised import Parametrised, plain
@@ -35,7 +34,7 @@ class Site:
     calls: int = 0
     """How often a batch comes by."""
     alone: bool = False
-    """Whether the module can be run again where it stands: it is called once, and nobody's hooks have a hand in it."""
+    """Whether the module can be run again where it stands: it is called once, and has no other hooks."""
     passes: int = 0
     factor: Tensor = field(default_factory=lambda: torch.ones((), dtype=torch.float64))
     shift: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, did_you_mean
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.core.words import cut, number, printable, short, stored, value, where
 from modelforge.inits.fills import Fill
 from modelforge.language.load import load
@@ -64,7 +64,7 @@ class _Group:
     names: tuple[str, ...]
     start: int
     stop: int
-    block: Block
+    block: Matrix
     fill: Fill
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _account(parameter: ParameterPlan, layer: LayerPlan, decided: Plan) -> _Acco
 
 
 def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
-    def alike(item: tuple[Block, Fill]) -> tuple[Any, ...]:
+    def alike(item: tuple[Matrix, Fill]) -> tuple[Any, ...]:
         block, fill = item
         return block.shape, block.fan_in, block.fan_out, block.fixed, fill.mean, fill.std, dict(fill.numbers)
 

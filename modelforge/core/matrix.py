@@ -1,4 +1,4 @@
-"""`Block`: what an initializer is given. A matrix that means something, inside one parameter."""
+"""`Matrix`: what an initializer fills. A logical part of a parameter: the whole, a gate, a projection, a group."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Projection = Literal["q", "k", "v", "o"]
 
 
 Kind = Literal["matrix", "convolution", "bilinear", "stack"]
-"""What computes with a block: a product, taps that slide, a form of two inputs; or one matrix of several in a stack."""
+"""What computes with a matrix: a product, taps that slide, a form of two inputs; or one of several in a stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """The attention that a block is part of."""
+    """The attention that a matrix is part of."""
 
     projections: tuple[Projection, ...]
-    """What the block makes; where it is several, they lie side by side along its outputs, equal in size."""
+    """What the matrix makes; where it is several, they lie side by side along its outputs, equal in size."""
     num_heads: int
     """Heads of the queries."""
     head_size: int
@@ -81,11 +81,11 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Matrix:
     """Rows `start:stop` (of dimension 0, outputs first) of a parameter, with the fans of the matrix they stand for.
 
-    A plain weight is one block. LSTM and GRU gates, packed query/key/value projections and the groups of a
-    convolution are one block each.
+    A plain weight is one matrix. LSTM and GRU gates, packed query/key/value projections and the groups of a
+    convolution are one matrix each.
     """
 
     shape: tuple[int, ...]

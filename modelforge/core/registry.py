@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from modelforge.core.errors import did_you_mean
+from modelforge.core.errors import ForgeError, Problem, did_you_mean
 from modelforge.core.plugins import load_package, load_plugins
 
 Entry = TypeVar("Entry")
@@ -15,6 +15,10 @@ Entry = TypeVar("Entry")
 def itself(entry: Any) -> Any:
     """The entry: a class or a function that is its own definition."""
     return entry
+
+
+class Absent(ForgeError, KeyError):
+    """No entry has a name that a config has: it was unregistered after the config was read."""
 
 
 class Registry(Generic[Entry]):
@@ -29,6 +33,7 @@ class Registry(Generic[Entry]):
         definition: From an entry to the class or function that defines it. An entry whose definition has the module and
             the name of the old one is that one defined again, as in a notebook, and replaces it.
         package: The package of what modelforge itself ships; its modules are imported, and register what they have.
+        code: Of the problem that a name is which no entry has.
 
     Example:
         >>> shapes = Registry[type]("a shape")
@@ -44,11 +49,13 @@ class Registry(Generic[Entry]):
         *,
         definition: Callable[[Entry], Any] = itself,
         package: str = "",
+        code: str = "",
     ) -> None:
         self.kind = kind
         self.group = group
         self._definition = definition
         self.package = package
+        self.code = code
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
         self._shipped: frozenset[str] | None = None
@@ -93,10 +100,19 @@ class Registry(Generic[Entry]):
         """The entry of a name or an alias.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is none; `Absent` where the registry has a code.
         """
         self._load()
-        return self._entries[self._aliases.get(name, name)]
+        name = self._aliases.get(name, name)
+        if self.code and name not in self._entries:
+            raise Absent(
+                [
+                    Problem(
+                        self.code, str(name), f"unknown {self.kind.split(maxsplit=1)[1]} `{name}`", self.suggest(name)
+                    )
+                ]
+            )
+        return self._entries[name]
 
     def names(self) -> tuple[str, ...]:
         """All names without aliases, in the order of registration."""

@@ -15,7 +15,7 @@ _PART = re.compile(r"^(Formula|Source):\s*", re.MULTILINE)
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Summary, formula, source and fields of a scheme.
+    """Summary, formula, source, an init block as an example, and the fields of a scheme.
 
     The docstring has a summary, then a line `Formula:` and a line `Source:`; either may go on, indented, below.
 
@@ -34,8 +34,14 @@ def describe(name: str) -> dict[str, Any]:
         "summary": _unwrap(summary),
         "formula": _unwrap(text.get("formula", "")),
         "source": _unwrap(text.get("source", "")),
+        "example": {"scheme": cls.scheme} | _examples(cls),
         "fields": _fields(cls),
     }
+
+
+def _examples(cls: type[Initializer]) -> dict[str, Any]:
+    """A value for each field that has no default."""
+    return {name: info.examples[0] for name, info in cls.model_fields.items() if info.examples}
 
 
 def _fields(cls: type[Initializer]) -> list[dict[str, Any]]:
@@ -49,7 +55,7 @@ def _field(name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]
         "type": _type(schema),
         "required": info.is_required(),
         "default": None if info.is_required() else info.default,
-        "doc": info.description or "",
+        "doc": _unwrap(info.description or ""),
     }
 
 

@@ -1,23 +1,24 @@
-"""`Fill`: what a scheme resolves to for one block: what is promised of the values, and how they are drawn."""
+"""`Fill`: what a scheme decides for one matrix: what is promised of the values, and what draws them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.torch_state import one_thread
-from modelforge.inits.laws.law import Drawn
-from modelforge.inits.laws.tails import contradiction
+from modelforge.inits.laws.law import Constant, Drawn
+from modelforge.inits.laws.tails import misfit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modelforge.core.matrix import Block
+    from modelforge.core.matrix import Matrix
     from modelforge.core.rng import Key
     from modelforge.inits.laws.law import Distribution, Law
     from modelforge.inits.laws.seen import Seen
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Isometry:
-    """A matrix Q with QQᵀ or QᵀQ = factor²·I, whichever is smaller: the first rows and columns of a block, outputs
-    first."""
+    """A matrix Q with QQᵀ or QᵀQ = factor²·I, whichever is smaller: the first rows and columns of what is filled,
+    outputs first."""
 
     factor: float
     rows: int
@@ -34,14 +35,6 @@ class Isometry:
     summed: bool = False
     """Whether taps are added up, and so with signs in turn (a filter at frequencies 0 and π); else they are columns of
     their own."""
-
-    @classmethod
-    def of(
-        cls, block: Block, factor: float, *, parts: tuple[int, int] = (1, 1), summed: bool = False
-    ) -> Isometry | None:
-        """Of a block, or of its first part where outputs and inputs fall into so many; None where all is zero."""
-        outputs, inputs = block.shape[:2][:: -1 if block.input_first else 1]
-        return cls(abs(factor), outputs // parts[0], inputs // parts[1], summed) if factor else None
 
 
 MAX_SLANT = 1e-4
@@ -79,10 +72,33 @@ class Moments:
     distinct_rows: bool = False
     """Whether no row is like another, up to chance."""
 
+    @classmethod
+    def of(cls, law: Law) -> Moments:
+        """What independent values of a law promise.
 
-NOTHING = Moments()
-"""The promise of what is not drawn."""
-_NO_NUMBERS: FrozenDict[str, Any] = FrozenDict()
+        Raises:
+            Refusal: it is no law, or its `cdf` has other moments than it states.
+        """
+        if type(law).__hash__ is None:
+            reason = f"its law, of class {type(law).__name__}, cannot be hashed"
+            raise Refusal(reason, "make the class a `@dataclass(frozen=True)`")
+        return _moments_of(law)
+
+
+@lru_cache(maxsize=1024)
+def _moments_of(law: Law) -> Moments:
+    if not isinstance(law, Drawn | Constant) and (wrong := misfit(law)):
+        hint = (
+            "`law` returns `Normal(mean, std)`, or a class with `mean`, `std`, `kurtosis`, `bounds`, `cdf` and `draw_`"
+        )
+        raise Refusal(wrong, hint)
+    if law.std == 0:
+        return CONSTANT if law.mean == 0 else replace(CONSTANT, mean=law.mean)
+    return Moments(law.mean, law.std, law.kurtosis, law=law, distinct_rows=isinstance(law, Drawn))
+
+
+CONSTANT = Moments(0.0, 0.0, kurtosis=1.0, exact_std=True, deterministic=True)
+"""The promise of zeros, and of what has no elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,41 +144,39 @@ class FilePart:
         return whole if self.rows is None else whole[slice(*self.rows)]
 
 
-class FillsBlocks(Protocol):
-    """A scheme that fills whole blocks."""
-
-    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-        """Fills `out`, which is the whole block, in place."""
-        ...
-
-    def strays(self, values: Tensor, block: Block) -> int:
-        """How many values contradict what the formula fixes."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """Draws a whole block, by the scheme's own `fill`."""
+class Whole(ABC):
+    """Draws a whole matrix at once; leaf classes hold every number that this takes."""
 
-    scheme: FillsBlocks
-    block: Block
+    matrix: Matrix
+    """What is filled."""
+
+    @abstractmethod
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        """Fills `out`, which is the whole matrix, contiguous and not empty, in place; float32 or float64."""
+
+    def strays(self, values: Tensor) -> int:
+        """How many values contradict what the formula fixes: zeros, copies, mirrors, all of them where nothing is
+        drawn. The ledger asks this of what `fill` made, so it must not ask `fill`; 0, unless a scheme knows more."""
+        return 0
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out`, which must be the whole block, in place."""
-        assert out.shape == self.block.shape, f"the block has shape {self.block.shape}, not {tuple(out.shape)}"
-        assert out.is_contiguous(), "a block is filled in contiguous memory"
-        with one_thread():
-            self.scheme.fill(out.detach(), self.block, key.generator())
+        """Fills `out` in place with what `key` decides."""
+        assert out.shape == self.matrix.shape, f"the matrix has shape {self.matrix.shape}, not {tuple(out.shape)}"
+        assert out.is_contiguous(), "a matrix is filled in contiguous memory"
+        if out.numel():
+            with one_thread():
+                self.fill(out.detach(), key.generator())
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A decided way to fill one block: what must come out, and how to draw it. It can be pickled and copied."""
+    """A decided way to fill one matrix: what must come out, and what draws it. It can be pickled and copied."""
 
-    promise: Moments = NOTHING
+    promise: Moments = Moments()
     """What the ledger checks."""
-    numbers: FrozenDict[str, Any] = _NO_NUMBERS
-    """What was resolved on the way (gain, fans, bounds), as plain data."""
+    numbers: FrozenDict[str, Any] = FrozenDict()  # noqa: RUF009  # it is frozen
+    """What was decided on the way (gain, fans, bounds), as plain data."""
     drawn_by: Law | Whole | None = None
     """What draws the values; None where they come from elsewhere."""
     part: FilePart | None = None
@@ -180,7 +194,7 @@ class Fill:
 
     @property
     def elementwise(self) -> bool:
-        """Whether it may be drawn in chunks of any size; else the whole block is, in contiguous memory."""
+        """Whether it may be drawn in chunks of any size; else the whole matrix is, in contiguous memory."""
         return self.drawn_by is not None and not isinstance(self.drawn_by, Whole)
 
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
@@ -194,18 +208,4 @@ class Fill:
 
     def strays(self, values: Tensor) -> int:
         """How many values contradict what the formula fixes; none of a law, whose constants show in its extremes."""
-        return self.drawn_by.scheme.strays(values, self.drawn_by.block) if isinstance(self.drawn_by, Whole) else 0
-
-
-@lru_cache(maxsize=1024)
-def promise_of(law: Law) -> Moments:
-    """What independent values of a law promise.
-
-    Raises:
-        Refusal: what the law states is not what its `cdf` has.
-    """
-    if law.std == 0:
-        return Moments(law.mean, 0.0, law.kurtosis, exact_std=True, deterministic=True)
-    if not isinstance(law, Drawn) and (wrong := contradiction(law)):
-        raise Refusal(wrong, "correct the one or the other: the proof of what is drawn goes by both")
-    return Moments(law.mean, law.std, law.kurtosis, law=law, distinct_rows=isinstance(law, Drawn))
+        return self.drawn_by.strays(values) if isinstance(self.drawn_by, Whole) else 0

@@ -18,7 +18,9 @@ RESERVED = frozenset({"scheme", "bias", "recurrent", "embedding", "scale", "type
 
 AnyInitializer = TypeVar("AnyInitializer", bound=type[Initializer])
 
-SCHEMES = Registry[type[Initializer]]("a scheme", "modelforge.initializers", package="modelforge.inits.schemes")
+SCHEMES = Registry[type[Initializer]](
+    "a scheme", "modelforge.initializers", package="modelforge.inits.schemes", code="MF020"
+)
 """Every initializer by the name of its scheme."""
 get = SCHEMES.get
 aliases = SCHEMES.aliases
@@ -33,11 +35,11 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     Defining a class again under its old name, as in a notebook, replaces it.
 
     >>> import torch
-    >>> from modelforge.inits import Blockwise, Block
+    >>> from modelforge.inits import Matrixwise, Matrix
     >>> @register_initializer("checkerboard")
-    ... class Checkerboard(Blockwise):
+    ... class Checkerboard(Matrixwise):
     ...     '''Plus and minus one in turn.'''
-    ...     def fill(self, out: torch.Tensor, block: Block, generator: torch.Generator) -> None:
+    ...     def fill(self, out: torch.Tensor, matrix: Matrix, generator: torch.Generator) -> None:
     ...         out.view(-1)[0::2], out.view(-1)[1::2] = 1.0, -1.0
     >>> get("checkerboard")().scheme
     'checkerboard'
@@ -56,7 +58,10 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
             raise ValueError(f"`{given}` cannot name a scheme: use letters, digits, underscores and dots")
 
     def register(cls: AnyInitializer) -> AnyInitializer:
-        _check_class(cls)
+        check_declaration(cls, Initializer, "Elementwise or Matrixwise")
+        if clash := RESERVED & cls.model_fields.keys():
+            reason = f"has a field `{min(clash)}`, which means something else in an init block"
+            raise TypeError(f"{cls.__qualname__} {reason}")
         if SCHEMES.name_of(cls) not in (None, name):
             raise ValueError(f"{cls.__qualname__} is `{cls.scheme}` already: give it more names as `aliases`")
         SCHEMES.add(name, cls, aliases)
@@ -104,12 +109,6 @@ def explain_absence(name: object) -> str:
     near = did_you_mean(name, known)
     own = "`modelforge list inits` has all; one of your own is registered in code first: `@mf.register_initializer`"
     return near if near.startswith("did you mean") else own
-
-
-def _check_class(cls: type[Initializer]) -> None:
-    check_declaration(cls, Initializer, "Elementwise or Blockwise")
-    if clash := RESERVED & cls.model_fields.keys():
-        raise TypeError(f"{cls.__qualname__} has a field `{min(clash)}`, which means something else in an init block")
 
 
 def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -> str:

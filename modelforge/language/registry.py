@@ -70,7 +70,11 @@ SMALL: Mapping[str, int] = MappingProxyType(_SMALL)
 """Arguments that say how wide or deep a layer is and nothing else, each with a size that stands for all larger ones."""
 
 LAYERS = Registry["LayerType"](
-    "a layer", "modelforge.layers", definition=lambda layer: layer.make or layer.spec, package="modelforge.layers"
+    "a layer",
+    "modelforge.layers",
+    definition=lambda layer: layer.make or layer.spec,
+    package="modelforge.layers",
+    code="MF010",
 )
 """Every layer type by its name."""
 LEFT_OUT: dict[str, str] = {}

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.core.paths import join
 from modelforge.modules.by_class import ClassTable, ModuleClass
 from modelforge.modules.by_class import forget_class as forget_class
@@ -28,7 +28,7 @@ class ParameterLayout:
 
     role: str | None
     """None where nothing is known: only a `params` rule can cover such a parameter."""
-    blocks: tuple[Block, ...]
+    blocks: tuple[Matrix, ...]
     default: float | None = None
     """A constant that replaces the role's default (the slope of a PReLU)."""
     guess: int = 0
@@ -142,7 +142,7 @@ def split(layout: ParameterLayout, sizes: Sequence[int]) -> ParameterLayout:
     return replace(layout, blocks=tuple(_cut(base, sizes, names, sizes)), guess=0)
 
 
-def _cut(block: Block, sizes: Sequence[int], names: Sequence[str], outputs: Sequence[int]) -> Iterator[Block]:
+def _cut(block: Matrix, sizes: Sequence[int], names: Sequence[str], outputs: Sequence[int]) -> Iterator[Matrix]:
     start = 0
     for size, name, count in zip(sizes, names, outputs, strict=True):
         shape = (size, *block.shape[1:])
@@ -171,18 +171,18 @@ def roles_layout(roles: Mapping[str, str]) -> Layout:
     return by_roles
 
 
-def whole(weight: Tensor, **changes: Any) -> Block:
+def whole(weight: Tensor, **changes: Any) -> Matrix:
     """One block, outputs first; fans count dimension 1 (in), dimension 0 (out) and the taps behind them."""
     shape = tuple(weight.shape)
     fan_in, fan_out = _fans(shape)
-    return replace(Block(shape, fan_in, fan_out), **changes)
+    return replace(Matrix(shape, fan_in, fan_out), **changes)
 
 
-def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Block, ...]:
+def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Matrix, ...]:
     """Equal blocks stacked along dimension 0, one a name, fans counted in each alone."""
     size = weight.shape[0] // len(names)
     shape = (size, *weight.shape[1:])
-    block = replace(Block(shape, *_fans(shape)), **changes)
+    block = replace(Matrix(shape, *_fans(shape)), **changes)
     return tuple(replace(block, name=name, start=index * size) for index, name in enumerate(names))
 
 
@@ -191,7 +191,7 @@ def transposed(role: str, weight: Tensor, *names: str, **changes: Any) -> Parame
     return ParameterLayout(role, rows(weight.transpose(0, 1), names or ("",), **changes), transposed=(0, 1))
 
 
-def _looked_up(weight: Tensor) -> Block:
+def _looked_up(weight: Tensor) -> Matrix:
     return whole(weight, fan_in=1.0, fan_out=float(prod(weight.shape[1:])))
 
 

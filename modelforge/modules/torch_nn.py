@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from modelforge.core.matrix import Activation, Attention, Block, Projection
+from modelforge.core.matrix import Activation, Attention, Matrix, Projection
 from modelforge.modules.parameters import ParameterLayout, present, register_layout, rows, vector, whole
 
 
@@ -117,7 +117,7 @@ def _embedding(module: Any) -> dict[str, ParameterLayout]:
         else [(0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)]
     )
     blocks = tuple(
-        Block(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
+        Matrix(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
         for start, stop, fixed in spans
         if stop > start or count == 0
     )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelforge.core.matrix import Attention, Block, Projection
+from modelforge.core.matrix import Attention, Matrix, Projection
 from modelforge.modules.parameters import ParameterLayout, present, register_layout, rows, transposed, vector, whole
 from modelforge.modules.structure import Follows, reads, register_branches, register_inside
 
@@ -155,7 +155,7 @@ def _stack(module: Any, transposed: tuple[int, int] | None) -> dict[str, Paramet
     }
 
 
-def _gated(blocks: tuple[Block, ...], activation: object) -> tuple[Block, ...]:
+def _gated(blocks: tuple[Matrix, ...], activation: object) -> tuple[Matrix, ...]:
     """In turn a gate, which the activation reads, and what is multiplied by that."""
     follows = reads(activation)
     gate = follows if isinstance(follows, tuple) else None
@@ -241,7 +241,7 @@ def _output_projection(module: Any) -> dict[str, Follows]:
     return {"c_proj": "output", "o_proj": "output", "o": "output"}
 
 
-@register_inside(*_models(_GPT2, "Block"), *_models(_LLAMA + _PHI + _MOE, "DecoderLayer"), *_models(_VIT, "Layer"))
+@register_inside(*_models(_GPT2, "Matrix"), *_models(_LLAMA + _PHI + _MOE, "DecoderLayer"), *_models(_VIT, "Layer"))
 @register_inside(*_models(_T5, "LayerSelfAttention", "LayerCrossAttention", "LayerFF"))
 def _residual(module: nn.Module) -> dict[str, Follows]:
     """Norms read the residual stream, and so what is added to it."""

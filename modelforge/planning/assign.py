@@ -16,7 +16,7 @@ from modelforge.config.origins import Origins
 from modelforge.core.complaints import problem
 from modelforge.core.errors import Place, Problem, Refusal
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import constant
@@ -60,7 +60,7 @@ class ParameterPlan:
     chain: tuple[Link, ...]
     """All blocks that speak of it, nearest first."""
     initializer: Initializer
-    fills: tuple[tuple[Block, Fill], ...]
+    fills: tuple[tuple[Matrix, Fill], ...]
     """Its logical blocks, each with a decided fill."""
     mean: float | None
     """Target mean over all its elements; None where the scheme promises none."""
@@ -222,7 +222,7 @@ class _Assigner:
                 self.problems.append(problem(detail, key, owner))
             return None
 
-    def _blocks(self, subject: Subject) -> Iterator[Block]:
+    def _blocks(self, subject: Subject) -> Iterator[Matrix]:
         for block in subject.facts.layout.blocks:
             activations = subject.follows if block.activations is None else block.activations
             yield replace(
@@ -236,7 +236,7 @@ class _Assigner:
                 stored=subject.facts.shape,
             )
 
-    def _fill(self, initializer: Initializer, block: Block) -> Fill:
+    def _fill(self, initializer: Initializer, block: Matrix) -> Fill:
         memo = (initializer, block)
         if memo not in self._fills:
             self._fills[memo] = initializer.resolve(block)
@@ -258,7 +258,7 @@ class _Assigner:
             self.problems.append(Problem("MF025", subject.key, message, hint, part="key"))
 
 
-def moments(fills: tuple[tuple[Block, Fill], ...]) -> tuple[float | None, float | None]:
+def moments(fills: tuple[tuple[Matrix, Fill], ...]) -> tuple[float | None, float | None]:
     """Mean and standard deviation over all elements that a scheme decides, from the targets of the blocks."""
     fills = tuple((block, fill) for block, fill in fills if block.fixed is None) or fills
     if len(fills) == 1:
@@ -297,7 +297,7 @@ def is_narrow(dtype: str) -> bool:
     return dtype.startswith(("float8", "float4"))
 
 
-def _guess(subject: Subject, fills: tuple[tuple[Block, Fill], ...]) -> Problem | None:
+def _guess(subject: Subject, fills: tuple[tuple[Matrix, Fill], ...]) -> Problem | None:
     """What its name says of a parameter that may be several matrices, where the fans of the whole were counted."""
     facts, guess = subject.facts, subject.facts.layout.guess
     counted = {"fan_in", "fan_out", "rows"} & fills[0][1].numbers.keys()
@@ -333,7 +333,7 @@ def _as_declared(subject: Subject, candidates: list[Candidate]) -> Subject:
     return replace(subject, facts=replace(facts, layout=split(facts.layout, declared)))
 
 
-def _holder(block: Block) -> Initializer | None:
+def _holder(block: Matrix) -> Initializer | None:
     """What fills rows that no scheme may change."""
     return None if block.fixed is None else registry.create(constant(block.fixed))
 

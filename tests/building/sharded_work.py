@@ -20,7 +20,7 @@ import modelforge as mf
 from modelforge.building import draw
 from modelforge.building.ledger import gather
 from modelforge.building.shards import exchange, shard_of
-from modelforge.inits import Block, Fill
+from modelforge.inits import Fill, Matrix
 from modelforge.planning.assign import ParameterPlan
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
@@ -114,7 +114,7 @@ def models(rank: int, world: int, folder: str) -> None:
     _leave()
 
 
-def _planned(case: Case, block: Block) -> ParameterPlan:
+def _planned(case: Case, block: Matrix) -> ParameterPlan:
     fill: Fill = case.initializer.resolve(block)
     return ParameterPlan(
         "p", "p", block.shape, "float32", block.role, (), case.initializer, ((block, fill),), fill.mean, fill.std

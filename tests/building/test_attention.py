@@ -12,8 +12,7 @@ from torch import Tensor, nn
 import modelforge as mf
 from modelforge.core.rng import Key, split
 from modelforge.inits import Attention
-from modelforge.inits.schemes.mimetic import product
-from modelforge.inits.schemes.singular_values import top_moments
+from modelforge.inits.schemes.mimetic import product, top_moments
 from modelforge.layers import ParameterLayout, forget_class, register_layout, whole
 
 INIT: dict[str, Any] = {"scheme": "xavier", "types": {"MultiheadAttention": "mimetic"}}
@@ -166,7 +165,7 @@ def test_keys_of_another_width_are_refused():
 def test_the_rest_of_a_model_is_refused():
     with pytest.raises(mf.ForgeError) as caught:
         mf.initialize(nn.TransformerEncoderLayer(48, 6, 64), "mimetic")
-    reason = "`mimetic` is for the projections of an attention, but this is none that is known"
+    reason = "`mimetic` is for the projections of an attention, but this is not known to be one"
     assert [problem.message for problem in caught.value.problems] == [
         f"`mimetic` cannot fill {name}: {reason}" for name in ("linear1.weight (64, 48)", "linear2.weight (48, 64)")
     ]

@@ -14,7 +14,7 @@ from modelforge.building import draw
 from modelforge.building.draw import _jobs, _regions
 from modelforge.building.shards import shard_of
 from modelforge.core.errors import Refusal
-from modelforge.inits.base import Block, Blockwise
+from modelforge.inits.base import Matrix, Matrixwise
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.layers import unregister_layer
 from tests.models import INIT, MODELS, spec
@@ -97,11 +97,11 @@ def test_a_blockwise_scheme_is_asked_once_for_each_block():
     try:
 
         @register_initializer("counting")
-        class Counting(Blockwise):
+        class Counting(Matrixwise):
             """Notes what it fills."""
 
-            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-                asked.append((block.name, tuple(out.shape)))
+            def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
+                asked.append((matrix.name, tuple(out.shape)))
                 out.fill_(1.0)
 
         mf.build(
@@ -119,10 +119,10 @@ def test_an_error_in_a_scheme_is_raised():
     try:
 
         @register_initializer("broken")
-        class Broken(Blockwise):
+        class Broken(Matrixwise):
             """Fails."""
 
-            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
                 raise ZeroDivisionError("by design")
 
         net = nn.Sequential(*(nn.Linear(3, 3) for _ in range(5)))
@@ -150,12 +150,12 @@ def test_a_layer_without_outputs_builds():
 
 def test_a_scheme_may_refuse_while_it_fills():
     @register_initializer("square_only")
-    class SquareOnly(Blockwise):
+    class SquareOnly(Matrixwise):
         """Fills square matrices."""
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             del generator
-            if block.shape[0] != block.shape[1]:
+            if matrix.shape[0] != matrix.shape[1]:
                 raise Refusal("it needs a square matrix", "choose another scheme")
             out.zero_()
 
@@ -171,11 +171,11 @@ def test_a_scheme_may_refuse_while_it_fills():
 
 def test_a_scheme_that_draws_from_the_global_generator_is_refused():
     @register_initializer("global")
-    class Global(Blockwise):
+    class Global(Matrixwise):
         """Draws where it must not."""
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-            del block, generator
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
+            del matrix, generator
             out.normal_()
 
     try:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import modelforge as mf
 from modelforge.building import draw
 from modelforge.building.draw import _run
-from modelforge.inits import Block, Blockwise, register_initializer, unregister_initializer
+from modelforge.inits import Matrix, Matrixwise, register_initializer, unregister_initializer
 from modelforge.layers.register import unregister_layer
 from tests.models import INIT, MODELS, spec
 
@@ -146,10 +146,10 @@ def test_threads_that_build_at_once():
     """The second begins while the first draws; each finds and leaves the process's settings as they were."""
 
     @register_initializer("slow")
-    class Slow(Blockwise):
+    class Slow(Matrixwise):
         """Takes its time."""
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             time.sleep(0.2)
             out.fill_(1.0)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.inits.base import Block, Blockwise, Moments
+from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from tests.models import INIT, MODELS, spec
 
@@ -25,13 +25,13 @@ def promising() -> Iterator[Callable[[Moments, Draw], str]]:
 
     def register(promised: Moments, draw: Draw) -> str:
         @register_initializer("promising")
-        class Promising(Blockwise):
+        class Promising(Matrixwise):
             """What the test wants."""
 
-            def moments(self, block: Block) -> Moments:
+            def moments(self, matrix: Matrix) -> Moments:
                 return promised
 
-            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
                 draw(out, generator)
 
         return Promising.scheme

@@ -14,8 +14,10 @@ from modelforge import inits
 from modelforge.building import checks, draw
 from modelforge.building.checks import check
 from modelforge.building.shards import shard_of
-from modelforge.inits import Block
+from modelforge.inits import Fill, Matrix
+from modelforge.inits.fills import Whole
 from modelforge.inits.laws import tails
+from modelforge.inits.schemes.identity import Diagonal
 from modelforge.planning.assign import ParameterPlan
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
@@ -150,7 +152,7 @@ UNDETECTABLE = {
 """What no check finds in smaller samples, or never, and why."""
 
 
-def planned(config: Mapping[str, Any], block: Block) -> ParameterPlan:
+def planned(config: Mapping[str, Any], block: Matrix) -> ParameterPlan:
     scheme = inits.create(config)
     fill = scheme.resolve(block)
     return ParameterPlan(
@@ -160,15 +162,14 @@ def planned(config: Mapping[str, Any], block: Block) -> ParameterPlan:
 
 @pytest.mark.parametrize(("row", "scheme", "size"), ROWS)
 def test_what_is_spoiled_is_caught(row: Spoiled, scheme: str, size: tuple[int, int], monkeypatch):
-    item = planned(SCHEMES[scheme], Block(size, float(size[1]), float(size[0])))
-    owner = type(item.initializer) if scheme == "orthogonal" else type(item.fills[0][1])
-    sound = owner.fill if scheme == "orthogonal" else owner.draw_
+    item = planned(SCHEMES[scheme], Matrix(size, float(size[1]), float(size[0])))
+    sound = Fill.draw_
 
     def spoiled(self: Any, out: Tensor, *rest: Any) -> None:
         sound(self, out, *rest)
         row.spoil(out.view(size), torch.Generator().manual_seed(7))
 
-    monkeypatch.setattr(owner, "fill" if scheme == "orthogonal" else "draw_", spoiled)
+    monkeypatch.setattr(Fill, "draw_", spoiled)
     for seed in range(3):
         (tally,) = draw.draw([item], {"p": shard_of(torch.empty(size))}, seed)["p"]
         found = check([tally], torch.float32)
@@ -274,8 +275,11 @@ def test_what_is_seen_of_each_scheme(case: Case, kind: str):
 
 
 def test_every_scheme_that_draws_has_its_row():
+    drawn = {case.config["scheme"]: type(fill.drawn_by) for case in CASES for fill in fills(case)}
     structured = {
-        name for name in inits.names() if getattr(inits.get(name), "strays", None) not in (None, inits.Blockwise.strays)
+        inits.get(name).scheme
+        for name, cls in drawn.items()
+        if issubclass(cls, Whole) and cls.strays is not Whole.strays
     }
     exact = {case.config["scheme"] for case in CASES if all(fill.promise.deterministic for fill in fills(case))}
     assert structured - {inits.get(name).scheme for name in exact} - {"bilinear"} <= AT_LEAST.keys()
@@ -293,16 +297,15 @@ def test_what_was_seen_before_a_parametrisation_took_it_counts(monkeypatch):
 
     import modelforge as mf
 
-    eye = inits.get("eye")
     net = parametrizations.weight_norm(nn.Linear(6, 6))
     assert mf.initialize(net, "eye").ok
-    sound = eye.fill
+    sound = Diagonal.fill
 
     def permuted(self: Any, out: Tensor, *rest: Any) -> None:
         sound(self, out, *rest)
         out.copy_(out.roll(1, 0))
 
-    monkeypatch.setattr(eye, "fill", permuted)
+    monkeypatch.setattr(Diagonal, "fill", permuted)
     entry = mf.initialize(net, "eye")["weight"]
     assert (entry.verdict, entry.reason) == ("fail", "12 values that are not those of its formula")
 
@@ -310,8 +313,8 @@ def test_what_was_seen_before_a_parametrisation_took_it_counts(monkeypatch):
 def test_a_padding_row_that_was_written_shows(monkeypatch):
     from modelforge.building.shards import Shard
 
-    fixed = Block((1, 4), 4.0, 4.0, start=2, fixed=0.0)
-    free = [Block((2, 4), 4.0, 4.0), Block((6, 4), 4.0, 4.0, start=3)]
+    fixed = Matrix((1, 4), 4.0, 4.0, start=2, fixed=0.0)
+    free = [Matrix((2, 4), 4.0, 4.0), Matrix((6, 4), 4.0, 4.0, start=3)]
     whole = planned(NORMAL, free[0])
     zero = planned({"scheme": "constant", "value": 0.0}, fixed)
     pairs = (whole.fills[0], zero.fills[0], (free[1], whole.fills[0][1]))
@@ -332,7 +335,7 @@ def test_a_padding_row_that_was_written_shows(monkeypatch):
 def test_a_constant_of_any_size_is_no_failure(value: float, dtype: torch.dtype):
     if abs(value) > torch.finfo(dtype).max:
         pytest.skip("too large")
-    item = planned({"scheme": "constant", "value": value}, Block((8, 8), 8.0, 8.0))
+    item = planned({"scheme": "constant", "value": value}, Matrix((8, 8), 8.0, 8.0))
     values = torch.empty(8, 8, dtype=dtype)
     assert check(draw.draw([item], {"p": shard_of(values)}, 0)["p"], dtype).verdict == "pass"
 
@@ -360,7 +363,7 @@ def test_bounds_are_as_sure_as_they_say(config, size, monkeypatch):
     monkeypatch.setattr(checks, "LOG_ODDS", 7.0)
     monkeypatch.setattr(tails, "LOG_ODDS", 7.0)
     monkeypatch.setattr(checks, "limits", lambda law, count, odds=7.0: tails.limits(law, count, odds))
-    item = planned(config, Block(size, float(size[1]), float(size[0])))
+    item = planned(config, Matrix(size, float(size[1]), float(size[0])))
     accused = 0
     for seed in range(200):
         tallies = draw.draw([item], {"p": shard_of(torch.empty(size))}, seed)["p"]

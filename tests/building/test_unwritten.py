@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.inits import Block, Blockwise, Moments, registry
+from modelforge.inits import Matrix, Matrixwise, Moments, registry
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ from modelforge.inits import Block, Blockwise, Moments, registry
 @pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
 def test_what_was_not_written_fails(write: Callable[[Tensor], object]) -> None:
     @mf.register_initializer("forgetful")
-    class Forgetful(Blockwise):
+    class Forgetful(Matrixwise):
         """Writes less than it should.
 
         Formula: none
         Source: this test
         """
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             write(out)
 
     try:
@@ -40,17 +40,17 @@ def test_what_was_not_written_fails(write: Callable[[Tensor], object]) -> None:
 
 def test_zeros_do_not_pass_for_a_few_random_values() -> None:
     @mf.register_initializer("silent")
-    class Silent(Blockwise):
+    class Silent(Matrixwise):
         """Promises a spread and writes zeros.
 
         Formula: w = 0
         Source: this test
         """
 
-        def moments(self, block: Block) -> Moments:
+        def moments(self, matrix: Matrix) -> Moments:
             return Moments(mean=0.0, std=0.1)
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             out.zero_()
 
     try:

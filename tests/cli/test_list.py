@@ -17,7 +17,7 @@ def ramp() -> Iterator[None]:
     """A scheme of our own, so that the golden text is."""
 
     @inits.register_initializer("ramp", aliases=("slope",))
-    class Ramp(inits.Blockwise):
+    class Ramp(inits.Matrixwise):
         """Values that rise evenly.
 
         Formula: w_i = top · i / n
@@ -27,8 +27,8 @@ def ramp() -> Iterator[None]:
         top: float = 1.0
         """The last value."""
 
-        def fill(self, out: torch.Tensor, block: inits.Block, generator: torch.Generator) -> None:
-            del block, generator
+        def fill(self, out: torch.Tensor, matrix: inits.Matrix, generator: torch.Generator) -> None:
+            del matrix, generator
             out.copy_(torch.linspace(0, self.top, out.numel()).reshape(out.shape))
 
     yield

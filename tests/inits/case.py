@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelforge import inits
-from modelforge.inits import Block, Initializer
+from modelforge.inits import Initializer, Matrix
 from tests.inits.blocks import BLOCKS, EMPTY
 
 
@@ -18,9 +18,9 @@ class Case:
 
     config: Mapping[str, Any]
     """The init block: `scheme` and fields."""
-    blocks: Mapping[str, Block] = field(default_factory=lambda: MappingProxyType(BLOCKS))
+    blocks: Mapping[str, Matrix] = field(default_factory=lambda: MappingProxyType(BLOCKS))
     """Blocks to fill, each large enough for statistics."""
-    empty: Mapping[str, Block] = field(default_factory=lambda: MappingProxyType(EMPTY))
+    empty: Mapping[str, Matrix] = field(default_factory=lambda: MappingProxyType(EMPTY))
     """Blocks without elements."""
 
     @property
@@ -28,7 +28,7 @@ class Case:
         return inits.create(self.config)
 
     @property
-    def block(self) -> Block:
+    def block(self) -> Matrix:
         """The first of its blocks."""
         return next(iter(self.blocks.values()))
 

@@ -10,10 +10,10 @@ import torch
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 
-def draw(block: Block, scheme: str = "conv_orthogonal", key: int = 0, **fields: float) -> torch.Tensor:
+def draw(block: Matrix, scheme: str = "conv_orthogonal", key: int = 0, **fields: float) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
     inits.create({"scheme": scheme, **fields}).resolve(block).draw_(out, Key(0, "conv", key))
     return out
@@ -41,17 +41,17 @@ SHAPES = [
 @pytest.mark.parametrize("gain", [1.0, 1.5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_all_singular_values_of_the_convolution_are_the_gain(shape: tuple[int, ...], gain: float):
-    values = singular_values(draw(Block(shape=shape, fan_in=1, fan_out=1), gain=gain))
+    values = singular_values(draw(Matrix(shape=shape, fan_in=1, fan_out=1), gain=gain))
     assert (values - gain).abs().max() < 1e-5
 
 
 def test_of_transposed_convolutions_too():
-    kernel = draw(Block(shape=(8, 12, 3, 3), fan_in=1, fan_out=1, input_first=True)).transpose(0, 1)
+    kernel = draw(Matrix(shape=(8, 12, 3, 3), fan_in=1, fan_out=1, input_first=True)).transpose(0, 1)
     assert (singular_values(kernel) - 1).abs().max() < 1e-5
 
 
 def test_a_flattened_orthogonal_kernel_is_no_such_isometry():
-    block = Block(shape=(32, 32, 3, 3), fan_in=1, fan_out=1)
+    block = Matrix(shape=(32, 32, 3, 3), fan_in=1, fan_out=1)
     values = singular_values(draw(block, "orthogonal"))
     assert values.min() < 0.1
     assert values.max() > 1.5
@@ -61,7 +61,7 @@ def test_a_flattened_orthogonal_kernel_is_no_such_isometry():
 def test_energy_spreads_over_the_taps_by_binomial_coefficients():
     # Projections are as likely to keep a direction as to move it, so that each axis walks k - 1 fair steps.
     num_draws, shape = 300, (16, 8, 3, 5)
-    fill = inits.create({"scheme": "conv_orthogonal"}).resolve(Block(shape=shape, fan_in=1, fan_out=1))
+    fill = inits.create({"scheme": "conv_orthogonal"}).resolve(Matrix(shape=shape, fan_in=1, fan_out=1))
     out = torch.empty(shape)
     energies = torch.empty(num_draws, 3, 5, dtype=torch.float64)
     for draw_number, energy in enumerate(energies):
@@ -74,12 +74,12 @@ def test_energy_spreads_over_the_taps_by_binomial_coefficients():
 
 
 def test_one_tap_is_an_orthogonal_matrix():
-    matrix = draw(Block(shape=(16, 8, 1, 1), fan_in=1, fan_out=1)).double().flatten(1)
+    matrix = draw(Matrix(shape=(16, 8, 1, 1), fan_in=1, fan_out=1)).double().flatten(1)
     assert (matrix.T @ matrix - torch.eye(8)).abs().max() < 1e-6
 
 
 def test_many_channels_have_the_stated_kurtosis():
-    block = Block(shape=(256, 64, 3, 3), fan_in=1, fan_out=1)
+    block = Matrix(shape=(256, 64, 3, 3), fan_in=1, fan_out=1)
     fill = inits.create({"scheme": "conv_orthogonal"}).resolve(block)
     assert fill.promise.kurtosis == pytest.approx(9 * (6 / 16) ** 2 * 3 * 256 / 258)
     assert fill.std is not None
@@ -88,7 +88,7 @@ def test_many_channels_have_the_stated_kurtosis():
 
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_the_number_of_threads_changes_no_bit(num_threads: int):
-    block = Block(shape=(160, 160, 3, 3), fan_in=1, fan_out=1)
+    block = Matrix(shape=(160, 160, 3, 3), fan_in=1, fan_out=1)
     expected, before = draw(block), torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:

@@ -12,7 +12,7 @@ from torch import nn
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
-from modelforge.inits import Activation, Block, critical_point, find_activation
+from modelforge.inits import Activation, Matrix, critical_point, find_activation
 from tests.inits.blocks import TANH, VECTORS
 
 CRITICAL = {"scheme": "critical", "bias": {"scheme": "critical"}}
@@ -83,8 +83,8 @@ def test_flat_activations_have_no_critical_point():
 
 # --- the scheme -------------------------------------------------------------------------------------------------------
 
-WEIGHT = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0, activations=TANH, role="weight")
-BIAS = Block(shape=(12,), fan_in=50.0, fan_out=12.0, activations=TANH, role="bias")
+WEIGHT = Matrix(shape=(12, 50), fan_in=50.0, fan_out=12.0, activations=TANH, role="weight")
+BIAS = Matrix(shape=(12,), fan_in=50.0, fan_out=12.0, activations=TANH, role="bias")
 POINT = {
     "activation": "Tanh",
     "q": 1.0,
@@ -114,20 +114,20 @@ def test_stated_std():
     ("block", "reason"),
     [
         (
-            Block(shape=(8,), fan_in=8, fan_out=8, activations=TANH, role="scale"),
+            Matrix(shape=(8,), fan_in=8, fan_out=8, activations=TANH, role="scale"),
             "`critical` needs a matrix, but this is a vector of 8: it is no bias, and fans are not defined for it",
         ),
         (
-            Block(shape=(8, 4), fan_in=4, fan_out=8, activations=(*TANH, Activation("ReLU", torch.relu))),
+            Matrix(shape=(8, 4), fan_in=4, fan_out=8, activations=(*TANH, Activation("ReLU", torch.relu))),
             "`activation: auto` is ambiguous: Tanh and ReLU follow",
         ),
         (
-            Block(shape=(8, 4), fan_in=4, fan_out=8),
+            Matrix(shape=(8, 4), fan_in=4, fan_out=8),
             "`activation: auto` needs to know what follows, and the graph is not known here",
         ),
     ],
 )
-def test_what_cannot_be_served(block: Block, reason: str):
+def test_what_cannot_be_served(block: Matrix, reason: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "critical"}).resolve(block)
     assert caught.value.reason == reason

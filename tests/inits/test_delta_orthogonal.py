@@ -12,20 +12,20 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
-def draw(block: Block) -> torch.Tensor:
+def draw(block: Matrix) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
     inits.create({"scheme": "delta_orthogonal"}).resolve(block).draw_(out, Key(0, "delta"))
     return out
 
 
-def kernel(*shape: int, input_first: bool = False) -> Block:
-    return Block(shape=shape, fan_in=1, fan_out=1, input_first=input_first)
+def kernel(*shape: int, input_first: bool = False) -> Matrix:
+    return Matrix(shape=shape, fan_in=1, fan_out=1, input_first=input_first)
 
 
 @pytest.mark.parametrize("shape", [(16, 8, 3), (8, 8, 5), (32, 16, 3, 3), (32, 8, 5, 3), (1, 1, 3, 3), (8, 4, 3, 3, 3)])
@@ -89,7 +89,7 @@ def test_kurtosis_counts_the_zeros():
             "use `orthogonal`, or give the layer more outputs",
         ),
         (
-            Block(shape=(8, 4, 3), fan_in=1, fan_out=1, name="1", start=8, input_first=True),
+            Matrix(shape=(8, 4, 3), fan_in=1, fan_out=1, name="1", start=8, input_first=True),
             "keeps norms, so it needs at least as many outputs as inputs, but it has 8 inputs and 4 outputs in each "
             "group",
             "use `orthogonal`, or give the layer more outputs",
@@ -98,7 +98,7 @@ def test_kurtosis_counts_the_zeros():
         (kernel(16), "needs the kernel of a convolution, but this has no taps", "use `orthogonal`"),
     ],
 )
-def test_what_cannot_keep_norms_is_refused(scheme: str, block: Block, reason: str, hint: str):
+def test_what_cannot_keep_norms_is_refused(scheme: str, block: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": scheme}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (f"`{scheme}` {reason}", hint)

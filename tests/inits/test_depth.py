@@ -13,16 +13,16 @@ from torch import nn
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
-from modelforge.inits import Block, Branch, Context
+from modelforge.inits import Branch, Context, Matrix
 
-WIDE = Block((256, 64), fan_in=64, fan_out=256, role="weight")
-NARROW = Block((64, 256), fan_in=256, fan_out=64, role="weight")
-TABLE = Block((1000, 64), fan_in=1, fan_out=64, role="embedding")
-SCALE = Block((64,), fan_in=64, fan_out=64, role="scale")
+WIDE = Matrix((256, 64), fan_in=64, fan_out=256, role="weight")
+NARROW = Matrix((64, 256), fan_in=256, fan_out=64, role="weight")
+TABLE = Matrix((1000, 64), fan_in=1, fan_out=64, role="embedding")
+SCALE = Matrix((64,), fan_in=64, fan_out=64, role="scale")
 LAYERS = 12
 
 
-def standing(block: Block, *, ends: bool = False, inside: bool = True, index: int = 5, num_weights: int = 2) -> Block:
+def standing(block: Matrix, *, ends: bool = False, inside: bool = True, index: int = 5, num_weights: int = 2) -> Matrix:
     branch = Branch(index, num_weights, ends) if inside else None
     return replace(block, context=Context(2 * LAYERS, branch, False, False))
 
@@ -67,7 +67,7 @@ XAVIER = sqrt(2 / 320)
     ],
     ids=str,
 )
-def test_std(config: dict[str, Any], block: Block, std: float):
+def test_std(config: dict[str, Any], block: Matrix, std: float):
     assert inits.create(config).resolve(block).std == pytest.approx(std, rel=1e-9)
 
 
@@ -122,7 +122,7 @@ def test_what_the_ledger_shows():
     ],
     ids=str,
 )
-def test_what_cannot_be_served(config: dict[str, Any], block: Block, reason: str):
+def test_what_cannot_be_served(config: dict[str, Any], block: Matrix, reason: str):
     with pytest.raises(Refusal) as caught:
         inits.create(config).resolve(block)
     assert caught.value.reason.startswith(reason)

@@ -19,12 +19,12 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import CHUNK, Key
-from modelforge.inits import Block
-from modelforge.inits.laws.cut_normal import CutNormal
+from modelforge.inits import Matrix
+from modelforge.inits.laws.truncated_normal import TruncatedNormal
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
 
-BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0)
+BLOCK = Matrix(shape=(12, 50), fan_in=50.0, fan_out=12.0)
 STDDEV = 0.87962566103423978
 """Of a standard normal law cut to ±2: the constant in Keras and in JAX."""
 
@@ -78,7 +78,7 @@ def test_torch_s_own_draws_are_alike(name: str, more: dict[str, Any]):
         fields = {"gain": 1.7} if name.startswith("xavier") else {"a": 0.3, "mode": "fan_out"}
     drawn = getattr(nn.init, f"{name}_")(torch.empty(90, 200), **fields, generator=Key(1).generator())
     ours = torch.empty(90, 200)
-    block = Block(shape=(90, 200), fan_in=200, fan_out=90)
+    block = Matrix(shape=(90, 200), fan_in=200, fan_out=90)
     inits.create({"scheme": f"torch.{name}", **fields}).resolve(block).draw_(ours, Key(2))
     assert stats.ks_2samp(drawn.view(-1).numpy(), ours.view(-1).numpy()).pvalue > 1e-3
 
@@ -101,7 +101,7 @@ def test_the_ledger_shows_what_was_resolved():
 @pytest.mark.parametrize("scheme", ["torch.kaiming_normal", "keras.he_normal"])
 def test_refusals_name_the_scheme(scheme: str):
     with pytest.raises(Refusal, match=f"`{scheme}` needs a matrix, but this is a vector of 8"):
-        inits.create({"scheme": scheme}).resolve(Block(shape=(8,), fan_in=8, fan_out=8))
+        inits.create({"scheme": scheme}).resolve(Matrix(shape=(8,), fan_in=8, fan_out=8))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_torch_default_is_a_formula_elsewhere(kind: str):
 
 def test_a_stored_tensor_that_has_its_inputs_first_is_seen_as_it_is():
     """As Conv1D of transformers stores it: torch's functions take the inputs for outputs, and so do torch's names."""
-    blocks = [Block((30, 20), fan_in=20, fan_out=30, stored=(20, 90), start=30 * part) for part in range(3)]
+    blocks = [Matrix((30, 20), fan_in=20, fan_out=30, stored=(20, 90), start=30 * part) for part in range(3)]
     found = [inits.create({"scheme": "torch.xavier_normal"}).resolve(block).std for block in blocks]
     assert found == [pytest.approx(math.sqrt(2 / 110))] * 3
 
@@ -261,7 +261,7 @@ def test_fans_of_keras_and_of_flax(kind: str, library: str, which: int):
 
 def test_several_projections_in_one_block_are_as_many_kernels_there():
     known = inits.Attention(("q", "k"), num_heads=4, head_size=5, width=30)
-    block = Block((40, 30), fan_in=30, fan_out=40, attention=known)
+    block = Matrix((40, 30), fan_in=30, fan_out=40, attention=known)
     keras, jax = (inits.create({"scheme": f"{library}.glorot_normal"}).resolve(block) for library in ("keras", "jax"))
     assert (keras.numbers["fan_in"], keras.numbers["fan_out"]) == (30 * 4, 30 * 5)
     assert (jax.numbers["fan_in"], jax.numbers["fan_out"]) == (30, 20)
@@ -293,28 +293,28 @@ def test_what_the_library_does_not_have_is_refused(library: str, module: nn.Modu
 # --- torch.trunc_normal -----------------------------------------------------------------------------------------------
 
 LAWS = [
-    CutNormal(0.0, 1.0, -2.0, 2.0),
-    CutNormal(0.0, 0.02, -2.0, 2.0),
-    CutNormal(1.0, 1.0, -1.0, 0.5),
-    CutNormal(0.0, 1.0, -0.3, 5.0),
-    CutNormal(0.0, 1.0, 4.5, 9.0),
-    CutNormal(0.0, 1.0, 4.7, 1e37),
-    CutNormal(5.0, 0.5, -1e37, 3.0),
-    CutNormal(0.0, 1.0, 0.3, 0.3001),
-    CutNormal(0.0, 1.0, -1e-5, 1e-5),
-    CutNormal(-2.0, 7.0, -1.0, 0.0),
+    TruncatedNormal.between(0.0, 1.0, -2.0, 2.0),
+    TruncatedNormal.between(0.0, 0.02, -2.0, 2.0),
+    TruncatedNormal.between(1.0, 1.0, -1.0, 0.5),
+    TruncatedNormal.between(0.0, 1.0, -0.3, 5.0),
+    TruncatedNormal.between(0.0, 1.0, 4.5, 9.0),
+    TruncatedNormal.between(0.0, 1.0, 4.7, 1e37),
+    TruncatedNormal.between(5.0, 0.5, -1e37, 3.0),
+    TruncatedNormal.between(0.0, 1.0, 0.3, 0.3001),
+    TruncatedNormal.between(0.0, 1.0, -1e-5, 1e-5),
+    TruncatedNormal.between(-2.0, 7.0, -1.0, 0.0),
 ]
 laws = pytest.mark.parametrize("law", LAWS, ids=repr)
 
 
-def draw(law: CutNormal, size: int, *key: int | str) -> torch.Tensor:
+def draw(law: TruncatedNormal, size: int, *key: int | str) -> torch.Tensor:
     out = torch.full((size,), torch.nan)
     law.draw_(out, Key(0, "law", *key))
     return out
 
 
 @laws
-def test_moments_are_those_of_the_truncated_normal_law(law: CutNormal):
+def test_moments_are_those_of_the_truncated_normal_law(law: TruncatedNormal):
     low, high = (law.low - law.location) / law.sigma, (law.high - law.location) / law.sigma
     # Summed, because closed forms cancel for narrow laws.
     z = np.linspace(max(low, -12), min(high, 12), 2_000_001)
@@ -325,7 +325,7 @@ def test_moments_are_those_of_the_truncated_normal_law(law: CutNormal):
     assert law.mean == pytest.approx(law.location + law.sigma * mean, rel=1e-9, abs=1e-9 * law.sigma)
     assert law.std == pytest.approx(law.sigma * math.sqrt(second), rel=1e-8)
     assert law.kurtosis == pytest.approx(fourth / second**2, rel=1e-8)
-    assert law.mass == pytest.approx(stats.norm.cdf(high) - stats.norm.cdf(low), rel=1e-9, abs=1e-16)
+    assert law.unit.mass == pytest.approx(stats.norm.cdf(high) - stats.norm.cdf(low), rel=1e-9, abs=1e-16)
 
 
 def test_moments_have_the_closed_form_of_the_docstring():
@@ -333,19 +333,19 @@ def test_moments_have_the_closed_form_of_the_docstring():
     mass = stats.norm.cdf(beta) - stats.norm.cdf(alpha)
     mean = (phi(alpha) - phi(beta)) / mass
     variance = 1 + (alpha * phi(alpha) - beta * phi(beta)) / mass - mean**2
-    law = CutNormal(3.0, 2.0, 3 + 2 * alpha, 3 + 2 * beta)
+    law = TruncatedNormal.between(3.0, 2.0, 3 + 2 * alpha, 3 + 2 * beta)
     assert (law.mean, law.std) == (pytest.approx(3 + 2 * mean, rel=1e-12), pytest.approx(2 * variance**0.5, rel=1e-12))
-    assert CutNormal(0.0, 1.0, -2.0, 2.0).std == pytest.approx(STDDEV, rel=1e-14)
+    assert TruncatedNormal.between(0.0, 1.0, -2.0, 2.0).std == pytest.approx(STDDEV, rel=1e-14)
 
 
 @laws
-def test_values_follow_the_law(law: CutNormal):
+def test_values_follow_the_law(law: TruncatedNormal):
     values = draw(law, 50_000).double().numpy()
     assert stats.kstest(values, law.cdf).pvalue > 1e-3
 
 
 @laws
-def test_measured_moments_are_as_stated(law: CutNormal):
+def test_measured_moments_are_as_stated(law: TruncatedNormal):
     n = 2 * CHUNK
     deviations = (draw(law, n).double() - law.mean) / law.std
     assert abs(deviations.mean().item()) < 4 / math.sqrt(n)
@@ -353,7 +353,7 @@ def test_measured_moments_are_as_stated(law: CutNormal):
 
 
 @laws
-def test_n_values_are_the_first_n_of_more(law: CutNormal):
+def test_n_values_are_the_first_n_of_more(law: TruncatedNormal):
     longest = draw(law, CHUNK)
     for n in [*range(35), 2047, 2048, 2049, 32768, 65552, 98303]:
         assert torch.equal(draw(law, n), longest[:n]), f"{n} values are not a prefix"
@@ -371,7 +371,7 @@ BOUNDS = [
 
 @pytest.mark.parametrize(("mean", "std", "low", "high"), BOUNDS)
 def test_values_never_leave_their_bounds(mean: float, std: float, low: float, high: float):
-    values = draw(CutNormal(mean, std, low, high), 5000).double()
+    values = draw(TruncatedNormal.between(mean, std, low, high), 5000).double()
     nearest = np.float32(low)
     if any(low <= float(number) <= high for number in (nearest, np.nextafter(nearest, np.float32(np.inf)))):
         assert low <= values.min() <= values.max() <= high
@@ -380,17 +380,17 @@ def test_values_never_leave_their_bounds(mean: float, std: float, low: float, hi
 
 
 @laws
-def test_laws_are_values(law: CutNormal):
+def test_laws_are_values(law: TruncatedNormal):
     assert pickle.loads(pickle.dumps(law)) == law == copy.deepcopy(law)
     assert hash(law) == hash(copy.deepcopy(law))
 
 
-def trunc_normal(**fields: float) -> CutNormal:
+def trunc_normal(**fields: float) -> TruncatedNormal:
     return inits.create({"scheme": "torch.trunc_normal", **fields}).law(BLOCK)
 
 
 def test_torch_s_defaults_are_absolute_and_not_corrected():
-    assert trunc_normal() == CutNormal(0.0, 1.0, -2.0, 2.0)
+    assert trunc_normal() == TruncatedNormal.between(0.0, 1.0, -2.0, 2.0)
     assert trunc_normal(std=0.02).std == pytest.approx(0.02, rel=1e-12)
     fill = inits.create({"scheme": "torch.trunc_normal"}).resolve(BLOCK)
     assert fill.std == pytest.approx(STDDEV)

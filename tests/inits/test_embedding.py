@@ -11,7 +11,7 @@ import torch
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.catalogue.embedding import TABLE
 
 
@@ -34,7 +34,7 @@ def test_the_std(fields: dict[str, Any], tied: bool | None, std: float):
 
 
 def test_logits_of_a_tied_table_have_unit_variance():
-    block = Block(shape=(4000, 256), fan_in=1, fan_out=256, role="embedding", tied=True)
+    block = Matrix(shape=(4000, 256), fan_in=1, fan_out=256, role="embedding", tied=True)
     table = torch.empty(block.shape)
     inits.create({"scheme": "embedding"}).resolve(block).draw_(table, Key(0))
     states = torch.randn(50, 256, generator=Key(1).generator())
@@ -47,7 +47,7 @@ def test_logits_of_a_tied_table_have_unit_variance():
     [
         (
             replace(TABLE, tied=None),
-            "`embedding` treats tables apart that are the output head too, and it is not known where this is used",
+            "`embedding` treats a table that is the output head apart, and it is not known where this is used",
             "say so: `tied: true` or `tied: false`",
         ),
         (
@@ -62,7 +62,7 @@ def test_logits_of_a_tied_table_have_unit_variance():
         ),
     ],
 )
-def test_refusals(block: Block, reason: str, hint: str):
+def test_refusals(block: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "embedding"}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)

@@ -16,8 +16,8 @@ from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.inits import (
     Activation,
-    Block,
     Gain,
+    Matrix,
     find_activation,
     register_activation,
     resolve_gain,
@@ -223,7 +223,7 @@ NAMED = "must be a positive number, `auto` or an activation's name, but is "
         ("ReLU(inplace=true)", "`ReLU`: got an unexpected keyword argument 'inplace'", "it is `ReLU()`"),
         ("Threshold", "`Threshold`: missing a required argument: 'threshold'", "it is `Threshold(threshold, value)`"),
         ("ELU(alpha=1, alpha=2)", "`ELU`: `alpha` is given twice", "leave one out"),
-        ("Hardtanh(min_val=-2, 2)", "`Hardtanh`: `2` has no name, but follows one that has", "name it too"),
+        ("Hardtanh(min_val=-2, 2)", "`Hardtanh`: `2` has no name, but follows a named argument", "name it too"),
         (
             "Hardtanh(2, -2)",
             "`Hardtanh(2, -2)`: max_val (-2) must be greater than min_val (2)",
@@ -374,8 +374,8 @@ def test_calls_are_read_and_not_evaluated():
 # --- what follows in the graph ----------------------------------------------------------------------------------------
 
 
-def block(*activations: Activation) -> Block:
-    return Block(shape=(2, 2), fan_in=2, fan_out=2, activations=activations)
+def block(*activations: Activation) -> Matrix:
+    return Matrix(shape=(2, 2), fan_in=2, fan_out=2, activations=activations)
 
 
 RELU, TANH, GELU = (Activation(name, getattr(nn, name)()) for name in ("ReLU", "Tanh", "GELU"))
@@ -417,13 +417,13 @@ def test_auto_asks_what_follows():
         (block(TANH, RELU), "`gain: {}` is ambiguous: Tanh and ReLU follow", "name one of them"),
         (block(TANH, RELU, GELU), "`gain: {}` is ambiguous: Tanh, ReLU and GELU follow", "name one of them"),
         (
-            Block(shape=(2, 2), fan_in=2, fan_out=2, activations=None),
+            Matrix(shape=(2, 2), fan_in=2, fan_out=2, activations=None),
             "`gain: {}` needs to know what follows, and the graph is not known here",
             "give `gain` a number or an activation's name",
         ),
     ],
 )
-def test_auto_does_not_guess(gain: str, asked: Block, reason: str, hint: str):
+def test_auto_does_not_guess(gain: str, asked: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         resolve_gain(gain, asked)
     assert (caught.value.reason, caught.value.hint) == (reason.format(gain), hint)
@@ -549,7 +549,7 @@ def test_the_gain_before_a_prelu_does_not_depend_on_the_number_of_slopes(gain: s
 
 
 def test_critical_takes_the_variance():
-    block = Block((8, 4), fan_in=4, fan_out=8, activations=(Activation("Tanh", nn.Tanh()),))
+    block = Matrix((8, 4), fan_in=4, fan_out=8, activations=(Activation("Tanh", nn.Tanh()),))
     assert resolve_gain("critical(0.5)", block).value == resolve_gain("critical(q=0.5)", block).value
     assert resolve_gain("critical(0.5)", block).value == statistics("tanh", 0.5).backward_gain
     assert resolve_gain("critical(1)", block) == resolve_gain("critical", block)

@@ -11,13 +11,13 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 LSTM, GRU = "ifgo", "rzn"
 
 
-def block(name: str, addend: int = 0, shape: tuple[int, ...] = (5,)) -> Block:
-    return Block(shape=shape, fan_in=3, fan_out=5, name=name, addend=addend)
+def block(name: str, addend: int = 0, shape: tuple[int, ...] = (5,)) -> Matrix:
+    return Matrix(shape=shape, fan_in=3, fan_out=5, name=name, addend=addend)
 
 
 def gates(**fields: Any):
@@ -110,7 +110,7 @@ def test_a_built_lstm_s_forget_biases_add_up_to_exactly_one(dtype: torch.dtype):
         ),
     ],
 )
-def test_what_has_no_such_gate_is_refused(asked: Block, fields: dict[str, float], reason: str, hint: str):
+def test_what_has_no_such_gate_is_refused(asked: Matrix, fields: dict[str, float], reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         gates(**fields).resolve(asked)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)

@@ -12,12 +12,12 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 
 def fill(*shape: int, input_first: bool = False) -> torch.Tensor:
     out = torch.full(shape, torch.nan)
-    block = Block(shape, 1, 1, input_first=input_first)
+    block = Matrix(shape, 1, 1, input_first=input_first)
     inits.create({"scheme": "zero"}).resolve(block).draw_(out, Key(0))
     return out
 
@@ -49,7 +49,7 @@ def test_kernels_have_it_at_their_centre():
 @pytest.mark.parametrize("rows", range(1, 18))
 def test_mean_and_std_are_counted_right_for_every_shape(rows: int):
     for columns in range(1, 18):
-        promised = inits.create({"scheme": "zero"}).resolve(Block((rows, columns, 2), 1, 1))
+        promised = inits.create({"scheme": "zero"}).resolve(Matrix((rows, columns, 2), 1, 1))
         values = fill(rows, columns, 2).double()
         assert promised.promise.deterministic
         assert promised.promise.exact_std
@@ -73,4 +73,4 @@ def test_a_built_network_is_the_same_for_every_seed():
 
 def test_vectors_are_refused():
     with pytest.raises(Refusal, match="`zero` needs a matrix, but this is a vector of 3: it has no rows and columns"):
-        inits.create({"scheme": "zero"}).resolve(Block((3,), 1, 1))
+        inits.create({"scheme": "zero"}).resolve(Matrix((3,), 1, 1))

@@ -12,10 +12,10 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 
-def draw(scheme: str, block: Block, **fields: Any) -> torch.Tensor:
+def draw(scheme: str, block: Matrix, **fields: Any) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
     inits.create({"scheme": scheme, **fields}).resolve(block).draw_(out, Key(0))
     return out
@@ -23,13 +23,13 @@ def draw(scheme: str, block: Block, **fields: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize(("rows", "columns"), [(3, 3), (5, 3), (3, 5), (1, 4), (1, 1)])
 def test_matrices_are_as_much_of_an_identity_as_fits(rows: int, columns: int):
-    block = Block(shape=(rows, columns), fan_in=columns, fan_out=rows)
+    block = Matrix(shape=(rows, columns), fan_in=columns, fan_out=rows)
     assert torch.equal(draw("eye", block), torch.eye(rows, columns))
     assert torch.equal(draw("identity", block, gain=0.5), 0.5 * torch.eye(rows, columns))
 
 
 def test_moments_are_those_of_the_values():
-    fill = inits.create({"scheme": "eye", "gain": 2.0}).resolve(Block(shape=(2, 4), fan_in=4, fan_out=2))
+    fill = inits.create({"scheme": "eye", "gain": 2.0}).resolve(Matrix(shape=(2, 4), fan_in=4, fan_out=2))
     # 2 of 8 values are 2: mean 1/2, variance 3/4, fourth moment (2·1.5⁴ + 6·0.5⁴) / 8 = 21/16.
     assert (fill.mean, fill.std, fill.promise.kurtosis) == (
         0.5,
@@ -37,7 +37,7 @@ def test_moments_are_those_of_the_values():
         pytest.approx(21 / 16 / 0.75**2),
     )
     assert (fill.promise.exact_std, fill.promise.deterministic) == (True, True)
-    only = inits.create({"scheme": "eye", "gain": 0.3}).resolve(Block(shape=(1, 1), fan_in=1, fan_out=1))
+    only = inits.create({"scheme": "eye", "gain": 0.3}).resolve(Matrix(shape=(1, 1), fan_in=1, fan_out=1))
     assert (only.mean, only.std) == (0.3, 0.0)
 
 
@@ -102,7 +102,7 @@ def test_channels_without_a_partner_are_dropped_or_zero(cls: Any, num_outputs: i
 )
 def test_what_has_another_scheme_is_refused(scheme: str, shape: tuple[int, ...], reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
-        inits.create({"scheme": scheme}).resolve(Block(shape=shape, fan_in=4, fan_out=4))
+        inits.create({"scheme": scheme}).resolve(Matrix(shape=shape, fan_in=4, fan_out=4))
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
 
 

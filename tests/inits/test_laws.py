@@ -15,10 +15,10 @@ from scipy import stats
 
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import CHUNK, Key
-from modelforge.inits.fills import promise_of
-from modelforge.inits.laws.cut_normal import CutNormal
-from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.fills import Moments
+from modelforge.inits.laws.law import Constant, Law, Normal, Uniform
 from modelforge.inits.laws.transforms import normal_quantiles
+from modelforge.inits.laws.truncated_normal import TruncatedNormal
 from modelforge.inits.schemes.recurrent import Chrono, UniformGate
 
 LAWS: list[Law] = [
@@ -26,13 +26,13 @@ LAWS: list[Law] = [
     Uniform(-0.1, 0.3),
     Normal(0.0, 0.02),
     Normal(-3.0, 0.5),
-    TruncatedNormal(0.0, 0.02),
-    TruncatedNormal(1.0, 0.5, truncate=1.5),
-    TruncatedNormal(0.0, 1.0, truncate=1.0),
-    TruncatedNormal(0.0, 1.0, truncate=0.5),
-    TruncatedNormal(0.0, 1.0, truncate=1e-6),
-    TruncatedNormal(0.0, 1.0, truncate=5.0),
-    TruncatedNormal(0.0, 1.0, truncate=100.0),
+    TruncatedNormal.with_std(0.0, 0.02),
+    TruncatedNormal.with_std(1.0, 0.5, truncate=1.5),
+    TruncatedNormal.with_std(0.0, 1.0, truncate=1.0),
+    TruncatedNormal.with_std(0.0, 1.0, truncate=0.5),
+    TruncatedNormal.with_std(0.0, 1.0, truncate=1e-6),
+    TruncatedNormal.with_std(0.0, 1.0, truncate=5.0),
+    TruncatedNormal.with_std(0.0, 1.0, truncate=100.0),
 ]
 RANDOM = [law for law in LAWS if law.std]
 
@@ -81,7 +81,7 @@ def test_cdf_of_a_constant_is_a_step():
     [(1, 0.539560), (1.5, 0.742647), (2, 0.87962566103423978), (2.5, 0.954597), (3, 0.986578), (4, 0.999465)],
 )
 def test_truncation_is_corrected_exactly(truncate: float, ratio: float):
-    law = TruncatedNormal(0.0, 1.0, truncate)
+    law = TruncatedNormal.with_std(0.0, 1.0, truncate)
     assert 1 / law.sigma == pytest.approx(ratio, abs=1e-6)
     c, cut = truncate, stats.truncnorm(-truncate, truncate)
     closed_form = 1 - 2 * c * stats.norm.pdf(c) / (2 * stats.norm.cdf(c) - 1)
@@ -112,7 +112,7 @@ def test_draws_are_deterministic_and_keyed(law: Law):
 @pytest.mark.parametrize("std", [1e-44, 1e-30, 0.02, 1.0, 1e30, 1e36])
 @pytest.mark.parametrize("mean", [0.0, 0.1, -1e5])
 def test_truncated_values_never_leave_their_bounds(truncate: float, std: float, mean: float):
-    law = TruncatedNormal(mean, std, truncate)
+    law = TruncatedNormal.with_std(mean, std, truncate)
     values = draw(law, 5000).double()
     low, high = law.bounds
     nearest = np.float32(low)
@@ -129,7 +129,7 @@ def test_uniform_values_never_leave_their_bounds(low: float, high: float):
 
 
 def test_truncation_rejects_instead_of_piling_up():
-    values = draw(TruncatedNormal(0.0, 1.0), 2**17)
+    values = draw(TruncatedNormal.with_std(0.0, 1.0), 2**17)
     assert values.abs().eq(values.abs().max()).sum() < 4
 
 
@@ -156,9 +156,9 @@ def test_laws_are_values(law: Law):
 
 DOUBLES: list[Law] = [
     *RANDOM,
-    CutNormal(0.0, 1.0, -1.0, 3.0),
-    CutNormal(0.0, 1.0, 3.0, 4.0),
-    CutNormal(0.0, 1.0, -4.0, -3.5),
+    TruncatedNormal.between(0.0, 1.0, -1.0, 3.0),
+    TruncatedNormal.between(0.0, 1.0, 3.0, 4.0),
+    TruncatedNormal.between(0.0, 1.0, -4.0, -3.5),
     Chrono(max_time=100.0).spread(8, 1),
     UniformGate().spread(64, -1),
 ]
@@ -226,4 +226,4 @@ def test_a_law_that_contradicts_itself_is_refused():
             Normal(0.0, 1.0).draw_(out, key)
 
     with pytest.raises(Refusal, match=r"its law states mean 0 and std 2, but by its `cdf` it has mean \S+ and std 1"):
-        promise_of(Wide())
+        Moments.of(Wide())

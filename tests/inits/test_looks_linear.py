@@ -12,7 +12,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 
 def linear(outputs: int, **init: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def test_convolutions_look_linear_too():
     [("hidden", (12, 8), (6, 4), 4), ("first", (12, 7), (6, 7), 2), ("last", (3, 8), (3, 4), 2)],
 )
 def test_the_parts_are_mirrored(part: str, shape: tuple[int, int], half: tuple[int, int], copies: int):
-    fill = inits.create({"scheme": "looks_linear", "part": part, "gain": 2.0}).resolve(Block(shape, 1, 1))
+    fill = inits.create({"scheme": "looks_linear", "part": part, "gain": 2.0}).resolve(Matrix(shape, 1, 1))
     out = torch.full(shape, torch.nan)
     fill.draw_(out, Key(0))
     rows, columns = half
@@ -74,37 +74,37 @@ def test_the_parts_are_mirrored(part: str, shape: tuple[int, int], half: tuple[i
     [
         (
             "hidden",
-            Block((8, 3), 3, 8),
+            Matrix((8, 3), 3, 8),
             "mirrors inputs, so their number must be even, but it is 3",
             "make it even, or say `part: first` if this is the first layer",
         ),
         (
             "hidden",
-            Block((8, 3, 2), 3, 8, input_first=True),
+            Matrix((8, 3, 2), 3, 8, input_first=True),
             "mirrors outputs, so their number must be even, but it is 3",
             "make it even, or say `part: last` if this is the last layer",
         ),
         (
             "first",
-            Block((7, 3), 3, 7),
+            Matrix((7, 3), 3, 7),
             "mirrors outputs, so their number must be even, but it is 7",
             "make it even, or say `part: last` if this is the last layer",
         ),
         (
             "hidden",
-            Block((8, 8), 8, 8, name="q"),
-            "mirrors the halves of a whole layer, but this is its block `q`",
+            Matrix((8, 8), 8, 8, name="q"),
+            "mirrors the halves of a whole layer, but this is its matrix `q`",
             "use `orthogonal`",
         ),
         (
             "last",
-            Block((8,), 8, 8),
+            Matrix((8,), 8, 8),
             "needs a matrix, but this is a vector of 8: it has no units to mirror",
             "give it a scheme for vectors, as in `bias: {scheme: zeros}`",
         ),
     ],
 )
-def test_what_has_no_halves_is_refused(part: str, block: Block, reason: str, hint: str):
+def test_what_has_no_halves_is_refused(part: str, block: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "looks_linear", "part": part}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (f"`looks_linear` {reason}", hint)

@@ -14,9 +14,8 @@ from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Projection
 from modelforge.core.rng import Key, split
-from modelforge.inits import Block
-from modelforge.inits.schemes.mimetic import product
-from modelforge.inits.schemes.singular_values import top_moments
+from modelforge.inits import Matrix
+from modelforge.inits.schemes.mimetic import product, top_moments
 from tests.inits.catalogue.attention import projection
 
 HEADS = {"num_heads": 6, "head_size": 8, "width": 48}
@@ -180,9 +179,9 @@ OTHER = "give the projections of this attention another scheme, such as `xavier`
     ("block", "reason", "hint"),
     [
         (
-            Block(shape=(64, 64), fan_in=64, fan_out=64),
-            "`mimetic` is for the projections of an attention, but this is none that is known",
-            "speak of the attention alone, as in `types: {MultiheadAttention: mimetic}`",
+            Matrix(shape=(64, 64), fan_in=64, fan_out=64),
+            "`mimetic` is for the projections of an attention, but this is not known to be one",
+            "name the attention alone, as in `types: {MultiheadAttention: mimetic}`",
         ),
         (
             replace(projection("k"), shape=(32, 64)),
@@ -211,7 +210,7 @@ OTHER = "give the projections of this attention another scheme, such as `xavier`
         ),
     ],
 )
-def test_refusals(block: Block, reason: str, hint: str):
+def test_refusals(block: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "mimetic"}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)

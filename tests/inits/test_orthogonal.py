@@ -11,23 +11,23 @@ from scipy import stats
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 BLOCKS = {
-    "square": Block(shape=(64, 64), fan_in=64, fan_out=64),
-    "wide": Block(shape=(30, 200), fan_in=200, fan_out=30),
-    "tall": Block(shape=(200, 30), fan_in=30, fan_out=200),
-    "one row": Block(shape=(1, 7), fan_in=7, fan_out=1),
-    "one column": Block(shape=(7, 1), fan_in=1, fan_out=7),
-    "one number": Block(shape=(1, 1), fan_in=1, fan_out=1),
-    "convolution": Block(shape=(16, 8, 3, 3), fan_in=72, fan_out=144),
-    "tall convolution": Block(shape=(64, 2, 3, 3), fan_in=18, fan_out=576),
-    "transposed convolution": Block(shape=(8, 16, 3, 3), fan_in=72, fan_out=144, input_first=True),
-    "large": Block(shape=(512, 512), fan_in=512, fan_out=512),
+    "square": Matrix(shape=(64, 64), fan_in=64, fan_out=64),
+    "wide": Matrix(shape=(30, 200), fan_in=200, fan_out=30),
+    "tall": Matrix(shape=(200, 30), fan_in=30, fan_out=200),
+    "one row": Matrix(shape=(1, 7), fan_in=7, fan_out=1),
+    "one column": Matrix(shape=(7, 1), fan_in=1, fan_out=7),
+    "one number": Matrix(shape=(1, 1), fan_in=1, fan_out=1),
+    "convolution": Matrix(shape=(16, 8, 3, 3), fan_in=72, fan_out=144),
+    "tall convolution": Matrix(shape=(64, 2, 3, 3), fan_in=18, fan_out=576),
+    "transposed convolution": Matrix(shape=(8, 16, 3, 3), fan_in=72, fan_out=144, input_first=True),
+    "large": Matrix(shape=(512, 512), fan_in=512, fan_out=512),
 }
 
 
-def draw(block: Block, method: str, key: int = 0) -> torch.Tensor:
+def draw(block: Matrix, method: str, key: int = 0) -> torch.Tensor:
     fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(block)
     out = torch.full(block.shape, torch.nan)
     fill.draw_(out, Key(0, "orthogonal", key))
@@ -48,7 +48,7 @@ def test_rows_or_columns_are_orthonormal(name: str, method: str):
 def test_the_square_matrices_are_haar_distributed(method: str):
     # For Haar matrices of O(n): E tr Q = 0, Var tr Q = 1, and every entry is a coordinate of a random unit vector.
     num_draws, n = 20_000, 4
-    fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(Block(shape=(n, n), fan_in=n, fan_out=n))
+    fill = inits.create({"scheme": "orthogonal", "method": method}).resolve(Matrix(shape=(n, n), fan_in=n, fan_out=n))
     draws = torch.empty(num_draws, n, n)
     for i, out in enumerate(draws):
         fill.draw_(out, Key(0, "haar", i))
@@ -74,7 +74,10 @@ def test_gain_is_a_factor():
 
 
 def test_what_widens_keeps_the_norm_or_the_coordinates():
-    block, x = Block(shape=(512, 256), fan_in=256, fan_out=512), torch.randn(256, generator=Key(1).generator()).double()
+    block, x = (
+        Matrix(shape=(512, 256), fan_in=256, fan_out=512),
+        torch.randn(256, generator=Key(1).generator()).double(),
+    )
     for preserve, norm, coordinate in (("norm", 1, 0.5), ("coordinate", 2, 1)):
         out = torch.empty(block.shape)
         inits.create({"scheme": "orthogonal", "preserve": preserve}).resolve(block).draw_(out, Key(0))
@@ -114,7 +117,7 @@ def test_methods_differ_in_values_and_not_in_targets():
 
 @pytest.mark.parametrize("method", ["qr", "svd"])
 def test_the_number_of_threads_changes_no_bit_and_stays_as_it_was(method: str):
-    block = Block(shape=(1024, 1024) if method == "qr" else (200, 200), fan_in=1, fan_out=1)
+    block = Matrix(shape=(1024, 1024) if method == "qr" else (200, 200), fan_in=1, fan_out=1)
     before = torch.get_num_threads()
     draws: list[torch.Tensor] = []
     try:

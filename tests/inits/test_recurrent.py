@@ -15,7 +15,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
 SPREAD: list[dict[str, Any]] = [{"scheme": "chrono", "max_time": 784}, {"scheme": "uniform_gate"}]
 spread = pytest.mark.parametrize("scheme", SPREAD, ids=str)
@@ -53,14 +53,14 @@ def test_a_relu_network_remembers_without_end():
 @pytest.mark.parametrize(("shape", "shown"), [((8, 4), "8 x 4"), ((4, 4, 3), "4 x 4 x 3")])
 def test_only_squares_have_an_identity(shape: tuple[int, ...], shown: str):
     with pytest.raises(Refusal) as caught:
-        inits.create({"scheme": "irnn"}).resolve(Block(shape, 1, 1))
+        inits.create({"scheme": "irnn"}).resolve(Matrix(shape, 1, 1))
     assert caught.value.reason == f"`irnn` needs a square matrix, but this is {shown}"
     assert caught.value.hint == "it is for `recurrent:`; elsewhere use `eye` or `orthogonal`"
 
 
 def test_a_vector_has_no_identity():
     with pytest.raises(Refusal, match="`irnn` needs a matrix, but this is a vector of 4"):
-        inits.create({"scheme": "irnn"}).resolve(Block((4,), 1, 1))
+        inits.create({"scheme": "irnn"}).resolve(Matrix((4,), 1, 1))
 
 
 # --- biases of gates --------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_uniform_gate_opens_the_gates_uniformly():
 @pytest.mark.parametrize("max_time", [2.000001, 3.0, 50.0, 784.0, 1e6, 1e37])
 def test_chrono_promises_the_moments_of_its_law(max_time: float):
     # Of s = ln m - ln u, whose density is exp(-s) / (1 - 1/m) on [0, ln m], with m = max_time - 1.
-    fill = inits.create({"scheme": "chrono", "max_time": max_time}).resolve(Block((10,), 10, 10, name="i"))
+    fill = inits.create({"scheme": "chrono", "max_time": max_time}).resolve(Matrix((10,), 10, 10, name="i"))
     length = math.log(max_time - 1)
 
     def expectation(power: int, about: float = 0.0) -> float:
@@ -146,7 +146,7 @@ def test_chrono_promises_the_moments_of_its_law(max_time: float):
 
 @pytest.mark.parametrize("num_units", [3, 64, 10**6])
 def test_uniform_gate_promises_the_moments_of_its_law(num_units: int):
-    fill = inits.create({"scheme": "uniform_gate"}).resolve(Block((num_units,), 1, 1, name="f"))
+    fill = inits.create({"scheme": "uniform_gate"}).resolve(Matrix((num_units,), 1, 1, name="f"))
     end = math.log(num_units - 1)
     density = stats.logistic.pdf
     mass, second, fourth = (integrate.quad(lambda b, k=k: b**k * density(b), -end, end)[0] for k in (0, 2, 4))
@@ -157,19 +157,19 @@ def test_uniform_gate_promises_the_moments_of_its_law(num_units: int):
 
 
 def test_two_units_have_one_place_between_closed_and_open():
-    fill = inits.create({"scheme": "uniform_gate"}).resolve(Block((2,), 2, 2, name="f"))
+    fill = inits.create({"scheme": "uniform_gate"}).resolve(Matrix((2,), 2, 2, name="f"))
     assert (fill.mean, fill.std) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("block", "reason", "hint"),
     [
-        (Block((5,), 5, 5), "fills the biases of LSTM and GRU, but this parameter has no gates", "use `constant`"),
-        (Block((5, 5), 5, 5, name="f"), "fills biases, but this is a weight", "move it below `bias:`"),
+        (Matrix((5,), 5, 5), "fills the biases of LSTM and GRU, but this parameter has no gates", "use `constant`"),
+        (Matrix((5, 5), 5, 5, name="f"), "fills biases, but this is a weight", "move it below `bias:`"),
     ],
 )
 @spread
-def test_what_has_no_gates_is_refused(scheme: dict[str, Any], block: Block, reason: str, hint: str):
+def test_what_has_no_gates_is_refused(scheme: dict[str, Any], block: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create(scheme).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (f"`{scheme['scheme']}` {reason}", hint)
@@ -177,7 +177,7 @@ def test_what_has_no_gates_is_refused(scheme: dict[str, Any], block: Block, reas
 
 def test_one_unit_cannot_be_spread():
     with pytest.raises(Refusal) as caught:
-        inits.create({"scheme": "uniform_gate"}).resolve(Block((1,), 1, 1, name="f"))
+        inits.create({"scheme": "uniform_gate"}).resolve(Matrix((1,), 1, 1, name="f"))
     assert caught.value.reason == "`uniform_gate` spreads the gates of several units, but this layer has one"
     assert caught.value.hint == "use `gates`"
 

@@ -14,7 +14,7 @@ from modelforge import inits
 from modelforge.core import plugins
 from modelforge.core.errors import ForgeError
 from modelforge.core.rng import Key
-from modelforge.inits import Block, Blockwise, Constant, Elementwise, Law, registry
+from modelforge.inits import Constant, Elementwise, Law, Matrix, Matrixwise, registry
 
 
 @pytest.fixture
@@ -53,16 +53,16 @@ def test_role_defaults_are_complete_and_read_only():
 @pytest.mark.usefixtures("fresh_registry")
 def test_one_class_with_one_method_is_enough():
     @inits.register_initializer("ramp", aliases=("slope",))
-    class Ramp(Blockwise):
+    class Ramp(Matrixwise):
         """From 0 up."""
 
         step: float = 1.0
         """How much each element adds."""
 
-        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+        def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
             torch.arange(out.numel(), out=out.view(-1)).mul_(self.step)
 
-    fill = inits.create({"scheme": "slope", "step": 0.5}).resolve(Block(shape=(2, 2), fan_in=2, fan_out=2))
+    fill = inits.create({"scheme": "slope", "step": 0.5}).resolve(Matrix(shape=(2, 2), fan_in=2, fan_out=2))
     out = torch.empty(2, 2)
     fill.draw_(out, Key(0))
     assert out.tolist() == [[0.0, 0.5], [1.0, 1.5]]
@@ -80,7 +80,7 @@ def test_defining_a_class_again_replaces_it():
         class Again(Elementwise):
             """One."""
 
-            def law(self, block: Block) -> Law:
+            def law(self, matrix: Matrix) -> Law:
                 return Constant(1.0)
 
         return Again
@@ -91,7 +91,7 @@ def test_defining_a_class_again_replaces_it():
 
 
 class _Undocumented(Elementwise):
-    def law(self, block: Block) -> Law:
+    def law(self, matrix: Matrix) -> Law:
         return Constant(1.0)
 
 
@@ -115,7 +115,7 @@ class _Clash(_Undocumented):
         (_Undocumented, ("new",), TypeError, "_Undocumented needs a docstring that says what it does"),
         (_Unfinished, ("new",), TypeError, "_Unfinished does not implement law"),
         (_Clash, ("new",), TypeError, "_Clash has a field `bias`, which means something else in an init block"),
-        (torch.nn.Linear, ("new",), TypeError, "torch.* is not a subclass of Elementwise or Blockwise"),
+        (torch.nn.Linear, ("new",), TypeError, "torch.* is not a subclass of Elementwise or Matrixwise"),
         (_Documented, ("xavier",), ValueError, r"a scheme `xavier` exists already: .*\.Xavier"),
         (_Documented, ("glorot",), ValueError, r"a scheme `glorot` exists already: .*\.Xavier"),
         (_Documented, ("new", "he"), ValueError, r"a scheme `he` exists already: .*\.Kaiming"),
@@ -167,6 +167,7 @@ def test_every_scheme_is_documented(name: str):
     assert facts["summary"].endswith(".")
     assert facts["formula"]
     assert facts["source"]
+    assert inits.create(facts["example"]).scheme == name
     for field in facts["fields"]:
         assert field["doc"].endswith("."), f"{name}.{field['name']} has no documentation"
         assert field["required"] or field["default"] is not None

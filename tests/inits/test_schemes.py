@@ -16,7 +16,7 @@ from scipy import stats
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Activation, Block, Elementwise, Fill, Initializer, Law
+from modelforge.inits import Activation, Elementwise, Fill, Initializer, Law, Matrix
 from tests.inits.blocks import BLOCKS, TANH, VECTORS
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
@@ -27,13 +27,13 @@ ELEMENTWISE = [item for item in EACH if issubclass(inits.get(item.values[0].conf
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 
-def draw(fill: Fill, block: Block, *key: int | str) -> torch.Tensor:
+def draw(fill: Fill, block: Matrix, *key: int | str) -> torch.Tensor:
     out = torch.full(block.shape, torch.nan)
     fill.draw_(out, Key(0, "scheme", *key))
     return out
 
 
-def law_of(initializer: Initializer, block: Block) -> Law:
+def law_of(initializer: Initializer, block: Matrix) -> Law:
     assert isinstance(initializer, Elementwise)
     return initializer.law(block)
 
@@ -141,14 +141,14 @@ def test_elementwise_values_may_be_drawn_in_part(case: Case, name: str):
 def test_a_blockwise_fill_needs_its_whole_block():
     fill = inits.get("orthogonal")().resolve(BLOCKS["wide"])
     assert not fill.elementwise
-    with pytest.raises(AssertionError, match=r"the block has shape \(40, 90\), not \(20, 90\)"):
+    with pytest.raises(AssertionError, match=r"the matrix has shape \(40, 90\), not \(20, 90\)"):
         fill.draw_(torch.empty(20, 90), Key(0))
 
 
-class _NumThreads(inits.Blockwise):
+class _NumThreads(inits.Matrixwise):
     """How many threads torch has while a block is filled."""
 
-    def fill(self, out: torch.Tensor, block: Block, generator: torch.Generator) -> None:
+    def fill(self, out: torch.Tensor, matrix: Matrix, generator: torch.Generator) -> None:
         out.fill_(torch.get_num_threads())
 
 
@@ -165,7 +165,7 @@ def test_blocks_are_filled_on_one_thread_whatever_the_caller_has():
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
 
-BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0, activations=TANH)
+BLOCK = Matrix(shape=(12, 50), fan_in=50.0, fan_out=12.0, activations=TANH)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_matrices_are_asked_for(scheme: str, what: str):
 
 @pytest.mark.parametrize("scheme", ["xavier", "orthogonal"])
 def test_an_ambiguous_gain_is_refused(scheme: str):
-    block = Block(shape=(4, 4), fan_in=4, fan_out=4, activations=(*TANH, Activation("ReLU", torch.relu)))
+    block = Matrix(shape=(4, 4), fan_in=4, fan_out=4, activations=(*TANH, Activation("ReLU", torch.relu)))
     with pytest.raises(Refusal, match="`gain: auto` is ambiguous: Tanh and ReLU follow"):
         inits.create({"scheme": scheme, "gain": "auto"}).resolve(block)
 

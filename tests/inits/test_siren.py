@@ -13,9 +13,9 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
-from modelforge.inits import Block, Context
+from modelforge.inits import Context, Matrix
 
-BLOCK = Block(shape=(256, 96), fan_in=96, fan_out=256, context=Context(0, None, reads_input=False))
+BLOCK = Matrix(shape=(256, 96), fan_in=96, fan_out=256, context=Context(0, None, reads_input=False))
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_sines_of_a_built_network_follow_the_arcsine_law_at_any_depth():
 
 def test_a_vector_has_no_fans():
     with pytest.raises(Refusal, match="`siren` needs a matrix, but this is a vector of 3: fans are not defined"):
-        inits.create({"scheme": "siren"}).resolve(Block((3,), 1, 1))
+        inits.create({"scheme": "siren"}).resolve(Matrix((3,), 1, 1))
 
 
 def test_without_a_graph_the_block_must_say_which_layer_is_first():
-    block = Block((3, 3), 3, 3)
+    block = Matrix((3, 3), 3, 3)
     with pytest.raises(Refusal, match="`siren` treats the first layer apart, and no graph is known here"):
         inits.create({"scheme": "siren"}).resolve(block)
     assert inits.create({"scheme": "siren", "first": True}).resolve(block).numbers["first"] is True

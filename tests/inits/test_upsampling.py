@@ -14,7 +14,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key, split
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.blocks import BLOCKS
 from tests.inits.catalogue.upsampling import transposed
 
@@ -77,13 +77,13 @@ def test_a_kernel_may_be_odd():
             "a plain convolution starts as the identity by `dirac`",
         ),
         (
-            Block(shape=(4,), fan_in=4, fan_out=4),
+            Matrix(shape=(4,), fan_in=4, fan_out=4),
             "`bilinear` needs a matrix, but this is a vector of 4: it has no inputs and outputs to pair",
             "give it a scheme for vectors, as in `bias: {scheme: zeros}`",
         ),
     ],
 )
-def test_what_does_not_interpolate_is_refused(block: Block, reason: str, hint: str):
+def test_what_does_not_interpolate_is_refused(block: Matrix, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "bilinear"}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
@@ -143,14 +143,14 @@ def test_kernels_follow_the_law_of_kaiming(name: str):
             "use `kaiming`",
         ),
         (
-            Block(shape=(4,), fan_in=4, fan_out=4),
+            Matrix(shape=(4,), fan_in=4, fan_out=4),
             2,
             "`icnr` needs a matrix, but this is a vector of 4: fans are not defined for it",
             "give it a scheme for vectors, as in `bias: {scheme: zeros}`",
         ),
     ],
 )
-def test_what_pixel_shuffle_cannot_read_is_refused(block: Block, factor: int, reason: str, hint: str):
+def test_what_pixel_shuffle_cannot_read_is_refused(block: Matrix, factor: int, reason: str, hint: str):
     with pytest.raises(Refusal) as caught:
         inits.create({"scheme": "icnr", "upscale_factor": factor}).resolve(block)
     assert (caught.value.reason, caught.value.hint) == (reason, hint)

@@ -10,9 +10,9 @@ import pytest
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 
-BLOCK = Block(shape=(12, 50), fan_in=50.0, fan_out=12.0)
+BLOCK = Matrix(shape=(12, 50), fan_in=50.0, fan_out=12.0)
 
 
 def law(**config: Any) -> inits.Law:
@@ -75,7 +75,7 @@ def test_torch_s_default_has_torch_s_bounds():
 
 def test_a_bias_does_not_show_the_fan_of_its_weight():
     with pytest.raises(Refusal) as caught:
-        inits.create({"scheme": "torch_default"}).resolve(Block(shape=(8,), fan_in=8, fan_out=8))
+        inits.create({"scheme": "torch_default"}).resolve(Matrix(shape=(8,), fan_in=8, fan_out=8))
     assert caught.value.reason == (
         "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"
     )

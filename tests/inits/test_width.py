@@ -13,7 +13,7 @@ import torch
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
-from modelforge.inits import Block, Context
+from modelforge.inits import Context, Matrix
 from modelforge.train.optimizers import parse_optimizer
 
 
@@ -189,7 +189,7 @@ def test_a_tied_table_is_refused_unless_the_model_divides():
     )
     given = inits.create({**block, "position": "input", "optimizer": "sgd"})
     for fan_in, role in ((1, "embedding"), (64, "weight")):
-        fill = given.resolve(Block((12, 64), fan_in=fan_in, fan_out=64, role=role, tied=True))
+        fill = given.resolve(Matrix((12, 64), fan_in=fan_in, fan_out=64, role=role, tied=True))
         assert (fill.std, fill.numbers["learning_rate_multiplier"]) == (1.0, 4)
 
 
@@ -265,12 +265,12 @@ def test_what_one_step_changes_does_not_grow_with_the_width(net: str, optimizer:
 
 
 def test_without_a_graph_the_block_says_what_it_is():
-    block = Block((8, 8), fan_in=8, fan_out=8, role="weight")
+    block = Matrix((8, 8), fan_in=8, fan_out=8, role="weight")
     with pytest.raises(Refusal, match="`mup` treats input, hidden and output weights apart, and no graph is known"):
         inits.create({"scheme": "mup", "width": 8, "base_width": 4}).resolve(block)
     given = inits.create({"scheme": "mup", "width": 8, "base_width": 4, "position": "output"})
     assert given.resolve(block).std == pytest.approx(1 / 4)
-    bias = Block((8,), fan_in=8, fan_out=8, role="bias")
+    bias = Matrix((8,), fan_in=8, fan_out=8, role="bias")
     adam, sgd = ({"scheme": "mup", "width": 8, "base_width": 4, "optimizer": name} for name in ("adam", "sgd"))
     assert inits.create(adam).resolve(bias).numbers["learning_rate_multiplier"] == 1
     with pytest.raises(Refusal, match="for SGD `mup` treats vectors behind the last weights apart"):
@@ -287,7 +287,7 @@ def test_a_base_width_must_be_given():
 
 @pytest.mark.parametrize(("shape", "std"), [((64, 16), 1 / 4), ((16, 64), 1 / 16)])
 def test_spectral(shape, std):
-    block = Block(shape, fan_in=shape[1], fan_out=shape[0], context=Context(0))
+    block = Matrix(shape, fan_in=shape[1], fan_out=shape[0], context=Context(0))
     fill = inits.create({"scheme": "spectral"}).resolve(block)
     assert fill.std == pytest.approx(std)
     assert fill.numbers["learning_rate_multiplier"] == 1 / shape[1]

@@ -13,17 +13,17 @@ import torch
 from modelforge.building import checksum
 from modelforge.core.rng import Key
 from modelforge.inits.laws import transforms as words
-from modelforge.inits.laws.cut_normal import CutNormal
-from modelforge.inits.laws.law import Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.laws.law import Law, Normal, Uniform
 from modelforge.inits.laws.seen import BLOCK, every
+from modelforge.inits.laws.truncated_normal import TruncatedNormal
 
 ENDS = np.array([-(2**31), -(2**31) + 1, -2, -1, 0, 1, 2**31 - 2, 2**31 - 1], dtype=np.int32)
 LAWS: list[Law] = [
     Uniform(-0.1, 0.3),
     Normal(-3.0, 0.5),
-    TruncatedNormal(1.0, 0.5, truncate=1.5),
-    TruncatedNormal(0.0, 1.0, truncate=1e-6),
-    CutNormal(0.0, 1.0, -2.0, 2.0),
+    TruncatedNormal.with_std(1.0, 0.5, truncate=1.5),
+    TruncatedNormal.with_std(0.0, 1.0, truncate=1e-6),
+    TruncatedNormal.between(0.0, 1.0, -2.0, 2.0),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import modelforge as mf
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.linting.defaults import left, left_words
@@ -18,7 +18,7 @@ from modelforge.linting.defaults import left, left_words
     [
         (Normal(0.5, 0.03), "N(0.5, 0.03²)"),
         (Uniform(-0.1, 0.1), "U(-0.1, 0.1)"),
-        (TruncatedNormal(0.0, 0.02), "elsewhere of standard deviation 0.02"),
+        (TruncatedNormal.with_std(0.0, 0.02), "elsewhere of standard deviation 0.02"),
     ],
     ids=str,
 )
@@ -26,8 +26,8 @@ def test_a_default_is_called_by_its_law(law: Law, words: str, monkeypatch):
     class Elsewhere(Elementwise):
         """A scheme of another name."""
 
-        def law(self, block: Block) -> Law:
-            del block
+        def law(self, matrix: Matrix) -> Law:
+            del matrix
             return law
 
     registry.register_initializer("elsewhere")(Elsewhere)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelforge.inits.base import Block, Blockwise, Moments
+from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.train.job import Result
 
@@ -23,13 +23,13 @@ def lying() -> Iterator[Callable[[float], None]]:
 
     def register(value: float) -> None:
         @register_initializer("lying")
-        class Lying(Blockwise):
+        class Lying(Matrixwise):
             """Not what it says."""
 
-            def moments(self, block: Block) -> Moments:
+            def moments(self, matrix: Matrix) -> Moments:
                 return Moments(mean=0.0, std=0.1)
 
-            def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            def fill(self, out: Tensor, matrix: Matrix, generator: torch.Generator) -> None:
                 out.fill_(value)
 
     yield register

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from modelforge.calibration.base import Calibration, Correction
-from modelforge.calibration.moments import Moments
+from modelforge.calibration.base import Calibration, Correction, Moments
 from modelforge.calibration.registry import register_calibration
 
 

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelforge.calibration.base import Calibration, Correction
-from modelforge.calibration.moments import Moments
+from modelforge.calibration.base import Calibration, Correction, Moments
 from modelforge.calibration.registry import register_calibration
 
 
@@ -15,7 +14,7 @@ from modelforge.calibration.registry import register_calibration
 class PerChannel(Calibration):
     """Scales and shifts each output channel of each layer to mean 0 and variance 1, as a batch norm would once.
 
-    Formula: w_c ← w_c / σ_c and b_c ← (b_c - μ_c) / σ_c, with the mean μ_c and deviation σ_c of channel c
+    Formula: w_c ← w_c / σ_c and b_c ← (b_c - μ_c) / σ_c, with the mean μ_c and std σ_c of channel c
     Source: Salimans & Kingma 2016 (arXiv:1602.07868), section 3; Krähenbühl et al. 2016 (arXiv:1511.06856), algorithm 1
     """
 

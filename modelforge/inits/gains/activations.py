@@ -33,7 +33,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,15}")
 _NUMBER = re.compile(r"[+-]?(\d{1,20}\.?\d{0,20}|\.\d{1,20})([eE][+-]?\d{1,2})?")
 _WORD = re.compile(r"""(["']?)([A-Za-z_]\w*)\1""")
 _WORDS = {"true": True, "false": False}
-# In place or not is no matter of values.
+# Whether it works in place does not change values.
 _NOT_SET = frozenset({"inplace", "min_value", "max_value", "device", "dtype"})
 # Slopes start alike, whatever their number, so that one serves every channel.
 _COUNT = "num_parameters"
@@ -158,7 +158,7 @@ def find_activation(text: str) -> Activation:
     try:
         made = _make(function, arguments)
         made(torch.zeros(1, device="cpu"))
-    # A registered function may raise whatever it likes, and a config must not show a traceback.
+    # A registered function may raise any error, and a config must not show a traceback.
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise Refusal(f"`{text}`: {first_line}", hint) from error
@@ -206,7 +206,7 @@ def read_call(text: str) -> Call:
     for part in inside.split(",") if inside and inside.strip() else ():
         key, value = _argument(name, part)
         if key is None and named:
-            raise Refusal(f"`{name}`: `{value}` has no name, but follows one that has", "name it too")
+            raise Refusal(f"`{name}`: `{value}` has no name, but follows a named argument", "name it too")
         if key in named:
             raise Refusal(f"`{name}`: `{key}` is given twice", "leave one out")
         if key is None:

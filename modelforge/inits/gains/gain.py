@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema
 
 from modelforge.core.complaints import wrong
 from modelforge.core.errors import Refusal, did_you_mean, listed, quoted
-from modelforge.core.matrix import Activation, Block
+from modelforge.core.matrix import Activation, Matrix
 from modelforge.inits.fields import LIMIT
 from modelforge.inits.gains.activations import (
     UnknownActivation,
@@ -111,8 +111,8 @@ _AUTOMATIC: dict[str, Callable[[Activation], float]] = {
 }
 
 
-def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
-    """The gain for one block: a number as it is, a name by its gain, the others by the activation that follows.
+def resolve_gain(gain: float | str, matrix: Matrix) -> ResolvedGain:
+    """The gain for one matrix: a number as it is, a name by its gain, the others by the activation that follows.
 
     Raises:
         Refusal: several different activations follow, what follows is not known, or it has no gain.
@@ -122,7 +122,7 @@ def resolve_gain(gain: float | str, block: Block) -> ResolvedGain:
     automatic = _automatic(gain)
     if automatic is None:
         return ResolvedGain(named_gain(gain), gain)
-    activation = following(block, f"`gain: {gain}`", "`gain` a number or an activation's name")
+    activation = following(matrix, f"`gain: {gain}`", "`gain` a number or an activation's name")
     if activation is None:
         return ResolvedGain(1.0, "none")
     return ResolvedGain(automatic(activation), activation.name)
@@ -157,20 +157,20 @@ def _critical(q: float = 1.0) -> None:
     """What `critical(q)` takes: the variance of what goes into the activation."""
 
 
-def following(block: Block, asked: str, instead: str) -> Activation | None:
+def following(matrix: Matrix, asked: str, instead: str) -> Activation | None:
     """The one activation that reads what a parameter makes; None where none follows.
 
     Args:
-        block: A block of the parameter.
+        matrix: A matrix of the parameter.
         asked: The field and its value, for messages.
         instead: What to give, for hints.
 
     Raises:
         Refusal: several different activations follow, or what follows is not known.
     """
-    if block.activations is None:
+    if matrix.activations is None:
         raise Refusal(f"{asked} needs to know what follows, and the graph is not known here", f"give {instead}")
-    followers = list(dict.fromkeys(block.activations))
+    followers = list(dict.fromkeys(matrix.activations))
     if len(followers) > 1:
         what = listed([follower.name for follower in followers], MAX_NAMED)
         raise Refusal(f"{asked} is ambiguous: {what} follow", "name one of them")
@@ -236,7 +236,6 @@ class _Schema:
     known: Callable[[], tuple[str, ...]]
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        del core_schema, handler
         title = " | ".join([*self.words, "activation"])
         named = {"type": "string", "title": title, "enum": [*self.words, *self.known()]}
         with_arguments = {"type": "string", "title": "activation(…)", "pattern": r"^\s*[A-Za-z_][\w.]*\s*\(.*\)\s*$"}

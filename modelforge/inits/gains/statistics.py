@@ -72,7 +72,7 @@ class Statistics:
 def statistics(activation: Activation | str, q: float = 1.0) -> Statistics:
     """The statistics of an activation for inputs of variance `q`.
 
-    They are remembered for the function itself, not for the name: a layer that is registered anew may have others.
+    They are remembered for the function itself, not for the name: a layer that is registered again may have others.
 
     >>> tanh = statistics("tanh")
     >>> round(tanh.forward_gain, 6), round(tanh.backward_gain, 6), round(tanh.variance_slope, 3)

@@ -1,4 +1,4 @@
-"""Laws of independent values: constant, uniform, normal, truncated normal, with their moments and how to draw them.
+"""Laws of independent values: constant, uniform and normal, with their moments and how to draw them.
 
 What is drawn has *prefix stability*: element i is a function of the key and i, however many elements are drawn. All
 laws rise with the same uniform number, so that runs that differ in a law only start from the same quantiles.
@@ -7,9 +7,8 @@ laws rise with the same uniform number, so that runs that differ in a law only s
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,7 +54,7 @@ class Law(Distribution, Protocol):
         ...
 
 
-class Drawn(ABC):
+class Drawn:
     """Turns one random word into one value; leaf classes say how. Single-threaded, no full-size temporaries."""
 
     __slots__ = ()
@@ -74,17 +73,21 @@ class Drawn(ABC):
         return words.draw_(values, key, *self._transform(), self._clip(), self._moments())
 
     @property
-    @abstractmethod
     def bounds(self) -> tuple[float, float] | None:
-        """What no value leaves, or None."""
+        """What no value leaves; None, unless a law has bounds."""
+        return None
 
-    @abstractmethod
+    def _quantile(self, share: np.ndarray) -> np.ndarray:
+        """The value below which this share of the law lies, in float64; for laws without the two that follow."""
+        raise NotImplementedError
+
     def _transform(self) -> tuple[words.Transform, Any]:
         """What makes float32 values of words, and the numbers that it takes."""
+        return _by_quantile, self
 
-    @abstractmethod
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """The float64 values of x, which is uniform in (-1, 1), for `rest` = 1 - |x|."""
+        return self._quantile(np.where(x < 0, rest / 2, 1 - rest / 2))
 
     def _moments(self) -> tuple[float, float] | None:
         """Mean and standard deviation, of a law that has a compiled loop."""
@@ -92,7 +95,11 @@ class Drawn(ABC):
 
     def _clip(self) -> tuple[np.float32, np.float32]:
         """What no value may leave, should rounding lead there."""
-        return np.float32(-np.inf), np.float32(np.inf)
+        return words.UNBOUNDED if self.bounds is None else within(*self.bounds)
+
+
+def _by_quantile(word: np.ndarray, law: Drawn) -> np.ndarray:
+    return law._quantile(words.portions(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,6 @@ class Constant:
 
     def draw_(self, out: Tensor, key: Key) -> None:
         """Fills `out` (float32 or float64, contiguous, on the CPU) in place."""
-        del key
         _flat(out).fill(self.value)
 
 
@@ -161,11 +167,7 @@ class Uniform(Drawn):
         return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
 
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        del rest
         return self.mean + (self.high / 2 - self.low / 2) * x
-
-    def _clip(self) -> tuple[np.float32, np.float32]:
-        return within(self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +181,6 @@ class Normal(Drawn):
     def kurtosis(self) -> float:
         return 3.0
 
-    @property
-    def bounds(self) -> None:
-        return None
-
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """(1 + erf((x - mean) / (std √2))) / 2."""
         return (1 + _erf((np.asarray(x, dtype=np.float64) - self.mean) / (self.std * math.sqrt(2)))) / 2
@@ -195,74 +193,6 @@ class Normal(Drawn):
 
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
         return self.mean + self.std * words.normal_quantiles(x, rest)
-
-
-@dataclass(frozen=True, slots=True)
-class TruncatedNormal(Drawn):
-    """N(mean, sigma²) cut to mean ± truncate·sigma; the values that come out have standard deviation `std`.
-
-    sigma = std / ratio, where ratio² = 1 - 2cφ(c) / (2Φ(c) - 1) is the variance of a standard normal cut to ±c.
-    """
-
-    mean: float
-    std: float
-    truncate: float = 2.0
-
-    @property
-    def kurtosis(self) -> float:
-        return _cut_normal(self.truncate).kurtosis
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        reach = self.std * _cut_normal(self.truncate).reach
-        return self.mean - reach, self.mean + reach
-
-    @property
-    def sigma(self) -> float:
-        """The standard deviation of the normal law before it is cut."""
-        return self.std * _cut_normal(self.truncate).sigma
-
-    def cdf(self, x: np.ndarray) -> np.ndarray:
-        """(1 + erf(z / √2) / erf(c / √2)) / 2 with z = (x - mean) / sigma and c = truncate."""
-        unit = _cut_normal(self.truncate)
-        z = np.clip((np.asarray(x, dtype=np.float64) - self.mean) / self.sigma, -unit.cut, unit.cut)
-        return (1 + _erf(z / math.sqrt(2)) / unit.mass) / 2
-
-    def _moments(self) -> tuple[float, float]:
-        return self.mean, self.std
-
-    def _transform(self) -> tuple[words.Transform, Any]:
-        return words.normal, words.normal_numbers(self.mean, self.sigma, _cut_normal(self.truncate).mass)
-
-    def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        return self.mean + self.sigma * words.normal_quantiles(x, rest, _cut_normal(self.truncate).mass)
-
-    def _clip(self) -> tuple[np.float32, np.float32]:
-        return within(*self.bounds)
-
-
-@dataclass(frozen=True, slots=True)
-class _CutNormal:
-    """A normal law that is cut at ±`cut` of its `sigma`, so that its standard deviation is 1 afterwards."""
-
-    cut: float
-    sigma: float
-    reach: float
-    mass: float
-    kurtosis: float
-
-
-@cache
-def _cut_normal(truncate: float) -> _CutNormal:
-    # Below, float32 cannot tell the law from a uniform one; above, no normal that it can draw is cut.
-    cut = min(max(truncate, 1e-3), 12.0)
-    nodes, weights = np.polynomial.legendre.leggauss(128)
-    # In units of the cut, so that nothing cancels where it is small.
-    u = (nodes + 1) / 2
-    density = weights * np.exp(-((cut * u) ** 2) / 2)
-    second, fourth = (float(density @ u**power / density.sum()) for power in (2, 4))
-    reach = max(truncate / cut, 1.0) / math.sqrt(second)
-    return _CutNormal(cut, 1 / (cut * math.sqrt(second)), reach, math.erf(cut / math.sqrt(2)), fourth / second**2)
 
 
 def _flat(out: Tensor) -> np.ndarray:

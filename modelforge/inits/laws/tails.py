@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, inf, log, log1p
+from math import exp, inf, isfinite, log, log1p
 from typing import Any
 
 import numpy as np
 
-from modelforge.inits.laws.law import Distribution, Normal, TruncatedNormal, Uniform
+from modelforge.core.errors import sentence, shortened
+from modelforge.inits.laws.law import Distribution, Normal, Uniform
+from modelforge.inits.laws.truncated_normal import TruncatedNormal
 
 LOG_ODDS = 23.0
 """A sound sample leaves one bound with a probability of at most exp(-23) = 1e-10: all of a parameter's with 1e-8."""
 
 _AGREE = 0.02
 """How far moments may lie from what a law states, in units of its standard deviation: cells are coarse."""
+_ATTRIBUTES = ("mean", "std", "kurtosis", "bounds", "cdf", "draw_")
 _CELLS = 400
 _LAMBDAS = np.geomspace(1e-3, 1e2, 40)
 """Factors of the λ that would be best for a normal sum. Each λ gives a bound; the best of them is taken."""
@@ -35,19 +38,13 @@ class Limits:
     high: tuple[float, ...]
 
 
-@lru_cache(maxsize=4096)
 def limits(law: Distribution, count: int, odds: float = LOG_ODDS) -> Limits:
     """How far the moments of so many independent values may lie off."""
-    standard = _standard(law)
-    return _limits(standard, count, odds) if standard != law else _limits_of(law, count, odds)
+    return _limits(_standard(law), count, odds)
 
 
 @lru_cache(maxsize=4096)
 def _limits(law: Distribution, count: int, odds: float) -> Limits:
-    return _limits_of(law, count, odds)
-
-
-def _limits_of(law: Distribution, count: int, odds: float) -> Limits:
     z, mass = _kept(*_cells(law), count, odds)
     known = (0.0, 1.0, None, law.kurtosis)
     low, high = list[float](), list[float]()
@@ -108,16 +105,32 @@ def _log(probability: float) -> float:
     return log(probability) if probability > 0 else -inf
 
 
-def contradiction(law: Distribution) -> str:
-    """What a law states and its distribution function does not have, in words; empty where they agree."""
-    z, mass, _, _ = _cells(law)
-    mean, square = float(mass @ z), float(mass @ z**2)
+def misfit(law: Any) -> str:
+    """What keeps something from being a law, in words: what it lacks, what is no number, or that its distribution
+    function has other moments than it states; empty where it is one."""
+    if missing := [name for name in _ATTRIBUTES if not hasattr(law, name)]:
+        named = ", ".join(f"`{name}`" for name in missing)
+        return f"its `law` gives {shortened(repr(law))}, which is no law: it has no {named}"
+    for name in ("mean", "std", "kurtosis"):
+        value = getattr(law, name)
+        if not isinstance(value, int | float) or not isfinite(value) or (name == "std" and value < 0):
+            must = "a finite number, not below 0" if name == "std" else "a finite number"
+            return f"the `{name}` of its law must be {must}, but is {shortened(repr(value))}"
+    if law.std == 0:
+        return ""
+    try:
+        z, mass, _, _ = _cells(law)
+        mean, square = float(mass @ z), float(mass @ z**2)
+    # A registered scheme's own law may raise any error.
+    except Exception as error:
+        return f"the `bounds` or the `cdf` of its law cannot be used: {sentence(error)}"
     if abs(mean) <= _AGREE and abs(square - 1) <= _AGREE:
         return ""
     found = f"mean {law.mean + law.std * mean:.4g} and std {law.std * max(square - mean**2, 0.0) ** 0.5:.4g}"
     return f"its law states mean {law.mean:.4g} and std {law.std:.4g}, but by its `cdf` it has {found}"
 
 
+@lru_cache(maxsize=1024)
 def _standard(law: Distribution) -> Distribution:
     """The same shape with mean 0 and standard deviation 1, where it is known, so that it is computed once."""
     match law:
@@ -125,8 +138,8 @@ def _standard(law: Distribution) -> Distribution:
             return Normal(0.0, 1.0)
         case Uniform():
             return Uniform(-(3**0.5), 3**0.5)
-        case TruncatedNormal():
-            return TruncatedNormal(0.0, 1.0, law.truncate)
+        case TruncatedNormal() if law.unit.symmetric:
+            return TruncatedNormal.with_std(0.0, 1.0, law.unit.high)
         case _:
             return law
 

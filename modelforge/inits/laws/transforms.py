@@ -142,7 +142,7 @@ def draw_(
 def draw_doubles_(out: np.ndarray, key: Key, values: Callable[[Any, Any], Any], bounds: tuple[float, float]) -> None:
     """Fills a flat float64 array: value i is `values` of x in (-1, 1) and 1 - |x|, clipped, however many follow.
 
-    x is the one that float32 values are made of, to 64 bits: where a word stands for an interval, a second one says
+    x is that of the float32 values, to 64 bits: where a word stands for an interval, a second one says
     where in it. So a parameter in float64 is the one in float32 with more digits.
     """
     start = 0
@@ -171,7 +171,7 @@ def look(values: torch.Tensor, mean: float, std: float | None) -> Seen | None:
 
 
 def expect(count: int) -> None:
-    """Prepares for so many values: loads the compiled loops where they are worth it and can be had."""
+    """Prepares for so many values: loads the compiled loops where they save time and are installed."""
     if count >= COMPILE_FROM:
         # Not installed, not for this NumPy, or nowhere to keep what it compiles: the bits are the same without it.
         with suppress(ImportError, RuntimeError):

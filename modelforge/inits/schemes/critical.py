@@ -11,7 +11,7 @@ from torch import nn
 
 from modelforge.core.complaints import WrongField
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Activation, Block
+from modelforge.core.matrix import Activation, Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Distribution, Positive, Truncate
 from modelforge.inits.gains.activations import find_activation
@@ -37,11 +37,12 @@ class CriticalPoint:
 
 @register_initializer("critical", aliases=("edge_of_chaos",))
 class Critical(Elementwise):
-    """The edge of chaos for the layer's activation φ: inputs of variance q keep it, and gradients keep their size.
+    """The edge of chaos for the layer's activation φ: the variance q of its inputs and the size of gradients stay the
+    same from layer to layer.
 
     Weights and biases belong together: `{scheme: critical, bias: {scheme: critical}}`, with the same `q`. Where V'(q),
-    the `variance_slope` among the numbers, is above 1 (GELU and SiLU at q = 1), the variance leaves q in time. Of two
-    biases that add up, the second is zero.
+    the `variance_slope` among the numbers, is above 1 (GELU and SiLU at q = 1), the variance drifts away from q with
+    depth. Of two biases that add up, the second is zero.
 
     Formula: w ~ N(0, σ_w²/fan_in) and b ~ N(0, σ_b²) with σ_w² = 1/E φ'(√q·z)² and σ_b² = q - σ_w²·E φ(√q·z)²
     Source: Schoenholz, Gilmer, Ganguli and Sohl-Dickstein, Deep information propagation, arXiv:1611.01232; Hayou,
@@ -61,24 +62,22 @@ class Critical(Elementwise):
         """A `truncate` that would be ignored."""
         return self._scaling(1.0).conflicts()
 
-    def law(self, block: Block) -> Law:
-        """The law of the weights, or of the biases."""
-        point = self._point(block)
-        if not _is_bias(block):
-            return self._scaling(point.sigma_w).law(block)
-        return Normal(0.0, point.sigma_b) if point.sigma_b and not block.addend else Constant(0.0)
+    def law(self, matrix: Matrix) -> Law:
+        point = self._point(matrix)
+        if not _is_bias(matrix):
+            return self._scaling(point.sigma_w).law(matrix)
+        return Normal(0.0, point.sigma_b) if point.sigma_b and not matrix.addend else Constant(0.0)
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The critical point and, for weights, the fans."""
-        point = self._point(block)
-        return ({} if _is_bias(block) else self._scaling(point.sigma_w).numbers(block)) | asdict(point)
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        point = self._point(matrix)
+        return ({} if _is_bias(matrix) else self._scaling(point.sigma_w).numbers(matrix)) | asdict(point)
 
-    def _point(self, block: Block) -> CriticalPoint:
-        if not _is_bias(block):
-            require_matrix(block, "critical", "it is no bias, and fans are not defined for it")
+    def _point(self, matrix: Matrix) -> CriticalPoint:
+        if not _is_bias(matrix):
+            require_matrix(matrix, "critical", "it is no bias, and fans are not defined for it")
         if self.activation != "auto":
             return critical_point(find_activation(self.activation), self.q)
-        follower = following(block, "`activation: auto`", "`activation` a name")
+        follower = following(matrix, "`activation: auto`", "`activation` a name")
         return critical_point(follower or Activation("none", nn.Identity()), self.q)
 
     def _scaling(self, gain: float) -> VarianceScaling:
@@ -107,5 +106,5 @@ def critical_point(activation: Activation, q: float = 1.0) -> CriticalPoint:
     return CriticalPoint(activation.name, q, sigma_w, sigma_b, sigma_w**2 * found.slope)
 
 
-def _is_bias(block: Block) -> bool:
-    return block.role == "bias" or (block.role is None and len(block.shape) < 2)
+def _is_bias(matrix: Matrix) -> bool:
+    return matrix.role == "bias" or (matrix.role is None and len(matrix.shape) < 2)

@@ -6,17 +6,16 @@ layers. A model whose graph is not known gives the numbers in the block.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from math import sqrt
 from typing import Any, Literal
 
 from pydantic import PositiveInt
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block, Branch
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import NOTHING_TO_COUNT, Elementwise
-from modelforge.inits.fields import Positive, Real, Truncate
-from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.fields import Distribution, Positive, Real, Truncate, centred
+from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
 
@@ -33,7 +32,7 @@ class DepthAware(Elementwise):
     ends: Ends = "auto"
     """Whether it makes what a branch adds, or `auto`: as the plan knows."""
 
-    def num_branches(self, block: Block) -> int:
+    def num_branches(self, matrix: Matrix) -> int:
         """Residual branches of the model.
 
         Raises:
@@ -41,40 +40,54 @@ class DepthAware(Elementwise):
         """
         if self.branches != "auto":
             return self.branches
-        if block.context is None:
+        if matrix.context is None:
             raise Refusal(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
-        if not block.context.num_branches:
+        if not matrix.context.num_branches:
             reason = f"`{self.scheme}` counts residual branches, but the model has none"
             hint = "a `Residual` layer makes one; without any, choose a scheme that does not count"
             raise Refusal(reason, hint, NOTHING_TO_COUNT)
-        return block.context.num_branches
+        return matrix.context.num_branches
 
-    def ends_branch(self, block: Block) -> bool:
-        """Whether the block makes what a residual branch adds.
+    def ends_branch(self, matrix: Matrix) -> bool:
+        """Whether the matrix makes what a residual branch adds.
 
         Raises:
             Refusal: the graph is not known.
         """
         if self.ends != "auto":
             return self.ends
-        if block.context is None:
+        if matrix.context is None:
             raise Refusal(f"`{self.scheme}` treats the ends of residual branches apart: no graph is known", _HINT)
-        branch = block.context.branch
+        branch = matrix.context.branch
         return branch is not None and branch.ends
 
-    def layer_number(self, block: Block) -> int:
-        """Number of the transformer layer, from 1: two branches, attention and MLP, make one."""
-        return _branch(block, self.scheme).index // 2 + 1
+    def layer_number(self, matrix: Matrix) -> int:
+        """Number of the transformer layer, from 1: two branches, attention and MLP, make one.
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The fields that are not about the graph, and what the graph says."""
+        Raises:
+            Refusal: the matrix is in no branch that is known.
+        """
+        if matrix.context is None or matrix.context.branch is None:
+            raise Refusal(f"`{self.scheme}` needs the number of the layer: no residual branch is known here", _HINT)
+        return matrix.context.branch.index // 2 + 1
+
+    def num_layers(self, matrix: Matrix) -> float:
+        """Layers of two branches each."""
+        return self.num_branches(matrix) / 2
+
+    def is_scaled(self, matrix: Matrix) -> bool:
+        """Whether it is in a branch, and none of its queries and keys."""
+        in_branch = self.ends_branch(matrix) or (matrix.context is not None and matrix.context.branch is not None)
+        return in_branch and matrix.name not in ("q", "k")
+
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
         fields = self.model_dump(exclude={"branches", "ends"})
-        return fields | {"branches": self.num_branches(block), "ends_branch": self.ends_branch(block)}
+        return fields | {"branches": self.num_branches(matrix), "ends_branch": self.ends_branch(matrix)}
 
 
 @register_initializer("gpt2")
 class GPT2(DepthAware):
-    """Normal values; those that a residual branch ends with are smaller, so that the sum of all keeps its size.
+    """Normal values, smaller in the projection that ends a residual branch, so that the sum of all keeps its size.
 
     The paper has no number for `std`: 0.02 is that of the authors' code (openai/gpt-2, src/model.py), which gives
     positions 0.01 and has no factor for the ends of branches.
@@ -87,19 +100,19 @@ class GPT2(DepthAware):
     std: Positive = 0.02
     """Standard deviation of all but the ends of branches."""
 
-    def law(self, block: Block) -> Law:
-        """N(0, std²), divided by √N at the end of a branch."""
-        return Normal(0.0, self.std / (sqrt(self.num_branches(block)) if self.ends_branch(block) else 1.0))
+    def law(self, matrix: Matrix) -> Law:
+        return Normal(0.0, self.std / (sqrt(self.num_branches(matrix)) if self.ends_branch(matrix) else 1.0))
 
 
 @register_initializer("llama_depth")
 class LlamaDepth(DepthAware):
-    """Truncated normal values; those that a residual branch ends with shrink with the number of their own layer.
+    """Truncated normal values; in the projection that ends a residual branch they shrink with the number of its layer.
 
-    Not quite what the two sources do. Both give the second input matrix of a gated MLP (`w3`) the small values as well,
-    embeddings N(0, 1) and the head 1 / √d: say so in `params` and `embedding`. OLMo-core cuts at 3·std and does not
-    correct, so its values have 0.9866·std, where `std` is here what comes out; torchtitan cuts at ±2, which is nothing.
-    The idea is older: in DS-Init (Zhang et al., arXiv:1908.11365) all matrices of layer l are Xavier's, uniform, / √l.
+    The two sources differ from it. Both give the second input matrix of a gated MLP (`w3`) the small values as well,
+    embeddings N(0, 1) and the head 1 / √d, which `params` and `embedding` can do. OLMo-core cuts at 3·std without a
+    correction, so its values have 0.9866·std, where here `std` is what comes out; torchtitan cuts at ±2, so far out
+    that it changes nothing. The idea is older: in DS-Init (Zhang et al., arXiv:1908.11365) all matrices of layer l are
+    Xavier's, uniform, / √l.
 
     Formula: w ~ N(0, sigma²) cut to ±truncate·sigma, with standard deviation std; at the end of a branch of layer l
         (from 1) std / √(2·l)
@@ -112,18 +125,17 @@ class LlamaDepth(DepthAware):
     truncate: Truncate = 3.0
     """Where the normal law is cut, in units of its sigma before the cut."""
 
-    def law(self, block: Block) -> Law:
-        """The cut normal law, its standard deviation divided by √(2·l) at the end of a branch."""
-        scale = sqrt(2 * self.layer_number(block)) if self.ends_branch(block) else 1.0
-        return TruncatedNormal(0.0, self.std / scale, self.truncate)
+    def law(self, matrix: Matrix) -> Law:
+        scale = sqrt(2 * self.layer_number(matrix)) if self.ends_branch(matrix) else 1.0
+        return centred(self.std / scale, "truncated_normal", self.truncate)
 
 
 @register_initializer("mitchell")
 class Mitchell(DepthAware):
     """LeCun's variance, divided by twice the number of the layer at the end of a branch; cut at three sigma.
 
-    The standard deviation is that of what comes out. OLMo's code does not correct for the cut, so its values have
-    0.98658 of it; sigma there is std here.
+    The std is that of the values after the cut. OLMo's code does not correct for the cut: what is sigma there is std
+    here, so its values have 0.98658 of the std here.
 
     Formula: std = 1 / √fan_in; at the end of a branch of layer l (from 1) 1 / √(2·l·fan_in); embeddings 1 / √dim
     Source: Groeneveld et al., OLMo, arXiv:2402.00838, who credit Mitchell Wortsman; `mitchell` in allenai/OLMo,
@@ -133,39 +145,36 @@ class Mitchell(DepthAware):
     truncate: Truncate = 3.0
     """Where the normal law is cut, in units of its sigma before the cut."""
 
-    def law(self, block: Block) -> Law:
-        """The cut normal law."""
-        require_matrix(block, self.scheme, "fans are not defined for it")
-        size = _width(block) if block.role == "embedding" else block.fan_in
-        scale = 2 * self.layer_number(block) if self.ends_branch(block) else 1
-        return TruncatedNormal(0.0, 1 / sqrt(size * scale), self.truncate) if size else Constant(0.0)
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, self.scheme, "fans are not defined for it")
+        size = _width(matrix) if matrix.role == "embedding" else matrix.fan_in
+        scale = 2 * self.layer_number(matrix) if self.ends_branch(matrix) else 1
+        return centred(1 / sqrt(size * scale) if size else 0.0, "truncated_normal", self.truncate)
 
 
 @register_initializer("small_init")
 class SmallInit(Elementwise):
-    """One small standard deviation for all matrices around a stream of width d.
+    """One small std for all matrices that read or write a stream of width d.
 
-    The paper gives it to the projections of attention, since the matrices of its MLP have the same by Xavier. For all
-    matrices it is GPT-NeoX's.
+    The paper has it for the projections of attention; the matrices of its MLP have the same std by Xavier. GPT-NeoX has
+    it for all matrices.
 
     Formula: w ~ N(0, 2 / (5·d)), with d the smaller side of the matrix: Xavier's for d x 4·d
     Source: Nguyen and Salazar, Transformers without tears, arXiv:1910.05895, §2.2; `small_init` in EleutherAI/gpt-neox,
         megatron/model/init_functions.py
     """
 
-    def law(self, block: Block) -> Law:
-        """N(0, 2 / (5·d))."""
-        require_matrix(block, self.scheme, "it has no width")
-        return Normal(0.0, sqrt(2 / (5 * _width(block)))) if _width(block) else Constant(0.0)
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, self.scheme, "it has no width")
+        return centred(sqrt(2 / (5 * _width(matrix))) if _width(matrix) else 0.0)
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The width."""
-        return {"width": _width(block)}
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return {"width": _width(matrix)}
 
 
 @register_initializer("wang")
 class Wang(DepthAware):
-    """`small_init`, but less at the end of a residual branch, the deeper the model.
+    """`small_init`, with smaller values at the end of a residual branch, the deeper the model.
 
     Both together are GPT-NeoX's. In Mesh-Transformer-JAX, from which the ends of branches come, values are truncated at
     two sigma without a correction (so 0.8796 of these), and the other matrices have 1 / √fan_in. Where attention and
@@ -176,15 +185,12 @@ class Wang(DepthAware):
         Wang, Mesh-Transformer-JAX, 2021, mesh_transformer/transformer_shard.py
     """
 
-    def law(self, block: Block) -> Law:
-        """N(0, std²)."""
-        require_matrix(block, self.scheme, "it has no width")
-        width = _width(block)
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, self.scheme, "it has no width")
+        width, ends = _width(matrix), self.ends_branch(matrix)
         if not width:
             return Constant(0.0)
-        if self.ends_branch(block):
-            return Normal(0.0, 2 / (_num_layers(self, block) * sqrt(width)))
-        return Normal(0.0, sqrt(2 / (5 * width)))
+        return Normal(0.0, 2 / (self.num_layers(matrix) * sqrt(width)) if ends else sqrt(2 / (5 * width)))
 
 
 @register_initializer("deepnorm")
@@ -201,18 +207,15 @@ class DeepNorm(DepthAware):
     distribution: Literal["normal", "uniform"] = "normal"
     """The law; the variance is the same for each."""
 
-    def law(self, block: Block) -> Law:
-        """Xavier's law times the gain."""
-        return _xavier(self.scheme, block, self._gain(block), self.distribution)
+    def law(self, matrix: Matrix) -> Law:
+        return _xavier(self.scheme, matrix, self._gain(matrix), self.distribution)
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The gain, and the factor that the shortcut must have."""
-        alpha = (2 * _num_layers(self, block)) ** 0.25
-        return super().numbers(block) | {"gain": self._gain(block), "alpha": alpha}
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        alpha = (2 * self.num_layers(matrix)) ** 0.25
+        return super().numbers(matrix) | {"gain": self._gain(matrix), "alpha": alpha}
 
-    def _gain(self, block: Block) -> float:
-        scaled = block.name not in ("q", "k") and _in_branch(self, block)
-        return (8 * _num_layers(self, block)) ** -0.25 if scaled else 1.0
+    def _gain(self, matrix: Matrix) -> float:
+        return (8 * self.num_layers(matrix)) ** -0.25 if self.is_scaled(matrix) else 1.0
 
 
 @register_initializer("t_fixup")
@@ -233,15 +236,13 @@ class TFixup(DepthAware):
     part: Literal["encoder", "decoder"] = "encoder"
     """Which of the two factors counts."""
 
-    def law(self, block: Block) -> Law:
-        """The law of one block."""
-        require_matrix(block, self.scheme, "fans are not defined for it")
-        num_layers = _num_layers(self, block)
-        if block.role == "embedding":
-            return Normal(0.0, _width(block) ** -0.5 * (9 * num_layers) ** -0.25) if _width(block) else Constant(0.0)
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, self.scheme, "fans are not defined for it")
+        num_layers = self.num_layers(matrix)
+        if matrix.role == "embedding":
+            return centred(_width(matrix) ** -0.5 * (9 * num_layers) ** -0.25 if _width(matrix) else 0.0)
         factor = 0.67 * num_layers**-0.25 if self.part == "encoder" else (9 * num_layers) ** -0.25
-        scaled = block.name not in ("q", "k") and _in_branch(self, block)
-        return _xavier(self.scheme, block, factor if scaled else 1.0, "uniform")
+        return _xavier(self.scheme, matrix, factor if self.is_scaled(matrix) else 1.0, "uniform")
 
 
 @register_initializer("fixup")
@@ -257,52 +258,44 @@ class Fixup(DepthAware):
         imagenet/models/fixup_resnet_imagenet.py
     """
 
-    def law(self, block: Block) -> Law:
-        """Kaiming's law times the factor, or zero."""
-        require_matrix(block, self.scheme, "fans are not defined for it")
-        head = block.context is not None and block.context.gives_output
-        if head or self.ends_branch(block) or not block.fan_in:
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, self.scheme, "fans are not defined for it")
+        head = matrix.context is not None and matrix.context.gives_output
+        if head or self.ends_branch(matrix) or not matrix.fan_in:
             return Constant(0.0)
-        return Normal(0.0, sqrt(2 / block.fan_in) * self._factor(block))
+        return Normal(0.0, sqrt(2 / matrix.fan_in) * self._factor(matrix))
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The factor in the branch."""
-        return super().numbers(block) | {"factor": self._factor(block)}
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return super().numbers(matrix) | {"factor": self._factor(matrix)}
 
-    def _factor(self, block: Block) -> float:
-        branch = block.context.branch if block.context is not None else None
+    def _factor(self, matrix: Matrix) -> float:
+        branch = matrix.context.branch if matrix.context is not None else None
         if branch is None or branch.ends or branch.num_weights < 2:
             return 1.0
-        return self.num_branches(block) ** (-1 / (2 * branch.num_weights - 2))
+        return self.num_branches(matrix) ** (-1 / (2 * branch.num_weights - 2))
 
 
 class EndScale(DepthAware):
-    """A constant for the scale that a residual branch ends with; other scales are one."""
+    """A constant for the scale at the end of a residual branch, zero by default; other scales are one."""
 
-    @abstractmethod
-    def value_at_end(self, block: Block) -> float:
+    def value_at_end(self, matrix: Matrix) -> float:
         """The constant."""
+        return 0.0
 
-    def law(self, block: Block) -> Law:
-        """The constant at the end of a branch, one elsewhere."""
-        if len(block.shape) > 1:
+    def law(self, matrix: Matrix) -> Law:
+        if len(matrix.shape) > 1:
             hint = "move it below `scale:`: norms, `LayerScale` and `Scale` have such"
             raise Refusal(f"`{self.scheme}` is for scales, but this is a matrix", hint)
-        return Constant(self.value_at_end(block) if self.ends_branch(block) else 1.0)
+        return Constant(self.value_at_end(matrix) if self.ends_branch(matrix) else 1.0)
 
 
 @register_initializer("zero_gamma")
 class ZeroGamma(EndScale):
-    """The scale of the norm that a residual branch ends with is zero, so that each block starts as its shortcut.
+    """The scale of the norm that ends a residual branch is zero, so that the branch starts as its shortcut alone.
 
     Formula: γ = 0 at the end of a branch, 1 elsewhere
     Source: Goyal et al., Accurate, large minibatch SGD, arXiv:1706.02677, §5.1
     """
-
-    def value_at_end(self, block: Block) -> float:
-        """Zero."""
-        del block
-        return 0.0
 
 
 @register_initializer("rezero")
@@ -312,11 +305,6 @@ class ReZero(EndScale):
     Formula: α = 0 at the end of a branch, 1 elsewhere
     Source: Bachlechner et al., ReZero is all you need, arXiv:2003.04887; De and Smith, arXiv:2002.10444 (SkipInit)
     """
-
-    def value_at_end(self, block: Block) -> float:
-        """Zero."""
-        del block
-        return 0.0
 
 
 @register_initializer("layerscale")
@@ -330,36 +318,20 @@ class LayerScaleScheme(EndScale):
     value: Literal["auto"] | Real = "auto"
     """The constant, or `auto`: by depth, two branches counting as one layer."""
 
-    def value_at_end(self, block: Block) -> float:
+    def value_at_end(self, matrix: Matrix) -> float:
         """The constant of the paper for this depth, or the one given."""
         if self.value != "auto":
             return self.value
-        num_layers = _num_layers(self, block)
+        num_layers = self.num_layers(matrix)
         return 0.1 if num_layers <= 18 else 1e-5 if num_layers <= 24 else 1e-6
 
 
-def _branch(block: Block, scheme: str) -> Branch:
-    if block.context is None or block.context.branch is None:
-        raise Refusal(f"`{scheme}` needs the number of the layer: no residual branch is known here", _HINT)
-    return block.context.branch
-
-
-def _num_layers(scheme: DepthAware, block: Block) -> float:
-    return scheme.num_branches(block) / 2
-
-
-def _in_branch(scheme: DepthAware, block: Block) -> bool:
-    return scheme.ends_branch(block) or (block.context is not None and block.context.branch is not None)
-
-
-def _width(block: Block) -> int:
+def _width(matrix: Matrix) -> int:
     """Width of the stream that a matrix reads or writes."""
-    return block.shape[1] if block.role == "embedding" else min(block.shape[:2])
+    return matrix.shape[1] if matrix.role == "embedding" else min(matrix.shape[:2])
 
 
-def _xavier(scheme: str, block: Block, gain: float, distribution: str) -> Law:
-    require_matrix(block, scheme, "fans are not defined for it")
-    if not block.fan_in + block.fan_out:
-        return Constant(0.0)
-    std = gain * sqrt(2 / (block.fan_in + block.fan_out))
-    return Normal(0.0, std) if distribution == "normal" else Uniform(-sqrt(3) * std, sqrt(3) * std)
+def _xavier(scheme: str, matrix: Matrix, gain: float, distribution: Distribution) -> Law:
+    require_matrix(matrix, scheme, "fans are not defined for it")
+    fans = matrix.fan_in + matrix.fan_out
+    return centred(gain * sqrt(2 / fans) if fans else 0.0, distribution)

@@ -6,31 +6,41 @@ Laws and fans are those of the libraries, packed tensors and transposed convolut
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal
+
+from pydantic import create_model
 
 from modelforge.core.complaints import WrongField
-from modelforge.core.matrix import Block
+from modelforge.core.errors import Refusal
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive, Real
 from modelforge.inits.gains.gain import Gain
-from modelforge.inits.laws.cut_normal import LEAST_MASS, CutNormal
+from modelforge.inits.laws.law import Law
+from modelforge.inits.laws.truncated_normal import LEAST_MASS, TruncatedNormal
 from modelforge.inits.registry import register_initializer
-from modelforge.inits.schemes.foreign_fans import jax_fans, keras_fans, torch_fans
+from modelforge.inits.schemes.foreign_fans import Fans, jax_fans, keras_fans, torch_fans
 from modelforge.inits.schemes.variance_scaling import Kaiming, LeCun, Preset, VarianceScaling, Xavier
 
 # --- torch ------------------------------------------------------------------------------------------------------------
 
 
 class _Torch(Preset):
-    def fans(self, block: Block) -> tuple[float, float]:
+    def fans(self, matrix: Matrix) -> Fans:
         """Those of the stored tensor."""
-        return torch_fans(block)
+        return torch_fans(matrix)
 
 
 class _TorchXavier(_Torch):
+    distribution: ClassVar[Literal["uniform", "normal"]] = "uniform"
+
     gain: Gain = 1.0
     """A number, `auto`, or an activation's name; torch's own constants are `torch.tanh` and the like."""
+
+    def same_as(self) -> VarianceScaling:
+        """Xavier."""
+        return Xavier(gain=self.gain, distribution=self.distribution)
 
 
 @register_initializer("torch.xavier_uniform")
@@ -41,10 +51,6 @@ class TorchXavierUniform(_TorchXavier):
     Source: torch.nn.init.xavier_uniform_; Glorot and Bengio, AISTATS 2010
     """
 
-    def same_as(self) -> VarianceScaling:
-        """Xavier's uniform values."""
-        return Xavier(gain=self.gain)
-
 
 @register_initializer("torch.xavier_normal")
 class TorchXavierNormal(_TorchXavier):
@@ -54,20 +60,20 @@ class TorchXavierNormal(_TorchXavier):
     Source: torch.nn.init.xavier_normal_; Glorot and Bengio, AISTATS 2010
     """
 
-    def same_as(self) -> VarianceScaling:
-        """Xavier with normal values."""
-        return Xavier(gain=self.gain, distribution="normal")
+    distribution: ClassVar[Literal["uniform", "normal"]] = "normal"
 
 
 class _TorchKaiming(_Torch):
+    distribution: ClassVar[Literal["uniform", "normal"]] = "uniform"
+
     a: Real = 0.0
     """Negative slope of the leaky ReLU that follows; 0 for a ReLU."""
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     """Whether activations or gradients keep their second moment."""
 
-    @property
-    def _gain(self) -> float:
-        return math.sqrt(2 / (1 + self.a**2))
+    def same_as(self) -> VarianceScaling:
+        """Kaiming, for a leaky ReLU."""
+        return Kaiming(gain=math.sqrt(2 / (1 + self.a**2)), mode=self.mode, distribution=self.distribution)
 
 
 @register_initializer("torch.kaiming_uniform")
@@ -78,10 +84,6 @@ class TorchKaimingUniform(_TorchKaiming):
     Source: torch.nn.init.kaiming_uniform_; He et al., arXiv:1502.01852
     """
 
-    def same_as(self) -> VarianceScaling:
-        """Kaiming's scale with uniform values."""
-        return Kaiming(gain=self._gain, mode=self.mode, distribution="uniform")
-
 
 @register_initializer("torch.kaiming_normal")
 class TorchKaimingNormal(_TorchKaiming):
@@ -91,17 +93,42 @@ class TorchKaimingNormal(_TorchKaiming):
     Source: torch.nn.init.kaiming_normal_; He et al., arXiv:1502.01852
     """
 
+    distribution: ClassVar[Literal["uniform", "normal"]] = "normal"
+
+
+@register_initializer("torch_default")
+class TorchDefault(_Torch):
+    """What torch's Linear, Bilinear and convolutions start with, for every matrix: small weights, a gain of 1/√3.
+
+    Fans are those of the tensor as it is stored, as in `torch.kaiming_uniform`. `torch` draws what each module itself
+    would, which for recurrent layers and embeddings is something else.
+
+    Formula: w ~ U(-1/√fan_in, 1/√fan_in), so Var w = 1 / (3·fan_in); in torch: Kaiming with a negative slope of √5. Of
+        a Bilinear, fan_in is the size of its first input alone
+    Source: `reset_parameters` of torch.nn's Linear, Bilinear and convolutions
+    """
+
     def same_as(self) -> VarianceScaling:
-        """Kaiming with normal values."""
-        return Kaiming(gain=self._gain, mode=self.mode)
+        """A third of LeCun's variance."""
+        return LeCun(gain=1 / math.sqrt(3), distribution="uniform")
+
+    def fans(self, matrix: Matrix) -> Fans:
+        """Those of the stored tensor; the first input's size for a Bilinear."""
+        fan_in, fan_out = torch_fans(matrix)
+        return (fan_in / matrix.shape[2] if matrix.kind == "bilinear" and matrix.shape[2] else fan_in), fan_out
+
+    def law(self, matrix: Matrix) -> Law:
+        if len(matrix.shape) == 1:
+            reason = "`torch_default` draws a bias by the fan_in of its weight, which a bias alone does not show"
+            raise Refusal(reason, "`scheme: torch` draws both, or give `bias` a scheme of its own")
+        return super().law(matrix)
 
 
 @register_initializer("torch.trunc_normal")
 class TorchTruncNormal(Elementwise):
-    """What torch calls `trunc_normal_`: bounds are absolute, and what comes out has a smaller deviation than `std`.
+    """What torch calls `trunc_normal_`: bounds are absolute, and what comes out has a smaller std than `std`.
 
-    With `std: 0.02` the default bounds lie at 100 deviations and cut nothing; `truncated_normal` has bounds in units of
-    sigma.
+    With `std: 0.02` the default bounds lie at 100·std and cut nothing; `truncated_normal` has bounds in units of sigma.
 
     Formula: w ~ N(mean, std²) cut to [a, b]; with α, β = (a - mean, b - mean) / std and Z = Φ(β) - Φ(α), what comes out
         has mean m = mean + std·(φ(α) - φ(β)) / Z and variance std²·(1 + (αφ(α) - βφ(β)) / Z) - (m - mean)²
@@ -121,177 +148,64 @@ class TorchTruncNormal(Elementwise):
         """Bounds the wrong way round, or such that next to nothing lies between."""
         if not self.a < self.b:
             yield WrongField("b", f"must be greater than `a` ({self.a!r}), but is {self.b!r}", "exchange them")
-        elif (kept := self._law.mass) < LEAST_MASS:
+        elif (kept := self.law().unit.mass) < LEAST_MASS:
             share = f"a share of at least {LEAST_MASS:g} of N({self.mean:g}, {self.std:g}²)"
             message = f"must leave {share} above `a` ({self.a:g}), but is {self.b:g} and leaves {kept:.1g}"
             yield WrongField("b", message, "`a` and `b` are values, not multiples of `std`", "MF092")
 
-    def law(self, block: Block) -> CutNormal:
-        """The normal law between the bounds."""
-        del block
-        return self._law
-
-    @property
-    def _law(self) -> CutNormal:
-        return CutNormal(self.mean, self.std, self.a, self.b)
+    def law(self, matrix: Matrix | None = None) -> TruncatedNormal:
+        return TruncatedNormal.between(self.mean, self.std, self.a, self.b)
 
 
 # --- Keras and JAX ----------------------------------------------------------------------------------------------------
 
 
-class _Keras(Preset):
-    def fans(self, block: Block) -> tuple[float, float]:
-        """Those of Keras' layer."""
-        return keras_fans(block)
+class _Foreign(Preset):
+    stands_for: ClassVar[VarianceScaling]
+    count: ClassVar[Callable[[Matrix], Fans]]
 
-
-class _Jax(Preset):
-    def fans(self, block: Block) -> tuple[float, float]:
-        """Those of Flax' layer."""
-        return jax_fans(block)
-
-
-class _GlorotUniform(Preset):
     def same_as(self) -> VarianceScaling:
-        """Xavier."""
-        return Xavier()
+        """What the name stands for."""
+        return self.stands_for
+
+    def fans(self, matrix: Matrix) -> Fans:
+        """Those of the library's own layers."""
+        return type(self).count(matrix)
 
 
-class _GlorotNormal(Preset):
-    def same_as(self) -> VarianceScaling:
-        """Xavier with truncated values."""
-        return Xavier(distribution="truncated_normal")
+_GLOROT, _HE = "Glorot and Bengio, AISTATS 2010", "He et al., arXiv:1502.01852"
+_LECUN = "LeCun et al., Efficient BackProp, 1998"
+_NAMES: dict[str, tuple[VarianceScaling, str, str, str]] = {
+    "GlorotUniform": (Xavier(), "", "6 / (fan_in + fan_out)", _GLOROT),
+    "GlorotNormal": (Xavier(distribution="truncated_normal"), "`xavier_normal_`", "2 / (fan_in + fan_out)", _GLOROT),
+    "HeUniform": (Kaiming(distribution="uniform"), "", "6 / fan_in", _HE),
+    "HeNormal": (Kaiming(distribution="truncated_normal"), "`kaiming_normal_`", "2 / fan_in", _HE),
+    "LecunUniform": (LeCun(distribution="uniform"), "", "3 / fan_in", _LECUN),
+    "LecunNormal": (LeCun(distribution="truncated_normal"), "", "1 / fan_in", _LECUN),
+}
+"""What each name stands for, what torch has under a like name, the square in its formula, and who proposed it."""
+_UNIFORM, _NORMAL = (
+    "w ~ U(-a, a), a = √({0})",
+    "w ~ N(0, s²) cut to ±2s, s = √({0}) / .87962566103423978, so Var w = {0}",
+)
 
 
-class _HeUniform(Preset):
-    def same_as(self) -> VarianceScaling:
-        """Kaiming's scale with uniform values."""
-        return Kaiming(distribution="uniform")
+def _register(library: str, title: str, layers: str, package: str, count: Callable[[Matrix], Fans]) -> None:
+    """Makes a class of each name, with the names that it has in a library."""
+    for name, (stands_for, like, square, source) in _NAMES.items():
+        snake = name.replace("Uniform", "_uniform").replace("Normal", "_normal").lower()
+        cut = stands_for.distribution == "truncated_normal"
+        unlike = f": truncated, unlike torch's {like}" if like else ": truncated" if cut else ""
+        named = f"{package}.{name if library == 'keras' else snake}"
+        doc = (
+            f"What {title} calls `{snake}`{unlike}. Fans are those of {layers} layers.\n\n"
+            f"Formula: {(_NORMAL if cut else _UNIFORM).format(square)}\nSource: {named}; {source}"
+        )
+        made = create_model(f"{title}{name}", __base__=_Foreign, __doc__=doc, __module__=__name__)
+        made.stands_for, made.count = stands_for, count
+        # Where pickle looks for it.
+        globals()[made.__name__] = register_initializer(f"{library}.{snake}")(made)
 
 
-class _HeNormal(Preset):
-    def same_as(self) -> VarianceScaling:
-        """Kaiming with truncated values."""
-        return Kaiming(distribution="truncated_normal")
-
-
-class _LecunUniform(Preset):
-    def same_as(self) -> VarianceScaling:
-        """LeCun's scale with uniform values."""
-        return LeCun(distribution="uniform")
-
-
-class _LecunNormal(Preset):
-    def same_as(self) -> VarianceScaling:
-        """LeCun with truncated values."""
-        return LeCun(distribution="truncated_normal")
-
-
-@register_initializer("keras.glorot_uniform")
-class KerasGlorotUniform(_Keras, _GlorotUniform):
-    """What Keras calls `glorot_uniform`. Fans are those of Keras' layers.
-
-    Formula: w ~ U(-a, a), a = √(6 / (fan_in + fan_out))
-    Source: keras.initializers.GlorotUniform; Glorot and Bengio, AISTATS 2010
-    """
-
-
-@register_initializer("keras.glorot_normal")
-class KerasGlorotNormal(_Keras, _GlorotNormal):
-    """What Keras calls `glorot_normal`: truncated, unlike torch's `xavier_normal_`. Fans are those of Keras' layers.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / (fan_in + fan_out)) / .87962566103423978, so Var w = 2 / (fan_in +
-        fan_out)
-    Source: keras.initializers.GlorotNormal; Glorot and Bengio, AISTATS 2010
-    """
-
-
-@register_initializer("keras.he_uniform")
-class KerasHeUniform(_Keras, _HeUniform):
-    """What Keras calls `he_uniform`. Fans are those of Keras' layers.
-
-    Formula: w ~ U(-a, a), a = √(6 / fan_in)
-    Source: keras.initializers.HeUniform; He et al., arXiv:1502.01852
-    """
-
-
-@register_initializer("keras.he_normal")
-class KerasHeNormal(_Keras, _HeNormal):
-    """What Keras calls `he_normal`: truncated, unlike torch's `kaiming_normal_`. Fans are those of Keras' layers.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / fan_in) / .87962566103423978, so Var w = 2 / fan_in
-    Source: keras.initializers.HeNormal; He et al., arXiv:1502.01852
-    """
-
-
-@register_initializer("keras.lecun_uniform")
-class KerasLecunUniform(_Keras, _LecunUniform):
-    """What Keras calls `lecun_uniform`. Fans are those of Keras' layers.
-
-    Formula: w ~ U(-a, a), a = √(3 / fan_in)
-    Source: keras.initializers.LecunUniform; LeCun et al., Efficient BackProp, 1998
-    """
-
-
-@register_initializer("keras.lecun_normal")
-class KerasLecunNormal(_Keras, _LecunNormal):
-    """What Keras calls `lecun_normal`: truncated. Fans are those of Keras' layers.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(1 / fan_in) / .87962566103423978, so Var w = 1 / fan_in
-    Source: keras.initializers.LecunNormal; LeCun et al., Efficient BackProp, 1998
-    """
-
-
-@register_initializer("jax.glorot_uniform")
-class JaxGlorotUniform(_Jax, _GlorotUniform):
-    """What JAX calls `glorot_uniform`. Fans are those of Flax' layers.
-
-    Formula: w ~ U(-a, a), a = √(6 / (fan_in + fan_out))
-    Source: jax.nn.initializers.glorot_uniform; Glorot and Bengio, AISTATS 2010
-    """
-
-
-@register_initializer("jax.glorot_normal")
-class JaxGlorotNormal(_Jax, _GlorotNormal):
-    """What JAX calls `glorot_normal`: truncated, unlike torch's `xavier_normal_`. Fans are those of Flax' layers.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / (fan_in + fan_out)) / .87962566103423978, so Var w = 2 / (fan_in +
-        fan_out)
-    Source: jax.nn.initializers.glorot_normal; Glorot and Bengio, AISTATS 2010
-    """
-
-
-@register_initializer("jax.he_uniform")
-class JaxHeUniform(_Jax, _HeUniform):
-    """What JAX calls `he_uniform`. Fans are those of Flax' layers.
-
-    Formula: w ~ U(-a, a), a = √(6 / fan_in)
-    Source: jax.nn.initializers.he_uniform; He et al., arXiv:1502.01852
-    """
-
-
-@register_initializer("jax.he_normal")
-class JaxHeNormal(_Jax, _HeNormal):
-    """What JAX calls `he_normal`: truncated, unlike torch's `kaiming_normal_`. Fans are those of Flax' layers.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(2 / fan_in) / .87962566103423978, so Var w = 2 / fan_in
-    Source: jax.nn.initializers.he_normal; He et al., arXiv:1502.01852
-    """
-
-
-@register_initializer("jax.lecun_uniform")
-class JaxLecunUniform(_Jax, _LecunUniform):
-    """What JAX calls `lecun_uniform`. Fans are those of Flax' layers.
-
-    Formula: w ~ U(-a, a), a = √(3 / fan_in)
-    Source: jax.nn.initializers.lecun_uniform; LeCun et al., Efficient BackProp, 1998
-    """
-
-
-@register_initializer("jax.lecun_normal")
-class JaxLecunNormal(_Jax, _LecunNormal):
-    """What JAX calls `lecun_normal`: truncated. Fans are those of Flax' layers.
-
-    Formula: w ~ N(0, s²) cut to ±2s, s = √(1 / fan_in) / .87962566103423978, so Var w = 1 / fan_in
-    Source: jax.nn.initializers.lecun_normal; LeCun et al., Efficient BackProp, 1998
-    """
+_register("keras", "Keras", "Keras'", "keras.initializers", keras_fans)
+_register("jax", "JAX", "Flax'", "jax.nn.initializers", jax_fans)

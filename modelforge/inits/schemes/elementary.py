@@ -10,10 +10,11 @@ from pydantic import Field
 
 from modelforge.core.complaints import WrongField
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import NonNegative, Real, Truncate
-from modelforge.inits.laws.law import Constant, Law, Normal, TruncatedNormal, Uniform
+from modelforge.inits.laws.law import Constant, Law, Normal, Uniform
+from modelforge.inits.laws.truncated_normal import TruncatedNormal
 from modelforge.inits.registry import register_initializer
 
 
@@ -25,12 +26,10 @@ class ConstantScheme(Elementwise):
     Source: elementary; on a weight, units stay equal as long as what reads them is equal too
     """
 
-    value: Real
+    value: Annotated[Real, Field(examples=[0.1])]
     """The value."""
 
-    def law(self, block: Block) -> Law:
-        """A constant."""
-        del block
+    def law(self, matrix: Matrix) -> Law:
         return Constant(self.value)
 
 
@@ -42,9 +41,7 @@ class Zeros(Elementwise):
     Source: elementary
     """
 
-    def law(self, block: Block) -> Law:
-        """The constant 0."""
-        del block
+    def law(self, matrix: Matrix) -> Law:
         return Constant(0.0)
 
 
@@ -56,9 +53,7 @@ class Ones(Elementwise):
     Source: elementary
     """
 
-    def law(self, block: Block) -> Law:
-        """The constant 1."""
-        del block
+    def law(self, matrix: Matrix) -> Law:
         return Constant(1.0)
 
 
@@ -70,9 +65,9 @@ class UniformScheme(Elementwise):
     Source: elementary
     """
 
-    low: Real
+    low: Annotated[Real, Field(examples=[-0.1])]
     """Lower bound."""
-    high: Real
+    high: Annotated[Real, Field(examples=[0.1])]
     """Upper bound, greater than `low`."""
 
     def conflicts(self) -> Iterable[WrongField]:
@@ -81,9 +76,7 @@ class UniformScheme(Elementwise):
             message = f"must be greater than `low` ({self.low!r}), but is {self.high!r}"
             yield WrongField("high", message, "exchange them, or choose `constant` for one value everywhere")
 
-    def law(self, block: Block) -> Law:
-        """U(low, high)."""
-        del block
+    def law(self, matrix: Matrix) -> Law:
         return Uniform(self.low, self.high)
 
 
@@ -97,12 +90,10 @@ class NormalScheme(Elementwise):
 
     mean: Real = 0.0
     """Mean."""
-    std: NonNegative
+    std: Annotated[NonNegative, Field(examples=[0.02])]
     """Standard deviation."""
 
-    def law(self, block: Block) -> Law:
-        """N(mean, std²)."""
-        del block
+    def law(self, matrix: Matrix) -> Law:
         return Normal(self.mean, self.std) if self.std else Constant(self.mean)
 
 
@@ -118,20 +109,18 @@ class TruncatedNormalScheme(Elementwise):
 
     mean: Real = 0.0
     """Mean."""
-    std: NonNegative
+    std: Annotated[NonNegative, Field(examples=[0.02])]
     """Standard deviation of the values that come out, not of the normal law before it is cut."""
     truncate: Truncate = 2.0
     """Where the law is cut, in units of its sigma before the cut."""
 
-    def law(self, block: Block) -> Law:
-        """The truncated law with the given standard deviation."""
-        del block
-        return TruncatedNormal(self.mean, self.std, self.truncate) if self.std else Constant(self.mean)
+    def law(self, matrix: Matrix) -> Law:
+        return TruncatedNormal.with_std(self.mean, self.std, self.truncate) if self.std else Constant(self.mean)
 
 
 @register_initializer("prior_probability")
 class PriorProbability(Elementwise):
-    """A bias with which a sigmoid says `prob` before anything is learned, as for rare positives.
+    """A bias with which a sigmoid gives `prob` before anything is learned, as for rare positives.
 
     Formula: b = -ln((1 - prob) / prob); of two biases that add, the second is 0
     Source: Lin et al., Focal loss for dense object detection, ICCV 2017, arXiv:1708.02002, §4.1
@@ -140,8 +129,7 @@ class PriorProbability(Elementwise):
     prob: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """The probability of a positive."""
 
-    def law(self, block: Block) -> Law:
-        """The logit of `prob`."""
-        if len(block.shape) != 1:
+    def law(self, matrix: Matrix) -> Law:
+        if len(matrix.shape) != 1:
             raise Refusal("`prior_probability` fills biases, but this is a weight", "move it below `bias:`")
-        return Constant(0.0 if block.addend else math.log(self.prob) - math.log1p(-self.prob))
+        return Constant(0.0 if matrix.addend else math.log(self.prob) - math.log1p(-self.prob))

@@ -6,20 +6,20 @@ from math import sqrt
 from typing import Any, Literal
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
-from modelforge.inits.fields import Positive
-from modelforge.inits.laws.law import Constant, Law, Normal
+from modelforge.inits.fields import Positive, centred
+from modelforge.inits.laws.law import Law
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
 
 
 @register_initializer("embedding")
 class Embedding(Elementwise):
-    """Vectors whose coordinates have the size `gain`; in a table that is the output head too, logits have it.
+    """Vectors whose coordinates have the std `gain`; where the table is the output head too, the logits have it.
 
-    A tied table is smaller, and vectors that are looked up in it are to be multiplied by √d. A model that instead
-    divides what its head reads by √d, as T5 does, is served by `tied: false`.
+    The values of such a tied table are smaller by √d, so the model should multiply what it looks up by √d. A model that
+    divides what its head reads by √d instead, as T5 does, needs `tied: false`.
 
     Formula: w ~ N(0, gain²); tied N(0, gain² / d), so that states h of unit variance make logits Wh of variance
         gain²
@@ -32,27 +32,21 @@ class Embedding(Elementwise):
     tied: Literal["auto"] | bool = "auto"
     """Whether the output head multiplies by the table, or `auto`: where a layer has it as its weight."""
 
-    def law(self, block: Block) -> Law:
-        """N(0, std²)."""
-        require_matrix(block, "embedding", "it holds no vectors")
-        if block.role not in ("embedding", None) and not block.tied:
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, "embedding", "it holds no vectors")
+        if matrix.role not in ("embedding", None) and not matrix.tied:
             reason = "`embedding` is for tables that are looked up, but this is a weight that multiplies"
             raise Refusal(reason, "move it below `embedding:`")
-        width = block.shape[-1]
-        if not width:
-            return Constant(0.0)
-        return Normal(0.0, self.gain / (sqrt(width) if self._tied(block) else 1.0))
+        width = matrix.shape[-1]
+        return centred(self.gain / (sqrt(width) if self._tied(matrix) else 1.0) if width else 0.0)
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The size, whether the table is tied, and the length of its vectors."""
-        return {"gain": self.gain, "tied": self._tied(block), "width": block.shape[-1]}
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return {"gain": self.gain, "tied": self._tied(matrix), "width": matrix.shape[-1]}
 
-    def _tied(self, block: Block) -> bool:
+    def _tied(self, matrix: Matrix) -> bool:
         if self.tied != "auto":
             return self.tied
-        if block.tied is None:
-            reason = (
-                "`embedding` treats tables apart that are the output head too, and it is not known where this is used"
-            )
+        if matrix.tied is None:
+            reason = "`embedding` treats a table that is the output head apart, and it is not known where this is used"
             raise Refusal(reason, "say so: `tied: true` or `tied: false`")
-        return block.tied
+        return matrix.tied

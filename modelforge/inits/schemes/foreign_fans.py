@@ -9,85 +9,84 @@ from __future__ import annotations
 from math import prod
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.matrices import num_rows_and_columns
 
 Fans = tuple[float, float]
 _GATES = frozenset({"i", "f", "g", "o", "r", "z", "n"})
 
 
-def torch_fans(block: Block) -> Fans:
+def torch_fans(matrix: Matrix) -> Fans:
     """`torch.nn.init` counts dimension 1 as inputs and dimension 0 as outputs, each times all dimensions behind.
 
-    >>> torch_fans(Block(shape=(8, 16), fan_in=16, fan_out=8, name="i", stored=(32, 16)))
+    >>> torch_fans(Matrix(shape=(8, 16), fan_in=16, fan_out=8, name="i", stored=(32, 16)))
     (16, 32)
     """
-    outputs, inputs, *taps = _stored(block)
+    outputs, inputs, *taps = _stored(matrix)
     return inputs * prod(taps), outputs * prod(taps)
 
 
-def keras_fans(block: Block) -> Fans:
+def keras_fans(matrix: Matrix) -> Fans:
     """`compute_fans` of Keras on the kernels of its layers: (..., inputs, outputs), but (taps, outputs, inputs) in
     transposed convolutions; gates side by side; attention by heads, (inputs, heads, size) and (heads, size, outputs).
 
     Raises:
         Refusal: Keras has no such layer.
     """
-    _refuse_strangers(block, "Keras")
-    rows, columns = num_rows_and_columns(block)
-    if block.role == "embedding":
-        return _last_two(_stored(block))
-    if block.kind == "convolution":
-        taps = prod(block.shape[2:])
-        return (block.shape[1] * taps, block.shape[0] * taps) if block.input_first else (columns, _outputs(block, taps))
-    if block.attention is not None:
-        head_size = block.attention.head_size
-        if block.attention.projections == ("o",):
+    rows, columns = num_rows_and_columns(matrix)
+    if (fans := _common_fans(matrix, "Keras")) is not None:
+        return fans
+    if matrix.kind == "convolution":
+        taps = prod(matrix.shape[2:])
+        return matrix.shape[1] * taps, matrix.shape[0] * taps
+    if matrix.attention is not None:
+        head_size = matrix.attention.head_size
+        if matrix.attention.projections == ("o",):
             return columns, rows * columns / head_size
-        return columns * rows / len(block.attention.projections) / head_size, columns * head_size
-    return columns, (_outputs(block) if block.name in _GATES else rows)
+        return columns * rows / len(matrix.attention.projections) / head_size, columns * head_size
+    return columns, (_stored(matrix)[0] if matrix.name in _GATES else rows)
 
 
-def jax_fans(block: Block) -> Fans:
+def jax_fans(matrix: Matrix) -> Fans:
     """`variance_scaling` of JAX, with its own axes, on the kernels of Flax' layers (flax.linen): (..., inputs, outputs)
     in all of them; a kernel for each gate and each projection.
 
     Raises:
         Refusal: Flax has no such layer.
     """
-    _refuse_strangers(block, "Flax")
-    rows, columns = num_rows_and_columns(block)
-    if block.role == "embedding":
-        return _last_two(_stored(block))
-    if block.kind == "convolution":
-        taps = prod(block.shape[2:])
-        return columns, (rows * taps if block.input_first else _outputs(block, taps))
-    return columns, rows / (len(block.attention.projections) if block.attention is not None else 1)
+    rows, columns = num_rows_and_columns(matrix)
+    if (fans := _common_fans(matrix, "Flax")) is not None:
+        return fans
+    if matrix.kind == "convolution":
+        return columns, rows * prod(matrix.shape[2:])
+    return columns, rows / (len(matrix.attention.projections) if matrix.attention is not None else 1)
 
 
-def _refuse_strangers(block: Block, library: str) -> None:
+def _common_fans(matrix: Matrix, library: str) -> Fans | None:
+    """Of tables and of convolutions that are not transposed, which both libraries store alike.
+
+    Raises:
+        Refusal: the library has no such layer.
+    """
     what = ""
-    if block.kind == "bilinear":
+    if matrix.kind == "bilinear":
         what = "no bilinear layer"
-    elif block.kind == "convolution" and block.input_first and block.name:
+    elif matrix.kind == "convolution" and matrix.input_first and matrix.name:
         what = "no transposed convolution with groups"
-    elif block.kind == "stack":
+    elif matrix.kind == "stack":
         what = "no stack of matrices in one parameter"
-    elif block.kind == "matrix" and len(block.shape) > 2 and block.role != "embedding":
-        what = f"no layer that is known to store {len(block.shape)} dimensions so"
+    elif matrix.kind == "matrix" and len(matrix.shape) > 2 and matrix.role != "embedding":
+        what = f"no layer that is known to store {len(matrix.shape)} dimensions so"
     if what:
         raise Refusal(f"{library} has {what}, so its name means nothing here", "give it a scheme of modelforge's own")
+    if matrix.role == "embedding":
+        *others, inputs, outputs = _stored(matrix)
+        return inputs * prod(others), outputs * prod(others)
+    if matrix.kind == "convolution" and not matrix.input_first:
+        # Outputs of all groups.
+        return num_rows_and_columns(matrix)[1], _stored(matrix)[0] * prod(matrix.shape[2:])
+    return None
 
 
-def _stored(block: Block) -> tuple[int, ...]:
-    return block.shape if block.stored is None else block.stored
-
-
-def _outputs(block: Block, taps: int = 1) -> int:
-    """Outputs of the whole parameter: of all gates, or all groups."""
-    return _stored(block)[0] * taps
-
-
-def _last_two(shape: tuple[int, ...]) -> Fans:
-    *others, inputs, outputs = shape
-    return inputs * prod(others), outputs * prod(others)
+def _stored(matrix: Matrix) -> tuple[int, ...]:
+    return matrix.shape if matrix.stored is None else matrix.stored

@@ -1,26 +1,29 @@
-"""Orthogonal weights: uniformly distributed over all isometries of the block's matrix."""
+"""Orthogonal weights: uniformly distributed isometries, as matrices and as kernels of convolutions."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from modelforge.core.matrix import Block
-from modelforge.inits.base import Blockwise, Moments
-from modelforge.inits.fills import Isometry
+from modelforge.core.errors import Refusal
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.matrix import Matrix
+from modelforge.inits.base import Fill, Initializer, Moments
+from modelforge.inits.fills import CONSTANT, Isometry, Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
-from modelforge.inits.matrices import num_rows_and_columns, outputs_first, require_matrix
+from modelforge.inits.matrices import num_outputs_and_inputs, num_rows_and_columns, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
 
 Method = Literal["qr", "svd"]
 
 
 @register_initializer("orthogonal")
-class Orthogonal(Blockwise):
+class Orthogonal(Initializer):
     """A Haar-distributed matrix with orthonormal rows (or columns, if there are more rows), times `gain`.
 
     Formula: W = gain·Q with QQᵀ = I or QᵀQ = I; std = gain / √max(rows, columns), exactly. A kernel is flattened to
@@ -37,44 +40,147 @@ class Orthogonal(Blockwise):
     """What a matrix with more rows than columns keeps of its input: the norm, which then spreads over more coordinates,
     or the mean square of a coordinate, by √(rows / columns) more. Elsewhere the two are the same."""
 
-    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-        """Computes in float64 and rounds once."""
-        if not out.numel():
-            return
-        view = outputs_first(out, block).numpy()
-        matrix = isometry(*num_rows_and_columns(block), generator, self.method).numpy()
-        np.multiply(matrix.reshape(view.shape), self._factor(block), out=view, casting="same_kind")
-
-    def moments(self, block: Block) -> Moments:
+    def resolve(self, matrix: Matrix) -> Fill:
         """Each entry has the law of a coordinate of a random unit vector with max(rows, columns) coordinates."""
-        require_matrix(block, "orthogonal", "it has no rows and columns to be orthogonal")
-        return haar_moments(block, self._factor(block), max(num_rows_and_columns(block)))
+        require_matrix(matrix, "orthogonal", "it has no rows and columns to be orthogonal")
+        gain, (rows, columns) = resolve_gain(self.gain, matrix), num_rows_and_columns(matrix)
+        numbers = gain.numbers() | {"method": self.method, "rows": rows, "columns": columns}
+        factor = gain.value
+        if self.preserve == "coordinate":
+            stretch = math.sqrt(rows / columns) if rows > columns > 0 else 1.0
+            numbers |= {"preserve": self.preserve, "stretch": stretch}
+            factor *= stretch
+        promise = haar_moments(matrix, factor, max(rows, columns))
+        return Fill(promise, FrozenDict(numbers), Haar(matrix, factor, rows, columns, self.method))
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The gain as a number and where it comes from, the matrix, and what keeps the coordinates."""
-        rows, columns = num_rows_and_columns(block)
-        numbers = resolve_gain(self.gain, block).numbers() | {"method": self.method, "rows": rows, "columns": columns}
-        if self.preserve == "norm":
-            return numbers
-        return numbers | {"preserve": self.preserve, "stretch": self._stretch(block)}
 
-    def _factor(self, block: Block) -> float:
-        return resolve_gain(self.gain, block).value * self._stretch(block)
+@dataclass(frozen=True, slots=True)
+class Haar(Whole):
+    """factor·Q, computed in float64 and rounded once."""
 
-    def _stretch(self, block: Block) -> float:
-        rows, columns = num_rows_and_columns(block)
-        return math.sqrt(rows / columns) if self.preserve == "coordinate" and rows > columns > 0 else 1.0
+    factor: float
+    rows: int
+    columns: int
+    method: Method
+
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        view = outputs_first(out, self.matrix).numpy()
+        matrix = isometry(self.rows, self.columns, generator, self.method).numpy()
+        np.multiply(matrix.reshape(view.shape), self.factor, out=view, casting="same_kind")
+
+
+class OrthogonalKernel(Initializer):
+    """A convolution that keeps norms."""
+
+    gain: Gain = 1.0
+    """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
+
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        """The gain as a number and where it comes from, and the matrix.
+
+        Raises:
+            Refusal: it is no kernel, or has more inputs than outputs.
+        """
+        if len(matrix.shape) < 3:
+            reason = f"`{self.scheme}` needs the kernel of a convolution, but this has no taps"
+            raise Refusal(reason, "use `orthogonal`")
+        outputs, inputs = num_outputs_and_inputs(matrix)
+        if inputs > outputs:
+            raise Refusal(
+                f"`{self.scheme}` keeps norms, so it needs at least as many outputs as inputs, but it has {inputs} "
+                f"inputs and {outputs} outputs" + (" in each group" if matrix.name else ""),
+                "use `orthogonal`, or give the layer more outputs",
+                "MF093",
+            )
+        return resolve_gain(self.gain, matrix).numbers() | {"outputs": outputs, "inputs": inputs}
+
+
+@register_initializer("delta_orthogonal")
+class DeltaOrthogonal(OrthogonalKernel):
+    """A convolution that keeps the norm of its input at stride 1: a Haar-distributed matrix at the centre of its taps.
+
+    Formula: K[:, :, centre] = gain·Q with QᵀQ = I, and 0 elsewhere; the centre of a side of k taps is tap k // 2 (from
+        0), as in torch's `dirac_` (TensorFlow and JAX take (k - 1) // 2, another one where k is even). std = gain /
+        √(out·taps), exactly. Needs in <= out, in each group
+    Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithm 2
+    """
+
+    def resolve(self, matrix: Matrix) -> Fill:
+        """A mixture of a point at zero and the law of the entries of a Haar matrix."""
+        numbers, taps = self.numbers(matrix), math.prod(matrix.shape[2:])
+        promise = haar_moments(matrix, numbers["gain"], numbers["outputs"], taps=taps, peak=taps, summed=True)
+        return Fill(promise, FrozenDict(numbers), HaarAtCentre(matrix, numbers["gain"]))
+
+
+@dataclass(frozen=True, slots=True)
+class HaarAtCentre(Whole):
+    """factor·Q at the centre tap, and zeros; computed in float64 and rounded once."""
+
+    factor: float
+
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        centre = centre_tap(outputs_first(out.zero_(), self.matrix))
+        outputs, inputs = centre.shape
+        centre.copy_(isometry(outputs, inputs, generator).mul_(self.factor))
+
+    def strays(self, values: Tensor) -> int:
+        """What is not zero beside the centre."""
+        return int(values.count_nonzero()) - int(centre_tap(outputs_first(values, self.matrix)).count_nonzero())
+
+
+@register_initializer("conv_orthogonal")
+class ConvOrthogonal(OrthogonalKernel):
+    """A convolution that keeps the norm of its input at stride 1, with all taps in use.
+
+    Formula: K(z) = gain·∏ (P + (I - P)·z_d) Q over the k_d - 1 steps of each axis d in turn, with QᵀQ = I and random
+        projections P. std = gain / √(out·taps), exactly; axis d alone puts C(k_d - 1, t) / 2^(k_d - 1) of the mean
+        square on tap t. Needs in <= out, in each group
+    Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithm 1 (for
+        sides of equal length, which this does not need); `ConvolutionOrthogonal` in tensorflow,
+        python/ops/init_ops.py, by which a basis vector is in P with probability 1/2
+    """
+
+    def resolve(self, matrix: Matrix) -> Fill:
+        """The kurtosis is that of many channels."""
+        numbers, sizes = self.numbers(matrix), matrix.shape[2:]
+        peak = math.prod(size * math.comb(2 * size - 2, size - 1) / 4 ** (size - 1) for size in sizes if size)
+        taps = math.prod(sizes)
+        promise = haar_moments(matrix, numbers["gain"], numbers["outputs"], taps=taps, peak=peak, summed=True)
+        return Fill(promise, FrozenDict(numbers), HaarKernel(matrix, numbers["gain"]))
+
+
+@dataclass(frozen=True, slots=True)
+class HaarKernel(Whole):
+    """factor·Q, lengthened tap by tap; computed in float64 and rounded once."""
+
+    factor: float
+
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        view = outputs_first(out, self.matrix)
+        outputs, inputs, *sizes = view.shape
+        kernel = isometry(outputs, inputs, generator).view(outputs, inputs, *(1 for _ in sizes))
+        for step in range(1, max(sizes)):
+            for axis, size in enumerate(sizes, start=2):
+                if step < size:
+                    kernel = _lengthened(kernel, axis, generator)
+        view.copy_(kernel.mul_(self.factor))
 
 
 def isometry(rows: int, columns: int, generator: torch.Generator, method: Method = "qr") -> Tensor:
     """A Haar-distributed matrix with orthonormal rows, or columns if there are more rows, in float64."""
     gaussian = torch.empty(max(rows, columns), min(rows, columns), dtype=torch.float64, device="cpu")
-    isometry = _ORTHOGONALISE[method](gaussian.normal_(generator=generator))
-    return isometry if rows >= columns else isometry.T
+    gaussian.normal_(generator=generator)
+    if method == "qr":
+        q, r = torch.linalg.qr(gaussian)
+        matrix = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
+    else:
+        u, _, vh = torch.linalg.svd(gaussian, full_matrices=False)
+        matrix = u @ vh
+    return matrix if rows >= columns else matrix.T
 
 
 def haar_moments(
-    block: Block,
+    matrix: Matrix,
     gain: float,
     length: int,
     *,
@@ -86,24 +192,30 @@ def haar_moments(
 ) -> Moments:
     """Of entries with the law of a coordinate of a random vector with this many coordinates and the norm `gain`.
 
-    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that. For `parts`
-    and `summed` see `Isometry.of`.
+    The vector is spread over `taps` entries a coordinate; `peak` is by how much the kurtosis grows by that. Outputs and
+    inputs fall into so many `parts`, of which the first is the isometry; for `summed` see `Isometry`.
     """
-    if not math.prod(block.shape):
-        return Moments(mean=0.0, std=0.0, kurtosis=1.0, exact_std=True, deterministic=True)
+    if not math.prod(matrix.shape):
+        return CONSTANT
     std, kurtosis = gain / math.sqrt(length * taps), 3 * length / (length + 2) * peak
-    isometry = Isometry.of(block, gain, parts=parts, summed=summed)
+    outputs, inputs = num_outputs_and_inputs(matrix)
+    isometry = Isometry(gain, outputs // parts[0], inputs // parts[1], summed)
     return Moments(mean=0.0, std=std, kurtosis=kurtosis, exact_std=True, copies=copies, isometry=isometry)
 
 
-def _by_qr(gaussian: Tensor) -> Tensor:
-    q, r = torch.linalg.qr(gaussian)
-    return q * torch.where(r.diagonal() < 0, -1.0, 1.0)
+def centre_tap(kernel: Tensor) -> Tensor:
+    """The matrix at tap k // 2 of each side; a matrix as it is."""
+    return kernel[:, :, *(size // 2 for size in kernel.shape[2:])]
 
 
-def _by_svd(gaussian: Tensor) -> Tensor:
-    u, _, vh = torch.linalg.svd(gaussian, full_matrices=False)
-    return u @ vh
-
-
-_ORTHOGONALISE = {"qr": _by_qr, "svd": _by_svd}
+def _lengthened(kernel: Tensor, axis: int, generator: torch.Generator) -> Tensor:
+    """The kernel with one more tap on an axis: what a random projection keeps stays, the rest moves a step."""
+    size, length = len(kernel), kernel.shape[axis]
+    rank = int(torch.randint(2, (size,), generator=generator, device="cpu").sum())
+    basis = isometry(size, rank, generator)
+    kept = (basis @ (basis.T @ kernel.reshape(size, -1))).view(kernel.shape)
+    shape = [n + (dim == axis) for dim, n in enumerate(kernel.shape)]
+    longer = kernel.new_zeros(shape)
+    longer.narrow(axis, 0, length).add_(kept)
+    longer.narrow(axis, 1, length).add_(kernel - kept)
+    return longer

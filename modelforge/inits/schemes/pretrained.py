@@ -77,7 +77,7 @@ class Pretrained(Undrawn):
 
     values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "file"
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1, examples=["weights.safetensors"])]
     """The file; a relative path starts at the folder that the program runs in."""
     subset: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
     """A glob, or several, for names in the file: the others are left there. Empty: all names."""

@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Uniform
@@ -30,22 +30,20 @@ class Siren(Elementwise):
     first: Literal["auto"] | bool = "auto"
     """Whether the layer reads the coordinates and not a sine, or `auto`: as the plan knows."""
 
-    def law(self, block: Block) -> Law:
-        """U(-a, a)."""
-        require_matrix(block, "siren", "fans are not defined for it")
-        if not block.fan_in:
+    def law(self, matrix: Matrix) -> Law:
+        require_matrix(matrix, "siren", "fans are not defined for it")
+        if not matrix.fan_in:
             return Constant(0.0)
-        bound = 1 / block.fan_in if self._first(block) else math.sqrt(6 / block.fan_in) / self.omega_0
+        bound = 1 / matrix.fan_in if self._first(matrix) else math.sqrt(6 / matrix.fan_in) / self.omega_0
         return Uniform(-bound, bound)
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The factor, whether it is the first layer, and the fan."""
-        return {"omega_0": self.omega_0, "first": self._first(block), "fan_in": block.fan_in}
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return {"omega_0": self.omega_0, "first": self._first(matrix), "fan_in": matrix.fan_in}
 
-    def _first(self, block: Block) -> bool:
+    def _first(self, matrix: Matrix) -> bool:
         if self.first != "auto":
             return self.first
-        if block.context is None or block.context.reads_input is None:
+        if matrix.context is None or matrix.context.reads_input is None:
             reason = "`siren` treats the first layer apart, and no graph is known here"
             raise Refusal(reason, "say which it is, in `params`: `first: true`, and `first: false` for the others")
-        return block.context.reads_input
+        return matrix.context.reads_input

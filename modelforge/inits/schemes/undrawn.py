@@ -12,8 +12,8 @@ from modelforge.inits.registry import register_initializer
 class Torch(Undrawn):
     """What the modules' own `reset_parameters` give: children first, then the modules around them, as constructors do.
 
-    The value is that of the last one that writes the parameter; each run has a generator keyed by the seed and the path
-    of its module. Values are made on the CPU in float32, then rounded; those of float64 are made in float64.
+    Where several write a parameter, the last one counts; each run has a generator keyed by the seed and the path of its
+    module. Values are made on the CPU in float32, then rounded; those of float64 are made in float64.
 
     Formula: the module's own; for Linear and convolutions w ~ U(-1/√fan_in, 1/√fan_in)
     Source: torch.nn

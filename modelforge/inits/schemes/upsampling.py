@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,14 +13,17 @@ from pydantic import Field
 from torch import Tensor
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.matrix import Matrix
 from modelforge.core.rng import split
-from modelforge.inits.base import Blockwise, Moments
+from modelforge.inits.base import Fill, Moments
+from modelforge.inits.fills import Whole
 from modelforge.inits.gains.gain import Gain
+from modelforge.inits.laws.law import Law
 from modelforge.inits.matrices import num_rows_and_columns, outputs_first
 from modelforge.inits.registry import register_initializer
 from modelforge.inits.schemes.identity import OneToOne
-from modelforge.inits.schemes.variance_scaling import FanLaw
+from modelforge.inits.schemes.variance_scaling import FanScaled
 
 
 @register_initializer("bilinear")
@@ -33,76 +37,67 @@ class Bilinear(OneToOne):
         `upsample_filt` in shelhamer/fcn.berkeleyvision.org, surgery.py
     """
 
-    def kernel(self, block: Block) -> np.ndarray:
-        """The product of a tent along each axis."""
-        taps = block.shape[2:]
-        if not (taps and block.input_first):
+    def kernel(self, matrix: Matrix) -> np.ndarray:
+        taps = matrix.shape[2:]
+        if not (taps and matrix.input_first):
             reason = "`bilinear` fills transposed convolutions, and this is none"
             raise Refusal(reason, "a plain convolution starts as the identity by `dirac`")
         strides = [(num_taps + 1) // 2 for num_taps in taps]
-        _check_strides(block, strides)
+        # By the product of the layer's strides, fewer taps than there are meet in an output.
+        stride = round(matrix.shape[0] * math.prod(taps) / matrix.fan_in) if math.prod(matrix.shape) else None
+        if stride not in (None, math.prod(strides)):
+            shown = f"a kernel of {tuple(taps)} interpolates by a stride of {tuple(strides)}"
+            raise Refusal(f"{shown}, not by one of {stride} in all", "for a stride of s, `kernel_size` is 2·s - s % 2")
         return reduce(np.multiply.outer, (_tent(*pair) for pair in zip(taps, strides, strict=True)))
 
 
 @register_initializer("icnr")
-class ICNR(FanLaw, Blockwise):
+class ICNR(FanScaled):
     """In front of PixelShuffle: the same kernel for all pixels that become one block, so no checkerboard.
 
     Formula: for each of C / r² kernels, r² equal copies in the order of PixelShuffle; Var w = gain² / fan_in
     Source: Aitken et al., Checkerboard artifact free sub-pixel convolution, arXiv:1707.02937
     """
 
-    upscale_factor: Annotated[int, Field(ge=2)]
+    upscale_factor: Annotated[int, Field(ge=2, examples=[2])]
     """The `upscale_factor` r of the PixelShuffle that follows."""
     gain: Gain = "relu"
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
-        """Draws one kernel of each r², and repeats it."""
-        rows, columns = num_rows_and_columns(block)
-        kernels = torch.empty(rows // self._copies, 1, columns, dtype=out.dtype, device="cpu")
-        self.law(block).draw_(kernels, split(generator))
-        copies = outputs_first(out, block).unflatten(0, (len(kernels), self._copies))
-        copies.copy_(kernels.view(len(kernels), 1, *copies.shape[2:]))
-
-    def strays(self, values: Tensor, block: Block) -> int:
-        """What is not like the first of its copies."""
-        copies = outputs_first(values, block).unflatten(0, (-1, self._copies))
-        return int((copies != copies[:, :1]).sum())
-
-    def moments(self, block: Block) -> Moments:
-        """Those of the law, for a sample that is r² times smaller."""
-        law = self.law(block)
-        if len(block.shape) != 4:
+    def resolve(self, matrix: Matrix) -> Fill:
+        """The moments of the law, for a sample that is r² times smaller."""
+        law, copies = self.law(matrix), self.upscale_factor**2
+        if len(matrix.shape) != 4:
             reason = "`icnr` fills convolutions of images, as PixelShuffle reads them, and this is none"
             raise Refusal(reason, "use `kaiming`")
-        if (rows := num_rows_and_columns(block)[0]) % self._copies:
-            reason = f"{rows} output channels are not divisible by {self._copies} = `upscale_factor`²"
+        if (rows := num_rows_and_columns(matrix)[0]) % copies:
+            reason = f"{rows} output channels are not divisible by {copies} = `upscale_factor`²"
             raise Refusal(reason, "PixelShuffle needs r² channels for each that it makes")
-        constant = not law.std
-        shown = None if constant else law
-        return Moments(law.mean, law.std, law.kurtosis, constant, self._copies, constant, shown)
-
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The factor, and the numbers of the law."""
-        return {"upscale_factor": self.upscale_factor} | super().numbers(block)
-
-    @property
-    def _copies(self) -> int:
-        return self.upscale_factor**2
+        promise = replace(Moments.of(law), copies=copies, distinct_rows=False)
+        numbers = {"upscale_factor": self.upscale_factor} | self.numbers(matrix)
+        return Fill(promise, FrozenDict(numbers), Copied(matrix, law, copies))
 
 
-def _check_strides(block: Block, strides: list[int]) -> None:
-    """Compares with the product of the layer's strides: by it, fewer taps than there are meet in an output."""
-    inputs, *taps = block.shape[0], *block.shape[2:]
-    if not math.prod(block.shape):
-        return
-    product = round(inputs * math.prod(taps) / block.fan_in)
-    if product != math.prod(strides):
-        reason = (
-            f"a kernel of {tuple(taps)} interpolates by a stride of {tuple(strides)}, not by one of {product} in all"
-        )
-        raise Refusal(reason, "for a stride of s, `kernel_size` is 2·s - s % 2")
+@dataclass(frozen=True, slots=True)
+class Copied(Whole):
+    """Kernels of a law, so many equal ones side by side."""
+
+    law: Law
+    copies: int
+
+    def fill(self, out: Tensor, generator: torch.Generator) -> None:
+        copies = self._copies(out)
+        kernels = torch.empty(len(copies), 1, *copies.shape[2:], dtype=out.dtype, device="cpu")
+        self.law.draw_(kernels, split(generator))
+        copies.copy_(kernels)
+
+    def strays(self, values: Tensor) -> int:
+        """What is not like the first of its copies."""
+        copies = self._copies(values)
+        return int((copies != copies[:, :1]).sum())
+
+    def _copies(self, out: Tensor) -> Tensor:
+        return outputs_first(out, self.matrix).unflatten(0, (-1, self.copies))
 
 
 def _tent(num_taps: int, stride: int) -> np.ndarray:

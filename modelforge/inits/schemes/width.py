@@ -8,12 +8,12 @@ makes optimizer groups of that (`optimizer.mup=true`).
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from modelforge.core.errors import Refusal
-from modelforge.core.matrix import Block, Context
+from modelforge.core.matrix import Context, Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Positive
 from modelforge.inits.laws.law import Constant, Law, Normal
@@ -30,10 +30,10 @@ Position = Literal["auto", "input", "hidden", "output", "fixed"]
 class MuP(Elementwise):
     """Maximal update parametrisation: width changes neither what is learned nor the best learning rate.
 
-    Rows of the table are told by which sides of a matrix grow with the width: input weights have outputs that grow,
-    output weights have inputs that grow, hidden ones both. Tables, depthwise kernels and what reads a single number
-    count as input; where neither side grows (a bias or a norm behind the last weights) nothing changes with m. A layer
-    of fixed size in the middle says so: `params: {bottleneck.weight: {position: output}}`; the `position` of a bias is
+    The sides of a matrix that grow with the width decide its row of the table: outputs alone for input weights, inputs
+    alone for output weights, both for hidden ones. Tables, depthwise kernels and layers that read a single number count
+    as input; where neither side grows (a bias or a norm behind the last weights) nothing changes with m. Declare a
+    layer of fixed size in the middle: `params: {bottleneck.weight: {position: output}}`; the `position` of a bias is
     that of its layer.
 
     Weights: input and hidden 1 / √fan_in, output another √m smaller, with m = width / base_width. At the base width all
@@ -51,9 +51,9 @@ class MuP(Elementwise):
         as in the authors' package `mup`
     """
 
-    width: PositiveInt
+    width: Annotated[PositiveInt, Field(examples=[1024])]
     """Width of this model."""
-    base_width: PositiveInt
+    base_width: Annotated[PositiveInt, Field(examples=[256])]
     """Width of the model that was tuned."""
     gain: Positive = 1.0
     """Factor for all weights."""
@@ -62,19 +62,17 @@ class MuP(Elementwise):
     position: Position = "auto"
     """Which row of the table counts, or `auto`: by what the plan knows."""
 
-    def law(self, block: Block) -> Law:
-        """N(0, std²), zeros for biases and ones for scales."""
-        row = self._row(block)
-        if block.role == "scale":
-            return Constant(1.0 if block.default is None else block.default)
-        if len(block.shape) < 2 or not block.fan_in:
+    def law(self, matrix: Matrix) -> Law:
+        row = self._row(matrix)
+        if matrix.role == "scale":
+            return Constant(1.0 if matrix.default is None else matrix.default)
+        if len(matrix.shape) < 2 or not matrix.fan_in:
             return Constant(0.0)
-        fan_in = 1.0 if block.tied else block.fan_in
+        fan_in = 1.0 if matrix.tied else matrix.fan_in
         return Normal(0.0, self.gain / sqrt(self._ratio * fan_in if row == "output" else fan_in))
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The row of the table, the ratio of widths, and the multiplier of the learning rate."""
-        row, m = self._row(block), self._ratio
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        row, m = self._row(matrix), self._ratio
         adam = {"input": 1.0, "vector": 1.0, "hidden": 1 / m, "output": 1 / m, "fixed": 1.0}
         sgd = {"input": m, "vector": m, "hidden": 1.0, "output": 1 / m, "fixed": 1.0}
         return {
@@ -89,36 +87,36 @@ class MuP(Elementwise):
     def _ratio(self) -> float:
         return self.width / self.base_width
 
-    def _row(self, block: Block) -> str:
-        if block.tied and self.position == "auto":
+    def _row(self, matrix: Matrix) -> str:
+        if matrix.tied and self.position == "auto":
             reason = "it is a table and, tied, an output too, which `mup` treats apart"
             hint = "leave it out of `tie`; or multiply what the head reads by base_width / width (layer `Rescale`), "
             raise Refusal(reason, hint + "and say so: `position: input`")
-        return self._row_of_vectors(block) if _is_vector(block) else self._row_of_matrix(block)
+        return self._row_of_vectors(matrix) if _is_vector(matrix) else self._row_of_matrix(matrix)
 
-    def _row_of_vectors(self, block: Block) -> str:
+    def _row_of_vectors(self, matrix: Matrix) -> str:
         """A vector, or a table of vectors: what grows is their length."""
         if self.position != "auto":
-            fixed, table = self.position in ("output", "fixed"), block.role == "embedding"
+            fixed, table = self.position in ("output", "fixed"), matrix.role == "embedding"
             return "fixed" if fixed else "input" if table else "vector"
-        if block.role == "embedding":
-            return "fixed" if _is_fixed(block.context) else "input"
-        if prod(block.shape) == 1 or _is_fixed(block.context):
+        if matrix.role == "embedding":
+            return "fixed" if _is_fixed(matrix.context) else "input"
+        if prod(matrix.shape) == 1 or _is_fixed(matrix.context):
             return "fixed"
-        if self.optimizer == "sgd" and (block.context is None or block.context.output_width is None):
+        if self.optimizer == "sgd" and (matrix.context is None or matrix.context.output_width is None):
             reason = "for SGD `mup` treats vectors behind the last weights apart, and no graph is known here"
             raise Refusal(reason, "say in `params` what their layers are: `position: hidden`, `position: output`")
         return "vector"
 
-    def _row_of_matrix(self, block: Block) -> str:
+    def _row_of_matrix(self, matrix: Matrix) -> str:
         if self.position != "auto":
             return self.position
-        context = block.context
+        context = matrix.context
         if context is None or context.input_width is None or context.output_width is None:
             reason = "`mup` treats input, hidden and output weights apart, and no graph is known here"
             raise Refusal(reason, "say which they are in `params`: `position: hidden`")
-        outputs, inputs = block.shape[:2][:: -1 if block.input_first else 1]
-        if inputs == 1 and block.name.isdigit():
+        outputs, inputs = matrix.shape[:2][:: -1 if matrix.input_first else 1]
+        if inputs == 1 and matrix.name.isdigit():
             # A depthwise kernel: its channels are groups, so that what grows is their number.
             return "fixed" if context.input_width else "input"
         grows_in, grows_out = inputs > 1 and not context.input_width, outputs > 1 and not context.output_width
@@ -127,8 +125,8 @@ class MuP(Elementwise):
         )
 
 
-def _is_vector(block: Block) -> bool:
-    return len(block.shape) < 2 or block.role == "embedding"
+def _is_vector(matrix: Matrix) -> bool:
+    return len(matrix.shape) < 2 or matrix.role == "embedding"
 
 
 def _is_fixed(context: Context | None) -> bool:
@@ -150,22 +148,20 @@ class Spectral(Elementwise):
     optimizer: Optimizer = "adam"
     """Whose learning rates are stated."""
 
-    def law(self, block: Block) -> Law:
-        """N(0, std²)."""
-        if len(block.shape) < 2:
+    def law(self, matrix: Matrix) -> Law:
+        if len(matrix.shape) < 2:
             hint = "give vectors a scheme of their own, as in `bias: zeros`"
             raise Refusal("`spectral` needs a matrix, but this is a vector", hint)
-        if not block.fan_in or not block.fan_out:
+        if not matrix.fan_in or not matrix.fan_out:
             return Constant(0.0)
-        return Normal(0.0, self.gain / sqrt(block.fan_in) * min(1.0, sqrt(block.fan_out / block.fan_in)))
+        return Normal(0.0, self.gain / sqrt(matrix.fan_in) * min(1.0, sqrt(matrix.fan_out / matrix.fan_in)))
 
-    def numbers(self, block: Block) -> dict[str, Any]:
-        """The fans and the multiplier of the learning rate."""
-        rate = (1.0 if self.optimizer == "adam" else block.fan_out) / max(block.fan_in, 1.0)
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        rate = (1.0 if self.optimizer == "adam" else matrix.fan_out) / max(matrix.fan_in, 1.0)
         return {
             "gain": self.gain,
-            "fan_in": block.fan_in,
-            "fan_out": block.fan_out,
+            "fan_in": matrix.fan_in,
+            "fan_out": matrix.fan_out,
             "optimizer": self.optimizer,
             LEARNING_RATE: rate,
         }

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import get_args
 
 from modelforge.core.matrix import Projection
-from modelforge.inits import Attention, Block
+from modelforge.inits import Attention, Matrix
 from tests.inits.case import Case
 
 
 def projection(
     *projections: Projection, num_heads: int = 4, head_size: int = 16, width: int = 64, input_first: bool = False
-) -> Block:
+) -> Matrix:
     """A block of an attention, of the shape that belongs to it."""
     outputs, inputs = num_heads * head_size * len(projections), width
     if projections == ("o",):
         outputs, inputs = inputs, outputs
-    return Block(
+    return Matrix(
         shape=(inputs, outputs) if input_first else (outputs, inputs),
         fan_in=inputs,
         fan_out=outputs / len(projections),

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import torch
 
-from modelforge.inits import Activation, Block
+from modelforge.inits import Activation, Matrix
 from tests.inits.blocks import TANH
 from tests.inits.case import Case
 
 RELU = (Activation("ReLU", torch.relu),)
 BIASES = {
-    "bias": Block(shape=(3000,), fan_in=3000, fan_out=3000, activations=TANH, role="bias"),
-    "bias of keys": Block(shape=(1, 1, 2000), fan_in=2000, fan_out=1, activations=TANH, role="bias"),
+    "bias": Matrix(shape=(3000,), fan_in=3000, fan_out=3000, activations=TANH, role="bias"),
+    "bias of keys": Matrix(shape=(1, 1, 2000), fan_in=2000, fan_out=1, activations=TANH, role="bias"),
 }
 NO_BIASES = {
-    "bias of a ReLU": Block(shape=(64,), fan_in=64, fan_out=64, activations=RELU, role="bias"),
-    "bias of nothing": Block(shape=(64,), fan_in=64, fan_out=64, activations=()),
-    "second of two biases": Block(shape=(64,), fan_in=64, fan_out=64, activations=TANH, addend=1),
+    "bias of a ReLU": Matrix(shape=(64,), fan_in=64, fan_out=64, activations=RELU, role="bias"),
+    "bias of nothing": Matrix(shape=(64,), fan_in=64, fan_out=64, activations=()),
+    "second of two biases": Matrix(shape=(64,), fan_in=64, fan_out=64, activations=TANH, addend=1),
 }
-EMPTY = {"no biases": Block(shape=(0,), fan_in=0, fan_out=0, activations=TANH, role="bias")}
+EMPTY = {"no biases": Matrix(shape=(0,), fan_in=0, fan_out=0, activations=TANH, role="bias")}
 
 CASES = [
     Case({"scheme": "critical"}),

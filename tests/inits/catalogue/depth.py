@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from modelforge.inits import Block, Branch, Context
+from modelforge.inits import Branch, Context, Matrix
 from tests.inits.blocks import BLOCKS, EMPTY, VECTORS
 from tests.inits.case import Case
 
@@ -14,7 +14,7 @@ INSIDE = Context(24, Branch(5, num_weights=3, ends=False), reads_input=False, gi
 OUTSIDE = Context(24, None, reads_input=True, gives_output=False)
 
 
-def at(blocks: dict[str, Block], role: str = "weight", **contexts: Context) -> dict[str, Block]:
+def at(blocks: dict[str, Matrix], role: str = "weight", **contexts: Context) -> dict[str, Matrix]:
     """The blocks at each of these places."""
     return {
         f"{name} {where}": replace(block, context=context, role=role)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.case import Case
 
-TABLE = Block(shape=(300, 64), fan_in=1, fan_out=64, role="embedding", tied=False)
+TABLE = Matrix(shape=(300, 64), fan_in=1, fan_out=64, role="embedding", tied=False)
 TABLES = {
     "looked up": TABLE,
     "tied": replace(TABLE, tied=True),
     "tied, the head first": replace(TABLE, role="weight", tied=True),
-    "of positions": Block(shape=(1, 50, 64), fan_in=1, fan_out=64, role="embedding", tied=False),
+    "of positions": Matrix(shape=(1, 50, 64), fan_in=1, fan_out=64, role="embedding", tied=False),
 }
 EMPTY = {
     "no vectors": replace(TABLE, shape=(0, 64)),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.case import Case
 
-FORGET = {"forget gate": Block(shape=(64,), fan_in=64, fan_out=64, name="f")}
-EMPTY = {"forget gate": Block(shape=(0,), fan_in=0, fan_out=0, name="f")}
-UPDATE = {"update gate": Block(shape=(64,), fan_in=64, fan_out=64, name="z", addend=1)}
+FORGET = {"forget gate": Matrix(shape=(64,), fan_in=64, fan_out=64, name="f")}
+EMPTY = {"forget gate": Matrix(shape=(0,), fan_in=0, fan_out=0, name="f")}
+UPDATE = {"update gate": Matrix(shape=(64,), fan_in=64, fan_out=64, name="z", addend=1)}
 
 CASES = [
     Case({"scheme": "gates", "forget": 1.0}, FORGET, EMPTY),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.blocks import BLOCKS, EMPTY, TANH
 from tests.inits.case import Case
 
 MATRICES = {name: block for name, block in BLOCKS.items() if len(block.shape) == 2}
 KERNELS = {name: block for name, block in BLOCKS.items() if len(block.shape) > 2} | {
-    "one dimension": Block(shape=(9, 3, 4), fan_in=12, fan_out=36, activations=TANH),
-    "three dimensions": Block(shape=(3, 6, 3, 2, 1), fan_in=36, fan_out=18, activations=TANH),
-    "depthwise": Block(shape=(1, 1, 3, 3), fan_in=9, fan_out=9, name="2", start=2, activations=TANH),
-    "one number": Block(shape=(1, 1, 1), fan_in=1, fan_out=1, activations=TANH),
+    "one dimension": Matrix(shape=(9, 3, 4), fan_in=12, fan_out=36, activations=TANH),
+    "three dimensions": Matrix(shape=(3, 6, 3, 2, 1), fan_in=36, fan_out=18, activations=TANH),
+    "depthwise": Matrix(shape=(1, 1, 3, 3), fan_in=9, fan_out=9, name="2", start=2, activations=TANH),
+    "one number": Matrix(shape=(1, 1, 1), fan_in=1, fan_out=1, activations=TANH),
 }
 EMPTY_MATRICES = {name: block for name, block in EMPTY.items() if len(block.shape) == 2}
 EMPTY_KERNELS = {name: block for name, block in EMPTY.items() if len(block.shape) > 2}

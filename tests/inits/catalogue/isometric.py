@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.blocks import BLOCKS, EMPTY, TANH
 from tests.inits.case import Case
 
 KERNELS = MappingProxyType(
     {
-        "plane": Block(shape=(32, 8, 3, 3), fan_in=72, fan_out=288, activations=TANH),
-        "square": Block(shape=(24, 24, 5), fan_in=120, fan_out=120, activations=TANH),
-        "uneven, even sides": Block(shape=(16, 12, 2, 4), fan_in=96, fan_out=128, activations=TANH),
-        "volume": Block(shape=(16, 4, 3, 2, 3), fan_in=72, fan_out=288, activations=TANH),
-        "transposed, in groups": Block(
+        "plane": Matrix(shape=(32, 8, 3, 3), fan_in=72, fan_out=288, activations=TANH),
+        "square": Matrix(shape=(24, 24, 5), fan_in=120, fan_out=120, activations=TANH),
+        "uneven, even sides": Matrix(shape=(16, 12, 2, 4), fan_in=96, fan_out=128, activations=TANH),
+        "volume": Matrix(shape=(16, 4, 3, 2, 3), fan_in=72, fan_out=288, activations=TANH),
+        "transposed, in groups": Matrix(
             shape=(8, 16, 3, 3), fan_in=72, fan_out=144, name="1", start=8, input_first=True
         ),
-        "one tap": Block(shape=(64, 64, 1), fan_in=64, fan_out=64, activations=TANH),
+        "one tap": Matrix(shape=(64, 64, 1), fan_in=64, fan_out=64, activations=TANH),
     }
 )
 EMPTY_KERNELS = MappingProxyType(
     {
-        "nothing": Block(shape=(0, 0, 3), fan_in=0, fan_out=0),
-        "no inputs": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36),
+        "nothing": Matrix(shape=(0, 0, 3), fan_in=0, fan_out=0),
+        "no inputs": Matrix(shape=(4, 0, 3, 3), fan_in=0, fan_out=36),
     }
 )
-LAST = MappingProxyType({"10 outputs": Block(shape=(9, 400), fan_in=400, fan_out=9, activations=TANH)})
-FIRST = MappingProxyType({"3 channels": Block(shape=(64, 3, 5, 5), fan_in=75, fan_out=1600, activations=TANH)})
+LAST = MappingProxyType({"10 outputs": Matrix(shape=(9, 400), fan_in=400, fan_out=9, activations=TANH)})
+FIRST = MappingProxyType({"3 channels": Matrix(shape=(64, 3, 5, 5), fan_in=75, fan_out=1600, activations=TANH)})
 NO_HALVES = MappingProxyType(
-    {"nothing": EMPTY["nothing"], "no outputs": Block(shape=(0, 4), fan_in=4, fan_out=0, activations=TANH)}
+    {"nothing": EMPTY["nothing"], "no outputs": Matrix(shape=(0, 4), fan_in=4, fan_out=0, activations=TANH)}
 )
 POWERS = MappingProxyType(
     {
-        "to a power of 2": Block(shape=(64, 40), fan_in=40, fan_out=64),
-        "by one": Block(shape=(65, 64), fan_in=64, fan_out=65),
-        "from one": Block(shape=(100, 1), fan_in=1, fan_out=100),
-        "kernel": Block(shape=(48, 20, 4, 3), fan_in=240, fan_out=576),
+        "to a power of 2": Matrix(shape=(64, 40), fan_in=40, fan_out=64),
+        "by one": Matrix(shape=(65, 64), fan_in=64, fan_out=65),
+        "from one": Matrix(shape=(100, 1), fan_in=1, fan_out=100),
+        "kernel": Matrix(shape=(48, 20, 4, 3), fan_in=240, fan_out=576),
     }
 )
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.case import Case
 
 
-def _gates(size: int) -> MappingProxyType[str, Block]:
+def _gates(size: int) -> MappingProxyType[str, Matrix]:
     return MappingProxyType(
-        {f"{name} of {size}": Block(shape=(size,), fan_in=size, fan_out=size, name=name) for name in "fizo"}
+        {f"{name} of {size}": Matrix(shape=(size,), fan_in=size, fan_out=size, name=name) for name in "fizo"}
     )
 
 
 SQUARES = MappingProxyType(
-    {f"{n} units": Block(shape=(n, n), fan_in=n, fan_out=n, name=name) for n, name in ((64, "i"), (1, "n"), (7, ""))}
+    {f"{n} units": Matrix(shape=(n, n), fan_in=n, fan_out=n, name=name) for n, name in ((64, "i"), (1, "n"), (7, ""))}
 )
-NO_UNITS = MappingProxyType({"no units": Block(shape=(0, 0), fan_in=0, fan_out=0)})
-SECOND = MappingProxyType({"second bias": Block(shape=(64,), fan_in=64, fan_out=64, name="f", addend=1)})
+NO_UNITS = MappingProxyType({"no units": Matrix(shape=(0, 0), fan_in=0, fan_out=0)})
+SECOND = MappingProxyType({"second bias": Matrix(shape=(64,), fan_in=64, fan_out=64, name="f", addend=1)})
 
 CASES = [
     Case({"scheme": "irnn"}, SQUARES, NO_UNITS),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from math import prod
 
-from modelforge.inits import Block
+from modelforge.inits import Matrix
 from tests.inits.blocks import BLOCKS, TANH
 from tests.inits.case import Case
 
 
-def transposed(*shape: int, strides: int) -> Block:
+def transposed(*shape: int, strides: int) -> Matrix:
     inputs, outputs, *taps = shape
     fan_in, fan_out = inputs * prod(taps) / strides, float(outputs * prod(taps))
-    return Block(shape=shape, fan_in=fan_in, fan_out=fan_out, input_first=True, activations=TANH)
+    return Matrix(shape=shape, fan_in=fan_in, fan_out=fan_out, input_first=True, activations=TANH)
 
 
 TRANSPOSED = {
@@ -29,9 +29,9 @@ NO_CHANNELS = {
 }
 IMAGES = {name: block for name, block in BLOCKS.items() if len(block.shape) == 4}
 NO_IMAGES = {
-    "no inputs": Block(shape=(4, 0, 3, 3), fan_in=0, fan_out=36, activations=TANH),
-    "no outputs": Block(shape=(0, 8, 3, 3), fan_in=72, fan_out=0, activations=TANH),
-    "nothing": Block(shape=(0, 0, 3, 3), fan_in=0, fan_out=0, activations=TANH),
+    "no inputs": Matrix(shape=(4, 0, 3, 3), fan_in=0, fan_out=36, activations=TANH),
+    "no outputs": Matrix(shape=(0, 8, 3, 3), fan_in=72, fan_out=0, activations=TANH),
+    "nothing": Matrix(shape=(0, 0, 3, 3), fan_in=0, fan_out=0, activations=TANH),
 }
 
 CASES = [
