@@ -1,4 +1,4 @@
-"""decided_fields: a planned parameter → every field of its scheme, with its value and who set it."""
+"""decided_fields: a planned parameter → every field of its scheme, with its value and its origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DecidedField:
 
 
 def decided_fields(parameter: ParameterPlan, origins: Origins) -> tuple[DecidedField, ...]:
-    """The fields of a parameter's scheme, those that a config set first.
+    """The fields of a parameter's scheme; those that a config sets come first.
 
     Example:
         >>> from modelforge.planning.plan import plan

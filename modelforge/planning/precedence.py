@@ -1,4 +1,4 @@
-"""precedence: parameters and the init blocks around them → which blocks apply to each, nearest first.
+"""precedence: parameters and the init blocks around them → the rules of each, nearest first.
 
 Precedence, nearest first: the layer's block, the enclosing combinators', the model's, the `init` group, the role's
 default; within one block `params`, then `types`, then the role, then the block itself.
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any, Literal
 
-from modelforge.core.errors import Problem, did_you_mean, for_each
+from modelforge.core.errors import Place, Problem, did_you_mean, for_each
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation, Context
 from modelforge.inits import registry
@@ -21,16 +22,15 @@ from modelforge.planning.study import ParameterFacts
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """An init block and where it speaks: parameters below `path`, but for those that `skip` names by globs.
-
-    `outermost` marks what need not find a parameter of each role: the `init` group, and weights from a file.
-    """
+    """An init block and the parameters that it is for: those below `path`."""
 
     block: InitSpec
     key: str
     path: str
     outermost: bool = False
+    """Whether its roles need not occur: of the `init` group, and of weights from a file."""
     skip: tuple[str, ...] = ()
+    """Globs for parameters below `path` that are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +42,55 @@ class Subject:
     key: str
     scopes: tuple[Scope, ...]
     follows: tuple[Activation, ...] | None = None
-    """The activations that read what it makes; None where they are not known."""
+    """The activations that read its output; None where they are not known."""
     context: Context | None = None
     """Where it stands in the whole model; None where that is not known."""
     aliases: Mapping[str, str | None] = FrozenDict()
-    """Its other names, where it is used in several places, each with its role there; `params` may call it by each."""
+    """Its other names, where it is used in several places, each with its role there; `params` takes any of them."""
     frozen: bool = False
-    """It exists already and is not to be trained: it keeps its values, unless `params` names it or a file has them."""
+    """Whether it exists and is not trained: it keeps its values, unless `params` names it or a file has them."""
 
     @property
     def layer_path(self) -> str:
-        """Path of the layer that holds it; empty where there is none around it."""
+        """Path of the layer that holds it; empty without one."""
         return self.path.removesuffix(self.facts.name).removesuffix(".")
 
     @property
     def tied(self) -> bool:
-        """Whether vectors are looked up in it in one place, and it multiplies in another."""
+        """Whether it is a table for lookups in one place, and a weight in another."""
         return {"embedding", "weight"} <= {self.facts.layout.role, *self.aliases.values()}
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A block that speaks of the parameter at hand; `default` where none was written."""
+class Rule:
+    """An init block as it applies to one parameter."""
 
     key: str
-    block: InitSpec
+    scheme: str | None
+    fields: Mapping[str, Any]
+    verdict: Literal["wins", "refines", "overridden"] = "overridden"
+    place: Place | None = None
     default: bool = False
+    """Whether no block was written, and this is what a role or a layer gets then; `key` says so in words."""
     named: bool = False
     """Whether `params` names the parameter."""
+    matrices: int | tuple[int, ...] | None = None
+    """The matrices that the block declares the parameter to be."""
+
+    @classmethod
+    def of(cls, key: str, block: InitSpec, *, default: bool = False, named: bool = False) -> Rule:
+        """The rule that a block makes; its verdict is not decided yet."""
+        return cls(key, block.scheme, block.fields, default=default, named=named, matrices=block.matrices)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rule as plain data."""
+        place = self.place.to_dict() if self.place else None
+        fields = {"scheme": self.scheme, **self.fields}
+        return {"key": self.key, **fields, "verdict": self.verdict, "place": place}
 
 
-class Cascade:
-    """Finds who speaks of what, and remembers it for those that speak of nothing."""
+class Precedence:
+    """Finds the rules of each parameter, and afterwards the blocks that apply to none."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -81,31 +98,29 @@ class Cascade:
         self._types: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
 
-    def candidates(self, subject: Subject) -> Iterator[Candidate]:
-        if not subject.frozen:
-            yield from self._candidates(subject)
-            return
+    def rules(self, subject: Subject) -> list[Rule]:
+        """All rules for a parameter, nearest first."""
         before = set(self._matched), set(self._types)
-        found = [*self._candidates(subject)]
-        if not any(candidate.named for candidate in found) and not _from_file(found):
+        found = [*self._rules(subject)]
+        if subject.frozen and not any(rule.named for rule in found) and not _from_file(found):
             self._matched, self._types = before
-            found = [Candidate(FROZEN, parse_block("keep"), default=True)]
-        yield from found
+            found = [Rule.of(FROZEN, parse_block("keep"), default=True)]
+        return found
 
-    def _candidates(self, subject: Subject) -> Iterator[Candidate]:
+    def _rules(self, subject: Subject) -> Iterator[Rule]:
         for scope in subject.scopes:
             names = _names(subject, subject.path, scope.path)
             if not self._skipped(scope, names):
                 yield from self._in_block(scope.block, scope.key, subject, names)
-        role = subject.facts.layout.role
-        default = subject.facts.layout.default
-        if default is not None:
+        layout = subject.facts.layout
+        if layout.default is not None:
             cls = next(iter(subject.facts.classes))
-            yield Candidate(f"default of {cls}", parse_block(constant(default)), default=True)
-        elif role is not None and role in ROLE_DEFAULTS:
-            yield Candidate(f"default of role `{role}`", _role_default(role), default=True)
+            yield Rule.of(f"default of {cls}", parse_block(constant(layout.default)), default=True)
+        elif layout.role is not None and layout.role in ROLE_DEFAULTS:
+            block = parse_block(dict(ROLE_DEFAULTS[layout.role]))
+            yield Rule.of(f"default of role `{layout.role}`", block, default=True)
 
-    def _in_block(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
+    def _in_block(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Rule]:
         yield from self._in_params(block, key, subject, names)
         for cls, path in subject.facts.classes.items():
             if cls in block.types:
@@ -116,7 +131,7 @@ class Cascade:
         role = subject.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
-        if block.speaks and (role in ("weight", "recurrent") or _speaks_of_all(block)):
+        if block.speaks and (role in ("weight", "recurrent") or _is_for_all(block)):
             yield self._match(key, block)
 
     def _skipped(self, scope: Scope, names: list[str]) -> bool:
@@ -124,7 +139,7 @@ class Cascade:
         self._matched.update(f"{scope.key}.skip.{glob}" for glob in globs)
         return bool(globs)
 
-    def _in_params(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
+    def _in_params(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Rule]:
         written = [name for name in names if name in block.params]
         globs = [
             glob for glob in block.params if glob not in written and any(fnmatchcase(name, glob) for name in names)
@@ -134,10 +149,10 @@ class Cascade:
             self._refuse_rivals(rivals, key, subject, names[0])
         self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
         for name in (*written[:1], *globs[:1]):
-            yield replace(self._match(f"{key}.params.{name}", block.params[name]), named=True)
+            yield self._match(f"{key}.params.{name}", block.params[name], named=True)
 
     def _refuse_rivals(self, rivals: list[str], key: str, subject: Subject, name: str) -> None:
-        """Two globs, or two names of one tied parameter."""
+        """Reports two globs, or two names of one tied parameter, in the same block."""
         if len(rivals) > 1 and (key, *rivals) not in self._clashes:
             self._clashes.add((key, *rivals))
             listed = " and ".join(f"`{rival}`" for rival in rivals)
@@ -147,16 +162,14 @@ class Cascade:
                 hint = "it is one parameter with several names: keep one of the rules"
             self.problems.append(Problem("MF024", f"{key}.params.{rivals[-1]}", message, hint, part="key"))
 
-    def _match(self, key: str, block: InitSpec) -> Candidate:
+    def _match(self, key: str, block: InitSpec, *, named: bool = False) -> Rule:
         self._matched.add(key)
-        return Candidate(key, block)
+        return Rule.of(key, block, named=named)
 
-    def unmatched(
-        self, scopes: list[Scope], subjects: list[Subject], written: Callable[[str], bool] = lambda key: False
-    ) -> list[Problem]:
-        """Rules that speak of no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
+    def unmatched(self, scopes: list[Scope], subjects: list[Subject], written: Callable[[str], bool]) -> list[Problem]:
+        """Blocks that apply to no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
 
-        Outermost rules for roles are for models that have them, but for those that were `written` for this one.
+        Outermost blocks for roles are meant for models that have them, unless they were `written` for this model.
         """
         return [
             problem
@@ -183,13 +196,11 @@ class Cascade:
     def _unmatched_skips(self, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
         for index, glob in enumerate(scope.skip):
             if f"{scope.key}.skip.{glob}" not in self._matched:
-                names = [subject.path for subject in subjects]
+                hint = did_you_mean(glob, [subject.path for subject in subjects])
                 message = f"`{glob}` matches no parameter of the model"
-                yield Problem("MF118", f"{scope.key}.skip.{index}", message, did_you_mean(glob, names))
+                yield Problem("MF118", f"{scope.key}.skip.{index}", message, hint)
         if scope.skip and scope.key not in self._matched:
-            yield Problem(
-                "MF118", f"{scope.key}.skip", "this skips every parameter", "then leave the whole section out"
-            )
+            yield Problem("MF118", f"{scope.key}.skip", "this skips every parameter", "leave the whole section out")
 
     def _unmatched_in(self, block: InitSpec, key: str, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
         if not scope.outermost:
@@ -203,10 +214,10 @@ class Cascade:
             if f"{key}.types.{name}" not in self._types:
                 classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
                 message = f"no layer here is a `{name}`"
-                hint = did_you_mean(name, classes) or "the classes here: none has parameters"
+                hint = did_you_mean(name, classes) or "no layer here has parameters"
                 if name in classes:
                     message = f"all parameters of each `{name}` here are frozen (`requires_grad=False`), and so kept"
-                    hint = "to fill them all the same, name them in `params`"
+                    hint = "to fill them nevertheless, name them in `params`"
                 yield Problem("MF023", f"{key}.types.{name}", message, hint, part="key")
             else:
                 yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, subjects)
@@ -227,19 +238,15 @@ FROZEN = "frozen: `requires_grad=False`"
 """What keeps a frozen parameter as it is, in place of the key of a block."""
 
 
-def _from_file(candidates: list[Candidate]) -> bool:
+def _from_file(rules: list[Rule]) -> bool:
     """Whether a file gives the values, which it does by the parameter's name."""
-    scheme = next((candidate.block.scheme for candidate in candidates if candidate.block.scheme is not None), None)
+    scheme = next((rule.scheme for rule in rules if rule.scheme is not None), None)
     return scheme is not None and registry.get(scheme).values_from == "file"
 
 
-def _speaks_of_all(block: InitSpec) -> bool:
-    """A scheme that leaves the values to others means the module as a whole, not its kernels alone."""
+def _is_for_all(block: InitSpec) -> bool:
+    """Whether a plain block is for all roles: a scheme that draws nothing means the module, not its kernels alone."""
     return block.scheme is not None and registry.get(block.scheme).values_from != "draw"
-
-
-def _role_default(role: str) -> InitSpec:
-    return parse_block(dict(ROLE_DEFAULTS[role]))
 
 
 def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
@@ -247,7 +254,7 @@ def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
 
 
 def _names(subject: Subject, name: str, scope_path: str) -> list[str]:
-    """What rules below `scope_path` call a parameter: `name`, and its other names there."""
+    """The names that rules below `scope_path` have for a parameter: `name`, and its aliases there."""
     others = [alias for alias in subject.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
     return [_below(path, scope_path) for path in (name, *others)]
 

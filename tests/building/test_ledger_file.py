@@ -121,10 +121,10 @@ def test_what_is_missing_or_too_much():
         (lambda data: data["parameters"][1].update(digest="g" * 16), r"`parameters\[1\].digest` must be"),
         (lambda data: data["parameters"][1].update(shape=[-6]), r"`parameters\[1\].shape\[0\]` must be greater"),
         (lambda data: data["parameters"][1].update(place={"x": 1}), r"`parameters\[1\].place.x` is nothing that a"),
-        (lambda data: data["parameters"][1].update(x=1), r"`parameters\[1\].x` is nothing that a ledger has"),
+        (lambda data: data["parameters"][1].update(x=1), r"`parameters\[1\].x` is not part of a ledger"),
         (lambda data: data.update(seed="0"), "`seed` must be a whole number, but is '0'"),
-        (lambda data: data.update(seed={1, 2}), "it holds what JSON does not: "),
-        (lambda data: data.update(seed=10**5000), "it holds what JSON does not: "),
+        (lambda data: data.update(seed={1, 2}), "JSON cannot hold it: "),
+        (lambda data: data.update(seed=10**5000), "JSON cannot hold it: "),
     ],
     ids=map(str, range(13)),
 )
