@@ -19,7 +19,8 @@ import torch
 
 from modelforge.building.tally import Rows, Tally
 from modelforge.inits.fills import MAX_SLANT, Moments
-from modelforge.inits.laws.tails import LOG_ODDS, impossible, limits, same_value, several
+from modelforge.inits.laws.law import Distribution
+from modelforge.inits.laws.tails import LOG_ODDS, Limits, impossible, limits, same_value, several
 
 Verdict = Literal["pass", "fail", "unpromised"]
 
@@ -122,25 +123,18 @@ def _reasons(tally: Tally, promise: Moments, rounding: float, smallest: float) -
         error = rounding * max(abs(tally.least), abs(tally.greatest), promise.std, 1e-3 * abs(promise.mean)) + smallest
         if found := impossible(law, tally.count / promise.copies, tally.least, tally.greatest, error):
             yield found
-        yield from _moments(tally, promise, rounding)
-        yield from _norms(rows, promise)
+        if (coarse := rounding * (abs(promise.mean) + promise.std) / promise.std) <= 0.1:
+            yield from _moments(tally, limits(law, max(int(tally.sampled / promise.copies), 1)), coarse)
+        yield from _norms(rows, law)
         if promise.distinct_rows and rows.equal and _too_many(rows, same_value(law)):
             yield f"{rows.equal} of {rows.compared} rows that equal another one"
     if promise.isometry is not None and rows.count and not rows.slant <= MAX_SLANT:
         yield f"a matrix that is not orthogonal: off by {rows.slant:.2g} of a vector's length"
 
 
-def _moments(tally: Tally, promise: Moments, rounding: float) -> Iterator[str]:
-    """Wrong third and fourth moments, unless rounding decides them."""
-    assert promise.law is not None, "as the caller checks"
-    assert promise.std is not None, "as the caller checks"
-    assert promise.mean is not None, "as the caller checks"
-    coarse = rounding * (abs(promise.mean) + promise.std) / promise.std
-    if not tally.sampled or coarse > 0.1:
-        return
-    known = limits(promise.law, max(int(tally.sampled / promise.copies), 1))
-    sums = (tally.third, tally.fourth)
-    for index, total in enumerate(sums, start=2):
+def _moments(tally: Tally, known: Limits, coarse: float) -> Iterator[str]:
+    """Wrong third and fourth moments; `coarse` is the rounding in units of the std."""
+    for index, total in enumerate((tally.third, tally.fourth) if tally.sampled else (), start=2):
         low, high = known.low[index], known.high[index]
         slack = 4 * coarse * (max(abs(low), abs(high)) + 1)
         value = total / tally.sampled
@@ -148,14 +142,13 @@ def _moments(tally: Tally, promise: Moments, rounding: float) -> Iterator[str]:
             yield f"a {_ORDINALS[index]} of {value:.4g}, in units of its std"
 
 
-def _norms(rows: Rows, promise: Moments) -> Iterator[str]:
+def _norms(rows: Rows, law: Distribution) -> Iterator[str]:
     """Rows with a wrong norm; each row is a sample of its own."""
-    assert promise.law is not None, "as the caller checks"
     if not rows.count or rows.least > rows.greatest:
         return
     # The next power of two, so that few limits are ever computed.
     number = 1 << (rows.count - 1).bit_length()
-    known = limits(promise.law, rows.width, several(LOG_ODDS, number))
+    known = limits(law, rows.width, several(LOG_ODDS, number))
     for value in (rows.least, rows.greatest):
         if not 0.999 * known.low[1] <= value <= 1.001 * known.high[1]:
             yield f"a row with a root mean square of {sqrt(value):.4g} std"

@@ -20,6 +20,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Context
 from modelforge.core.rng import check_seed
+from modelforge.inits import registry
 from modelforge.language.parse import parse_init
 from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parameters import layouts
@@ -73,12 +74,13 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     scope = Scope(block, "init", "", outermost=True)
     with plain(module) as parametrised:
         decided, found = assign(list(_subjects(module, scope, parametrised)), [scope], Origins.empty())
-        if decided and not found and all(item.rule.key == FROZEN for item in decided) and block.scheme != "keep":
+        kept = {item.path for item in decided if item.initializer.values_from == "existing"}
+        keeps = block.scheme is not None and registry.get(block.scheme).values_from == "existing"
+        if decided and not found and not keeps and all(item.rule.key == FROZEN for item in decided):
             raise ForgeError([_nothing_to_fill()])
         ties = {name: first for first, others in aliases_of(module).items() for name in others}
         located = locate(decided, partial(_names, module), ties=ties)
         found += located.problems
-        kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))
         problems = {problem.path: problem for problem in refused}
         warnings = tuple(problem for problem in found if problem.severity == "warning")

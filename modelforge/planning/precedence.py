@@ -15,7 +15,7 @@ from modelforge.core.errors import Place, Problem, did_you_mean, for_each
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation, Context
 from modelforge.inits import registry
-from modelforge.inits.defaults import ROLE_DEFAULTS, constant
+from modelforge.inits.defaults import KEPT, ROLE_DEFAULTS, constant
 from modelforge.language.init import NAMED_ROLES, InitSpec, parse_block
 from modelforge.planning.study import ParameterFacts
 
@@ -104,7 +104,7 @@ class Precedence:
         found = [*self._rules(subject)]
         if subject.frozen and not any(rule.named for rule in found) and not _from_file(found):
             self._matched, self._types = before
-            found = [Rule.of(FROZEN, parse_block("keep"), default=True)]
+            found = [Rule.of(FROZEN, parse_block(dict(KEPT)), default=True)]
         return found
 
     def _rules(self, subject: Subject) -> Iterator[Rule]:

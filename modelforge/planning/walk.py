@@ -254,27 +254,9 @@ class Walk:
         self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, flows: list[Flow]
     ) -> tuple[LayerPlan | None, Flow | None]:
         path, key = site.path, site.key
-        if reads is None:
-            self._unknown.append(path)
-            return None, None
         inputs = tuple(flow.value for flow in flows)
-        facts = self._study(spec, inputs)
-        if facts is None:
-            self._unknown.append(path)
-            if not self._has_many_kinds:
-                message = f"the model has more than {MAX_KINDS:,} different layers"
-                hint = "layers with equal arguments on equal inputs count once"
-                self.problems.append(Problem("MF060", key, message, hint, part="key"))
-            self._has_many_kinds = True
-            return None, None
-        if isinstance(facts, Misfit):
-            self._unknown.append(path)
-            problem = self._blame(_misfit(facts, key, flows), spec)
-            self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
-            return None, None
-        for code, message, hint in facts.warnings:
-            self._warn(key, message, hint, code)
-        if not self._within_bounds(facts, key):
+        facts = None if reads is None else self._facts(spec, site, inputs, flows)
+        if reads is None or facts is None:
             self._unknown.append(path)
             return None, None
         made = tuple(flow.makers or (f"@{flow.key}",) for flow in flows)  # no path of a layer begins with @
@@ -284,28 +266,31 @@ class Walk:
             if item.name not in names:
                 continue
             self.subjects.append(Subject(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
-        planned = LayerPlan(
-            path,
-            key,
-            spec.type,
-            FrozenDict(facts.arguments),
-            reads,
-            inputs,
-            facts.output,
-            has_buffers=facts.has_buffers,
-            parameters=names,
-        )
+        planned = LayerPlan(path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output)
+        planned = replace(planned, has_buffers=facts.has_buffers, parameters=names)
         return planned, Flow(facts.output, (path,), key)
 
-    def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit | None:
-        """The facts of a layer, or its problem; None where too many different layers were studied."""
+    def _facts(self, spec: LayerSpec, site: _Site, inputs: tuple[Value, ...], flows: list[Flow]) -> LayerFacts | None:
+        """The facts of a layer; None where it does not fit, or the model is too large with it."""
         layer, arguments = registry.get(spec.type), spec.arguments
         # A constructor may draw by the seed.
         kind = layer.name, layer.make, repr(arguments), repr(inputs), self.spec.seed
         if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+            if not self._has_many_kinds:
+                message = f"the model has more than {MAX_KINDS:,} different layers"
+                hint = "layers with equal arguments on equal inputs count once"
+                self.problems.append(Problem("MF060", site.key, message, hint, part="key"))
+            self._has_many_kinds = True
             return None
         self._kinds.add(kind)
-        return self._studies.of(kind, layer, arguments, inputs)
+        facts = self._studies.of(kind, layer, arguments, inputs)
+        if isinstance(facts, Misfit):
+            problem = self._blame(_misfit(facts, site.key, flows), spec)
+            self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
+            return None
+        for code, message, hint in facts.warnings:
+            self._warn(site.key, message, hint, code)
+        return facts if self._within_bounds(facts, site.key) else None
 
     def _within_bounds(self, facts: LayerFacts, key: str) -> bool:
         """Counts a layer's parameters; False from the layer on that makes them too many."""
