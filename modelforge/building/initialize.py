@@ -27,7 +27,7 @@ from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
 from modelforge.planning.assign import assign
-from modelforge.planning.precedence import FROZEN, Scope, Subject
+from modelforge.planning.precedence import FROZEN, ModelParameter, Scope
 from modelforge.planning.stored import locate, stored_buffers
 from modelforge.planning.study import ParameterFacts, describe, num_branches, parameters
 
@@ -73,7 +73,7 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
     with plain(module) as parametrised:
-        decided, found = assign(list(_subjects(module, scope, parametrised)), [scope], Origins.empty())
+        decided, found = assign(list(_model_parameters(module, scope, parametrised)), [scope], Origins.empty())
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         keeps = block.scheme is not None and registry.get(block.scheme).values_from == "existing"
         if decided and not found and not keeps and all(item.rule.key == FROZEN for item in decided):
@@ -91,7 +91,9 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         return replace(ledger, warnings=warnings)
 
 
-def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]) -> Iterator[Subject]:
+def _model_parameters(
+    module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]
+) -> Iterator[ModelParameter]:
     count = num_branches(module)
     aliases, known, weights = aliases_of(module), layouts(module), dict(module.named_parameters())
     for facts in describe(module):
@@ -101,7 +103,7 @@ def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parame
         behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
         # Whole numbers cannot be trained anyway, so they do not count as frozen.
         frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
-        yield Subject(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
+        yield ModelParameter(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:

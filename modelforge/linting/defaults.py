@@ -63,23 +63,17 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
     """
     found: dict[tuple[Any, ...], list[str]] = {}
     for parameter in parameters:
-        if parameter.rule.default and all(link.verdict != "refines" for link in parameter.chain):
+        if parameter.rule.default and all(rule.verdict != "refines" for rule in parameter.chain):
             laws = {fill.promise.law for block, fill in parameter.fills if block.fixed is None}
             law = laws.pop() if len(laws) == 1 else None
             rule = parameter.rule.key, parameter.role, parameter.scheme, parameter.mean, parameter.std, law
             found.setdefault(rule, []).append(parameter.path)
+    aliases: dict[str, tuple[str, ...]] = {}
+    for name, path in ties.items():
+        aliases[path] = (*aliases.get(path, ()), name)
     return tuple(
-        Left(
-            default,
-            role,
-            scheme,
-            mean,
-            std,
-            law,
-            tuple(paths),
-            {path: names for path in paths if (names := tuple(name for name, at in ties.items() if at == path))},
-        )
-        for (default, role, scheme, mean, std, law), paths in found.items()
+        Left(*rule, paths=tuple(paths), aliases={path: aliases[path] for path in paths if path in aliases})
+        for rule, paths in found.items()
     )
 
 

@@ -23,7 +23,7 @@ from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
 from modelforge.language.init import describe
 from modelforge.modules.parameters import split
-from modelforge.planning.precedence import Precedence, Rule, Scope, Subject
+from modelforge.planning.precedence import ModelParameter, Precedence, Rule, Scope
 from modelforge.planning.study import ParameterFacts
 
 
@@ -85,12 +85,12 @@ class ParameterPlan:
 
 
 def assign(
-    subjects: list[Subject], scopes: list[Scope], origins: Origins, *, fresh: bool = False
+    parameters: list[ModelParameter], scopes: list[Scope], origins: Origins, *, fresh: bool = False
 ) -> tuple[tuple[ParameterPlan, ...], list[Problem]]:
-    """Gives every subject its initializer.
+    """Gives every parameter its initializer.
 
     Args:
-        subjects: The parameters.
+        parameters: The parameters, in execution order.
         scopes: Every init block that was declared, those around no parameter included.
         origins: Where the blocks were written.
         fresh: The parameters are new, so there are no values to keep.
@@ -100,8 +100,8 @@ def assign(
         nothing, fields that a scheme does not have, and schemes that cannot serve a shape.
     """
     assigner = _Assigner(origins, fresh)
-    plans = [plan for subject in subjects if (plan := assigner.plan(subject)) is not None]
-    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, subjects)))
+    plans = [plan for parameter in parameters if (plan := assigner.plan(parameter)) is not None]
+    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, parameters)))
 
 
 class _Assigner:
@@ -114,31 +114,33 @@ class _Assigner:
         self._initializer = cache(self._validate)
         self._fills: dict[Any, Fill] = {}
 
-    def plan(self, subject: Subject) -> ParameterPlan | None:
-        facts = subject.facts
-        chain = self._chain(subject)
+    def plan(self, parameter: ModelParameter) -> ParameterPlan | None:
+        facts = parameter.facts
+        chain = self._chain(parameter)
         won = next((rule for rule in chain if rule.verdict == "wins"), None)
         if won is None:
-            self._uncovered(subject, chain)
+            self._uncovered(parameter, chain)
             return None
         initializer = self._initializer(won, *(rule for rule in reversed(chain) if rule.verdict == "refines"))
         if initializer is None:
             return None
         try:
             _check(initializer, facts, fresh=self.fresh)
-            subject = _as_declared(subject, chain)
-            fills = tuple((block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(subject))
+            parameter = _as_declared(parameter, chain)
+            fills = tuple(
+                (block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(parameter)
+            )
         except Refusal as refusal:
-            path = subject.key if won.default else won.key
-            message = f"`{won.scheme}` cannot fill {subject.path} {facts.shape}: {refusal.reason}"
+            path = parameter.key if won.default else won.key
+            message = f"`{won.scheme}` cannot fill {parameter.path} {facts.shape}: {refusal.reason}"
             self.problems.append(Problem(refusal.code or "MF026", path, message, refusal.hint))
             return None
-        if guess := _guess(subject, fills):
+        if guess := _guess(parameter, fills):
             self.problems.append(guess)
         mean, std = moments(fills)
         return ParameterPlan(
-            subject.path,
-            subject.key,
+            parameter.path,
+            parameter.key,
             facts.shape,
             facts.dtype,
             facts.layout.role,
@@ -150,20 +152,20 @@ class _Assigner:
             facts.layout.transposed,
         )
 
-    def unmatched(self, scopes: list[Scope], subjects: list[Subject]) -> list[Problem]:
+    def unmatched(self, scopes: list[Scope], parameters: list[ModelParameter]) -> list[Problem]:
         """Blocks that apply to nothing; of the `init` group only those that an override wrote."""
 
         def is_override(key: str) -> bool:
             place = self._place(key)
             return place is not None and place.override is not None
 
-        return self.precedence.unmatched(scopes, subjects, is_override)
+        return self.precedence.unmatched(scopes, parameters, is_override)
 
-    def _chain(self, subject: Subject) -> tuple[Rule, ...]:
+    def _chain(self, parameter: ModelParameter) -> tuple[Rule, ...]:
         """The rules of a parameter, each with its verdict and place."""
         chain: list[Rule] = []
         won = False
-        for rule in self.precedence.rules(subject):
+        for rule in self.precedence.rules(parameter):
             verdict = "overridden" if won else "wins" if rule.scheme is not None else "refines"
             won = won or rule.scheme is not None
             chain.append(replace(rule, verdict=verdict, place=None if rule.default else self._place(rule.key)))
@@ -194,18 +196,18 @@ class _Assigner:
             return None
         return None if unknown else valid
 
-    def _blocks(self, subject: Subject) -> Iterator[Block]:
-        for block in subject.facts.layout.blocks:
-            activations = subject.follows if block.activations is None else block.activations
+    def _blocks(self, parameter: ModelParameter) -> Iterator[Block]:
+        for block in parameter.facts.layout.blocks:
+            activations = parameter.follows if block.activations is None else block.activations
             yield replace(
                 block,
                 activations=activations,
-                role=subject.facts.layout.role,
-                context=subject.context,
-                attention=block.attention and block.attention.below(subject.layer_path),
-                tied=subject.tied,
-                default=subject.facts.layout.default,
-                stored=subject.facts.shape,
+                role=parameter.facts.layout.role,
+                context=parameter.context,
+                attention=block.attention and block.attention.below(parameter.layer_path),
+                tied=parameter.tied,
+                default=parameter.facts.layout.default,
+                stored=parameter.facts.shape,
             )
 
     def _fill(self, initializer: Initializer, block: Block) -> Fill:
@@ -214,18 +216,18 @@ class _Assigner:
             self._fills[memo] = initializer.resolve(block)
         return self._fills[memo]
 
-    def _uncovered(self, subject: Subject, chain: tuple[Rule, ...]) -> None:
-        facts = subject.facts
-        code, key = "MF025", subject.key
+    def _uncovered(self, parameter: ModelParameter, chain: tuple[Rule, ...]) -> None:
+        facts = parameter.facts
+        code, key = "MF025", parameter.key
         if chain:
             code, key = "MF027", chain[0].key
-            message = f"this block refines what `{subject.path}` inherits, but it inherits no scheme"
+            message = f"this block refines what `{parameter.path}` inherits, but it inherits no scheme"
             hint = "give it a `scheme`"
         elif facts.layout.role is None:
-            message = f"no rule covers {subject.path} {facts.shape}, and its role is not known"
+            message = f"no rule covers {parameter.path} {facts.shape}, and its role is not known"
             hint = f"cover it by name: `init: {{params: {{{facts.name}: ...}}}}`, or register the layer with its roles"
         else:
-            message = f"no rule covers {subject.path} {facts.shape} (role `{facts.layout.role}`)"
+            message = f"no rule covers {parameter.path} {facts.shape} (role `{facts.layout.role}`)"
             hint = "give the layer or the model an `init` block with a `scheme`, or choose an init group: `init=...`"
         self.problems.append(Problem(code, key, message, hint, part="key"))
 
@@ -273,19 +275,19 @@ def is_narrow(dtype: str) -> bool:
     return dtype.startswith(("float8", "float4"))
 
 
-def _guess(subject: Subject, fills: tuple[tuple[Block, Fill], ...]) -> Problem | None:
+def _guess(parameter: ModelParameter, fills: tuple[tuple[Block, Fill], ...]) -> Problem | None:
     """A warning where the name of a parameter suggests several matrices, and the fans of the whole were counted."""
-    facts, guess = subject.facts, subject.facts.layout.guess
+    facts, guess = parameter.facts, parameter.facts.layout.guess
     counted = {"fan_in", "fan_out", "rows"} & fills[0][1].numbers.keys()
     if not guess or len(fills) > 1 or len(facts.shape) < 2 or not counted:
         return None
-    message = f"`{subject.path}` {facts.shape} may be {guess} matrices side by side, and counts as one"
+    message = f"`{parameter.path}` {facts.shape} may be {guess} matrices side by side, and counts as one"
     declared = f"`params: {{{facts.name}: {{matrices: {guess}}}}}`"
     hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
-    return Problem("MW113", subject.key, message, hint, severity="warning", part="key")
+    return Problem("MW113", parameter.key, message, hint, severity="warning", part="key")
 
 
-def _as_declared(subject: Subject, chain: tuple[Rule, ...]) -> Subject:
+def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelParameter:
     """The parameter with the matrices that the nearest rule declares, if one does.
 
     Raises:
@@ -293,8 +295,8 @@ def _as_declared(subject: Subject, chain: tuple[Rule, ...]) -> Subject:
     """
     declared = next((rule.matrices for rule in chain if rule.matrices is not None), None)
     if declared is None:
-        return subject
-    facts = subject.facts
+        return parameter
+    facts = parameter.facts
     if any(block.fixed is not None or block.input_first for block in facts.layout.blocks):
         raise Refusal("it has no rows that could be matrices", "leave `matrices` out")
     rows = sum(block.shape[0] for block in facts.layout.blocks if block.shape)
@@ -306,7 +308,7 @@ def _as_declared(subject: Subject, chain: tuple[Rule, ...]) -> Subject:
     elif sum(declared) != rows:
         shown = f"{' + '.join(map(str, declared))} = {sum(declared)}"
         raise Refusal(f"it has {rows} rows, but `matrices` makes {shown}", "they must add up to its rows")
-    return replace(subject, facts=replace(facts, layout=split(facts.layout, declared)))
+    return replace(parameter, facts=replace(facts, layout=split(facts.layout, declared)))
 
 
 def _holder(block: Block) -> Initializer | None:

@@ -28,7 +28,7 @@ from modelforge.planning.layer_plan import LayerPlan as LayerPlan
 from modelforge.planning.references import Read
 from modelforge.planning.stored import locate, stored_buffers
 from modelforge.planning.study import Studies, construct
-from modelforge.planning.table import Tree, tree_table
+from modelforge.planning.table import TreeTable
 from modelforge.planning.unused import unused
 from modelforge.planning.walk import Walk
 from modelforge.report.table import to_text
@@ -94,7 +94,7 @@ class Plan:
         Args:
             flops: Cost of each layer by path; None leaves the column out.
         """
-        return tree_table(Tree(self.root, self.inputs, self.parameters, self.ties), flops)
+        return TreeTable(self.root, self.inputs, self.parameters, self.ties, flops)
 
     def __str__(self) -> str:
         return to_text(self.table())
@@ -125,7 +125,7 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
         walk = Walk(spec, studies or Studies())
         root = walk.model()
         scopes = walk.judged_scopes()
-        parameters, problems = assign(walk.subjects, scopes, spec.origins, fresh=True)
+        parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
         located = locate(parameters, names, skips, walk.ties)
@@ -151,7 +151,9 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
 
 def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:
     """All names in a checkpoint of the model; buffers with their shapes."""
-    names: dict[str, tuple[int, ...] | None] = dict.fromkeys([*(subject.path for subject in walk.subjects), *walk.ties])
+    names: dict[str, tuple[int, ...] | None] = dict.fromkeys(
+        [*(parameter.path for parameter in walk.parameters), *walk.ties]
+    )
     for layer in root.walk():
         if layer.has_buffers:
             module = construct(registry.get(layer.type), layer.arguments)

@@ -34,8 +34,8 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A parameter that needs an initializer; `scopes` are nearest first."""
+class ModelParameter:
+    """A parameter at its place in the model, before it is decided; `scopes` are nearest first."""
 
     path: str
     facts: ParameterFacts
@@ -98,37 +98,37 @@ class Precedence:
         self._types: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
 
-    def rules(self, subject: Subject) -> list[Rule]:
+    def rules(self, parameter: ModelParameter) -> list[Rule]:
         """All rules for a parameter, nearest first."""
         before = set(self._matched), set(self._types)
-        found = [*self._rules(subject)]
-        if subject.frozen and not any(rule.named for rule in found) and not _from_file(found):
+        found = [*self._rules(parameter)]
+        if parameter.frozen and not any(rule.named for rule in found) and not _from_file(found):
             self._matched, self._types = before
             found = [Rule.of(FROZEN, parse_block(dict(KEPT)), default=True)]
         return found
 
-    def _rules(self, subject: Subject) -> Iterator[Rule]:
-        for scope in subject.scopes:
-            names = _names(subject, subject.path, scope.path)
+    def _rules(self, parameter: ModelParameter) -> Iterator[Rule]:
+        for scope in parameter.scopes:
+            names = _names(parameter, parameter.path, scope.path)
             if not self._skipped(scope, names):
-                yield from self._in_block(scope.block, scope.key, subject, names)
-        layout = subject.facts.layout
+                yield from self._in_block(scope.block, scope.key, parameter, names)
+        layout = parameter.facts.layout
         if layout.default is not None:
-            cls = next(iter(subject.facts.classes))
+            cls = next(iter(parameter.facts.classes))
             yield Rule.of(f"default of {cls}", parse_block(constant(layout.default)), default=True)
         elif layout.role is not None and layout.role in ROLE_DEFAULTS:
             block = parse_block(dict(ROLE_DEFAULTS[layout.role]))
             yield Rule.of(f"default of role `{layout.role}`", block, default=True)
 
-    def _in_block(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Rule]:
-        yield from self._in_params(block, key, subject, names)
-        for cls, path in subject.facts.classes.items():
+    def _in_block(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
+        yield from self._in_params(block, key, parameter, names)
+        for cls, path in parameter.facts.classes.items():
             if cls in block.types:
                 inner_key = f"{key}.types.{cls}"
                 self._types.add(inner_key)
-                inner_names = _names(subject, subject.facts.name, path)
-                yield from self._in_block(block.types[cls], inner_key, subject, inner_names)
-        role = subject.facts.layout.role
+                inner_names = _names(parameter, parameter.facts.name, path)
+                yield from self._in_block(block.types[cls], inner_key, parameter, inner_names)
+        role = parameter.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
         if block.speaks and (role in ("weight", "recurrent") or _is_for_all(block)):
@@ -139,26 +139,26 @@ class Precedence:
         self._matched.update(f"{scope.key}.skip.{glob}" for glob in globs)
         return bool(globs)
 
-    def _in_params(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Rule]:
+    def _in_params(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
         written = [name for name in names if name in block.params]
         globs = [
             glob for glob in block.params if glob not in written and any(fnmatchcase(name, glob) for name in names)
         ]
         exact = bool(written) and block.params[written[0]].scheme is not None
         for rivals in (written, [] if exact else globs):
-            self._refuse_rivals(rivals, key, subject, names[0])
+            self._refuse_rivals(rivals, key, parameter, names[0])
         self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
         for name in (*written[:1], *globs[:1]):
             yield self._match(f"{key}.params.{name}", block.params[name], named=True)
 
-    def _refuse_rivals(self, rivals: list[str], key: str, subject: Subject, name: str) -> None:
+    def _refuse_rivals(self, rivals: list[str], key: str, parameter: ModelParameter, name: str) -> None:
         """Reports two globs, or two names of one tied parameter, in the same block."""
         if len(rivals) > 1 and (key, *rivals) not in self._clashes:
             self._clashes.add((key, *rivals))
             listed = " and ".join(f"`{rival}`" for rival in rivals)
-            message = f"{listed} both match `{subject.path}`, and neither is nearer"
+            message = f"{listed} both match `{parameter.path}`, and neither is nearer"
             hint = f"name it in full: `{name}`, or make the globs disjoint"
-            if rivals[0] in (name, *subject.aliases):
+            if rivals[0] in (name, *parameter.aliases):
                 hint = "it is one parameter with several names: keep one of the rules"
             self.problems.append(Problem("MF024", f"{key}.params.{rivals[-1]}", message, hint, part="key"))
 
@@ -166,7 +166,9 @@ class Precedence:
         self._matched.add(key)
         return Rule.of(key, block, named=named)
 
-    def unmatched(self, scopes: list[Scope], subjects: list[Subject], written: Callable[[str], bool]) -> list[Problem]:
+    def unmatched(
+        self, scopes: list[Scope], parameters: list[ModelParameter], written: Callable[[str], bool]
+    ) -> list[Problem]:
         """Blocks that apply to no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
 
         Outermost blocks for roles are meant for models that have them, unless they were `written` for this model.
@@ -175,44 +177,46 @@ class Precedence:
             problem
             for scope in {scope.key: scope for scope in scopes}.values()
             for problem in (
-                *self._unmatched_in(scope.block, scope.key, scope, subjects),
-                *self._unmatched_skips(scope, subjects),
-                *self._written_for_nothing(scope, subjects, written),
+                *self._unmatched_in(scope.block, scope.key, scope, parameters),
+                *self._unmatched_skips(scope, parameters),
+                *self._written_for_nothing(scope, parameters, written),
             )
         ]
 
     def _written_for_nothing(
-        self, scope: Scope, subjects: list[Subject], written: Callable[[str], bool]
+        self, scope: Scope, parameters: list[ModelParameter], written: Callable[[str], bool]
     ) -> Iterator[Problem]:
         for role in scope.block.roles if scope.outermost else ():
             key = f"{scope.key}.{role}"
             if key not in self._matched and written(key):
                 yield replace(
-                    self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, subjects)),
+                    self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, parameters)),
                     code="MW109",
                     severity="warning",
                 )
 
-    def _unmatched_skips(self, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
+    def _unmatched_skips(self, scope: Scope, parameters: list[ModelParameter]) -> Iterator[Problem]:
         for index, glob in enumerate(scope.skip):
             if f"{scope.key}.skip.{glob}" not in self._matched:
-                hint = did_you_mean(glob, [subject.path for subject in subjects])
+                hint = did_you_mean(glob, [parameter.path for parameter in parameters])
                 message = f"`{glob}` matches no parameter of the model"
                 yield Problem("MF118", f"{scope.key}.skip.{index}", message, hint)
         if scope.skip and scope.key not in self._matched:
             yield Problem("MF118", f"{scope.key}.skip", "this skips every parameter", "leave the whole section out")
 
-    def _unmatched_in(self, block: InitSpec, key: str, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
+    def _unmatched_in(
+        self, block: InitSpec, key: str, scope: Scope, parameters: list[ModelParameter]
+    ) -> Iterator[Problem]:
         if not scope.outermost:
             for role, leaf in block.roles.items():
                 if f"{key}.{role}" not in self._matched and leaf.speaks:
                     reason = f"no parameter here has the role `{role}`"
-                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, subjects))
+                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, parameters))
             if block.speaks and key not in self._matched:
-                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, subjects))
+                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, parameters))
         for name, inner in block.types.items():
             if f"{key}.types.{name}" not in self._types:
-                classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
+                classes = {cls for parameter in _inside(scope, parameters) for cls in parameter.facts.classes}
                 message = f"no layer here is a `{name}`"
                 hint = did_you_mean(name, classes) or "no layer here has parameters"
                 if name in classes:
@@ -220,16 +224,16 @@ class Precedence:
                     hint = "to fill them nevertheless, name them in `params`"
                 yield Problem("MF023", f"{key}.types.{name}", message, hint, part="key")
             else:
-                yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, subjects)
+                yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, parameters)
 
         def nothing(name: str) -> Problem:
-            hint = did_you_mean(name, (_below(subject.path, scope.path) for subject in _inside(scope, subjects)))
+            hint = did_you_mean(name, (_below(parameter.path, scope.path) for parameter in _inside(scope, parameters)))
             return Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
 
         yield from for_each([name for name in block.params if f"{key}.params.{name}" not in self._matched], nothing)
 
-    def _nothing(self, key: str, reason: str, inside: list[Subject]) -> Problem:
-        roles = sorted({subject.facts.layout.role or "none" for subject in inside})
+    def _nothing(self, key: str, reason: str, inside: list[ModelParameter]) -> Problem:
+        roles = sorted({parameter.facts.layout.role or "none" for parameter in inside})
         hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
         return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
 
@@ -249,13 +253,13 @@ def _is_for_all(block: InitSpec) -> bool:
     return block.scheme is not None and registry.get(block.scheme).values_from != "draw"
 
 
-def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
-    return [subject for subject in subjects if any(item.key == scope.key for item in subject.scopes)]
+def _inside(scope: Scope, parameters: list[ModelParameter]) -> list[ModelParameter]:
+    return [parameter for parameter in parameters if any(item.key == scope.key for item in parameter.scopes)]
 
 
-def _names(subject: Subject, name: str, scope_path: str) -> list[str]:
+def _names(parameter: ModelParameter, name: str, scope_path: str) -> list[str]:
     """The names that rules below `scope_path` have for a parameter: `name`, and its aliases there."""
-    others = [alias for alias in subject.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
+    others = [alias for alias in parameter.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
     return [_below(path, scope_path) for path in (name, *others)]
 
 

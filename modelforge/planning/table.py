@@ -8,7 +8,7 @@ from itertools import groupby
 from math import prod
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from modelforge.core.tensors import TensorValue, Value, at, first
@@ -16,33 +16,6 @@ from modelforge.core.words import count, magnitude, number
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.report.table import NAME, WORDS, Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """The parts of a plan that the table shows."""
-
-    root: LayerPlan
-    inputs: Mapping[str, TensorValue]
-    parameters: tuple[ParameterPlan, ...]
-    ties: Mapping[str, str]
-
-    def layers(self) -> Iterator[LayerPlan]:
-        """All layers in execution order, combinators before their children."""
-        return (layer for child in self.root.children for layer in child.walk())
-
-
-def tree_table(tree: Tree, flops: Mapping[str, int] | None = None) -> RenderableType:
-    """The model as a tree: layer, output shape, parameters, and their initial values.
-
-    Copies whose lines would be equal take one line. Where the terminal is narrow, the init column folds between words;
-    then FLOPs and types are left out. Names, shapes and numbers are always whole.
-
-    Args:
-        tree: The model.
-        flops: Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out.
-    """
-    return _TreeTable(tree, flops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +42,14 @@ class _Row:
     is_leaf: bool
 
 
-def _rows(tree: Tree, flops: Mapping[str, int]) -> Iterator[_Row]:
-    parameters = {parameter.path: parameter for parameter in tree.parameters}
+def _rows(table: TreeTable) -> Iterator[_Row]:
+    flops = table.flops or {}
+    parameters = {parameter.path: parameter for parameter in table.parameters}
     starts: dict[str, tuple[_Start, ...]] = {}
     sizes: dict[str, int] = {}
-    for layer in tree.layers():
+    for layer in table.root.walk():
         own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
-        starts[layer.path] = (*_starts(own), *_tied(tree, layer))
+        starts[layer.path] = (*_starts(own), *_tied(table.ties, layer))
         sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
 
     def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
@@ -101,12 +75,12 @@ def _rows(tree: Tree, flops: Mapping[str, int]) -> Iterator[_Row]:
             )
             yield from visit(layer.children, depth + 1)
 
-    return visit(tree.root.children, 0)
+    return visit(table.root.children, 0)
 
 
-def _tied(tree: Tree, layer: LayerPlan) -> Iterator[_Start]:
+def _tied(ties: Mapping[str, str], layer: LayerPlan) -> Iterator[_Start]:
     """Parameters of a layer that are tied to another one's."""
-    for path, source in tree.ties.items() if not layer.children else ():
+    for path, source in ties.items() if not layer.children else ():
         if path.startswith(f"{layer.path}."):
             yield _Start((path.removeprefix(f"{layer.path}."),), f"tied to {source}", None)
 
@@ -133,11 +107,19 @@ def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
 
 
 @dataclass(frozen=True, slots=True)
-class _TreeTable:
-    """A plan that becomes a table when its width is known."""
+class TreeTable:
+    """The model as a tree: layer, output shape, parameters, and their initial values.
 
-    tree: Tree
-    flops: Mapping[str, int] | None
+    Copies whose lines would be equal take one line. Where the terminal is narrow, the init column folds between words;
+    then FLOPs and types are left out. Names, shapes and numbers are always whole.
+    """
+
+    root: LayerPlan
+    inputs: Mapping[str, TensorValue]
+    parameters: tuple[ParameterPlan, ...]
+    ties: Mapping[str, str]
+    flops: Mapping[str, int] | None = None
+    """Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         header, *body, total = self._lines()
@@ -152,11 +134,11 @@ class _TreeTable:
         costs = [] if self.flops is None else [magnitude(sum(self.flops.values()))]
         width = 6 + len(costs)
         yield [Text(name) for name in header[:width]]
-        for name, value in self.tree.inputs.items():
+        for name, value in self.inputs.items():
             yield [Text(cell, "dim") for cell in (name, "input", str(value), "", "", "", "")[:width]]
-        for row in _rows(self.tree, self.flops or {}):
+        for row in _rows(self):
             yield from (line[:width] for line in _cells(row))
-        num_parameters = sum(prod(parameter.shape) for parameter in self.tree.parameters)
+        num_parameters = sum(prod(parameter.shape) for parameter in self.parameters)
         yield [Text(cell, "bold") for cell in ("total", "", "", count(num_parameters), "", "", *costs)]
 
 

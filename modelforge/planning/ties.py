@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from modelforge.core.errors import Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
-from modelforge.planning.precedence import Subject
+from modelforge.planning.precedence import ModelParameter
 from modelforge.planning.study import ParameterFacts
 
 
@@ -36,15 +36,15 @@ class Ties:
             self._facts[path] = facts
         return first != path
 
-    def problems(self, subjects: Iterable[Subject], *, complete: bool, hints: bool) -> Iterator[Problem]:
+    def problems(self, parameters: Iterable[ModelParameter], *, complete: bool, hints: bool) -> Iterator[Problem]:
         """The problems of the `tie` section.
 
         Args:
-            subjects: All other parameters.
+            parameters: All other parameters.
             complete: Whether all layers are known, so that a missing parameter is an error.
             hints: Whether to search for similar names.
         """
-        known = {subject.path: subject.facts for subject in subjects} | self._facts
+        known = {parameter.path: parameter.facts for parameter in parameters} | self._facts
         for path, source in self._declared.items():
             key = f"model.tie.{path}"
             missing = [name for name in (path, source) if name not in known]
@@ -61,9 +61,9 @@ class Ties:
                     message = f"`{path}` is {one.shape} {one.dtype}, but `{source}` is {other.shape} {other.dtype}"
                     yield Problem("MF045", key, message, "tied parameters must have the same shape and dtype")
 
-    def with_aliases(self, subjects: Iterable[Subject]) -> list[Subject]:
+    def with_aliases(self, parameters: Iterable[ModelParameter]) -> list[ModelParameter]:
         """The parameters, each with its other names and their roles."""
         others: dict[str, dict[str, str | None]] = {}
         for path, first in self.first.items():
             others.setdefault(first, {})[path] = self._facts[path].layout.role
-        return [replace(subject, aliases=FrozenDict(others.get(subject.path, {}))) for subject in subjects]
+        return [replace(parameter, aliases=FrozenDict(others.get(parameter.path, {}))) for parameter in parameters]

@@ -18,7 +18,7 @@ from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.language.layer import LayerSpec
 from modelforge.language.model import ModelSpec
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.planning.precedence import Scope, Subject
+from modelforge.planning.precedence import ModelParameter, Scope
 from modelforge.planning.references import Flow, Names, Read, References, bundle
 from modelforge.planning.study import LayerFacts, Misfit, Studies
 from modelforge.planning.ties import Ties
@@ -53,7 +53,7 @@ class Walk:
     def __init__(self, spec: ModelSpec, studies: Studies) -> None:
         self.spec = spec
         self.problems: list[Problem] = []
-        self.subjects: list[Subject] = []
+        self.parameters: list[ModelParameter] = []
         self.scopes: list[Scope] = []
         self.inputs: dict[str, TensorValue] = {}
         self.results: dict[str, Read] = {}
@@ -82,15 +82,15 @@ class Walk:
         return [scope for scope in self.scopes if scope.path not in around]
 
     def model(self) -> LayerPlan | None:
-        """The whole model as one combinator; completes `subjects`."""
+        """The whole model as one combinator; completes `parameters`."""
         root = self._model()
-        self.subjects = [
+        self.parameters = [
             replace(
-                subject,
-                follows=self._topology.follows(subject.layer_path, subject.facts),
-                context=self._topology.context(subject.layer_path, subject.facts),
+                parameter,
+                follows=self._topology.follows(parameter.layer_path, parameter.facts),
+                context=self._topology.context(parameter.layer_path, parameter.facts),
             )
-            for subject in self._ties.with_aliases(self.subjects)
+            for parameter in self._ties.with_aliases(self.parameters)
         ]
         return root
 
@@ -116,7 +116,7 @@ class Walk:
         children, last = self._children(wired, _Site("", "model", scopes), names)
         flows = self._results(names, children)
         hints = len(self.problems) < MAX_PROBLEMS
-        self.problems += self._ties.problems(self.subjects, complete=not self._unknown, hints=hints)
+        self.problems += self._ties.problems(self.parameters, complete=not self._unknown, hints=hints)
         if children is None or last is None or flows is None:
             return None
         self._topology.set_output([maker for flow in flows for maker in flow.makers])
@@ -265,7 +265,7 @@ class Walk:
         for item in facts.parameters:
             if item.name not in names:
                 continue
-            self.subjects.append(Subject(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
+            self.parameters.append(ModelParameter(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
         planned = LayerPlan(path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output)
         planned = replace(planned, has_buffers=facts.has_buffers, parameters=names)
         return planned, Flow(facts.output, (path,), key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
 from torch import fx
 
@@ -123,25 +124,24 @@ class _Nester:
     def _in_order(self, path: str, items: list[list[int]], before: list[list[int]]) -> list[list[int]]:
         """An order of execution, as near to that of the trace as possible."""
         item_of = {index: number for number, indices in enumerate(items) for index in indices}
-        needs = [{item_of[i] for index in indices for i in before[index]} - {n} for n, indices in enumerate(items)]
-        readers: dict[int, list[int]] = {}
-        for number, needed in enumerate(needs):
-            for other in needed:
-                readers.setdefault(other, []).append(number)
-        ready = [(items[number][0], number) for number, needed in enumerate(needs) if not needed]
-        heapq.heapify(ready)
+        needs = {n: {item_of[i] for index in indices for i in before[index]} - {n} for n, indices in enumerate(items)}
+        sorter = TopologicalSorter(needs)
+        try:
+            sorter.prepare()
+        except CycleError:
+            if not self.problems:
+                hint = "a container runs as a whole: put layers that follow one another into one"
+                message = "containers in it run in alternating parts"
+                self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
+            return []
         ordered: list[list[int]] = []
-        while ready:
-            _, number = heapq.heappop(ready)
+        ready: list[tuple[int, int]] = []
+        while sorter.is_active():
+            for number in sorter.get_ready():
+                heapq.heappush(ready, (items[number][0], number))
+            number = heapq.heappop(ready)[1]
             ordered.append(items[number])
-            for reader in readers.get(number, ()):
-                needs[reader].discard(number)
-                if not needs[reader]:
-                    heapq.heappush(ready, (items[reader][0], reader))
-        if len(ordered) < len(items) and not self.problems:
-            hint = "a container runs as a whole: put layers that follow one another into one"
-            message = "containers in it run in alternating parts"
-            self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
+            sorter.done(number)
         return ordered
 
 
