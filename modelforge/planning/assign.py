@@ -47,7 +47,7 @@ class ParameterPlan:
     mean: float | None
     """Target mean over all its elements; None where the scheme promises none."""
     std: float | None
-    """Target standard deviation over all its elements."""
+    """Target std over all its elements."""
     transposed: tuple[int, int] | None = None
     """The dimensions that are exchanged in how it is stored; None where outputs come first."""
 
@@ -233,7 +233,7 @@ class _Assigner:
 
 
 def moments(fills: tuple[tuple[Block, Fill], ...]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation over all elements that a scheme decides, from the targets of the blocks."""
+    """Mean and std over all elements that a scheme decides, from the targets of the blocks."""
     fills = tuple((block, fill) for block, fill in fills if block.fixed is None) or fills
     if len(fills) == 1:
         return fills[0][1].mean, fills[0][1].std

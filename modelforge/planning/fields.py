@@ -42,13 +42,13 @@ def decided_fields(parameter: ParameterPlan, origins: Origins) -> tuple[DecidedF
         distribution uniform default of the scheme
         truncate 2.0 default of the scheme
     """
-    links = [link for link in parameter.chain if link.verdict != "overridden"]
+    rules = [rule for rule in parameter.chain if rule.verdict != "overridden"]
     values = parameter.initializer.model_dump()
     fields: list[DecidedField] = []
     for name in type(parameter.initializer).model_fields:
-        link = next((link for link in links if name in link.fields), None)
-        key = link.key if link else ""
-        place = origins.place(f"{key}.{name}") if link and link.place else None
+        rule = next((rule for rule in rules if name in rule.fields), None)
+        key = rule.key if rule else ""
+        place = origins.place(f"{key}.{name}") if rule and rule.place else None
         fields.append(DecidedField(name, values[name], key, place))
     return tuple(sorted(fields, key=lambda field: not field.key))
 

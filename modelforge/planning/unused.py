@@ -59,11 +59,11 @@ def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
     acting: set[str] = set()
     for parameter in parameters:
         from_file = parameter.initializer.values_from == "file"
-        for link in parameter.chain:
-            if from_file or link.verdict != "overridden":
-                acting.add(link.key)
-            elif not link.default and link.key.partition(".")[0] != "init":
-                before.setdefault(link.key, (parameter.path, parameter.rule.key))
+        for rule in parameter.chain:
+            if from_file or rule.verdict != "overridden":
+                acting.add(rule.key)
+            elif not rule.default and rule.key.partition(".")[0] != "init":
+                before.setdefault(rule.key, (parameter.path, parameter.rule.key))
     for key, (path, other) in before.items():
         if key not in acting:
             message = f"this init rule has no effect: other rules override it, `{other}` at `{path}`"
