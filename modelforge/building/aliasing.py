@@ -1,4 +1,4 @@
-"""sharing: tensors → which of them lie in the same memory, wholly or in part, and which overlap themselves."""
+"""Aliasing: tensors that lie in the same memory, wholly or in part, and tensors that overlap themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def overlaps_itself(tensor: Tensor) -> bool:
-    """Whether several elements share one place in memory, as in expanded tensors and in overlapping windows."""
+    """Whether several elements are one place in memory, as in expanded tensors and in overlapping windows."""
     reach = 0
     dimensions = zip(tensor.stride(), tensor.shape, strict=True)
     for step, size in sorted((step, size) for step, size in dimensions if size > 1):
@@ -21,9 +21,9 @@ def overlaps_itself(tensor: Tensor) -> bool:
 
 
 def shared(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
-    """Pairs of names whose tensors have an element in common: for each tensor one of those before it, if there is one.
+    """Pairs of names whose tensors have an element in common: each tensor with an earlier one, if there is one.
 
-    None of them may overlap itself. Tensors that only lie in one storage, side by side, share nothing.
+    No tensor may overlap itself. Tensors side by side in one storage share nothing.
     """
     storages: dict[tuple[str, int], list[str]] = {}
     for name, tensor in tensors.items():
@@ -39,7 +39,7 @@ def _in_one_storage(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
     ordered = sorted(tensors, key=lambda name: spans[name])
     if all(spans[one][1] <= spans[other][0] for one, other in pairwise(ordered)):
         return
-    # Spans that cross need not share an element: columns of one matrix do not. One byte a byte tells.
+    # Spans that cross need not share an element: columns of one matrix do not. So each byte is marked by its owner.
     owner = torch.zeros(max(stop for _, stop in spans.values()), dtype=torch.int32)
     names = list(tensors)
     for number, name in enumerate(names, start=1):
@@ -55,7 +55,7 @@ def _in_one_storage(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
 
 
 def _span(tensor: Tensor) -> tuple[int, int]:
-    """The bytes of its storage from the first to behind the last element."""
+    """The bytes of its storage from the first element to the end of the last."""
     first = int(tensor.storage_offset())
     last = first + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return first * tensor.element_size(), (last + 1) * tensor.element_size()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -48,17 +48,17 @@ def build(
     constructor draws depend on the seed and their layer's path.
 
     Args:
-        spec: What to build; a `Plan` is built as it is.
+        spec: The model; a `Plan` is built as it is.
         seed: Key of all random numbers; default the spec's own.
         device: Where parameters and buffers live.
-        dtype: Floating-point type of parameters and buffers; default what the layers themselves use (float32). Values
-            are drawn in float32 and rounded; those of float64 have all its digits.
+        dtype: Floating-point type of parameters and buffers; default the layers' own (float32). Values are drawn in
+            float32 and rounded; values of float64 have all its digits.
         shard: Called with the model while it is on the meta device, to make its parameters `DTensor`s: FSDP2's
-            `fully_shard`, or a function that calls it layer by layer. Each process then draws what it holds, with the
-            same bits as one process alone.
+            `fully_shard`, or a function that calls it layer by layer. Each process then draws the part that it holds,
+            with the same bits as one process alone.
 
     Returns:
-        The model in training mode; `model.ledger` says what filled what.
+        The model in training mode, with its ledger as `model.ledger`.
 
     Raises:
         ForgeError: see `plan`; also where a scheme keeps values that a new model does not have, and where memory ends.
@@ -102,7 +102,7 @@ def build(
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
-        raise _no_memory(decided, place, dtype, "which could not be allocated") from error
+        raise _no_memory(decided, place, dtype, "which cannot be allocated") from error
     return model
 
 
@@ -113,7 +113,7 @@ def on_meta(decided: Plan) -> Model:
 
 
 def _check_memory(decided: Plan, device: torch.device, dtype: torch.dtype | None) -> None:
-    """Before anything is allocated: a system may grant more than there is, and end the process that uses it.
+    """Compares parameters with free memory first: a system may grant more than there is, and then end the process.
 
     Raises:
         ForgeError: the parameters need more than is free.
@@ -158,15 +158,9 @@ def _assemble(decided: Plan, seed: int) -> Model:
     inputs = list(decided.inputs)
     model = Model(children, inputs, reads, num_inputs=len(inputs), results=results, names=names)
     for path, source in decided.ties.items():
-        owner, name = _owner(model, path)
-        other, its_name = _owner(model, source)
-        owner._parameters[name] = other._parameters[its_name]
+        owner, _, name = path.rpartition(".")
+        model.get_submodule(owner)._parameters[name] = model.get_parameter(source)
     return model
-
-
-def _owner(model: nn.Module, path: str) -> tuple[nn.Module, str]:
-    module, _, name = path.rpartition(".")
-    return model.get_submodule(module), name
 
 
 def _module(layer: LayerPlan, seed: int) -> nn.Module:
@@ -178,45 +172,43 @@ def _module(layer: LayerPlan, seed: int) -> nn.Module:
     kind = registry.get(layer.type)
     if not layer.has_buffers:
         return construct(kind, layer.arguments)
-    # What a constructor computes into buffers would be lost on the meta device.
+    # Values that a constructor computes into buffers would be lost on the meta device.
     try:
         with keyed_globals(seed, layer.path, "buffers"):
             return construct(kind, layer.arguments, "cpu")
     except Misfit as misfit:
-        # `plan` constructed it on the meta device; what is new here is that it takes memory.
+        # `plan` constructed it on the meta device: only memory is new here.
         hint = "a layer with buffers is constructed in the CPU's memory"
         raise ForgeError([Problem("MF060", layer.key, misfit.message, hint, part="key")]) from misfit
 
 
 def _materialise(model: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
     """Gives every parameter fresh memory, and moves buffers with their values."""
+
+    def kind(tensor: torch.Tensor) -> torch.dtype:
+        return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+
     moved: dict[int, nn.Parameter] = {}
     for module in model.modules():
         for name, weight in module._parameters.items():
             if weight is not None:
                 if id(weight) not in moved:
-                    kind = dtype if dtype is not None and weight.is_floating_point() else weight.dtype
-                    empty = allocate(weight.shape, kind, device)
+                    empty = allocate(weight.shape, kind(weight), device)
                     moved[id(weight)] = nn.Parameter(empty, requires_grad=weight.requires_grad)
                 module._parameters[name] = moved[id(weight)]
-        _move_buffers(module._buffers, device, dtype)
+        for name, value in module._buffers.items():
+            if value is not None:
+                module._buffers[name] = value.to(device=device, dtype=kind(value))
         after_materialise(module)
 
 
 def _materialise_shards(model: nn.Module, shard: Callable[[nn.Module], object], device: torch.device) -> None:
-    """Shards the model, gives what lives here memory, and moves buffers with their values."""
+    """Shards the model, gives memory to the part that lives here, and moves buffers with their values."""
     shard(model)
     buffers = dict(model.named_buffers())
-    model.to_empty(device=device)  # the sharding keeps references of its own to parameters, which this renews
+    model.to_empty(device=device)  # the sharding refers to parameters itself, and this renews those references
     with torch.no_grad():
         for name, empty in model.named_buffers():
             empty.copy_(buffers[name])
     for module in model.modules():
         after_materialise(module)
-
-
-def _move_buffers(buffers: Mapping[str, torch.Tensor | None], device: torch.device, dtype: torch.dtype | None) -> None:
-    for name, value in list(buffers.items()):
-        if value is not None:
-            kind = dtype if dtype is not None and value.is_floating_point() else value.dtype
-            buffers[name] = value.to(device=device, dtype=kind)  # pyright: ignore[reportIndexIssue]  # a dict in torch

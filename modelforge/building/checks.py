@@ -1,9 +1,9 @@
-"""check: what a fill promises and what was measured → whether a sound fill can look like this.
+"""check: the promise of a fill and its measured values → a verdict.
 
 A sound parameter fails with a probability below 1e-8, whatever its size. A spoiled one is found as soon as its size
-lets it: a value outside of its bounds always; another law, another scale or rows that are alike by samples of tens to
-thousands. Third and fourth moments are those of some blocks of what is long (`seen.every`), rows some of each chunk:
-their bounds follow from the number that was looked at. Sums, extremes and checksums are of all values.
+permits: a value out of bounds always; another law, another scale or equal rows from tens to thousands of values on.
+Third and fourth moments are taken of some blocks of a long parameter (`seen.every`), and rows of some of each chunk;
+their bounds follow from the number of those. Sums, extremes and checksums are of all values.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ import torch
 
 from modelforge.building.tally import Rows, Tally
 from modelforge.inits.fills import MAX_SLANT, Moments
-from modelforge.inits.laws.tails import LOG_ODDS, impossible, limits, same_value, several
+from modelforge.inits.laws.law import Distribution
+from modelforge.inits.laws.tails import LOG_ODDS, Limits, impossible, limits, same_value, several
 
 Verdict = Literal["pass", "fail", "unpromised"]
 
 _FEW_ODDS = 20.0
-"""Where mean and standard deviation are all that is promised, there are four bounds, which may be left more easily."""
+"""Odds of each bound where only mean and std are promised: then there are four bounds in all."""
 _ORDINALS = ("mean", "mean square", "third moment", "fourth moment")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The verdict on all that one fill made."""
+    """The verdict on the values of one fill."""
 
     verdict: Verdict
     mean_tolerance: float | None = None
     std_tolerance: float | None = None
     reason: str = ""
-    """What a sound fill does not have, in words; empty unless the verdict is `fail`."""
+    """Why the verdict is `fail`, in words; else empty."""
 
 
 def check(tallies: Sequence[Tally], dtype: torch.dtype) -> Check:
-    """Compares what one fill made with what it promises, up to the rounding of the dtype."""
+    """Compares the values of one fill with its promise, up to the rounding of the dtype."""
     tally = reduce(add, tallies)
     promise = tally.fill.promise if tally.fill is not None else None
     if promise is None or promise.mean is None or promise.std is None:
@@ -72,7 +73,7 @@ def _rounding(dtype: torch.dtype) -> float:
 
 
 def _subnormal(dtype: torch.dtype) -> float:
-    """The least positive number of a type: what is as small is rounded to its multiples."""
+    """The least positive number of a type: small values are rounded to its multiples."""
     if not dtype.is_floating_point:
         return 0.0
     known = torch.finfo(dtype)
@@ -80,12 +81,12 @@ def _subnormal(dtype: torch.dtype) -> float:
 
 
 def _tolerances(promise: Moments, count: int) -> tuple[float, float, float, float]:
-    """Least and greatest mean about the target, and root mean square, in units of the standard deviation."""
+    """Least and greatest mean about the target, and root mean square, in units of the std."""
     drawn = max(count / promise.copies, 1.0)
     if promise.law is not None:
         known = limits(promise.law, int(drawn))
         return known.low[0], known.high[0], sqrt(max(known.low[1], 0.0)), sqrt(known.high[1])
-    # Gaussian and χ² tails (Laurent and Massart 2000, lemma 1), as far as the kurtosis tells.
+    # Gaussian and χ² tails (Laurent and Massart 2000, lemma 1), widened by the kurtosis.
     mean = sqrt(2 * _FEW_ODDS / drawn)
     if promise.exact_std:
         return -mean, mean, sqrt(1 - 1e-4), sqrt(1 + 1e-4)
@@ -94,7 +95,7 @@ def _tolerances(promise: Moments, count: int) -> tuple[float, float, float, floa
 
 
 def _least(count: float, kurtosis: float) -> float:
-    """What a sample's variance will hardly fall below, in units of the law's: for few values `1 - spread` is no bound.
+    """A lower bound of a sample's variance, in units of the law's: for few values `1 - spread` is none.
 
     Chernoff's bound for χ² with n degrees of freedom: P(χ² <= t·n) <= (t·exp(1 - t))^(n/2), solved for t from below.
     """
@@ -106,7 +107,7 @@ def _least(count: float, kurtosis: float) -> float:
 
 
 def _reasons(tally: Tally, promise: Moments, rounding: float, smallest: float) -> Iterator[str]:
-    """What else a sound fill does not have."""
+    """Further properties that a sound fill does not have."""
     assert promise.mean is not None, "it promises"
     assert promise.std is not None, "it promises"
     law = promise.law
@@ -122,25 +123,18 @@ def _reasons(tally: Tally, promise: Moments, rounding: float, smallest: float) -
         error = rounding * max(abs(tally.least), abs(tally.greatest), promise.std, 1e-3 * abs(promise.mean)) + smallest
         if found := impossible(law, tally.count / promise.copies, tally.least, tally.greatest, error):
             yield found
-        yield from _moments(tally, promise, rounding)
-        yield from _norms(rows, promise)
+        if (coarse := rounding * (abs(promise.mean) + promise.std) / promise.std) <= 0.1:
+            yield from _moments(tally, limits(law, max(int(tally.sampled / promise.copies), 1)), coarse)
+        yield from _norms(rows, law)
         if promise.distinct_rows and rows.equal and _too_many(rows, same_value(law)):
-            yield f"{rows.equal} of {rows.compared} rows that are like another"
+            yield f"{rows.equal} of {rows.compared} rows that equal another one"
     if promise.isometry is not None and rows.count and not rows.slant <= MAX_SLANT:
         yield f"a matrix that is not orthogonal: off by {rows.slant:.2g} of a vector's length"
 
 
-def _moments(tally: Tally, promise: Moments, rounding: float) -> Iterator[str]:
-    """The third and the fourth, unless rounding decides them."""
-    assert promise.law is not None, "as the caller checks"
-    assert promise.std is not None, "as the caller checks"
-    assert promise.mean is not None, "as the caller checks"
-    coarse = rounding * (abs(promise.mean) + promise.std) / promise.std
-    if not tally.sampled or coarse > 0.1:
-        return
-    known = limits(promise.law, max(int(tally.sampled / promise.copies), 1))
-    sums = (tally.third, tally.fourth)
-    for index, total in enumerate(sums, start=2):
+def _moments(tally: Tally, known: Limits, coarse: float) -> Iterator[str]:
+    """Wrong third and fourth moments; `coarse` is the rounding in units of the std."""
+    for index, total in enumerate((tally.third, tally.fourth) if tally.sampled else (), start=2):
         low, high = known.low[index], known.high[index]
         slack = 4 * coarse * (max(abs(low), abs(high)) + 1)
         value = total / tally.sampled
@@ -148,20 +142,19 @@ def _moments(tally: Tally, promise: Moments, rounding: float) -> Iterator[str]:
             yield f"a {_ORDINALS[index]} of {value:.4g}, in units of its std"
 
 
-def _norms(rows: Rows, promise: Moments) -> Iterator[str]:
-    """A row is a sample of its own; they are as many as there are rows."""
-    assert promise.law is not None, "as the caller checks"
+def _norms(rows: Rows, law: Distribution) -> Iterator[str]:
+    """Rows with a wrong norm; each row is a sample of its own."""
     if not rows.count or rows.least > rows.greatest:
         return
     # The next power of two, so that few limits are ever computed.
     number = 1 << (rows.count - 1).bit_length()
-    known = limits(promise.law, rows.width, several(LOG_ODDS, number))
+    known = limits(law, rows.width, several(LOG_ODDS, number))
     for value in (rows.least, rows.greatest):
         if not 0.999 * known.low[1] <= value <= 1.001 * known.high[1]:
             yield f"a row with a root mean square of {sqrt(value):.4g} std"
 
 
 def _too_many(rows: Rows, same: float) -> bool:
-    """Whether so many equal rows are no chance: P(t of them) <= (n²·p^width)^t / t!."""
+    """Whether so many equal rows are no coincidence: P(t of them) <= (n²·p^width)^t / t!."""
     each = 2 * log(rows.compared) + rows.width * log(same)
     return rows.equal * each - lgamma(rows.equal + 1) < -LOG_ODDS

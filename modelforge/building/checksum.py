@@ -1,4 +1,4 @@
-"""checksum: values → a number that an edit of any of them changes, at the speed of memory.
+"""checksum: values → a number that changes with any of them, at the speed of memory.
 
 Σ wᵢ·kᵢ modulo 2⁶⁴ over 32-bit words (or shorter ones, where values are shorter), with odd factors that depend on the
 place: one changed word always shows, and so do words that change places, but for a chance of about 2⁻⁶⁰. Sums over
@@ -7,7 +7,7 @@ parts add up, so that chunks and shards are read where they are. It finds mistak
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import Any
 
@@ -26,7 +26,7 @@ _MASK = (1 << 64) - 1
 
 
 def checksum(values: Tensor, first: int = 0) -> int:
-    """Of values that lie side by side in the whole, beginning at element `first`."""
+    """The checksum of values that lie side by side in the whole parameter, beginning at element `first`."""
     total = 0
     for piece in values.detach().reshape(-1).split(CHUNK):
         words, each = _words(piece)
@@ -36,14 +36,14 @@ def checksum(values: Tensor, first: int = 0) -> int:
 
 
 def checksum_of_seen(seen: Seen, first: int) -> int | None:
-    """Of values that a loop has looked at; None where the first one's place is within a block."""
+    """The checksum of values that a compiled loop has measured; None where they begin inside a block."""
     if first % BLOCK:
         return None
     return int(loaded().weighted_blocks(seen.blocks, first // BLOCK))
 
 
 def checksum_of(shard: Shard) -> int:
-    """Of what lives here of a parameter; 0 where another process counts it."""
+    """The checksum of the part of a parameter that lives here; 0 where another process counts it."""
     if not shard.distributed:
         return checksum(shard.local)
     if not shard.counts:
@@ -54,6 +54,21 @@ def checksum_of(shard: Shard) -> int:
         spread = (places[:, None] * each + np.arange(each)).reshape(-1)
         total += int((words * _WIDE[spread % BLOCK] * _block_factors(spread // BLOCK)).sum(dtype=np.uint64))
     return total & _MASK
+
+
+def parts_of(checksum: int) -> list[float]:
+    """A checksum in parts of 16 bits, of which sums in float64 are exact."""
+    return [float(checksum >> shift & 0xFFFF) for shift in (0, 16, 32, 48)]
+
+
+def whole_of(parts: Iterable[float]) -> int:
+    """The checksum of such parts, or of sums of them."""
+    return sum(round(part) << shift for part, shift in zip(parts, (0, 16, 32, 48), strict=True)) & _MASK
+
+
+def digest_of(checksum: int) -> str:
+    """A checksum as the ledger shows it."""
+    return f"{checksum:016x}"
 
 
 def _rows(shard: Shard) -> Iterator[tuple[Tensor, np.ndarray]]:

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 def digest(module: nn.Module, decimals: int | None = None) -> str:
-    """A SHA-256 over every parameter's path, shape, dtype and values, on whatever device and however sharded.
+    """A SHA-256 over every parameter's path, shape, dtype and values, on any device and however sharded.
 
     Two models have equal digests if they start equal: bit by bit, or with `decimals` up to rounding, for comparisons
     between machines. Sharded parameters are put together one at a time, so all processes must call it.
 
     Args:
-        module: What to identify. Tied parameters count once; buffers do not count.
-        decimals: Round values to so many decimals first; 6 for a comparison to 1e-6.
+        module: The module to identify. Tied parameters count once; buffers do not count.
+        decimals: The number of decimals to which values are rounded first; 6 for a comparison to 1e-6.
 
     Returns:
         64 hexadecimal digits.
@@ -46,6 +46,6 @@ def _bytes(weight: Tensor, decimals: int | None) -> bytes:
     whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else weight
     values = whole.to("cpu").contiguous()
     if decimals is not None and values.is_floating_point():
-        # As whole numbers: there are two zeros among the others.
+        # As whole numbers, which have a single zero.
         values = (values.double() * 10.0**decimals).round().to(torch.int64)
     return values.reshape(-1).view(torch.uint8).numpy().tobytes()

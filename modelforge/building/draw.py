@@ -1,4 +1,4 @@
-"""draw: decided parameters and their memory → values, and sums over what was written.
+"""draw: decided parameters and their memory → values, and sums over them.
 
 Long parameters are drawn in chunks of a fixed size, each with a key of its own, so that neither the number of threads
 nor the order of work changes a bit.
@@ -30,7 +30,7 @@ from modelforge.planning.assign import ParameterPlan
 
 
 def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int) -> dict[str, list[Tally]]:
-    """Fills each parameter exactly once, on all cores; of a sharded one, what lives here.
+    """Fills each parameter exactly once, on all cores; of a sharded one the part that lives here.
 
     Args:
         items: Parameters whose schemes draw.
@@ -38,7 +38,7 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
         seed: Key of all random numbers.
 
     Returns:
-        For each path the sums over what was written here, one for each of its fills.
+        For each path the sums over the values written here, one for each of its fills.
 
     Raises:
         ForgeError: a scheme refuses while it fills, or draws from torch's global generator.
@@ -47,12 +47,12 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     outputs_first = {item.path: shards[item.path].exchanged(item.transposed) for item in items}
     expect(sum(prod(item.shape) for item in items))
     jobs = [job for item in items for job in _jobs(item, regions[item.path], outputs_first[item.path], seed)]
-    # Matrices first: they cannot be cut, so they must not be what the last thread is left with.
+    # Matrices first: they cannot be cut, and one begun last would keep a single thread busy.
     before = torch.get_rng_state()
     _run(sorted(jobs, key=lambda job: -job.cost))
     if not torch.equal(before, torch.get_rng_state()):
         raise ForgeError(_drawn_globally(items))
-    tallies = {path: [_no_sums(region.fill) for region in listed] for path, listed in regions.items()}
+    tallies = {path: [measure((), region.fill) for region in listed] for path, listed in regions.items()}
     for job in jobs:
         assert job.tally is not None, "every job has run"
         tallies[job.item.path][job.region] += job.tally
@@ -63,7 +63,7 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
 
 
 def _drawn_globally(items: Sequence[ParameterPlan]) -> list[Problem]:
-    """Whose values are no function of the seed: of schemes that are not modelforge's own."""
+    """Problems of schemes whose values are no function of the seed: those that are not modelforge's own."""
     foreign = {item.rule.key: item for item in items if not type(item.initializer).__module__.startswith("modelforge.")}
     message = "`{}` draws from torch's global generator: its values are no function of the seed"
     hint = "hand `generator=generator` to what draws in `fill`"
@@ -73,13 +73,9 @@ def _drawn_globally(items: Sequence[ParameterPlan]) -> list[Problem]:
     ]
 
 
-def _no_sums(fill: Fill) -> Tally:
-    return Tally(shift=fill.mean or 0.0, fill=fill)
-
-
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Rows that one fill serves, outputs first; `fixed` are the flat spans inside it that keep a constant."""
+    """Neighbouring rows with one fill, outputs first."""
 
     row: int
     shape: tuple[int, ...]
@@ -87,6 +83,7 @@ class _Region:
     stop: int
     fill: Fill
     fixed: tuple[tuple[int, int, float], ...]
+    """Flat spans in it that keep a constant."""
     attention: str | None
     """Path of the attention that it is part of."""
     input_first: bool = False
@@ -111,12 +108,12 @@ class _Job:
             problem = Problem(refusal.code or "MF026", rule.key, message, refusal.hint, rule.place)
             raise ForgeError([problem]) from refusal
         except Exception as error:
-            error.add_note(f"this came up while `{self.item.path}` was filled")
+            error.add_note(f"raised while `{self.item.path}` was filled")
             raise
 
 
 def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: int) -> Iterator[_Job]:
-    """The draws that fill what lives here of a parameter; together they cover each element once."""
+    """The draws for the part of a parameter that lives here; together they cover each element once."""
     for number, region in enumerate(regions):
         key = _key(seed, item, region)
         if not region.fill.elementwise:
@@ -180,7 +177,7 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
     seen = region.fill.draw_(values, key)
     fixed = [(max(a, start), min(b, stop), value) for a, b, value in region.fixed if a < stop and b > start]
     width = prod(region.shape[1:])
-    # Rows are looked at as they were drawn: fixed ones are not yet among them.
+    # Rows are measured as they were drawn, before fixed ones are written.
     rows = rows_of_chunk(values, start - region.start, width, region.stop - region.start, region.fill.promise)
     if seen is not None and memory is not None and not fixed:
         return replace(tally_of(seen, region.fill), rows=rows, checksum=_stored(values, start, shard, seen))
@@ -203,7 +200,7 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
 def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
     values = _empty_values(shard, prod(region.shape)) if memory is None else memory
-    # What a scheme forgets to write must not pass for a value.
+    # An element that a scheme forgets to write must not pass for a value.
     region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
     parts = shard.write(values, region.start) if memory is None else [memory]
     rows = rows_of_block(values.view(region.shape), region.fill, input_first=region.input_first)
@@ -211,8 +208,8 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
 
 
 def _stored(values: torch.Tensor, start: int, shard: Shard, seen: Seen | None = None) -> int:
-    """The checksum of flat values that were drawn for the elements from `start` on, as they are stored. Of a shard, all
-    is read in the end."""
+    """The checksum of flat values for the elements from `start` on, as they are stored; 0 for a shard, which is read
+    as a whole in the end."""
     if shard.distributed:
         return 0
     known = None if seen is None else checksum_of_seen(seen, start)
@@ -220,12 +217,12 @@ def _stored(values: torch.Tensor, start: int, shard: Shard, seen: Seen | None = 
 
 
 def _is_direct(shard: Shard) -> bool:
-    """Whether values can be drawn where they are to be."""
+    """Whether values can be drawn into the parameter itself."""
     return shard.local.dtype in (torch.float32, torch.float64) and shard.local.device.type == "cpu"
 
 
 def _empty_values(shard: Shard, count: int) -> torch.Tensor:
-    """Memory to draw in: float64 for what is stored so, float32 for all else, which is rounded from it."""
+    """Memory to draw in: float64 for parameters of float64, else float32, from which values are rounded."""
     dtype = torch.float64 if shard.local.dtype == torch.float64 else torch.float32
     return torch.empty(count, dtype=dtype, device="cpu")
 
@@ -257,7 +254,7 @@ def _run(jobs: Sequence[_Job]) -> None:
                 threads.append(thread)
             work()
         finally:
-            # Where all went well nothing is pending; where this thread was interrupted, the others must stop too.
+            # If this thread was interrupted, jobs are pending, and the other threads must stop too.
             pending.clear()
             for thread in threads:
                 thread.join()

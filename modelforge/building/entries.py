@@ -1,4 +1,4 @@
-"""The rows of a ledger: what filled a parameter, what was promised, what was measured, and what a calibration did."""
+"""`LedgerEntry`: a row of a ledger, with the rule that filled a parameter, its targets, and the measured values."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from modelforge.core.frozen import FrozenDict
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What a calibration did to one parameter; where it works channel by channel, of the channel farthest off."""
+    """What a calibration did to one parameter; where it works by channel, in the channel farthest from the target."""
 
     method: str
     left: str = ""
-    """Why the parameter was left as it was; empty where it was calibrated."""
+    """Why the parameter was not calibrated; empty where it was."""
     factors: tuple[float, float] = (1.0, 1.0)
-    """What the weight was multiplied by: least and greatest over its channels, equal where it has one factor."""
+    """Least and greatest factor over the channels of the weight, equal where it has one factor."""
     passes: int = 0
-    """How often it was corrected."""
+    """The number of corrections."""
     mean_before: float | None = None
-    """Mean of what its layer makes of the batch; None where it was left."""
+    """Mean of its layer's output for the batch; None where it was not calibrated."""
     mean_after: float | None = None
     variance_before: float | None = None
     variance_after: float | None = None
-    """Measured when all layers were done."""
+    """Measured after all layers were calibrated."""
     tolerance: float | None = None
 
     @property
     def factor(self) -> float:
-        """What the whole weight was multiplied by; the geometric mean of the extremes where channels differ."""
+        """The factor of the whole weight; the geometric mean of the extremes where channels differ."""
         low, high = self.factors
         return low if low == high else sqrt(low * high)
 
@@ -45,7 +45,7 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One parameter: what filled it and whether it came out as promised."""
+    """One parameter: the rule that filled it, and whether its values are as promised."""
 
     path: str
     shape: tuple[NonNegativeInt, ...]
@@ -57,7 +57,7 @@ class LedgerEntry:
     """Override key of the block that won."""
     place: Place | None
     numbers: FrozenDict[str, Any]
-    """What was resolved: gain, fans, bounds."""
+    """Resolved numbers: gain, fans, bounds."""
     blocks: tuple[str, ...]
     target_mean: float | None
     target_std: float | None
@@ -75,11 +75,11 @@ class LedgerEntry:
     aliases: tuple[str, ...] = ()
     """Other names of the same parameter, where weights are tied."""
     calibration: Calibrated | None = None
-    """What `mf.calibrate` did to it afterwards; the verdict is on that, too."""
+    """What `mf.calibrate` did to it afterwards; the verdict includes that."""
     reason: str = ""
-    """What a sound parameter does not have, in words, where the verdict is `fail`."""
+    """Why the verdict is `fail`, in words."""
     centre: float | None = None
-    """What `measured_std` is about where that is not the measured mean: the target of a scheme that fixes it."""
+    """The value about which `measured_std` is, if not the measured mean: the target of a scheme that fixes the std."""
     digest: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
     """A checksum of the values as they are stored, 64 bits, by which `mf.verify` sees an edit; no seal against forgery.
     """

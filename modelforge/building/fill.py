@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from types import MappingProxyType
 
@@ -21,11 +21,12 @@ from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.core.paths import is_below
 from modelforge.core.rng import keyed_globals, preserved_globals
-from modelforge.inits.fills import Fill
+from modelforge.inits.fills import FilePart, Fill
 from modelforge.modules.hooks import reset_method
 from modelforge.modules.parametrised import Parametrised
 from modelforge.planning.assign import ParameterPlan
-from modelforge.planning.stored import Target
+
+KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}: keep}}`"
 
 
 def fill_module(
@@ -33,7 +34,7 @@ def fill_module(
     decided: Sequence[ParameterPlan],
     seed: int,
     parametrised: Mapping[str, Parametrised] | None = None,
-    buffers: Sequence[Target] = (),
+    buffers: Mapping[str, FilePart] = MappingProxyType({}),
 ) -> Ledger:
     """Fills the decided parameters of a module and measures what came out.
 
@@ -41,32 +42,36 @@ def fill_module(
         module: Holds a parameter at each decided path.
         decided: What to fill, and how.
         seed: Key of all random numbers.
-        parametrised: Those that only stand for what the module computes, by path; see `plain`.
-        buffers: Those whose values are in files.
+        parametrised: Parameters that stand for tensors which the module computes, by path; see `plain`.
+        buffers: Buffers whose values are in files, by path.
 
     Raises:
-        ForgeError: a parametrisation that makes something else of what was drawn; also, after others were written, a
-            parameter that `torch` should fill and that no `reset_parameters` writes.
+        ForgeError: a parametrisation changes the values that were drawn; also, after others were written, a parameter
+            that `torch` should fill and that no `reset_parameters` writes.
     """
     parametrised = parametrised or {}
-    slots = [_Slot(item, *_owner(module, item.path)) for item in decided]
-    if changed := [slot for slot in slots if tuple(slot.weight.shape) != slot.item.shape]:
-        raise ForgeError(map(_other_shape, changed))
-    shards = {slot.item.path: shard_of(slot.weight.detach()) for slot in slots}
-    drawn = [item for item in decided if item.initializer.values_from == "draw"]
-    reset = [slot for slot in slots if slot.item.initializer.values_from == "module"]
-    stored = [item for item in decided if item.initializer.values_from == "file"]
+    named = dict(module.named_parameters(remove_duplicate=False))
+    weights = {item.path: named[item.path] for item in decided}
+    if changed := [_other_shape(item, weights) for item in decided if weights[item.path].shape != item.shape]:
+        raise ForgeError(changed)
+    shards = {path: shard_of(weight.detach()) for path, weight in weights.items()}
+
+    def from_(source: str, *, computed: bool) -> list[ParameterPlan]:
+        found = [item for item in decided if item.initializer.values_from == source]
+        return [item for item in found if (item.path in parametrised) == computed]
+
     with preserved_globals():
-        # These first: whether values can be assigned shows when they are, and what is refused must leave all as it was.
-        computed = [item for item in drawn if item.path in parametrised]
-        tallies = draw(computed, shards, seed)
-        tallies |= _assign(computed, parametrised, shards, seed, tallies)
-        loaded = load(stored, shards, buffers, module)
-        tallies |= _assign([item for item in stored if item.path in parametrised], parametrised, shards, seed)
-        tallies |= draw([item for item in drawn if item.path not in parametrised], shards, seed)
-        _reset(module, reset, seed)
-        computed = [slot.item for slot in reset if slot.item.path in parametrised]
-        tallies |= _assign(computed, parametrised, shards, seed)
+        # Computed ones first: a refusal comes when values are assigned, and must leave everything as it was.
+        drawn = from_("draw", computed=True)
+        tallies = draw(drawn, shards, seed)
+        tallies |= _assign(drawn, parametrised, shards, seed, tallies)
+        stored = from_("file", computed=True)
+        loaded = load([*stored, *from_("file", computed=False)], shards, buffers, module)
+        tallies |= _assign(stored, parametrised, shards, seed)
+        tallies |= draw(from_("draw", computed=False), shards, seed)
+        reset = from_("module", computed=True)
+        _reset(module, [*reset, *from_("module", computed=False)], weights, seed)
+        tallies |= _assign(reset, parametrised, shards, seed)
     for item in decided:
         if item.path not in tallies:
             tallies[item.path] = [measure_whole(item.fills, shards[item.path].exchanged(item.transposed))]
@@ -76,16 +81,9 @@ def fill_module(
     return Ledger(tuple(map(loaded.judge, entries)), seed, loaded.buffers)
 
 
-def _other_shape(slot: _Slot) -> Problem:
-    item = slot.item
-    message = f"`{item.path}` has shape {tuple(slot.weight.shape)}, but was planned as {item.shape}"
+def _other_shape(item: ParameterPlan, weights: Mapping[str, Tensor]) -> Problem:
+    message = f"`{item.path}` has shape {tuple(weights[item.path].shape)}, but was planned as {item.shape}"
     return Problem("MF094", item.key, message, "its layer was defined again since: plan the model again")
-
-
-def _owner(module: nn.Module, path: str) -> tuple[nn.Module, str]:
-    """The module that holds a parameter, and its name there; of tied ones each name leads to it."""
-    owner, _, name = path.rpartition(".")
-    return module.get_submodule(owner), name
 
 
 # --- parametrised tensors ---------------------------------------------------------------------------------------------
@@ -98,19 +96,19 @@ def _assign(
     seed: int,
     drawn: Mapping[str, Sequence[Tally]] = MappingProxyType({}),
 ) -> dict[str, list[Tally]]:
-    """Writes what was made for parametrised tensors through their parametrisations, and measures what comes out.
+    """Writes values of parametrised tensors through their parametrisations, and measures the result.
 
-    What was seen of rows as they were drawn stays: what comes out is that, up to rounding.
+    What was measured of rows as they were drawn stays: the result is equal to them up to rounding.
 
     Raises:
-        ForgeError: parametrisations that make something else of it; none of them is written then.
+        ForgeError: a parametrisation changes the values; then none of them is written.
     """
     before = [(parametrised[item.path], parametrised[item.path].state()) for item in items]
     tallies: dict[str, list[Tally]] = {}
     problems: list[Problem] = []
     for item in items:
         try:
-            # Some complete what they are given by random numbers.
+            # Some parametrisations draw what a value leaves open.
             with keyed_globals(seed, item.path, "right_inverse"):
                 values = parametrised[item.path].assign(shards[item.path].local)
         except Refusal as refusal:
@@ -129,9 +127,6 @@ def _assign(
     return tallies
 
 
-KEEP = "initialise before it is parametrised, or keep its values: `params: {{{}: keep}}`"
-
-
 def _measure_block(values: Shard, block: Matrix, fill: Fill) -> Tally:
     row_size = prod(block.shape[1:])
     return measure(values.memory(block.start * row_size, block.stop * row_size), fill)
@@ -140,55 +135,39 @@ def _measure_block(values: Shard, block: Matrix, fill: Fill) -> Tally:
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """Where a decided parameter is: its plan, its module, and its local name."""
-
-    item: ParameterPlan
-    owner: nn.Module
-    name: str
-
-    @property
-    def weight(self) -> Tensor:
-        weight = self.owner._parameters[self.name]
-        assert weight is not None, "parameters() skips None"
-        return weight
-
-
-def _reset(module: nn.Module, slots: Sequence[_Slot], seed: int) -> None:
+def _reset(module: nn.Module, items: Sequence[ParameterPlan], weights: Mapping[str, Tensor], seed: int) -> None:
     """Runs the `reset_parameters` around the given parameters, children before parents, as constructors do.
 
-    Each run is keyed by its module's path and may write those of the given parameters that are in or below its module;
-    what it writes elsewhere is lost. The values are made on the CPU, in float64 for parameters that are, else in
-    float32.
+    Each run is keyed by its module's path and may write the given parameters in or below its module; what it writes
+    elsewhere is lost. The values are made on the CPU, in float64 for parameters of float64, else in float32.
 
     Raises:
-        ForgeError: a parameter that none of them writes.
+        ForgeError: no run writes a parameter.
     """
     resets = {path: (owner, reset) for path, owner in module.named_modules() if (reset := reset_method(owner))}
-    groups: dict[str, list[_Slot]] = {}
-    for slot in slots:
-        outermost = next(path for path in modules_around(slot.item.path) if path in resets)
-        groups.setdefault(outermost, []).append(slot)
+    groups: dict[str, list[ParameterPlan]] = {}
+    for item in items:
+        outermost = next(path for path in modules_around(item.path) if path in resets)
+        groups.setdefault(outermost, []).append(item)
     for outermost, group in groups.items():
-        written = {id(slot.weight): _unwritten(slot.weight) for slot in group}
-        around = dict.fromkeys(path for slot in group for path in modules_around(slot.item.path) if path in resets)
+        written = {item.path: _unwritten(weights[item.path]) for item in group}
+        around = dict.fromkeys(path for item in group for path in modules_around(item.path) if path in resets)
         # A module's path is shorter than those of its children.
         for path in sorted((path for path in around if is_below(path, outermost)), key=len, reverse=True):
-            inside = {id(slot.weight): written[id(slot.weight)] for slot in group if is_below(slot.item.path, path)}
+            inside = {id(weights[name]): values for name, values in written.items() if is_below(name, path)}
             owner, reset = resets[path]
             key = f"{path}." if path else ""
             with torch.no_grad(), _scratch(owner, inside), keyed_globals(seed, key, "reset_parameters"):
                 reset()
-        if problems := [_no_value(slot) for slot in group if _is_unwritten(written[id(slot.weight)])]:
+        if problems := [_no_value(item) for item in group if _is_unwritten(written[item.path])]:
             raise ForgeError(problems)
-        for slot in group:
-            shard_of(slot.weight.detach()).write(written[id(slot.weight)].view(-1), 0)
+        for name, values in written.items():
+            shard_of(weights[name].detach()).write(values.view(-1), 0)
 
 
 @contextmanager
 def _scratch(owner: nn.Module, written: Mapping[int, Tensor]) -> Generator[None]:
-    """Lets its body write, of all that is in or below a module, `written`: for the ids of parameters, their values."""
+    """Lets its body write the values `written`, by the ids of parameters, and nothing else in or below a module."""
     before = [(module, dict(module._parameters), dict(module._buffers)) for module in owner.modules()]
     shared: dict[int, nn.Parameter] = {}
     for module, weights, buffers in before:
@@ -204,7 +183,7 @@ def _scratch(owner: nn.Module, written: Mapping[int, Tensor]) -> Generator[None]
         for module, weights, _ in before:
             for name, weight in weights.items():
                 now = module._parameters.get(name)
-                # Some make new parameters instead of writing into the old ones.
+                # Some modules make new parameters instead of writing into the old ones.
                 if weight is not None and id(weight) in written and now is not None and now is not shared[id(weight)]:
                     written[id(weight)].copy_(now)
     finally:
@@ -223,7 +202,7 @@ def _made_in(tensor: Tensor) -> torch.dtype:
 
 
 def _unwritten(weight: Tensor) -> Tensor:
-    """Memory for values that shows whether it was written."""
+    """Memory for values, marked so that it shows whether it was written."""
     dtype = _made_in(weight)
     value = float("nan") if dtype.is_floating_point or dtype.is_complex else 0
     return torch.full(weight.shape, value, dtype=dtype, device="cpu")
@@ -233,8 +212,7 @@ def _is_unwritten(written: Tensor) -> bool:
     return written.numel() > 0 and bool(written.isnan().all())
 
 
-def _no_value(slot: _Slot) -> Problem:
-    item = slot.item
+def _no_value(item: ParameterPlan) -> Problem:
     message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: no `reset_parameters` around it writes it"
     return Problem("MF026", item.rule.key, message, "choose a scheme that draws", item.rule.place)
 

@@ -11,13 +11,13 @@ from modelforge.planning.references import Read
 
 Step = tuple[str, int | None, tuple[tuple[int, tuple[int, ...]], ...], int, tuple[int, ...]]
 """A child's name; the register it reads, where it reads one and all of it; the registers and index paths it reads; the
-register it writes; and the registers that nobody reads after it."""
+register it writes; and the registers that are not read after it."""
 
 
 class Graph(nn.Module):
     """Runs its children in order. Each reads registers and writes one; a register is reused after its last reader.
 
-    A chain needs one register, so it runs as fast as `nn.Sequential`; nothing is kept alive longer than by hand.
+    A chain needs one register, so it runs as fast as `nn.Sequential`; no value lives longer than in code by hand.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Graph(nn.Module):
 
         Args:
             children: The layers by name, in execution order.
-            inputs: Names by which children read what arrives; one name for several inputs stands for all of them.
+            inputs: Names by which children read the inputs; one name for several inputs stands for all of them.
             reads: What each child reads.
-            num_inputs: How many arguments `forward` takes for `inputs`.
+            num_inputs: The number of arguments that `forward` takes for `inputs`.
             outer: Names by which children read values from around this graph; `forward` takes them last.
-            results: What comes out; default all of the last child's output.
-            names: Names of the results, which then come out as a dict.
+            results: What is returned; default the last child's whole output.
+            names: Names of the results, which are then returned as a dict.
         """
         super().__init__()
         for name, child in children.items():

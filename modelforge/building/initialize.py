@@ -20,18 +20,20 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Context
 from modelforge.core.rng import check_seed
+from modelforge.inits import registry
 from modelforge.language.parse import parse_init
+from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
 from modelforge.planning.assign import assign
-from modelforge.planning.precedence import FROZEN, Scope, Subject
+from modelforge.planning.precedence import FROZEN, ModelParameter, Scope
 from modelforge.planning.stored import locate, stored_buffers
 from modelforge.planning.study import ParameterFacts, describe, num_branches, parameters
 
 
 def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 0) -> Ledger:
-    """Fills every parameter of any module, in place, exactly once: what `Module.apply` is used for.
+    """Fills every parameter of any module, in place, exactly once, in place of `Module.apply`.
 
     Args:
         module: Any `nn.Module` with real memory. Roles, logical blocks and residual branches come from its modules'
@@ -40,20 +42,19 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
             weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a
             parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
             its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table) keeps its values unless
-            `params` names it or they come from a file; the ledger then shows `keep`.
+            `params` names it or they come from a file; the ledger then shows `keep`. What `torch.compile` gives counts
+            as the module that was compiled.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
     Returns:
-        The ledger: for each parameter what filled it, what was promised, and what was measured; `.warnings` holds what
-        may be meant otherwise, and is printed below the table.
+        The ledger: for each parameter its rule, targets and measured values; `.warnings` is printed below the table.
 
     Raises:
-        ForgeError: parameters that nothing covers, `params` and `types` that match nothing, schemes that cannot serve
+        ForgeError: parameters that no rule covers, `params` and `types` that match nothing, schemes that cannot serve
             a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
-            parametrisation that makes something else of what was drawn; a module that is frozen as a whole. Nothing is
-            written then. Also, after others
-            were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
+            parametrisation that changes what was drawn; a module that is frozen as a whole. Nothing is written then.
+            Also, after others were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -67,17 +68,19 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         raise TypeError(f"initialize takes an init block or the name of a scheme, but gets a {type(init).__name__}")
     seed = check_seed(seed)
     block = parse_init(init)
+    module = uncompiled(module)
     if lazy := [_uninitialised(path) for path, weight in module.named_parameters() if is_lazy(weight)]:
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
     with plain(module) as parametrised:
-        decided, found = assign(list(_subjects(module, scope, parametrised)), [scope], Origins.empty())
-        if decided and not found and all(item.rule.key == FROZEN for item in decided) and block.scheme != "keep":
+        decided, found = assign(list(_model_parameters(module, scope, parametrised)), [scope], Origins.empty())
+        kept = {item.path for item in decided if item.initializer.values_from == "existing"}
+        keeps = block.scheme is not None and registry.get(block.scheme).values_from == "existing"
+        if decided and not found and not keeps and all(item.rule.key == FROZEN for item in decided):
             raise ForgeError([_nothing_to_fill()])
         ties = {name: first for first, others in aliases_of(module).items() for name in others}
         located = locate(decided, partial(_names, module), ties=ties)
         found += located.problems
-        kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))
         problems = {problem.path: problem for problem in refused}
         warnings = tuple(problem for problem in found if problem.severity == "warning")
@@ -88,7 +91,9 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         return replace(ledger, warnings=warnings)
 
 
-def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]) -> Iterator[Subject]:
+def _model_parameters(
+    module: nn.Module, scope: Scope, parametrised: Mapping[str, Parametrised]
+) -> Iterator[ModelParameter]:
     count = num_branches(module)
     aliases, known, weights = aliases_of(module), layouts(module), dict(module.named_parameters())
     for facts in describe(module):
@@ -96,9 +101,9 @@ def _subjects(module: nn.Module, scope: Scope, parametrised: Mapping[str, Parame
         context = _context(module, count, facts)
         roles = {name: known[name].role if name in known else None for name in aliases[facts.name]}
         behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
-        # Whole numbers cannot be trained anyway: that says nothing of them.
+        # Whole numbers cannot be trained anyway, so they do not count as frozen.
         frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
-        yield Subject(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
+        yield ModelParameter(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
@@ -108,7 +113,8 @@ def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 
 
 def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Context | None:
-    """As much as the classes inside say of the graph; None where a class around a kernel says nothing: it may add."""
+    """The context of a parameter as far as classes declare it; None for a kernel inside a class that declares nothing,
+    and so may add residual branches."""
     around = [path for path in modules_around(facts.name) if path != facts.owner]
     kernel = facts.layout.role in ("weight", "recurrent")
     if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in around):
@@ -118,7 +124,7 @@ def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Con
 
 def _nothing_to_fill() -> Problem:
     message = "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
-    return Problem("MF029", "init", message, "`module.requires_grad_()` first, or name parameters in `params`")
+    return Problem("MF029", "init", message, "call `module.requires_grad_()` first, or name parameters in `params`")
 
 
 def _uninitialised(path: str) -> Problem:
@@ -142,7 +148,7 @@ def _unwritable(
         elif path in kept:
             continue
         elif any(overlaps_itself(_local(original)) for original in behind):
-            hint = "give each element its own: `nn.Parameter(weight.detach().contiguous())`"
+            hint = "give each element its own memory: `nn.Parameter(weight.detach().contiguous())`"
             yield Problem("MF094", path, f"`{path}` overlaps itself: several elements share one place in memory", hint)
         elif item is not None and item.refusal:
             yield Problem("MF094", path, f"`{path}` is parametrised: {item.refusal}", KEEP.format(path))
@@ -163,5 +169,5 @@ def _sharing(module: nn.Module, kept: Collection[str]) -> Iterator[Problem]:
     locals_ = {path: _local(weight) for path, weight in module.named_parameters() if weight.device.type != "meta"}
     for path, other in shared({path: local for path, local in locals_.items() if not overlaps_itself(local)}):
         if path not in kept or other not in kept:
-            hint = "where they are to be one, make them one parameter: `head.weight = embed.weight`; else copy one"
+            hint = "to tie them, make them one parameter: `head.weight = embed.weight`; else copy one of them"
             yield Problem("MF094", other, f"`{other}` shares memory with `{path}`", hint)

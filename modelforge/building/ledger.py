@@ -1,4 +1,4 @@
-"""`Ledger`: the proof. For each parameter the rule that filled it, what was promised, and what was measured."""
+"""`Ledger`: for each parameter the rule that filled it, its targets, and the measured values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from modelforge.building.checks import Verdict, check
+from modelforge.building.checksum import digest_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
-from modelforge.building.tally import Tally, digest_of
-from modelforge.building.tally import gather as gather
+from modelforge.building.tally import Tally
 from modelforge.core.complaints import expected
 from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems, quoted, sentence
 from modelforge.core.frozen import FrozenDict, Node
@@ -39,9 +39,9 @@ class Ledger:
     buffers: Mapping[str, str] = FrozenDict()
     """Buffers whose values came from files, and from where."""
     warnings: tuple[Problem, ...] = ()
-    """What may be meant otherwise: parameters that may be several matrices."""
+    """Warnings of planning: parameters that may be several matrices."""
     versions: Mapping[str, str] = FrozenDict({"torch": str(torch.__version__), "numpy": np.__version__})
-    """What made the values."""
+    """The libraries that made the values."""
 
     @property
     def ok(self) -> bool:
@@ -75,7 +75,7 @@ class Ledger:
             "seed": self.seed,
             "versions": dict(self.versions),
             "ok": self.ok,
-            "parameters": [e.to_dict() for e in self.entries],
+            "parameters": [entry.to_dict() for entry in self.entries],
             "buffers": dict(self.buffers),
             "warnings": [warning.to_dict() for warning in self.warnings],
         }
@@ -85,12 +85,12 @@ class Ledger:
         """The ledger that `to_dict` wrote, perhaps through JSON.
 
         Raises:
-            ValueError: the data is none; it says where.
+            ValueError: the data is no ledger; the message says where.
         """
         try:
             text = json.dumps(data).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"this is no ledger: it holds what JSON does not: {sentence(error)}") from error
+            raise ValueError(f"this is no ledger: JSON cannot hold it: {sentence(error)}") from error
         try:
             return _read(text)
         except _NoLedger as error:
@@ -113,7 +113,7 @@ class Ledger:
             raise ForgeError([Problem("MF066", str(path), message, hint)]) from error
         except _NoLedger as error:
             shown, more = error.faults[:MAX_PROBLEMS], len(error.faults) - MAX_PROBLEMS
-            hint = "a ledger is read as it was written; that of an older version is written anew by its run"
+            hint = "a ledger is read as it was written; for one of an older version, repeat its run"
             problems = [
                 Problem("MF066", where or str(path), f"`{path}` gives no ledger: {_sentence(where, what)}", hint)
                 for where, what in shown
@@ -131,7 +131,7 @@ class Ledger:
 class _Written(Node):
     """A ledger as `to_dict` writes it."""
 
-    # What failed may hold values that are not finite.
+    # A parameter that failed may hold values that are not finite.
     model_config = ConfigDict(allow_inf_nan=True)
 
     seed: int
@@ -143,7 +143,7 @@ class _Written(Node):
 
 
 class _NoLedger(Exception):
-    """What is wrong with a ledger: places in it, and what is there."""
+    """A text that is no ledger: the places that are wrong, and how."""
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
         super().__init__(faults)
@@ -151,10 +151,10 @@ class _NoLedger(Exception):
 
 
 def _read(text: bytes) -> Ledger:
-    """The ledger that JSON holds.
+    """The ledger in a JSON text.
 
     Raises:
-        _NoLedger: it holds none.
+        _NoLedger: there is none.
     """
     try:
         written = _Written.model_validate_json(text)
@@ -171,7 +171,7 @@ def _read(text: bytes) -> Ledger:
 
 
 def _contradictions(ledger: Ledger, *, ok: bool) -> Iterator[tuple[str, str]]:
-    """What is sound place by place, and not together."""
+    """Values that are valid one by one, but not together."""
     names = Counter(name for row in ledger for name in (row.path, *row.aliases))
     for number, row in enumerate(ledger):
         for name in dict.fromkeys((row.path, *row.aliases)):
@@ -182,7 +182,7 @@ def _contradictions(ledger: Ledger, *, ok: bool) -> Iterator[tuple[str, str]]:
 
 
 def _twice(text: bytes) -> str:
-    """A name that a mapping has twice: JSON's readers take the last one in silence."""
+    """A name that a mapping has twice: JSON readers silently take the last one."""
     found: list[str] = []
 
     def mapping(pairs: list[tuple[str, Any]]) -> None:
@@ -202,7 +202,7 @@ def _what(detail: ErrorDetails) -> str:
         case "missing":
             return "is missing"
         case "extra_forbidden" | "unexpected_keyword_argument":
-            return "is nothing that a ledger has"
+            return "is not part of a ledger"
         case "json_invalid":
             return f"it is no JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
         case _:
@@ -223,8 +223,11 @@ def _frozen(value: Any) -> Any:
 def record(
     item: ParameterPlan, dtype: torch.dtype, tallies: Sequence[Tally], aliases: tuple[str, ...] = ()
 ) -> LedgerEntry:
-    """The entry of one parameter, from the sums over what its fills made."""
-    checks = [check(group, dtype) for group in _by_fill(tallies)]
+    """The entry of one parameter, from the sums over the values of its fills."""
+    groups: dict[int, list[Tally]] = {}
+    for tally in tallies:
+        groups.setdefault(id(tally.fill), []).append(tally)
+    checks = [check(group, dtype) for group in groups.values()]
     digest = sum(tally.checksum for tally in tallies)
     tallies = _decided(item, tallies)
     count = sum(tally.count for tally in tallies)
@@ -263,27 +266,20 @@ def record(
 
 
 def _decided(item: ParameterPlan, tallies: Sequence[Tally]) -> Sequence[Tally]:
-    """Those of values that a scheme decides, if there are any."""
+    """The tallies of values that a scheme decides, if there are any."""
     fixed = [id(fill) for block, fill in item.fills if block.fixed is not None]
     return [tally for tally in tallies if id(tally.fill) not in fixed] or tallies
 
 
-def _by_fill(tallies: Sequence[Tally]) -> list[list[Tally]]:
-    groups: dict[int, list[Tally]] = {}
-    for tally in tallies:
-        groups.setdefault(id(tally.fill), []).append(tally)
-    return list(groups.values())
-
-
 def _centre(tallies: Sequence[Tally]) -> float | None:
-    """The mean about which a scheme fixes the standard deviation, if all do so about one."""
+    """The mean about which the scheme fixes the std, if all fills do so about the same one."""
     exact = all(tally.fill is not None and tally.fill.promise.exact_std for tally in tallies)
     centres = {tally.shift for tally in tallies}
     return centres.pop() if exact and len(centres) == 1 else None
 
 
 def _std(tallies: Sequence[Tally], mean: float) -> float:
-    """Standard deviation about `mean`, from sums about the fills' own shifts."""
+    """The std about `mean`, from sums about the fills' own shifts."""
     count = sum(tally.count for tally in tallies)
     second = 0.0
     for tally in tallies:

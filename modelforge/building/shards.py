@@ -1,4 +1,4 @@
-"""Shards: which box of a parameter lives in this process, and writing values of the whole parameter into it.
+"""Shards: the box of a parameter that lives in this process, and how values of the whole parameter are written to it.
 
 A plain tensor is a shard that holds everything. Of a `DTensor` (FSDP2, tensor parallelism) each process holds a box.
 """
@@ -26,12 +26,12 @@ class Shard:
     offset: tuple[int, ...]
     """Where in the whole the box begins."""
     counts: bool = True
-    """False where another process holds the same box and is the one that counts."""
+    """False where another process holds the same box and counts it."""
     distributed: bool = False
     """Whether other processes hold the rest."""
 
     def exchanged(self, dims: tuple[int, int] | None) -> Shard:
-        """The same memory with two dimensions exchanged; as it is for None."""
+        """The same memory with two dimensions exchanged; unchanged for None."""
         if dims is None:
             return self
         local, shape, offset = self.local.transpose(*dims), exchange(self.shape, dims), exchange(self.offset, dims)
@@ -46,18 +46,18 @@ class Shard:
         return flat[start - begin : stop - begin] if begin <= start <= stop <= begin + len(flat) else None
 
     def count(self, start: int, stop: int) -> int:
-        """How many of the elements `start:stop` (flat, of the whole) the box holds."""
+        """The number of the elements `start:stop` (flat, of the whole) that the box holds."""
         return sum(memory.numel() for memory in self.memory(start, stop))
 
     def memory(self, start: int, stop: int) -> list[Tensor]:
-        """The memory of those of the elements `start:stop` (flat, of the whole) that the box holds."""
+        """The memory of the elements `start:stop` (flat, of the whole), as far as the box holds them."""
         return [piece.memory for piece in self._pieces(start, stop)]
 
     def write(self, values: Tensor, start: int) -> list[Tensor]:
-        """Writes those of `values`, the elements from `start` on (flat, of the whole), that the box holds.
+        """Writes `values`, the elements from `start` on (flat, of the whole), as far as the box holds them.
 
         Returns:
-            The memory that they went to.
+            The memory that was written.
         """
         pieces = list(self._pieces(start, start + len(values)))
         for piece in pieces:
@@ -79,7 +79,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Memory in a box, and which of the values to write are for it."""
+    """Memory in a box, and its part of the values to write."""
 
     memory: Tensor
     first: int
@@ -87,15 +87,15 @@ class _Piece:
     shape: tuple[int, ...]
     """Shape of that block."""
     part: tuple[slice, ...]
-    """What of the block the memory is for."""
+    """The part of the block that belongs to the memory."""
 
     def pick(self, values: Tensor) -> Tensor:
         return values[self.first : self.first + prod(self.shape)].view(self.shape)[self.part]
 
 
 def _boxes(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[slice, ...]]:
-    """Boxes that together are the elements `start:stop` of a tensor of this shape, in order: whole rows, and parts of
-    the rows before and behind them."""
+    """Boxes that together are the elements `start:stop` of a tensor of this shape, in order: part of a row, whole rows,
+    part of a row."""
     if start >= stop:
         return
     if not shape:
@@ -119,13 +119,13 @@ def _boxes_in_row(row: int, shape: tuple[int, ...], start: int, stop: int) -> It
 
 
 def in_memory_order(tensor: Tensor) -> list[int]:
-    """The dimensions of a tensor, those first along which neighbours lie farthest apart."""
+    """The dimensions of a tensor by falling stride."""
     return sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
 
 
 _SIDE = 128
-"""Elements side by side in memory that are written at a time where the values for them lie far apart: few enough that
-what is made on the way stays in a core's own cache."""
+"""Neighbouring elements that are written at a time where their values lie far apart: few enough to stay in a core's own
+cache."""
 
 
 def _copy(memory: Tensor, values: Tensor) -> None:
@@ -133,8 +133,8 @@ def _copy(memory: Tensor, values: Tensor) -> None:
     if order == [*range(memory.ndim)]:
         memory.copy_(values)
         return
-    # To transpose first and then write is torch's fastest way: straight into a part of a matrix takes several times
-    # as long.
+    # A transposed copy that is then written is fastest: writing straight into a part of a matrix takes several times as
+    # long.
     parts = (tensor.permute(order).split(_SIDE, -1) for tensor in (memory, values))
     for there, here in zip(*parts, strict=True):
         there.copy_(here.contiguous())
@@ -156,7 +156,7 @@ def shard_of(tensor: Tensor) -> Shard:
     Raises:
         TypeError: parts of sums live in several processes, so no value can be written.
     """
-    # Where nobody has imported it there is no DTensor, and importing it takes long.
+    # Unless the module is imported already there is no DTensor, and importing it takes long.
     module = sys.modules.get("torch.distributed.tensor")
     if module is None or not isinstance(tensor, module.DTensor):
         return Shard(tensor, tuple(tensor.shape), (0,) * tensor.ndim)
@@ -174,14 +174,14 @@ def shard_of(tensor: Tensor) -> Shard:
 
 
 def extremes_over_processes(values: Sequence[Sequence[float]], device: torch.device) -> list[list[float]]:
-    """Row by row the greatest values over all processes."""
+    """The greatest values over all processes, row by row."""
     table = torch.tensor(values, dtype=torch.float64, device=device)
     torch.distributed.all_reduce(table, torch.distributed.ReduceOp.MAX)
     return table.tolist()
 
 
 def add_over_processes(sums: Sequence[Sequence[float]], device: torch.device) -> list[list[float]]:
-    """Row by row the sums over all processes."""
+    """The sums over all processes, row by row."""
     table = torch.tensor(sums, dtype=torch.float64, device=device)
     torch.distributed.all_reduce(table)
     return table.tolist()

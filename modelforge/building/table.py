@@ -15,8 +15,7 @@ from modelforge.report.table import PATH, PLACE, WORDS, Fitted
 
 
 def ledger_table(entries: Sequence[LedgerEntry], found: Sequence[Problem]) -> RenderableType:
-    """What filled what: target and measured mean and standard deviation, and the verdict; below, calibrations, and what
-    may be meant otherwise.
+    """The rule, target and measured mean and std, and verdict of each parameter; below, calibrations and warnings.
 
     Where the terminal is narrow, paths fold at their dots and rules at their slashes; then rules, schemes and shapes
     are left out. Names and numbers are always whole.
@@ -60,7 +59,7 @@ def _moments(entry: LedgerEntry) -> tuple[float | None, ...]:
 
 
 def _calibration_table(method: str, calibrated: Sequence[tuple[str, Calibrated]]) -> RenderableType:
-    """By what each kernel was multiplied, and what its layer's output was before and after; why others were left."""
+    """The factor of each kernel, and the variance of its layer's output before and after, or why it was left."""
     header = (method, "factor", "passes", "variance", "left as it was")
     body = [tuple(map(Text, (path, *_calibration(item), item.left))) for path, item in calibrated]
     if not any(item.left for _, item in calibrated):

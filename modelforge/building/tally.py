@@ -1,17 +1,17 @@
-"""Tallies: what the memory that one fill wrote holds, as sums, extremes and facts about rows, one part at a time."""
+"""Tallies: sums, extremes and facts about rows of the values that one fill wrote, one part at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from modelforge.building.checksum import checksum_of
+from modelforge.building.checksum import checksum_of, parts_of, whole_of
 from modelforge.building.shards import Shard, add_over_processes, extremes_over_processes, in_memory_order
 from modelforge.core.rng import CHUNK
 from modelforge.inits.fills import Fill, Isometry, Moments, slant
@@ -27,7 +27,10 @@ _ROWS_WHOLE, _ROWS_SAMPLE = 1 << 16, 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What was seen of whole rows."""
+    """Facts about whole rows."""
+
+    SUMS: ClassVar = ("count", "strays")
+    GREATEST: ClassVar = ("width", "greatest", "compared", "equal", "slant")
 
     count: int = 0
     width: int = 0
@@ -37,30 +40,22 @@ class Rows:
     compared: int = 0
     """How many rows were compared with one another,"""
     equal: int = 0
-    """and how many of them are like one before."""
+    """and how many of them equal an earlier one."""
     slant: float = 0.0
     """Of a matrix that is to be an isometry: |QQᵀv / factor² - v| for a unit vector v."""
     strays: int = 0
-    """Values that contradict what the scheme fixes of them, or that are no scheme's to change."""
+    """Values that contradict what the scheme fixes of them, or that no scheme may change."""
 
     def __add__(self, other: Rows) -> Rows:
-        if not other.count or not self.count:
-            return replace(self if self.count else other, strays=self.strays + other.strays)
-        return replace(
-            self,
-            count=self.count + other.count,
-            least=min(self.least, other.least),
-            greatest=max(self.greatest, other.greatest),
-            compared=max(self.compared, other.compared),
-            equal=max(self.equal, other.equal),
-            slant=max(self.slant, other.slant),
-            strays=self.strays + other.strays,
-        )
+        return replace(self, **_together(self, other))
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one fill made: its number of elements, their sums, extremes and rows."""
+    """The values that one fill made: their number, sums, extremes and rows."""
+
+    SUMS: ClassVar = ("count", "first", "second", "sampled", "third", "fourth")
+    GREATEST: ClassVar = ("greatest",)
 
     count: int = 0
     shift: float = 0.0
@@ -75,25 +70,21 @@ class Tally:
     greatest: float = -inf
     rows: Rows = Rows()
     checksum: int = 0
-    """Of all that was written, rows that no scheme may change included."""
+    """Of all elements that were written, rows that no scheme may change included."""
     fill: Fill | None = None
 
     def __add__(self, other: Tally) -> Tally:
-        """Of both, which must be of one fill."""
+        """The tally of both, which must be of one fill."""
         assert (self.shift, self.fill) == (other.shift, other.fill), "sums about one shift"
-        return replace(
-            self,
-            count=self.count + other.count,
-            first=self.first + other.first,
-            second=self.second + other.second,
-            sampled=self.sampled + other.sampled,
-            third=self.third + other.third,
-            fourth=self.fourth + other.fourth,
-            least=min(self.least, other.least),
-            greatest=max(self.greatest, other.greatest),
-            rows=self.rows + other.rows,
-            checksum=(self.checksum + other.checksum) % 2**64,
-        )
+        checksum = (self.checksum + other.checksum) % 2**64
+        return replace(self, **_together(self, other), rows=self.rows + other.rows, checksum=checksum)
+
+
+def _together(one: Any, other: Any) -> dict[str, Any]:
+    """The sums and extremes of two parts."""
+    sums = {name: getattr(one, name) + getattr(other, name) for name in one.SUMS}
+    greatest = {name: max(getattr(one, name), getattr(other, name)) for name in one.GREATEST}
+    return {**sums, **greatest, "least": min(one.least, other.least)}
 
 
 def measure(parts: Iterable[Tensor], fill: Fill) -> Tally:
@@ -117,7 +108,7 @@ def measure(parts: Iterable[Tensor], fill: Fill) -> Tally:
 
 
 def tally_of(seen: Seen, fill: Fill) -> Tally:
-    """Of what a loop has looked at."""
+    """The tally of values that a compiled loop has measured."""
     return Tally(
         seen.count,
         fill.mean or 0.0,
@@ -241,8 +232,8 @@ def _of_rows(rows: Tensor, promise: Moments) -> Rows:
 def _slant(block: Tensor, isometry: Isometry) -> float:
     if isometry.summed and block.ndim > 2:
         signs = (-1.0) ** np.indices(block.shape[2:]).sum(0)
-        turned = block * torch.from_numpy(signs).to(block.dtype)
-        return max(_off(block.flatten(2).sum(2), isometry), _off(turned.flatten(2).sum(2), isometry))
+        alternating = block * torch.from_numpy(signs).to(block.dtype)
+        return max(_off(part.flatten(2).sum(2), isometry) for part in (block, alternating))
     return _off(block, isometry)
 
 
@@ -255,65 +246,41 @@ def _off(whole: Tensor, isometry: Isometry) -> float:
 
 
 def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) -> dict[str, Sequence[Tally]]:
-    """Those over all processes for the parameters that several processes hold."""
+    """The tallies over all processes, for parameters that several processes hold."""
     spread = [(path, tally) for path, group in tallies.items() if shards[path].distributed for tally in group]
     if not spread:
         return dict(tallies)
     device = shards[spread[0][0]].local.device
     own = [tally if shards[path].counts else Tally() for path, tally in spread]
-    sums = add_over_processes([_to_add(tally) for tally in own], device)
-    ends = extremes_over_processes([_to_compare(tally) for _, tally in spread], device)
-    added = iter(zip(sums, ends, strict=True))
+    sums = add_over_processes([_sums(tally) for tally in own], device)
+    ends = extremes_over_processes([_extremes(tally) for _, tally in spread], device)
     total = dict(tallies)
     for path in dict.fromkeys(path for path, _ in spread):
-        total[path] = [_gathered(tally, *next(added)) for tally in tallies[path]]
+        total[path] = []
+    for (path, tally), *added in zip(spread, sums, ends, strict=True):
+        total[path] = [*total[path], _gathered(tally, *added)]
     return total
 
 
-def _to_add(tally: Tally) -> list[float]:
-    # A checksum in parts, of which sums in float64 are exact.
-    parts = [float(tally.checksum >> shift & 0xFFFF) for shift in (0, 16, 32, 48)]
-    moments = [tally.count, tally.first, tally.second, tally.sampled, tally.third, tally.fourth]
-    return [*map(float, moments), float(tally.rows.count), *parts]
+def _sums(tally: Tally) -> list[float]:
+    numbers = [getattr(part, name) for part in (tally, tally.rows) for name in part.SUMS]
+    return [*map(float, numbers), *parts_of(tally.checksum)]
 
 
-def _to_compare(tally: Tally) -> list[float]:
-    """Of which the greatest counts."""
-    rows = tally.rows
-    return [
-        -tally.least,
-        tally.greatest,
-        float(rows.width),
-        -rows.least,
-        rows.greatest,
-        float(rows.compared),
-        float(rows.equal),
-        rows.slant,
-        float(rows.strays),
-    ]
+def _extremes(tally: Tally) -> list[float]:
+    """The numbers of which the greatest counts."""
+    numbers = [getattr(part, name) for part in (tally, tally.rows) for name in part.GREATEST]
+    return [*map(float, numbers), -tally.least, -tally.rows.least]
 
 
-def _gathered(tally: Tally, sums: Sequence[float], ends: Sequence[float]) -> Tally:
-    count, first, second, sampled, third, fourth, num_rows, *parts = sums
-    least, greatest, width, lowest, highest, compared, equal, slant, strays = ends
-    rows = Rows(round(num_rows), round(width), -lowest, highest, round(compared), round(equal), slant, round(strays))
-    total = sum(round(part) << shift for part, shift in zip(parts, (0, 16, 32, 48), strict=True))
-    return Tally(
-        round(count),
-        tally.shift,
-        first,
-        second,
-        round(sampled),
-        third,
-        fourth,
-        -least,
-        greatest,
-        rows,
-        total % 2**64,
-        tally.fill,
-    )
+def _gathered(tally: Tally, sums: list[float], extremes: list[float]) -> Tally:
+    numbers, ends = iter(sums), iter(extremes)
 
+    def changes(part: Any) -> dict[str, Any]:
+        found = {name: next(numbers) for name in part.SUMS} | {name: next(ends) for name in part.GREATEST}
+        return {name: type(getattr(part, name))(value) for name, value in found.items()}
 
-def digest_of(checksum: int) -> str:
-    """A checksum as the ledger shows it."""
-    return f"{checksum:016x}"
+    own, of_rows = changes(tally), changes(tally.rows)
+    least, lowest = (-end for end in ends)
+    rows = replace(tally.rows, **of_rows, least=lowest)
+    return replace(tally, **own, least=least, rows=rows, checksum=whole_of(numbers))

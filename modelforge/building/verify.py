@@ -1,4 +1,4 @@
-"""verify: a model and its ledger → is each parameter still as the ledger says?"""
+"""verify: a model and its ledger → whether each parameter still has the values of the ledger."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from rich.text import Text
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from modelforge.building.checksum import checksum_of
+from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import add_over_processes, shard_of
-from modelforge.building.tally import digest_of
 from modelforge.core.errors import Problem, quoted
 from modelforge.core.frozen import FrozenDict
 from modelforge.modules.hooks import uncompiled
@@ -24,20 +23,20 @@ from modelforge.modules.parametrised import plain
 from modelforge.report.table import PATH, Fitted, to_text
 
 State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "misstated"]
-"""`elsewhere`: it holds what the ledger says of another one; `failed`: it never came out as promised; `unknown`: the
-ledger says nothing of it; `untied`: one of its other names is a parameter of its own; `misstated`: it holds its values,
-but its row says of them what the config does not."""
+"""`elsewhere`: it has the values of another row; `failed`: its values never were as promised; `unknown`: the ledger has
+no row of it; `untied`: one of its other names is a parameter of its own; `misstated`: it has its values, but its row
+contradicts the config."""
 
 VALUES = ("path", "shape", "dtype", "aliases", "digest", "verdict")
-"""Parts of a row that a model can be compared with. What else a row says is a claim about how it came to its values."""
+"""Parts of a row that can be compared with a model; the others say how the model came to its values."""
 UNPLANNED = ("place", "measured_mean", "measured_std")
-"""Parts that a new build need not have to the letter: places in files that are gone, and sums in another order."""
+"""Parts in which a new build may differ: places in files that are gone, and sums in another order."""
 ROWS = tuple(name for name in LedgerEntry.__dataclass_fields__ if name not in UNPLANNED)
-"""Parts of a row that a build from the same config has too."""
+"""Parts of a row that a new build from the same config has too."""
 
 
 def verification_table(states: Mapping[str, State]) -> RenderableType:
-    """What became of each parameter."""
+    """The state of each parameter."""
     styles = {"same": "green"}
     body = [(Text(path), Text(state, styles.get(state, "bold red"))) for path, state in states.items()]
     return Fitted(("parameter", "state"), body, right=(), folds={0: PATH}, steps=((0, 12),))
@@ -45,13 +44,13 @@ def verification_table(states: Mapping[str, State]) -> RenderableType:
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of each parameter of a ledger; prints as a table."""
+    """The state of each parameter of a ledger; prints as a table."""
 
     states: Mapping[str, State]
-    """By path, in the order of the ledger; what it does not know comes last."""
+    """By path, in the order of the ledger; unknown parameters come last."""
     problems: tuple[Problem, ...]
     compared: tuple[str, ...] = VALUES
-    """The parts of the ledger's rows that were looked at; of the others nothing is said."""
+    """The parts of the ledger's rows that were compared."""
 
     @property
     def ok(self) -> bool:
@@ -75,20 +74,20 @@ class Verification:
 def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
     """Compares each parameter with the digest in its ledger: an edit, a swap, an untied name, an addition shows.
 
-    That a row names the right scheme, rule and targets does not show in a model; `modelforge verify RUN` compares that
-    with the run's config. Nothing is changed. What a parametrisation makes counts as the parameter, as in
-    `mf.initialize`. Buffers are not compared. Of sharded parameters all processes must call it.
+    The scheme, rule and targets of a row cannot be seen in a model; `modelforge verify RUN` compares them with the
+    run's config. Nothing is changed. A parametrised tensor counts as the parameter, as in `mf.initialize`. Buffers are
+    not compared. Where parameters are sharded, all processes must call it.
 
     Args:
-        model: What was built or initialised.
-        ledger: How it started; default what a built model remembers.
+        model: A model that was built or initialised.
+        ledger: Its ledger; default the one that a built model keeps.
 
     Returns:
-        The report: `.ok`, `.problems`, and the state of each parameter. A parameter that failed its proof when it was
+        The report: `.ok`, `.problems`, and the state of each parameter. A parameter that failed its check when it was
         filled is a problem too.
 
     Raises:
-        TypeError: `model` is no module, or `ledger` no ledger and the model remembers none.
+        TypeError: `model` is no module, or `ledger` no ledger and the model keeps none.
 
     Example:
         >>> import torch, modelforge as mf
@@ -115,9 +114,9 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
     """Compares tensors, under all their names, with a ledger.
 
     Args:
-        tensors: Parameters of a model, or what a checkpoint has of them.
-        ledger: How they started.
-        ties: Whether the names of a tied parameter must lead to one tensor, and not just to equal values.
+        tensors: Parameters of a model or of a checkpoint.
+        ledger: Their ledger.
+        ties: Whether the names of a tied parameter must be one tensor, and not only equal values.
     """
     homes = {(entry.digest, entry.shape, entry.dtype): entry.path for entry in ledger}
     states: dict[str, State] = {}
@@ -133,23 +132,23 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
     for name in tensors:
         if name not in named:
             states[name] = "unknown"
-            problems.append(Problem("MF067", name, f"the ledger says nothing of `{name}`"))
+            problems.append(Problem("MF067", name, f"the ledger has no row of `{name}`"))
     return Verification(FrozenDict(states), tuple(problems))
 
 
 def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verification:
-    """Adds what a ledger says otherwise than that of a model which was built anew from the same config.
+    """Adds the differences between a ledger and that of a new build from the same config.
 
     Args:
-        found: How the values compare.
-        ledger: The one that is verified.
-        built: That of the new model.
+        found: The comparison of values.
+        ledger: The ledger that is verified.
+        built: The ledger of the new build.
     """
     states, problems = dict(found.states), [*found.problems]
     if ledger.seed != built.seed:
-        problems.append(Problem("MF069", "seed", f"the ledger's seed is {ledger.seed}, and the config's {built.seed}"))
+        problems.append(Problem("MF069", "seed", f"the ledger's seed is {ledger.seed}, but the config's {built.seed}"))
     if dict(ledger.buffers) != dict(built.buffers):
-        problems.append(Problem("MF069", "buffers", "the ledger names other buffers from files than the config does"))
+        problems.append(Problem("MF069", "buffers", "the ledger and the config name different buffers from files"))
     rows = {row.path: row for row in built}
     for row in ledger:
         planned = rows.get(row.path)
@@ -157,7 +156,7 @@ def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verifica
             continue
         if differences := [*_differences(row, planned)]:
             states[row.path] = "misstated"
-            message = f"the ledger says of `{row.path}` what its config does not: {'; '.join(differences)}"
+            message = f"the ledger's row of `{row.path}` contradicts its config: {'; '.join(differences)}"
             problems.append(Problem("MF069", row.path, message, place=row.place, part="parameter"))
     return Verification(FrozenDict(states), tuple(problems), ("seed", "buffers", *ROWS))
 
@@ -166,16 +165,16 @@ def _differences(row: LedgerEntry, planned: LedgerEntry) -> Iterator[str]:
     for name in ROWS:
         said, known = getattr(row, name), getattr(planned, name)
         if not _equal(said, known):
-            yield f"`{name}` is {quoted(said)}, and would be {quoted(known)}"
+            yield f"`{name}` is {quoted(said)}, but should be {quoted(known)}"
     for name in ("measured_mean", "measured_std"):
         said, known = getattr(row, name), getattr(planned, name)
         scale = max(planned.target_std or 0.0, abs(planned.measured_mean or 0.0), planned.measured_std or 0.0)
         if (said is None) != (known is None) or (known is not None and not abs(said - known) <= 1e-6 * scale):
-            yield f"`{name}` is {quoted(said)}, and is {quoted(known)} of these values"
+            yield f"`{name}` is {quoted(said)}, but is {quoted(known)} for these values"
 
 
 def _equal(said: Any, known: Any) -> bool:
-    """Numbers up to what another version of a library computes, the rest to the letter."""
+    """Whether two values are equal, numbers up to differences between versions of a library."""
     if isinstance(said, Mapping) and isinstance(known, Mapping):
         return said.keys() == known.keys() and all(_equal(said[name], known[name]) for name in said)
     if isinstance(said, tuple) and isinstance(known, tuple):
@@ -203,22 +202,22 @@ def _state(
             return "changed", f"`{name}` is not what the ledger says: {reason}"
         digest = _digest(entry, tensors[name])
         if not entry.digest:
-            return "changed", f"`{name}` cannot be compared: the ledger holds no digest of it"
+            return "changed", f"`{name}` cannot be compared: the ledger has no digest of it"
         home = homes.get((digest, entry.shape, entry.dtype))
         if digest != entry.digest and home is not None:
-            return "elsewhere", f"`{name}` holds what the ledger says of `{home}`"
+            return "elsewhere", f"`{name}` has the values that the ledger has for `{home}`"
         if digest != entry.digest:
             return "changed", f"`{name}` is not what the ledger says: its values were changed"
     if ties and (parted := next(_parted(entry, names, tensors), None)):
         return "untied", f"`{parted}` and `{entry.path}` are one parameter in the ledger, but not in the model"
     if entry.verdict == "fail":
         reason = f": {entry.reason}" if entry.reason else ""
-        return "failed", f"`{entry.path}` did not come out as promised when it was filled{reason}"
+        return "failed", f"the values of `{entry.path}` were not as promised when it was filled{reason}"
     return "same", ""
 
 
 def _difference(entry: LedgerEntry, tensor: Tensor) -> str:
-    """What shows without looking at values."""
+    """A difference that shows without its values; empty where there is none."""
     if is_lazy(tensor) or tensor.is_meta:
         return "it has no values"
     dtype = str(tensor.dtype).removeprefix("torch.")
@@ -236,7 +235,6 @@ def _digest(entry: LedgerEntry, tensor: Tensor) -> str:
     shard = shard_of(tensor.detach()).exchanged(entry.transposed)
     total = checksum_of(shard)
     if shard.distributed:
-        parts = [float(total >> shift & 0xFFFF) for shift in (0, 16, 32, 48)]
-        (sums,) = add_over_processes([parts], shard.local.device)
-        total = sum(round(part) << shift for part, shift in zip(sums, (0, 16, 32, 48), strict=True)) % 2**64
+        (sums,) = add_over_processes([parts_of(total)], shard.local.device)
+        total = whole_of(sums)
     return digest_of(total)

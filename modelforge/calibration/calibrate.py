@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from modelforge.building.checksum import checksum_of
+from modelforge.building.checksum import checksum_of, digest_of
 from modelforge.building.entries import Calibrated, LedgerEntry
 from modelforge.building.initialize import initialize
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
-from modelforge.building.tally import digest_of
 from modelforge.calibration import Calibration, Moments, read
 from modelforge.calibration.runs import Watch, run, undisturbed
 from modelforge.calibration.sites import Held, Site, find_sites

@@ -21,9 +21,10 @@ from modelforge.core.matrix import Matrix
 from modelforge.core.words import cut, number, printable, short, stored, value, where
 from modelforge.inits.fills import Fill
 from modelforge.language.load import load
-from modelforge.planning.assign import Link, ParameterPlan
+from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import DecidedField, decided_fields
 from modelforge.planning.plan import LayerPlan, Plan, plan
+from modelforge.planning.precedence import Rule
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.table import new_table
 
@@ -176,7 +177,7 @@ def _of_file(numbers: Mapping[str, Any]) -> Iterator[str]:
         yield f"rows {rows[0]}:{rows[1]}"
 
 
-def _chain(chain: tuple[Link, ...]) -> RenderableType:
+def _chain(chain: tuple[Rule, ...]) -> RenderableType:
     """Two lines a block: its key and place, and below it what it says."""
     width = max(len(link.verdict) for link in chain)
     parts: list[RenderableType] = []

@@ -12,6 +12,8 @@ def constant(value: float) -> dict[str, Any]:
     return {"scheme": "constant", "value": value}
 
 
+KEPT: Mapping[str, Any] = MappingProxyType({"scheme": "keep"})
+"""The init block of a frozen parameter."""
 ROLE_DEFAULTS: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
         "bias": constant(0.0),

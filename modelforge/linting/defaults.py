@@ -1,4 +1,4 @@
-"""left: a plan → the parameters that a bare `init` block does not reach: their roles have defaults of their own."""
+"""left: a plan → the parameters that a bare `init` block does not reach, because their roles have defaults."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Left:
     mean: float | None
     std: float | None
     law: Distribution | None
-    """What all of its values follow, if they do."""
+    """The law of all of their values, if they have one."""
     paths: tuple[str, ...]
     aliases: Mapping[str, tuple[str, ...]]
-    """Parameters that are tied to one of them."""
+    """Second names of those that are tied."""
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters as plain data."""
@@ -46,7 +46,7 @@ class Left:
 
 
 def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[Left, ...]:
-    """The parameters that keep a default, by default.
+    """The parameters that keep their default, grouped by default.
 
     Args:
         parameters: Those of a plan.
@@ -63,32 +63,27 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
     """
     found: dict[tuple[Any, ...], list[str]] = {}
     for parameter in parameters:
-        if parameter.rule.default and all(link.verdict != "refines" for link in parameter.chain):
+        if parameter.rule.default and all(rule.verdict != "refines" for rule in parameter.chain):
             laws = {fill.promise.law for block, fill in parameter.fills if block.fixed is None}
             law = laws.pop() if len(laws) == 1 else None
             rule = parameter.rule.key, parameter.role, parameter.scheme, parameter.mean, parameter.std, law
             found.setdefault(rule, []).append(parameter.path)
+    aliases: dict[str, tuple[str, ...]] = {}
+    for name, path in ties.items():
+        aliases[path] = (*aliases.get(path, ()), name)
     return tuple(
-        Left(
-            default,
-            role,
-            scheme,
-            mean,
-            std,
-            law,
-            tuple(paths),
-            {path: names for path in paths if (names := tuple(name for name, at in ties.items() if at == path))},
-        )
-        for (default, role, scheme, mean, std, law), paths in found.items()
+        Left(*rule, paths=tuple(paths), aliases={path: aliases[path] for path in paths if path in aliases})
+        for rule, paths in found.items()
     )
 
 
 def left_words(found: Iterable[Left], std: float | None = None) -> str:
-    """What a bare block does not reach, and how to reach the drawn ones; empty where there is nothing.
+    """A sentence about the parameters that a bare block does not reach, with an override for the drawn ones; empty
+    where there are none.
 
     Args:
         found: See `left`.
-        std: What the block sets, for the example.
+        std: The std that the block sets, for the override.
     """
     parts = [_drawn(one, std) for one in found if one.std]
     parts += [_fixed(one) for one in found if not one.std]
@@ -115,7 +110,7 @@ def _law(one: Left) -> str:
         case Uniform(low, high):
             return f"U({number(low)}, {number(high)})"
         case _:
-            return f"{one.scheme} of standard deviation {number(one.std)}"
+            return f"{one.scheme} with std {number(one.std)}"
 
 
 def _names(one: Left) -> str:

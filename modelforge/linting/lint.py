@@ -1,4 +1,4 @@
-"""lint: a plan → warnings about how the network starts. What is legal, but rarely meant."""
+"""lint: a plan → warnings about initial values that are legal, but rarely meant."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 
 LARGE = 10.0
-"""From here on, an error of the variance that grew is worth a warning."""
+"""The growth of an error of the variance from which on it is worth a warning."""
 
 
 def lint(plan: Plan) -> tuple[Problem, ...]:
-    """All warnings about how parameters start; one for a rule and a layer, not one for a parameter.
+    """All warnings about initial values; one for a rule and a layer, not one for each parameter.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -32,24 +32,24 @@ def lint(plan: Plan) -> tuple[Problem, ...]:
 
 
 def findings(plan: Plan) -> tuple[Problem, ...]:
-    """What planning itself has seen, and what `lint` finds."""
+    """The warnings of planning and of `lint`."""
     return (*plan.warnings, *lint(plan))
 
 
 def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
-    """Units with equal incoming weights get equal gradients, unless what they feed tells them apart.
+    """Units with equal incoming weights get equal gradients, unless their outgoing weights differ.
 
     Goodfellow, Bengio and Courville 2016, section 8.4.
     """
     context = parameter.fills[0][0].context
     if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
-        return  # a readout that starts at zero is a choice: what is wanted of its units tells them apart
+        return  # a readout that starts at zero is a choice: the targets of its units differ
     constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
     if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
         yield Problem(
             "MW101",
             parameter.rule.key,
-            f"all {parameter.shape[0]} units of {parameter.path} start equal: unless what they feed tells them apart, "
+            f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights differ, "
             "they get equal gradients and stay equal",
             "draw weights from a distribution; constants suit biases and scales",
             severity="warning",
@@ -98,8 +98,8 @@ def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
             yield Problem(
                 "MW103",
                 apart[0].rule.key,
-                f"`{joint[0].scheme}` draws the projections of `{path}` together, but {listed} start otherwise: what "
-                "they make together is not what it says",
-                "cover all of them by one block; of two `types`, that of a projection's own class goes before",
+                f"`{joint[0].scheme}` draws the projections of `{path}` together, but {listed} start otherwise: their "
+                "product is not what the scheme promises",
+                "cover all of them by one block; of two `types`, that of a projection's own class comes first",
                 severity="warning",
             )

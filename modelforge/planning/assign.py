@@ -1,4 +1,4 @@
-"""assign: parameters and the init blocks that speak of them → one initializer each, every number decided.
+"""assign: parameters and the init blocks around them → one initializer each, every number decided.
 
 The nearest block with a scheme wins; nearer blocks without one refine it field by field.
 """
@@ -7,47 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from math import prod, sqrt
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from modelforge.config.origins import Origins
 from modelforge.core.complaints import problem
-from modelforge.core.errors import Place, Problem, Refusal
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.errors import Problem, Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
 from modelforge.modules.parameters import split
-from modelforge.planning.precedence import Candidate, Cascade, Scope, Subject
+from modelforge.planning.precedence import ModelParameter, Precedence, Rule, Scope
 from modelforge.planning.study import ParameterFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """One init block that speaks of a parameter, and what became of it."""
-
-    key: str
-    scheme: str | None
-    fields: Mapping[str, Any]
-    verdict: Literal["wins", "refines", "overridden"]
-    place: Place | None = None
-    default: bool = False
-    """True for what a role or a layer gets where no block speaks; `key` then says so in words."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The link as plain data."""
-        place = self.place.to_dict() if self.place else None
-        fields = {"scheme": self.scheme, **self.fields}
-        return {"key": self.key, **fields, "verdict": self.verdict, "place": place}
-
-
-@dataclass(frozen=True, slots=True)
 class ParameterPlan:
-    """One parameter, decided: what it is, which rule won, and what must come out."""
+    """One parameter, decided: what it is, which rule won, and what its values must be."""
 
     path: str
     """Its name in `state_dict`."""
@@ -57,15 +38,15 @@ class ParameterPlan:
     """As it is stored."""
     dtype: str
     role: str | None
-    chain: tuple[Link, ...]
-    """All blocks that speak of it, nearest first."""
+    chain: tuple[Rule, ...]
+    """All rules for it, nearest first."""
     initializer: Initializer
     fills: tuple[tuple[Matrix, Fill], ...]
-    """Its logical blocks, each with a decided fill."""
+    """Its matrices, each with a decided fill."""
     mean: float | None
     """Target mean over all its elements; None where the scheme promises none."""
     std: float | None
-    """Target standard deviation over all its elements."""
+    """Target std over all its elements."""
     transposed: tuple[int, int] | None = None
     """The dimensions that are exchanged in how it is stored; None where outputs come first."""
 
@@ -74,13 +55,13 @@ class ParameterPlan:
         return self.initializer.scheme
 
     @property
-    def rule(self) -> Link:
-        """The link that won."""
-        return next(link for link in self.chain if link.verdict == "wins")
+    def rule(self) -> Rule:
+        """The rule that won."""
+        return next(rule for rule in self.chain if rule.verdict == "wins")
 
     @property
     def numbers(self) -> Mapping[str, Any]:
-        """What was resolved: gain, fans, bounds (those of the first block that is not fixed)."""
+        """Resolved numbers (gain, fans, bounds) of the first matrix that is not fixed."""
         return next((fill.numbers for block, fill in self.fills if block.fixed is None), {})
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,66 +84,62 @@ class ParameterPlan:
 
 
 def assign(
-    subjects: list[Subject], scopes: list[Scope], origins: Origins, *, fresh: bool = False
+    parameters: list[ModelParameter], scopes: list[Scope], origins: Origins, *, fresh: bool = False
 ) -> tuple[tuple[ParameterPlan, ...], list[Problem]]:
-    """Gives every subject its initializer.
+    """Gives every parameter its initializer.
 
     Args:
-        subjects: The parameters.
+        parameters: The parameters, in execution order.
         scopes: Every init block that was declared, those around no parameter included.
         origins: Where the blocks were written.
         fresh: The parameters are new, so there are no values to keep.
 
     Returns:
-        The plans, and all problems and warnings: uncovered parameters, rules of equal rank, rules that match nothing,
-        fields that a scheme does not have, and schemes that cannot serve a shape.
+        The plans, and all problems and warnings: uncovered parameters, rules of equal rank, blocks that apply to
+        nothing, fields that a scheme does not have, and schemes that cannot serve a shape.
     """
     assigner = _Assigner(origins, fresh)
-    plans = [plan for subject in subjects if (plan := assigner.plan(subject)) is not None]
-    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, subjects)))
+    plans = [plan for parameter in parameters if (plan := assigner.plan(parameter)) is not None]
+    return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, parameters)))
 
 
 class _Assigner:
     def __init__(self, origins: Origins, fresh: bool) -> None:
-        self.origins = origins
         self.fresh = fresh
-        self.cascade = Cascade()
-        self.problems = self.cascade.problems
-        self._initializers: dict[Any, Initializer | None] = {}
+        self.precedence = Precedence()
+        self.problems = self.precedence.problems
+        # Copies of a layer have the same rules and matrices.
+        self._place = cache(origins.place)
+        self._initializer = cache(self._validate)
         self._fills: dict[Any, Fill] = {}
-        self._places: dict[str, Place | None] = {}
 
-    def plan(self, subject: Subject) -> ParameterPlan | None:
-        facts = subject.facts
-        candidates = list(self.cascade.candidates(subject))
-        chain = self._chain(candidates)
-        won = next((link for link in chain if link.verdict == "wins"), None)
+    def plan(self, parameter: ModelParameter) -> ParameterPlan | None:
+        facts = parameter.facts
+        chain = self._chain(parameter)
+        won = next((rule for rule in chain if rule.verdict == "wins"), None)
         if won is None:
-            self._uncovered(subject, chain)
+            self._uncovered(parameter, chain)
             return None
-        assert won.scheme is not None
-        refinements = [link for link in chain if link.verdict == "refines"]
-        decided = candidates[chain.index(won)].block.initializer
-        initializer = self._refined(won, refinements) if refinements else decided
+        initializer = self._initializer(won, *(rule for rule in reversed(chain) if rule.verdict == "refines"))
         if initializer is None:
             return None
-        refused = _refused(initializer, facts, fresh=self.fresh)
         try:
-            if refused is not None:
-                raise refused
-            subject = _as_declared(subject, candidates)
-            fills = tuple((block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(subject))
+            _check(initializer, facts, fresh=self.fresh)
+            parameter = _as_declared(parameter, chain)
+            fills = tuple(
+                (block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(parameter)
+            )
         except Refusal as refusal:
-            path = subject.key if won.default else won.key
-            message = f"`{won.scheme}` cannot fill {subject.path} {_shape(facts.shape)}: {refusal.reason}"
+            path = parameter.key if won.default else won.key
+            message = f"`{won.scheme}` cannot fill {parameter.path} {facts.shape}: {refusal.reason}"
             self.problems.append(Problem(refusal.code or "MF026", path, message, refusal.hint))
             return None
-        if guess := _guess(subject, fills):
+        if guess := _guess(parameter, fills):
             self.problems.append(guess)
         mean, std = moments(fills)
         return ParameterPlan(
-            subject.path,
-            subject.key,
+            parameter.path,
+            parameter.key,
             facts.shape,
             facts.dtype,
             facts.layout.role,
@@ -174,44 +151,32 @@ class _Assigner:
             facts.layout.transposed,
         )
 
-    def unmatched(self, scopes: list[Scope], subjects: list[Subject]) -> list[Problem]:
-        """Rules that match nothing; of the `init` group those that an override wrote."""
-        return self.cascade.unmatched(scopes, subjects, self._is_override)
+    def unmatched(self, scopes: list[Scope], parameters: list[ModelParameter]) -> list[Problem]:
+        """Blocks that apply to nothing; of the `init` group only those that an override wrote."""
 
-    def _is_override(self, key: str) -> bool:
-        place = self._place(key)
-        return place is not None and place.override is not None
+        def is_override(key: str) -> bool:
+            place = self._place(key)
+            return place is not None and place.override is not None
 
-    # --- from blocks to an initializer --------------------------------------------------------------------------------
+        return self.precedence.unmatched(scopes, parameters, is_override)
 
-    def _chain(self, candidates: list[Candidate]) -> tuple[Link, ...]:
-        links: list[Link] = []
+    def _chain(self, parameter: ModelParameter) -> tuple[Rule, ...]:
+        """The rules of a parameter, each with its verdict and place."""
+        chain: list[Rule] = []
         won = False
-        for candidate in candidates:
-            block = candidate.block
-            verdict = "overridden" if won else "wins" if block.scheme is not None else "refines"
-            won = won or block.scheme is not None
-            place = None if candidate.default else self._place(candidate.key)
-            links.append(Link(candidate.key, block.scheme, block.fields, verdict, place, candidate.default))
-        return tuple(links)
+        for rule in self.precedence.rules(parameter):
+            verdict = "overridden" if won else "wins" if rule.scheme is not None else "refines"
+            won = won or rule.scheme is not None
+            chain.append(replace(rule, verdict=verdict, place=None if rule.default else self._place(rule.key)))
+        return tuple(chain)
 
-    def _place(self, key: str) -> Place | None:
-        if key not in self._places:
-            self._places[key] = self.origins.place(key)
-        return self._places[key]
-
-    def _refined(self, won: Link, refinements: list[Link]) -> Initializer | None:
-        # Nearer blocks refine last, so that they have the last word.
-        layers = [won, *reversed(refinements)]
-        origin = {name: link.key for link in layers for name in link.fields}
-        fields = FrozenDict({name: value for link in layers for name, value in link.fields.items()})
-        memo = (won.scheme, fields, tuple(origin.items()))
-        if memo not in self._initializers:
-            self._initializers[memo] = self._validate(won, fields, origin)
-        return self._initializers[memo]
-
-    def _validate(self, won: Link, fields: Mapping[str, Any], origin: Mapping[str, str]) -> Initializer | None:
+    def _validate(self, won: Rule, *refinements: Rule) -> Initializer | None:
+        """The initializer of a rule and of those that refine it, farthest first: nearer ones have the last word."""
+        if not refinements:
+            return won.initializer
         assert won.scheme is not None
+        origin = {name: rule.key for rule in (won, *refinements) for name in rule.fields}
+        fields = {name: value for rule in (won, *refinements) for name, value in rule.fields.items()}
         try:
             return registry.get(won.scheme).model_validate(fields)
         except ValidationError as error:
@@ -222,18 +187,18 @@ class _Assigner:
                 self.problems.append(problem(detail, key, owner))
             return None
 
-    def _blocks(self, subject: Subject) -> Iterator[Matrix]:
-        for block in subject.facts.layout.blocks:
-            activations = subject.follows if block.activations is None else block.activations
+    def _blocks(self, parameter: ModelParameter) -> Iterator[Matrix]:
+        for block in parameter.facts.layout.blocks:
+            activations = parameter.follows if block.activations is None else block.activations
             yield replace(
                 block,
                 activations=activations,
-                role=subject.facts.layout.role,
-                context=subject.context,
-                attention=block.attention and block.attention.below(subject.layer_path),
-                tied=subject.tied,
-                default=subject.facts.layout.default,
-                stored=subject.facts.shape,
+                role=parameter.facts.layout.role,
+                context=parameter.context,
+                attention=block.attention and block.attention.below(parameter.layer_path),
+                tied=parameter.tied,
+                default=parameter.facts.layout.default,
+                stored=parameter.facts.shape,
             )
 
     def _fill(self, initializer: Initializer, block: Matrix) -> Fill:
@@ -242,24 +207,24 @@ class _Assigner:
             self._fills[memo] = initializer.resolve(block)
         return self._fills[memo]
 
-    def _uncovered(self, subject: Subject, chain: tuple[Link, ...]) -> None:
-        facts = subject.facts
-        shown = f"{subject.path} {_shape(facts.shape)}"
+    def _uncovered(self, parameter: ModelParameter, chain: tuple[Rule, ...]) -> None:
+        facts = parameter.facts
+        code, key = "MF025", parameter.key
         if chain:
-            message = f"this block refines what `{subject.path}` inherits, but it inherits no scheme"
-            self.problems.append(Problem("MF027", chain[0].key, message, "give it a `scheme`", part="key"))
+            code, key = "MF027", chain[0].key
+            message = f"this block refines what `{parameter.path}` inherits, but it inherits no scheme"
+            hint = "give it a `scheme`"
         elif facts.layout.role is None:
-            message = f"no rule covers {shown}, and its role is not known"
+            message = f"no rule covers {parameter.path} {facts.shape}, and its role is not known"
             hint = f"cover it by name: `init: {{params: {{{facts.name}: ...}}}}`, or register the layer with its roles"
-            self.problems.append(Problem("MF025", subject.key, message, hint, part="key"))
         else:
-            message = f"no rule covers {shown} (role `{facts.layout.role}`)"
+            message = f"no rule covers {parameter.path} {facts.shape} (role `{facts.layout.role}`)"
             hint = "give the layer or the model an `init` block with a `scheme`, or choose an init group: `init=...`"
-            self.problems.append(Problem("MF025", subject.key, message, hint, part="key"))
+        self.problems.append(Problem(code, key, message, hint, part="key"))
 
 
 def moments(fills: tuple[tuple[Matrix, Fill], ...]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation over all elements that a scheme decides, from the targets of the blocks."""
+    """Mean and std over all elements that a scheme decides, from the targets of the matrices."""
     fills = tuple((block, fill) for block, fill in fills if block.fixed is None) or fills
     if len(fills) == 1:
         return fills[0][1].mean, fills[0][1].std
@@ -275,50 +240,54 @@ def moments(fills: tuple[tuple[Matrix, Fill], ...]) -> tuple[float | None, float
     return mean, sqrt(second)
 
 
-def _refused(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) -> Refusal | None:
-    """What no scheme of this kind can do, whatever the block."""
-    if initializer.values_from == "existing" and fresh:
-        return Refusal("it keeps values, but the parameter is new", "it is for `mf.initialize` on existing modules")
-    if initializer.values_from == "module" and not facts.resettable:
-        return Refusal("its module has no `reset_parameters`", "choose a scheme that draws")
-    if initializer.values_from in ("draw", "module") and is_narrow(facts.dtype):
-        reason = f"it is {facts.dtype}, which has too few bits for values of every size"
-        return Refusal(reason, "initialise in float32 and convert then; its own values can stay: `keep`")
-    if initializer.values_from == "module" and not facts.dtype.startswith(("float", "bfloat", "complex")):
-        reason = f"it is {facts.dtype}, and whether whole numbers were written does not show"
-        return Refusal(reason, "its own values can stay: `keep`")
-    if initializer.values_from == "draw" and not facts.dtype.startswith(("float", "bfloat")):
-        return Refusal(f"values are drawn as real numbers, but it is {facts.dtype}", "its own values can stay: `keep`")
-    return None
+def _check(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) -> None:
+    """Compares a scheme with a parameter, whatever its matrices.
+
+    Raises:
+        Refusal: no scheme of this kind can fill it.
+    """
+    source, dtype = initializer.values_from, facts.dtype
+    if source == "existing" and fresh:
+        raise Refusal("it keeps values, but the parameter is new", "it is for `mf.initialize` on existing modules")
+    if source == "module" and not facts.resettable:
+        raise Refusal("its module has no `reset_parameters`", "choose a scheme that draws")
+    if source in ("draw", "module") and is_narrow(dtype):
+        hint = "initialise in float32 and convert then; its own values can stay: `keep`"
+        raise Refusal(f"it is {dtype}, which has too few bits for values of every size", hint)
+    if source == "module" and not dtype.startswith(("float", "bfloat", "complex")):
+        reason = f"it is {dtype}, and whether whole numbers were written does not show"
+        raise Refusal(reason, "its own values can stay: `keep`")
+    if source == "draw" and not dtype.startswith(("float", "bfloat")):
+        raise Refusal(f"values are drawn as real numbers, but it is {dtype}", "its own values can stay: `keep`")
 
 
 def is_narrow(dtype: str) -> bool:
-    """Whether it is a float of 8 bits or fewer: numbers of that kind go with a scale, which no parameter has."""
+    """Whether a dtype is a float of 8 bits or fewer: such numbers go with a scale, which no parameter has."""
     return dtype.startswith(("float8", "float4"))
 
 
-def _guess(subject: Subject, fills: tuple[tuple[Matrix, Fill], ...]) -> Problem | None:
-    """What its name says of a parameter that may be several matrices, where the fans of the whole were counted."""
-    facts, guess = subject.facts, subject.facts.layout.guess
+def _guess(parameter: ModelParameter, fills: tuple[tuple[Matrix, Fill], ...]) -> Problem | None:
+    """A warning where the name of a parameter suggests several matrices, and the fans of the whole were counted."""
+    facts, guess = parameter.facts, parameter.facts.layout.guess
     counted = {"fan_in", "fan_out", "rows"} & fills[0][1].numbers.keys()
     if not guess or len(fills) > 1 or len(facts.shape) < 2 or not counted:
         return None
-    message = f"`{subject.path}` {_shape(facts.shape)} may be {guess} matrices side by side, and counts as one"
+    message = f"`{parameter.path}` {facts.shape} may be {guess} matrices side by side, and counts as one"
     declared = f"`params: {{{facts.name}: {{matrices: {guess}}}}}`"
     hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
-    return Problem("MW113", subject.key, message, hint, severity="warning", part="key")
+    return Problem("MW113", parameter.key, message, hint, severity="warning", part="key")
 
 
-def _as_declared(subject: Subject, candidates: list[Candidate]) -> Subject:
-    """With the matrices that the nearest block declares, if one does.
+def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelParameter:
+    """The parameter with the matrices that the nearest rule declares, if one does.
 
     Raises:
-        Refusal: they are not the rows that there are.
+        Refusal: their rows are not the parameter's.
     """
-    declared = next((item.block.matrices for item in candidates if item.block.matrices is not None), None)
+    declared = next((rule.matrices for rule in chain if rule.matrices is not None), None)
     if declared is None:
-        return subject
-    facts = subject.facts
+        return parameter
+    facts = parameter.facts
     if any(block.fixed is not None or block.input_first for block in facts.layout.blocks):
         raise Refusal("it has no rows that could be matrices", "leave `matrices` out")
     rows = sum(block.shape[0] for block in facts.layout.blocks if block.shape)
@@ -330,13 +299,9 @@ def _as_declared(subject: Subject, candidates: list[Candidate]) -> Subject:
     elif sum(declared) != rows:
         shown = f"{' + '.join(map(str, declared))} = {sum(declared)}"
         raise Refusal(f"it has {rows} rows, but `matrices` makes {shown}", "they must add up to its rows")
-    return replace(subject, facts=replace(facts, layout=split(facts.layout, declared)))
+    return replace(parameter, facts=replace(facts, layout=split(facts.layout, declared)))
 
 
 def _holder(block: Matrix) -> Initializer | None:
-    """What fills rows that no scheme may change."""
+    """The initializer of rows that no scheme may change."""
     return None if block.fixed is None else registry.create(constant(block.fixed))
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"{tuple(shape)}"

@@ -1,8 +1,8 @@
-"""batches: what arrives at a layer as real tensors, and changes of them."""
+"""Batches: the inputs of a layer as real tensors, and changes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -17,7 +17,7 @@ Batch = list[Any]
 
 
 def has_integers(inputs: tuple[Value, ...]) -> bool:
-    """Whether some of what arrives is no floating-point number."""
+    """Whether some inputs are not floating-point numbers."""
     return any(not _dtype(value).is_floating_point for value in leaves(inputs))
 
 
@@ -49,27 +49,42 @@ def changed(value: Value, one: Any) -> Any:
         return one
     other = one.clone()
     row = other.select(value.batch_axis, CHANGED)
-    if one.is_floating_point() or one.is_complex():
+    if _is_real_or_complex(one):
         row.copy_(torch.randn(row.shape, dtype=torch.float32).to(row.dtype))
     elif one.min() != one.max():
         row.copy_(1 - row)
     return other
 
 
-def copied(batch: Any) -> Any:
-    """A layer may write into what arrives."""
+def mapped(function: Callable[[Tensor], Tensor], batch: Any) -> Any:
+    """A function of each tensor in a batch; all else stays."""
     if isinstance(batch, tuple | list):
-        return type(batch)(copied(item) for item in batch)
-    return batch.clone() if isinstance(batch, Tensor) else batch
+        return type(batch)(mapped(function, item) for item in batch)
+    return function(batch) if isinstance(batch, Tensor) else batch
 
 
-def with_gradient(value: Any) -> Any:
+def copied(batch: Any) -> Any:
+    """A copy, which a layer may write into."""
+    return mapped(Tensor.clone, batch)
+
+
+def with_gradient(batch: Any) -> Any:
     """The same values, which gradients reach."""
-    if isinstance(value, tuple):
-        return tuple(map(with_gradient, value))
-    if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
-        return value.clone().requires_grad_()
-    return value
+    return mapped(lambda value: value.clone().requires_grad_() if _is_real_or_complex(value) else value, batch)
+
+
+def times(factor: float, batch: Any) -> Any:
+    """The same values on another scale."""
+    return mapped(lambda value: value * factor if value.is_floating_point() else value, batch)
+
+
+def positive(batch: Any) -> Any:
+    """The same values without their signs."""
+    return mapped(lambda value: value.abs() if value.is_floating_point() else value, batch)
+
+
+def _is_real_or_complex(value: Tensor) -> bool:
+    return value.is_floating_point() or value.is_complex()
 
 
 def inner_tensors(batch: Any) -> Iterator[Tensor]:
@@ -81,25 +96,11 @@ def inner_tensors(batch: Any) -> Iterator[Tensor]:
             yield from inner_tensors(item)
 
 
-def times(factor: float, value: Any) -> Any:
-    """The same values on another scale."""
-    if isinstance(value, tuple):
-        return tuple(times(factor, item) for item in value)
-    return value * factor if isinstance(value, Tensor) and value.is_floating_point() else value
-
-
-def positive(value: Any) -> Any:
-    """The same values without their signs."""
-    if isinstance(value, tuple):
-        return tuple(map(positive, value))
-    return value.abs() if isinstance(value, Tensor) and value.is_floating_point() else value
-
-
 def alike(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors are equal but for rounding."""
     if one.shape != other.shape:
         return False
-    if not (one.is_floating_point() or one.is_complex()) or not one.numel():
+    if not _is_real_or_complex(one) or not one.numel():
         return torch.equal(one, other)
     one, other = (value.nan_to_num(0.0, 0.0, 0.0) if not value.is_complex() else value for value in (one, other))
     scale = float(one.abs().max())

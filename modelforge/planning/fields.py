@@ -1,4 +1,4 @@
-"""decided_fields: a planned parameter → every field of its scheme, with its value and who set it."""
+"""decided_fields: a planned parameter → every field of its scheme, with its value and its origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DecidedField:
 
 
 def decided_fields(parameter: ParameterPlan, origins: Origins) -> tuple[DecidedField, ...]:
-    """The fields of a parameter's scheme, those that a config set first.
+    """The fields of a parameter's scheme; those that a config sets come first.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -42,13 +42,13 @@ def decided_fields(parameter: ParameterPlan, origins: Origins) -> tuple[DecidedF
         distribution uniform default of the scheme
         truncate 2.0 default of the scheme
     """
-    links = [link for link in parameter.chain if link.verdict != "overridden"]
+    rules = [rule for rule in parameter.chain if rule.verdict != "overridden"]
     values = parameter.initializer.model_dump()
     fields: list[DecidedField] = []
     for name in type(parameter.initializer).model_fields:
-        link = next((link for link in links if name in link.fields), None)
-        key = link.key if link else ""
-        place = origins.place(f"{key}.{name}") if link and link.place else None
+        rule = next((rule for rule in rules if name in rule.fields), None)
+        key = rule.key if rule else ""
+        place = origins.place(f"{key}.{name}") if rule and rule.place else None
         fields.append(DecidedField(name, values[name], key, place))
     return tuple(sorted(fields, key=lambda field: not field.key))
 

@@ -1,6 +1,6 @@
-"""forward: a layer is constructed and run on torch's meta device, in batches of two sizes → what comes out.
+"""Forward: a layer is constructed and run on torch's meta device, on batches of two sizes → its output.
 
-The answer is torch's own, and nothing is allocated. What differs between the two batches grows with the batch.
+Shapes are torch's own, and nothing is allocated. Sizes that differ between the two batches grow with the batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelforge.core.errors import sentence
-from modelforge.core.tensors import BatchSize, TensorValue, Value, compared, first, is_batch, leaves, show
+from modelforge.core.tensors import BatchSize, TensorValue, Value, at, compared, first, is_batch, leaves, show
 from modelforge.language.registry import LayerType
 
 FEW = 4
@@ -25,7 +25,7 @@ FEW = 4
 
 
 class Misfit(Exception):
-    """A layer does not fit what arrives; the caller knows where it stands and adds that."""
+    """A layer does not fit its inputs; the caller adds the layer's place."""
 
     def __init__(self, code: str, message: str, hint: str = "", *, argument: str = "", rest: str = "") -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a layer gives on the meta device, as torch gives it, and what the same for `FEW` examples would take."""
+    """The output of a layer on the meta device, and what a run on `FEW` examples would cost."""
 
     output: Any
     held: int
@@ -73,10 +73,10 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
 
 
 def run(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Any:
-    """What a module on the meta device makes of what arrives; evaluation where it cannot train there."""
+    """The output of a module on the meta device; in evaluation where it cannot train there."""
     arguments = tuple(_to_meta(value, rows) for value in inputs)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they are about values, of which there are none
+        warnings.simplefilter("ignore")  # they concern values, and there are none
         try:
             return module(*arguments)
         except RuntimeError:
@@ -88,7 +88,7 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
     """Runs a module on the meta device.
 
     Raises:
-        Misfit: a complaint of torch's own, or something that is no tensor.
+        Misfit: torch refuses, or the output is no tensor.
     """
     counted = _Counted()
     try:
@@ -108,7 +108,7 @@ def num_held(module: nn.Module) -> int:
 
 
 def values(many: Any, few: Any, rows: tuple[int, int] = (BatchSize.ROWS, FEW)) -> Value:
-    """What came out of a batch, beside the same of a smaller one: a value in which the batch shows.
+    """The output for a batch, compared with that for a smaller one: a value that shows which sizes are the batch.
 
     Raises:
         Misfit: the batch is not dimension 0 of the first tensor, or not there alone.
@@ -119,7 +119,7 @@ def values(many: Any, few: Any, rows: tuple[int, int] = (BatchSize.ROWS, FEW)) -
 
 
 def scaled(alike: Value, many: Any) -> Value:
-    """What came out of a large batch, where a value of other sizes shows the batch in it; None where it does not."""
+    """The output for a large batch, with the batch where a value of other sizes has it; None where they disagree."""
     shown = list(leaves(alike))
     tensors = list(tensors_in(many))
     if len(shown) != len(tensors) or not all(map(_is_alike, shown, tensors)):
@@ -128,10 +128,10 @@ def scaled(alike: Value, many: Any) -> Value:
 
 
 def tensors_in(output: Any) -> Iterator[Tensor]:
-    """The tensors that came out, in order.
+    """The tensors of an output, in order.
 
     Raises:
-        Misfit: something else did.
+        Misfit: it holds something else.
     """
     if isinstance(output, Tensor):
         yield output
@@ -150,7 +150,7 @@ def complaint(
     rows: tuple[int, int],
     note: str = "",
 ) -> Misfit:
-    """A failed run in words; `again` fails alike in a batch of another size, which shows the batch in them."""
+    """The problem of a failed run; `again` fails on a batch of another size, which shows the batch in torch's words."""
     shown = " and ".join(show(value) for value in inputs)
     name = type(module).__name__
     text = sentence(error)
@@ -159,12 +159,12 @@ def complaint(
     except (Exception, SystemExit) as other:
         text = _with_batch(text, sentence(other), rows)
     if _overflows(error):
-        return Misfit("MF060", f"what {name} makes of {shown} is larger than torch can count: {text}")
+        return Misfit("MF060", f"the output of {name} for {shown} is larger than torch can count: {text}")
     return Misfit("MF043", f"{name} cannot run on {shown}", rest=f"{note}: {text}")
 
 
 class FewSteps(TorchFunctionMode):
-    """Lets a few steps of a recurrence stand for all: torch would walk through every one of them."""
+    """Runs a few steps of a recurrence in place of all: torch would run every one of them."""
 
     RECURRENCES = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
 
@@ -205,15 +205,12 @@ def _again(module: nn.Module, inputs: tuple[Value, ...], rows: int) -> Any:
 
 
 def _with_batch(text: str, other: str, rows: tuple[int, int]) -> str:
-    """A message about a batch, beside the same about another: what grew is shown as it grows."""
+    """A message about a batch; numbers that differ for another batch are shown as they grow."""
     one, two = re.split(r"(\d+)", text), re.split(r"(\d+)", other)
     if one[::2] != two[::2]:
         return text
-    words = [
-        part if part == beside else str(compared(int(part), int(beside), rows))
-        for part, beside in zip(one, two, strict=True)
-    ]
-    return "".join(words)
+    pairs = zip(one, two, strict=True)
+    return "".join(part if part == beside else str(compared(int(part), int(beside), rows)) for part, beside in pairs)
 
 
 def _to_meta(value: Value, rows: int) -> Any:
@@ -239,9 +236,8 @@ def _value(many: Any, few: Any, rows: tuple[int, int]) -> Value:
 def _is_alike(value: TensorValue, tensor: Tensor) -> bool:
     if len(value.shape) != tensor.ndim:
         return False
-    return all(
-        size == real for size, real in zip(value.shape, tensor.shape, strict=True) if isinstance(size, BatchSize)
-    )
+    sizes = zip(value.shape, tensor.shape, strict=True)
+    return all(size == real for size, real in sizes if isinstance(size, BatchSize))
 
 
 def _scaled(alike: Value, many: Any) -> Value:
@@ -253,9 +249,7 @@ def _scaled(alike: Value, many: Any) -> Value:
 
 
 def _check_batch(output: Value) -> None:
-    value = output
-    for index in first(output):
-        value = value[index]  # pyright: ignore[reportOptionalSubscript, reportIndexIssue]  # first() leads to a leaf
+    value = at(output, first(output))
     if not isinstance(value, TensorValue):
         return
     hint = "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1"
@@ -263,10 +257,10 @@ def _check_batch(output: Value) -> None:
         message = f"the batch must stay dimension 0, but the output of a batch of B has the shape {value}"
         raise Misfit("MF044", message, hint)
     if any(isinstance(size, BatchSize) for size in value.shape[1:]):
-        message = f"an example must not grow with its batch of B, but what comes out for one has the shape {value}"
+        message = f"an example must not grow with its batch of B, but the output for one has the shape {value}"
         raise Misfit("MF044", message, hint)
 
 
 def _overflows(error: BaseException) -> bool:
-    """Whether a tensor has more elements or bytes than 64 bits count: torch says so in several ways, with one word."""
+    """Whether a tensor has more elements or bytes than 64 bits count: all of torch's messages have this word."""
     return "overflow" in str(error).lower()

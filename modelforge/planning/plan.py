@@ -19,15 +19,16 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import uncollected
+from modelforge.inits.fills import FilePart
 from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan, assign
 from modelforge.planning.layer_plan import LayerPlan as LayerPlan
 from modelforge.planning.references import Read
-from modelforge.planning.stored import Target, locate, stored_buffers
+from modelforge.planning.stored import locate, stored_buffers
 from modelforge.planning.study import Studies, construct
-from modelforge.planning.table import Tree, tree_table
+from modelforge.planning.table import TreeTable
 from modelforge.planning.unused import unused
 from modelforge.planning.walk import Walk
 from modelforge.report.table import to_text
@@ -35,7 +36,7 @@ from modelforge.report.table import to_text
 
 @dataclass(frozen=True)
 class Plan:
-    """A model, decided: its layers, its parameters, and how each of them starts."""
+    """A model, decided: its layers, its parameters, and the initial values of each."""
 
     root: LayerPlan
     """The model as a combinator of its layers."""
@@ -43,11 +44,11 @@ class Plan:
     parameters: tuple[ParameterPlan, ...]
     seed: int
     results: Mapping[str, Read]
-    """What comes out, by name; one result without a name (`""`) is a plain tensor."""
+    """The results of the model, by name; one without a name (`""`) is a plain tensor."""
     ties: Mapping[str, str] = FrozenDict()
-    """Parameters that are another one, by path: that one's rule fills both."""
-    buffers: tuple[Target, ...] = ()
-    """Buffers whose values are in files."""
+    """Second names of tied parameters, each with the first, whose rule fills both."""
+    buffers: Mapping[str, FilePart] = FrozenDict()
+    """Buffers whose values are in files, by path."""
     warnings: tuple[Problem, ...] = ()
     origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
 
@@ -83,7 +84,7 @@ class Plan:
             "ties": dict(self.ties),
             "layers": [layer.to_dict() for layer in self.layers],
             "parameters": [parameter.to_dict() for parameter in self.parameters],
-            "buffers": {buffer.path: dict(buffer.fill.numbers) for buffer in self.buffers},
+            "buffers": {path: dict(part.numbers) for path, part in self.buffers.items()},
             "warnings": [warning.to_dict() for warning in self.warnings],
         }
 
@@ -93,7 +94,7 @@ class Plan:
         Args:
             flops: Cost of each layer by path; None leaves the column out.
         """
-        return tree_table(Tree(self.root, self.inputs, self.parameters, self.ties), flops)
+        return TreeTable(self.root, self.inputs, self.parameters, self.ties, flops)
 
     def __str__(self) -> str:
         return to_text(self.table())
@@ -104,10 +105,10 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
 
     Args:
         spec: The model.
-        studies: What earlier plans found out about layers; one for many plans saves time.
+        studies: The layers that earlier plans studied; one for many plans saves time.
 
     Raises:
-        ForgeError: all that does not fit: inputs, shapes, constructors' complaints, init rules.
+        ForgeError: all that does not fit: inputs, shapes, arguments, init rules.
 
     Example:
         >>> from modelforge.language import parse
@@ -120,11 +121,11 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
     """
     if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
-    with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not read what others drew
+    with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not depend on other draws
         walk = Walk(spec, studies or Studies())
         root = walk.model()
         scopes = walk.judged_scopes()
-        parameters, problems = assign(walk.subjects, scopes, spec.origins, fresh=True)
+        parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
         located = locate(parameters, names, skips, walk.ties)
@@ -150,7 +151,9 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
 
 def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:
     """All names in a checkpoint of the model; buffers with their shapes."""
-    names: dict[str, tuple[int, ...] | None] = dict.fromkeys([*(subject.path for subject in walk.subjects), *walk.ties])
+    names: dict[str, tuple[int, ...] | None] = dict.fromkeys(
+        [*(parameter.path for parameter in walk.parameters), *walk.ties]
+    )
     for layer in root.walk():
         if layer.has_buffers:
             module = construct(registry.get(layer.type), layer.arguments)

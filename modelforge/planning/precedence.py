@@ -1,4 +1,4 @@
-"""precedence: parameters and the init blocks around them → which blocks apply to each, nearest first.
+"""precedence: parameters and the init blocks around them → the rules of each, nearest first.
 
 Precedence, nearest first: the layer's block, the enclosing combinators', the model's, the `init` group, the role's
 default; within one block `params`, then `types`, then the role, then the block itself.
@@ -7,73 +7,101 @@ default; within one block `params`, then `types`, then the role, then the block 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Any, Literal
 
-from modelforge.core.errors import Problem, did_you_mean, for_each
+from modelforge.core.errors import Place, Problem, did_you_mean, for_each
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation, Context
 from modelforge.inits import registry
-from modelforge.inits.defaults import ROLE_DEFAULTS, constant
+from modelforge.inits.base import Initializer
+from modelforge.inits.defaults import KEPT, ROLE_DEFAULTS, constant
 from modelforge.language.init import NAMED_ROLES, InitSpec, parse_block
 from modelforge.planning.study import ParameterFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """An init block and where it speaks: parameters below `path`, but for those that `skip` names by globs.
-
-    `outermost` marks what need not find a parameter of each role: the `init` group, and weights from a file.
-    """
+    """An init block and the parameters that it is for: those below `path`."""
 
     block: InitSpec
     key: str
     path: str
     outermost: bool = False
+    """Whether its roles need not occur: of the `init` group, and of weights from a file."""
     skip: tuple[str, ...] = ()
+    """Globs for parameters below `path` that are left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A parameter that needs an initializer; `scopes` are nearest first."""
+class ModelParameter:
+    """A parameter at its place in the model, before it is decided; `scopes` are nearest first."""
 
     path: str
     facts: ParameterFacts
     key: str
     scopes: tuple[Scope, ...]
     follows: tuple[Activation, ...] | None = None
-    """The activations that read what it makes; None where they are not known."""
+    """The activations that read its output; None where they are not known."""
     context: Context | None = None
     """Where it stands in the whole model; None where that is not known."""
     aliases: Mapping[str, str | None] = FrozenDict()
-    """Its other names, where it is used in several places, each with its role there; `params` may call it by each."""
+    """Its other names, where it is used in several places, each with its role there; `params` takes any of them."""
     frozen: bool = False
-    """It exists already and is not to be trained: it keeps its values, unless `params` names it or a file has them."""
+    """Whether it exists and is not trained: it keeps its values, unless `params` names it or a file has them."""
 
     @property
     def layer_path(self) -> str:
-        """Path of the layer that holds it; empty where there is none around it."""
+        """Path of the layer that holds it; empty without one."""
         return self.path.removesuffix(self.facts.name).removesuffix(".")
 
     @property
     def tied(self) -> bool:
-        """Whether vectors are looked up in it in one place, and it multiplies in another."""
+        """Whether it is a table for lookups in one place, and a weight in another."""
         return {"embedding", "weight"} <= {self.facts.layout.role, *self.aliases.values()}
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A block that speaks of the parameter at hand; `default` where none was written."""
+class Rule:
+    """An init block as it applies to one parameter."""
 
     key: str
-    block: InitSpec
+    scheme: str | None
+    fields: Mapping[str, Any]
+    verdict: Literal["wins", "refines", "overridden"] = "overridden"
+    place: Place | None = None
     default: bool = False
+    """Whether no block was written, and this is what a role or a layer gets then; `key` says so in words."""
     named: bool = False
     """Whether `params` names the parameter."""
+    matrices: int | tuple[int, ...] | None = None
+    """The matrices that the block declares the parameter to be."""
+    initializer: Initializer | None = field(default=None, repr=False)
+    """That of the block alone; None without a scheme."""
+
+    @classmethod
+    def of(cls, key: str, block: InitSpec, *, default: bool = False, named: bool = False) -> Rule:
+        """The rule that a block makes; its verdict is not decided yet."""
+        return cls(
+            key,
+            block.scheme,
+            block.fields,
+            default=default,
+            named=named,
+            matrices=block.matrices,
+            initializer=block.initializer,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rule as plain data."""
+        place = self.place.to_dict() if self.place else None
+        fields = {"scheme": self.scheme, **self.fields}
+        return {"key": self.key, **fields, "verdict": self.verdict, "place": place}
 
 
-class Cascade:
-    """Finds who speaks of what, and remembers it for those that speak of nothing."""
+class Precedence:
+    """Finds the rules of each parameter, and afterwards the blocks that apply to none."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -81,42 +109,40 @@ class Cascade:
         self._types: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
 
-    def candidates(self, subject: Subject) -> Iterator[Candidate]:
-        if not subject.frozen:
-            yield from self._candidates(subject)
-            return
+    def rules(self, parameter: ModelParameter) -> list[Rule]:
+        """All rules for a parameter, nearest first."""
         before = set(self._matched), set(self._types)
-        found = [*self._candidates(subject)]
-        if not any(candidate.named for candidate in found) and not _from_file(found):
+        found = [*self._rules(parameter)]
+        if parameter.frozen and not any(rule.named for rule in found) and not _from_file(found):
             self._matched, self._types = before
-            found = [Candidate(FROZEN, parse_block("keep"), default=True)]
-        yield from found
+            found = [Rule.of(FROZEN, parse_block(dict(KEPT)), default=True)]
+        return found
 
-    def _candidates(self, subject: Subject) -> Iterator[Candidate]:
-        for scope in subject.scopes:
-            names = _names(subject, subject.path, scope.path)
+    def _rules(self, parameter: ModelParameter) -> Iterator[Rule]:
+        for scope in parameter.scopes:
+            names = _names(parameter, parameter.path, scope.path)
             if not self._skipped(scope, names):
-                yield from self._in_block(scope.block, scope.key, subject, names)
-        role = subject.facts.layout.role
-        default = subject.facts.layout.default
-        if default is not None:
-            cls = next(iter(subject.facts.classes))
-            yield Candidate(f"default of {cls}", parse_block(constant(default)), default=True)
-        elif role is not None and role in ROLE_DEFAULTS:
-            yield Candidate(f"default of role `{role}`", _role_default(role), default=True)
+                yield from self._in_block(scope.block, scope.key, parameter, names)
+        layout = parameter.facts.layout
+        if layout.default is not None:
+            cls = next(iter(parameter.facts.classes))
+            yield Rule.of(f"default of {cls}", parse_block(constant(layout.default)), default=True)
+        elif layout.role is not None and layout.role in ROLE_DEFAULTS:
+            block = parse_block(dict(ROLE_DEFAULTS[layout.role]))
+            yield Rule.of(f"default of role `{layout.role}`", block, default=True)
 
-    def _in_block(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
-        yield from self._in_params(block, key, subject, names)
-        for cls, path in subject.facts.classes.items():
+    def _in_block(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
+        yield from self._in_params(block, key, parameter, names)
+        for cls, path in parameter.facts.classes.items():
             if cls in block.types:
                 inner_key = f"{key}.types.{cls}"
                 self._types.add(inner_key)
-                inner_names = _names(subject, subject.facts.name, path)
-                yield from self._in_block(block.types[cls], inner_key, subject, inner_names)
-        role = subject.facts.layout.role
+                inner_names = _names(parameter, parameter.facts.name, path)
+                yield from self._in_block(block.types[cls], inner_key, parameter, inner_names)
+        role = parameter.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
-        if block.speaks and (role in ("weight", "recurrent") or _speaks_of_all(block)):
+        if block.speaks and (role in ("weight", "recurrent") or _is_for_all(block)):
             yield self._match(key, block)
 
     def _skipped(self, scope: Scope, names: list[str]) -> bool:
@@ -124,101 +150,101 @@ class Cascade:
         self._matched.update(f"{scope.key}.skip.{glob}" for glob in globs)
         return bool(globs)
 
-    def _in_params(self, block: InitSpec, key: str, subject: Subject, names: list[str]) -> Iterator[Candidate]:
+    def _in_params(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
         written = [name for name in names if name in block.params]
         globs = [
             glob for glob in block.params if glob not in written and any(fnmatchcase(name, glob) for name in names)
         ]
         exact = bool(written) and block.params[written[0]].scheme is not None
         for rivals in (written, [] if exact else globs):
-            self._refuse_rivals(rivals, key, subject, names[0])
+            self._refuse_rivals(rivals, key, parameter, names[0])
         self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
         for name in (*written[:1], *globs[:1]):
-            yield replace(self._match(f"{key}.params.{name}", block.params[name]), named=True)
+            yield self._match(f"{key}.params.{name}", block.params[name], named=True)
 
-    def _refuse_rivals(self, rivals: list[str], key: str, subject: Subject, name: str) -> None:
-        """Two globs, or two names of one tied parameter."""
+    def _refuse_rivals(self, rivals: list[str], key: str, parameter: ModelParameter, name: str) -> None:
+        """Reports two globs, or two names of one tied parameter, in the same block."""
         if len(rivals) > 1 and (key, *rivals) not in self._clashes:
             self._clashes.add((key, *rivals))
             listed = " and ".join(f"`{rival}`" for rival in rivals)
-            message = f"{listed} both match `{subject.path}`, and neither is nearer"
+            message = f"{listed} both match `{parameter.path}`, and neither is nearer"
             hint = f"name it in full: `{name}`, or make the globs disjoint"
-            if rivals[0] in (name, *subject.aliases):
+            if rivals[0] in (name, *parameter.aliases):
                 hint = "it is one parameter with several names: keep one of the rules"
             self.problems.append(Problem("MF024", f"{key}.params.{rivals[-1]}", message, hint, part="key"))
 
-    def _match(self, key: str, block: InitSpec) -> Candidate:
+    def _match(self, key: str, block: InitSpec, *, named: bool = False) -> Rule:
         self._matched.add(key)
-        return Candidate(key, block)
+        return Rule.of(key, block, named=named)
 
     def unmatched(
-        self, scopes: list[Scope], subjects: list[Subject], written: Callable[[str], bool] = lambda key: False
+        self, scopes: list[Scope], parameters: list[ModelParameter], written: Callable[[str], bool]
     ) -> list[Problem]:
-        """Rules that speak of no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
+        """Blocks that apply to no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
 
-        Outermost rules for roles are for models that have them, but for those that were `written` for this one.
+        Outermost blocks for roles are meant for models that have them, unless they were `written` for this model.
         """
         return [
             problem
             for scope in {scope.key: scope for scope in scopes}.values()
             for problem in (
-                *self._unmatched_in(scope.block, scope.key, scope, subjects),
-                *self._unmatched_skips(scope, subjects),
-                *self._written_for_nothing(scope, subjects, written),
+                *self._unmatched_in(scope.block, scope.key, scope, parameters),
+                *self._unmatched_skips(scope, parameters),
+                *self._written_for_nothing(scope, parameters, written),
             )
         ]
 
     def _written_for_nothing(
-        self, scope: Scope, subjects: list[Subject], written: Callable[[str], bool]
+        self, scope: Scope, parameters: list[ModelParameter], written: Callable[[str], bool]
     ) -> Iterator[Problem]:
         for role in scope.block.roles if scope.outermost else ():
             key = f"{scope.key}.{role}"
             if key not in self._matched and written(key):
                 yield replace(
-                    self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, subjects)),
+                    self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, parameters)),
                     code="MW109",
                     severity="warning",
                 )
 
-    def _unmatched_skips(self, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
+    def _unmatched_skips(self, scope: Scope, parameters: list[ModelParameter]) -> Iterator[Problem]:
         for index, glob in enumerate(scope.skip):
             if f"{scope.key}.skip.{glob}" not in self._matched:
-                names = [subject.path for subject in subjects]
+                hint = did_you_mean(glob, [parameter.path for parameter in parameters])
                 message = f"`{glob}` matches no parameter of the model"
-                yield Problem("MF118", f"{scope.key}.skip.{index}", message, did_you_mean(glob, names))
+                yield Problem("MF118", f"{scope.key}.skip.{index}", message, hint)
         if scope.skip and scope.key not in self._matched:
-            yield Problem(
-                "MF118", f"{scope.key}.skip", "this skips every parameter", "then leave the whole section out"
-            )
+            yield Problem("MF118", f"{scope.key}.skip", "this skips every parameter", "leave the whole section out")
 
-    def _unmatched_in(self, block: InitSpec, key: str, scope: Scope, subjects: list[Subject]) -> Iterator[Problem]:
+    def _unmatched_in(
+        self, block: InitSpec, key: str, scope: Scope, parameters: list[ModelParameter]
+    ) -> Iterator[Problem]:
         if not scope.outermost:
             for role, leaf in block.roles.items():
                 if f"{key}.{role}" not in self._matched and leaf.speaks:
                     reason = f"no parameter here has the role `{role}`"
-                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, subjects))
+                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, parameters))
             if block.speaks and key not in self._matched:
-                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, subjects))
+                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, parameters))
         for name, inner in block.types.items():
             if f"{key}.types.{name}" not in self._types:
-                classes = {cls for subject in _inside(scope, subjects) for cls in subject.facts.classes}
+                classes = {cls for parameter in _inside(scope, parameters) for cls in parameter.facts.classes}
                 message = f"no layer here is a `{name}`"
-                hint = did_you_mean(name, classes) or "the classes here: none has parameters"
+                hint = did_you_mean(name, classes) or "no layer here has parameters"
                 if name in classes:
                     message = f"all parameters of each `{name}` here are frozen (`requires_grad=False`), and so kept"
-                    hint = "to fill them all the same, name them in `params`"
+                    hint = "to fill them nevertheless, name them in `params`"
                 yield Problem("MF023", f"{key}.types.{name}", message, hint, part="key")
             else:
-                yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, subjects)
+                yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, parameters)
 
         def nothing(name: str) -> Problem:
-            hint = did_you_mean(name, (_below(subject.path, scope.path) for subject in _inside(scope, subjects)))
+            hint = did_you_mean(name, (_below(parameter.path, scope.path) for parameter in _inside(scope, parameters)))
             return Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
 
         yield from for_each([name for name in block.params if f"{key}.params.{name}" not in self._matched], nothing)
 
-    def _nothing(self, key: str, reason: str, inside: list[Subject]) -> Problem:
-        roles = sorted({subject.facts.layout.role or "none" for subject in inside})
+    def _nothing(self, key: str, reason: str, inside: list[ModelParameter]) -> Problem:
+        roles = sorted({parameter.facts.layout.role or "none" for parameter in inside})
         hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
         return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
 
@@ -227,28 +253,24 @@ FROZEN = "frozen: `requires_grad=False`"
 """What keeps a frozen parameter as it is, in place of the key of a block."""
 
 
-def _from_file(candidates: list[Candidate]) -> bool:
+def _from_file(rules: list[Rule]) -> bool:
     """Whether a file gives the values, which it does by the parameter's name."""
-    scheme = next((candidate.block.scheme for candidate in candidates if candidate.block.scheme is not None), None)
+    scheme = next((rule.scheme for rule in rules if rule.scheme is not None), None)
     return scheme is not None and registry.get(scheme).values_from == "file"
 
 
-def _speaks_of_all(block: InitSpec) -> bool:
-    """A scheme that leaves the values to others means the module as a whole, not its kernels alone."""
+def _is_for_all(block: InitSpec) -> bool:
+    """Whether a plain block is for all roles: a scheme that draws nothing means the module, not its kernels alone."""
     return block.scheme is not None and registry.get(block.scheme).values_from != "draw"
 
 
-def _role_default(role: str) -> InitSpec:
-    return parse_block(dict(ROLE_DEFAULTS[role]))
+def _inside(scope: Scope, parameters: list[ModelParameter]) -> list[ModelParameter]:
+    return [parameter for parameter in parameters if any(item.key == scope.key for item in parameter.scopes)]
 
 
-def _inside(scope: Scope, subjects: list[Subject]) -> list[Subject]:
-    return [subject for subject in subjects if any(item.key == scope.key for item in subject.scopes)]
-
-
-def _names(subject: Subject, name: str, scope_path: str) -> list[str]:
-    """What rules below `scope_path` call a parameter: `name`, and its other names there."""
-    others = [alias for alias in subject.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
+def _names(parameter: ModelParameter, name: str, scope_path: str) -> list[str]:
+    """The names that rules below `scope_path` have for a parameter: `name`, and its aliases there."""
+    others = [alias for alias in parameter.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
     return [_below(path, scope_path) for path in (name, *others)]
 
 

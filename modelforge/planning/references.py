@@ -1,4 +1,4 @@
-"""References of layers to others: what is in reach, what each of them reads, and what a wrong one meant."""
+"""References of layers to others: the names in reach, what each reference reads, and suggestions for wrong ones."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A value on its way: what it is, which leaves made it, and the key of the layer whose name it goes by."""
+    """A value between layers: its shape, the leaves that made it, and the key of the layer that it is named after."""
 
     value: Value
     makers: tuple[str, ...]
     key: str
     parts: tuple[Flow, ...] = ()
-    """The flows of a combinator's several inputs, where the value is the tuple of theirs."""
+    """The flows of a combinator's several inputs, where the value is their tuple."""
 
     def at(self, path: tuple[int, ...]) -> Flow:
-        """What a reference means by an index path."""
+        """The part of it at an index path."""
         if self.parts and path:
             return self.parts[path[0]].at(path[1:])
         return Flow(at(self.value, path), self.makers, self.key)
 
 
 class Names:
-    """What the layers of one combinator may read: what arrives, the layers before them, and what is around it."""
+    """What the layers of one combinator may read: its input, the layers before them, and the values around it."""
 
     def __init__(self, flows: Mapping[str, Flow | None], outer: Names | None = None) -> None:
         self.flows = dict(flows)
@@ -55,7 +55,7 @@ class Names:
         return [*self.flows, *(self.outer.known() if self.outer is not None else ())]
 
     def find(self, name: str) -> Flow | None:
-        """The value of that name; one from outside is captured, and read by all combinators on the way."""
+        """The value of that name; one from around is captured, and read by all combinators in between."""
         if name not in self.flows:
             assert self.outer is not None, "asked for only if it is there"
             self.flows[name] = self.outer.find(name)
@@ -71,18 +71,18 @@ def bundle(flows: list[Flow]) -> Flow:
 
 @dataclass(frozen=True)
 class References:
-    """Reads what the layers of a model name, and notes what is wrong."""
+    """Resolves the references of a model's layers, and collects their problems."""
 
     inputs: Mapping[str, TensorValue]
-    """Of the model, by name."""
+    """Inputs of the model, by name."""
     problems: list[Problem]
     known: set[str] = field(default_factory=set[str])
-    """Names of all layers so far, within reach or not."""
+    """Names of all layers so far, in reach or not."""
 
     def resolve(
         self, references: tuple[str, ...] | None, key: str, name: str, scope: Names, siblings: Collection[str]
     ) -> tuple[Read, ...] | None:
-        """References → reads; None where one of them is wrong."""
+        """What the references of a layer read; None where one of them is wrong."""
         if references is None:
             hint = f"say which: `inputs: [{', '.join(self.inputs)}]`"
             message = f"`{name}` does not say which of the model's {len(self.inputs)} inputs it reads"
@@ -97,7 +97,7 @@ class References:
         return tuple(reads)
 
     def read(self, reference: str, key: str, name: str, scope: Names, siblings: Collection[str]) -> Read | None:
-        """One reference → what it reads; None where it is wrong, or what it reads is not known."""
+        """What one reference reads; None where it is wrong, or its layer failed."""
         match = REFERENCE.fullmatch(reference)
         assert match is not None, "the parser lets only references through"
         source, numbers = match.group(1), tuple(int(part) for part in match.group(2).split(".")[1:])
@@ -122,7 +122,7 @@ class References:
             hint = f"move `{source}` before `{name}`: layers run in the order they are written"
             return Problem("MF031", key, f"`{source}` comes after `{name}`", hint)
         if source in self.known:
-            hint = "a layer reads those beside it and those around it, before it"
+            hint = "a layer can read the layers before it, beside it and around it"
             return Problem("MF030", key, f"`{source}` cannot be read from here", hint)
         hint = did_you_mean(source, scope.known()) if len(self.problems) < MAX_PROBLEMS else ""
         return Problem("MF030", key, f"there is no layer `{source}` here", hint)

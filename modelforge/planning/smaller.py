@@ -1,4 +1,4 @@
-"""smaller: a layer and what arrives → the same with small sizes, as far as what it declares permits that."""
+"""smaller: a layer and its inputs → the same with small sizes, as far as the layer's declaration permits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL = 4
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A layer with its arguments and what arrives, as it is or smaller."""
+    """A layer with its arguments and inputs, as it is or smaller."""
 
     layer: LayerType
     arguments: Mapping[str, Any]
@@ -24,7 +24,7 @@ class Setting:
 
 
 def shrunk(layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]) -> Setting | None:
-    """The layer with small axes where it says that they may be of any size; None where none may."""
+    """The layer with small axes where it declares that they may be of any size; None where no size changes."""
     first = next(iter(inputs), None)
     if not isinstance(first, TensorValue):
         return None
@@ -60,7 +60,7 @@ def _free_axes(layer: LayerType, first: TensorValue) -> frozenset[int]:
 
 
 def _with_small_axes(value: Value, axes: frozenset[int] | None, sizes: set[int]) -> Value:
-    """A value with small axes: those of these numbers, or where they are not known, of these sizes."""
+    """A value with small axes: those of the numbers `axes`, or for None those of the sizes `sizes`."""
     if isinstance(value, tuple):
         return tuple(_with_small_axes(item, axes, sizes) for item in value)
     if value is None:

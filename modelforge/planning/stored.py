@@ -1,10 +1,11 @@
-"""locate: parameters whose values are in files → which tensor is whose. Only headers are read."""
+"""locate: parameters whose values are in files → the tensor of each. Only headers are read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,7 @@ from torch import Tensor, nn
 from modelforge.core.errors import Problem, Refusal, did_you_mean, listed
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensor_file import WRAPPERS, Header, opened
-from modelforge.inits.fills import FilePart, Fill
-from modelforge.inits.schemes.pretrained import Pretrained, Renamed
+from modelforge.inits.fills import FilePart, Fill, ReadsFile, Renamed
 from modelforge.planning.assign import ParameterPlan
 
 Shape = tuple[int, ...]
@@ -21,23 +21,12 @@ MAX_LISTED = 10
 """Parameters that one problem names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A parameter or a buffer whose values a file has, and the rule that says so."""
-
-    path: str
-    rule: str
-    """Override key of the init block that names the file."""
-    fill: FilePart
-
-
 @dataclass(frozen=True)
 class Located:
-    """Where the values are that come from files."""
+    """All parameters, where those of files have fills that say where; and the buffers that files hold."""
 
     parameters: tuple[ParameterPlan, ...]
-    """All of them; those of files have fills that say where."""
-    buffers: tuple[Target, ...] = ()
+    buffers: Mapping[str, FilePart] = FrozenDict()
     problems: tuple[Problem, ...] = ()
     """Files that cannot be read, parameters that a file lacks, tensors that the model lacks, other shapes and kinds of
     numbers, tensors that cannot be split or transposed, and `subset` and `rename` that match nothing."""
@@ -53,22 +42,22 @@ def locate(
 
     Args:
         decided: The parameters.
-        others: The other names that a file may rightly have: parameters without a plan, second names of tied ones, and
+        others: The other names that a file may hold: parameters without a plan, second names of tied ones, and
             buffers with their shapes (None where a tensor of that name is of no use). None where the model is not
             known as a whole, so that names cannot be judged.
-        skips: By the key of a rule that has such, globs for names here; what the file has for those is left there.
+        skips: By the key of a rule, globs for names in the model whose values are not taken from its file.
         ties: Second names of tied parameters, each with the first.
     """
-    rules: dict[tuple[Pretrained, str], list[ParameterPlan]] = {}
+    rules: dict[tuple[ReadsFile, str], list[ParameterPlan]] = {}
     for item in decided:
-        if isinstance(item.initializer, Pretrained):
-            rules.setdefault((item.initializer, item.rule.key), []).append(item)
+        if item.initializer.values_from == "file":
+            rules.setdefault((cast("ReadsFile", item.initializer), item.rule.key), []).append(item)
     if not rules:
         return Located(tuple(decided))
     shapes = {item.path: item.shape for item in decided}
     extra = None if others is None else {path: None for path in shapes} | dict(others())
     found: dict[str, ParameterPlan] = {}
-    buffers: dict[str, Target] = {}
+    buffers: dict[str, FilePart] = {}
     problems: list[Problem] = []
     for (scheme, key), items in rules.items():
         try:
@@ -87,9 +76,9 @@ def locate(
             stored = {path: shape for path, shape in extra.items() if shape is not None}
             problems += _surplus(source, extra)
             problems += _misfits(source, {path: (shape, None) for path, shape in stored.items()})
-            buffers |= {path: Target(path, key, source.fills[path]) for path in stored if path in source.fills}
+            buffers |= {path: source.fills[path] for path in stored if path in source.fills}
         found |= {item.path: _located(item, source.fills[item.path]) for item in items if item.path in source.fills}
-    return Located(tuple(found.get(item.path, item) for item in decided), tuple(buffers.values()), tuple(problems))
+    return Located(tuple(found.get(item.path, item) for item in decided), FrozenDict(buffers), tuple(problems))
 
 
 def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -100,9 +89,9 @@ def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, T
                 yield f"{path}.{name}" if path else name, value
 
 
-def _of_training(scheme: Pretrained, headers: Collection[str], shapes: Collection[str]) -> Pretrained:
-    """The scheme with what trainings put before each name: `state_dict.model.`, `module.`, `_orig_mod.`; but for what
-    is a name of the model, and what the scheme itself speaks of."""
+def _of_training(scheme: ReadsFile, headers: Collection[str], shapes: Collection[str]) -> ReadsFile:
+    """The scheme, with the prefixes that training puts before each name (`state_dict.model.`, `module.`, `_orig_mod.`)
+    stripped as well, unless the model or the scheme itself has a name that begins so."""
     known = {name.partition(".")[0] for name in (*shapes, *scheme.strip, *scheme.rename)}
     strip: list[str] = []
     names = [*headers]
@@ -117,12 +106,12 @@ def _of_training(scheme: Pretrained, headers: Collection[str], shapes: Collectio
 
 @dataclass
 class _Source:
-    """What a rule sees of its file: where the values of each name here are."""
+    """The file of one rule: where in it the values of each name in the model are."""
 
-    scheme: Pretrained
+    scheme: ReadsFile
     key: str
     skips: Collection[str] | None
-    """Globs for names here that it leaves out; None where the rule has no such word."""
+    """Globs for names in the model that it leaves out; None where the rule has no `skip`."""
     shapes: Mapping[str, Shape]
     """Of the model's parameters; a tensor is split by them."""
     ties: Mapping[str, str]
@@ -133,7 +122,7 @@ class _Source:
     """Names that are no parameters, by which a tensor cannot be split."""
 
     def way_out(self, names: Sequence[str], known: Collection[str]) -> str:
-        """For parameters whose values the file does not have, among those that the rule covers."""
+        """A hint for parameters whose values the file lacks, among all that the rule covers."""
         if self.skips is None:
             return "give them another scheme by name, in `params`"
         globs = [*self.skips, *_globs(names, known)]
@@ -141,16 +130,15 @@ class _Source:
         return f"leave them to their init blocks: `'weights.skip=[{shown}]'`"
 
     def read(self, headers: Mapping[str, Header]) -> None:
-        """Takes note of all tensors of the file."""
+        """Finds the name in the model of each tensor of the file."""
         used: set[str] = set()
         for name, header in headers.items():
             if not self.scheme.selected(name):
                 continue
             renamed = self.scheme.renamed(name)
             used.update(renamed.by)
-            whole = FilePart(self.scheme.path, name, header.shape, _text(header.dtype))
-            if (moved := renamed.moved) is not None:
-                whole = replace(whole, transpose=moved.transpose, squeeze=moved.squeeze)
+            dtype = str(header.dtype).removeprefix("torch.")
+            whole = FilePart(self.scheme.path, name, header.shape, dtype, renamed.transpose, renamed.squeeze)
             for new, fill in self._parts(renamed, whole):
                 if new in self.fills:
                     message = f"`{self.fills[new].tensor}` and `{name}` of `{self.scheme.path}` both become `{new}`"
@@ -161,17 +149,15 @@ class _Source:
         self._join_ties()
         for index, glob in enumerate(self.scheme.subset):
             if not any(fnmatchcase(name, glob) for name in headers):
-                self._nothing(
-                    f"{self.key}.subset" + (f".{index}" if len(self.scheme.subset) > 1 else ""), glob, headers
-                )
-        # What is of no use need not be there, and a map for a kind of model knows older and newer files of it.
-        needed = {} if self.skips is not None else self.scheme.rename
-        for old, new in needed.items():
+                path = f"{self.key}.subset" + (f".{index}" if len(self.scheme.subset) > 1 else "")
+                self._matches_nothing(path, glob, headers)
+        # A tensor of no use need not be there, and the map for a family of models fits older and newer files.
+        for old, new in self.scheme.rename.items() if self.skips is None else ():
             if old not in used and new is not None:
-                self._nothing(f"{self.key}.rename.{old}", old, headers, part="key")
+                self._matches_nothing(f"{self.key}.rename.{old}", old, headers, part="key")
 
     def _join_ties(self) -> None:
-        """Of a parameter that has several names, a file may have each: their values must be equal."""
+        """A file may hold a tied parameter under each of its names: the values must then be equal."""
         for name, first in self.ties.items():
             fill = self.fills.pop(name, None)
             if fill is None or any(fnmatchcase(first, glob) for glob in self.skips or ()):
@@ -180,7 +166,7 @@ class _Source:
             self.fills[first] = fill if known is None else replace(known, twins=(*known.twins, fill))
 
     def _parts(self, renamed: Renamed, whole: FilePart) -> Iterator[tuple[str, FilePart]]:
-        """The names that a tensor has here, with what of it is whose."""
+        """The names in the model that a tensor serves, each with its part of it."""
         rule = f"{self.key}.rename.{renamed.by[-1]}" if renamed.by else self.key
         if refused := _unmovable(whole):
             message = f"`{whole.tensor}` of `{whole.file}` is {whole.shape}, and cannot be {refused}"
@@ -205,36 +191,37 @@ class _Source:
             yield name, replace(whole, rows=(stop, stop + count))
             stop += count
 
-    def _nothing(self, path: str, name: str, headers: Collection[str], part: str = "value") -> None:
+    def _matches_nothing(
+        self, path: str, name: str, headers: Collection[str], part: Literal["key", "value"] = "value"
+    ) -> None:
         message = f"`{name}` matches no name in `{self.scheme.path}`"
-        hint = did_you_mean(name, {*headers, *(name.partition(".")[0] for name in headers)}) or _some(headers)
-        self.problems.append(Problem("MF115", path, message, hint, part="key" if part == "key" else "value"))
+        shown = listed(headers, MAX_LISTED, quote="`")
+        hint = did_you_mean(name, {*headers, *(name.partition(".")[0] for name in headers)})
+        hint = hint or (f"it has {shown}" if shown else "it holds no tensors")
+        self.problems.append(Problem("MF115", path, message, hint, part=part))
 
 
 def _unmovable(whole: FilePart) -> str:
-    """What is asked of a tensor that its shape does not allow; empty where all can be done."""
+    """Why a tensor cannot be squeezed or transposed as it should be; empty where it can."""
     if whole.squeeze and whole.shape[:1] != (1,):
         return "squeezed: its first dimension is not 1"
     return "transposed: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
 
 
 def _located(item: ParameterPlan, fill: FilePart) -> ParameterPlan:
-    """The parameter with a fill for its tensor; rows that schemes must not change come from the file too."""
+    """The parameter with a fill that says where its values are; rows that no scheme may change are read too."""
     fills = tuple((replace(block, fixed=None), Fill(numbers=fill.numbers, part=fill)) for block, _ in item.fills)
     return replace(item, fills=fills, mean=None, std=None)
 
 
 def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Problem]:
-    # What cannot be split or transposed has been reported.
-    told = any(problem.code == "MF117" for problem in source.problems)
     lacking = [item for item in items if item.path not in source.fills]
-    if lacking and not told:
+    # A tensor that cannot be split or transposed is a problem already.
+    if lacking and all(problem.code != "MF117" for problem in source.problems):
         named = listed([f"{item.path} {item.shape}" for item in lacking], MAX_LISTED)
         message = f"`{source.scheme.path}` has no values for what this rule covers: {named}"
-        near = did_you_mean(lacking[0].path, source.fills)
-        near = f"; {near}" if near.startswith("did") else ""
         way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
-        hint = f"{way_out}, or `rename` what the file has{near}"
+        hint = f"{way_out}, or `rename` what the file has{_near(lacking[0].path, source.fills)}"
         yield Problem("MF112", source.key, message, hint)
 
 
@@ -243,9 +230,14 @@ def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
     if surplus:
         named = listed([f"{name} {fill.shape}" for name, fill in surplus.items()], MAX_LISTED)
         message = f"the model has no place for these tensors of `{source.scheme.path}`: {named}"
-        near = did_you_mean(next(iter(surplus)), known)
-        near = f"; {near}" if near.startswith("did") else ""
-        yield Problem("MF113", source.key, message, "`subset` says what to take, and `rename` what it is here" + near)
+        hint = "`subset` says which tensors to take, and `rename` what they are called here"
+        yield Problem("MF113", source.key, message, hint + _near(next(iter(surplus)), known))
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """A suggestion behind a hint; a list of all names would be too much there."""
+    near = did_you_mean(name, known)
+    return f"; {near}" if near.startswith("did") else ""
 
 
 def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) -> Iterator[Problem]:
@@ -267,7 +259,7 @@ def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) ->
 
 
 def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
-    """What names these parameters and no other: `head.*` where they are all of `head`.
+    """Globs for these parameters and no other: `head.*` where they are all of `head`.
 
     >>> _globs(["head.weight", "head.bias", "a.weight"], ["head.weight", "head.bias", "a.weight", "a.bias"])
     ['head.*', 'a.weight']
@@ -283,15 +275,6 @@ def _shown(fill: FilePart) -> str:
     return f"{fill.part_shape}{transposed}"
 
 
-def _text(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
 def _kind(name: str) -> str:
     dtype: torch.dtype = getattr(torch, name)
     return "real" if dtype.is_floating_point else "complex" if dtype.is_complex else name
-
-
-def _some(names: Collection[str]) -> str:
-    shown = listed(names, MAX_LISTED, quote="`")
-    return f"it has {shown}" if shown else "it holds no tensors"

@@ -1,7 +1,7 @@
-"""study: one layer type with its arguments, and what arrives → what comes out and which parameters it has.
+"""study: a layer type, its arguments and its inputs → its output and parameters.
 
 The layer runs on torch's meta device, which knows shapes, and on the CPU, which knows what fails: see `forward` and
-`trial`.
+`verdict`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from modelforge.modules.structure import Follows, branches, follows, is_known, m
 from modelforge.planning.forward import Misfit as Misfit
 from modelforge.planning.forward import construct as construct
 from modelforge.planning.forward import run as run
-from modelforge.planning.trial import Trials, Warned
+from modelforge.planning.verdict import Trials, Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class ParameterFacts:
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What running a layer shows."""
+    """A layer of the model: its output, and what it holds."""
 
     arguments: Mapping[str, Any]
-    """All constructor arguments, those that the shape determines included."""
+    """All constructor arguments, inferred ones included."""
     output: Value
     parameters: tuple[ParameterFacts, ...]
     has_buffers: bool
@@ -68,11 +68,11 @@ class LayerFacts:
     inside_known: bool = True
     """Whether it is known which of its modules make its output, and which residual branches it has."""
     warnings: tuple[Warned, ...] = ()
-    """Code, message and hint of what is legal, but rarely meant."""
+    """Code, message and hint of each warning."""
 
 
 class Studies:
-    """Studies layers, equal ones on equal inputs once: one for all plans of a command saves what they share."""
+    """Studies layers, equal ones on equal inputs once, also for several plans."""
 
     def __init__(self) -> None:
         self._known: Recent[LayerFacts | Misfit] = Recent()
@@ -81,20 +81,21 @@ class Studies:
     def of(
         self, kind: Hashable, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
     ) -> LayerFacts | Misfit:
-        """What running a layer shows, or what is wrong with it; layers of one kind are equal."""
-        return self._known.get(kind, lambda: self._study(layer, given, inputs))
+        """The facts of a layer, or its problem; layers of one kind are equal."""
 
-    def _study(self, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> LayerFacts | Misfit:
-        try:
-            return study(layer, given, inputs, self._trials)
-        except Misfit as misfit:
-            return misfit
+        def known() -> LayerFacts | Misfit:
+            try:
+                return study(layer, given, inputs, self._trials)
+            except Misfit as misfit:
+                return misfit
+
+        return self._known.get(kind, known)
 
 
 def study(
     layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...], trials: Trials | None = None
 ) -> LayerFacts:
-    """Constructs a layer and runs it on what arrives; `trials` remembers what was tried before.
+    """Constructs a layer and runs it on its inputs; `trials` remembers earlier runs.
 
     Raises:
         Misfit: wrong rank, an argument that contradicts the shape, a complaint of torch's own, values that are not
@@ -106,21 +107,21 @@ def study(
     module = construct(layer, arguments)
     _check_held(layer, module)
     _check_dtypes(layer, module, inputs)
-    output, found = (trials or Trials()).run(layer, arguments, inputs, module)
+    verdict = (trials or Trials()).run(layer, arguments, inputs, module)
     return LayerFacts(
         arguments=arguments,
-        output=output,
+        output=verdict.output,
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
         inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
-        warnings=found,
+        warnings=verdict.warnings,
     )
 
 
 def _check_held(layer: LayerType, module: nn.Module) -> None:
-    """Refuses what would not be there in a model that is built: parameters without a shape, and tensors that the layer
-    keeps beside its parameters and buffers, which stay on the meta device."""
+    """Refuses what would be missing in a built model: parameters without a shape, and tensors beside parameters and
+    buffers, which would stay on the meta device."""
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         raise Misfit("MF041", f"{layer.name} learns its sizes from the first batch", "let its constructor take them")
     for inner in module.modules():
@@ -187,7 +188,7 @@ def _branches(module: nn.Module) -> dict[str, Branch]:
 
 
 def describe(module: nn.Module) -> Iterator[ParameterFacts]:
-    """What each parameter of a module is."""
+    """The facts of each parameter of a module."""
     known = layouts(module)
     within = _branches(module)
     for full_name, owner, name, classes in parameters(module):
@@ -242,16 +243,15 @@ def _check_count(layer: LayerType, inputs: tuple[Value, ...]) -> None:
 
 
 def _check_dtypes(layer: LayerType, module: nn.Module, inputs: tuple[Value, ...]) -> None:
-    """No whole numbers where there are weights; meta tensors do not mind, real ones do."""
+    """Refuses whole numbers where there are weights: meta tensors accept them, real ones do not."""
     weight = next(module.parameters(), None)
     if not layer.numeric or weight is None or not weight.is_floating_point():
         return
     for value in inputs:
         if isinstance(value, TensorValue) and not getattr(torch, value.dtype).is_floating_point:
             message = f"{layer.name} needs floating-point numbers, but gets {value} of {value.dtype}"
-            raise Misfit(
-                "MF043", message, "an `Embedding` turns indices into vectors; for numbers give `dtype: float32`"
-            )
+            hint = "an `Embedding` makes vectors of indices; for numbers give `dtype: float32`"
+            raise Misfit("MF043", message, hint)
 
 
 def _infer(layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from itertools import groupby
 from math import prod
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from modelforge.core.tensors import TensorValue, Value
+from modelforge.core.tensors import TensorValue, Value, at, first
 from modelforge.core.words import count, magnitude, number
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
@@ -19,45 +19,18 @@ from modelforge.report.table import NAME, WORDS, Fitted
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """What of a plan the table shows."""
-
-    root: LayerPlan
-    inputs: Mapping[str, TensorValue]
-    parameters: tuple[ParameterPlan, ...]
-    ties: Mapping[str, str]
-
-    def layers(self) -> Iterator[LayerPlan]:
-        """All layers in execution order, combinators before their children."""
-        return (layer for child in self.root.children for layer in child.walk())
-
-
-def tree_table(tree: Tree, flops: Mapping[str, int] | None = None) -> RenderableType:
-    """The model as a tree: layer, output shape, parameters, how they start.
-
-    Copies that are alike in all that the table shows take one line. Where the terminal is narrow, the init column folds
-    between words; then FLOPs and types are left out. Names, shapes and numbers are always whole.
-
-    Args:
-        tree: What to show.
-        flops: Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out.
-    """
-    return _TreeTable(tree, flops)
-
-
-@dataclass(frozen=True, slots=True)
 class _Start:
-    """How some parameters of a layer start: alike, so on one line."""
+    """The initial values of some parameters of a layer, equal and so on one line."""
 
     names: tuple[str, ...]
     scheme: str
-    """Its name, and of a constant its value."""
+    """Its name, with the value of a constant."""
     std: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One layer as the table shows it; of alike copies the first."""
+    """One layer as the table shows it; of equal copies the first."""
 
     depth: int
     name: str
@@ -69,50 +42,51 @@ class _Row:
     is_leaf: bool
 
 
-def _rows(tree: Tree, flops: Mapping[str, int]) -> Iterator[_Row]:
-    parameters = {parameter.path: parameter for parameter in tree.parameters}
+def _rows(table: TreeTable) -> Iterator[_Row]:
+    flops = table.flops or {}
+    parameters = {parameter.path: parameter for parameter in table.parameters}
     starts: dict[str, tuple[_Start, ...]] = {}
     sizes: dict[str, int] = {}
-    for layer in tree.layers():
+    for layer in table.root.walk():
         own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
-        starts[layer.path] = (*_starts(own), *_tied(tree, layer))
+        starts[layer.path] = (*_starts(own), *_tied(table.ties, layer))
         sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
 
     def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
         return sum(facts.get(leaf.path, 0) for leaf in layer.walk())
 
     def alike(layer: LayerPlan) -> tuple[Any, ...]:
-        """What the table shows of a copy, but for its number."""
+        """All that the table shows of a copy but its number."""
         children = tuple((child.name, alike(child)) for child in layer.children)
         return layer.key, layer.type, layer.output, starts[layer.path], below(layer, flops), children
 
     def visit(layers: Sequence[LayerPlan], depth: int) -> Iterator[_Row]:
-        for first, copies in _runs(layers, alike):
-            last = int(first.name) + copies - 1 if copies > 1 else 0
+        for layer, copies in _runs(layers, alike):
+            last = int(layer.name) + copies - 1 if copies > 1 else 0
             yield _Row(
                 depth,
-                f"{first.name} … {last}" if copies > 1 else first.name,
-                first.type,
-                _shown(first.output),
-                below(first, sizes) * copies,
-                below(first, flops) * copies,
-                starts[first.path],
-                not first.children,
+                f"{layer.name} … {last}" if copies > 1 else layer.name,
+                layer.type,
+                _shown(layer.output),
+                below(layer, sizes) * copies,
+                below(layer, flops) * copies,
+                starts[layer.path],
+                not layer.children,
             )
-            yield from visit(first.children, depth + 1)
+            yield from visit(layer.children, depth + 1)
 
-    return visit(tree.root.children, 0)
+    return visit(table.root.children, 0)
 
 
-def _tied(tree: Tree, layer: LayerPlan) -> Iterator[_Start]:
-    """Parameters of a layer that are another one's."""
-    for path, source in tree.ties.items() if not layer.children else ():
+def _tied(ties: Mapping[str, str], layer: LayerPlan) -> Iterator[_Start]:
+    """Parameters of a layer that are tied to another one's."""
+    for path, source in ties.items() if not layer.children else ():
         if path.startswith(f"{layer.path}."):
             yield _Start((path.removeprefix(f"{layer.path}."),), f"tied to {source}", None)
 
 
 def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, int]]:
-    """Numbered copies that follow one another and are alike, as the first of them and their number."""
+    """Runs of equal numbered copies, each as the first copy and their number."""
     if len(layers) > 1 and all(layer.name.isdigit() and layer.key == layers[0].key for layer in layers):
         for _, run in groupby(layers, key=alike):
             copies = list(run)
@@ -122,7 +96,7 @@ def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, 
 
 
 def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
-    """How the parameters of a layer start; biases and scales only where they do not start as they usually do."""
+    """The initial values of a layer's parameters; constant defaults are left out."""
     lines: dict[tuple[str, float | None], list[str]] = {}
     for name, parameter in parameters.items():
         if not (parameter.rule.default and parameter.std == 0):
@@ -133,11 +107,19 @@ def _starts(parameters: Mapping[str, ParameterPlan]) -> Iterator[_Start]:
 
 
 @dataclass(frozen=True, slots=True)
-class _TreeTable:
-    """A plan that becomes a table when its width is known."""
+class TreeTable:
+    """The model as a tree: layer, output shape, parameters, and their initial values.
 
-    tree: Tree
-    flops: Mapping[str, int] | None
+    Copies whose lines would be equal take one line. Where the terminal is narrow, the init column folds between words;
+    then FLOPs and types are left out. Names, shapes and numbers are always whole.
+    """
+
+    root: LayerPlan
+    inputs: Mapping[str, TensorValue]
+    parameters: tuple[ParameterPlan, ...]
+    ties: Mapping[str, str]
+    flops: Mapping[str, int] | None = None
+    """Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         header, *body, total = self._lines()
@@ -152,20 +134,12 @@ class _TreeTable:
         costs = [] if self.flops is None else [magnitude(sum(self.flops.values()))]
         width = 6 + len(costs)
         yield [Text(name) for name in header[:width]]
-        for name, value in self.tree.inputs.items():
+        for name, value in self.inputs.items():
             yield [Text(cell, "dim") for cell in (name, "input", str(value), "", "", "", "")[:width]]
-        for row in _rows(self.tree, self.flops or {}):
+        for row in _rows(self):
             yield from (line[:width] for line in _cells(row))
-        total = [
-            "total",
-            "",
-            "",
-            count(sum(prod(parameter.shape) for parameter in self.tree.parameters)),
-            "",
-            "",
-            *costs,
-        ]
-        yield [Text(cell, "bold") for cell in total]
+        num_parameters = sum(prod(parameter.shape) for parameter in self.parameters)
+        yield [Text(cell, "bold") for cell in ("total", "", "", count(num_parameters), "", "", *costs)]
 
 
 def _cells(row: _Row) -> Iterator[list[Text]]:
@@ -185,7 +159,6 @@ def _start(start: _Start, *, named: bool) -> tuple[Text, Text]:
 
 
 def _shown(value: Value) -> str:
-    """The output that the next layer reads; a state beside it is left out."""
-    while isinstance(value, tuple) and value:
-        value = value[0]
-    return str(value) if value is not None else ""
+    """The output that the next layer reads, without a state beside it."""
+    shown = at(value, first(value))
+    return str(shown) if shown is not None else ""

@@ -1,4 +1,4 @@
-"""Ties: parameters that are one, under several names."""
+"""Ties: parameters with several names."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from modelforge.core.errors import Problem, did_you_mean
 from modelforge.core.frozen import FrozenDict
-from modelforge.planning.precedence import Subject
+from modelforge.planning.precedence import ModelParameter
 from modelforge.planning.study import ParameterFacts
 
 
 class Ties:
-    """Which parameters of a model are another one: of tied ones the first has the rule, as `state_dict` has it.
+    """The ties of a model; rules are those of the first name in execution order.
 
     Args:
-        declared: What a model ties: a parameter's path, and that of the one that it is.
+        declared: The `tie` section: from a parameter's path to that of the parameter which it is.
     """
 
     def __init__(self, declared: Mapping[str, str]) -> None:
@@ -23,10 +23,10 @@ class Ties:
         self._facts: dict[str, ParameterFacts] = {}
         self._first_of: dict[str, str] = {}
         self.first: dict[str, str] = {}
-        """Of each parameter that is one before it, that one's path."""
+        """Second names of parameters, each with the first."""
 
     def add(self, path: str, facts: ParameterFacts) -> bool:
-        """Takes a parameter, in execution order; whether it is one that came before."""
+        """Adds a parameter, in execution order; returns whether an earlier one is the same."""
         group = self._declared.get(path, path)
         if group == path and path not in self._declared.values():
             return False
@@ -36,15 +36,15 @@ class Ties:
             self._facts[path] = facts
         return first != path
 
-    def problems(self, subjects: Iterable[Subject], *, complete: bool, hints: bool) -> Iterator[Problem]:
-        """What is wrong with what is declared.
+    def problems(self, parameters: Iterable[ModelParameter], *, complete: bool, hints: bool) -> Iterator[Problem]:
+        """The problems of the `tie` section.
 
         Args:
-            subjects: All other parameters.
-            complete: Whether all layers are known, so that a parameter that is not there is an error.
-            hints: Whether to search for what was meant.
+            parameters: All other parameters.
+            complete: Whether all layers are known, so that a missing parameter is an error.
+            hints: Whether to search for similar names.
         """
-        known = {subject.path: subject.facts for subject in subjects} | self._facts
+        known = {parameter.path: parameter.facts for parameter in parameters} | self._facts
         for path, source in self._declared.items():
             key = f"model.tie.{path}"
             missing = [name for name in (path, source) if name not in known]
@@ -59,11 +59,11 @@ class Ties:
                 one, other = known[path], known[source]
                 if (one.shape, one.dtype) != (other.shape, other.dtype):
                     message = f"`{path}` is {one.shape} {one.dtype}, but `{source}` is {other.shape} {other.dtype}"
-                    yield Problem("MF045", key, message, "tied parameters are one, so of one shape")
+                    yield Problem("MF045", key, message, "tied parameters must have the same shape and dtype")
 
-    def with_aliases(self, subjects: Iterable[Subject]) -> list[Subject]:
+    def with_aliases(self, parameters: Iterable[ModelParameter]) -> list[ModelParameter]:
         """The parameters, each with its other names and their roles."""
         others: dict[str, dict[str, str | None]] = {}
         for path, first in self.first.items():
             others.setdefault(first, {})[path] = self._facts[path].layout.role
-        return [replace(subject, aliases=FrozenDict(others.get(subject.path, {}))) for subject in subjects]
+        return [replace(parameter, aliases=FrozenDict(others.get(parameter.path, {}))) for parameter in parameters]

@@ -1,6 +1,6 @@
-"""Topology: which leaf reads which, which activations follow, and where the residual branches are.
+"""Topology: the graph of a model's leaves, with the activations and residual branches in it.
 
-Filled leaf by leaf in execution order, and asked once the whole model is known.
+Leaves are added in execution order; questions are answered once the whole model is known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Leaf:
     facts: LayerFacts
     number: int
     reads: tuple[tuple[str, ...], ...]
-    """For each of its inputs the leaves that make it, or the input of the model that it is."""
+    """For each of its inputs the leaves that make it, or the model's input."""
     first_branch: int
 
     @property
@@ -44,19 +44,19 @@ class _Leaf:
 
     @property
     def has_kernels(self) -> bool:
-        """Whether what comes out may have another width than what goes in, by weights or a table of its own."""
+        """Whether its output may have another width than its input, by weights or a table of its own."""
         roles = {item.layout.role for item in self.facts.parameters}
         looks_up = "embedding" in roles and registry.get(self.type).kind != "passthrough"
         return looks_up or not KERNELS.isdisjoint(roles)
 
     @property
     def num_weights(self) -> int:
-        """Modules in it with a kernel."""
+        """The number of modules in it with a kernel."""
         return len({item.owner for item in self.facts.parameters if item.layout.role == "weight"})
 
 
 class Topology:
-    """The leaves of a model and how they hang together."""
+    """The leaves of a model and their connections."""
 
     def __init__(self) -> None:
         self._order: list[str] = []
@@ -76,14 +76,14 @@ class Topology:
     def add_leaf(
         self, path: str, type_name: str, facts: LayerFacts, reads: tuple[tuple[str, ...], ...], *, counts: bool = True
     ) -> None:
-        """A leaf, after those that it reads.
+        """Adds a leaf, after those that it reads.
 
         Args:
             path: Its path.
             type_name: Its type.
-            facts: What is known of it.
-            reads: For each of its inputs the leaves that make it; a name that is no leaf's is an input of the model.
-            counts: Whether a sum may join residual branches; not where a combinator says which it joins.
+            facts: Its facts.
+            reads: For each of its inputs the leaves that make it; a name of no leaf is an input of the model.
+            counts: Whether a sum may join residual branches; not where a combinator declares the branches.
         """
         self._order.append(path)
         leaf = self._leaves[path] = _Leaf(type_name, facts, len(self._order), reads, self._num_branches)
@@ -94,10 +94,15 @@ class Topology:
             self._join(reads)
 
     def add_branch(self, prefixes: Collection[str], ends: Collection[str], start: int) -> None:
-        """A residual branch: all leaves at or below `prefixes`, none of them before number `start`; `ends` make what it
-        adds. Inner branches come first."""
+        """Adds a residual branch, after the branches inside of it.
+
+        Args:
+            prefixes: Its leaves are those at or below these paths.
+            ends: The leaves that make its output.
+            start: The number of leaves before it.
+        """
         later = self._order[start:]
-        self._add([path for path in later if any(_is_below(path, prefix) for prefix in prefixes)], ends)
+        self._add([path for path in later if any(f"{path}.".startswith(f"{prefix}.") for prefix in prefixes)], ends)
 
     def _add(self, inside: Collection[str], ends: Collection[str]) -> None:
         num_weights = self._num_weights(inside)
@@ -107,7 +112,8 @@ class Topology:
         self._num_branches += 1
 
     def _join(self, parts: tuple[tuple[str, ...], ...]) -> None:
-        """The residual branches of a sum: its parts that are made from another part, or from what that one projects."""
+        """Adds the residual branches of a sum: parts that are made from another part, or from the input of another
+        part that is a projection."""
         shortcuts = [(*found, index) for index, part in enumerate(parts) for found in self._sources(part)]
         for projections, source, index in sorted(shortcuts, key=lambda item: item[0]):
             found = False
@@ -124,7 +130,7 @@ class Topology:
                 return
 
     def _sources(self, part: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """What a shortcut may start from: the part itself, and what layers with at most one kernel made it from."""
+        """Where a shortcut may start, and its kernels: at the part itself, or before layers with one kernel at most."""
         num_weights = 0
         yield num_weights, part
         while len(part) == 1 and (leaf := self._leaves.get(part[0])) is not None and len(leaf.reads) == 1:
@@ -135,7 +141,7 @@ class Topology:
             yield num_weights, part
 
     def _between(self, source: tuple[str, ...], part: tuple[str, ...]) -> list[str]:
-        """The leaves by which a part is made from `source`, in order; none where it is not."""
+        """The leaves between `source` and a part, in order; none where the part is not made from it."""
         start = min((self._leaves[path].number for path in source if path in self._leaves), default=0)
         seen: set[str] = set()
         pending = list(part)
@@ -156,12 +162,12 @@ class Topology:
         return sum(self._leaves[path].num_weights for path in paths)
 
     def set_output(self, makers: Collection[str]) -> None:
-        """The leaves that make the model's output."""
+        """Declares the leaves that make the model's output."""
         self._outputs = self._with_parameters(makers)
         self._as_wide_as_output = frozenset(self._back(makers, "has_kernels"))
 
     def context(self, path: str, item: ParameterFacts) -> Context:
-        """Where a parameter of the leaf at `path` stands."""
+        """The context of a parameter of the leaf at `path`."""
         leaf = self._leaves[path]
         branch = self._branches.get(path)
         if item.branch is not None:
@@ -172,23 +178,23 @@ class Topology:
         return Context(
             self._num_branches,
             branch,
-            reads_input=item is first and self._reads_input(path),
+            reads_input=item is first and self._meets_input(path, "has_parameters"),
             gives_output=item.makes_output and path in self._outputs,
-            input_width=_reads_first(item, first, leaf) and self._has_input_width(path),
+            input_width=_reads_first(item, first, leaf) and self._meets_input(path, "has_kernels"),
             output_width=item.makes_output and path in self._as_wide_as_output,
             known=leaf.facts.inside_known,
         )
 
     def follows(self, path: str, item: ParameterFacts) -> tuple[Activation, ...] | None:
-        """The activations that read what a parameter of the leaf at `path` makes; None where they are not known."""
+        """The activations that read the output of a parameter of the leaf at `path`; None where they are not known."""
         if item.follows == "output":
             return self.following(path)
         return item.follows if isinstance(item.follows, tuple) else None
 
     def following(self, path: str) -> tuple[Activation, ...] | None:
-        """The distinct activations that read what the leaf at `path` makes, through layers that only pass it on.
+        """The distinct activations that read the output of the leaf at `path`, through layers that only pass it on.
 
-        None where one of the readers is of a kind that is not known.
+        None where a reader is of unknown kind.
         """
         if path not in self._followers:
             found: dict[Activation, None] = {}
@@ -210,21 +216,15 @@ class Topology:
         return self._followers[path]
 
     def _with_parameters(self, paths: Collection[str]) -> frozenset[str]:
-        """The nearest leaves with parameters, at these or before them; gates only multiply what the others make."""
+        """The nearest leaves with parameters, at these or before them, gates left out."""
         return frozenset(path for path in self._back(paths, gates=False) if self._leaves[path].has_parameters)
 
-    def _reads_input(self, path: str) -> bool:
-        return self._meets_input(path, "has_parameters")
-
-    def _has_input_width(self, path: str) -> bool:
-        return self._meets_input(path, "has_kernels")
-
     def _meets_input(self, path: str, stop: _Stop) -> bool:
-        """Whether an input of the model reaches a leaf past none that `stop` is true of."""
+        """Whether an input of the model reaches a leaf through leaves for which `stop` is false."""
         return any(maker not in self._leaves or maker in self._reached(stop) for maker in self._leaves[path].makers)
 
     def _reached(self, stop: _Stop) -> Collection[str]:
-        """The leaves that pass on what an input of the model reaches them with: `stop` is true of none of them."""
+        """The leaves that an input of the model reaches and passes: `stop` is false for all of them."""
         if stop not in self._passing or self._passing[stop][0] != self.num_leaves:
             found: set[str] = set()
             for path in self._order:
@@ -235,7 +235,7 @@ class Topology:
         return self._passing[stop][1]
 
     def _back(self, paths: Collection[str], stop: _Stop = "has_parameters", *, gates: bool = True) -> Iterator[str]:
-        """These leaves, and those before them up to the first that `stop` is true of on each way."""
+        """These leaves and those before them, on each path up to the first for which `stop` is true."""
         seen: set[str] = set()
         pending = list(paths)
         while pending:
@@ -248,14 +248,14 @@ class Topology:
                     pending.extend(leaf.makers if gates else self._main(leaf))
 
     def _main(self, leaf: _Leaf) -> Iterable[str]:
-        """The makers of what a leaf passes on: of a product, those of the parts that are no gates of another."""
+        """The makers of a leaf's main input: of a product the makers of all factors but gates."""
         if registry.get(leaf.type).joins != "product":
             return leaf.makers
         gated = [part for index, part in enumerate(leaf.reads) if not self._is_gate(index, leaf.reads)]
         return [maker for part in gated or leaf.reads for maker in part]
 
     def _is_gate(self, index: int, parts: tuple[tuple[str, ...], ...]) -> bool:
-        """Whether a part says how far the others pass: it is made from one of them, or is a share of 1."""
+        """Whether a factor scales the others: it is made from one of them, or lies between 0 and 1."""
         part = parts[index]
         if any(self._between(other, part) for other in (*parts[:index], *parts[index + 1 :])):
             return True
@@ -269,15 +269,11 @@ class Topology:
 
 
 def _reads_first(item: ParameterFacts, first: ParameterFacts | None, leaf: _Leaf) -> bool:
-    """Whether a parameter is what meets the input of its layer: the first kernel and its like; or, in a layer without
-    any, what it adds or multiplies by."""
+    """Whether a parameter meets the input of its layer first: the first kernel and those beside it, or in a layer
+    without kernels any parameter."""
     if item.layout.role not in KERNELS:
         return not leaf.has_kernels
     return item is first or item.layout.reads_input
-
-
-def _is_below(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(f"{prefix}.")
 
 
 def _activation(type_name: str, arguments: Mapping[str, Any]) -> Activation:

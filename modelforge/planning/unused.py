@@ -1,4 +1,4 @@
-"""unused: decided parameters → warnings about init rules that have no effect, or less than they say."""
+"""unused: decided parameters → warnings about init rules without effect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelforge.planning.assign import ParameterPlan
 
 
 def unused(parameters: Sequence[ParameterPlan]) -> list[Problem]:
-    """Rules for ends of branches where there are none or none can be seen, and rules that others go before."""
+    """Rules for ends of residual branches where none is known, and rules that are always overridden."""
     return list(dict.fromkeys(problem for rule in RULES for problem in rule(parameters)))
 
 
@@ -36,7 +36,7 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
 
 
 def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """A scheme that counts branches, and a layer of which nothing is known that is inside."""
+    """A scheme that counts branches, in a layer whose inside is not known."""
     for parameter in parameters:
         context = parameter.fills[0][0].context
         counts = getattr(parameter.initializer, "branches", None) == "auto"
@@ -54,19 +54,19 @@ def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
 
 
 def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """Rules that others go before wherever they match; the `init` group is a default, and a file has the last word."""
+    """Rules that are overridden wherever they match; not of the `init` group, which is a default, nor by a file."""
     before: dict[str, tuple[str, str]] = {}
     acting: set[str] = set()
     for parameter in parameters:
         from_file = parameter.initializer.values_from == "file"
-        for link in parameter.chain:
-            if from_file or link.verdict != "overridden":
-                acting.add(link.key)
-            elif not link.default and link.key.partition(".")[0] != "init":
-                before.setdefault(link.key, (parameter.path, parameter.rule.key))
+        for rule in parameter.chain:
+            if from_file or rule.verdict != "overridden":
+                acting.add(rule.key)
+            elif not rule.default and rule.key.partition(".")[0] != "init":
+                before.setdefault(rule.key, (parameter.path, parameter.rule.key))
     for key, (path, other) in before.items():
         if key not in acting:
-            message = f"this init rule changes nothing: other rules go before it, `{other}` at `{path}`"
+            message = f"this init rule has no effect: other rules override it, `{other}` at `{path}`"
             yield Problem("MW109", key, message, "remove it, or the others", part="key", severity="warning")
 
 

@@ -1,7 +1,6 @@
-"""walk: `ModelSpec` → `LayerPlan` tree, and the parameters and init blocks met on the way.
+"""walk: `ModelSpec` → `LayerPlan` tree, with all parameters and init blocks.
 
-One pass in execution order expands combinators, resolves `inputs`, and asks `study` what each layer makes of what
-arrives.
+One pass in execution order expands combinators, resolves `inputs`, and studies each layer on its inputs.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.language.layer import LayerSpec
 from modelforge.language.model import ModelSpec
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.planning.precedence import Scope, Subject
+from modelforge.planning.precedence import ModelParameter, Scope
 from modelforge.planning.references import Flow, Names, Read, References, bundle
 from modelforge.planning.study import LayerFacts, Misfit, Studies
 from modelforge.planning.ties import Ties
@@ -28,7 +27,7 @@ from modelforge.planning.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """Where a layer stands: its path, its key, and the init blocks around it, nearest first."""
+    """The place of a layer: its path, its key, and the init blocks around it, nearest first."""
 
     path: str
     key: str
@@ -37,7 +36,7 @@ class _Site:
 
     @property
     def note(self) -> str:
-        """Which use of a block it is in, where its key does not say so."""
+        """The use of a block that it is in, where its key does not show that."""
         return f" (in {self.path})" if self.key.startswith(f"{BLOCKS}.") else ""
 
     def below(self, child: Child) -> _Site:
@@ -48,12 +47,13 @@ class _Site:
 
 
 class Walk:
-    """One pass over a spec in execution order. A layer that failed gives None, and nothing that reads it is judged."""
+    """One pass over a spec in execution order. A layer that fails gives None, and layers that read it are not
+    checked."""
 
     def __init__(self, spec: ModelSpec, studies: Studies) -> None:
         self.spec = spec
         self.problems: list[Problem] = []
-        self.subjects: list[Subject] = []
+        self.parameters: list[ModelParameter] = []
         self.scopes: list[Scope] = []
         self.inputs: dict[str, TensorValue] = {}
         self.results: dict[str, Read] = {}
@@ -73,24 +73,24 @@ class Walk:
 
     @property
     def ties(self) -> Mapping[str, str]:
-        """Parameters that are one before them, by path."""
+        """Second names of tied parameters, each with the first."""
         return self._ties.first
 
     def judged_scopes(self) -> list[Scope]:
-        """The scopes whose parameters are all known: a rule elsewhere may speak of those of a layer that failed."""
+        """The scopes whose parameters are all known: in the others a rule may be for a layer that failed."""
         around = {path[:end] for path in self._unknown for end in (0, *_dots(path), len(path))}
         return [scope for scope in self.scopes if scope.path not in around]
 
     def model(self) -> LayerPlan | None:
-        """The whole model as one combinator; afterwards every parameter knows where it stands."""
+        """The whole model as one combinator; completes `parameters`."""
         root = self._model()
-        self.subjects = [
+        self.parameters = [
             replace(
-                subject,
-                follows=self._topology.follows(subject.layer_path, subject.facts),
-                context=self._topology.context(subject.layer_path, subject.facts),
+                parameter,
+                follows=self._topology.follows(parameter.layer_path, parameter.facts),
+                context=self._topology.context(parameter.layer_path, parameter.facts),
             )
-            for subject in self._ties.with_aliases(self.subjects)
+            for parameter in self._ties.with_aliases(self.parameters)
         ]
         return root
 
@@ -109,18 +109,23 @@ class Walk:
         if self.spec.init is not None:
             scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
         if (weights := self.spec.weights) is not None:
-            # Nearer than the block of any layer: the file has the last word.
+            # Nearer than the block of any layer: a file has the last word.
             self._nearest = self._within(Scope(weights.source, "weights", "", outermost=True, skip=weights.skip), ())
         wired = sequence(self.spec.layers)
         names = Names(scope)
         children, last = self._children(wired, _Site("", "model", scopes), names)
         flows = self._results(names, children)
         hints = len(self.problems) < MAX_PROBLEMS
-        self.problems += self._ties.problems(self.subjects, complete=not self._unknown, hints=hints)
+        self.problems += self._ties.problems(self.parameters, complete=not self._unknown, hints=hints)
         if children is None or last is None or flows is None:
             return None
         self._topology.set_output([maker for flow in flows for maker in flow.makers])
         self._warn_of_unread(wired, names, "model")
+        for name in self.inputs:
+            if name not in names.read:
+                self._warn(
+                    "model.input" if name == "input" else f"model.input.{name}", f"nothing reads the input `{name}`"
+                )
         values = tuple(flow.value for flow in flows)
         output = values[0] if self.spec.outputs is None else values
         return LayerPlan(
@@ -128,7 +133,7 @@ class Walk:
         )
 
     def _results(self, names: Names, children: tuple[LayerPlan, ...] | None) -> list[Flow] | None:
-        """What comes out: of the last layer, or what `outputs` names."""
+        """The results of the model: the output of the last layer, or what `outputs` names."""
         if self.spec.outputs is None:
             if children is None:
                 return None
@@ -155,14 +160,11 @@ class Walk:
         for child in wired:
             if child.name not in used:
                 at_key = f"{child.root or key}.{child.at}" if child.at else key
-                message = f"nobody reads what `{child.name}` makes"
                 hint = "name it in `inputs` of a later layer or in `outputs`, or remove it"
-                self.warnings[Problem("MW104", at_key, message, hint, part="key", severity="warning")] = None
-        for name in self.inputs if key == "model" else ():
-            if name not in names.read:
-                at_key = "model.input" if name == "input" else f"model.input.{name}"
-                problem = Problem("MW104", at_key, f"nobody reads the input `{name}`", part="key", severity="warning")
-                self.warnings[problem] = None
+                self._warn(at_key, f"nothing reads the output of `{child.name}`", hint)
+
+    def _warn(self, key: str, message: str, hint: str = "", code: str = "MW104") -> None:
+        self.warnings[Problem(code, key, message, hint, part="key", severity="warning")] = None
 
     def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
         self.scopes.append(scope)
@@ -252,27 +254,9 @@ class Walk:
         self, spec: LayerSpec, site: _Site, reads: tuple[Read, ...] | None, flows: list[Flow]
     ) -> tuple[LayerPlan | None, Flow | None]:
         path, key = site.path, site.key
-        if reads is None:
-            self._unknown.append(path)
-            return None, None
         inputs = tuple(flow.value for flow in flows)
-        facts = self._study(spec, inputs)
-        if facts is None:
-            self._unknown.append(path)
-            if not self._has_many_kinds:
-                message = f"the model has more than {MAX_KINDS:,} different layers"
-                hint = "layers with equal arguments on equal inputs count once"
-                self.problems.append(Problem("MF060", key, message, hint, part="key"))
-            self._has_many_kinds = True
-            return None, None
-        if isinstance(facts, Misfit):
-            self._unknown.append(path)
-            problem = self._blame(_misfit(facts, key, flows), spec)
-            self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
-            return None, None
-        for code, message, hint in facts.warnings:
-            self.warnings[Problem(code, key, message, hint, part="key", severity="warning")] = None
-        if not self._within_bounds(facts, key):
+        facts = None if reads is None else self._facts(spec, site, inputs, flows)
+        if reads is None or facts is None:
             self._unknown.append(path)
             return None, None
         made = tuple(flow.makers or (f"@{flow.key}",) for flow in flows)  # no path of a layer begins with @
@@ -281,32 +265,35 @@ class Walk:
         for item in facts.parameters:
             if item.name not in names:
                 continue
-            self.subjects.append(Subject(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
-        planned = LayerPlan(
-            path,
-            key,
-            spec.type,
-            FrozenDict(facts.arguments),
-            reads,
-            inputs,
-            facts.output,
-            has_buffers=facts.has_buffers,
-            parameters=names,
-        )
+            self.parameters.append(ModelParameter(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
+        planned = LayerPlan(path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output)
+        planned = replace(planned, has_buffers=facts.has_buffers, parameters=names)
         return planned, Flow(facts.output, (path,), key)
 
-    def _study(self, spec: LayerSpec, inputs: tuple[Value, ...]) -> LayerFacts | Misfit | None:
-        """What running a layer shows; None where too many others were run."""
+    def _facts(self, spec: LayerSpec, site: _Site, inputs: tuple[Value, ...], flows: list[Flow]) -> LayerFacts | None:
+        """The facts of a layer; None where it does not fit, or the model is too large with it."""
         layer, arguments = registry.get(spec.type), spec.arguments
         # A constructor may draw by the seed.
         kind = layer.name, layer.make, repr(arguments), repr(inputs), self.spec.seed
         if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+            if not self._has_many_kinds:
+                message = f"the model has more than {MAX_KINDS:,} different layers"
+                hint = "layers with equal arguments on equal inputs count once"
+                self.problems.append(Problem("MF060", site.key, message, hint, part="key"))
+            self._has_many_kinds = True
             return None
         self._kinds.add(kind)
-        return self._studies.of(kind, layer, arguments, inputs)
+        facts = self._studies.of(kind, layer, arguments, inputs)
+        if isinstance(facts, Misfit):
+            problem = self._blame(_misfit(facts, site.key, flows), spec)
+            self.problems.append(replace(problem, message=f"{problem.message}{site.note}"))
+            return None
+        for code, message, hint in facts.warnings:
+            self._warn(site.key, message, hint, code)
+        return facts if self._within_bounds(facts, site.key) else None
 
     def _within_bounds(self, facts: LayerFacts, key: str) -> bool:
-        """Counts a layer's parameters; False from the layer on with which they are too many."""
+        """Counts a layer's parameters; False from the layer on that makes them too many."""
         if self._num_parameters > MAX_PARAMETERS or self._num_blocks > MAX_BLOCKS:
             return False
         self._num_parameters += sum(prod(item.shape) for item in facts.parameters)
@@ -321,7 +308,7 @@ class Walk:
         return False
 
     def _blame(self, problem: Problem, spec: LayerSpec) -> Problem:
-        """A problem with a layer as one with the argument that an override gave it, where there is just one."""
+        """The problem of a layer as one of the argument that an override gave it, where there is just one."""
         keys = [f"{problem.path}.{name}" for name in spec.model_fields_set - LayerSpec.own_fields]
         places = {key: self.spec.origins.place(key) for key in keys if problem.part == "key"}
         given = [key for key, place in places.items() if place is not None and place.override is not None]

@@ -1,8 +1,7 @@
-"""`Changes`: what differs between two plans, as data: of the whole, layer by layer, parameter by parameter."""
+"""`Changes`: what differs between two plans, as data: in the whole model, by layer and by parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
@@ -11,35 +10,14 @@ from modelforge.core.errors import Place
 from modelforge.linting.defaults import BARE, Left, left_words
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import LayerPlan
+from modelforge.review.values import Change as Change
 
 Kind = Literal["added", "removed", "changed"]
-
-TOTALS: Mapping[str, str] = {"results": "outputs", "ties": "tie", "buffers": "layers"}
-"""Where what is told of the whole model is written, by the name it is told under."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One fact that differs; None where a side has no such fact, places where it was written."""
-
-    name: str
-    old: Any
-    new: Any
-    old_place: Place | None = None
-    new_place: Place | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The change as plain data."""
-        places = {
-            "old_place": self.old_place.to_dict() if self.old_place else None,
-            "new_place": self.new_place.to_dict() if self.new_place else None,
-        }
-        return {"name": self.name, "old": self.old, "new": self.new, **places}
 
 
 @dataclass(frozen=True, slots=True)
 class LayerDiff:
-    """A layer that is only on one side, or differs: in type, arguments, what it reads, its result, or its output."""
+    """A layer of one side only, or one that differs: in type, arguments, what it reads, its result, or its output."""
 
     path: str
     kind: Kind
@@ -51,7 +29,7 @@ class LayerDiff:
 
     @property
     def type(self) -> str:
-        """Its type, the new one if that changed."""
+        """Its type, on the new side if it is there."""
         layer = self.new or self.old
         assert layer is not None
         return layer.type
@@ -70,7 +48,7 @@ class LayerDiff:
 
 @dataclass(frozen=True, slots=True)
 class ParameterDiff:
-    """A parameter that is only on one side, or starts differently."""
+    """A parameter of one side only, or one with other initial values."""
 
     path: str
     kind: Kind
@@ -88,19 +66,19 @@ class ParameterDiff:
 
     @property
     def causes(self) -> tuple[Change, ...]:
-        """What was decided differently, apart from what follows from it."""
+        """The changes that others follow from."""
         effects = {"shape", "dtype", "mean", "std", "fan_in", "fan_out"}
-        # What was written is a cause, whatever its name: a `std` in an init block.
+        # A value that a config writes is a cause, whatever its name: a `std` in an init block.
         return tuple(c for c in self.changes if c.name not in effects or c.old_place or c.new_place)
 
     @property
     def std_changed(self) -> bool:
-        """Whether both sides have it, and with different target standard deviations."""
+        """Whether both sides have it, with different target stds."""
         return any(change.name == "std" for change in self.changes)
 
     @property
     def ratio(self) -> float | None:
-        """New over old target standard deviation; None where a side promises none."""
+        """New target std over the old one; None where a side promises none."""
         old, new = self.old.std if self.old else None, self.new.std if self.new else None
         if old is None or new is None:
             return None
@@ -127,18 +105,18 @@ class Changes:
     """What a change does to a model, as data."""
 
     totals: tuple[Change, ...]
-    """Of the whole: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `results` (by name), `ties`,
-    `buffers` (those that a file fills), `num_parameters`."""
+    """In the whole model: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `results` (by name),
+    `ties`, `buffers` (that a file fills), `num_parameters`."""
     layers: tuple[LayerDiff, ...]
     parameters: tuple[ParameterDiff, ...]
     num_unchanged: int
-    """Parameters that both sides have, and that start alike."""
+    """Parameters of both sides that have the same initial values."""
     left: tuple[Left, ...] = ()
-    """What a bare `init` block does not reach, on the new side."""
+    """Parameters of the new side that a bare `init` block does not reach."""
 
     @property
     def left_out(self) -> str:
-        """In words what `init` does not reach, where it differs itself; else empty."""
+        """Those parameters in words, where the `init` block differs itself; else empty."""
         std: float | None = None
         differs = False
         for item in self.parameters:

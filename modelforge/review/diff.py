@@ -1,4 +1,4 @@
-"""diff: two plans → `Diff`. Layers and parameters are compared by path; a difference is one of meaning, not of text."""
+"""diff: two plans → `Diff`. Layers and parameters are compared by path, and by meaning, not by text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import Any
 
+from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.language.model import ModelSpec
 from modelforge.linting.defaults import left
@@ -13,24 +14,28 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.report.table import to_text
-from modelforge.review.changes import TOTALS, Change, Changes, LayerDiff, ParameterDiff
+from modelforge.review.changes import Change, Changes, LayerDiff, ParameterDiff
 from modelforge.review.diff_text import diff_text
 
+SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
+"""Facts about the whole model that a key of the model section states."""
+ORDERED = ("inputs", "results")
+"""Facts in which the order counts: that of the arguments and of the results of `forward`."""
 RESOLVED = ("gain", "activation", "fan_in", "fan_out")
-"""Numbers that explain a spread; the others (bounds, the fan that a mode picks) follow from these and the fields."""
+"""Numbers that explain a std; the others (bounds, the fan that a mode picks) follow from these and the fields."""
 
 
 class Diff(Changes):
-    """What a change does to a model; prints as `modelforge diff` does."""
+    """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
         return to_text(diff_text(self))
 
 
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
-    """Compares what two configs decide.
+    """Compares the models of two configs.
 
-    Moving a line, or saying the same in another block, is no difference.
+    A line that moved, or an equal rule in another block, is no difference.
 
     Raises:
         ForgeError: see `plan`; a `Plan` cannot fail.
@@ -68,50 +73,46 @@ def _planned(side: object) -> Plan:
 
 
 def _totals(old: Plan, new: Plan) -> Iterator[Change]:
-    if old.seed != new.seed:
-        yield Change("seed", old.seed, new.seed, old.origins.place("seed"), new.origins.place("seed"))
-    # In order: it is that of the arguments of `forward`.
-    if list(old.inputs.items()) != list(new.inputs.items()):
-        yield Change("inputs", _inputs(old), _inputs(new))
-    yield from _result(old.root, new.root, old, new)
-    if old.output != new.output:
-        yield Change("output", to_data(old.output), to_data(new.output))
-    for name in ("results", "ties", "buffers"):
-        before, after = _named(old, name), _named(new, name)
-        if before != after or (name == "results" and list(before) != list(after)):
-            places = (
-                written_place(old.origins, "model", TOTALS[name]),
-                written_place(new.origins, "model", TOTALS[name]),
-            )
-            yield Change(name, before, after, *places)
-    if old.num_parameters != new.num_parameters:
-        yield Change("num_parameters", old.num_parameters, new.num_parameters)
+    before, after = _facts(old), _facts(new)
+    for name in before:
+        one, other = before[name], after[name]
+        if one != other or (name in ORDERED and list(one) != list(other)):
+            yield Change(name, one, other, _place(old, name), _place(new, name))
 
 
-def _named(plan: Plan, name: str) -> dict[str, Any]:
-    """What comes out by name, which parameters are one, or which buffers a file fills."""
-    if name == "results":
-        # A result without a name is the last layer's, which `result` and `output` tell of.
-        return {key: str(read) for key, read in plan.results.items() if key}
-    if name == "ties":
-        return dict(plan.ties)
-    return {buffer.path: dict(buffer.fill.numbers) for buffer in plan.buffers}
+def _facts(plan: Plan) -> dict[str, Any]:
+    """Facts about a whole model, by the name of a change in them."""
+    return {
+        "seed": plan.seed,
+        "inputs": {name: to_data(value) for name, value in plan.inputs.items()},
+        "result": _last(plan.root),
+        "output": to_data(plan.output),
+        # A result without a name is the last layer's: `result` and `output`.
+        "results": {name: str(read) for name, read in plan.results.items() if name},
+        "ties": dict(plan.ties),
+        "buffers": {path: dict(part.numbers) for path, part in plan.buffers.items()},
+        "num_parameters": plan.num_parameters,
+    }
 
 
-def _inputs(plan: Plan) -> dict[str, Any]:
-    return {name: to_data(value) for name, value in plan.inputs.items()}
+def _place(plan: Plan, name: str) -> Place | None:
+    """Where the config says such a fact; None where it does not."""
+    match name:
+        case "seed":
+            return plan.origins.place("seed")
+        case "result":
+            return plan.origins.place(plan.root.children[-1].key, "key")
+        case _:
+            return written_place(plan.origins, "model", SECTIONS[name]) if name in SECTIONS else None
 
 
-def _result(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> Iterator[Change]:
-    """The last child of a combinator gives its output; the order of the others shows in what they read."""
-    if one.children and other.children and one.children[-1].name != other.children[-1].name:
-        before, after = one.children[-1], other.children[-1]
-        places = (old.origins.place(before.key, "key"), new.origins.place(after.key, "key"))
-        yield Change("result", before.name, after.name, *places)
+def _last(layer: LayerPlan) -> str | None:
+    """The child of a combinator that gives its output; the order of the others shows in their inputs."""
+    return layer.children[-1].name if layer.children else None
 
 
 def _paths(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """The paths of both sides in the order of the new one; those of the old alone come before what took their place."""
+    """The paths of both sides in the order of the new one; old ones come before what replaces them."""
     order = {path: index for index, path in enumerate(old)}
     waiting = [path for path in old if path not in new]
     reaches = inf
@@ -157,7 +158,9 @@ def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> It
             yield change(name, before, after)
     if one.reads != other.reads:
         yield change("reads", [str(read) for read in one.reads], [str(read) for read in other.reads])
-    yield from _result(one, other, old, new)
+    if one.children and other.children and _last(one) != _last(other):
+        places = (old.origins.place(one.children[-1].key, "key"), new.origins.place(other.children[-1].key, "key"))
+        yield Change("result", _last(one), _last(other), *places)
     if one.output != other.output:
         yield Change("output", to_data(one.output), to_data(other.output))
 
@@ -206,10 +209,12 @@ def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Pla
     after = {field.name: field for field in decided_fields(other, new.origins)}
     for name in dict.fromkeys((*before, *after)):
         left, right = before.get(name), after.get(name)
-        # Where the scheme changed, fields that only one of the two has are part of that.
-        if left and right and left.value != right.value:
-            yield Change(name, left.value, right.value, left.place, right.place)
-        elif one.scheme != other.scheme and (field := left or right) and not (left and right) and field.key:
+        if left and right:
+            differs = left.value != right.value
+        else:  # a field of one side's scheme alone is part of the change of schemes, where a block sets it
+            field = left or right
+            differs = one.scheme != other.scheme and field is not None and bool(field.key)
+        if differs:
             values = (left and left.value, right and right.value)
             yield Change(name, *values, left and left.place, right and right.place)
 
@@ -224,7 +229,7 @@ def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Chan
 
 
 def _layout(parameter: ParameterPlan) -> list[Any]:
-    """What the logical blocks are and how they are stored, and what comes out of each."""
+    """The matrices, how they are stored, and their targets."""
     blocks = [
         [block.start, block.stop, block.name, block.fixed, fill.mean, fill.std] for block, fill in parameter.fills
     ]

@@ -10,13 +10,13 @@ from rich.text import Text
 from modelforge.core.words import printable
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.review.changes import Changes
-from modelforge.review.wording import MARKS, Cause, causes, layer_groups, layer_lines, summary, totals
+from modelforge.review.diff_words import MARKS, Cause, causes, layer_groups, layer_lines, summary, totals
 
 STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "bold red"}
 
 
 def diff_text(diff: Changes, old: str = "old", new: str = "new") -> RenderableType:
-    """The diff as sections: the whole, layers, and how parameters start, each change with its lines.
+    """The diff in sections: the whole model, layers, and initial values.
 
     Args:
         diff: What to show.
@@ -41,7 +41,7 @@ def model_text(diff: Changes, indent: int) -> Iterator[RenderableType]:
         yield Aligned(list(_layers(diff)), indent + 2, stages=(4, 3))
     if diff.parameters:
         yield Text()
-        yield Text(" " * indent + "how parameters start", "bold")
+        yield Text(" " * indent + "initial values", "bold")
         for index, cause in enumerate(causes(diff.parameters)):
             if index:
                 yield Text()
@@ -66,7 +66,7 @@ def _cause(cause: Cause, indent: int) -> Iterator[RenderableType]:
     yield Aligned([[Text(reason, "bold"), Text(place, "dim")] for reason, place in cause.lines], indent)
     effects = [
         [
-            Text(effect.mark, STYLES[effect.mark]),
+            Text(MARKS[effect.kind], STYLES[MARKS[effect.kind]]),
             Text(_counted(effect.label, effect.copies)),
             Text(effect.shape, "dim"),
             Text(effect.std),

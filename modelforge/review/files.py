@@ -1,4 +1,4 @@
-"""changed_files: two config folders → the files that differ, and what differs in what they say."""
+"""changed_files: two config folders → the files that differ, and the values in them that differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -15,46 +16,43 @@ from modelforge.config.document import Document, items
 from modelforge.config.source import plain
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_FILES
-from modelforge.review.facts import ValueChange, exact, value_changes
 from modelforge.review.sides import Side
+from modelforge.review.values import Change, exact, value_changes
 
 SKIPPED = frozenset({".git", "__pycache__", "node_modules"})
+PACKAGE = "# @package"
+"""The name of a change of the package that a file's header names."""
 _PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 
 
 @dataclass(frozen=True)
 class Content:
-    """A config file as one side has it."""
+    """A config file of one side."""
 
     document: Document
     data: dict[str, Any]
-    """What it says, interpolations as text; empty where it cannot be read."""
+    """Its values, interpolations as text; empty where it cannot be read."""
     problems: tuple[Problem, ...] = ()
 
     @property
     def package(self) -> str:
-        """What its header says of where it belongs; empty without one."""
-        head = (line for line in self.document.text.splitlines() if line.strip())
-        for line in head:
-            if not line.lstrip().startswith("#"):
-                break
-            if found := _PACKAGE.match(line.lstrip()):
-                return found[1]
-        return ""
+        """The package that its header names; empty without one."""
+        lines = (line.lstrip() for line in self.document.text.splitlines() if line.strip())
+        header = takewhile(lambda line: line.startswith("#"), lines)
+        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
 
     def place(self, key: str) -> Place | None:
         """Where a key of the file is written, or the nearest one around it."""
         node: yaml.Node | None = self.document.root()
-        found = node
         rest = key
         while isinstance(node, yaml.MappingNode) and rest:
             below = items(node)
             name = max((name for name in below if rest == name or rest.startswith(f"{name}.")), key=len, default=None)
             if name is None:
                 break
-            found, node = below[name][1], below[name][1]
+            node = below[name][1]
             rest = rest[len(name) + 1 :]
-        return self.document.place(found) if found is not None else None
+        return self.document.place(node) if node is not None else None
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,8 @@ class FileDiff:
     old: Content | None
     """None where there is no such file, or composition cannot read it."""
     new: Content | None
-    edits: tuple[ValueChange, ...] = ()
-    """What it says differently."""
+    edits: tuple[Change, ...] = ()
+    """The values that differ."""
     reordered: bool = False
     """Whether only the order of its keys differs."""
 
@@ -138,7 +136,7 @@ def _equal(one: Path, other: Path) -> bool:
 
 
 def _facts(path: Path) -> Any:
-    """What can be compared without reading: where a link to no file leads, and how large a file is."""
+    """A value to compare without reading: the size of a file, or the target of a link to no file."""
     if path.is_file():
         return path.stat().st_size
     return os.readlink(path) if path.is_symlink() else "special"
@@ -148,28 +146,27 @@ def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
     before, after = (None if side is None else content(side, path) for side in (old, new))
     if old is None or new is None:
         return FileDiff(path, "added" if old is None else "removed", before, after)
-    edits: list[ValueChange] = []
+    edits: list[Change] = []
     reordered = False
     if before is not None and after is not None and not (before.problems or after.problems):
         if before.package != after.package:
-            edits.append(ValueChange(("# @package",), before.package, after.package))
+            edits.append(Change(PACKAGE, before.package, after.package, path=(PACKAGE,)))
         edits += value_changes(before.data, after.data, before.place, after.place)
         reordered = not edits and exact(before.data) != exact(after.data)
     return FileDiff(path, "changed", before, after, tuple(edits), reordered)
 
 
 def content(side: Side, path: str) -> Content | None:
+    """A config file of one side; None where it is no config, not there, or too large."""
     place = side.folder / path
     shown = (PurePosixPath(side.shown_as) / path).as_posix()
     if not path.endswith(".yaml") or not place.is_file() or place.stat().st_size > MAX_COMPARED_BYTES:
         return None
     try:
         document = Document(shown, place.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        problem = Problem("MF002", "", "the file is not UTF-8", place=Place(file=shown, line=1))
-        return Content(Document(shown, ""), {}, (problem,))
-    except OSError as error:
-        problem = Problem("MF002", "", f"the file cannot be read: {error.strerror}", place=Place(file=shown, line=1))
+    except (OSError, UnicodeDecodeError) as error:
+        why = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "is not UTF-8"
+        problem = Problem("MF002", "", f"the file {why}", place=Place(file=shown, line=1))
         return Content(Document(shown, ""), {}, (problem,))
     try:
         return Content(document, plain(document.load()))

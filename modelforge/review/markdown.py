@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from modelforge.core.words import printable
-from modelforge.review import told
+from modelforge.review import review_words as words
 from modelforge.review.changes import Changes
+from modelforge.review.diff_words import causes, layer_groups, layer_lines, summary, totals
 from modelforge.review.review import Review
-from modelforge.review.wording import causes, layer_groups, layer_lines, summary, totals
 
 
 def to_markdown(diff: Changes, old: str = "old", new: str = "new") -> str:
@@ -45,7 +45,7 @@ def code(text: str) -> str:
     text = printable(" ".join(text.split())).replace("|", "\\|").replace("@", "@\u200b")
     if not text:
         return ""
-    fence = "`" * (1 + max(map(len, _runs(text, "`")), default=0))
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if "`" in text else ""
     return f"{fence}{space}{text}{space}{fence}"
 
@@ -61,50 +61,54 @@ def _lines(diff: Changes, old: str, new: str) -> Iterator[str]:
 
 def _review_lines(review: Review) -> Iterator[str]:
     both = f", both with {code(' '.join(review.overrides))}" if review.overrides else ""
-    yield f"### {code(review.old)} → {code(review.new)}{both}"
+    old, new = map(code, words.sides(review))
+    yield f"### {old} → {new}{both}"
     for note in review.notes:
         yield from ("", _prose(note))
     yield ""
-    if words := told.verdict(review):
-        yield from (f"{_prose(words[0].upper() + words[1:])}.", *([""] if review.files or not review.equal else []))
-    if review.files or not review.equal:
-        yield from (f"{_prose(line[0].upper() + line[1:])}." for line in told.compared(review))
-    if found := [(mark, code(label), _prose(words)) for mark, label, words in told.arrivals(review)]:
+    verdict, compared = words.verdict(review), words.compared(review)
+    yield from _sentences([verdict] if verdict else [])
+    yield from [""] if verdict and compared else []
+    yield from _sentences(compared)
+    if found := [(mark, code(label), _prose(text)) for mark, label, text in words.arrivals(review)]:
         yield from _table(("", "composition", ""), found)
-    if review.files and not review.equal:
-        yield from _section("Files", ("", "file", ""), _files(review))
-    for section, rows in told.sections(told.rows(review)).items():
+    if files := words.files(review):
+        cells = ((file.mark, code(file.path), "<br>".join(_file_lines(file))) for file in files)
+        yield from _section("Files", ("", "file", ""), cells)
+    for section, rows in words.sections(review).items():
         header = ("value", "change", "where", "compositions")
         cells = (
-            (code(row.name), code(row.words), code(row.place), _prose(told.where_labels(row.labels, review)))
+            (code(row.name), code(row.words), code(row.place), _prose(words.where_labels(row.labels, review)))
             for row in rows
         )
         yield from _section(section.capitalize(), header, cells)
-    for model in told.models(review):
+    for model in words.models(review):
         if len(review.entries) > 1:
-            yield from ("", f"#### The model of {_prose(told.listed(model.labels))}")
+            yield from ("", f"#### The model of {_prose(words.listed(model.labels))}")
         yield ""
         yield from _model(model.diff)
 
 
-def _files(review: Review) -> Iterator[tuple[str, ...]]:
-    for note, (mark, path, words) in zip(review.files, told.file_lines(review), strict=True):
-        edits = [
-            f"{code(key)} {code(change)}" + (f" in {code(place)}" if place else "")
-            for key, change, place in told.edit_lines(note)
-        ]
-        yield mark, code(path), "<br>".join(filter(None, (_prose(words), *edits)))
+def _sentences(lines: Iterable[str]) -> Iterator[str]:
+    return (f"{_prose(line[0].upper() + line[1:])}." for line in lines)
+
+
+def _file_lines(file: words.FileLine) -> Iterator[str]:
+    if file.words:
+        yield _prose(file.words)
+    for key, change, place in file.edits:
+        yield f"{code(key)} {code(change)}" + (f" in {code(place)}" if place else "")
 
 
 def _prose(text: str) -> str:
-    """Words of ours around names from configs: what could format or mention is code.
+    """A sentence with names from configs in it: words that could format, link or mention become code.
 
     Example:
         >>> _prose("in the default and model=lstm"), _prose("see @all")
         ('in the default and `model=lstm`', 'see `@\u200ball`')
     """
-    words = re.split(r"(`[^`]*`|\s+)", text)
-    return "".join(code(word[1:-1]) if len(word) > 2 and word[0] == word[-1] == "`" else _word(word) for word in words)
+    parts = re.split(r"(`[^`]*`|\s+)", text)
+    return "".join(code(part[1:-1]) if len(part) > 2 and part[0] == part[-1] == "`" else _word(part) for part in parts)
 
 
 def _word(word: str) -> str:
@@ -127,7 +131,7 @@ def _model(diff: Changes) -> Iterator[str]:
         yield from _section("Layers", ("", "layer", "type", "change"), _layers(diff))
     if diff.parameters:
         header = ("", "parameter", "shape", "std", "ratio", "because")
-        yield from _section("How parameters start", header, _parameters(diff))
+        yield from _section("Initial values", header, _parameters(diff))
 
 
 def _layers(diff: Changes) -> Iterator[tuple[str, ...]]:
@@ -137,12 +141,11 @@ def _layers(diff: Changes) -> Iterator[tuple[str, ...]]:
 
 
 def _parameters(diff: Changes) -> Iterator[tuple[str, ...]]:
-    kinds = {"+": "added", "-": "removed", "~": "changed"}
     for cause in causes(diff.parameters):
         for effect in cause.effects:
             label = code(effect.label) + _copies(effect.copies)
             cells = (code(effect.shape), code(effect.std), effect.ratio)
-            yield kinds[effect.mark], label, *cells, _stacked(cause.lines)
+            yield effect.kind, label, *cells, _stacked(cause.lines)
 
 
 def _copies(count: int) -> str:
@@ -150,7 +153,7 @@ def _copies(count: int) -> str:
 
 
 def _stacked(lines: Iterable[tuple[str, str]]) -> str:
-    """What and where, one below the other in one cell."""
+    """Changes with their places, one below the other in one cell."""
     return "<br>".join(f"{code(what)} in {code(place)}" if place else code(what) for what, place in lines)
 
 
@@ -165,13 +168,3 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator
     yield "|" + " --- |" * len(header)
     for row in rows:
         yield f"| {' | '.join(row)} |"
-
-
-def _runs(text: str, letter: str) -> Iterator[str]:
-    run = ""
-    for character in text + " ":
-        if character == letter:
-            run += letter
-        elif run:
-            yield run
-            run = ""

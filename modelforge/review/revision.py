@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
@@ -17,14 +18,25 @@ from pathlib import Path
 from modelforge.core.errors import ForgeError, Problem, Refusal, did_you_mean
 from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
 
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as a tree has it."""
+    """A file in one of git's trees."""
 
     path: str
     blob: bytes
     size: int
+
+
+def short(name: str) -> str:
+    """A name for a person to read: of a full hash the beginning.
+
+    >>> short("0123456789abcdef0123456789abcdef01234567"), short("main")
+    ('0123456789ab', 'main')
+    """
+    return name[:12] if _HASH.fullmatch(name) else name
 
 
 def is_revision(name: str, folder: Path) -> bool:
@@ -62,7 +74,7 @@ def merge_base(old: str, new: str, folder: Path) -> str:
 
 
 def unknown(name: str, folder: Path, what: str) -> Problem:
-    """Why git knows no such revision, and the way out."""
+    """The problem that git knows no such revision, with its cause and a way out."""
     message = f"`{name}` {what}"
     try:
         done = _run(folder, "rev-parse", "--git-dir")
@@ -115,7 +127,7 @@ def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
         facts, _, name = line.partition(b"\t")
         mode, kind, blob, size = facts.split()
         path = os.fsdecode(name)
-        # Git itself writes no such path, but whoever makes a tree by hand can.
+        # Git writes no such path itself, but a tree can be made by hand.
         leads_out = "\\" in path or {"", ".", ".."} & set(path.split("/"))
         if leads_out or not (kind == b"tree" or mode.startswith(b"100")):
             message = f"{what} holds something other than files: `{path}`"
@@ -148,7 +160,7 @@ def _tree(revision: str, folder: Path) -> tuple[Path, str]:
 
 
 def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
-    """Where the revision keeps its configs, if not in the folder of that name."""
+    """A hint at where the revision keeps its configs, if not in the folder of that name."""
     if below and _git(root, "ls-tree", commit, "--", below).startswith(b"160000"):
         return f"it is a submodule there: `git submodule update --init`, and compare inside `{below}`"
     listed = _git(root, "ls-tree", "-r", "-z", "--name-only", commit)[:MAX_LISTING_BYTES].split(b"\0")
@@ -160,7 +172,7 @@ def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
 
 def _list(root: Path, tree: str, what: str) -> list[bytes]:
     """One line for each file and folder below a tree: mode, type, object, size, path."""
-    # As a stream: a tree that holds one other tree a thousand times, ten times over, has no end.
+    # As a stream: a tree that holds another tree a thousand times, ten levels deep, has no end.
     command = ["git", "ls-tree", "-r", "-t", "-l", "-z", tree]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as git:
         assert git.stdout is not None

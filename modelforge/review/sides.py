@@ -36,7 +36,7 @@ class Side:
     """What the folder is called in places."""
     overrides: tuple[str, ...] = ()
     note: str = ""
-    """How the name was taken, where it could mean something else."""
+    """How the name was read, where it could mean something else."""
 
 
 def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> Plan:
@@ -61,7 +61,7 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
 
 def parse_range(name: str, conf: Path | None = None) -> tuple[str, str] | None:
-    """`A...B` as what B brought since it left A, `A..B` as the two themselves; None for what is no range.
+    """Both ends of a range: of `A...B` the common commit of A and B, and B; of `A..B` A and B. None for no range.
 
     Raises:
         ForgeError: the two have no common commit.
@@ -77,7 +77,7 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except (OSError, ValueError):
-        return False  # no name of a file: too long, or with a character that none has
+        return False  # too long for the name of a file, or with a character that no name has
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def open_side(name: str, conf: Path | None) -> Generator[Side]:
     known = _is_folder(folder) and is_revision(name, wanted)
     if _is_folder(folder) and not (known and not _config_folder(folder)):
         found = _config_folder(folder) or folder
-        note = f"`{name}` is taken as the folder; the revision of that name: `refs/heads/{name}`" if known else ""
+        note = f"`{name}` is read as the folder; to name the revision: `refs/heads/{name}`" if known else ""
         yield Side(name, "folder", found, _shown(found), note=note)
     elif "=" in name or name.startswith(("~", "+")):
         present = _present(wanted, conf)
@@ -132,7 +132,7 @@ def _config_folder(folder: Path) -> Path | None:
 
 
 def _shown(folder: Path) -> str:
-    """Relative to the working directory where below it, as `compose` shows a file."""
+    """A folder relative to the working directory where it lies below, as `compose` shows files."""
     place, here = Path(os.path.abspath(folder)), Path.cwd()
     return (place.relative_to(here) if place.is_relative_to(here) else folder).as_posix()
 

@@ -1,7 +1,7 @@
 """from_module: an `nn.Module` → the config of the same network. The way back from `build`.
 
-`state` refuses what a module holds that no config can say, `trace` records its calls, `steps` makes layers of them,
-`nest` puts those into containers, `write` says it shortly, and `prove` builds it again and compares.
+`state` refuses what no config can express, `trace` records the module's calls, `steps` makes layers of them, `nest`
+puts those into containers, `write` makes the config, and `prove` builds it and compares.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from modelforge.modules.arguments import layer_of
 from modelforge.tracing.nest import nest
 from modelforge.tracing.prove import prove
 from modelforge.tracing.state import refuse_state, refuse_unused
-from modelforge.tracing.steps import Ref, Steps, steps
+from modelforge.tracing.steps import Ref, Steps
 from modelforge.tracing.text import ModelConfig as ModelConfig
 from modelforge.tracing.trace import Trace, trace
 from modelforge.tracing.write import Writer
@@ -31,20 +31,20 @@ _DTYPES = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch
 def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     """Writes the config that builds the same network: names, arguments and parameters are those of the module.
 
-    The module's own code runs a few times, on copies of the module and of the examples. The config is built once,
-    and run beside it, so that what is returned is true.
+    The module's own code runs a few times, on copies of the module and of the examples. The config is built once and
+    run beside the module, so that it is proven before it is returned.
 
     Args:
         module: A module made of registered layers: torch.nn's, modelforge's, and those of `register_layer`. Functions
             and methods of tensors become layers where there is one that does the same.
-        example_inputs: What it reads, with the batch as dimension 0: shapes and dtypes count, values do not.
+        example_inputs: Its inputs, with the batch as dimension 0: shapes and dtypes count, values do not.
 
     Returns:
         The model section of a config, for `mf.parse`; `str()` of it is YAML.
 
     Raises:
-        ForgeError: all that a config cannot say: classes and functions that are no layers, parameters and buffers that
-            belong to none, hooks, frozen parameters, decisions by values, modules with parameters that run twice.
+        ForgeError: all that a config cannot express: classes and functions that are no layers, parameters and buffers
+            outside of layers, hooks, frozen parameters, decisions by values, modules with parameters that run twice.
         TypeError: `module` is no module, or an example is no tensor.
 
     Example:
@@ -66,16 +66,16 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         raise ForgeError(problems or [_no_copy(module, error)]) from error
     with preserved_globals():
         traced = trace(twin.eval(), example_inputs)
-        found = steps(traced, twin)
+        found = Steps(traced, twin)
         training = trace(twin.train(), example_inputs)
-        in_training = steps(training, twin)
+        in_training = Steps(training, twin)
     twin.eval()
     problems += traced.problems + found.problems + training.problems + in_training.problems
     if not traced.problems:
         problems += refuse_unused(twin, {str(node.target) for node in traced.graph.nodes if node.op == "call_module"})
     if not problems and _signature(found) != _signature(in_training):
-        message = f"{type(module).__name__} is another network in training than in evaluation"
-        hint = "`self.training` decides which layers run: a config has the same ones in both"
+        message = f"{type(module).__name__} is not the same network in training and in evaluation"
+        hint = "`self.training` decides which layers run: a config has the same layers in both"
         problems.append(Problem("MF131", type(module).__name__, message, hint, part="key"))
     if not problems and not found.steps:
         problems.append(Problem("MF133", type(module).__name__, "there is no layer in it", part="key"))
@@ -103,13 +103,11 @@ def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
         raise TypeError(f"from_module takes an nn.Module, but gets a {type(module).__name__}")
     name = type(module).__name__
     if name == "OptimizedModule":
-        hint = "give what was compiled: `module._orig_mod`"
+        hint = "give the module that was compiled: `module._orig_mod`"
         raise ForgeError([Problem("MF131", name, "a compiled module has no `forward` to follow", hint, part="key")])
     if layer_of(module) is not None:
-        hint = "wrap it: `nn.Sequential(layer)`"
-        raise ForgeError(
-            [Problem("MF133", name, f"{name} is a layer itself, not a network of layers", hint, part="key")]
-        )
+        message, hint = f"{name} is a layer itself, not a network of layers", "wrap it: `nn.Sequential(layer)`"
+        raise ForgeError([Problem("MF133", name, message, hint, part="key")])
     wrong = [type(value).__name__ for value in inputs if not isinstance(value, Tensor)]
     if wrong:
         raise TypeError(f"example inputs are tensors, but one is a {wrong[0]}")
@@ -143,7 +141,7 @@ def _no_copy(module: nn.Module, error: Exception) -> Problem:
 
 
 def _signature(found: Steps) -> Any:
-    """What runs, and what it reads, whatever the trace."""
+    """The layers and their inputs, to compare two traces."""
     number: dict[Any, int] = {step.node: index for index, step in enumerate(found.steps)}
 
     def refer(ref: Ref) -> Any:
@@ -154,7 +152,7 @@ def _signature(found: Steps) -> Any:
 
 
 def _inputs(traced: Trace, taken: set[str]) -> dict[str, Ref]:
-    """What arrives, by the names of `forward`; a single one is `input`."""
+    """The inputs of the model, by the names of `forward`; a single one is `input`."""
     nodes = [node for node in traced.graph.nodes if node.op == "placeholder"]
     if len(nodes) == 1:
         return {"input": Ref(nodes[0])}
@@ -173,7 +171,7 @@ def _tensor(value: Tensor) -> dict[str, Any]:
 
 
 def _ties(module: nn.Module) -> dict[str, str]:
-    """Parameters that are one that came before."""
+    """Second names of parameters, each with the first."""
     first: dict[int, str] = {}
     ties: dict[str, str] = {}
     for path, weight in module.named_parameters(remove_duplicate=False):

@@ -1,7 +1,7 @@
-"""nest: layers in order → containers, as the paths of parameters ask for.
+"""nest: layers in order → containers, by the paths of their parameters.
 
-A layer with parameters stands where its module does. One without stands in the container whose `forward` calls it, or,
-where a container is never called itself (`nn.ModuleList`), beside the layers that it runs between.
+A layer with parameters is placed at the path of its module. One without is placed in the container whose `forward`
+calls it, or, where that container is never called itself (`nn.ModuleList`), beside the layers that it runs between.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
 from torch import fx
 
@@ -19,16 +20,16 @@ from modelforge.tracing.steps import Ref, Step
 
 @dataclass
 class Group:
-    """A container with what it holds, in execution order; the last one's output is its output."""
+    """A container and its items, in execution order; the last item's output is its output."""
 
     path: str
     items: list[Step | Group] = field(default_factory=list)
     gives: fx.Node | None = None
-    """What makes its output, where something reads that."""
+    """The node that makes its output, where something reads the output."""
 
     @property
     def out(self) -> fx.Node:
-        """What makes its output."""
+        """The node that makes its output."""
         last = self.items[-1]
         return self.gives or (last.out if isinstance(last, Group) else last.node)
 
@@ -41,23 +42,23 @@ class Group:
                 yield item
 
     def nodes(self) -> set[fx.Node]:
-        """What it makes."""
+        """The nodes of all layers in it."""
         return {step.node for step in self.steps()}
 
     def reads(self) -> list[Ref]:
-        """What it reads from outside, in the order of first reading."""
+        """The values that it reads from outside, in the order of first reading."""
         own = self.nodes()
         return list(dict.fromkeys(ref for step in self.steps() for ref in step.reads if ref.node not in own))
 
 
 def nest(steps: Sequence[Step], results: Mapping[str, Ref]) -> tuple[Group, list[Problem]]:
-    """Puts each layer into its container; what cannot be brought together is a problem."""
+    """Puts each layer into its container; layers that cannot be in one container are problems."""
     nester = _Nester()
     alive = _alive(steps, {ref.node for ref in results.values()})
     places = {step.node: _place(step) for step in alive}
     for step in alive:
         if step.has_state and not is_below(places[step.node], step.container):
-            hint = "a container's layers are called by itself or from around it"
+            hint = "a layer is called by its container or by one around it"
             message = f"`{step.path}` is called by `{step.container}`, which does not hold it"
             nester.problems.append(Problem("MF133", step.path, message, hint, part="key"))
     if nester.problems:
@@ -66,7 +67,7 @@ def nest(steps: Sequence[Step], results: Mapping[str, Ref]) -> tuple[Group, list
 
 
 def _alive(steps: Sequence[Step], wanted: Collection[fx.Node]) -> list[Step]:
-    """Without those that nobody reads, but for layers with parameters."""
+    """The layers that are read, and all with parameters."""
     read = set(wanted)
     alive: list[Step] = []
     for step in reversed(steps):
@@ -85,7 +86,7 @@ class _Nester:
         self.problems: list[Problem] = []
 
     def level(self, path: str, steps: list[Step], places: dict[fx.Node, str], wanted: Collection[fx.Node]) -> Group:
-        """One container: its own layers, and those in it that hold more."""
+        """One container, with the containers in it."""
         groups: dict[str, set[int]] = {}
         for index, step in enumerate(steps):
             if (name := _below(path, places[step.node])) is not None:
@@ -118,32 +119,31 @@ class _Nester:
         return made
 
     def _in_order(self, path: str, items: list[list[int]], before: list[list[int]]) -> list[list[int]]:
-        """The order of execution, as near to that of the trace as it can be."""
+        """An order of execution, as near to that of the trace as possible."""
         item_of = {index: number for number, indices in enumerate(items) for index in indices}
-        needs = [{item_of[i] for index in indices for i in before[index]} - {n} for n, indices in enumerate(items)]
-        readers: dict[int, list[int]] = {}
-        for number, needed in enumerate(needs):
-            for other in needed:
-                readers.setdefault(other, []).append(number)
-        ready = [(items[number][0], number) for number, needed in enumerate(needs) if not needed]
-        heapq.heapify(ready)
+        needs = {n: {item_of[i] for index in indices for i in before[index]} - {n} for n, indices in enumerate(items)}
+        sorter = TopologicalSorter(needs)
+        try:
+            sorter.prepare()
+        except CycleError:
+            if not self.problems:
+                hint = "a container runs as a whole: put layers that follow one another into one"
+                message = "containers in it run in alternating parts"
+                self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
+            return []
         ordered: list[list[int]] = []
-        while ready:
-            _, number = heapq.heappop(ready)
+        ready: list[tuple[int, int]] = []
+        while sorter.is_active():
+            for number in sorter.get_ready():
+                heapq.heappush(ready, (items[number][0], number))
+            number = heapq.heappop(ready)[1]
             ordered.append(items[number])
-            for reader in readers.get(number, ()):
-                needs[reader].discard(number)
-                if not needs[reader]:
-                    heapq.heappush(ready, (items[reader][0], reader))
-        if len(ordered) < len(items) and not self.problems:
-            hint = "a container runs as a whole: put layers that follow one another into one"
-            message = "containers in it run in turn, a part of one and a part of the other"
-            self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
+            sorter.done(number)
         return ordered
 
 
 def _end_with(group: Group, node: fx.Node) -> None:
-    """Puts what makes a container's output last, or a layer that passes it on."""
+    """Puts the item that makes a container's output last, or adds a layer that passes the output on."""
     makers = [item.nodes() if isinstance(item, Group) else {item.node} for item in group.items]
     at = next(index for index, nodes in enumerate(makers) if node in nodes)
     group.gives = node
@@ -157,7 +157,7 @@ def _end_with(group: Group, node: fx.Node) -> None:
 
 
 def passing(ref: Ref, container: str) -> Step:
-    """A layer that gives what it reads."""
+    """A layer that returns its input."""
     node = ref.node.graph.create_node("call_module", "output")
     node.meta["value"] = ref.value
     return Step(node, "Identity", {}, (ref,), container, "", "output")
@@ -165,7 +165,7 @@ def passing(ref: Ref, container: str) -> Step:
 
 @dataclass
 class _Gatherer:
-    """Brings the layers of one container together: they run as one, and give one value."""
+    """Collects the layers of one container, which run as one and give one value."""
 
     nester: _Nester
     path: str
@@ -176,7 +176,7 @@ class _Gatherer:
     wanted: Collection[fx.Node]
 
     def gather(self) -> None:
-        """Takes in layers without parameters that run between its own, and where its values meet."""
+        """Adds layers without parameters that run between its own, and those that combine its values."""
         if not self._close():
             return
         while len(given := self._given()) > 1:
@@ -187,9 +187,9 @@ class _Gatherer:
                 if index not in self.members
             ]
             if not meets:
-                hint = "a container gives what its last layer gives: read one of them outside, or nest them otherwise"
+                hint = "a container gives the output of its last layer: read only one of them outside, or regroup them"
                 names = ", ".join(f"`{self._name(index)}`" for index in sorted(given))
-                message = f"of what is in `{self.path}`, several are read outside: {names}"
+                message = f"several layers of `{self.path}` are read outside of it: {names}"
                 self.nester.problems.append(Problem("MF133", self.path, message, hint, part="key"))
                 return
             self.members.add(min(meets))
@@ -197,7 +197,7 @@ class _Gatherer:
                 return
 
     def _close(self) -> bool:
-        """Adds what runs between its layers; False if that cannot be."""
+        """Adds the layers that run between its own; False if one of them belongs elsewhere."""
         first, last = min(self.members), max(self.members)
         if last - first + 1 == len(self.members):
             return True
@@ -219,7 +219,7 @@ class _Gatherer:
         return True
 
     def _given(self) -> set[int]:
-        """Those whose values are read outside."""
+        """The layers whose values are read outside."""
         outside = [i for index, reads in enumerate(self.before) if index not in self.members for i in reads]
         asked = {index for index in self.members if self.steps[index].node in self.wanted}
         return (set(outside) & self.members) | asked
@@ -229,7 +229,7 @@ class _Gatherer:
 
 
 def _below(path: str, place: str) -> str | None:
-    """The next name on the way from a container to a place in it; None where that is the container itself."""
+    """The next name on the path from a container to a place in it; None where that is the container itself."""
     if place == path:
         return None
     rest = place[len(path) + 1 :] if path else place

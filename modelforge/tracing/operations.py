@@ -1,10 +1,10 @@
-"""operations: functions and methods of tensors → the layers that do the same, without parameters."""
+"""convert: a call of a function or of a tensor's method → the layer without parameters that does the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -19,7 +19,7 @@ BATCH_FIRST = "dimensions count as torch's do: the batch is dimension 0, and sta
 
 @dataclass(frozen=True)
 class Same:
-    """A call that gives what it reads."""
+    """A call that returns its input."""
 
     node: fx.Node
 
@@ -32,7 +32,7 @@ class Layer:
     arguments: Mapping[str, Any]
     reads: tuple[fx.Node, ...]
     name: str = ""
-    """What it would be called, if not as its type."""
+    """Its name, if not that of its type."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Call:
 
     @cached_property
     def name(self) -> str:
-        """Without the underscore of those that overwrite, and as functions call it."""
+        """The name of the function, without the underscores of its variants."""
         name = self.called.removesuffix("_").removeprefix("_")
         return _OTHER_NAMES.get(name, name)
 
     @property
     def overwrites(self) -> bool:
-        """Whether it changes what it reads."""
+        """Whether it overwrites its input."""
         in_place = self.called.endswith("_") and not self.called.startswith("__")
         return in_place or bool(self.kwargs.get("inplace"))
 
     @property
     def shown(self) -> str:
-        """As it would be written."""
+        """The call in words."""
         return f"`x.{self.called}`" if self.op == "call_method" else f"the function `{self.called}`"
 
     @property
@@ -71,16 +71,16 @@ class Call:
             raise Refusal(f"{self.shown} reads a {type(first).__name__} first, where layers read tensors")
         return first
 
-    def shape(self, node: fx.Node | None = None) -> tuple[int, ...]:
-        """The shape of what it reads."""
-        value = (self.source if node is None else node).meta["value"]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its input."""
+        value = self.source.meta["value"]
         return tuple(value.shape) if isinstance(value, Tensor) else ()
 
     def named(self, names: str, **defaults: Any) -> dict[str, Any]:
-        """Its arguments behind the tensor, by name; `defaults` are the function's own."""
-        given = dict(zip(names.split(), self.args[1:], strict=False)) | {
-            name: value for name, value in self.kwargs.items() if name != "input"
-        }
+        """Its arguments after the tensor, by name; `defaults` are the function's own."""
+        given = {name: value for name, value in self.kwargs.items() if name != "input"}
+        given = dict(zip(names.split(), self.args[1:], strict=False)) | given
         if len(self.args) - 1 > len(names.split()) or not given.keys() <= set(names.split()):
             raise Refusal(f"{self.shown} is called with arguments that no layer has: {', '.join(given)}")
         if any(isinstance(item, fx.Node) for item in given.values()):
@@ -94,53 +94,14 @@ _SYNONYMS = {
     "div": "truediv itruediv true_divide divide",
     "logsigmoid": "log_sigmoid",
     "mul": "imul multiply",
+    "neg": "negative",
     "transpose": "swapaxes swapdims",
     **{f"max_pool{n}d": f"max_pool{n}d_with_indices" for n in (1, 2, 3)},
     **{f"adaptive_max_pool{n}d": f"adaptive_max_pool{n}d_with_indices" for n in (1, 2, 3)},
 }
 _OTHER_NAMES = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
-_UNSAID = {"inplace", "_stacklevel", "dtype", "training", "out"}
-"""Arguments of functions that are none of layers."""
-
-_POOL = "kernel_size stride padding dilation ceil_mode return_indices"
-_MEAN_POOL = "kernel_size stride padding ceil_mode count_include_pad divisor_override"
-_LAYERS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    **{
-        name.lower(): (name, "inplace", {})
-        for name in ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid")
-    },
-    **{name.lower(): (name, "", {}) for name in ("Sigmoid", "Tanh", "LogSigmoid", "Softsign", "Tanhshrink")},
-    "elu": ("ELU", "alpha inplace", {}),
-    "celu": ("CELU", "alpha inplace", {}),
-    "leaky_relu": ("LeakyReLU", "negative_slope inplace", {}),
-    "gelu": ("GELU", "approximate", {}),
-    "hardtanh": ("Hardtanh", "min_val max_val inplace", {}),
-    "softplus": ("Softplus", "beta threshold", {}),
-    "hardshrink": ("Hardshrink", "lambd", {}),
-    "softshrink": ("Softshrink", "lambd", {}),
-    "threshold": ("Threshold", "threshold value inplace", {}),
-    "glu": ("GLU", "dim", {}),
-    "softmax": ("Softmax", "dim _stacklevel dtype", {}),
-    "log_softmax": ("LogSoftmax", "dim _stacklevel dtype", {}),
-    "softmin": ("Softmin", "dim _stacklevel dtype", {}),
-    **{f"dropout{n}": (f"Dropout{n}", "p training inplace", {}) for n in ("", "1d", "2d", "3d")},
-    "alpha_dropout": ("AlphaDropout", "p training inplace", {"training": False}),
-    "feature_alpha_dropout": ("FeatureAlphaDropout", "p training inplace", {"training": False}),
-    **{f"max_pool{n}d": (f"MaxPool{n}d", _POOL, {}) for n in (1, 2, 3)},
-    "avg_pool1d": ("AvgPool1d", "kernel_size stride padding ceil_mode count_include_pad", {}),
-    **{f"avg_pool{n}d": (f"AvgPool{n}d", _MEAN_POOL, {}) for n in (2, 3)},
-    **{f"lp_pool{n}d": (f"LPPool{n}d", "norm_type kernel_size stride ceil_mode", {}) for n in (1, 2, 3)},
-    **{f"adaptive_avg_pool{n}d": (f"AdaptiveAvgPool{n}d", "output_size", {}) for n in (1, 2, 3)},
-    **{f"adaptive_max_pool{n}d": (f"AdaptiveMaxPool{n}d", "output_size return_indices", {}) for n in (1, 2, 3)},
-    "pixel_shuffle": ("PixelShuffle", "upscale_factor", {}),
-    "pixel_unshuffle": ("PixelUnshuffle", "downscale_factor", {}),
-    "channel_shuffle": ("ChannelShuffle", "groups", {}),
-    "interpolate": ("Upsample", "size scale_factor mode align_corners recompute_scale_factor antialias", {}),
-}
-"""Functions that are layers: the layer's type, the function's arguments behind the tensor, and the defaults of those
-that differ from the layer's."""
-_NOTHING = {"contiguous", "clone", "alias"}
-_RESHAPING = {"view", "reshape", "squeeze", "unsqueeze", "flatten", "unflatten", "ravel"}
+_NO_FIELDS = {"inplace", "_stacklevel", "dtype", "training", "out"}
+"""Arguments of functions that no layer has."""
 
 
 def convert(call: Call) -> Layer | Same:
@@ -149,19 +110,14 @@ def convert(call: Call) -> Layer | Same:
     Raises:
         Refusal: there is none.
     """
-    if call.name in _LAYERS:
-        return _by_arguments(call, *_LAYERS[call.name])
-    if call.name in _RESHAPING:
-        return _reshape(call)
-    if call.name in _NOTHING:
-        return Same(call.source)
-    if call.name in _CONVERTERS:
-        return _CONVERTERS[call.name](call)
+    if call.name in _FUNCTIONS:
+        return _FUNCTIONS[call.name](call)
     hint = _HINTS.get(call.name, "write it as a layer: a module class of your own, with `mf.register_layer`")
     raise Refusal(f"{call.shown} has no layer that does the same", hint)
 
 
-def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -> Layer:
+def _by_arguments(call: Call, kind: str, names: str, defaults: Mapping[str, Any]) -> Layer:
+    """The layer `kind`, of a function whose arguments after the tensor are `names`."""
     given = call.named(names, **defaults)
     if "training" in names.split() and given.get("training", True) != call.training:
         when = "in training alone" if call.training else "in training alone, not in evaluation"
@@ -174,7 +130,7 @@ def _by_arguments(call: Call, kind: str, names: str, defaults: dict[str, Any]) -
     if given.pop("antialias", False):
         raise Refusal(f"{call.shown} is called with `antialias`, which no layer has")
     fields = registry.get(kind).spec.model_fields
-    arguments = {name: _plain(value) for name, value in given.items() if name in fields and name not in _UNSAID}
+    arguments = {name: _plain(value) for name, value in given.items() if name in fields and name not in _NO_FIELDS}
     return Layer(kind, arguments, (call.source,), call.name)
 
 
@@ -186,8 +142,8 @@ def _plain(value: Any) -> Any:
 
 
 def _reshape(call: Call) -> Layer | Same:
-    """Each example in another shape: `Flatten` where it becomes a vector."""
-    before, after = call.shape(), tuple(call.value.shape)
+    """A change of each example's shape: `Flatten` where it becomes a vector."""
+    before, after = call.shape, tuple(call.value.shape)
     if before == after:
         return Same(call.source)
     asked = call.args[1:]
@@ -205,16 +161,8 @@ def _reshape(call: Call) -> Layer | Same:
     return Layer("Reshape", {"shape": after[1:]}, (call.source,))
 
 
-def _sum(call: Call) -> Layer | Same:
-    return _pair(call, "Add", 0)
-
-
-def _product(call: Call) -> Layer | Same:
-    return _pair(call, "Multiply", 1)
-
-
 def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
-    """Two tensors; a number beside one may be nothing, or a factor."""
+    """A sum or product of two tensors; of a number and a tensor only a factor, or what changes nothing."""
     left, right = (*call.args, *(call.kwargs[name] for name in ("input", "other") if name in call.kwargs))[:2]
     if call.kwargs.get("alpha", 1) != 1:
         raise Refusal(f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number")
@@ -236,29 +184,25 @@ def _quotient(call: Call) -> Layer:
     return Layer("Rescale", {"factor": 1 / number}, (tensor,))
 
 
-def _minus(call: Call) -> Layer:
-    return Layer("Rescale", {"factor": -1.0}, (call.source,))
-
-
 def _concat(call: Call) -> Layer:
     tensors = call.args[0] if call.args else call.kwargs["tensors"]
     dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
     if dim == 0 or not all(isinstance(item, fx.Node) for item in tensors):
-        raise Refusal(f"{call.shown} puts examples of the batch behind one another", BATCH_FIRST)
+        raise Refusal(f"{call.shown} concatenates along the batch", BATCH_FIRST)
     return Layer("Concat", {} if dim == 1 else {"dim": dim}, tuple(tensors))
 
 
 def _mean(call: Call) -> Layer:
     given = call.named("dim keepdim dtype", dim=None, keepdim=False)
     dims = given["dim"] if isinstance(given["dim"], tuple | list) else (given["dim"],)
-    if None in dims or any(dim % len(call.shape()) == 0 for dim in dims) or given.get("dtype") is not None:
+    if None in dims or any(dim % len(call.shape) == 0 for dim in dims) or given.get("dtype") is not None:
         raise Refusal(f"{call.shown} averages over the batch", f"give `dim`: {BATCH_FIRST}")
     dim = dims[0] if len(dims) == 1 else tuple(dims)
     return Layer("Mean", {"dim": dim} | ({"keepdim": True} if given["keepdim"] else {}), (call.source,))
 
 
 def _transpose(call: Call) -> Layer:
-    count = len(call.shape())
+    count = len(call.shape)
     if call.name == "permute":
         asked = call.args[1:] or (call.kwargs["dims"],)
         dims = list(asked[0] if isinstance(asked[0], tuple | list) else asked)
@@ -273,18 +217,13 @@ def _transpose(call: Call) -> Layer:
     return Layer("Permute", {"dims": tuple(dims)}, (call.source,))
 
 
-def _select(call: Call) -> Layer:
-    given = call.named("dim index")
-    return Layer("Select", given, (call.source,))
-
-
 def _item(call: Call) -> Layer | Same:
-    """`x[:, -1]` and its like: one number, all else as it is."""
+    """`x[:, -1]` and such: one index, all other dimensions whole."""
     index = call.args[1]
     parts = list(index) if isinstance(index, tuple | list) else [index]
     at = next((position for position, part in enumerate(parts) if part is Ellipsis), None)
     if at is not None:
-        gap = len(call.shape()) - sum(part is not None for part in parts) + 1
+        gap = len(call.shape) - sum(part is not None for part in parts) + 1
         parts[at : at + 1] = [slice(None)] * gap
     whole = [isinstance(part, slice) and part == slice(None) for part in parts]
     numbers = [axis for axis, part in enumerate(parts) if isinstance(part, int) and not isinstance(part, bool)]
@@ -298,19 +237,11 @@ def _item(call: Call) -> Layer | Same:
 
 
 def _moved(call: Call) -> Same:
-    """To where, and to what, it is already."""
+    """A move to the device and dtype that the tensor has already."""
     before = call.source.meta["value"]
     if isinstance(call.value, Tensor) and (call.value.dtype, call.value.device) == (before.dtype, before.device):
         return Same(call.source)
     raise Refusal(f"{call.shown} changes the dtype or the device", "`mf.build` takes `dtype` and `device`")
-
-
-def _similarity(call: Call) -> Layer:
-    return _of_two(call, "CosineSimilarity", "dim eps")
-
-
-def _distance(call: Call) -> Layer:
-    return _of_two(call, "PairwiseDistance", "p eps keepdim")
 
 
 def _of_two(call: Call, kind: str, names: str) -> Layer:
@@ -319,26 +250,67 @@ def _of_two(call: Call, kind: str, names: str) -> Layer:
     return Layer(kind, given, (first, second))
 
 
-_CONVERTERS: dict[str, Callable[[Call], Layer | Same]] = {
-    "add": _sum,
-    "mul": _product,
+def _layer(kind: str, names: str = "", **defaults: Any) -> Callable[[Call], Layer]:
+    """A layer, by the function's arguments after the tensor, and those defaults that differ from the layer's."""
+    return partial(_by_arguments, kind=kind, names=names, defaults=defaults)
+
+
+_POOL = "kernel_size stride padding dilation ceil_mode return_indices"
+_MEAN_POOL = "kernel_size stride padding ceil_mode count_include_pad divisor_override"
+_FUNCTIONS: dict[str, Callable[[Call], Layer | Same]] = {
+    **{
+        name.lower(): _layer(name, "inplace")
+        for name in ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid")
+    },
+    **{name.lower(): _layer(name) for name in ("Sigmoid", "Tanh", "LogSigmoid", "Softsign", "Tanhshrink")},
+    "elu": _layer("ELU", "alpha inplace"),
+    "celu": _layer("CELU", "alpha inplace"),
+    "leaky_relu": _layer("LeakyReLU", "negative_slope inplace"),
+    "gelu": _layer("GELU", "approximate"),
+    "hardtanh": _layer("Hardtanh", "min_val max_val inplace"),
+    "softplus": _layer("Softplus", "beta threshold"),
+    "hardshrink": _layer("Hardshrink", "lambd"),
+    "softshrink": _layer("Softshrink", "lambd"),
+    "threshold": _layer("Threshold", "threshold value inplace"),
+    "glu": _layer("GLU", "dim"),
+    "softmax": _layer("Softmax", "dim _stacklevel dtype"),
+    "log_softmax": _layer("LogSoftmax", "dim _stacklevel dtype"),
+    "softmin": _layer("Softmin", "dim _stacklevel dtype"),
+    **{f"dropout{n}": _layer(f"Dropout{n}", "p training inplace") for n in ("", "1d", "2d", "3d")},
+    "alpha_dropout": _layer("AlphaDropout", "p training inplace", training=False),
+    "feature_alpha_dropout": _layer("FeatureAlphaDropout", "p training inplace", training=False),
+    **{f"max_pool{n}d": _layer(f"MaxPool{n}d", _POOL) for n in (1, 2, 3)},
+    "avg_pool1d": _layer("AvgPool1d", "kernel_size stride padding ceil_mode count_include_pad"),
+    **{f"avg_pool{n}d": _layer(f"AvgPool{n}d", _MEAN_POOL) for n in (2, 3)},
+    **{f"lp_pool{n}d": _layer(f"LPPool{n}d", "norm_type kernel_size stride ceil_mode") for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": _layer(f"AdaptiveAvgPool{n}d", "output_size") for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": _layer(f"AdaptiveMaxPool{n}d", "output_size return_indices") for n in (1, 2, 3)},
+    "pixel_shuffle": _layer("PixelShuffle", "upscale_factor"),
+    "pixel_unshuffle": _layer("PixelUnshuffle", "downscale_factor"),
+    "channel_shuffle": _layer("ChannelShuffle", "groups"),
+    "interpolate": _layer("Upsample", "size scale_factor mode align_corners recompute_scale_factor antialias"),
+    **dict.fromkeys(("view", "reshape", "squeeze", "unsqueeze", "flatten", "unflatten", "ravel"), _reshape),
+    **dict.fromkeys(("contiguous", "clone", "alias"), lambda call: Same(call.source)),
+    **dict.fromkeys(("to", "type_as", "float", "double", "half", "bfloat16", "cpu", "cuda"), _moved),
+    "add": partial(_pair, kind="Add", neutral=0),
+    "mul": partial(_pair, kind="Multiply", neutral=1),
     "div": _quotient,
-    "neg": _minus,
-    "negative": _minus,
+    "neg": lambda call: Layer("Rescale", {"factor": -1.0}, (call.source,)),
     "cat": _concat,
     "mean": _mean,
     "permute": _transpose,
     "transpose": _transpose,
-    "select": _select,
+    "select": lambda call: Layer("Select", call.named("dim index"), (call.source,)),
     "getitem": _item,
-    "cosine_similarity": _similarity,
-    "pairwise_distance": _distance,
-    **dict.fromkeys(("to", "type_as", "float", "double", "half", "bfloat16", "cpu", "cuda"), _moved),
+    "cosine_similarity": partial(_of_two, kind="CosineSimilarity", names="dim eps"),
+    "pairwise_distance": partial(_of_two, kind="PairwiseDistance", names="p eps keepdim"),
 }
+"""Every function that has a layer."""
 _ATTENTION = "`SelfAttention` and `CrossAttention` are layers that attend"
+_PRODUCT = f"{_ATTENTION}; for another product write a layer of your own, with `mf.register_layer`"
 _HINTS = {
     "scaled_dot_product_attention": _ATTENTION,
-    "matmul": f"{_ATTENTION}; for another product write a layer of your own, with `mf.register_layer`",
-    "bmm": f"{_ATTENTION}; for another product write a layer of your own, with `mf.register_layer`",
-    "detach": "gradients are training's; write a layer of your own, with `mf.register_layer`",
+    "matmul": _PRODUCT,
+    "bmm": _PRODUCT,
+    "detach": "gradients belong to training; write a layer of your own, with `mf.register_layer`",
 }

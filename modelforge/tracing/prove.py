@@ -1,4 +1,4 @@
-"""prove: whether a config makes the network that it was written from."""
+"""prove: a config and the network that it was written from → problems where the two differ."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
 
 
 def _run(module: nn.Module, batch: tuple[Tensor, ...]) -> Any:
-    """What it gives; a layer that draws draws the same in both."""
+    """The output; a layer that draws draws the same in both networks."""
     with torch.no_grad(), keyed_globals(0, "from_module"):
         return _named(module(*(value.clone() for value in batch)))
 
 
 def _named(result: Any) -> Any:
-    """A namedtuple or a dataclass as the dict that a config's model gives in its place."""
+    """The output of a config's model for this output: a dict in place of a namedtuple or a dataclass."""
     names = getattr(result, "_fields", None) if isinstance(result, tuple) else None
     if dataclasses.is_dataclass(result) and not isinstance(result, Mapping):
         names = [item.name for item in dataclasses.fields(result)]

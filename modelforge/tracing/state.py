@@ -1,4 +1,4 @@
-"""state: what a module holds that no config can say, named where it is."""
+"""refuse_state: problems of a module that no config can express, whatever its `forward` does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN = "put it into a layer class of its own, with `mf.register_layer`"
 
 
 def refuse_state(module: nn.Module) -> list[Problem]:
-    """All problems that a module has whatever its `forward` does."""
+    """All problems of the modules, parameters and buffers that a module holds."""
     layers = layer_paths(module)
     problems: list[Problem] = []
     for path, inner in module.named_modules():
@@ -39,12 +39,12 @@ def refuse_unused(module: nn.Module, used: Collection[str]) -> Iterator[Problem]
     """Layers with parameters or buffers that no call reached."""
     for path in layer_paths(module):
         if path not in used and _has_state(module.get_submodule(path)):
-            hint = "what is not called has no place in a config: remove it, or read it"
+            hint = "a layer that is not called has no place in a config: remove it, or call it"
             yield Problem("MF133", path, f"`{path}` holds parameters, but `forward` does not call it", hint, part="key")
 
 
 def layer_paths(module: nn.Module) -> list[str]:
-    """Paths of the modules that are layers, or would be if their class were registered; none is inside another."""
+    """Paths of the modules that are layers, or would be if their class were registered, outermost ones only."""
     found: list[str] = []
     for path, inner in module.named_modules():
         alone = layer_of(inner) is not None or (inner._parameters and not inner._modules)
@@ -77,7 +77,7 @@ def is_computed(module: nn.Module) -> bool:
 
 
 def _removers(module: nn.Module) -> Iterator[str]:
-    """What removes the parametrisations of a module, by name below torch.nn.utils."""
+    """The functions that remove a module's parametrisations, by name below torch.nn.utils."""
     older = {type(hook) for hook in module._forward_pre_hooks.values()}
     if parametrize.is_parametrized(module):
         yield "parametrize.remove_parametrizations"
@@ -144,7 +144,7 @@ def _shared(module: nn.Module, layers: Collection[str]) -> list[Problem]:
 
 
 def _whole(module: nn.Module) -> list[Problem]:
-    """What a module is as a whole: of one dtype, and in one mode."""
+    """Problems of several dtypes, or of several modes."""
     problems: list[Problem] = []
     kinds = {str(item.dtype).removeprefix("torch."): path for path, item in module.named_parameters()}
     if len(kinds) > 1 or any(kind.startswith("complex") for kind in kinds):

@@ -1,10 +1,10 @@
-"""steps: a trace → what a config can declare, in order: layers with their arguments and what they read."""
+"""steps: a trace → the layers that a config can declare, in order, with their arguments and inputs."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,14 +19,14 @@ from modelforge.tracing.trace import Trace, fields, is_record, twice
 
 @dataclass(frozen=True)
 class Ref:
-    """A value: what a node makes, or the part of it at an index path."""
+    """A value: the output of a node, or the part of it at an index path."""
 
     node: fx.Node
     path: tuple[int, ...] = ()
 
     @property
     def value(self) -> Any:
-        """What it is on the example inputs."""
+        """The value for the example inputs."""
         value = self.node.meta["value"]
         for index in self.path:
             value = value[index]
@@ -35,7 +35,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Step:
-    """One layer to be, found at a node of the trace."""
+    """A layer of the config, found at a node of the trace."""
 
     node: fx.Node
     type: str
@@ -44,48 +44,35 @@ class Step:
     container: str
     """Path of the module whose `forward` made the call."""
     path: str
-    """Path of the layer's own module; empty for a function, and for a module that runs once more."""
+    """Path of the layer's own module; empty for a function, and for a module that runs again."""
     name: str
-    """What it would be called."""
+    """The name that it should have."""
     has_state: bool = False
-    """Whether parameters or buffers pin it to its path."""
+    """Whether parameters or buffers tie it to its path."""
 
 
-@dataclass
 class Steps:
-    """All layers in order, what comes out, and what cannot be said."""
+    """All layers of a trace in order, the results of the model, and problems."""
 
-    steps: list[Step] = field(default_factory=list)
-    results: dict[str, Ref] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    same: dict[fx.Node, Ref] = field(default_factory=dict)
-
-    def ref(self, node: fx.Node) -> Ref:
-        """The value of a node, behind those that change nothing."""
-        return self.same.get(node, Ref(node))
-
-
-def steps(traced: Trace, module: nn.Module) -> Steps:
-    """Makes a layer of each call in a trace."""
-    found = _Finder(module)
-    for node in traced.graph.nodes:
-        found.add(node)
-    return Steps(found.steps, found.results, found.problems, found._same)
-
-
-class _Finder:
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, traced: Trace, module: nn.Module) -> None:
         self.steps: list[Step] = []
         self.results: dict[str, Ref] = {}
         self.problems: list[Problem] = []
         self._module = module
         self._same: dict[fx.Node, Ref] = {}
+        """Nodes that are another value, unchanged."""
         self._ran: set[str] = set()
         self._weights_alone: set[fx.Node] = set()
         self._zeros: set[fx.Node] = set()
+        for node in traced.graph.nodes:
+            self._add(node)
 
-    def add(self, node: fx.Node) -> None:
-        """One node; its problem is noted, and those that read it are judged as if it had worked."""
+    def ref(self, node: fx.Node) -> Ref:
+        """The value of a node, without the calls that change nothing."""
+        return self._same.get(node, Ref(node))
+
+    def _add(self, node: fx.Node) -> None:
+        """Adds a node; after a problem, nodes that read it are checked as if it had worked."""
         if node.meta.get("void"):
             return
         try:
@@ -96,15 +83,9 @@ class _Finder:
             elif node.op == "output":
                 self._add_results(node.args[0])
         except Refusal as refusal:
-            self._note(refusal.code or "MF130", node, refusal.reason, refusal.hint)
-
-    def _note(self, code: str, node: fx.Node, message: str, hint: str) -> None:
-        path = str(node.target) if node.op == "call_module" else node.meta.get("container", "")
-        self.problems.append(Problem(code, path or type(self._module).__name__, message, hint, part="key"))
-
-    def ref(self, node: fx.Node) -> Ref:
-        """The value of a node, behind those that change nothing."""
-        return self._same.get(node, Ref(node))
+            path = str(node.target) if node.op == "call_module" else node.meta.get("container", "")
+            path, code = path or type(self._module).__name__, refusal.code or "MF130"
+            self.problems.append(Problem(code, path, refusal.reason, refusal.hint, part="key"))
 
     def _add_module(self, node: fx.Node) -> None:
         path = str(node.target)
@@ -130,14 +111,13 @@ class _Finder:
         self.steps.append(Step(node, layer.name, arguments, reads, container, kept, name, has_state))
 
     def _reads(self, node: fx.Node, module: nn.Module) -> tuple[Ref, ...]:
-        """What a layer is called with, in the order of its `forward`."""
+        """The inputs of a layer, in the order of its `forward`."""
         bound = inspect.signature(module.forward).bind(*node.args, **node.kwargs)
         given: list[Ref | None] = []
         for name, value in bound.arguments.items():
             parameter = bound.signature.parameters[name]
             values = value if parameter.kind is parameter.VAR_POSITIONAL else (value,)
-            for item in values:
-                given.append(self._read(item, name, parameter.default))
+            given += [self._read(item, name, parameter.default) for item in values]
         while given and given[-1] is None:
             given.pop()
         skipped = len(given) < len(bound.arguments) or None in given
@@ -161,15 +141,13 @@ class _Finder:
             whole = _whole([part for part in parts if part is not None], len(parts))
             if whole is not None:
                 return whole
-            raise Refusal(
-                f"`{name}` is put together from several values", "a layer reads what another layer gives, whole"
-            )
+            raise Refusal(f"`{name}` combines several values", "a layer reads whole outputs of other layers")
         if value is None or (isinstance(value, bool | int | float | str) and value == default):
             return None
-        raise Refusal(f"it is called with `{name}={value!r}`", "a config's layers read tensors alone")
+        raise Refusal(f"it is called with `{name}={value!r}`", "layers of a config read only tensors")
 
     def _attention(self, node: fx.Node, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Ref, ...]]:
-        """torch's own gives a tuple; the layer gives the output alone, or with `need_weights` both."""
+        """The arguments and inputs of an attention: the layer has two outputs only where both are read."""
         named = inspect.signature(nn.MultiheadAttention.forward).bind(None, *node.args, **node.kwargs).arguments
         for name in ("key_padding_mask", "attn_mask"):
             if named.get(name) is not None:
@@ -215,20 +193,12 @@ class _Finder:
             self._same[node] = self.ref(result.node)
         else:
             reads = tuple(self.ref(item) for item in result.reads)
-            self.steps.append(
-                Step(
-                    node,
-                    result.type,
-                    result.arguments,
-                    reads,
-                    node.meta["container"],
-                    "",
-                    result.name or result.type.lower(),
-                )
-            )
+            container, name = node.meta["container"], result.name or result.type.lower()
+            self.steps.append(Step(node, result.type, result.arguments, reads, container, "", name))
 
     def _refuse_made(self, node: fx.Node, who: str) -> None:
-        """A tensor that no layer makes: of `forward` itself, or a parameter. That of a container is its own problem."""
+        """Refuses a tensor that no layer makes: one of `forward` itself, or a parameter of a layer. A parameter of a
+        container is another problem already."""
         if is_record(node):
             raise Refusal(f"{who} a {type(node.meta['value']).__name__}", "layers read tensors: give its fields")
         owner, _, local = str(node.target).rpartition(".")
@@ -255,15 +225,12 @@ class _Finder:
             named = {}
         if not named or not all(isinstance(item, fx.Node) for item in named.values()):
             given = output.meta["value"] if isinstance(output, fx.Node) else output
-            raise Refusal(
-                f"the model gives a {type(given).__name__.removeprefix('immutable_')}",
-                'a config\'s model gives a tensor, or by name several: `return {"scores": a, "features": b}`',
-                code="MF133",
-            )
+            reason = f"the model gives a {type(given).__name__.removeprefix('immutable_')}"
+            hint = 'a config\'s model gives a tensor, or by name several: `return {"scores": a, "features": b}`'
+            raise Refusal(reason, hint, code="MF133")
         if wrong := [name for name in named if not isinstance(name, str)]:
-            raise Refusal(
-                f"the model names an output {wrong[0]!r}", 'names are text: `return {"scores": a}`', code="MF133"
-            )
+            hint = 'names are text: `return {"scores": a}`'
+            raise Refusal(f"the model names an output {wrong[0]!r}", hint, code="MF133")
         for name, item in named.items():
             self._refuse_made(item, f"its output{f' `{name}`' if name else ''} is")
         self.results = {str(name): self.ref(item) for name, item in named.items()}
@@ -298,13 +265,8 @@ def _is_zero(value: Any) -> bool:
 
 
 def _check_overwriting(node: fx.Node) -> None:
-    """What is overwritten must be read by nobody afterwards."""
-    for inner in _inputs(node):
-        later = [user for user in inner.users if user is not node and node < user]
-        if later:
-            hint = "without `inplace` they would read what was there before: make it so, and see whether that is meant"
-            raise Refusal("it overwrites what others read afterwards", hint)
-
-
-def _inputs(node: fx.Node) -> Iterator[fx.Node]:
-    yield from node.all_input_nodes[:1]
+    """Refuses a call that overwrites a value which is read afterwards."""
+    for overwritten in node.all_input_nodes[:1]:
+        if any(user is not node and node < user for user in overwritten.users):
+            hint = "without `inplace` those would read the old values: leave it out, and check that this is meant"
+            raise Refusal("it overwrites a value that is read afterwards", hint)

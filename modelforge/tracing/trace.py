@@ -1,7 +1,7 @@
-"""trace: a module and what it reads → its calls of layers and functions, in order, with the module that made each.
+"""trace: a module and its inputs → its calls of layers and functions, in order, with the module that made each.
 
-torch.fx records the calls; each is carried out at once on the example inputs, so that `forward` may ask for shapes and
-decide by them. What it asks of values cannot be recorded, and is a problem at the module that asks.
+torch.fx records the calls; each is carried out at once on the example inputs, so that `forward` may decide by shapes. A
+decision by values cannot be recorded, and is a problem of the module that makes it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ TORCH = str(Path(torch.__file__).parent)
 
 
 class Batch(int):
-    """The size of the batch dimension, as `forward` sees it: any number in time, so a config cannot hold it."""
+    """The size of the batch dimension, as `forward` sees it: it may vary, so a config cannot hold it."""
 
 
 @dataclass
 class Trace:
-    """What was recorded in one mode."""
+    """The record of one pass, in one mode."""
 
     graph: fx.Graph
     problems: list[Problem]
     called: dict[str, list[fx.Node]] = field(default_factory=dict)
-    """Containers that were called, by path, each with what it was called with."""
+    """Containers that were called, by path, each with the nodes that it was called with."""
 
 
 def trace(module: nn.Module, inputs: tuple[Tensor, ...]) -> Trace:
-    """Records one pass of a module, in the mode that it is in."""
+    """Records one pass of a module, in its present mode."""
     tracer = _Tracer(module, inputs)
     try:
         with torch.enable_grad():
@@ -51,7 +51,7 @@ def trace(module: nn.Module, inputs: tuple[Tensor, ...]) -> Trace:
 
 
 class _Proxy(fx.Proxy):
-    """A value in `forward`: it answers for its shape, and is split as the value would be."""
+    """A value in `forward`, with the shape and the parts of the real one."""
 
     @property
     def value(self) -> Any:
@@ -94,7 +94,7 @@ class _Tracer(fx.Tracer):
         self._names = {id(inner): name for name, inner in reversed([*module.named_modules(remove_duplicate=False)])}
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
-        """As many arguments as there are example inputs; all others keep their defaults."""
+        """The arguments for which there are example inputs; all others keep their defaults."""
         del is_module, concrete_args
         arguments: list[Any] = [self.root]
         for name, value in zip(input_names(self.root, len(self._inputs)), self._inputs, strict=True):
@@ -124,7 +124,7 @@ class _Tracer(fx.Tracer):
         return made
 
     def is_leaf(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Layers, and classes that compute with parameters of their own: no config can look into those."""
+        """Whether a module is a layer, or computes with parameters of its own, which no config can express."""
         del module_qualified_name
         alone = bool(m._parameters and not m._modules)
         return layer_of(m) is not None or alone or parametrize.is_parametrized(m)
@@ -164,7 +164,7 @@ class _Tracer(fx.Tracer):
         return proxy
 
     def _execute(self, node: fx.Node) -> Any:
-        """What a call gives on the example inputs."""
+        """The result of a call on the example inputs."""
         if node.op == "get_attr":
             return self._attribute(node)
         args, kwargs = map_arg((node.args, node.kwargs), self._value)
@@ -186,7 +186,7 @@ class _Tracer(fx.Tracer):
     def _refuse_no_grad(self) -> None:
         path = self._stack[-1]
         hint = "freezing belongs to training: leave `torch.no_grad()` out of `forward`"
-        message = f"`{path or 'forward'}` runs without gradients, which a config cannot say"
+        message = f"`{path or 'forward'}` runs without gradients, which a config cannot express"
         problem = Problem("MF131", path or type(self.root).__name__, message, hint, part="key")
         if problem not in self.problems:
             self.problems.append(problem)
@@ -206,7 +206,7 @@ class _Tracer(fx.Tracer):
 
 
 def _evaluated(module: nn.Module, args: Any, kwargs: Any) -> Any:
-    """Run as in evaluation: it changes no statistics, and a batch of one will do."""
+    """The output in evaluation: it changes no statistics, and accepts a batch of one."""
     modes = {inner: inner.training for inner in module.modules()}
     try:
         return module.eval()(*args, **kwargs)
@@ -216,18 +216,18 @@ def _evaluated(module: nn.Module, args: Any, kwargs: Any) -> Any:
 
 
 def is_record(node: fx.Node) -> bool:
-    """Whether a node puts values together under names: in a namedtuple, or in a dataclass."""
+    """Whether a node makes a namedtuple or a dataclass."""
     return node.op == "call_function" and isinstance(node.target, type)
 
 
 def fields(record: fx.Node) -> dict[str, Any]:
-    """The values in a record by name, those that are not left out."""
+    """The values in a record by name, without None."""
     named = dict(zip(getattr(record.target, "_fields", ()), record.args, strict=False)) | dict(record.kwargs)
     return {name: value for name, value in named.items() if value is not None}
 
 
 def input_names(module: nn.Module, count: int) -> list[str]:
-    """The names of what `forward` reads; numbered where it takes any number."""
+    """The names of the inputs of `forward`; numbered where it takes any number."""
     parameters = list(inspect.signature(module.forward).parameters.values())
     names = [item.name for item in parameters if item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)]
     return names[:count] if len(names) >= count else [f"x{index}" for index in range(count)]
@@ -240,7 +240,7 @@ def twice(path: str) -> Problem:
 
 
 def _complaint(error: Exception, module: nn.Module, path: str) -> Problem:
-    """What `forward` did that cannot be recorded: its own line, and torch's words."""
+    """The problem of a `forward` that cannot be recorded: its own line, and torch's words."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -255,7 +255,7 @@ def _complaint(error: Exception, module: nn.Module, path: str) -> Problem:
     return Problem("MF131", path or type(module).__name__, message, hint, part="key")
 
 
-# --- torch's own containers, without what they look up in values ------------------------------------------------------
+# --- torch's own containers, without their decisions by values --------------------------------------------------------
 
 
 def _encoder(module: Any, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: Any = None) -> Any:

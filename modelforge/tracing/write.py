@@ -1,4 +1,4 @@
-"""write: containers and layers → the `layers` of a config, as short as one would write them by hand."""
+"""write: containers and layers → the `layers` of a config, as short as a person would write them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from modelforge.tracing.steps import Ref, Step
 
 Written = dict[str, Any]
 _MADE_NAMES = frozenset({"shortcut", "merge"})
-"""What `Residual` and `Parallel` call their own."""
+"""Names of children that `Residual` and `Parallel` make."""
 _NOT_AROUND = _MADE_NAMES | {"input"}
 """Names that mean something else inside a container."""
 
 
 @dataclass(frozen=True)
 class _Item:
-    """A layer or a container under its name, with what it reads."""
+    """A layer or a container with its name and inputs."""
 
     name: str
     body: Step | Group
@@ -31,12 +31,12 @@ class _Item:
 
     @property
     def out(self) -> Ref:
-        """What it makes."""
+        """Its output."""
         return Ref(self.body.out if isinstance(self.body, Group) else self.body.node)
 
 
 class _Scope:
-    """How the layers of one container call what they may read."""
+    """The names that the layers of one container have for the values in reach."""
 
     def __init__(self, arrives: Sequence[Ref], around: Mapping[Ref, str]) -> None:
         self._names: dict[Ref, str] = dict(around)
@@ -44,7 +44,7 @@ class _Scope:
             self._names[ref] = f"input.{index}" if index else "input"
 
     def add(self, item: _Item) -> None:
-        """From here on, a layer may be read."""
+        """Adds a layer, which later ones may read."""
         self._names[item.out] = item.name
 
     def say(self, ref: Ref) -> str:
@@ -60,7 +60,7 @@ def _first(value: Any) -> tuple[int, ...]:
 
 
 class Writer:
-    """Writes containers as plain data, and notes the names that cannot be."""
+    """Writes containers as plain data, and collects names that no config can have."""
 
     def __init__(self, calls: Mapping[str, Sequence[Ref]]) -> None:
         self._calls = calls
@@ -91,25 +91,22 @@ class Writer:
         items: list[_Item] = []
         for item in group.items:
             if id(item) not in names:
-                names[id(item)] = _fresh(self._wish(item), used)
+                assert isinstance(item, Step), "a group has a name"
+                made = item.type.lower() if unusable(item.name) or item.name.isdigit() else item.name
+                names[id(item)] = _fresh(made, used)
                 used.add(names[id(item)])
             reads = self._arrives(item) if isinstance(item, Group) else item.reads
             items.append(_Item(names[id(item)], item, tuple(reads)))
         return items
 
-    def _wish(self, item: Step | Group) -> str:
-        """What a layer without a name of its own would be called."""
-        assert isinstance(item, Step)
-        return item.type.lower() if unusable(item.name) or item.name.isdigit() else item.name
-
     def _arrives(self, group: Group) -> list[Ref]:
-        """What a container reads, in the order in which it is called."""
+        """The inputs of a container, in the order in which it is called."""
         reads = group.reads()
         called = [ref for ref in self._calls.get(group.path, ()) if ref in reads]
         return list(dict.fromkeys([*called, *reads]))
 
     def _chain(self, items: Sequence[_Item], scope: _Scope, before: str | None, path: str) -> Written:
-        """Layers that follow one another; each says what it reads unless that is the one before."""
+        """Layers in order; `inputs` is written where it is not the layer before."""
         layers: Written = {}
         for item in items:
             at = f"{path}.{item.name}" if path else item.name
@@ -122,14 +119,14 @@ class Writer:
         return layers
 
     def _item(self, item: _Item, scope: _Scope) -> tuple[Written, list[str]]:
-        """A layer, and what it reads by name."""
+        """A layer, and the names of its inputs."""
         if isinstance(item.body, Step):
-            return {"type": item.body.type, **shortened(item.body)}, [scope.say(ref) for ref in item.reads]
+            return _bare(item), [scope.say(ref) for ref in item.reads]
         arrives, around = self._enter(item, item.body, scope)
         return self._container(item.body, arrives, around), [scope.say(ref) for ref in arrives]
 
     def _enter(self, item: _Item, group: Group, scope: _Scope) -> tuple[list[Ref], dict[Ref, str]]:
-        """What a container reads as its inputs, and what its layers read by the name that it has around it."""
+        """The inputs of a container, and the values around it that its layers read by name."""
         names = {inner.name for inner in self._items(group)}
         said = {ref: scope.say(ref) for ref in item.reads[1:]}
         around = {ref: name for ref, name in said.items() if name.partition(".")[0] not in names | _NOT_AROUND}
@@ -152,7 +149,7 @@ class Writer:
     def _repeat(
         self, group: Group, items: Sequence[_Item], arrives: Sequence[Ref], around: Mapping[Ref, str]
     ) -> Written | None:
-        """Equal copies `0`, `1`, …, each of which reads the one before, and all the same further values."""
+        """Equal copies `0`, `1`, …; each reads the one before, and all read the same further values."""
         names = [item.name for item in items]
         if len(items) < 2 or names != [str(index) for index in range(len(items))]:
             return None
@@ -163,7 +160,7 @@ class Writer:
             if not isinstance(item.body, Group):
                 return None
             if any(inner.name == "merge" for inner in self._items(item.body)):
-                return None  # it was made by `Residual` or `Parallel`, and says more as one
+                return None  # it was made by `Residual` or `Parallel`, which say more
             reads, captured = self._enter(item, item.body, scope)
             if [scope.say(ref) for ref in reads] != [before, *others]:
                 return None
@@ -178,7 +175,7 @@ class Writer:
     def _parallel(
         self, group: Group, items: Sequence[_Item], arrives: Sequence[Ref], around: Mapping[Ref, str]
     ) -> Written | None:
-        """Branches that all read the same, and a layer in which they meet."""
+        """Branches with the same input, and a layer that joins them."""
         *branches, merge = items
         if len(branches) < 2 or not _is_merge(merge) or any(branch.name in _MADE_NAMES for branch in branches):
             return None
@@ -191,13 +188,13 @@ class Writer:
             if reads != ["input"]:
                 return None
             written[branch.name] = _short(body, [])
-        joined = _short(*self._bare(merge))
+        joined = _short(_bare(merge), [])
         return {"type": "Parallel", "branches": written} | ({} if joined == "Concat" else {"merge": joined})
 
     def _residual(
         self, group: Group, items: Sequence[_Item], arrives: Sequence[Ref], around: Mapping[Ref, str]
     ) -> Written | None:
-        """A main path, and a way around it that is the input itself or `shortcut`."""
+        """A main path, and the input or `shortcut` beside it."""
         *main, merge = items
         shortcut = next((item for item in main if item.name == "shortcut"), None)
         main = [item for item in main if item is not shortcut]
@@ -220,12 +217,14 @@ class Writer:
             if reads != ["input"]:
                 return None
             written["shortcut"] = _short(body, [])
-        joined = _short(*self._bare(merge))
+        joined = _short(_bare(merge), [])
         return written | ({} if joined == "Add" else {"merge": joined})
 
-    def _bare(self, item: _Item) -> tuple[Written, list[str]]:
-        assert isinstance(item.body, Step)
-        return {"type": item.body.type, **shortened(item.body)}, []
+
+def _bare(item: _Item) -> Written:
+    """A layer without its inputs."""
+    assert isinstance(item.body, Step)
+    return {"type": item.body.type, **shortened(item.body)}
 
 
 def _is_merge(item: _Item) -> bool:
@@ -234,7 +233,7 @@ def _is_merge(item: _Item) -> bool:
 
 
 def _head(ref: Ref) -> Ref:
-    """The layer whose first tensor a value is; else the value."""
+    """The whole output of which a value is the first tensor; else the value."""
     whole = Ref(ref.node)
     return whole if ref.path == _first(whole.value) else ref
 
@@ -248,7 +247,7 @@ def _fresh(wish: str, used: Collection[str]) -> str:
 
 
 def _short(written: Written, reads: list[str]) -> Any:
-    """`ReLU` for a layer that says nothing else; one name where one is read."""
+    """A layer in its shortest form: `ReLU` alone where there are no arguments; one name for one input."""
     if reads:
         said = {"inputs": reads[0] if len(reads) == 1 else reads}
         if "layers" in written or "branches" in written:
@@ -258,7 +257,7 @@ def _short(written: Written, reads: list[str]) -> Any:
 
 
 def shortened(step: Step) -> Written:
-    """The arguments of a layer that neither are its defaults nor follow from the shapes that arrive."""
+    """The arguments of a layer that are neither its defaults nor inferred from the shapes of its inputs."""
     layer = registry.get(step.type)
     values = [ref.value for ref in step.reads]
     shapes = tuple(tuple(value.shape) if isinstance(value, Tensor) else () for value in values)

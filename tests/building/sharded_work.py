@@ -18,8 +18,8 @@ from torch.distributed.tensor import Placement, Replicate, Shard, empty
 
 import modelforge as mf
 from modelforge.building import draw
-from modelforge.building.ledger import gather
 from modelforge.building.shards import exchange, shard_of
+from modelforge.building.tally import gather
 from modelforge.inits import Fill, Matrix
 from modelforge.planning.assign import ParameterPlan
 from tests.inits.case import Case

@@ -359,3 +359,16 @@ def test_all_problems_at_once():
 
 def test_a_module_without_parameters():
     assert len(mf.initialize(nn.ReLU(), {})) == 0
+
+
+def test_a_compiled_module_has_the_names_of_what_was_compiled():
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    ledger = mf.initialize(torch.compile(net, backend="eager"), "orthogonal")
+    assert [entry.path for entry in ledger] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert mf.digest(net) == mf.digest(_initialised(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))))
+    assert mf.verify(torch.compile(net, backend="eager"), ledger).ok
+
+
+def _initialised(net):
+    mf.initialize(net, "orthogonal")
+    return net

@@ -69,7 +69,7 @@ def test_a_rule_for_frozen_layers_alone_is_without_effect():
     (problem,) = refused(table(), NORMAL | {"types": {"Embedding": NORMAL}})
     assert (problem.code, problem.path) == ("MF023", "init.types.Embedding")
     assert problem.message == "all parameters of each `Embedding` here are frozen (`requires_grad=False`), and so kept"
-    assert problem.hint == "to fill them all the same, name them in `params`"
+    assert problem.hint == "to fill them nevertheless, name them in `params`"
 
 
 def test_a_type_that_is_frozen_in_part_is_filled_in_part():
@@ -116,7 +116,7 @@ def test_a_module_that_is_frozen_as_a_whole():
     (problem,) = refused(frozen(nn.Linear(3, 3)), NORMAL)
     assert (problem.code, problem.path) == ("MF029", "init")
     assert problem.message == "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
-    assert problem.hint == "`module.requires_grad_()` first, or name parameters in `params`"
+    assert problem.hint == "call `module.requires_grad_()` first, or name parameters in `params`"
     assert_kept(frozen(nn.Linear(3, 3)), "keep", {"weight", "bias"})
 
 

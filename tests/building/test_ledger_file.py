@@ -105,7 +105,7 @@ def test_what_is_missing_or_too_much():
             place = place[name]
         del place[at[-1]]
         place["extra"] = place.pop("digest", 1)
-        with pytest.raises(ValueError, match=r"this is no ledger: `[a-z_\[\]0-9.]*` is (missing|nothing)"):
+        with pytest.raises(ValueError, match=r"this is no ledger: `[a-z_\[\]0-9.]*` is (missing|not part)"):
             Ledger.from_dict(data)
 
 
@@ -120,11 +120,11 @@ def test_what_is_missing_or_too_much():
         (lambda data: data["parameters"][1].update(verdict="fail"), "`ok` is true, but 1 of its parameters failed"),
         (lambda data: data["parameters"][1].update(digest="g" * 16), r"`parameters\[1\].digest` must be"),
         (lambda data: data["parameters"][1].update(shape=[-6]), r"`parameters\[1\].shape\[0\]` must be at least"),
-        (lambda data: data["parameters"][1].update(place={"x": 1}), r"`parameters\[1\].place.x` is nothing that a"),
-        (lambda data: data["parameters"][1].update(x=1), r"`parameters\[1\].x` is nothing that a ledger has"),
+        (lambda data: data["parameters"][1].update(place={"x": 1}), r"`parameters\[1\].place.x` is not part of a"),
+        (lambda data: data["parameters"][1].update(x=1), r"`parameters\[1\].x` is not part of a ledger"),
         (lambda data: data.update(seed="0"), "`seed` must be a whole number, but is '0'"),
-        (lambda data: data.update(seed={1, 2}), "it holds what JSON does not: "),
-        (lambda data: data.update(seed=10**5000), "it holds what JSON does not: "),
+        (lambda data: data.update(seed={1, 2}), "JSON cannot hold it: "),
+        (lambda data: data.update(seed=10**5000), "JSON cannot hold it: "),
     ],
     ids=map(str, range(13)),
 )

@@ -78,7 +78,7 @@ def test_a_swap_shows_as_one():
     module[0].weight, module[1].weight = module[1].weight, module[0].weight
     found = mf.verify(module, ledger)
     assert states(found) == {"0.weight": "elsewhere", "1.weight": "elsewhere"}
-    assert found.problems[0].message == "`0.weight` holds what the ledger says of `1.weight`"
+    assert found.problems[0].message == "`0.weight` has the values that the ledger has for `1.weight`"
 
 
 def test_each_single_swap_of_two_values_shows():
@@ -108,7 +108,7 @@ def test_what_else_shows():
         ("MF067", "`0.bias` is in the ledger, but not in the model"),
         ("MF065", "`1.weight` is not what the ledger says: it is (5, 6) of float64, and was (6, 6) of float32"),
         ("MF065", "`1.bias` is not what the ledger says: it is (6,) of float64, and was (6,) of float32"),
-        ("MF067", "the ledger says nothing of `3.weight`"),
+        ("MF067", "the ledger has no row of `3.weight`"),
     ]
     assert json.loads(json.dumps(found.to_dict()))["ok"] is False
     assert "untied" in str(found)
@@ -129,7 +129,7 @@ def test_a_failed_proof_is_no_sound_start():
     first, *rest = ledger.entries
     broken = replace(ledger, entries=(replace(first, verdict="fail", reason="a std of 2"), *rest))
     (problem,) = mf.verify(module, broken).problems
-    assert problem.message == "`0.weight` did not come out as promised when it was filled: a std of 2"
+    assert problem.message == "the values of `0.weight` were not as promised when it was filled: a std of 2"
 
 
 @pytest.mark.parametrize("init", ["torch", "keep", NORMAL, "orthogonal"], ids=str)
@@ -262,14 +262,14 @@ def test_a_run_is_built_again(run: Path):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({"scheme": "zeros"}, "`scheme` is 'zeros', and would be"),
-        ({"target_std": 0.5}, "`target_std` is 0.5, and would be"),
-        ({"measured_std": 0.5}, "`measured_std` is 0.5, and is"),
-        ({"role": "bias"}, "`role` is 'bias', and would be 'weight'"),
-        ({"rule": "model.init"}, "`rule` is 'model.init', and would be"),
-        ({"numbers": {}}, "`numbers` is {}, and would be"),
-        ({"blocks": ["q"]}, "`blocks` is ('q',), and would be ()"),
-        ({"std_tolerance": None}, "`std_tolerance` is None, and would be"),
+        ({"scheme": "zeros"}, "`scheme` is 'zeros', but should be"),
+        ({"target_std": 0.5}, "`target_std` is 0.5, but should be"),
+        ({"measured_std": 0.5}, "`measured_std` is 0.5, but is"),
+        ({"role": "bias"}, "`role` is 'bias', but should be 'weight'"),
+        ({"rule": "model.init"}, "`rule` is 'model.init', but should be"),
+        ({"numbers": {}}, "`numbers` is {}, but should be"),
+        ({"blocks": ["q"]}, "`blocks` is ('q',), but should be ()"),
+        ({"std_tolerance": None}, "`std_tolerance` is None, but should be"),
     ],
     ids=str,
 )

@@ -71,6 +71,8 @@ def repository(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):  # so that a commit has the same hash everywhere
+        monkeypatch.setenv(f"GIT_{who}_DATE", "2025-01-01T00:00:00Z")
     git("init", "--quiet", "--initial-branch=main")
     git("add", "conf")
     git("commit", "--quiet", "--message=one")

@@ -1,4 +1,4 @@
-"""diff: two trees of configs. Whatever differs in them is told, and what was compared is said."""
+"""diff: two trees of configs. All that differs in them is shown, and how much was compared."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def edit(path: str, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new", "told"),
+    ("path", "old", "new", "shown"),
     [
         ("optimizer/default.yaml", "0.001", "0.01", "optimizer.lr  0.001 → 0.01"),
         ("config.yaml", "batch: 8", "batch: 9", "batch  8 → 9"),
@@ -57,24 +57,24 @@ def edit(path: str, old: str, new: str) -> None:
         ("weights/mine.yaml", "{}", "{a: b}", "rename.a  - → b"),
         ("debug/limit.yaml", "batch: 2", "batch: 3", "batch  2 → 3"),
         ("experiment/wide.yaml", "32", "48", "hidden_size 32 → 48"),
-        ("model/unused.yml", "1", "2", "not compared: no config"),
+        ("model/unused.yml", "1", "2", "not compared: composition reads only .yaml files"),
         ("model/blocks.yaml", "", "", ""),
         ("optimizer/default.yaml", "0.001", '"0.001"', 'optimizer.lr  0.001 → "0.001"'),
         ("config.yaml", "seed: 0", "seed: 1", "so every drawn value changes"),
         ("debug/limit.yaml", "# @package _global_", "# @package data", "data.batch  - → 2"),
     ],
 )
-def test_every_edit_is_told(text, run, trees, monkeypatch, path, old, new, told):
+def test_every_edit_is_shown(text, run, trees, monkeypatch, path, old, new, shown):
     monkeypatch.setenv("COLUMNS", "200")
-    if told:
+    if shown:
         edit(path, old, new)
     else:
         edit(path, "type: ", "type:  ")
-    shown = text("diff", "HEAD")
-    assert "no difference" not in shown
-    assert told in shown
-    assert ("no semantic change" in shown) is (not told)
-    run("diff", "HEAD", "--exit-code", status=int(bool(told)))
+    answer = text("diff", "HEAD")
+    assert "no difference" not in answer
+    assert shown in answer
+    assert ("no semantic change" in answer) is (not shown)
+    run("diff", "HEAD", "--exit-code", status=int(bool(shown)))
 
 
 def test_a_model_that_is_not_the_default(data, trees):
@@ -99,7 +99,7 @@ def test_a_default_that_is_broken_on_one_side_is_status_2(text, trees):
     assert "(in `.`)" in text("diff", "HEAD", status=2)
 
 
-def test_an_edit_without_an_effect_is_told(text, trees):
+def test_an_edit_without_an_effect_is_shown(text, trees):
     edit("config.yaml", "batch: 8", "batch: 8\noptimizer: {lr: 7}")
     git("commit", "--quiet", "--all", "--message=masked")
     edit("config.yaml", "{lr: 7}", "{lr: 8}")
@@ -124,9 +124,9 @@ def test_a_range_starts_where_the_branches_parted(data, trees):
 def test_a_range_and_a_third_side(text, trees):
     shown = text("diff", "main...HEAD", "HEAD", status=2)
     assert shown == (
-        "error[MF070]: `main...HEAD` names both sides, and `HEAD` is a third\n"
+        "error[MF070]: `main...HEAD` names both sides, but `HEAD` is another one\n"
         "  --> HEAD\n"
-        "   = help: behind a range come overrides alone"
+        "   = help: only overrides may follow a range"
     )
 
 
@@ -177,12 +177,12 @@ def test_no_repository(text, here, tmp_path_factory, monkeypatch):
     assert "git says: not a git repository" in text("diff", "HEAD", status=2)
 
 
-def test_an_override_set_against_a_revision_says_how_it_is_taken(text, trees, monkeypatch):
+def test_an_override_set_against_a_revision_says_how_it_is_read(text, trees, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     shown = text("diff", "HEAD", "model=blocks")
     assert shown.splitlines()[:2] == [
         "HEAD → model=blocks",
-        "`model=blocks` is taken as B: it applies to the working tree alone; "
+        "`model=blocks` is read as the new side, the working tree with these overrides; "
         "for both sides: modelforge diff HEAD . model=blocks",
     ]
 
@@ -205,4 +205,35 @@ def test_a_model_that_is_broken_on_one_side(text, trees, monkeypatch):
     edit("model/blocks.yaml", "times: 3", "times: many")
     shown = text("diff", "HEAD")
     said = "`times` must be a whole number, but is 'many'"
-    assert f"!  model=blocks  cannot be planned on the new side only: {said}" in shown
+    assert f"!  model=blocks  cannot be planned on the new side: {said}" in shown
+
+
+@pytest.fixture
+def branches(trees: Path) -> Path:
+    """A branch that edits, adds and removes files of every kind, and one commit on `main` since."""
+    git("checkout", "--quiet", "-b", "feature")
+    edit("optimizer/default.yaml", "0.001", "0.01")
+    edit("model/blocks.yaml", "times: 3", "times: 4")
+    edit("init/orthogonal.yaml", "gain: 1.4", "gain: 0.7")
+    edit("model/unused.yml", "1", "2")
+    edit("config.yaml", "batch: 8", "batch: 16  # of examples")
+    Path("conf/model/small.yaml").write_text("input: {shape: [4]}\nlayers: {a: {type: Linear, out_features: 2}}\n")
+    Path("conf/logger/csv.yaml").unlink()
+    git("add", "conf")
+    git("commit", "--quiet", "--all", "--message=feature")
+    git("checkout", "--quiet", "main")
+    edit("config.yaml", "batch: 8", "batch: 99")
+    git("commit", "--quiet", "--all", "--message=main")
+    return trees
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_a_branch_in_80_columns(text, snapshot, branches, form):
+    assert text("diff", "main...feature", *(["--markdown"] if form == "markdown" else [])) == snapshot
+
+
+def test_a_hash_is_short_for_people_and_whole_as_data(text, data, branches):
+    base = git("merge-base", "main", "feature")
+    assert text("diff", "main...feature").splitlines()[0] == f"{base[:12]} → feature"
+    assert data("diff", "main...feature")["old"] == base
+    assert text("diff", base, "feature", "--markdown").startswith(f"### `{base[:12]}` → `feature`\n")

@@ -228,7 +228,9 @@ def test_tensors_that_the_model_lacks(tmp_path):
     assert (problem.code, problem.path) == ("MF113", "init")
     listed = "boddy.scale (2,) and last ()"
     assert problem.message == f"the model has no place for these tensors of `{path}`: {listed}"
-    assert problem.hint.startswith("`subset` says what to take, and `rename` what it is here; did you mean")
+    assert problem.hint.startswith(
+        "`subset` says which tensors to take, and `rename` what they are called here; did you mean"
+    )
     mf.build(dense({"scheme": "pretrained", "path": path, "subset": ["body.w*", "*.bias"]}))
     mf.build(dense({"scheme": "pretrained", "path": path, "subset": "body.*"}))
 
@@ -337,4 +339,4 @@ def test_a_file_that_changes_after_planning(tmp_path):
     saved(Path(path), body__weight=torch.ones(3, 5), body__bias=torch.ones(3))
     [(code, where, message)] = problems(mf.build, decided)
     assert (code, where) == ("MF110", "init.path")
-    assert message == f"`{path}` gives no values: `body.weight` is not what it was when it was planned"
+    assert message == f"`{path}` gives no values: `body.weight` has changed since it was planned"

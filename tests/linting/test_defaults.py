@@ -18,7 +18,7 @@ from modelforge.linting.defaults import left, left_words
     [
         (Normal(0.5, 0.03), "N(0.5, 0.03²)"),
         (Uniform(-0.1, 0.1), "U(-0.1, 0.1)"),
-        (TruncatedNormal.with_std(0.0, 0.02), "elsewhere of standard deviation 0.02"),
+        (TruncatedNormal.with_std(0.0, 0.02), "elsewhere with std 0.02"),
     ],
     ids=str,
 )

@@ -73,8 +73,8 @@ def test_projections_that_belong_together():
     assert not attention(MultiheadAttention="mimetic")
     assert not attention(Linear="kaiming")
     message = (
-        "`mimetic` draws the projections of `mix` together, but `mix.out_proj.weight` start otherwise: what they make "
-        "together is not what it says"
+        "`mimetic` draws the projections of `mix` together, but `mix.out_proj.weight` start otherwise: their product "
+        "is not what the scheme promises"
     )
     assert attention(MultiheadAttention="mimetic", Linear="kaiming") == [("MW103", message)]
     other = {"scheme": "mimetic", "beta_vo": 0.1}
@@ -111,7 +111,7 @@ def test_rules_that_others_go_before():
     assert (warning.code, warning.path, warning.message, warning.hint) == (
         "MW109",
         "model.init",
-        "this init rule changes nothing: other rules go before it, `model.layers.a.init` at `a.weight`",
+        "this init rule has no effect: other rules override it, `model.layers.a.init` at `a.weight`",
         "remove it, or the others",
     )
     assert not warned(layers, "kaiming")  # the group is a default

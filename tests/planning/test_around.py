@@ -1,4 +1,4 @@
-"""Reading from around a combinator, named outputs, ties, and values that nobody reads."""
+"""Reading from around a combinator, named outputs, ties, and values that nothing reads."""
 
 from __future__ import annotations
 
@@ -152,12 +152,12 @@ def test_params_may_call_a_tied_parameter_by_each_name():
     assert mf.plan(spec).parameter("embed.weight").std == 0.5
 
 
-# --- what nobody reads ------------------------------------------------------------------------------------------------
+# --- what nothing reads -----------------------------------------------------------------------------------------------
 
 
 def test_a_layer_that_nobody_reads_is_warned_about():
     layers = {"main": linear(), "aside": linear(4), "head": linear(2, inputs="main")}
-    message = "nobody reads what `aside` makes"
+    message = "nothing reads the output of `aside`"
     assert warned(planned(layers)) == [("MW104", "model.layers.aside", message)]
     assert warned(planned(layers, outputs=["head", "aside"])) == []
 
@@ -175,7 +175,7 @@ def test_inside_a_combinator_it_is_told_once_for_all_copies():
 def test_an_input_that_nobody_reads_is_warned_about():
     model = {"input": {"a": {"shape": [4]}, "b": {"shape": [4]}}, "layers": {"fc": linear(inputs="a")}}
     plan = mf.plan(mf.parse(model, init="xavier"))
-    assert warned(plan) == [("MW104", "model.input.b", "nobody reads the input `b`")]
+    assert warned(plan) == [("MW104", "model.input.b", "nothing reads the input `b`")]
 
 
 def test_reading_from_within_counts_as_reading():

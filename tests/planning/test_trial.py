@@ -86,27 +86,27 @@ def test_what_is_finite_where_nothing_is_negative_is_a_warning():
     [warning] = planned({"type": "LPPool2d", "norm_type": 1.5, "kernel_size": 2}, IMAGE).warnings
     assert (warning.code, warning.message, warning.hint) == (
         "MW105",
-        "LPPool2d gives values that are not finite where negative ones arrive",
-        "put a layer in front that gives none, such as `ReLU`",
+        "LPPool2d gives values that are not finite for negative inputs",
+        "put a layer in front that gives no negative values, such as `ReLU`",
     )
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "arriving"),
+    ("layer", "shape", "inputs"),
     [
         ({"type": "LayerNorm", "eps": 0.0}, ROW, "zeros"),
         ({"type": "RMSNorm", "eps": 0.0}, ROW, "zeros"),
         ({"type": "GroupNorm", "num_groups": 2, "eps": 0.0}, IMAGE, "zeros"),
         ({"type": "LocalResponseNorm", "size": 2, "k": 0.0}, IMAGE, "zeros"),
         ({"type": "LPPool2d", "norm_type": -1.0, "kernel_size": 2}, IMAGE, "zeros"),
-        ({"type": "CELU", "alpha": -1.0}, STEPS, "large ones"),
+        ({"type": "CELU", "alpha": -1.0}, STEPS, "large inputs"),
     ],
     ids=str,
 )
-def test_what_is_finite_elsewhere_alone_is_a_warning(layer, shape, arriving):
+def test_what_is_finite_elsewhere_alone_is_a_warning(layer, shape, inputs):
     warning = planned(layer, shape).warnings[0]
     assert warning.code == "MW105"
-    assert warning.message == f"{layer['type']} gives values that are not finite where {arriving} arrive"
+    assert warning.message == f"{layer['type']} gives values that are not finite for {inputs}"
     assert warning.hint.startswith("look at `")
 
 
@@ -270,7 +270,7 @@ def test_statistics_of_the_batch_in_evaluation_are_a_warning():
     assert (warning.code, warning.message, warning.hint) == (
         "MW106",
         "what BatchNorm1d gives for an example depends on the others of its batch, in evaluation too",
-        "let it keep statistics of training for that, as batch norms do by default",
+        "let it keep statistics of training for evaluation, as batch norms do by default",
     )
 
 

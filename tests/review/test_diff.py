@@ -108,7 +108,7 @@ def test_another_last_layer_of_the_model(plan):
     assert not found.equal
     assert [(change.name, change.old, change.new) for change in found.totals] == [("result", "b", "a")]
     assert found.layers == ()
-    assert "result  b → a" in str(found)
+    assert "last layer  b → a" in str(found)
 
 
 def test_another_last_layer_of_a_combinator(plan):

@@ -73,7 +73,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "norm": (lambda m, x: F.normalize(m.a(x)), "the function `normalize` has no layer that does the same"),
     "number": (lambda m, x: m.a(x) + 1, "the function `add` adds a number"),
     "slice": (lambda m, x: m.a(x)[:, 1:], "a slice of a tensor has no layer"),
-    "detach": (lambda m, x: m.a(x).detach(), r"`x\.detach` has no layer .*\n.*\n.*gradients are training's"),
+    "detach": (lambda m, x: m.a(x).detach(), r"`x\.detach` has no layer .*\n.*\n.*gradients belong to training"),
     "dtype": (lambda m, x: m.a(x).double(), r"`x\.double` changes the dtype or the device"),
     "weight": (lambda m, x: F.linear(m.a(x), m.a.weight), r"`linear` reads the parameter `a\.weight` itself"),
     "constant": (lambda m, x: m.a(x) * torch.ones(4), "`mul` reads a tensor that `forward` makes"),
@@ -84,7 +84,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "written batch": (lambda m, x: m.a(x).view(2, 2, 2), r"`x\.view` mixes the batch with other dimensions"),
     "moved": (lambda m, x: m.a(x).permute(1, 0), "moves the batch away from dimension 0"),
     "mean of all": (lambda m, x: m.a(x).mean(), "averages over the batch"),
-    "behind one another": (lambda m, x: torch.cat([m.a(x), x]), "puts examples of the batch behind one another"),
+    "along the batch": (lambda m, x: torch.cat([m.a(x), x]), "concatenates along the batch"),
     "drops always": (lambda m, x: F.dropout(m.a(x)), "does not drop in training alone, not in evaluation"),
     "drops never": (lambda m, x: F.dropout(m.a(x), training=False), "does not drop in training alone$"),
     "softmax dtype": (lambda m, x: F.softmax(m.a(x), 1, dtype=torch.float64), "is called with a dtype"),
@@ -156,7 +156,7 @@ def test_decisions_by_values():
 
 def test_another_network_in_training():
     net = Net(lambda m, x: m.b(m.a(x)) if m.training else m.a(m.b(x)), a=linear(), b=linear())
-    assert "Net is another network in training than in evaluation" in refused(net)
+    assert "Net is not the same network in training and in evaluation" in refused(net)
 
 
 # --- what a module holds ----------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_several_values_of_one_container():
 
     net = Net(outer, inner=inner, head=linear(), other=linear())
     text = refused(net)
-    assert "of what is in `inner`, several are read outside: `inner.first`, `inner.second`" in text
+    assert "several layers of `inner` are read outside of it: `inner.first`, `inner.second`" in text
 
 
 def test_two_lists_in_turn():
@@ -381,7 +381,7 @@ def test_overwriting_what_others_read():
         y = module.a(x)
         return module.act(y) + y
 
-    assert "it overwrites what others read afterwards\n  --> act" in refused(
+    assert "it overwrites a value that is read afterwards\n  --> act" in refused(
         Net(forward, a=linear(), act=nn.ReLU(inplace=True))
     )
 

@@ -107,5 +107,5 @@ def test_names_of_one_parameter_with_different_values_are_refused(tmp_path: Path
     assert problem.message == (
         f"`{path}` gives no values: `table.weight` and `head.weight` differ there, and are one parameter here"
     )
-    assert problem.hint == "untie them, or say by `subset` which is meant"
+    assert problem.hint == "untie them, or choose one by `subset`"
     assert equal(build(TIED, path, subset="table.*"), build(TIED))

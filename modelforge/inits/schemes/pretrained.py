@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,6 +15,7 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_PLACEHOLDERS
 from modelforge.core.paths import matches
 from modelforge.inits.base import Undrawn
+from modelforge.inits.fills import Renamed
 from modelforge.inits.registry import register_initializer
 
 
@@ -33,16 +33,6 @@ class Moved(Node):
     def _as_written(self) -> dict[str, Any]:
         flags = {name: True for name in ("transpose", "squeeze") if getattr(self, name)}
         return {"to": self.to[0] if len(self.to) == 1 else list(self.to), **flags}
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """The names here that a name in the file means; none where it is of no use."""
-
-    names: tuple[str, ...]
-    moved: Moved | None = None
-    by: tuple[str, ...] = ()
-    """Which of `rename` say so."""
 
 
 def _several(value: Any) -> Any:
@@ -108,7 +98,7 @@ class Pretrained(Undrawn):
         >>> rename = {"h.{n}": "layers.{n+1}", "*.qk": {"to": ["*.q", "*.k"], "transpose": True}, "*.mask": None}
         >>> scheme = Pretrained(path="w", strip="bert", rename=rename)
         >>> scheme.renamed("bert.h.0.norm.bias")
-        Renamed(names=('layers.1.norm.bias',), moved=None, by=('h.{n}',))
+        Renamed(names=('layers.1.norm.bias',), by=('h.{n}',), transpose=False, squeeze=False)
         >>> scheme.renamed("h.4.qk").names, scheme.renamed("h.4.mask").names, scheme.renamed("hat.4").names
         (('layers.5.q', 'layers.5.k'), (), ('hat.4',))
         """
@@ -121,11 +111,12 @@ class Pretrained(Undrawn):
                 continue
             by.append(old)
             if new is None:
-                return Renamed((), by=tuple(by))
+                return Renamed((), tuple(by))
             if isinstance(new, Moved):
-                return Renamed(tuple(_filled(to, match) for to in new.to), new, tuple(by))
+                names = tuple(_filled(to, match) for to in new.to)
+                return Renamed(names, tuple(by), new.transpose, new.squeeze)
             name = _filled(new, match)
-        return Renamed((name,), by=tuple(by))
+        return Renamed((name,), tuple(by))
 
 
 _PLACEHOLDER = re.compile(r"\*|\{([a-z])([+-]\d+)?\}")

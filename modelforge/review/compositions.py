@@ -1,4 +1,4 @@
-"""entries: two config folders → what can be composed of them; `Composition`: one of these on one side."""
+"""entries: two config folders → what can be composed of them; `Composition`: an entry composed on one side."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
-from modelforge.review.facts import exact
 from modelforge.review.files import Content, named
 from modelforge.review.sides import Side
+from modelforge.review.values import exact
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
 PLANNED = ("model", "init", "weights", "seed")
 """The sections that a plan is made of."""
 OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
-"""What Hydra notes of how it was called: no part of a config."""
+"""Keys in which Hydra notes how it was called: no part of a config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Composition:
-    """An entry as one side has it."""
+    """An entry, composed on one side."""
 
     config: Config | None
     problems: tuple[Problem, ...] = ()
     """Why it cannot be composed."""
     files: frozenset[str] = frozenset()
-    """What it read, below the config folder."""
+    """The files that it read, below the config folder."""
     signature: tuple[Any, ...] = ()
-    """What it merged, where and in what order: two entries with the same are one."""
+    """The files that it merged, where and in what order: entries of equal signature are equal."""
     studies: Studies | None = None
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Everything that is composed: the job's values, what Hydra is told of runs, and the chosen options."""
+        """Everything that is composed: the job's values, Hydra's settings, and the chosen options."""
         if self.config is None:
             return {}
         settings = {key: value for key, value in self.config.hydra.items() if key not in OF_THE_CALL}
@@ -69,7 +69,7 @@ class Composition:
             return error.problems
 
     def plans_like(self, other: Composition) -> bool:
-        """Whether both say the same of the model, in the same order: then their plans are one."""
+        """Whether both have the same model sections, in the same order, so that their plans are equal."""
         sides = [{key: side.values.get(key) for key in PLANNED} for side in (self, other)]
         sections = [set(side.config.values) if side.config else set[str]() for side in (self, other)]
         return sections[0] == sections[1] and exact(sides[0]) == exact(sides[1])
@@ -97,7 +97,7 @@ def entries(files: Sequence[str], overrides: Sequence[str]) -> list[Entry]:
 
 
 def composed(side: Side, entry: Entry, overrides: Sequence[str], studies: Studies) -> Composition:
-    """An entry on one side, to be planned with what earlier plans found out."""
+    """Composes an entry on one side; `studies` serve its plan."""
     every = (*entry.overrides, *side.overrides, *overrides)
     try:
         config = _compose(side, every, entry.config_name)

@@ -1,7 +1,8 @@
-"""Changes in words, for every renderer: what was, what is, and where it was written."""
+"""A diff in words, for the terminal and for Markdown: each change, and where it was written."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf
@@ -10,17 +11,18 @@ from typing import Any
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.core.words import count, number, plural, shape, value, where
-from modelforge.review.changes import Change, Changes, LayerDiff, ParameterDiff
+from modelforge.review.changes import Change, Changes, Kind, LayerDiff, ParameterDiff
 from modelforge.review.groups import Group, grouped
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
+_NAMES = {"num_parameters": "parameters", "result": "last layer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What happens to one parameter, or to alike ones of many copies; each part in words, empty where nothing does."""
+    """How one parameter changes, or several copies alike; each part in words, empty where nothing changes."""
 
-    mark: str
+    kind: Kind
     label: str
     copies: int
     shape: str
@@ -30,20 +32,20 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Decisions that were made differently, and the parameters that start differently for them."""
+    """Changes of decisions, and the parameters whose initial values change with them."""
 
     lines: tuple[tuple[str, str], ...]
-    """What, and where."""
+    """Each change in words, and its place."""
     effects: tuple[Effect, ...]
 
 
 def totals(diff: Changes) -> list[tuple[str, str, str]]:
-    """Name, change and place of what differs in the whole model."""
-    return [(change.name.replace("num_", ""), _total(change), places(change)) for change in diff.totals]
+    """Name, change and place of each fact that differs about the whole model."""
+    return [(_NAMES.get(change.name, change.name), _total(change), places(change)) for change in diff.totals]
 
 
 def layer_groups(layers: Sequence[LayerDiff]) -> list[Group[LayerDiff]]:
-    """Layers, alike copies together; what an added or removed layer holds is left to its first line."""
+    """Layers, with equal copies together; layers inside of one that was added or removed are left out."""
     whole = {layer.path for layer in layers if layer.kind != "changed"}
     shown = [layer for layer in layers if layer.kind == "changed" or layer.path.rpartition(".")[0] not in whole]
     return grouped(shown, lambda layer: layer.path, lambda layer: repr((layer.kind, layer.type, layer_lines(layer))))
@@ -53,7 +55,7 @@ def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
     """What differs in a layer, and where."""
     if layer.kind == "changed":
         retyped = any(change.name == "type" for change in layer.changes)
-        # What only the old type could say went with it.
+        # Arguments of the old type alone went with it.
         changes = [change for change in layer.changes if not (retyped and change.new is None)]
         return [(change_words(change), places(change)) for change in changes]
     side = layer.new or layer.old
@@ -64,7 +66,7 @@ def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
 
 
 def causes(parameters: Iterable[ParameterDiff]) -> list[Cause]:
-    """The parameters that differ, by what makes them differ."""
+    """The parameters that differ, grouped by what makes them differ."""
     by_cause: dict[tuple[tuple[str, str], ...], list[ParameterDiff]] = {}
     for parameter in parameters:
         by_cause.setdefault(tuple(_reasons(parameter)), []).append(parameter)
@@ -78,16 +80,18 @@ def change_words(change: Change) -> str:
     """`gain 1 → 1.4`; a side that has no such fact is a dash."""
     if change.name == "output":
         return f"output {_output(change.old, change.new)}"
-    return f"{change.name} {_setting(change.old)} → {_setting(change.new)}"
+    name = _NAMES.get(change.name, change.name)
+    return f"{name} {_setting(change.old)} → {_setting(change.new)}"
 
 
 def places(change: Change) -> str:
-    """Where both sides were written; once if they were written in the same place."""
+    """Where both sides were written."""
     return both_places(change.old_place, change.new_place)
 
 
 def both_places(old: Place | None, new: Place | None) -> str:
-    """
+    """Two places in words; once where they are the same.
+
     >>> both_places(Place("a.yaml", 2), Place("a.yaml", 3)), both_places(Place("a.yaml", 2), Place("b.yaml", 2))
     ('a.yaml:2 → 3', 'a.yaml:2 → b.yaml:2')
     """
@@ -100,22 +104,14 @@ def both_places(old: Place | None, new: Place | None) -> str:
 
 
 def summary(diff: Changes) -> str:
-    """How many of what, in one line."""
-    spread = sum(parameter.std_changed for parameter in diff.parameters)
-    kinds = [sum(item.kind == kind for item in diff.parameters) for kind in ("added", "removed", "changed")]
-    verb = "differs" if len(diff.layers) == 1 else "differ"
-    parts = [
-        f"{plural(len(diff.layers), 'layer')} {verb}" if diff.layers else "",
-        *(
-            f"{plural(size, 'parameter')} {kind}"
-            for size, kind in zip(kinds, ("added", "removed"), strict=False)
-            if size
-        ),
-        f"{plural(kinds[2], 'parameter')} {'starts' if kinds[2] == 1 else 'start'} differently" if kinds[2] else "",
-        f"{count(spread)} with another standard deviation" if kinds[2] else "",
-        f"{count(diff.num_unchanged)} unchanged",
-    ]
-    return ", ".join(part for part in parts if part)
+    """The numbers of layers and parameters that differ, in one line."""
+    kinds = Counter(item.kind for item in diff.parameters)
+    parts = [f"{plural(kinds[kind], 'parameter')} {kind}" for kind in ("added", "removed", "changed") if kinds[kind]]
+    if diff.layers:
+        parts.insert(0, f"{plural(len(diff.layers), 'layer')} {'differs' if len(diff.layers) == 1 else 'differ'}")
+    if kinds["changed"]:
+        parts[-1] += f" ({count(sum(parameter.std_changed for parameter in diff.parameters))} with another std)"
+    return ", ".join([*parts, f"{count(diff.num_unchanged)} unchanged"])
 
 
 def _total(change: Change) -> str:
@@ -126,19 +122,16 @@ def _total(change: Change) -> str:
     if change.name == "output":
         return _output(change.old, change.new)
     if change.name == "inputs":
-        sides = [
-            ", ".join(f"{name} {_tensor(item)}" for name, item in side.items()) for side in (change.old, change.new)
-        ]
-        return " → ".join(sides)
+        sides = (change.old, change.new)
+        return " → ".join(", ".join(f"{name} {_tensor(item)}" for name, item in side.items()) for side in sides)
     if change.name in ("results", "ties", "buffers"):
         return _mapping(change.old, change.new)
-    if change.name == "result":
-        return f"{value(change.old)} → {value(change.new)}"
-    return f"{value(change.old)} → {value(change.new)}, so every drawn value changes"
+    effect = ", so every drawn value changes" if change.name == "seed" else ""
+    return f"{value(change.old)} → {value(change.new)}{effect}"
 
 
 def _mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What comes, goes and changes in a mapping."""
+    """The entries that were removed, added and changed."""
     gone = [f"- {name}: {value(old[name])}" for name in old if name not in new]
     come = [f"+ {name}: {value(new[name])}" for name in new if name not in old]
     other = [
@@ -163,7 +156,7 @@ def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
 
 
 def _sizes(parameter: ParameterDiff) -> Iterator[str]:
-    """The sizes that a spread depends on, where another shape (or other groups of channels) made them differ."""
+    """The sizes that a std depends on, where another shape (or other groups of channels) changes them."""
     old, new = parameter.old, parameter.new
     if old is None or new is None:
         return
@@ -176,20 +169,16 @@ def _sizes(parameter: ParameterDiff) -> Iterator[str]:
 
 def _effect(group: Group[ParameterDiff]) -> Effect:
     parameter = group.first
-    mark, copies = MARKS[parameter.kind], group.count
-    sizes, spread = parameter.change("shape"), parameter.change("std")
     now = parameter.shown
     if parameter.kind != "changed":
         std = "" if now.std is None else number(now.std)
-        return Effect(mark, group.label, copies, shape(now.shape), f"{now.scheme} {std}".strip(), "")
-    return Effect(
-        mark,
-        group.label,
-        copies,
-        f"{shape(tuple(sizes.old))} → {shape(tuple(sizes.new))}" if sizes else shape(now.shape),
-        f"{number(spread.old)} → {number(spread.new)}" if spread else number(now.std),
-        _times(parameter.ratio) if spread else "",
-    )
+        sizes, std, ratio = shape(now.shape), f"{now.scheme} {std}".strip(), ""
+    else:
+        reshaped, rescaled = parameter.change("shape"), parameter.change("std")
+        sizes = f"{shape(tuple(reshaped.old))} → {shape(tuple(reshaped.new))}" if reshaped else shape(now.shape)
+        std = f"{number(rescaled.old)} → {number(rescaled.new)}" if rescaled else number(now.std)
+        ratio = _times(parameter.ratio) if rescaled else ""
+    return Effect(parameter.kind, group.label, group.count, sizes, std, ratio)
 
 
 def _alike(parameter: ParameterDiff) -> str:

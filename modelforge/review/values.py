@@ -1,4 +1,4 @@
-"""Plain data as typed facts: `{a: {b: 1}}` → `a.b` is 1; and what differs between two of them."""
+"""Values of plain data by path (`{a: {b: 1}}` → `a.b` is 1), and what differs between two such mappings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Path = tuple[str, ...]
 
 
 class _Absent:
-    """What a side without the key has: no value, not even null."""
+    """Stands for a key that a side does not have."""
 
     def __repr__(self) -> str:
         return "-"
@@ -23,28 +23,24 @@ ABSENT: Any = _Absent()
 
 
 @dataclass(frozen=True, slots=True)
-class ValueChange:
-    """One value that differs; `ABSENT` where a side has no such key."""
+class Change:
+    """One value that differs, and where each side writes it; `ABSENT` where a side has no such key in its config, None
+    where it has no such fact."""
 
-    path: Path
+    name: str
     old: Any
     new: Any
     old_place: Place | None = None
     new_place: Place | None = None
-
-    @property
-    def name(self) -> str:
-        """Its dotted key."""
-        return ".".join(self.path)
+    path: Path = ()
+    """The keys that lead to a value of a config; `name` joins them by dots."""
 
     def to_dict(self) -> dict[str, Any]:
         """The change as plain data; a side without the key has no entry."""
         values = {side: item for side, item in (("old", self.old), ("new", self.new)) if item is not ABSENT}
-        places = {
-            "old_place": self.old_place.to_dict() if self.old_place else None,
-            "new_place": self.new_place.to_dict() if self.new_place else None,
-        }
-        return {"name": self.name, **values, **places}
+        places = {"old_place": self.old_place, "new_place": self.new_place}
+        shown = {name: place.to_dict() if place else None for name, place in places.items()}
+        return {"name": self.name, **values, **shown}
 
 
 Find = Callable[[str], Place | None]
@@ -63,7 +59,7 @@ def flat(data: Any, path: Path = ()) -> dict[Path, Any]:
 
 
 def same(old: Any, new: Any) -> bool:
-    """Whether two values are one, types included: 1, 1.0, true and "1" are four; the order of keys does not count.
+    """Whether two values are equal, types included: 1, 1.0, true and "1" differ; the order of keys does not count.
 
     Example:
         >>> same({"a": 1, "b": 2}, {"b": 2, "a": 1}), same(1, 1.0), same(1, True), same(float("nan"), float("nan"))
@@ -73,25 +69,22 @@ def same(old: Any, new: Any) -> bool:
 
 
 def exact(data: Any, *, sort: bool = False) -> str:
-    """A text that two values share only if they are one; without `sort`, keys in the same order as well."""
+    """A text that two values share only if they are equal; without `sort`, keys in the same order as well."""
     return json.dumps(data, sort_keys=sort, default=repr)
 
 
-def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[ValueChange]:
-    """What differs between two mappings, in the order of the new one; what only the old has comes last."""
+def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[Change]:
+    """The values that differ between two mappings, in the order of the new one; those of the old alone come last."""
     before, after = flat(old), flat(new)
     for path in dict.fromkeys((*after, *before)):
         one, other = before.get(path, ABSENT), after.get(path, ABSENT)
         if one is ABSENT or other is ABSENT or not (same(one, other) or _one_number(path, one, other)):
             key = ".".join(path)
-            places = (
-                old_place(key) if one is not ABSENT else None,
-                new_place(key) if other is not ABSENT else None,
-            )
-            yield ValueChange(path, one, other, *places)
+            old_at, new_at = (None if one is ABSENT else old_place(key)), (None if other is ABSENT else new_place(key))
+            yield Change(key, one, other, old_at, new_at, path)
 
 
 def _one_number(path: Path, old: Any, new: Any) -> bool:
-    """Whether an init block has the same number with or without a point: its fields are numbers, not batches."""
+    """Whether an init block has the same number with or without a decimal point: its fields are real numbers."""
     kinds = {type(old), type(new)}
     return "init" in path and kinds == {int, float} and old == new

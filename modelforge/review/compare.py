@@ -1,0 +1,238 @@
+"""review: two sides → `Review`: everything that differs between their configs, and how much was compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modelforge.config import shipped
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.planning.plan import Plan
+from modelforge.planning.study import Studies
+from modelforge.review.compositions import Composition, Entry, Reach, composed, entries
+from modelforge.review.diff import diff
+from modelforge.review.files import PACKAGE, FileDiff, changed_files, content
+from modelforge.review.review import EntryDiff, FileNote, Review
+from modelforge.review.revision import short
+from modelforge.review.sides import Side, open_side, parse_range
+from modelforge.review.values import Change, flat, value_changes
+
+Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
+
+
+def review(
+    old: str,
+    new: str | None = None,
+    conf: Path | None = None,
+    overrides: Sequence[str] = (),
+    track: Track = lambda items, label: items,
+) -> Review:
+    """Compares all that two sides' configs compose to: every entry that reads a file that differs.
+
+    Args:
+        old: A config folder, an override set, a git revision, `.` for the working tree, or a range (`main...HEAD`).
+        new: The same, but no range; None for the working tree.
+        conf: The config folder; None for the default one.
+        overrides: Hydra overrides for both sides.
+        track: Wraps the entries while they are composed, to show progress.
+
+    Raises:
+        ForgeError: a side cannot be read, or its default does not compose, or has no plan.
+    """
+    ends = parse_range(old, conf)
+    if ends is not None:
+        overrides = [*([new] if new is not None else []), *overrides]
+        if bad := [word for word in overrides if "=" not in word and not word.startswith(("~", "+"))]:
+            message = f"`{old}` names both sides, but `{bad[0]}` is another one"
+            raise ForgeError([Problem("MF070", bad[0], message, "only overrides may follow a range")])
+    with ExitStack() as stack:
+        sides: list[Side] = []
+        problems: dict[Problem, None] = {}
+        for name in ends or (old, new if new is not None else "."):
+            try:
+                sides.append(stack.enter_context(open_side(name, conf)))
+            except ForgeError as error:
+                problems |= dict.fromkeys(error.problems)
+        if problems:
+            raise ForgeError(problems)
+        _check_working_tree(sides, conf)
+        return _Reviewer(sides[0], sides[1], tuple(overrides), track).review(old if ends else "")
+
+
+def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
+    """Refuses to compare a revision's configs with those that modelforge ships."""
+    if conf is None and any(side.kind == "revision" for side in sides):
+        for side in sides:
+            if side.name == "." and side.folder == shipped() and not Path("conf").is_dir():
+                message = "the working tree has no folder `conf`"
+                raise ForgeError([Problem("MF070", ".", message, "name another one: `--conf DIR`")])
+
+
+class _Reviewer:
+    def __init__(self, old: Side, new: Side, overrides: tuple[str, ...], track: Track) -> None:
+        self.old, self.new, self.overrides, self.track = old, new, overrides, track
+        self.files, self.paths = changed_files(old, new)
+        self.changed = {file.path: file for file in self.files}
+        self.studies = Studies()
+        self.failed: dict[str, str] = {}
+        """Why an entry can be composed on neither side, by its file."""
+        self.alone: list[str] = []
+        self.num_unaffected = 0
+        self.read: dict[str, list[tuple[EntryDiff, tuple[Any, ...]]]] = {}
+        """For each file that differs the comparisons that read it, and the files that each of them merged."""
+
+    def review(self, name: str) -> Review:
+        """Compares the sides; `name` is that of the range that both come from, if they do."""
+        found = tuple(self._compare_all())
+        same_folder = not self.files and self.old.folder == self.new.folder
+        return Review(
+            self.old.name,
+            self.new.name,
+            self.overrides,
+            notes=tuple(self._notes(name)),
+            files=tuple(self._note(file) for file in self.files),
+            num_files=0 if same_folder else len(self.paths),
+            entries=found,
+            num_unaffected=self.num_unaffected,
+            alone=tuple(self.alone),
+        )
+
+    def _compare_all(self) -> Iterator[EntryDiff]:
+        default, *others = entries(self.paths, self.overrides)
+        before, after = (self._composed(side, default) for side in (self.old, self.new))
+        self._check_default(before, after)
+        label = " ".join(self.overrides) or default.label
+        yield self._compare(replace(default, label=label), before, after, always=True)
+        if "overrides" in (self.old.kind, self.new.kind):
+            return
+        if not self.files:
+            self.num_unaffected = len(others)
+            return
+        seen = {(before.signature, after.signature)}
+        for entry in self.track(self._reached(others), "comparing"):
+            kind = self.changed[entry.file].kind if entry.file in self.changed else "changed"
+            before = Composition(None) if kind == "added" else self._composed(self.old, entry)
+            after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
+            if not (before.config or after.config):
+                problems = after.problems or before.problems
+                self.failed[entry.file] = f"`{entry.label}` cannot be composed alone: {problems[0].message}"
+                self.alone.append(entry.label)
+                continue
+            signature = (before.signature, after.signature)
+            whole = before.config is not None and after.config is not None
+            if whole and not (before.files | after.files) & self.changed.keys():
+                self.num_unaffected += 1
+            elif not whole or signature not in seen:
+                seen.add(signature)
+                yield self._compare(entry, before, after)
+
+    def _composed(self, side: Side, entry: Entry) -> Composition:
+        return composed(side, entry, self.overrides, self.studies)
+
+    def _reached(self, others: Sequence[Entry]) -> list[Entry]:
+        """The entries that may read a file that differs."""
+        reaches: list[Reach] = []
+        for side in (self.old, self.new):
+            contents = {path: found for path in self.paths if (found := content(side, path)) is not None}
+            reaches.append(Reach(side, contents, self.overrides))
+        reached = [
+            entry
+            for entry in others
+            if any(entry.file in self.changed or reach.may_read(entry) & self.changed.keys() for reach in reaches)
+        ]
+        self.num_unaffected = len(others) - len(reached)
+        return reached
+
+    def _check_default(self, old: Composition, new: Composition) -> None:
+        """Raises the problems of the default composition, each with the side it is on unless it is on both."""
+        found: dict[Problem, list[str]] = {}
+        for side, one in ((self.old, old), (self.new, new)):
+            for problem in one.decided if isinstance(one.decided, tuple) else ():
+                found.setdefault(problem, []).append(side.name)
+        if found:
+            raise ForgeError(
+                problem if len(names) > 1 else replace(problem, message=f"{problem.message} (in `{names[0]}`)")
+                for problem, names in found.items()
+            )
+
+    def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
+        result = _entry_diff(entry, self.changed.get(entry.file), old, new, always=always)
+        for file in (old.files | new.files) & self.changed.keys():
+            self.read.setdefault(file, []).append((result, (*old.signature, *new.signature)))
+        return result
+
+    def _note(self, file: FileDiff) -> FileNote:
+        if file.formatting and not (file.reordered and file.path not in self.read):
+            return FileNote(file)
+        if file.path not in self.read:
+            return FileNote(file, self._reason(file), file.edits)
+        return FileNote(file, "", tuple(edit for edit in file.edits if not self._shows(file, edit)))
+
+    def _reason(self, file: FileDiff) -> str:
+        problems = [problem for side in (file.old, file.new) if side for problem in side.problems]
+        if not file.is_config:
+            return "composition reads only .yaml files"
+        if problems:
+            return problems[0].message
+        if file.path in self.failed:
+            return self.failed[file.path]
+        return "no composition reads it"
+
+    def _shows(self, file: FileDiff, edit: Change) -> bool:
+        """Whether a comparison that read the file shows the effect of an edit."""
+        for found, merged in self.read[file.path]:
+            if found.kind != "changed" or found.broken:
+                return True
+            if edit.path[0] in ("defaults", PACKAGE) and not found.equal:
+                return True
+            packages = {item[0] for item in merged if item[1] == file.path}
+            for package in packages:
+                full = (*filter(None, package.split(".")), *edit.path)
+                if any(_meet(full, change.path) for change in found.values):
+                    return True
+        return False
+
+    def _notes(self, name: str) -> Iterator[str]:
+        if name:
+            yield f"`{name}` compares `{short(self.old.name)}` with `{short(self.new.name)}`"
+        yield from (side.note for side in (self.old, self.new) if side.note)
+        if self.new.kind == "overrides" and self.old.kind != "overrides" and self.old.name != ".":
+            words = f'"{self.new.name}"' if " " in self.new.name else self.new.name
+            yield (
+                f"`{self.new.name}` is read as the new side, the working tree with these overrides; "
+                f"for both sides: modelforge diff {self.old.name} . {words}"
+            )
+
+
+def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Composition, *, always: bool) -> EntryDiff:
+    kind = file.kind if file is not None and file.kind != "changed" else "changed"
+    shared = len({*flat(old.values), *flat(new.values)})
+    if kind != "changed":
+        here = new if kind == "added" else old
+        if here.config is None:
+            side = "new" if kind == "added" else "old"
+            return EntryDiff(entry.label, kind, broken=side, problems=here.problems)
+        decided = here.decided if entry.label.startswith("model=") else None
+        plan = decided if isinstance(decided, Plan) else None
+        return EntryDiff(entry.label, kind, shared, plan=plan, problems=decided if isinstance(decided, tuple) else ())
+    if old.config is None or new.config is None:
+        side = "old" if old.config is None else "new"
+        return EntryDiff(entry.label, kind, broken=side, problems=new.problems or old.problems)
+    values = tuple(value_changes(old.values, new.values, old.config.origins.place, new.config.origins.place))
+    if not always and old.plans_like(new):
+        return EntryDiff(entry.label, kind, shared, values, same_model=True)
+    before, after = old.decided, new.decided
+    if isinstance(before, Plan) and isinstance(after, Plan):
+        return EntryDiff(entry.label, kind, shared, values, diff(before, after))
+    problems = [side for side in (after, before) if not isinstance(side, Plan)]
+    side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
+    return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])
+
+
+def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one path is the other, or above it."""
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
