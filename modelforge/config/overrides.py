@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from modelforge.config.document import MAX_DEPTH
+from modelforge.config.nodes import MAX_DEPTH
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
 from modelforge.core.limits import fault
@@ -58,7 +59,6 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     Raises:
         ForgeError: some of them are malformed, or stand for several values.
     """
-    parser = OverridesParser.create()
     parsed: list[Override] = []
     problems: list[Problem] = []
     for text in overrides:
@@ -66,7 +66,7 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
             problems.append(Problem(found[0], text.partition("=")[0], *found[1:], Place(override=text)))
             continue
         try:
-            override = parser.parse_override(text)
+            override = _parse(text)
         except (HydraException, ValueError, RecursionError):
             problems.append(_malformed(text))
             continue
@@ -78,6 +78,11 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     if problems:
         raise ForgeError(problems)
     return tuple(parsed)
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Override:
+    return OverridesParser.create().parse_override(text)
 
 
 def _too_deep(text: str) -> tuple[str, str, str] | None:
@@ -100,7 +105,7 @@ def _leaves(path: KeyPath, value: Any) -> Iterator[KeyPath]:
 
 
 def sets_value(override: Override, group_exists: Callable[[str], bool]) -> bool:
-    """Whether an override speaks of a value; the others choose an option of a group."""
+    """Whether an override sets a value; the others choose an option of a group."""
     return isinstance(override.value(), dict) or not group_exists(override.key_or_group)
 
 

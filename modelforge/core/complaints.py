@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from modelforge.core.docstrings import field_docs
 from modelforge.core.errors import did_you_mean, quoted
 
 _BOUNDS = {
@@ -82,8 +83,8 @@ def _reword(detail: ErrorDetails, model: type[BaseModel], name: str) -> InitErro
 
 def _meaning(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """What a field is, in the words of its declaration."""
-    field = model.model_fields.get(str(location[0])) if location else None
-    words = " ".join(((field and field.description) or "").split()).removesuffix(".")
+    text = field_docs(model).get(str(location[0]), "") if location else ""
+    words = " ".join(text.split()).removesuffix(".")
     return f"`{location[0]}`: {words}" if words else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -166,11 +167,16 @@ def _no_key(key: object) -> Problem:
     return Problem("MF015", f"model.{key}", f"a model has no `{key}`", did_you_mean(key, MODEL_KEYS), part="key")
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def _validate(kind: Any, raw: Any, path: str, problems: list[Problem]) -> Any:
     if raw is None:
         return None
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        return _adapter(kind).validate_python(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
     except RecursionError:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from modelforge import inits
+from modelforge.core.docstrings import field_docs
 from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
@@ -72,7 +73,7 @@ def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, messag
         inits.get(scheme).model_validate(fields)
     (detail,) = caught.value.errors(include_url=False)
     # Where nothing better is known, the field's own words.
-    meaning = " ".join((inits.get(scheme).model_fields[field].description or "").split()) if not hint else ""
+    meaning = " ".join(field_docs(inits.get(scheme)).get(field, "").split()) if not hint else ""
     expected = hint or f"`{field}`: {meaning.removesuffix('.')}"
     assert (detail["loc"], detail["msg"], detail.get("ctx", {})["hint"]) == ((field,), message, expected)
 
