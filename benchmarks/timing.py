@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 
 
-def times(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5, num_bytes: int = 0) -> dict[str, list[float]]:
+def times(
+    contenders: Mapping[str, Callable[[], Any]],
+    rounds: int = 5,
+    num_bytes: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Seconds of each contender in each round. Rounds are interleaved and every other one runs backwards, so that noise
     and what one leaves in the caches hit all alike.
 
@@ -20,16 +25,17 @@ def times(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5, num_byte
         contenders: What to run, by name.
         rounds: How often.
         num_bytes: Fresh memory that a run will write. Before each, as much is written once and given back: a virtual
-            machine's host takes memory away that has been free for seconds, and whoever writes next would pay for it.
+            machine's host takes memory away that has been free for seconds, and the next writer would pay for it.
+        clock: The seconds so far.
     """
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for index in range(rounds):
         for name, run in list(contenders.items())[:: -1 if index % 2 else 1]:
             _touch(num_bytes)
             _return_memory()
-            start = time.perf_counter()
+            start = clock()
             result = run()
-            taken[name].append(time.perf_counter() - start)
+            taken[name].append(clock() - start)
             del result
     return taken
 

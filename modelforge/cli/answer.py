@@ -1,4 +1,4 @@
-"""`Answer`: what a command has to say, as data and as text. Commands make answers, `say` prints them and exits."""
+"""`Answer`: the result of a command, as data and as text. Commands return answers; `say` prints one and exits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem, printable
 from modelforge.report.ascii import writable
 from modelforge.report.screen import Screen
@@ -25,7 +26,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command has to say."""
+    """The result of a command."""
 
     data: Any
     """As `--json` prints it."""
@@ -38,7 +39,8 @@ class Answer:
 def say(
     command: Callable[..., Answer], *arguments: Any, as_json: bool = False, failure: int = 1, **options: Any
 ) -> NoReturn:
-    """Runs a command, prints its answer, or else the problems that kept it from one, and exits (with `failure`)."""
+    """Runs a command, prints its answer or its problems, and exits (with `failure`)."""
+    put_off()
     try:
         answer = command(*arguments, **options)
     except ForgeError as error:

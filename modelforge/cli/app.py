@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from enum import StrEnum
@@ -19,17 +20,17 @@ from modelforge.report.screen import removed_folder
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="OVERRIDES", help="Hydra overrides: model=lstm init.gain=0.5", show_default=False),
+    typer.Argument(metavar="OVERRIDES", help="Hydra overrides, such as model=lstm init.gain=0.5", show_default=False),
 ]
 Conf = Annotated[
     Path | None,
-    typer.Option("--conf", metavar="DIR", help="The config folder; ./conf, or else the one that modelforge ships."),
+    typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf, else the configs of modelforge."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
 
 class Kind(StrEnum):
-    """What there are lists of."""
+    """What `list` lists."""
 
     layers = "layers"
     inits = "inits"
@@ -37,7 +38,7 @@ class Kind(StrEnum):
 
 
 class File(StrEnum):
-    """What there are schemas of."""
+    """What `schema` has a schema for."""
 
     model = "model"
     init = "init"
@@ -45,7 +46,7 @@ class File(StrEnum):
 
 app = typer.Typer(
     name="modelforge",
-    help="Neural networks and how they start, declared layer by layer in Hydra YAML.",
+    help="Neural networks and their initial values, declared layer by layer in Hydra YAML.",
     epilog="Exit status: 0 fine, 1 problems found, 2 misuse.",
     no_args_is_help=True,
     add_completion=False,
@@ -59,6 +60,7 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         # As other tools do: end in silence when the reader of a pipe has gone.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking for garbage in it takes a tenth of a command
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal without σ or … shows a question mark, not a traceback.
@@ -80,14 +82,16 @@ def _version(wanted: bool) -> None:
 
 
 def _one_of(option: str, given: bool, as_json: bool) -> None:
-    """Refuses two forms of output at once."""
+    """Refuses two forms of output at the same time."""
     if given and as_json:
         raise typer.BadParameter(f"choose one of {option} and --json")
 
 
 @app.callback()
 def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     del version
 
@@ -97,12 +101,14 @@ def check(
     overrides: Overrides = None,
     every: Annotated[
         bool,
-        typer.Option("--all", help="Every model with every init, and every experiment; default without overrides."),
+        typer.Option(
+            "--all", help="Check every model with every init, and every experiment. The default without overrides."
+        ),
     ] = False,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
-    """All problems and warnings of one config, or of every config in conf/."""
+    """Check one config, or every config in conf/, and print problems and warnings."""
     from modelforge.cli.check import check
 
     say(check, conf, overrides or [], every=every or not overrides, as_json=as_json)
@@ -110,11 +116,11 @@ def check(
 
 @app.command()
 def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) -> None:
-    """The model as a tree: layers, output shapes, parameters, how they start, FLOPs of one example.
+    """Print the model as a tree: layers, output shapes, parameters, initial values, FLOPs.
 
-    Shapes are those of one example, the batch is implied. Biases that start
-    at 0 and scales that start at 1 are left out. FLOPs count a multiplication
-    and an addition as two.
+    Shapes and FLOPs are those of one example. Biases that start at 0 and
+    scales that start at 1 are left out. A multiplication and an addition
+    count as two FLOPs.
     """
     from modelforge.cli.show import show
 
@@ -123,12 +129,14 @@ def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) 
 
 @app.command()
 def explain(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A parameter, a layer, or a glob: rnn.weight_hh_l0")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A parameter, a layer or a glob, such as rnn.weight_hh_l0")
+    ],
     overrides: Overrides = None,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
-    """Why a parameter starts the way it does: every init block that speaks of it, with file and line."""
+    """Explain the initial values of a parameter: every init block that applies to it, with file and line."""
     from modelforge.cli.explain import explain
 
     say(explain, path, conf, overrides or [], as_json=as_json)
@@ -136,11 +144,13 @@ def explain(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="layers, inits or activations.")],
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them in full, or a glob.")] = None,
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What to list.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only this one, with all details; or a glob.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """What there is to choose from; with NAME its fields, formula and source."""
+    """List layers, inits or activations; with NAME, the fields, formula and source of one."""
     from modelforge.cli.list import catalogue
 
     say(catalogue, kind.value, name, as_json=as_json)
@@ -150,10 +160,10 @@ def list_(
 def diff(
     old: Annotated[
         str,
-        typer.Argument(metavar="A", help="A config folder, an override set, a git revision, or a range: main...HEAD"),
+        typer.Argument(metavar="A", help="A config folder, overrides, a git revision, or a range: main...HEAD"),
     ],
     new: Annotated[
-        str | None, typer.Argument(metavar="B", help="What to compare it with; default . (the working tree).")
+        str | None, typer.Argument(metavar="B", help="What to compare A with. Default: . (the working tree).")
     ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
@@ -161,18 +171,20 @@ def diff(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What a change does: layers, shapes, parameters, how each of them starts, and every other value.
+    """Compare two versions of the configs: layers, shapes, parameters, initial values, all other values.
 
-    A and B are each a config folder, an override set in one word
-    ("model=lstm init.gain=2"), a git revision (with its folder, if that had
-    another name: HEAD~1:configs), or . for the working tree. A...B is what B
-    brought since it left A. OVERRIDES apply to both.
+    A and B are each a config folder, overrides in one word ("model=lstm
+    init.gain=2"), a git revision (with the config folder if it had another
+    name then: HEAD~1:configs), or . for the working tree. A...B compares B
+    with the commit where it branched off A. OVERRIDES apply to both.
 
-    Compared are the default and each option of each config group that reads
-    a file that differs. The first lines say what that was, and what was not.
+    Compared are the default config, and each option of a config group that
+    reads a changed file. The first lines list what was compared, and what
+    was not.
 
-    Exit status: 0; 1 with --exit-code if anything differs but formatting,
-    comments and the order of keys; 2 if a side cannot be read or composed.
+    Exit status: 0; 1 with --exit-code if there are differences other than
+    formatting, comments and the order of keys; 2 if A or B cannot be read
+    or composed.
     """
     from modelforge.cli.diff import compare
 
@@ -185,12 +197,13 @@ def diff(
 def sweep(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun, finished or not.")],
     metric: Annotated[
-        str | None, typer.Option("--metric", metavar="NAME", help="Sort by this one; default the optimized metric.")
+        str | None,
+        typer.Option("--metric", metavar="NAME", help="Sort by this metric. Default: the one that the runs optimize."),
     ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, all metrics included.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with all metrics.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The jobs of a multirun in one table, best first; exit status 1 if one ended before it finished."""
+    """Print the jobs of a multirun as a table, best first; exit status 1 if a job ended before it finished."""
     from modelforge.cli.sweep import sweep
 
     _one_of("--csv", csv, as_json)
@@ -202,14 +215,14 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     ckpt: Annotated[
         str | None,
-        typer.Option("--ckpt", metavar="FILE", help="best, last or a path: what training changed since the start."),
+        typer.Option("--ckpt", metavar="FILE", help="Compare this checkpoint instead: best, last or a path."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Whether a run's start matches its ledger, parameter by parameter; exit status 1 if one differs.
+    """Check that a run's initial values match its ledger; exit status 1 if a parameter differs.
 
-    The model is built again from the run's config.yaml. With --ckpt the
-    checkpoint is compared in its place, and differs by what training did.
+    The model is built again from the run's config.yaml. With --ckpt, a
+    checkpoint is compared instead, which shows what training changed.
     """
     from modelforge.cli.verify import verify
 
@@ -219,10 +232,10 @@ def verify(
 @app.command()
 def schema(
     kind: Annotated[
-        File, typer.Argument(metavar="[model|init]", help="Files of conf/model, or of conf/init.")
+        File, typer.Argument(metavar="[model|init]", help="Files in conf/model, or files in conf/init.")
     ] = File.model,
 ) -> None:
-    """JSON Schema of a kind of file, for editors and check-jsonschema; with your own layers, if plugins bring them."""
+    """Print the JSON Schema of model or init files, for editors and check-jsonschema; it includes plugins' layers."""
     from modelforge.cli.schema import schema
 
     say(schema, kind.value)
@@ -230,10 +243,10 @@ def schema(
 
 @app.command()
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where; it must be empty, or not be there yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to create; it may exist if it is empty.")],
     as_json: Json = False,
 ) -> None:
-    """A starter project: all configs, a model of your own, train.py, a test, and a schema for your editor."""
+    """Create a starter project: all configs, a model of your own, train.py, a test, a schema for your editor."""
     from modelforge.cli.new import new
 
     say(new, folder, as_json=as_json)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
+from modelforge.config.source import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.errors import ForgeError, Problem, listed, printable
 from modelforge.core.words import count, plural
@@ -84,29 +85,35 @@ def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer
     """
     conf = conf if conf is not None else default_conf()
     if not every:
-        finding = _examine(conf, overrides, (), Studies(), settings=True)
+        finding = _examine(conf, overrides, (), Library(), Studies(), settings=True)
         return _answer([finding], _one(finding))
     combinations = list(_choices(conf, overrides))
-    studies = Studies()
-    findings = [_examine(conf, overrides, choice, studies) for choice in progress(combinations, "checking")]
+    library, studies = Library(), Studies()
+    findings = [_examine(conf, overrides, choice, library, studies) for choice in progress(combinations, "checking")]
     return _answer(findings, _many(findings))
 
 
 def _examine(
-    conf: Path, overrides: Sequence[str], choice: tuple[str, ...], studies: Studies, *, settings: bool = False
+    conf: Path,
+    overrides: Sequence[str],
+    choice: tuple[str, ...],
+    library: Library,
+    studies: Studies,
+    *,
+    settings: bool = False,
 ) -> Finding:
     """Composes, parses and plans one config; with `settings` looks at those of a training as well, if it has them."""
     every = (*choice, *overrides)
     try:
-        config = compose(conf, every)
+        config = compose(conf, every, library=library)
         decided, note = _with_settings(config, studies) if settings else (plan(parse(config), studies), "")
-        note = "; ".join(filter(None, (note, _check_jobs(config, conf, every, studies))))
+        note = "; ".join(filter(None, (note, _check_jobs(config, conf, every, library, studies))))
     except ForgeError as error:
         return Finding(choice, every, None, 0, error.problems)
     return Finding(choice, every, decided.num_parameters, len(decided.parameters), (), findings(decided), note)
 
 
-def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], studies: Studies) -> str:
+def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], library: Library, studies: Studies) -> str:
     """Plans the jobs that a file's `hydra.sweeper.params` ask for, and says how many.
 
     Raises:
@@ -116,7 +123,7 @@ def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], studies: S
         return ""
     sweep = read_sweep(conf, overrides)
     problems: dict[Problem, None] = {}
-    configs = compose_jobs(sweep, conf, MAX_JOBS)
+    configs = compose_jobs(sweep, conf, MAX_JOBS, library)
     for job in configs:
         try:
             plan(parse(job), studies)

@@ -1,4 +1,4 @@
-"""explain: a parameter's path → every init block that speaks of it, which one won, and the numbers that follow."""
+"""explain: a parameter's path → every init block that applies to it, which one won, and the numbers that follow."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class _Account:
 
 
 def _choose(path: str, decided: Plan) -> tuple[list[ParameterPlan], LayerPlan | None]:
-    """The parameters that a path speaks of, and the layer if it names one."""
+    """The parameters that a path matches, and the layer if it names one."""
     exact = [parameter for parameter in decided.parameters if parameter.path == path]
     layer = next((layer for layer in decided.layers if path in (layer.path, layer.key)), None)
     if exact or layer:

@@ -2,7 +2,7 @@
 
 from modelforge.config.compose import Config, compose, from_hydra
 from modelforge.config.folder import default_conf, options, shipped
+from modelforge.config.loader import guard_hydra
 from modelforge.config.origins import Origins
-from modelforge.config.source import guard_hydra
 
 __all__ = ["Config", "Origins", "compose", "default_conf", "from_hydra", "guard_hydra", "options", "shipped"]

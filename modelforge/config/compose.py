@@ -19,10 +19,11 @@ from modelforge.config import overrides as ov
 from modelforge.config.failures import FAILURES, explain, unknown_options
 from modelforge.config.folder import check_conf, default_conf
 from modelforge.config.in_place import in_place
+from modelforge.config.loader import NO_JOB, Loader, hydra_settings, plain, search_path
 from modelforge.config.origins import Origins
 from modelforge.config.references import KeyPath
 from modelforge.config.resolve import resolve
-from modelforge.config.source import NO_JOB, Loader, Naming, hydra_settings, plain, search_path
+from modelforge.config.source import Library, Naming
 from modelforge.config.trust import CODES, placed
 from modelforge.core.errors import ForgeError
 
@@ -47,6 +48,7 @@ def compose(
     config_name: str = "config",
     *,
     shown_as: str | None = None,
+    library: Library | None = None,
 ) -> Config:
     """Composes a config as `@hydra.main` would, and leaves Hydra's global state as it was.
 
@@ -55,10 +57,11 @@ def compose(
         overrides: Hydra overrides, such as `model=lstm` or `init.gain=0.5`.
         config_name: the primary config, without `.yaml`.
         shown_as: what to call the folder in places, where it is a copy of another one.
+        library: what other configs have read of files already; files that changed since are not read again.
 
     Raises:
-        ForgeError: the folder, a file, an override or an interpolation is wrong; all that can be told at once.
-        TypeError: an argument is none of what it can be.
+        ForgeError: the folder, files, overrides or interpolations are wrong; all problems that can be found at once.
+        TypeError: an argument is of the wrong type.
     """
     _check_types(conf, overrides)
     overrides = in_place(overrides)
@@ -67,7 +70,7 @@ def compose(
     with hydra_settings():
         parsed = ov.parse(overrides)
         naming = Naming(folder, shown_as, Path.cwd())
-        loader = Loader(create_config_search_path(os.path.abspath(folder)), naming)
+        loader = Loader(create_config_search_path(os.path.abspath(folder)), naming, library)
         config = _load(loader, config_name.removesuffix(".yaml"), parsed, folder)
         runtime = config.pop("hydra")
         if runtime["job"]["name"] == NO_JOB:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,19 +11,30 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from modelforge.config.nodes import (
+    BOOL,
+    FLOAT,
+    INT,
+    NULL,
+    STRING,
+    TooDeep,
+    children,
+    compose,
+    loader_class,
+    nodes,
+    num_nodes,
+    values,
+)
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_DEPTH, fault
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_STRING, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
-_FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
-_BOOL, _INT, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:null"
 _KINDS = {
-    _BOOL: "true or false",
-    _INT: "a whole number",
-    _FLOAT: "a number",
-    _NULL: "null",
-    _STRING: "a string",
+    BOOL: "true or false",
+    INT: "a whole number",
+    FLOAT: "a number",
+    NULL: "null",
+    STRING: "a string",
     "tag:yaml.org,2002:seq": "a list",
     "tag:yaml.org,2002:map": "a mapping",
 }
@@ -32,14 +42,6 @@ _KINDS = {
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)")
 """Whole numbers that every reader takes for the same."""
 _OCTAL = re.compile(r"[-+]?0o[0-7_]+")
-_EXPONENT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
-"""What YAML 1.1 takes for a string and everybody else for a number: `1e-3`."""
-
-
-class _TooDeep(Exception):
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
-        self.line = line
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Document:
             ForgeError: for wrong syntax, duplicate keys, aliases that explode, anything but a mapping, and
                 interpolations that cannot be parsed.
         """
-        root = self.root()
+        root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
         if root is None:
             return OmegaConf.create()
         if not isinstance(root, yaml.MappingNode):
@@ -64,7 +66,7 @@ class Document:
         self._check_aliases(root)
         self._check_keys(root)
         self._check_values(root)
-        loader = _loader_class()("")
+        loader = loader_class()("")
         try:
             data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
@@ -78,23 +80,32 @@ class Document:
         assert isinstance(config, DictConfig)
         return config
 
+    @cached_property
     def root(self) -> yaml.Node | None:
         """The root node with every node's position, keys as the text they are; None for an empty file."""
+        return self._parse()
+
+    def _parse(self) -> yaml.Node | None:
         if len(self.text) > MAX_CHARACTERS:
             message = f"a config file has at most {MAX_CHARACTERS:,} characters, and this has {len(self.text):,}"
             raise self._error("MF060", message, Place(file=self.file, line=1))
         try:
-            root = _compose(self.text)
+            root = compose(self.text)
         except yaml.MarkedYAMLError as error:
             raise self._yaml_error(error) from None
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
             place = Place(file=self.file, line=line, column=1, source=self._line(line - 1))
             raise self._error("MF002", "a character that YAML does not allow", place) from None
-        except _TooDeep as error:
+        except TooDeep as error:
             message = f"the file is nested more than {MAX_FILE_DEPTH} levels deep"
             raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
+
+    @cached_property
+    def num_nodes(self) -> int:
+        """How many keys, values, mappings and lists the file makes; what aliases repeat counts each time."""
+        return num_nodes(self.root)
 
     def place(self, node: yaml.Node) -> Place:
         """Where a node stands; of one over several lines, its first."""
@@ -159,9 +170,9 @@ class Document:
     def _check_values(self, root: yaml.Node) -> None:
         """Refuses tags that a config has no use for, texts that are not what their tag says, and numbers that one
         reader takes for another than the next."""
-        loader = _loader_class()("")
+        loader = loader_class()("")
         try:
-            problems = [found for node in _values(root) if (found := self._wrong_value(node, loader)) is not None]
+            problems = [found for node in values(root) if (found := self._wrong_value(node, loader)) is not None]
         finally:
             loader.dispose()
         if problems:
@@ -176,7 +187,7 @@ class Document:
         written = node.value
         if found := fault(written):
             return Problem(found[0], "", *found[1:], self.place(node))
-        if node.tag == _INT and len(written) > MAX_DIGITS:
+        if node.tag == INT and len(written) > MAX_DIGITS:
             message = f"a whole number has at most {MAX_DIGITS} digits, and this has {len(written):,}"
             return Problem("MF062", "", message, place=self.place(node))
         try:
@@ -185,9 +196,9 @@ class Document:
             message = f"`{written}` is not {_KINDS[node.tag]}"
             hint = "leave the tag out, or quote the text"
             return Problem("MF002", "", message, hint, self.place(node))
-        if (node.tag == _INT and not _DECIMAL.fullmatch(written)) or (node.tag == _FLOAT and ":" in written):
+        if (node.tag == INT and not _DECIMAL.fullmatch(written)) or (node.tag == FLOAT and ":" in written):
             fact = f"`{written}` means {value} in YAML 1.1"
-        elif node.tag == _STRING and not node.style and _OCTAL.fullmatch(written):
+        elif node.tag == STRING and not node.style and _OCTAL.fullmatch(written):
             value = int(written.replace("_", ""), 8)
             fact = f"`{written}` means {value} in YAML 1.2, and is a text in YAML 1.1"
         else:
@@ -196,7 +207,7 @@ class Document:
         return Problem("MF002", "", fact, hint, self.place(node))
 
     def _interpolation_error(self, root: yaml.Node, error: OmegaConfBaseException) -> ForgeError:
-        for node in _nodes(root):
+        for node in nodes(root):
             if not isinstance(node, yaml.ScalarNode):
                 continue
             try:
@@ -247,101 +258,5 @@ class Document:
         return ForgeError([Problem(code, "", message, hint, place)])
 
 
-def children(node: yaml.Node) -> Iterator[yaml.Node]:
-    """The nodes directly below a node, keys included."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield key
-            yield value
-    elif isinstance(node, yaml.SequenceNode):
-        yield from node.value
-
-
-def items(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-    """The entries of a mapping, name → (key, value), with merge keys (`<<`) carried out."""
-    own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-    merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-    for key, value in node.value:
-        if key.tag != _MERGE:
-            own[key.value] = (key, value)
-            continue
-        for source in [value] if isinstance(value, yaml.MappingNode) else value.value:
-            merged = items(source) | merged
-    return merged | own
-
-
-def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
-    """A node and all below it, in the order of the file, each once."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            waiting += reversed([*children(node)])
-
-
-def _values(root: yaml.Node) -> Iterator[yaml.Node]:
-    """All nodes but keys, which are texts."""
-    keys = {id(key) for node in _nodes(root) if isinstance(node, yaml.MappingNode) for key, _ in node.value}
-    return (node for node in _nodes(root) if id(node) not in keys)
-
-
 def _short_tag(tag: str) -> str:
     return tag.replace("tag:yaml.org,2002:", "!!")
-
-
-def _compose(text: str) -> yaml.Node | None:
-    try:
-        root = _single_node(_loader_class(), text)
-    except yaml.MarkedYAMLError:
-        # The pure parser says more clearly what is wrong, and the same with every libyaml.
-        root = _single_node(_loader_class(pure=True), text)
-    if root is not None:
-        _keep_keys_as_text(root, set())
-    return root
-
-
-def _single_node(loader_class: Any, text: str) -> yaml.Node | None:
-    loader = loader_class(text)
-    try:
-        return loader.get_single_node()
-    finally:
-        loader.dispose()
-
-
-def _keep_keys_as_text(node: yaml.Node, seen: set[int]) -> None:
-    """A layer named `0` or `on` is addressed as `model.layers.on`, not as `True`."""
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
-                key.tag = _STRING
-    for child in children(node):
-        _keep_keys_as_text(child, seen)
-
-
-def _loader_class(*, pure: bool = False) -> Any:
-    """A safe loader that reads scalars as OmegaConf does, on libyaml where it is there (12 times as fast)."""
-    base: Any = yaml.CSafeLoader if yaml.__with_libyaml__ and not pure else yaml.SafeLoader
-
-    class Loader(base):
-        yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own class attribute
-            first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-            for first, resolvers in base.yaml_implicit_resolvers.items()
-        }
-        depth = 0
-
-        def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
-            self.depth += 1
-            if self.depth > MAX_FILE_DEPTH:
-                raise _TooDeep(current_node.start_mark.line + 1 if current_node is not None else 1)
-
-        def ascend_resolver(self) -> None:
-            self.depth -= 1
-
-    Loader.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
-    return Loader

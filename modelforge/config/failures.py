@@ -13,9 +13,10 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from modelforge.config import overrides as ov
-from modelforge.config.document import Document, items
+from modelforge.config.document import Document
 from modelforge.config.folder import groups
-from modelforge.config.source import Loader
+from modelforge.config.loader import Loader
+from modelforge.config.nodes import items
 from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
 
 FAILURES = (
@@ -85,7 +86,7 @@ def _options_with(loader: Loader, group: str, key: str) -> list[str]:
 
 
 def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception) -> Problem:
-    """Hydra's own message as a problem, with the place of the override or the defaults list it speaks of."""
+    """Hydra's own message as a problem, with the place of the override or the defaults list that it is about."""
     said = _said(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_config(loader, error.missing_cfg_file, error.options or ())
@@ -102,17 +103,17 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
         message = f"the defaults list has no `{key}`"
         place = Place(override=line) if line is not None else _chosen_by(loader, key) or _last_read(loader)
         return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", place)
-    return _speaks_of(loader, said)
+    return _about(loader, said)
 
 
-def _speaks_of(loader: Loader, said: str) -> Problem:
+def _about(loader: Loader, said: str) -> Problem:
     """The problem with the defaults list, or with the `hydra` section, of the config that Hydra's message names."""
     for document in loader.shelf.values():
         if (empty := _empty_section(document, "hydra")) is not None:
             hint = "indent what belongs below it, or remove the key"
             return Problem("MF001", "hydra", "the section `hydra` is empty", hint, empty, "key")
     for name, document in loader.shelf.items():
-        root = document.root()
+        root = document.root
         named = f"'{name}'" in said or f"In {name}:" in said or f"in {name}:" in said
         if named and isinstance(root, yaml.MappingNode):
             about = "hydra" if "raised while composing config" in said else "defaults"
@@ -125,7 +126,7 @@ def _speaks_of(loader: Loader, said: str) -> Problem:
 def _chosen_by(loader: Loader, key: str) -> Place | None:
     """Where a defaults list chooses an option of what is not there."""
     for document in loader.shelf.values():
-        root = document.root()
+        root = document.root
         defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
         for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
             for name, _ in item.value if isinstance(item, yaml.MappingNode) else ():
@@ -135,7 +136,7 @@ def _chosen_by(loader: Loader, key: str) -> Place | None:
 
 
 def _empty_section(document: Document, name: str) -> Place | None:
-    root = document.root()
+    root = document.root
     key, value = items(root).get(name, (None, None)) if isinstance(root, yaml.MappingNode) else (None, None)
     empty = isinstance(value, yaml.ScalarNode) and value.value in ("", "~", "null")
     return document.place(key) if key is not None and empty else None
@@ -158,7 +159,7 @@ def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Pro
 
 def _default_place(document: Document, group: str, option: str) -> Place | None:
     """Where a defaults list names an option."""
-    root = document.root()
+    root = document.root
     defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
     for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
         pairs = item.value if isinstance(item, yaml.MappingNode) else [(None, item)]

@@ -1,4 +1,4 @@
-"""`${mf.folder_name:...}`: what tells a job from others, as the name of one folder."""
+"""`${mf.folder_name:...}`: the name of a folder for one job of a sweep."""
 
 from __future__ import annotations
 

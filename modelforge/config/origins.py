@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import yaml
 
-from modelforge.config.document import Document, items
+from modelforge.config.document import Document
+from modelforge.config.loader import Contribution
+from modelforge.config.nodes import items
 from modelforge.config.overrides import Assignment
 from modelforge.config.references import Cycle, KeyPath, follow, references, split
-from modelforge.config.source import Contribution
 from modelforge.core.errors import Place, Problem
 
 Part = Literal["key", "value"]
@@ -98,7 +99,7 @@ class Origins:
         found: set[str] = set()
         moved: set[str] = set()
         for contribution in self.contributions:
-            root = contribution.document.root()
+            root = contribution.document.root
             head = split(contribution.package)[0] if contribution.package else ""
             if head:
                 (found if head == contribution.group.partition("/")[0] else moved).add(head)
@@ -117,7 +118,7 @@ class Origins:
     def empty_file(self, package: str) -> Place | None:
         """The last file that was merged at `package`, if there is nothing in it."""
         merged = [one.document for one in self.contributions if one.package == package]
-        root = merged[-1].root() if merged else None
+        root = merged[-1].root if merged else None
         return Place(file=merged[-1].file, line=1) if merged and not (root and root.value) else None
 
     def _written(self, path: KeyPath, part: Part) -> Place | None:
@@ -192,7 +193,7 @@ def _via(place: Place | None, via: Place | None) -> Place | None:
 
 def _merge_document(root: _Spot, contribution: Contribution) -> None:
     document = contribution.document
-    node = document.root()
+    node = document.root
     if not isinstance(node, yaml.MappingNode):
         return
     start = document.place(node)

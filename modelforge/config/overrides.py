@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -57,7 +58,6 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     Raises:
         ForgeError: some of them are malformed, or stand for several values.
     """
-    parser = OverridesParser.create()
     parsed: list[Override] = []
     problems: list[Problem] = []
     for text in overrides:
@@ -65,7 +65,7 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
             problems.append(Problem(found[0], text.partition("=")[0], *found[1:], Place(override=text)))
             continue
         try:
-            override = parser.parse_override(text)
+            override = _parse(text)
         except (HydraException, ValueError, RecursionError):
             problems.append(_malformed(text))
             continue
@@ -77,6 +77,11 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     if problems:
         raise ForgeError(problems)
     return tuple(parsed)
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Override:
+    return OverridesParser.create().parse_override(text)
 
 
 def _too_deep(text: str) -> tuple[str, str, str] | None:
@@ -99,7 +104,7 @@ def _leaves(path: KeyPath, value: Any) -> Iterator[KeyPath]:
 
 
 def sets_value(override: Override, group_exists: Callable[[str], bool]) -> bool:
-    """Whether an override speaks of a value; the others choose an option of a group."""
+    """Whether an override sets a value; the others choose an option of a group."""
     return isinstance(override.value(), dict) or not group_exists(override.key_or_group)
 
 

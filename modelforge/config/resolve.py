@@ -147,7 +147,7 @@ class _Resolver:
         return value
 
     def _template(self, at: KeyPath, written: str) -> Any:
-        """A text that stands for arguments stays, for whoever knows them; references in it are filled in."""
+        """A text with arguments of a block or model is kept for later; only its references are filled in."""
         if at[0] != "model":
             message = f"`{written}` stands for an argument, and only blocks of the model have arguments"
             self._note(at, "MF003", message)

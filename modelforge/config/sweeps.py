@@ -19,8 +19,9 @@ from omegaconf import DictConfig
 from modelforge.config import overrides as ov
 from modelforge.config.compose import Config, compose, open_config
 from modelforge.config.folder import default_conf
+from modelforge.config.loader import Loader, hydra_settings, plain, search_path
 from modelforge.config.origins import Origins
-from modelforge.config.source import Loader, Naming, hydra_settings, plain, search_path
+from modelforge.config.source import Library, Naming
 from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
 from modelforge.core.limits import MAX_JOBS
 
@@ -136,7 +137,7 @@ def running_sweep(config: DictConfig) -> Sweep:
         return _sweep(hydra, Origins.empty(), ov.parse(hydra["overrides"]["task"], sweeps=True), loader)
 
 
-def compose_jobs(sweep: Sweep, conf: str | Path | None, most: int) -> list[Config]:
+def compose_jobs(sweep: Sweep, conf: str | Path | None, most: int, library: Library | None = None) -> list[Config]:
     """The configs of the jobs, or of `most` of them.
 
     Raises:
@@ -144,9 +145,10 @@ def compose_jobs(sweep: Sweep, conf: str | Path | None, most: int) -> list[Confi
     """
     problems: dict[Problem, None] = {}
     configs: list[Config] = []
+    library = library or Library()
     for job in sweep.sample(most):
         try:
-            configs.append(compose(conf, job))
+            configs.append(compose(conf, job, library=library))
             problems |= dict.fromkeys(sweep.unread(configs[-1]))
         except ForgeError as error:
             problems |= dict.fromkeys(sweep.blame(problem) for problem in error.problems)

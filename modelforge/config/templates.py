@@ -30,7 +30,7 @@ def is_broken(value: Any) -> bool:
 
 
 def names_of(value: Any) -> frozenset[str]:
-    """The arguments that templates anywhere in plain data speak of.
+    """The arguments that templates anywhere in plain data use.
 
     >>> sorted(names_of({"size": "${arg:k}", "shape": ['${calc:"2 * width"}', 3]}))
     ['k', 'width']

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,9 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser as Grammar
 from omegaconf.grammar_parser import parse
 
-from modelforge.config.document import Document, children, items
+from modelforge.config.document import Document
 from modelforge.config.folder import is_inside, shipped
 from modelforge.config.folder_name import FOLDER_NAME
+from modelforge.config.nodes import items, nodes
 from modelforge.config.references import KeyPath, split
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.paths import is_below
@@ -51,7 +51,7 @@ RUN_FACTS = (
     "job.chdir", "job.config", "job.config_name", "job.id", "job.name", "job.num", "job.override_dirname", "mode",
     "run.dir", "runtime.choices", "runtime.output_dir", "runtime.version", "sweep.dir", "sweep.subdir",
 )  # fmt: skip
-"""What `${hydra:...}` may ask for in a config file; what tells of the machine (`runtime.cwd`) it may not."""
+"""What `${hydra:...}` may ask for in a config file; facts about the machine (`runtime.cwd`) are refused."""
 
 _ANY = object()
 _NAMES: Mapping[str, Any] = MappingProxyType({"*": _ANY})
@@ -105,7 +105,7 @@ def check_resolvers(document: Document) -> None:
     Raises:
         ForgeError: with each of them.
     """
-    root = _root(document)
+    root = document.root
     problems: list[Problem] = []
     for node in _scalars(root):
         if wrong := _outward(node.value):
@@ -116,7 +116,7 @@ def check_resolvers(document: Document) -> None:
 
 def check_hydra(package: str, document: Document) -> list[Problem]:
     """What a file, merged at `package`, sets of Hydra's own that it may not."""
-    node = _root(document)
+    node = document.root
     if not isinstance(node, yaml.MappingNode):
         return []
     path = split(package)
@@ -144,26 +144,6 @@ def check_override(key: str, value: Any, line: str) -> list[Problem]:
         return []
     message = f"`{key}` names code to call" if wrong is None else f"`{wrong}` of `{path[0]}` names code to call"
     return [Problem("MF006", key, message, _registered("callbacks" if wrong is None else ""), Place(override=line))]
-
-
-@lru_cache(maxsize=64)
-def num_nodes(document: Document) -> int:
-    """How many keys, values, mappings and lists a file makes; what aliases repeat counts each time."""
-    sizes: dict[int, int] = {}
-
-    def expanded(node: yaml.Node) -> int:
-        if id(node) not in sizes:
-            sizes[id(node)] = 0  # an alias within itself is refused elsewhere
-            sizes[id(node)] = 1 + sum(map(expanded, children(node)))
-        return sizes[id(node)]
-
-    root = _root(document)
-    return expanded(root) if root is not None else 0
-
-
-@lru_cache(maxsize=64)
-def _root(document: Document) -> yaml.Node | None:
-    return document.root()
 
 
 def search_folder(entry: str, root: Path, *, own: bool) -> str:
@@ -207,7 +187,7 @@ def placed(problem: Problem, documents: Iterable[Document], lines: Sequence[str]
         if wanted in line:
             return replace(problem, path="", place=Place(override=line))
     for document in documents:
-        for node in _scalars(_root(document)):
+        for node in _scalars(document.root):
             words = re.split(r"[\s@]+", node.value)
             if any(word.strip("/") and f"/{problem.path}".endswith(f"/{word.lstrip('/')}") for word in words):
                 return replace(problem, path="", place=document.place(node))
@@ -256,7 +236,7 @@ def _wrong_fact(key: str) -> tuple[str, str] | None:
     if any(is_below(key, fact) for fact in RUN_FACTS):
         return None
     hint = "a file may ask for the run's own, such as `hydra:job.num`"
-    return f"`hydra:{key}` tells of the machine, and a config file is data", hint
+    return f"`hydra:{key}` is a fact about the machine, and a config file is data", hint
 
 
 def _walk(tree: Any) -> Iterator[Any]:
@@ -268,16 +248,9 @@ def _walk(tree: Any) -> Iterator[Any]:
 
 
 def _scalars(*roots: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
-    """The names and values of a file, each once, in its order."""
-    stack = [root for root in reversed(roots) if root is not None]
-    seen: set[int] = set()
-    while stack:
-        node = stack.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            if isinstance(node, yaml.ScalarNode):
-                yield node
-            stack += reversed([*children(node)])
+    """The names and values of a file, in its order."""
+    every = (node for root in roots if root is not None for node in nodes(root))
+    return (node for node in every if isinstance(node, yaml.ScalarNode))
 
 
 def _check_entries(

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
+from modelforge.core.docstrings import field_docs
 from modelforge.core.errors import Problem, did_you_mean, quoted
 from modelforge.core.paths import join, last, parent
 
@@ -177,8 +178,8 @@ def expected(detail: ErrorDetails) -> str:
 
 def _meaning(owner: Owner, location: Location) -> str:
     """What a field is, in the words of its declaration."""
-    field = owner.model.model_fields.get(str(location[-1])) if owner.model and location else None
-    words = " ".join(((field and field.description) or "").split()).removesuffix(".")
+    text = field_docs(owner.model).get(str(location[-1]), "") if owner.model and location else ""
+    words = " ".join(text.split()).removesuffix(".")
     return f"`{location[-1]}`: {words}" if words else ""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from modelforge.core.docstrings import field_docs
 from modelforge.inits.base import Initializer
 from modelforge.inits.registry import aliases, get
 
@@ -46,16 +47,16 @@ def _examples(cls: type[Initializer]) -> dict[str, Any]:
 
 def _fields(cls: type[Initializer]) -> list[dict[str, Any]]:
     schemas = cls.model_json_schema()["properties"] if cls.model_fields else {}
-    return [_field(name, info, schemas[name]) for name, info in cls.model_fields.items()]
+    return [_field(cls, name, info, schemas[name]) for name, info in cls.model_fields.items()]
 
 
-def _field(name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:
+def _field(cls: type[Initializer], name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "type": _type(schema),
         "required": info.is_required(),
         "default": None if info.is_required() else info.default,
-        "doc": _unwrap(info.description or ""),
+        "doc": _unwrap(field_docs(cls).get(name, "")),
     }
 
 

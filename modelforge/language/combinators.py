@@ -88,7 +88,7 @@ CombinatorClass = TypeVar("CombinatorClass", bound=type[Combinator])
 
 
 def _register(cls: CombinatorClass) -> CombinatorClass:
-    registry.LAYERS.add(cls.__name__, LayerType(name=cls.__name__, spec=cls, kind="combinator"))
+    registry.LAYERS.add(cls.__name__, LayerType(name=cls.__name__, declare=lambda: cls, kind="combinator"))
     return cls
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,13 +26,13 @@ Kind = Literal["layer", "activation", "passthrough", "combinator", "unknown"]
 Axes = tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerType:
     """One kind of layer: its schema, how it is made, and what it reads."""
 
     name: str
-    spec: type[LayerSpec]
-    """The Pydantic model of its YAML."""
+    declare: Callable[[], type[LayerSpec]]
+    """Makes the Pydantic model of its YAML, which takes time: a config names few of the layers that there are."""
     make: type[nn.Module] | None = None
     """The `nn.Module` class; None for a combinator."""
     kind: Kind = "layer"
@@ -56,6 +56,11 @@ class LayerType:
     """Constructor arguments with only one value here."""
     without: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Constructor arguments that a config cannot set, each with the reason."""
+
+    @cached_property
+    def spec(self) -> type[LayerSpec]:
+        """The Pydantic model of its YAML."""
+        return self.declare()
 
 
 FREE_AXES = frozenset({"...", "channels", "features", "steps"})

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from modelforge.core.docstrings import field_docs
 from modelforge.language import registry
 from modelforge.language.layer import LayerSpec
 from modelforge.language.registry import LayerType
@@ -52,7 +53,7 @@ def _field(layer: LayerType, name: str, info: FieldInfo) -> dict[str, Any]:
         "required": info.is_required(),
         "inferred": inferred,
         "default": default.type if isinstance(default, LayerSpec) else default,
-        "doc": info.description or "",
+        "doc": field_docs(layer.spec).get(name, ""),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, overload
 
@@ -48,7 +49,8 @@ def add(
     rules = {key: size(rule) if isinstance(rule, int) else rule for key, rule in (infer or {}).items()}
     arguments = inspect.signature(signature or cls).parameters
     hidden = {key: reason for key, reason in ALWAYS_WITHOUT.items() if key in arguments} | dict(without or {})
-    spec = layer_spec(
+    declare = partial(
+        layer_spec,
         name,
         signature or cls,
         types=types or {},
@@ -58,24 +60,24 @@ def add(
         extra=extra or {},
         doc=_first_line(cls) or f"{cls.__module__}.{cls.__qualname__}",
     )
-    registry.LAYERS.add(
-        name,
-        LayerType(
-            name=name,
-            spec=spec,
-            make=cls,
-            kind=kind,
-            axes=() if axes is None else tuple(tuple(option.split()) for option in axes.split("|")),
-            numeric=numeric,
-            infer=MappingProxyType(rules),
-            at_least=frozenset(at_least),
-            mixes_batch=mixes_batch,
-            joins=joins,
-            is_share=is_share,
-            fixed=MappingProxyType(dict(fixed or {})),
-            without=MappingProxyType(hidden),
-        ),
+    layer = LayerType(
+        name=name,
+        declare=declare,
+        make=cls,
+        kind=kind,
+        axes=() if axes is None else tuple(tuple(option.split()) for option in axes.split("|")),
+        numeric=numeric,
+        infer=MappingProxyType(rules),
+        at_least=frozenset(at_least),
+        mixes_batch=mixes_batch,
+        joins=joins,
+        is_share=is_share,
+        fixed=MappingProxyType(dict(fixed or {})),
+        without=MappingProxyType(hidden),
     )
+    if not cls.__module__.startswith(("modelforge.", "torch.")):
+        _ = layer.spec  # what is wrong with a signature shows where the class is registered
+    registry.LAYERS.add(name, layer)
 
 
 def unregister_layer(name: str) -> None:

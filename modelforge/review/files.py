@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import yaml
 
-from modelforge.config.document import Document, items
-from modelforge.config.source import plain
+from modelforge.config.document import Document
+from modelforge.config.loader import plain
+from modelforge.config.nodes import items
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_FILES
 from modelforge.review.sides import Side
@@ -43,7 +44,7 @@ class Content:
 
     def place(self, key: str) -> Place | None:
         """Where a key of the file is written, or the nearest one around it."""
-        node: yaml.Node | None = self.document.root()
+        node: yaml.Node | None = self.document.root
         rest = key
         while isinstance(node, yaml.MappingNode) and rest:
             below = items(node)

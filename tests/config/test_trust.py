@@ -14,7 +14,7 @@ import pytest
 from hydra._internal.utils import create_config_search_path
 
 from modelforge.config import compose, options
-from modelforge.config.source import Door
+from modelforge.config.loader import Door
 from modelforge.core.errors import ForgeError
 
 SECRET = "s3cr3t-of-this-machine"
@@ -143,7 +143,7 @@ def test_the_text_of_a_refused_resolver(write, fails):
         1  | type: ${oc.env:TOKEN}
            |       ^^^^^^^^^^^^^^^ give the value on the command line: `KEY='${oc.env:TOKEN}'`
 
-        error[MF005]: `hydra:runtime.cwd` tells of the machine, and a config file is data
+        error[MF005]: `hydra:runtime.cwd` is a fact about the machine, and a config file is data
           --> conf/config.yaml:2:8
            |
         2  | place: ${hydra:runtime.cwd}

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from modelforge import inits
 from modelforge.core.complaints import problems
+from modelforge.core.docstrings import field_docs
 from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
@@ -79,7 +80,7 @@ def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, messag
         inits.get(scheme).model_validate(fields)
     (problem,) = problems(caught.value, "init", inits.registry.owner(scheme))
     # Where nothing better is known, the field's own words.
-    meaning = " ".join((inits.get(scheme).model_fields[field].description or "").split()) if not hint else ""
+    meaning = " ".join(field_docs(inits.get(scheme)).get(field, "").split()) if not hint else ""
     said = f"`{field}` {message}" if message.startswith("must ") else message
     key = "init" if message.endswith(f"needs the field `{field}`") else f"init.{field}"
     assert (problem.path, problem.message) == (key, said)

@@ -60,7 +60,7 @@ def test_planning_does_not_walk_through_the_steps(kind):
 
 
 def studied(module: type[nn.Module], *inputs: Value) -> Value:
-    layer = LayerType(module.__name__, registry.get("Identity").spec, module)
+    layer = LayerType(module.__name__, registry.get("Identity").declare, module)
     return study(layer, {}, inputs).output
 
 

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, overload
 
 import torch
@@ -229,6 +229,7 @@ def _argument(name: str, text: str) -> tuple[str | None, Any]:
     raise Refusal(f"`{name}`: the argument `{value}` is no number and no word", "as in `LeakyReLU(0.2)`")
 
 
+@cache
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
     """What a config may set: the arguments of a class, or those behind the tensor of a function."""
     try:

@@ -1,0 +1,296 @@
+"""Hydra's composition, with the files it reads kept as `Document`s, and without touching Hydra's global state."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import hydra
+import hydra._internal.hydra
+import yaml
+from hydra import version
+from hydra._internal import defaults_list
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.defaults_list import DefaultsList
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.default_element import InputDefault, ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import Container, DictConfig, Node, OmegaConf, flag_override
+from omegaconf._utils import OmegaConfDumper
+from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers.oc import create, decode
+from yaml.resolver import BaseResolver
+
+from modelforge.config.document import Document
+from modelforge.config.source import Library, Naming, Reading, Repository, check_nodes, folder_of
+from modelforge.config.trust import check_hydra, check_override, placed
+from modelforge.core.errors import ForgeError, Problem
+
+NO_JOB = "no job"
+"""What composition takes for the job's name, which only a run has."""
+
+_LOCK = RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One file's part in the composed config: its content was merged at `package`."""
+
+    package: str
+    document: Document
+    primary: bool
+    group: str
+    """The config group that the file is an option of; empty for one that lies in the config folder itself."""
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, for configs that are data; `contributions` says afterwards which files were merged, in order."""
+
+    def __init__(self, search_path: ConfigSearchPath, naming: Naming, library: Library | None = None) -> None:
+        self.shelf: dict[str, Document] = {}
+        self.contributions: tuple[Contribution, ...] = ()
+        self.library = library
+        self._opened: tuple[list[Override], Reading] | None = None
+        super().__init__(search_path)
+        self.repository = Repository(search_path, self.shelf, naming)
+        self.folders: IConfigRepository = self.repository
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        if self._opened is not None and _lines(self._opened[0]) == overrides:
+            return self._opened
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        return parsed, self._read(config_name, parsed)
+
+    def _read(self, config_name: str | None, parsed: list[Override]) -> Reading:
+        problems = [one for it in parsed for one in check_override(it.key_or_group, it.value(), it.input_line or "")]
+        if problems:
+            raise ForgeError(problems)
+        reading = Reading(self.repository, self.library or Library())
+        self._process_config_searchpath(config_name, parsed, reading)
+        return reading
+
+    def open(self, config_name: str, overrides: Sequence[Override]) -> None:
+        """Takes in the search path that the primary config or an override extends: options may lie there too."""
+        self._opened = [*overrides], self._read(config_name, [*overrides])
+        self.folders = self._opened[1]
+
+    def compose(self, config_name: str, overrides: Sequence[Override], mode: RunMode = RunMode.RUN) -> dict[str, Any]:
+        """The composed config as plain data, Hydra's own part included, interpolations as text."""
+        return plain(self.load_configuration(config_name, _lines(overrides), mode, from_shell=False))
+
+    def keep(self, defaults: Sequence[ResultDefault]) -> None:
+        """Notes which documents a defaults list merges."""
+        self.contributions = tuple(
+            _contribution(default.package or "", default.config_path, self.shelf, primary=bool(default.primary))
+            for default in defaults
+            if default.config_path is not None and default.config_path in self.shelf
+        )
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        self.keep(defaults)
+        documents = [part.document for part in self.contributions]
+        if documents:
+            check_nodes(documents, documents[-1].file)
+        if problems := [one for part in self.contributions for one in check_hydra(part.package, part.document)]:
+            raise ForgeError(problems)
+        if self.library is not None and isinstance(repo, Reading):
+            defaults = self._first_as_one(defaults, repo, self.library)
+        return super()._compose_config_from_defaults_list(defaults, repo)
+
+    def _first_as_one(self, defaults: list[ResultDefault], repo: Reading, library: Library) -> list[ResultDefault]:
+        """The defaults list with its first files merged, as far as the config before this one began with the same."""
+        order = tuple((repo.delegate.place, default.config_path, default.package) for default in defaults)
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(order, library.order, strict=False)))
+        library.order = order
+        known = next((length for length in range(len(order), 0, -1) if order[:length] in library.merged), 0)
+        if common > known:
+            merged = OmegaConf.create()
+            try:
+                with flag_override(merged, "no_deepcopy_set_nodes", True):
+                    for default in _behind(defaults[:common], known, library.merged.get(order[:known])):
+                        merged.merge_with(self._load_single_config(default, repo).config)
+            except OmegaConfBaseException:
+                return defaults  # Hydra says in which of them
+            known = common
+            library.merged[order[:known]] = merged
+        return _behind(defaults, known, library.merged.get(order[:known]))
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        if isinstance(default, _Merged):
+            return ConfigResult("", "", deepcopy(default.config), {"package": ""})
+        return super()._load_single_config(default, repo)
+
+    @staticmethod
+    def _embed_result_config(ret: ConfigResult, package_override: str | None) -> ConfigResult:
+        embedded = ConfigLoaderImpl._embed_result_config(ret, package_override)
+        # At the top level Hydra would merge what the repository keeps itself, and later files into that.
+        return replace(ret, config=deepcopy(ret.config)) if embedded is ret else embedded
+
+
+@dataclass
+class _Merged(ResultDefault):
+    """Several files in one, merged already."""
+
+    config: DictConfig = field(default_factory=lambda: DictConfig({}))
+
+
+def _behind(defaults: list[ResultDefault], length: int, merged: DictConfig | None) -> list[ResultDefault]:
+    """A defaults list whose first files are merged already."""
+    return defaults if merged is None else [_Merged(package="", config=merged), *defaults[length:]]
+
+
+class Door(Loader):
+    """The loader of `@hydra.main`: what a config may not do ends the program before anything is done with it."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        main = next((entry.path for entry in config_search_path.get_path() if entry.provider == "main"), None)
+        root = Path(folder_of(main or ".").removeprefix("file://"))
+        super().__init__(config_search_path, Naming(root, None, Path.cwd()))
+
+    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
+        with self._refusing():
+            return super().load_configuration(*arguments, **options)
+
+    def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
+        with self._refusing():
+            return super().compute_defaults_list(*arguments, **options)
+
+    def get_group_options(self, *arguments: Any, **options: Any) -> list[str]:
+        with self._refusing():
+            return super().get_group_options(*arguments, **options)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A launcher such as joblib's sends the loader to another process: from here on that one is guarded, too."""
+        vars(self).update(state)
+        guard_hydra()
+
+    @contextmanager
+    def _refusing(self) -> Generator[None]:
+        # Hydra takes exceptions for its own affair here, and tries again.
+        try:
+            yield
+        except ForgeError as error:
+            lines = [word for word in sys.argv[1:] if "=" in word]
+            problems = [placed(problem, self.shelf.values(), lines) for problem in error.problems]
+            print(ForgeError(problems), file=sys.stderr, flush=True)
+            sys.exit(1)
+
+
+def guard_hydra() -> None:
+    """From now on `@hydra.main` composes as `compose` does: files are read as data, whatever its flags."""
+    hydra._internal.hydra.ConfigLoaderImpl = Door  # pyright: ignore  # its own class, with our reading of files
+    # Hydra resolves its own settings, and what `--resolve` prints, by OmegaConf's resolvers.
+    OmegaConf.register_new_resolver("oc.decode", _decode, replace=True)
+    OmegaConf.register_new_resolver("oc.create", _create, replace=True)
+    OmegaConfDumper.add_representer(str, _on_one_line)
+    OmegaConfDumper.str_representer_added = True
+
+
+def _on_one_line(dumper: yaml.Dumper, text: str) -> yaml.ScalarNode:
+    """A text as Hydra prints it (`--cfg`, `--info`): its line breaks are escapes, and no line of a log is its own."""
+    if text.isprintable():
+        return OmegaConfDumper.str_representer(dumper, text)
+    return dumper.represent_scalar(BaseResolver.DEFAULT_SCALAR_TAG, text, style='"')
+
+
+def _decode(text: Any, _parent_: Container, _node_: Node) -> Any:
+    """OmegaConf's `oc.decode`, of text that asks for nothing: interpolations in it were seen by no check."""
+    _refuse_interpolations(text)
+    return decode(text, _parent_, _node_)
+
+
+def _create(value: Any, _parent_: Container) -> Any:
+    """OmegaConf's `oc.create`, of values that ask for nothing."""
+    _refuse_interpolations(value)
+    return create(value, _parent_)
+
+
+def _refuse_interpolations(value: Any) -> None:
+    if isinstance(value, str) and "${" in value:
+        message = "a text that is made from others does not become an interpolation: a config is data"
+        print(ForgeError([Problem("MF005", "", message)]), file=sys.stderr, flush=True)
+        sys.exit(1)  # an exception would be a traceback of Hydra's
+    for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_interpolations(item)
+
+
+ConfigStore.instance().store(
+    "sweep_report", {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}, "hydra/callbacks"
+)
+
+
+def _contribution(package: str, path: str, shelf: dict[str, Document], *, primary: bool) -> Contribution:
+    return Contribution(package, shelf[path], primary, path.rpartition("/")[0])
+
+
+def plain(cfg: Any) -> dict[str, Any]:
+    """The config as plain data, interpolations as text, keys as strings."""
+    data = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
+    assert isinstance(data, dict)
+    return _with_text_keys(data)
+
+
+def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
+    """A search path from (provider, scheme, path)."""
+    path = ConfigSearchPathImpl()
+    for provider, scheme, place in sources:
+        path.append(provider, f"{scheme}://{place}")
+    return path
+
+
+_CHOICES = defaults_list._create_interpolation_map
+
+
+def _choices_if_read(overrides: Any, defaults: list[InputDefault], self_added: bool) -> DictConfig:
+    """The choices so far, for interpolations in a defaults list: Hydra makes a config of them for every file."""
+    read = any(default.is_interpolation() for default in defaults if not default.is_self())
+    return _CHOICES(overrides, defaults, self_added) if read else OmegaConf.create()
+
+
+@contextmanager
+def hydra_settings() -> Generator[None]:
+    """Hydra's process-wide settings as composition needs them, put back afterwards; one thread at a time."""
+    with _LOCK:
+        base, runtime = version.getbase(), JobRuntime.instance()
+        name = runtime.get("name")
+        setup_globals()
+        if hydra.__version__.startswith("1.3."):
+            version.setbase("1.3")
+        runtime.set("name", NO_JOB)
+        defaults_list._create_interpolation_map = _choices_if_read
+        try:
+            yield
+        finally:
+            defaults_list._create_interpolation_map = _CHOICES
+            version.VersionBase.instance().version_base = base
+            runtime.set("name", name)
+
+
+def _lines(overrides: Sequence[Override]) -> list[str]:
+    return [override.input_line or "" for override in overrides]
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key_text(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _key_text(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
