@@ -38,14 +38,17 @@ WAITING = {
     "modelforge.train.command_line.overrides_first": EARLY,
     "modelforge.train.command_line._guard": EARLY,
     "modelforge.train.command_line._prepare": EARLY,
-    "modelforge.train.data.breast_cancer.read": TRAIN,
-    "modelforge.train.data.decode._decode": TRAIN,
-    "modelforge.train.data.decode.decoded": TRAIN,
-    "modelforge.train.data.decode.image_of_bytes": TRAIN,
-    "modelforge.train.data.digits.read": TRAIN,
-    "modelforge.train.data.text._written": HEAVY,
+    "modelforge.train.data.sources.breast_cancer.read": TRAIN,
+    "modelforge.train.data.pictures._decode": TRAIN,
+    "modelforge.train.data.pictures.decoded": TRAIN,
+    "modelforge.train.data.pictures.image_of_bytes": TRAIN,
+    "modelforge.train.data.sources.digits.read": TRAIN,
+    "modelforge.train.data.sources.text._written": HEAVY,
     "modelforge.train.job.execute": EARLY,
     "modelforge.train.job.run": EARLY,
+    "modelforge.train.tasks.classification.meter": TRAIN,
+    "modelforge.train.tasks.language_modelling.meter": TRAIN,
+    "modelforge.train.tasks.regression.meter": TRAIN,
 }
 """Functions that import something, each with the reason why it is not imported above."""
 

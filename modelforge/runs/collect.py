@@ -29,7 +29,7 @@ State = Literal["finished", "running", "interrupted", "diverged", "failed", "kil
 """`killed`: its process is gone; `broken`: the status cannot be read; `missing`: a folder without a status,
 or a job that never began."""
 LOWER_IS_BETTER = ("loss", "bits", "mse")
-"""Ends of the names of such metrics."""
+"""What improves downwards by a status that does not say so: it is from an earlier version."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
 
 
@@ -48,6 +48,7 @@ class Row:
     reason: str = ""
     """Why it did not finish, in one line."""
     optimized_metric: str = ""
+    lower_is_better: tuple[str, ...] = ()
 
     @property
     def number(self) -> int:
@@ -86,7 +87,8 @@ class Sweep:
 
     def by(self, metric: str) -> Sweep:
         """The same runs, sorted by a metric: finished ones first, errors upwards, anything else downwards."""
-        sign = 1 if metric.endswith(LOWER_IS_BETTER) else -1
+        name = metric.rpartition("/")[2]
+        sign = 1 if any(name in row.lower_is_better for row in self.rows) else -1
 
         def rank(row: Row) -> tuple[int, float, int, str]:
             value = sign * row.metrics[metric] if metric in row.metrics else inf
@@ -203,6 +205,7 @@ def _read(status: Mapping[str, Any], job: Path, name: str) -> Row:
         status.get("fit_seconds", status["seconds"]),
         reason,
         status["optimized_metric"],
+        tuple(map(str, status.get("lower_is_better", LOWER_IS_BETTER))),
     )
 
 

@@ -42,6 +42,8 @@ class Status:
     config_hash: str = ""
     """Of the composed config; equal for equal runs."""
     optimized_metric: str = ""
+    lower_is_better: tuple[str, ...] = ("loss",)
+    """Metrics, without their stage, that improve downwards."""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     """Final values; one that is not finite is left out, since JSON has no word for it."""
     error: tuple[Mapping[str, Any], ...] = ()

@@ -13,6 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
+from modelforge.train.loggers import MetricsCSV
 from modelforge.train.loops import (
     between_epochs,
     can_stop_after,
@@ -21,9 +22,8 @@ from modelforge.train.loops import (
     is_validated_next,
     resumed,
 )
-from modelforge.train.metrics import MetricsCSV
 from modelforge.train.resume import BEST, LAST, STATE, Start
-from modelforge.train.words import direction
+from modelforge.train.tasks.task import Mode
 
 
 class AtomicIO(TorchCheckpointIO):
@@ -42,13 +42,15 @@ class Checkpoints(Checkpoint):
     Args:
         folder: Where they go.
         metric: What decides which is best.
+        mode: Whether the lowest or the highest value of it is.
         history: The curves so far; each checkpoint holds them.
         start: Where a resumed run goes on.
     """
 
-    def __init__(self, folder: Path, metric: str, history: MetricsCSV, start: Start) -> None:
+    def __init__(self, folder: Path, metric: str, mode: Mode, history: MetricsCSV, start: Start) -> None:
         self.folder = folder
         self.metric = metric
+        self.mode: Mode = mode
         self.history = history
         self.start = start
         self.best_score = start.best_score
@@ -141,7 +143,7 @@ class Checkpoints(Checkpoint):
 
     def _judge(self, trainer: Trainer) -> bool:
         value = trainer.callback_metrics.get(self.metric)
-        if value is None or not _is_better(float(value), self.best_score, direction(self.metric)):
+        if value is None or not _is_better(float(value), self.best_score, self.mode):
             return False
         self.best_score, self.best_step = float(value), trainer.global_step
         return True
@@ -164,7 +166,7 @@ def _snapshot(trainer: Trainer) -> dict[str, Any]:
     return trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
 
 
-def _is_better(value: float, best: float | None, way: str) -> bool:
+def _is_better(value: float, best: float | None, mode: Mode) -> bool:
     if best is None or math.isnan(best):
         return best is None or not math.isnan(value)
-    return value < best if way == "min" else value > best
+    return value < best if mode == "min" else value > best

@@ -15,9 +15,8 @@ from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.report.screen import Stream
-from modelforge.train.loading import loading
-from modelforge.train.screen import check_folder, steady
+from modelforge.report.stream import Stream
+from modelforge.train.terminal import check_folder, keep_streams, loading
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
@@ -58,12 +57,12 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         arguments: As in `sys.argv[1:]`. With any other flag (`--help`, `--cfg`, `--config-dir`) Hydra does what it is
             asked for, with configs that are data all the same.
     """
-    steady()
+    keep_streams()
     check_folder()
     _guard(arguments)
     flags = {argument for argument in arguments if argument.startswith("-")}
     if flags - MULTIRUN:
-        sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)  # Hydra prints what it is asked for
+        sys.stdout, sys.stderr = (Stream(one, escaped=True) for one in (sys.stdout, sys.stderr))  # Hydra prints
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     try:
@@ -140,18 +139,16 @@ class _Silent(ArgumentParser):
 
 def _prepare(config: Config) -> None:
     with loading("torch"):
-        from modelforge.train.prepare import prepare
-    from modelforge.train.data.read import look
+        from modelforge.train.data.read import look
+        from modelforge.train.prepare import located, prepare
 
-    job = prepare(config)
-    try:
+    with located(config):
+        job = prepare(config)
         look(job.settings.data)
-    except ForgeError as error:
-        raise ForgeError(config.origins.locate(problem) for problem in error.problems) from error
-    with loading("lightning"):
-        from modelforge.train.trainers import check_trainer
-    if problems := check_trainer(job.trainer):
-        raise ForgeError(config.origins.locate(problem) for problem in problems)
+        with loading("lightning"):
+            from modelforge.train.trainer import check_trainer
+        if problems := check_trainer(job.trainer):
+            raise ForgeError(problems)
 
 
 def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:

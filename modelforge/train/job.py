@@ -23,9 +23,7 @@ from modelforge.core.files import unwritable, write_atomically
 from modelforge.runs.claim import claimed
 from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.loading import loading
-from modelforge.train.screen import complain, screen, steady
-from modelforge.train.words import main_metric
+from modelforge.train.terminal import complain, keep_streams, loading, screen
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,7 +57,7 @@ def run(config: DictConfig) -> float:
 
     from modelforge.config import from_hydra
 
-    steady()
+    keep_streams()
     hydra: Any = HydraConfig.get()
     # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
     written: Any = OmegaConf.to_container(OmegaConf.masked_copy(hydra, ["runtime", "overrides"]), resolve=False)
@@ -114,10 +112,12 @@ def execute(
         with Interrupts(say) as interrupts:
             config = compose()
             status = _describe(status, config.values)
-            write(status, folder)
             write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
             with loading("lightning"):
                 from modelforge.train.fit import fit
+                from modelforge.train.settings import judged_by
+            status = replace(status, **judged_by(config.values))
+            write(status, folder)
             outcome = fit(config, folder, console=console, interrupts=interrupts, show_plan=show_plan)
             ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
             write(ended, folder)
@@ -136,7 +136,7 @@ def execute(
         write_end(ended, folder)
         complain(wrong)
     else:
-        say("  ·  ".join([*outcome.told, f"{outcome.seconds:.1f} s", _shown(folder)]))
+        say("  ·  ".join([*outcome.words, f"{outcome.seconds:.1f} s", _shown(folder)]))
     return Result(exit_code, ended)
 
 
@@ -155,16 +155,13 @@ def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
-    """The status with what the config says of the run; a wrong value there is somebody else's to report."""
+    """The status with the seed and the tags of a config that is not checked yet."""
     seed, tags = values.get("seed", 0), values.get("tags") or ()
-    data = values.get("data")
-    task = data.get("task", "") if isinstance(data, Mapping) else ""
     text = json.dumps(_plain(values), default=str)
     return replace(
         status,
         config_hash=hashlib.sha256(text.encode()).hexdigest(),
         seed=seed if isinstance(seed, int) else 0,
-        optimized_metric=str(values.get("optimized_metric") or main_metric(str(task))),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
     )
 

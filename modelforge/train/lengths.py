@@ -16,7 +16,6 @@ from modelforge.building.build import on_meta
 from modelforge.core.errors import Problem, sentence
 from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
-from modelforge.train.data.batches import read_by
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.optimizers import SchedulerFactory
@@ -104,9 +103,8 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
     """A batch of one example for a model that needs two to be trained, as normalization over a batch does."""
     if length.rows is not None and not length.last_is_one:
         return
-    inputs = source.inputs.values()
-    refused = _refusal(plan, [(1, *one.shape) for one in inputs], [one.dtype for one in inputs])
-    if refused is None or _refusal(plan, [(2, *one.shape) for one in inputs], [one.dtype for one in inputs]):
+    refused = _refusal(plan, source, 1)
+    if refused is None or _refusal(plan, source, 2):
         return
     if length.rows is None and length.batch_size > 1:
         if source.reads:
@@ -167,18 +165,17 @@ def _end(scheduler: SchedulerFactory, name: str) -> int:
     return int(max(value, default=0) if isinstance(value, list | tuple) else value)
 
 
-def _refusal(plan: Plan, shapes: list[tuple[int, ...]], dtypes: list[str]) -> tuple[str, str] | None:
-    """The layer that does not run on inputs of these shapes in training, and what it says; nothing is allocated."""
+def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | None:
+    """The layer that does not run on a batch of that size in training, and its reason; nothing is allocated."""
     model = on_meta(plan).train()
     inside: list[str] = []
     for name, module in model.named_modules():
         module.register_forward_pre_hook(lambda _module, _inputs, name=name: inside.append(name))
         module.register_forward_hook(lambda _module, _inputs, _output: _left(inside))
-    kinds = [getattr(torch, dtype) for dtype in dtypes]
-    inputs = [torch.zeros(shape, dtype=kind, device="meta") for shape, kind in zip(shapes, kinds, strict=True)]
+    inputs = [torch.zeros(one.of(batch_size), dtype=getattr(torch, one.dtype), device="meta") for one in source.given]
     try:
         with torch.no_grad():
-            read_by(model, tuple(inputs) if len(inputs) > 1 else inputs[0])
+            model(*inputs)
     except Exception as error:  # whatever a layer raises
         return inside[-1] if inside else "", sentence(error)
     return None

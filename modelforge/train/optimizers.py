@@ -6,15 +6,14 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch.optim import lr_scheduler
 
 from modelforge.core.errors import ForgeError, Problem, did_you_mean, quoted, shortened
 from modelforge.inits.schemes.width import LEARNING_RATE
-from modelforge.train.signature import check_arguments
-from modelforge.train.words import direction
+from modelforge.train.arguments import check_arguments
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -163,13 +162,13 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
 
 
 def parse_scheduler(
-    section: Any, metrics: Sequence[str] = ("val/accuracy", "val/loss"), trainer: Any = None
+    section: Any, metrics: Mapping[str, Literal["min", "max"]], trainer: Any = None
 ) -> tuple[SchedulerFactory | None, list[Problem]]:
     """Checks a `scheduler` section, `{type: StepLR, step_size: 10, interval: epoch}`; None means none.
 
     Args:
         section: The section.
-        metrics: What a scheduler may follow.
+        metrics: The metrics that a scheduler may follow, each with its better direction.
         trainer: The `trainer` section, which says when there is a validation.
     """
     if section is None:
@@ -193,7 +192,7 @@ def parse_scheduler(
         hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in section else ""
         problems.append(Problem("MF051", "scheduler.monitor", message, hint))
     elif monitor is not None and kind is lr_scheduler.ReduceLROnPlateau:
-        problems += _plateau(arguments, interval, monitor, trainer if _is_map(trainer) else {})
+        problems += _plateau(arguments, interval, monitor, metrics[monitor], trainer if _is_map(trainer) else {})
     elif monitor is not None and kind is not None:
         message = f"`monitor` has no effect: {kind.__name__} steps by time alone"
         problems.append(Problem("MF051", "scheduler.monitor", message, "leave it out: `~scheduler.monitor`"))
@@ -211,10 +210,10 @@ def parse_scheduler(
 
 
 def _plateau(
-    arguments: Mapping[str, Any], interval: str, monitor: str, trainer: Mapping[str, Any]
+    arguments: Mapping[str, Any], interval: str, monitor: str, right: str, trainer: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """What keeps a scheduler from following a metric."""
-    mode, right = arguments.get("mode", "min"), direction(monitor)
+    mode = arguments.get("mode", "min")
     if mode in ("min", "max") and mode != right:
         better = "lower" if right == "min" else "higher"
         message = f"`mode` is {mode!r}, but {better} `{monitor}` is better"

@@ -5,7 +5,8 @@ Imports torch, and not Lightning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,13 @@ from modelforge.core.words import plural
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.train.data.source import Source
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
+from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
-from modelforge.train.words import METRICS, main_metric
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Job:
     start: Start
 
 
+@contextmanager
+def located(config: Config) -> Generator[None]:
+    """Fills in the places in the config of the problems that its body raises."""
+    try:
+        yield
+    except ForgeError as error:
+        raise ForgeError(map(config.origins.locate, error.problems)) from error
+
+
 def prepare(config: Config, studies: Studies | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
@@ -48,16 +58,15 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
-        ModuleNotFoundError: Lightning is not installed.
     """
     if unreadable := unfit(config.values):
-        raise ForgeError(config.origins.locate(problem) for problem in unreadable)
+        raise ForgeError(map(config.origins.locate, unreadable))
     plan, wrong = _plan(config, studies)
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
-    metrics = settings.metrics if settings else ("val/loss", *map(main_metric, METRICS))
+    metrics = settings.metrics if settings else val_metrics(*TASKS.names())
     scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
     problems += more
     if plan is not None and optimizer is not None:
@@ -71,15 +80,26 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
             problems += too_short(plan, settings.data, length)
-    told = {problem.path for problem in wrong}
-    wrong += [config.origins.locate(problem) for problem in problems if problem.path not in told]
+    known = {problem.path for problem in wrong}
+    wrong += [problem for problem in problems if problem.path not in known]
     start, more = _start(settings, config)
     if wrong := wrong + more:
-        raise ForgeError(wrong)
+        raise ForgeError(map(config.origins.locate, wrong))
     assert plan is not None
     assert settings is not None
     assert optimizer is not None
     return Job(settings, plan, optimizer, scheduler, arguments, start)
+
+
+def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
+    """The problems where the model does not take what the data gives, or does not give what the task takes."""
+    if tuple(plan.inputs.values()) != source.given:
+        takes, gives = (
+            " and ".join(f"{it.dtype} {it}" for it in them) for them in (plan.inputs.values(), source.given)
+        )
+        message = f"the model takes {takes}, but the data gives {gives}"
+        yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
+    yield from task_of(source).misfits(plan)
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

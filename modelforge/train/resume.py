@@ -67,25 +67,25 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
     Raises:
         ForgeError: there is no such file, it is no checkpoint of modelforge, or the config says something else.
     """
-    checkpoint = _load(path, config)
+    checkpoint = _load(path)
     try:
         problems = list(islice(_all_differences(checkpoint[KEY], config.values, _settings_of(path)), NUM_SHOWN))
         if problems:
-            raise ForgeError(config.origins.locate(problem) for problem in problems)
+            raise ForgeError(problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
         _check_length(start, config)
         state = checkpoint["callbacks"].get(STATE)
-        return start if state is None else _with_best(start, checkpoint, config, metric)
+        return start if state is None else _with_best(start, checkpoint, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise _refusal(config, f"`{path}` is damaged: it does not say where its run was", ASK) from error
+        raise _refusal(f"`{path}` is damaged: it does not say where its run was", ASK) from error
 
 
 def _check_length(start: Start, config: Config) -> None:
     most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
     if isinstance(most, int) and 0 <= most < done:
         message = f"`{start.ckpt}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
-        problem = Problem("MF051", "trainer.max_epochs", message, "it counts from the start of the run: give more")
-        raise ForgeError([config.origins.locate(problem)])
+        hint = "it counts from the start of the run: give more"
+        raise ForgeError([Problem("MF051", "trainer.max_epochs", message, hint)])
 
 
 def adopt(start: Start, folder: Path) -> None:
@@ -101,25 +101,25 @@ def adopt(start: Start, folder: Path) -> None:
                 shutil.copyfileobj(old, new)
 
 
-def _load(path: Path, config: Config) -> Mapping[str, Any]:
+def _load(path: Path) -> Mapping[str, Any]:
     """What a checkpoint of modelforge holds; its tensors stay in the file."""
     try:
         check_regular(path)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-                    raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", ASK)
+                    raise _refusal(f"`{path}` is not a checkpoint of modelforge", ASK)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
-        raise _refusal(config, f"there is no checkpoint `{path}`", ASK) from None
+        raise _refusal(f"there is no checkpoint `{path}`", ASK) from None
     except NotRegular as error:
-        raise _refusal(config, f"`{path}` is {error.kind}, not a checkpoint", _inside(path)) from None
+        raise _refusal(f"`{path}` is {error.kind}, not a checkpoint", _inside(path)) from None
     except ForgeError:
         raise
     except Exception as error:  # the unpickler meets a foreign file with errors of all kinds
-        raise _refusal(config, f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
+        raise _refusal(f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
-        raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", ASK)
+        raise _refusal(f"`{path}` is not a checkpoint of modelforge", ASK)
     return checkpoint
 
 
@@ -136,7 +136,7 @@ def _count(value: Any) -> int:
     return value
 
 
-def _with_best(start: Start, checkpoint: Mapping[str, Any], config: Config, metric: str) -> Start:
+def _with_best(start: Start, checkpoint: Mapping[str, Any], metric: str) -> Start:
     """The start with the best epoch so far, if its values are in a file beside the checkpoint, or in this one."""
     state = checkpoint["callbacks"][STATE]
     if not isinstance(state["history"], list):
@@ -149,16 +149,16 @@ def _with_best(start: Start, checkpoint: Mapping[str, Any], config: Config, metr
     score, step = float(state["best_score"]), _count(state["best_step"])
     assert start.ckpt is not None
     for path in (start.ckpt.with_name(BEST), start.ckpt):
-        if _holds(path, config, {"metric": metric, "best_score": score, "best_step": step}):
+        if _holds(path, {"metric": metric, "best_score": score, "best_step": step}):
             return replace(start, best_score=score, best_step=step, best=path)
     message = f"the best epoch so far is not in `{start.ckpt.with_name(BEST)}`"
     return replace(start, warning=_warning(message))
 
 
-def _holds(path: Path, config: Config, best: Mapping[str, Any]) -> bool:
+def _holds(path: Path, best: Mapping[str, Any]) -> bool:
     """Whether a checkpoint is of the best epoch."""
     try:
-        found = _load(path, config)
+        found = _load(path)
         state = found["callbacks"][STATE]
         return found["global_step"] == best["best_step"] and best.items() <= {**state, "history": None}.items()
     except (ForgeError, LookupError, TypeError, AttributeError):
@@ -204,5 +204,5 @@ def _show(value: Any) -> str:
     return "nothing" if value is _ABSENT or value is None else quoted(value)
 
 
-def _refusal(config: Config, message: str, hint: str) -> ForgeError:
-    return ForgeError([config.origins.locate(Problem("MF051", "ckpt", message, hint))])
+def _refusal(message: str, hint: str) -> ForgeError:
+    return ForgeError([Problem("MF051", "ckpt", message, hint)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from modelforge.train import check_command_line, overrides_first
-from modelforge.train.loading import loading
+from modelforge.train.terminal import loading
 
 CONF = Path(__file__).parents[2] / "conf"
 

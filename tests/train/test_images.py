@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 import modelforge as mf
 from modelforge.train.data.read import read
+from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
-from modelforge.train.data.sources import parse_source
 
 COLOURS = {"blue": (0, 0, 200), "red": (200, 0, 0)}
 

@@ -18,6 +18,7 @@ from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings, together, undeclared
 from modelforge.train.data.source import AsTuple, Bounded, mistake
 from modelforge.train.data.table import Numbers, Table, examples
+from modelforge.train.tasks.registry import tasks_for
 
 Columns = Mapping[str, Sequence[Any]]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
@@ -51,7 +52,7 @@ class ColumnSource(Bounded, Table):
     def _check_columns(self) -> ColumnSource:
         if self.input.shape != (self.num_features,):
             raise mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
-        if self.task == "classification" and len(self.target) > 1:
+        if self.target_kind == "class" and len(self.target) > 1:
             raise mistake("target", f"a class is one column, but `target` names {len(self.target)}")
         return self
 
@@ -72,7 +73,7 @@ class ColumnSource(Bounded, Table):
         if not len(columns[features[0]]):
             raise refusal("path", f"{named} has no rows")
         inputs, problems = self._inputs(columns, features, named)
-        targets, wrong = (None, []) if self.task == "autoencoding" else self._targets(columns)
+        targets, wrong = (None, []) if self.target_kind == "input" else self._targets(columns)
         if wrong:
             raise ForgeError(together([*problems, *wrong]))
         found = [*problems, *look_alikes(columns, "columns", named, "path")]
@@ -87,7 +88,7 @@ class ColumnSource(Bounded, Table):
         problems = [
             _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
         ]
-        if not self.target and self.task != "autoencoding":
+        if not self.target and self.target_kind != "input":
             message = f"{self.task} needs a target, but `target` names no column"
             hint = did_you_mean("", columns)
             if not problems and (guess := next((name for name in reversed([*columns]) if name not in self.ignore), "")):
@@ -118,7 +119,7 @@ class ColumnSource(Bounded, Table):
 
     def _settings(self, columns: Columns, target: str) -> list[str]:
         """What to write where that column is to be predicted: classes, or numbers where they look like a quantity."""
-        task = "regression" if _is_quantity(columns[target]) else self.task
+        task = tasks_for(["number"])[0] if _is_quantity(columns[target]) else self.task
         lines = [setting("target", target)] + ([setting("task", task)] if task != self.task else [])
         try:
             self.model_copy(update={"target": (target,), "task": task})._read(columns)
@@ -128,7 +129,7 @@ class ColumnSource(Bounded, Table):
 
     def _with_regression(self, problems: Sequence[Problem], columns: Columns) -> list[Problem]:
         """With the other way out where classes are not as many as declared, and look like a quantity."""
-        if self.task != "classification" or not _is_quantity(columns[self.target[0]]):
+        if self.target_kind != "class" or not _is_quantity(columns[self.target[0]]):
             return [*problems]
         hint = f"to predict a number: `{' '.join(self._settings(columns, self.target[0]))}`"
         return [
@@ -138,7 +139,7 @@ class ColumnSource(Bounded, Table):
 
     def _targets(self, columns: Columns) -> tuple[Numbers | list[Any], list[Problem]]:
         """What is to be predicted, and what is wrong with it."""
-        if self.task == "regression":
+        if self.target_kind == "number":
             values, wrong = numbers(columns, self.target)
             return Numbers(values, self.target, "target"), self._not_numeric(columns, wrong, "target")
         (name,) = self.target

@@ -1,12 +1,13 @@
-"""Files that a `data` section names: found, opened and read within their bounds, or refused with the reason."""
+"""Files that a `data` section names, and packages that read them: found and opened, or refused with the reason."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from glob import glob
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from modelforge.core.errors import ForgeError
 from modelforge.core.regular import NotRegular, kind_of, open_regular
@@ -81,6 +82,23 @@ def check_size(size: int, max_bytes: int, named: str) -> None:
     if size > max_bytes:
         message = f"{named} takes {size:,} bytes, but `max_bytes` is {max_bytes:,}"
         raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
+
+
+def extra(module: str, what: str) -> Any:
+    """A module of a package that only some data needs.
+
+    Raises:
+        ForgeError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise refusal(
+            "type", f"{what} needs `{package}`, which is not installed", "pip install 'modelforge[data]'"
+        ) from None
 
 
 def _read_utf8(path: Path, key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from modelforge.core.errors import Problem
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
+TargetKind = Literal["class", "number", "token", "input"]
+"""What there is to predict: one class of several, numbers, the next token, or the input itself."""
 Inputs = Array | tuple[Array, ...]
 """What a model with one input reads, or a model with several, in their order."""
 
 
 class Part(Protocol):
-    """Examples that are dealt out a batch at a time."""
+    """Examples that are read a batch at a time."""
 
     def __len__(self) -> int: ...
 
@@ -55,6 +57,10 @@ class Text:
 
     tokens: Array
     alphabet: tuple[str, ...]
+    num_sampled: int = 0
+    """Tokens that the trained model is to write."""
+    temperature: float = 1.0
+    """What the scores of these are divided by."""
 
     @property
     def unit(self) -> str:
@@ -91,6 +97,6 @@ class Examples:
     def of(
         cls, parts: Iterable[Part], warnings: Iterable[Problem] = (), fitted: Mapping[str, Any] | None = None
     ) -> Examples:
-        """Those of the parts for training, validation and test."""
+        """The examples of the parts for training, validation and test."""
         train, val, test = parts
         return cls(train, val, test, tuple(warnings), fitted or {})

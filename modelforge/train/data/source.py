@@ -1,4 +1,4 @@
-"""`Source`: the `data` section of a config, as all sources share it. Imports no torch."""
+"""`Source`: the `data` section of a config, as all sources share it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from modelforge.core.errors import quoted
 from modelforge.core.frozen import Node
-from modelforge.train.data.parts import Examples
-from modelforge.train.words import TaskName
+from modelforge.core.tensors import BATCH, TensorValue
+from modelforge.train.data.parts import Examples, TargetKind
+from modelforge.train.tasks.registry import TASKS, tasks_for
 
 AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else raw)
 """YAML has lists where a frozen value has tuples."""
@@ -41,11 +42,13 @@ class Source(Node, ABC):
     """The field that says where the data lies."""
     reads_folder: ClassVar[bool] = False
     """Whether a folder lies there, or a file."""
-    tasks: ClassVar[tuple[TaskName, ...]]
-    """What it can be used for."""
+    target_kinds: ClassVar[tuple[TargetKind, ...]]
+    """What it has to predict: this decides which tasks it can be used for."""
 
-    task: TaskName
-    """What a model is to do with it: this decides the loss and the metrics."""
+    type: str
+    """The name of the source."""
+    task: str
+    """The purpose of the model: this decides the loss and the metrics."""
     num_outputs: PositiveInt
     """Classes, targets or tokens: models size their last layer by it."""
     batch_size: PositiveInt = 64
@@ -67,8 +70,18 @@ class Source(Node, ABC):
         """
 
     @property
+    def given(self) -> tuple[TensorValue, ...]:
+        """The inputs as the model reads them."""
+        return tuple(TensorValue((BATCH, *one.shape), one.dtype) for one in self.inputs.values())
+
+    @property
+    def target_kind(self) -> TargetKind:
+        """What there is to predict."""
+        return TASKS.get(self.task).target_kind
+
+    @property
     def positions(self) -> tuple[int, ...]:
-        """Sizes of what is answered for each example: `()` for one answer, `(steps,)` for one a step."""
+        """Sizes of the targets of one example: `()` for one target, `(steps,)` for one a step."""
         return ()
 
     @property
@@ -78,8 +91,8 @@ class Source(Node, ABC):
 
     @model_validator(mode="after")
     def _check_task(self) -> Source:
-        if self.task not in self.tasks:
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, self.tasks))}, but is {quoted(self.task)}")
+        if self.task not in (tasks := tasks_for(self.target_kinds)):
+            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task)}")
         return self
 
     @model_validator(mode="after")

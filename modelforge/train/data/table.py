@@ -29,7 +29,7 @@ MAX_SAMPLE = 1000
 class Table(SplitSource):
     """Numbers and what to predict from them: a class, other numbers, or themselves."""
 
-    tasks: ClassVar = ("classification", "regression", "autoencoding")
+    target_kinds: ClassVar = ("class", "number", "input")
 
     num_classes: PositiveInt | None = None
     """Another name of `num_outputs`, for models that ask for it."""
@@ -103,12 +103,12 @@ def examples(
 
 def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, list[Problem]]:
     """The classes, where there are classes; and what is wrong with the targets."""
-    if source.task == "autoencoding":
+    if source.target_kind == "input":
         return None, []
     if targets is None:
         message = f"{source.task} needs a target, but `target` is null"
         return None, [fault("target", message, "write `data.target=...`")]
-    if source.task == "classification":
+    if source.target_kind == "class":
         return encode(targets, source.num_outputs, named)
     number = targets.values.shape[1]
     if number != source.num_outputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
@@ -15,18 +15,19 @@ from modelforge.core.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import Bounded
 from modelforge.train.data.table import Numbers, Table, examples
 
 UNREADABLE = (ValueError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 
+@register_source("npz")
 class Npz(Bounded, Table):
     """One array of inputs, one example a row, of any shape; and one of targets."""
 
     reads: ClassVar = "path"
 
-    type: Literal["npz"]
     path: str | None = None
     """The file, from the folder that the run starts in."""
     features: str = "x"
@@ -50,13 +51,13 @@ class Npz(Bounded, Table):
         if any(problem.path != "data.input.shape" for problem in problems):
             raise ForgeError(problems)
         answers = targets
-        if targets is not None and self.task == "regression":
+        if targets is not None and self.target_kind == "number":
             answers = Numbers(targets.reshape(len(targets), -1), str(self.target), "target")
         return examples(self, Numbers(inputs, self.features), answers, named, problems)
 
     def _arrays(self, named: str) -> tuple[Array, Array | None]:
         path = existing(self.path)
-        target = None if self.task == "autoencoding" else self.target
+        target = None if self.target_kind == "input" else self.target
         asked = {"features": self.features} | ({"target": target} if target is not None else {})
         with opened(path, "path") as file:
             if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
@@ -118,7 +119,7 @@ def _float64(array: Array) -> Array:
 def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> list[Problem]:
     problems: list[Problem] = []
     numeric = [("features", source.features, inputs)]
-    if targets is not None and source.task == "regression":
+    if targets is not None and source.target_kind == "number":
         numeric.append(("target", str(source.target), targets))
     for key, name, array in numeric:
         if array.dtype.kind not in "biuf":

@@ -12,6 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from modelforge.core.frozen import Node
 from modelforge.core.words import plural
 from modelforge.train.data.parts import Arrays, Examples
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import InputSettings, OneInput, Source, mistake
 
 
@@ -41,6 +42,7 @@ class Generated(Source):
         )
 
 
+@register_source("adding")
 class Adding(Generated, OneInput):
     """The adding problem: the sum of the two numbers of a sequence that are marked.
 
@@ -49,9 +51,8 @@ class Adding(Generated, OneInput):
     Source: Hochreiter & Schmidhuber 1997, as in Arjovsky, Shah & Bengio 2016, arXiv:1511.06464.
     """
 
-    tasks: ClassVar = ("regression",)
+    target_kinds: ClassVar = ("number",)
 
-    type: Literal["adding"]
     num_targets: Literal[1] = 1
     """Numbers to tell."""
 
@@ -76,6 +77,7 @@ class Adding(Generated, OneInput):
         return Arrays(np.stack([numbers, marks], axis=2), (numbers * marks).sum(1, keepdims=True))
 
 
+@register_source("copy")
 class Copy(Generated, OneInput):
     """The copying memory problem: symbols, a long wait, a sign, and then the same symbols again.
 
@@ -85,9 +87,8 @@ class Copy(Generated, OneInput):
     Source: Hochreiter & Schmidhuber 1997, as in Arjovsky, Shah & Bengio 2016, arXiv:1511.06464.
     """
 
-    tasks: ClassVar = ("classification",)
+    target_kinds: ClassVar = ("class",)
 
-    type: Literal["copy"]
     length: PositiveInt = 10
     """Symbols to remember."""
     num_classes: PositiveInt
@@ -132,6 +133,7 @@ class PairSettings(Node):
     """What is told, one step late, so that each token is told from those before it."""
 
 
+@register_source("reverse")
 class Reverse(Generated):
     """A sequence of symbols, to be told from its end to its beginning: the least that takes an encoder and a decoder.
 
@@ -139,9 +141,8 @@ class Reverse(Generated):
     it is to tell; at every step a token is to be told.
     """
 
-    tasks: ClassVar = ("classification",)
+    target_kinds: ClassVar = ("class",)
 
-    type: Literal["reverse"]
     input: PairSettings
     """How the two sequences are handed to the model."""
     vocab_size: PositiveInt

@@ -1,4 +1,4 @@
-"""`MetricsCSV`: a Lightning logger that keeps one tidy line an epoch, all its metrics side by side."""
+"""Loggers: `MetricsCSV` keeps one tidy line an epoch, all its metrics side by side; `TensorBoard` keeps events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from modelforge.core.files import write_atomically
+from modelforge.train.settings import LoggerSettings
 
 
 class MetricsCSV(Logger):
@@ -77,6 +78,23 @@ class MetricsCSV(Logger):
     def finalize(self, status: str) -> None:
         """Lightning calls this at the end, whatever the end."""
         self.save()
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's, without the empty hparams.yaml: the run folder holds the whole config."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Flushes the events to the disk."""
+        self.experiment.flush()
+
+
+def make_loggers(settings: LoggerSettings, folder: Path) -> tuple[MetricsCSV, list[Logger]]:
+    """The loggers that the config asks for, writing straight into `folder`: the one of all lines, and the others."""
+    history = MetricsCSV(folder / "metrics.csv", is_written=settings.csv)
+    if not settings.tensorboard:
+        return history, []
+    return history, [TensorBoard(folder, name="", version="", default_hp_metric=False)]
 
 
 def _key(step: int | None) -> int:

@@ -13,9 +13,11 @@ from modelforge.core.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
 
 
+@register_source("text")
 class TextFiles(Bounded, OneInput):
     """Windows of `context` tokens, each token to be told from those before it.
 
@@ -24,9 +26,8 @@ class TextFiles(Bounded, OneInput):
     """
 
     reads: ClassVar = "files"
-    tasks: ClassVar = ("language_modelling",)
+    target_kinds: ClassVar = ("token",)
 
-    type: Literal["text"]
     files: str | None = None
     """Which files, as a glob: `books/**/*.txt`; null for the English text of Python's own help."""
     level: Literal["bytes", "characters"] = "bytes"
@@ -76,7 +77,8 @@ class TextFiles(Bounded, OneInput):
             message = f"{named} is too short: {least} {len(short[0].tokens)}"
             raise ForgeError([fault("context", message, "bring more text, or write a smaller `data.context=...`")])
         train, val, test = parts
-        return Examples(train, val, test, text=Text(train.tokens, alphabet), fitted={"alphabet": alphabet or None})
+        text = Text(train.tokens, alphabet, self.sample, self.temperature)
+        return Examples(train, val, test, text=text, fitted={"alphabet": alphabet or None})
 
     def _written(self) -> str:
         if self.files is not None:

@@ -1,15 +1,38 @@
-"""`SaveOnInterrupt`: a run that is asked to stop does so where it can be resumed, and leaves a checkpoint."""
+"""Small callbacks of a training: a seed for each step, the config in each checkpoint, and a stop after a signal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from lightning import LightningModule, Trainer
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from modelforge.core.rng import Key
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loops import can_stop_after, ends_within
+from modelforge.train.resume import KEY, SECTIONS
+
+
+class SeedSteps(Callback):
+    """Seeds torch's global generators at each step, so that dropout too is a function of `(seed, step)` alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        Key(self.seed, "step", trainer.fit_loop.total_batch_idx).seed_globals()
+
+
+class KeepConfig(Callback):
+    """Puts the config that made the weights into every checkpoint, for `check_resumable` to compare."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = {section: values.get(section) for section in SECTIONS}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.values
 
 
 class SaveOnInterrupt(Checkpoint):

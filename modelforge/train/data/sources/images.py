@@ -13,12 +13,12 @@ from pydantic import PositiveInt, model_validator
 from modelforge.core.errors import ForgeError, Problem, listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
-from modelforge.train.data.decode import decoded
 from modelforge.train.data.files import existing
-from modelforge.train.data.folders import Folder, laid_out, walk
 from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Examples, Rows
+from modelforge.train.data.pictures import Folder, decoded, laid_out, walk
 from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
 from modelforge.train.data.split import missing, split
 
@@ -27,6 +27,7 @@ MAX_SHOWN = 5
 Numbers = Annotated[tuple[float, ...], AsTuple]
 
 
+@register_source("image_folder")
 class ImageFolder(Bounded, SplitSource):
     """Every folder in `path` is a class, in the order of their names, with the pictures anywhere in it.
 
@@ -35,9 +36,8 @@ class ImageFolder(Bounded, SplitSource):
 
     reads: ClassVar = "path"
     reads_folder: ClassVar = True
-    tasks: ClassVar = ("classification", "autoencoding")
+    target_kinds: ClassVar = ("class", "input")
 
-    type: Literal["image_folder"]
     path: str | None = None
     """The folder of folders, from the folder that the run starts in."""
     num_classes: PositiveInt
@@ -88,7 +88,7 @@ class ImageFolder(Bounded, SplitSource):
         scale = _scale(self, pixels[whole[parts[0]]])
         names = [folder.path.name for folder in folders]
         warnings += look_alikes(names, "classes", f"`{root}`", "path")
-        if self.task == "classification":
+        if self.target_kind == "class":
             warnings += missing(labels, parts, names, f"`{root}`")
         mean, std = (numbers.ravel().tolist() for numbers in scale)
         fitted = {"classes": names, "inputs": {"levels": 255, "mean": mean, "std": std}}
@@ -128,7 +128,7 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem
         for folder in folders
         if not folder.pictures
     ]
-    if len(folders) == 1 and source.task == "classification":
+    if len(folders) == 1 and source.target_kind == "class":
         message = f"`{root}` has one folder, and so one class: there is nothing to predict"
         problems.append(fault("path", message, "make a folder for each class"))
     elif len(folders) != source.num_classes:

@@ -7,7 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -15,6 +15,7 @@ from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import existing, read_utf8
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import mistake
 
 QUOTED = re.compile(r'"(?:[^"]|"")*+"')
@@ -26,10 +27,10 @@ Delimiter = Annotated[
 ]
 
 
+@register_source("csv")
 class Csv(ColumnSource):
     """The first line names the columns."""
 
-    type: Literal["csv"]
     delimiter: Delimiter = ","
     """What stands between two values; `\\t` is a tab."""
 
@@ -46,7 +47,7 @@ class Csv(ColumnSource):
         columns = self.columns()
         header = next(iter(columns))
         other = next((sign for sign in OTHER_DELIMITERS if sign in header), None)
-        if len(columns) > 1 or other is None or self.task == "autoencoding":
+        if len(columns) > 1 or other is None or self.target_kind == "input":
             return self._read(columns)
         message = f"the header of `{self.path}` is one column, and holds {other!r}: is that its `delimiter`?"
         lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
