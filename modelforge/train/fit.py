@@ -26,6 +26,7 @@ from modelforge.core.rng import narrow
 from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
+from modelforge.train.arguments import misuse
 from modelforge.train.callbacks import KeepConfig, SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
@@ -166,7 +167,7 @@ def _train(trainer: Trainer, module: Learner, data: DataModule, job: Job) -> Non
     except Exception as error:
         if job.start.ckpt is not None and not started(trainer):  # of all kinds: what is in the file is foreign
             message = f"`{job.start.ckpt}` is damaged: {sentence(error)}"
-            raise ForgeError([Problem("MF051", "ckpt", message, ASK)]) from error
+            raise ForgeError([misuse("ckpt", message, ASK)]) from error
         problem = complaint(error, job.trainer)
         if problem is None:
             raise

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelforge.config import Config
-from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, printable
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.runs.claim import claimed
 from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
+from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.terminal import complain, keep_streams, loading, screen
 
@@ -67,7 +68,8 @@ def run(config: DictConfig) -> float:
     if not alone:
         print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
     elif read_state(folder) == "finished":
-        complain(_refusal(folder))
+        message = f"`{_shown(folder)}` already holds a finished run"
+        complain(ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")]))
         sys.exit(1)
     try:
         with claimed(folder):
@@ -124,15 +126,17 @@ def execute(
     except Interrupted as error:
         ended, exit_code = status.end("interrupted"), error.exit_code
         write_end(ended, folder)
-        _say_interrupted(say, status, folder)
+        say(f"interrupted  ·  {_shown(folder)}")
+        if (last := folder / "checkpoints" / "last.ckpt").exists():
+            say(f"resume with: {resume_command(status.overrides, _shown(last))}")
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
             bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
             write_end(status.end("failed", error=(bug,)), folder)
             raise
-        diverged = any(problem.code == "MF052" for problem in wrong.problems)
-        ended, exit_code = status.end("diverged" if diverged else "failed", error=_as_data(wrong)), 1
+        state = "diverged" if any(problem.code == "MF052" for problem in wrong.problems) else "failed"
+        ended, exit_code = status.end(state, error=tuple(problem.to_dict() for problem in wrong.problems)), 1
         write_end(ended, folder)
         complain(wrong)
     else:
@@ -145,13 +149,6 @@ def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
     if not isinstance(error, OSError) or error.errno not in (ENOSPC, EDQUOT, EFBIG, EIO, EROFS):
         return None
     return ForgeError([unwritable(_shown(folder), os.strerror(error.errno).lower())])
-
-
-def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -> None:
-    say(f"interrupted  ·  {_shown(folder)}")
-    last = folder / "checkpoints" / "last.ckpt"
-    if last.exists():
-        say(f"resume with: {resume_command(status.overrides, _shown(last))}")
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
@@ -171,15 +168,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _refusal(folder: Path) -> ForgeError:
-    message = f"`{_shown(folder)}` already holds a finished run"
-    return ForgeError([Problem("MF051", "hydra.run.dir", message, "choose another folder, or remove this one")])
-
-
-def _as_data(error: ForgeError) -> tuple[dict[str, Any], ...]:
-    return tuple(problem.to_dict() for problem in error.problems)
 
 
 def _shown(path: Path) -> str:

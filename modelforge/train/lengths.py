@@ -1,6 +1,4 @@
-"""How many batches and epochs a training has → what does not go together with that: a last batch of one example, and a
-scheduler that counts to another end.
-"""
+"""The length of a training, in batches and epochs, and what does not fit it: a batch of one example, a scheduler."""
 
 from __future__ import annotations
 
@@ -16,6 +14,7 @@ from modelforge.building.build import on_meta
 from modelforge.core.errors import Problem, sentence
 from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
+from modelforge.train.arguments import misuse
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.optimizers import SchedulerFactory
@@ -58,8 +57,8 @@ class Lengths:
         if self.rows is None:
             return None
         whole = math.ceil(self.rows / self.batch_size)
-        limits = (self.trainer.get("overfit_batches") or None, self.trainer.get("limit_train_batches"))
-        limit = next((limit for limit in limits if limit is not None), 1.0)
+        limit = self.trainer.get("overfit_batches") or self.trainer.get("limit_train_batches")
+        limit = 1.0 if limit is None else limit
         return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
 
     @property
@@ -141,13 +140,13 @@ def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator
         epochs = length.trainer.get("max_epochs") or 0
         if after and unit == "step" and end <= epochs and length.trainer.get("max_steps", -1) < 0:
             message = f"`{name}` is {end}, but the scheduler is stepped after each batch of {plural(epochs, 'epoch')}"
-            yield Problem("MF051", f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
+            yield misuse(f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
         return
     trains = f"the training has {plural(steps, unit)}"
     if after and end < steps:
         hint = f"{after}: `scheduler.{name}={steps}`"
         hint += ", or `scheduler.interval=epoch`" if unit == "step" else ""
-        yield Problem("MF051", f"scheduler.{name}", f"`{name}` of {kind} is {end}, but {trains}", hint)
+        yield misuse(f"scheduler.{name}", f"`{name}` of {kind} is {end}, but {trains}", hint)
     elif end > steps or (not after and end == steps and kind not in ("LinearLR", "ConstantLR")):
         message = f"`{name}` of {kind} is {end}, but {trains}: it does not get that far"
         yield Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
@@ -169,9 +168,13 @@ def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | N
     """The layer that does not run on a batch of that size in training, and its reason; nothing is allocated."""
     model = on_meta(plan).train()
     inside: list[str] = []
+
+    def leave(*_: Any) -> None:
+        inside.pop()
+
     for name, module in model.named_modules():
         module.register_forward_pre_hook(lambda _module, _inputs, name=name: inside.append(name))
-        module.register_forward_hook(lambda _module, _inputs, _output: _left(inside))
+        module.register_forward_hook(leave)
     inputs = [torch.zeros(one.of(batch_size), dtype=getattr(torch, one.dtype), device="meta") for one in source.given]
     try:
         with torch.no_grad():
@@ -179,7 +182,3 @@ def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | N
     except Exception as error:  # whatever a layer raises
         return inside[-1] if inside else "", sentence(error)
     return None
-
-
-def _left(inside: list[str]) -> None:
-    inside.pop()

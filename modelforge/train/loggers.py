@@ -26,6 +26,9 @@ class MetricsCSV(Logger):
         is_written: Whether there is to be one; else the lines are kept for checkpoints alone.
     """
 
+    name: str = "metrics"  # pyright: ignore  # theirs is a property
+    version: str = ""  # pyright: ignore  # theirs is a property
+
     def __init__(self, path: Path, *, is_written: bool = True) -> None:
         super().__init__()
         self.path = path
@@ -33,24 +36,14 @@ class MetricsCSV(Logger):
         self.rows: dict[int, dict[str, Any]] = {}
         """By step, exactly as they were measured."""
 
-    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Goes on from the lines that a checkpoint holds."""
-        self.rows = {_key(row["step"]): dict(row) for row in rows}
-
-    @property
-    def name(self) -> str:
-        """Lightning asks for one."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Lightning asks for one."""
-        return ""
-
     @property
     def save_dir(self) -> str:
         """The run folder."""
         return str(self.path.parent)
+
+    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Goes on from the lines that a checkpoint holds."""
+        self.rows = {_key(row["step"]): dict(row) for row in rows}
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +53,7 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Adds to the line of `step`."""
         row = self.rows.setdefault(_key(step), {"step": step})
-        row.update({name: float(value) for name, value in metrics.items()})
+        row |= {name: float(value) for name, value in metrics.items()}
 
     @rank_zero_only
     def save(self) -> None:
@@ -101,12 +94,9 @@ def _key(step: int | None) -> int:
     return -1 if step is None else step
 
 
-def _written(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if name == "step" else _number(name, value) for name, value in row.items()}
-
-
-def _number(name: str, value: float) -> float | int:
-    return int(value) if name == "epoch" else float(f"{value:.7g}")
+def _written(row: dict[str, Any]) -> dict[str, Any]:
+    numbers = {name: float(f"{value:.7g}") for name, value in row.items() if name != "step"}
+    return row | numbers | ({"epoch": int(row["epoch"])} if "epoch" in row else {})
 
 
 def _rank(name: str) -> tuple[int, str]:

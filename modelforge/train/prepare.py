@@ -19,6 +19,7 @@ from modelforge.core.words import plural
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.train.arguments import misuse
 from modelforge.train.data.source import Source
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
@@ -106,7 +107,7 @@ def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
     number = settings.num_threads if settings is not None else None
     if number is not None and number > num_cores():
         message = f"`num_threads` is {number}, but this machine has {plural(num_cores(), 'core')}"
-        yield Problem("MF051", "num_threads", message, "`num_threads=null` takes one a core")
+        yield misuse("num_threads", message, "`num_threads=null` takes one a core")
 
 
 def _plan(config: Config, studies: Studies | None) -> tuple[Plan | None, list[Problem]]:

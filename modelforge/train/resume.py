@@ -18,6 +18,7 @@ from modelforge.core.errors import ForgeError, Problem, quoted, shortened
 from modelforge.core.files import replacing
 from modelforge.core.regular import NotRegular, check_regular, open_regular, read_text
 from modelforge.runs.status import FILE, MAX_STATUS, resume_command
+from modelforge.train.arguments import misuse
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
@@ -54,7 +55,7 @@ class Start:
 
 
 def check_resumable(path: Path, config: Config, metric: str) -> Start:
-    """Sees to it that `path` is a checkpoint of this very config.
+    """Checks that `path` is a checkpoint of this very config.
 
     Args:
         path: The checkpoint.
@@ -69,8 +70,9 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
     """
     checkpoint = _load(path)
     try:
-        problems = list(islice(_all_differences(checkpoint[KEY], config.values, _settings_of(path)), NUM_SHOWN))
-        if problems:
+        before, hint = checkpoint[KEY], _settings_of(path)
+        found = (it for name in SECTIONS for it in _differences(name, before.get(name), config.values.get(name)))
+        if problems := [misuse(key, message, hint) for key, message in islice(found, NUM_SHOWN)]:
             raise ForgeError(problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
         _check_length(start, config)
@@ -85,7 +87,7 @@ def _check_length(start: Start, config: Config) -> None:
     if isinstance(most, int) and 0 <= most < done:
         message = f"`{start.ckpt}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
         hint = "it counts from the start of the run: give more"
-        raise ForgeError([Problem("MF051", "trainer.max_epochs", message, hint)])
+        raise ForgeError([misuse("trainer.max_epochs", message, hint)])
 
 
 def adopt(start: Start, folder: Path) -> None:
@@ -171,16 +173,9 @@ def _warning(message: str) -> Problem:
 
 
 def _inside(folder: Path) -> str:
-    """The way out for whoever names a run's folder in place of its checkpoint."""
+    """The hint where a run's folder is named in place of its checkpoint."""
     found = next((at for at in (folder / "checkpoints" / LAST, folder / LAST) if at.is_file()), None)
     return ASK if found is None else f"its last checkpoint: `ckpt={found}`"
-
-
-def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any], hint: str) -> Iterator[Problem]:
-    for section in SECTIONS:
-        for key, old, new in _differences(section, before.get(section), now.get(section)):
-            message = f"the checkpoint was made with `{key}` = {old}, but this config says {new}"
-            yield Problem("MF051", key, message, hint)
 
 
 def _settings_of(checkpoint: Path) -> str:
@@ -192,17 +187,15 @@ def _settings_of(checkpoint: Path) -> str:
         return "resume with the settings of the run that made it: they are in its config.yaml"
 
 
-def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, str]]:
+def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str]]:
+    """The keys below `path` with other values, each with a message."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if key not in before)]:
             yield from _differences(f"{path}.{key}", before.get(key, _ABSENT), now.get(key, _ABSENT))
     elif before != now:
-        yield path, _show(before), _show(now)
-
-
-def _show(value: Any) -> str:
-    return "nothing" if value is _ABSENT or value is None else quoted(value)
+        old, new = ("nothing" if value in (_ABSENT, None) else quoted(value) for value in (before, now))
+        yield path, f"the checkpoint was made with `{path}` = {old}, but this config says {new}"
 
 
 def _refusal(message: str, hint: str) -> ForgeError:
-    return ForgeError([Problem("MF051", "ckpt", message, hint)])
+    return ForgeError([misuse("ckpt", message, hint)])

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from modelforge.core.errors import Problem, did_you_mean, quoted
 from modelforge.core.frozen import Node
 from modelforge.language.parse import wanted
+from modelforge.train.arguments import misuse
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import AsTuple, Source, mistake
 from modelforge.train.tasks.registry import TASKS, main_metric, val_metrics
@@ -49,7 +50,7 @@ class Settings(Node):
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
         if self.metric not in self.metrics:
-            message = f"`optimized_metric` must be {choices(self.metrics)}, but is {quoted(self.metric)}"
+            message = f"`optimized_metric` must be {' or '.join(map(repr, self.metrics))}, but is {quoted(self.metric)}"
             raise mistake("optimized_metric", message)
         return self
 
@@ -86,31 +87,22 @@ def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def choices(words: Iterable[str]) -> str:
-    """
-    >>> choices(["min", "max"])
-    "'min' or 'max'"
-    """
-    return " or ".join(map(repr, words))
-
-
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     path = ".".join(str(part) for part in detail["loc"])
     name = path.rpartition(".")[2]
     match detail["type"]:
         case "settings":
             context = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # always there
-            return Problem("MF051", f"{path}.{context['where']}".lstrip("."), detail["msg"], context["hint"])
+            return misuse(f"{path}.{context['where']}".lstrip("."), detail["msg"], context["hint"])
         case "missing":
             parent = path.rpartition(".")[0]
-            return Problem("MF051", parent or name, f"there is no `{path}`", f"add `{name}: ...`", part="key")
+            return misuse(parent or name, f"there is no `{path}`", f"add `{name}: ...`", part="key")
         case "extra_forbidden":
             parent = path.rpartition(".")[0]
-            return Problem(
-                "MF051", path, f"`{parent}` has no `{name}`", did_you_mean(name, _fields(parent, values)), part="key"
-            )
+            hint = did_you_mean(name, _fields(parent, values))
+            return misuse(path, f"`{parent}` has no `{name}`", hint, part="key")
         case _:
-            return Problem("MF051", path, f"`{name}` must be {wanted(detail)}, but is {quoted(detail['input'])}")
+            return misuse(path, f"`{name}` must be {wanted(detail)}, but is {quoted(detail['input'])}")
 
 
 def _fields(path: str, values: Mapping[str, Any]) -> Iterable[str]:

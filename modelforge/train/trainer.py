@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
 from modelforge.core.errors import MAX_MESSAGE, Problem, sentence
+from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.trainer_settings import one_process
 
@@ -72,7 +73,7 @@ def refused(error: Exception, arguments: Mapping[str, Any]) -> Problem:
     names = {key: rf"\b{key}\b" if "_" in key else rf"`{key}`|\b{key}=" for key in arguments}
     named = {at.start(): key for key, name in names.items() if (at := re.search(name, text))}
     key = f"trainer.{named[min(named)]}" if named else "trainer"
-    return Problem("MF051", key, f"Lightning refuses {'this' if named else 'these settings'}: {text}")
+    return misuse(key, f"Lightning refuses {'this' if named else 'these settings'}: {text}")
 
 
 def complaint(error: Exception, arguments: Mapping[str, Any]) -> Problem | None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from modelforge.core.errors import Problem, did_you_mean, quoted
-from modelforge.train.arguments import check_arguments
+from modelforge.train.arguments import check_arguments, misuse
 
 RESERVED = MappingProxyType(
     {
@@ -75,7 +75,7 @@ def Trainer(  # messages call it as Lightning does
 def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
     """Checks a `trainer` section."""
     if not isinstance(section, Mapping):
-        return {}, [Problem("MF051", "trainer", f"`trainer` must be a mapping, but is {quoted(section)}")]
+        return {}, [misuse("trainer", f"`trainer` must be a mapping, but is {quoted(section)}")]
     arguments, problems = check_arguments(Trainer, section, "trainer", reserved=RESERVED)
     return arguments, [*problems, *_what_no_machine_takes(arguments)]
 
@@ -84,26 +84,26 @@ def one_process(key: str, value: Any, number: int) -> Problem:
     """The problem with an argument that makes Lightning start other processes."""
     message = f"a run trains in one process, but `{key}` = {quoted(value)} starts {number}"
     hint = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
-    return Problem("MF051", f"trainer.{key}", message, hint)
+    return misuse(f"trainer.{key}", message, hint)
 
 
 def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     accelerator = arguments.get("accelerator")
     if isinstance(accelerator, str) and accelerator not in ACCELERATORS:
         hint = did_you_mean(accelerator, ACCELERATORS)
-        yield Problem("MF051", "trainer.accelerator", f"there is no accelerator `{accelerator}`", hint)
+        yield misuse("trainer.accelerator", f"there is no accelerator `{accelerator}`", hint)
     devices = arguments.get("devices")
     number = _count(devices)
     if not number:
         message = f"`devices` of Trainer must be at least 1, but is {quoted(devices)}"
-        yield Problem("MF051", "trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
+        yield misuse("trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
     if number > 1:
         yield one_process("devices", devices, number)
     for name in ("gradient_clip_val", "check_val_every_n_epoch"):
         given = arguments.get(name)
         if given is not None and given <= 0:
             message = f"`{name}` of Trainer must be greater than 0, but is {quoted(given)}"
-            yield Problem("MF051", f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
+            yield misuse(f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
     nodes = arguments.get("num_nodes", 1)
     if nodes > 1:
         yield one_process("num_nodes", nodes, nodes)
