@@ -1,4 +1,4 @@
-"""is_alive: whether the process that writes to a run's folder is still there. A run that was killed cannot say so."""
+"""is_alive: whether the process that writes to a run's folder still exists; a killed run leaves no word of its end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LOCK = ".lock"
 
 
 def is_alive(folder: Path, host: str, pid: int) -> bool:
-    """Whether the run in `folder` goes on. One of another machine does, as far as can be told from here.
+    """Whether the run in `folder` goes on. A run of another machine counts as alive.
 
     Args:
         folder: The run folder.
         host: Where the run began.
-        pid: Its process; asked for where the folder has no lock.
+        pid: Its process, looked up where the folder has no lock.
     """
     held = _is_held(folder / LOCK)
     if held or host != socket.gethostname():

@@ -16,20 +16,17 @@ from typing import Any, Literal, get_args
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.regular import read_text
-from modelforge.runs.alive import is_alive
+from modelforge.runs.status import MAX_STATUS, STATUS, read
 
-STATUS = "status.json"
 JOBS = "jobs.json"
 """The overrides of each job of a multirun, written before the first one begins."""
-MAX_BYTES = 2**24
-"""Of either of them: a sweep of 100,000 jobs takes 10 MB."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "killed", "broken", "missing"]
 """`killed`: its process is gone; `broken`: the status cannot be read; `missing`: a folder without a status,
 or a job that never began."""
 LOWER_IS_BETTER = ("loss", "bits", "mse")
-"""What improves downwards by a status that does not say so: it is from an earlier version."""
+"""The metrics that improve downwards where a status, of an earlier version, does not list them."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
 
 
@@ -168,7 +165,7 @@ def _row(job: Path, root: Path) -> Row:
     if not (job / STATUS).is_file():
         return Row(name, "missing", nothing, nothing, reason="no status.json: the job never started, or was not ours")
     try:
-        return _read(json.loads(read_text(job / STATUS, MAX_BYTES)), job, name)
+        return _row_of(read(job), name)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
 
@@ -176,7 +173,7 @@ def _row(job: Path, root: Path) -> Row:
 def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
     """The jobs of a multirun that ended before their turn came."""
     try:
-        found = json.loads(read_text(root / JOBS, MAX_BYTES))
+        found = json.loads(read_text(root / JOBS, MAX_STATUS))
     except (OSError, ValueError):
         return
     jobs: list[Any] = found if isinstance(found, list) else []
@@ -190,13 +187,13 @@ def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
             yield Row(str(number), "missing", FrozenDict(overrides), FrozenDict(), reason="it never began")
 
 
-def _read(status: Mapping[str, Any], job: Path, name: str) -> Row:
+def _row_of(status: Mapping[str, Any], name: str) -> Row:
     state = status["state"]
     reason = "; ".join(str(problem["message"]).splitlines()[0] for problem in status["error"])
     if state not in STATES:
         raise ValueError(state)
-    if state == "running" and not is_alive(job, status["host"], status["pid"]):
-        state, reason = "killed", f"its process ({status['pid']}) is gone"
+    if state == "killed":
+        reason = f"its process ({status['pid']}) is gone"
     return Row(
         name,
         state,

@@ -31,10 +31,10 @@ def check_arguments(
     """Fits `values` to the parameters of `target`.
 
     Args:
-        target: A class or function; its annotations say what each argument may be.
-        values: What the config says.
+        target: A class or function; its annotations are the types of the arguments.
+        values: The section of the config.
         path: Override key of `values`, for the problems.
-        reserved: Arguments that a config may not give, with the hint that says why.
+        reserved: Arguments that a config may not give, each with the reason.
 
     Returns:
         The arguments, ready to pass, and all that is wrong with them.

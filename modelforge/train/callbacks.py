@@ -1,8 +1,7 @@
-"""Small callbacks of a training: a seed for each step, the config in each checkpoint, and a stop after a signal."""
+"""Callbacks of a training: `SeedSteps` seeds each step, `SaveOnInterrupt` stops it after a signal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -12,7 +11,6 @@ from modelforge.core.rng import Key
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.loops import can_stop_after, ends_within
-from modelforge.train.resume import KEY, SECTIONS
 
 
 class SeedSteps(Callback):
@@ -25,21 +23,14 @@ class SeedSteps(Callback):
         Key(self.seed, "step", trainer.fit_loop.total_batch_idx).seed_globals()
 
 
-class KeepConfig(Callback):
-    """Puts the config that made the weights into every checkpoint, for `check_resumable` to compare."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = {section: values.get(section) for section in SECTIONS}
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint[KEY] = self.values
-
-
 class SaveOnInterrupt(Checkpoint):
     """Ends the training after a signal: at the end of the batch at hand, or of the epoch where that cannot be resumed.
 
     Lightning calls what is a `Checkpoint` last, in the order given: behind the one that keeps last.ckpt, an epoch that
     is over is saved already.
+
+    Raises:
+        Interrupted: a signal is waiting, in any of the hooks.
     """
 
     def __init__(self, interrupts: Interrupts, checkpoints: Checkpoints) -> None:
@@ -53,11 +44,7 @@ class SaveOnInterrupt(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and stops here if a signal is waiting and there is more to train.
-
-        Raises:
-            Interrupted: one is.
-        """
+        """Saves and stops here if a signal is waiting and there is more to train."""
         if self.interrupts.pending is None or ends_within(trainer):
             return
         if can_stop_after(trainer, batch_idx):
@@ -66,19 +53,11 @@ class SaveOnInterrupt(Checkpoint):
             self._stop()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops here if a signal came since the last batch, while validating for example.
-
-        Raises:
-            Interrupted: one did.
-        """
+        """Stops here if a signal came since the last batch, while validating for example."""
         self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops here if a signal came since the last epoch ended; from here on none need wait.
-
-        Raises:
-            Interrupted: one did.
-        """
+        """Stops here if a signal came since the last epoch ended; from here on none need wait."""
         self.interrupts.release()
         self._stop()
 

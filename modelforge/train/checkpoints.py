@@ -1,8 +1,9 @@
-"""`Checkpoints`: last.ckpt after every epoch, best.ckpt where it was the best so far, each whole or not at all."""
+"""`Checkpoints`: last.ckpt after every epoch, best.ckpt after the best; each is written whole or not at all."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from modelforge.train.loops import (
     is_validated_next,
     resumed,
 )
-from modelforge.train.resume import BEST, LAST, STATE, Start
+from modelforge.train.resume import BEST, KEY, LAST, SECTIONS, STATE, Start
 from modelforge.train.tasks.task import Mode
 
 
@@ -41,18 +42,23 @@ class Checkpoints(Checkpoint):
 
     Args:
         folder: Where they go.
-        metric: What decides which is best.
-        mode: Whether the lowest or the highest value of it is.
+        metric: The metric by which the best is chosen.
+        mode: Whether its lowest or its highest value is best.
         history: The curves so far; each checkpoint holds them.
         start: Where a resumed run goes on.
+        config: The values of the config that makes the weights: what `check_resumable` compares goes into each
+            checkpoint.
     """
 
-    def __init__(self, folder: Path, metric: str, mode: Mode, history: MetricsCSV, start: Start) -> None:
+    def __init__(
+        self, folder: Path, metric: str, mode: Mode, history: MetricsCSV, start: Start, config: Mapping[str, Any]
+    ) -> None:
         self.folder = folder
         self.metric = metric
         self.mode: Mode = mode
         self.history = history
         self.start = start
+        self.config = {section: config.get(section) for section in SECTIONS}
         self.best_score = start.best_score
         self.best_step = start.best_step
         self._is_new = False
@@ -70,12 +76,8 @@ class Checkpoints(Checkpoint):
         return None if self.best_score is None else self.folder / BEST
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "metric": self.metric,
-            "best_score": self.best_score,
-            "best_step": self.best_step,
-            "history": self._rows(),
-        }
+        best = {"metric": self.metric, "best_score": self.best_score, "best_step": self.best_step}
+        return best | {"history": self._rows()}
 
     @property
     def state_key(self) -> str:
@@ -89,6 +91,7 @@ class Checkpoints(Checkpoint):
             self._ended = state.get("ended")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.config
         if self._is_between:
             between_epochs(checkpoint)
 
@@ -114,7 +117,7 @@ class Checkpoints(Checkpoint):
         if can_stop_after(trainer, batch_idx):
             self._cut = _snapshot(trainer)
         else:
-            trainer.should_stop = False  # a limit of time says so again after the next batch
+            trainer.should_stop = False  # a limit of time sets it again after the next batch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._is_new = self._judge(trainer)
@@ -155,9 +158,8 @@ class Checkpoints(Checkpoint):
         if self._cut is None:
             self.save_last(trainer)
         else:
-            self._cut["callbacks"][STATE].update(
-                best_score=self.best_score, best_step=self.best_step, ended=self._rows()
-            )
+            state = {"best_score": self.best_score, "best_step": self.best_step, "ended": self._rows()}
+            self._cut["callbacks"][STATE].update(state)
             trainer.strategy.save_checkpoint(self._cut, self.folder / LAST)
         self._is_between = self._is_new = False
 

@@ -114,7 +114,7 @@ def _guard(arguments: Sequence[str]) -> None:
 
 
 def _parsed(arguments: Sequence[str]) -> Namespace | None:
-    """The arguments as Hydra reads them; None where it does not understand them, or exits: it says so itself."""
+    """The arguments as Hydra reads them; None where it refuses them or only prints something."""
     from hydra._internal.utils import get_args_parser
 
     parser = ArgumentParser(parents=[get_args_parser()], add_help=False)

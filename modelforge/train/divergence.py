@@ -1,4 +1,4 @@
-"""Where values first left the finite range: one more forward pass with a hook on every module, then the gradients."""
+"""`locate`: where values first left the finite range, by one more forward pass with hooks, then by the gradients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelforge.train.data.batches import Inputs, read_by
 
 
 class NotFinite(Exception):
-    """A loss or a gradient is NaN or infinite at `step`; `finding` says where that began."""
+    """A loss or a gradient is NaN or infinite at `step`; `finding` is where that began."""
 
     def __init__(self, finding: Finding, step: int) -> None:
         super().__init__(str(finding))

@@ -1,4 +1,4 @@
-"""A composed config → a trained model in a folder: plan, build, train, test. Knows nothing of Hydra's run."""
+"""A composed config → a trained model in a folder: plan, build, train, test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
-from modelforge.train.callbacks import KeepConfig, SaveOnInterrupt, SeedSteps
+from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
@@ -101,8 +101,8 @@ def _fit(
     adopt(job.start, folder / "checkpoints")
     history, others = make_loggers(settings.logger, folder)
     mode = settings.metrics[settings.metric]
-    checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start)
-    callbacks: list[Callback] = [SeedSteps(settings.seed), KeepConfig(config.values)]
+    checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
+    callbacks: list[Callback] = [SeedSteps(settings.seed)]
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
         callbacks.append(checkpoints)
     if job.trainer.get("enable_progress_bar", True):
@@ -149,7 +149,7 @@ def _show(plan: Plan, console: Console) -> None:
 
 
 def _build(job: Job, folder: Path) -> Model:
-    """The model; its ledger is in the run's folder, whatever that says."""
+    """The model; its ledger is in the run's folder even where a promise is broken."""
     model = build(job.plan, seed=job.settings.seed)
     _write_json(folder / "ledger.json", model.ledger.to_dict())
     if broken := tuple(broken_promises(job.plan, model.ledger)):

@@ -1,4 +1,4 @@
-"""One Hydra job: trains, and whatever happens leaves a true `status.json` and no traceback for a user's mistake."""
+"""One Hydra job: trains, always leaves a true `status.json`, and shows no traceback for a user's mistake."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def execute(
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
     Args:
-        compose: Gives the config; called once the status says `running`, so that its problems are kept there.
+        compose: Gives the config; called once the status is `running`, so that its problems are kept there.
         folder: The run folder.
         overrides: What the command line set, for the status.
         show_plan: Whether to print the model's table.
@@ -171,7 +171,7 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(path: Path) -> str:
-    """A path as short as it can be said from here, if that is still a folder."""
+    """A path, relative to the working folder where it lies inside."""
     with suppress(OSError, ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)

@@ -28,7 +28,7 @@ ENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "PolynomialLR": ("total_iters", "then the learning rate is 0"),
     }
 )
-"""What a scheduler's run to its end is called, and what it does after it."""
+"""The argument that is the end of a scheduler, and what follows the end."""
 STAGES: Mapping[str, str] = MappingProxyType(
     {
         "StepLR": "step_size",
@@ -39,12 +39,12 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "CyclicLR": "step_size_up",
     }
 )
-"""What of a scheduler is to happen within the training."""
+"""The argument whose step should lie within the training."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How long a training is; None is what the config alone does not say."""
+    """The length of a training; None stands for what the config alone does not determine."""
 
     rows: int | None
     """Examples to train on."""
@@ -88,7 +88,7 @@ class Lengths:
 
 
 def lengths(source: Source, trainer: Mapping[str, Any], *, rows: int | None = None) -> Lengths:
-    """How long a training is; data that lies in no file says so itself.
+    """The length of a training; data that lies in no file declares its own.
 
     Args:
         source: The data.
@@ -107,27 +107,27 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
         return
     if length.rows is None and length.batch_size > 1:
         if source.reads:
-            return  # the files say how many there are, and are not opened here
+            return  # that takes opening the files
         length = lengths(source, length.trainer, rows=len(read(source).train))
         if not length.last_is_one:
             return
-    layer, said = refused
+    layer, reason = refused
     key = next((item.key for item in plan.layers if item.path == layer), layer)
     if length.batch_size == 1:
-        message = f"a batch is one example, but `{key}` needs more to be trained: {said}"
+        message = f"a batch is one example, but `{key}` needs more to be trained: {reason}"
         yield Problem("MF050", "data.batch_size", message, "write `data.batch_size=2` or more")
         return
     assert length.rows is not None
     message = (
         f"the last batch of an epoch is one example ({length.rows:,} in batches of {length.batch_size:,}), "
-        f"but `{key}` needs more to be trained: {said}"
+        f"but `{key}` needs more to be trained: {reason}"
     )
     size = next((b for b in range(length.batch_size - 1, 1, -1) if length.rows % b != 1), length.batch_size + 1)
     yield Problem("MF050", "data.batch_size", message, f"write `data.batch_size={size}`")
 
 
 def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator[Problem]:
-    """A scheduler that counts to another end than that of the training: an error where it then goes wrong."""
+    """The problem of a scheduler with another end than the training: an error where it is wrong after its end."""
     if scheduler is None:
         return
     steps, kind = length.steps(scheduler.interval), scheduler.kind.__name__
@@ -153,7 +153,7 @@ def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator
 
 
 def _end(scheduler: SchedulerFactory, name: str) -> int:
-    """The number of steps to a scheduler's end, or to what of it comes last; 0 where it has none."""
+    """The number of steps to a scheduler's end, or to the last of its stages; 0 where it has none."""
     given = scheduler.arguments
     if name == "total_steps" and given.get(name) is None:
         return int((given.get("epochs") or 0) * (given.get("steps_per_epoch") or 0))

@@ -1,7 +1,7 @@
 """Where a training is, as Lightning's loops count it, and how a resumed one goes on from there.
 
-Lightning leaves it to chance where a checkpoint is made. Here there are three places: after a batch, after a validation
-in the middle of an epoch, and between two epochs, when all that belongs to the first is done.
+In Lightning a checkpoint can be made anywhere. Here there are three places: after a batch, after a validation in the
+middle of an epoch, and between two epochs, when all that belongs to the first is done.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def ends_within(trainer: Trainer) -> bool:
 
 
 def between_epochs(checkpoint: Mapping[str, Any]) -> None:
-    """Makes the loops of a checkpoint say that an epoch is over and the next has not begun."""
+    """Sets the counters of a checkpoint to the end of an epoch, before the next begins."""
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
     for part in ("total", "current"):
         done = progress[part]["processed"]
@@ -47,9 +47,9 @@ def between_epochs(checkpoint: Mapping[str, Any]) -> None:
 
 
 def resumed(trainer: Trainer, position: Position) -> None:
-    """Called when a resumed training starts: what Lightning leaves out for a restarted epoch is done for this one too.
+    """Called when a resumed training starts, so that Lightning leaves nothing out at the end of the epoch.
 
-    A scheduler that waits for progress is stepped at its end; between epochs nothing is restarted.
+    In an epoch that it restarts, it does not step a scheduler that follows a metric.
     """
     trainer.fit_loop._restarting = False
     if not position.num_batches:

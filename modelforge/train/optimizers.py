@@ -28,9 +28,9 @@ RULES: Mapping[str, frozenset[str]] = MappingProxyType(
         "adam": frozenset({"Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"}),
     }
 )
-"""Whose learning rates an initializer may state, and the optimizers that take such a step: in proportion to the
-gradient, or of a size that the gradient's scale does not change. What else there is (by sign, by norm or by spectrum)
-width changes in other ways."""
+"""The rules that an initializer's learning rates are for, and the optimizers that follow them: steps in proportion to
+the gradient, or of a size that its scale does not change. Width affects all others (by sign, norm or spectrum) in other
+ways."""
 ABSOLUTE_RATES = ("base_lr", "max_lr")
 """Arguments of schedulers that take the place of the optimizer's learning rate."""
 WITHOUT = MappingProxyType(
@@ -53,7 +53,7 @@ class OptimizerFactory:
     mup: bool = False
     """Whether learning rates follow the initializers, as width-aware ones ask for."""
     rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    """For parameters by path: what their learning rate is multiplied by."""
+    """Factors of the learning rate by the path of a parameter."""
 
     def __call__(self, parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> Optimizer:
         """The optimizer of named parameters: one group a learning rate."""
@@ -106,7 +106,7 @@ class OptimizerFactory:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerFactory:
-    """Makes the scheduler that a config names, and says when Lightning steps it."""
+    """Makes the scheduler that a config names, and the interval at which Lightning steps it."""
 
     kind: type[LRScheduler]
     arguments: Mapping[str, Any]
@@ -114,7 +114,7 @@ class SchedulerFactory:
     monitor: str | None = None
 
     def __call__(self, optimizer: Optimizer, validates_every: int | None = 1) -> dict[str, Any]:
-        """The scheduler of an optimizer; one that follows a metric is stepped when there is a new value."""
+        """The scheduler of an optimizer; where it follows a metric, it is stepped after each validation."""
         scheduler = _construct(
             self.kind, "scheduler", self.arguments, lambda given: self.kind(optimizer, **_by_group(given, optimizer))
         )
@@ -169,7 +169,7 @@ def parse_scheduler(
     Args:
         section: The section.
         metrics: The metrics that a scheduler may follow, each with its better direction.
-        trainer: The `trainer` section, which says when there is a validation.
+        trainer: The `trainer` section, which sets when there is a validation.
     """
     if section is None:
         return None, []
@@ -243,7 +243,7 @@ def _parse(
 
 
 def _try(make: Callable[[], object]) -> list[Problem]:
-    """What a constructor itself says of its values, before there is a model."""
+    """The problems that a constructor itself finds, before there is a model."""
     try:
         make()
     except ForgeError as error:
@@ -265,16 +265,16 @@ def _construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: C
     try:
         return make(arguments)
     except (TypeError, ValueError) as error:
-        said = str(error)
+        reason = str(error)
     parameters = inspect.signature(kind).parameters
     blamed = [
         name
         for name in arguments
         if parameters[name].default is not inspect.Parameter.empty
-        and _refusal(make, {key: value for key, value in arguments.items() if key != name}) != said
+        and _refusal(make, {key: value for key, value in arguments.items() if key != name}) != reason
     ]
     where = f"{path}.{blamed[0]}" if len(blamed) == 1 else path
-    raise ForgeError([misuse(where, f"{kind.__name__} refuses its arguments: {said}")])
+    raise ForgeError([misuse(where, f"{kind.__name__} refuses its arguments: {reason}")])
 
 
 def _refusal(make: Callable[[Mapping[str, Any]], object], arguments: Mapping[str, Any]) -> str:

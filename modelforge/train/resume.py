@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,8 @@ import torch
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, quoted, shortened
 from modelforge.core.files import replacing
-from modelforge.core.regular import NotRegular, check_regular, open_regular, read_text
-from modelforge.runs.status import FILE, MAX_STATUS, resume_command
+from modelforge.core.regular import NotRegular, check_regular, open_regular
+from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 
 KEY = "modelforge_config"
@@ -26,7 +25,7 @@ SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 STATE = "Checkpoints"
-"""Under which a checkpoint holds what the callback of that name keeps."""
+"""The key in a checkpoint of what the callback of that name keeps."""
 ASK = "a run has one at checkpoints/last.ckpt"
 NUM_SHOWN = 8
 _ABSENT = object()
@@ -66,7 +65,7 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
         Where to go on.
 
     Raises:
-        ForgeError: there is no such file, it is no checkpoint of modelforge, or the config says something else.
+        ForgeError: there is no such file, it is no checkpoint of modelforge, or the config is another.
     """
     checkpoint = _load(path)
     try:
@@ -79,7 +78,7 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
         state = checkpoint["callbacks"].get(STATE)
         return start if state is None else _with_best(start, checkpoint, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise _refusal(f"`{path}` is damaged: it does not say where its run was", ASK) from error
+        raise _refusal(f"`{path}` is damaged: it does not hold the position of its run", ASK) from error
 
 
 def _check_length(start: Start, config: Config) -> None:
@@ -104,7 +103,7 @@ def adopt(start: Start, folder: Path) -> None:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    """What a checkpoint of modelforge holds; its tensors stay in the file."""
+    """The content of a checkpoint of modelforge; its tensors stay in the file."""
     try:
         check_regular(path)
         if zipfile.is_zipfile(path):
@@ -181,8 +180,8 @@ def _inside(folder: Path) -> str:
 def _settings_of(checkpoint: Path) -> str:
     """How to go on with the settings of the run that made a checkpoint."""
     try:
-        status = json.loads(read_text(checkpoint.parent.parent / FILE, MAX_STATUS))
-        return f"with the settings of the run that made it: `{resume_command(status['overrides'], str(checkpoint))}`"
+        command = resume_command(read(checkpoint.parent.parent)["overrides"], str(checkpoint))
+        return f"with the settings of the run that made it: `{command}`"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "resume with the settings of the run that made it: they are in its config.yaml"
 

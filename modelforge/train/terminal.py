@@ -12,7 +12,7 @@ from modelforge.report.screen import Screen, removed_folder
 from modelforge.report.stream import Stream
 
 WIDTH = 120
-"""Columns where neither a terminal nor the environment says how many there are: output for a file or a log."""
+"""Columns of output for a file or a log, where the environment does not set them."""
 
 
 def keep_streams() -> None:

@@ -20,7 +20,7 @@ from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.trainer_settings import one_process
 
-# What Lightning says of small data, of data in memory, of a resumed run, and of one cycle over whole epochs.
+# Hints about small data, data in memory, a resumed run, and one cycle over whole epochs.
 QUIET = (
     ".*does not have many workers.*",
     ".*number of training batches.*is smaller than the logging interval.*",

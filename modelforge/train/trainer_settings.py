@@ -110,7 +110,7 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _count(devices: Any) -> int:
-    """How many they are; 1 where that is for the machine to say, as `auto`."""
+    """The number of devices; 1 where it depends on the machine, as with `auto`."""
     if isinstance(devices, list):
         return len(devices)
     return int(devices) if isinstance(devices, int) or (isinstance(devices, str) and devices.isdecimal()) else 1

@@ -1,4 +1,4 @@
-"""alike: names → those that look equal on a screen and are not, as warnings. Distinct texts stay distinct."""
+"""look_alikes: warnings about names that look equal on a screen and are not. Distinct texts stay distinct."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelforge.core.errors import Problem, listed
 from modelforge.core.words import plural
 
 MAX_SHOWN = 5
-"""Groups of names that are told one by one."""
+"""Groups of names that have a warning each."""
 UNSEEN = frozenset({"Cc", "Cf"})
 """Categories of Unicode: controls, and formats such as a byte order mark or a zero-width space."""
 

@@ -25,9 +25,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinsta
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """How tables write that a value is not known."""
 MAX_SHOWN = 20
-"""Columns of which each is told what is wrong with it."""
+"""Columns that have a problem each."""
 MAX_LOOKED_AT = 1_000
-"""Values that say whether a column is text."""
+"""Values by which a column counts as text."""
 
 
 class ColumnSource(Bounded, Table):
@@ -147,7 +147,7 @@ class ColumnSource(Bounded, Table):
         row = next((row for row, value in enumerate(values) if self._is_missing(value)), None)
         if row is None:
             return list(values), []
-        message, hint = f"row {row + 1} of column `{name}` says no class", "leave the row out"
+        message, hint = f"row {row + 1} of column `{name}` has no class", "leave the row out"
         if isinstance(values[row], str) and values[row].strip():
             message += f": it has {values[row]!r}"
             hint += """; if it is the name of a class: `'data.missing=[""]'`"""
@@ -198,7 +198,7 @@ class ColumnSource(Bounded, Table):
 
 
 def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
-    """A name that no column has; one that looks equal is shown with what is not seen."""
+    """The problem of a name that no column has; where one looks equal, both are shown with all their characters."""
     twin = next((column for column in columns if seen(column) == seen(name)), None)
     if twin is None:
         return fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))

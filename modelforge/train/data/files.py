@@ -67,9 +67,8 @@ def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
         ForgeError: they are too large together, or bytes of one are no UTF-8.
     """
     paths = list(paths)
-    check_size(
-        sum(path.stat().st_size for path in paths), max_bytes, f"`{paths[0]}`" if len(paths) == 1 else "the text"
-    )
+    named = f"`{paths[0]}`" if len(paths) == 1 else "the text"
+    check_size(sum(path.stat().st_size for path in paths), max_bytes, named)
     return [_read_utf8(path, key) for path in paths]
 
 
@@ -96,9 +95,8 @@ def extra(module: str, what: str) -> Any:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise refusal(
-            "type", f"{what} needs `{package}`, which is not installed", "pip install 'modelforge[data]'"
-        ) from None
+        message = f"{what} needs `{package}`, which is not installed"
+        raise refusal("type", message, "pip install 'modelforge[data]'") from None
 
 
 def _read_utf8(path: Path, key: str) -> str:

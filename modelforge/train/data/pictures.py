@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"})
-"""How people call the parts of their data."""
+"""Usual names of the parts of a data set."""
 MAX_SHOWN = 5
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """As Pillow calls them. For others it may start a program: Ghostscript for a file that begins as EPS."""
@@ -96,7 +96,7 @@ def decoded(paths: Sequence[Path], out: Array) -> dict[int, str]:
 
 
 def _decode(path: Path, out: Array) -> str | None:
-    """Puts a picture into `out`; why it could not, if so. Of one that moves it takes the first frame."""
+    """Puts a picture, of an animation the first frame, into `out`; else returns the reason why not."""
     from PIL import Image, ImageOps
 
     try:
@@ -127,9 +127,8 @@ def image_of_bytes(image: Image) -> Image:
     from PIL import Image
 
     if image.mode in ("F", "I") and image.format not in ("PNG", "PPM"):  # in these an `I` has 16 bits
-        raise Refusal(
-            f"{'floats' if image.mode == 'F' else 'whole numbers of 32 bits'} do not say which level is white"
-        )
+        levels = "floats" if image.mode == "F" else "whole numbers of 32 bits"
+        raise Refusal(f"{levels} do not define which level is white")
     if image.mode.startswith("I"):
         tags = getattr(image, "tag_v2", {})
         white = 4095 if tags.get(BITS_PER_SAMPLE) == (12,) else 65535

@@ -1,4 +1,4 @@
-"""look and read: a source → whether it is there, and its examples, whatever the file system says."""
+"""look and read: a source → whether its data is there, and its examples; errors of the system become problems."""
 
 from __future__ import annotations
 

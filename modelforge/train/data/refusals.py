@@ -1,4 +1,4 @@
-"""What is wrong with data, at the key of the config that says otherwise or can help."""
+"""Problems of data, each at the key of the config that contradicts it or can help."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def refusal(where: str, message: str, hint: str = "") -> ForgeError:
 
 
 def undeclared(key: str, unit: str, found: int, declared: int, named: str) -> Problem:
-    """A number that the file knows and the config says otherwise; the way out is what to write."""
-    said = f"{named} has {plural(found, unit)}, but `{key}` is {declared}"
-    return fault(key, said, f"write `{setting(key, found)}`")
+    """The problem of a number that the file contradicts; the hint is the override to write."""
+    message = f"{named} has {plural(found, unit)}, but `{key}` is {declared}"
+    return fault(key, message, f"write `{setting(key, found)}`")
 
 
 def setting(key: str, value: object) -> str:

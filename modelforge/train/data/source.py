@@ -19,7 +19,7 @@ AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else r
 """YAML has lists where a frozen value has tuples."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OUTPUTS = ("num_classes", "num_targets", "vocab_size")
-"""What a source may call its `num_outputs`; of several, the first."""
+"""Other names for `num_outputs`; of several, the first counts."""
 
 
 class InputSettings(Node):
@@ -32,16 +32,16 @@ class InputSettings(Node):
 
 
 class Source(Node, ABC):
-    """What every source says of itself *before* it is read: a config is data and looks into no file.
+    """What every source declares *before* it is read: a config is data and opens no file.
 
-    What only a file knows (columns, classes, an alphabet) is declared all the same, so that a model can be planned,
-    reviewed and compared where the file is not; `read` holds it against the file.
+    Even what only a file determines (columns, classes, an alphabet) is declared, so that a model can be planned,
+    reviewed and compared without the file; `read` compares the declaration with the file.
     """
 
     reads: ClassVar[Literal["", "path", "files"]] = ""
-    """The field that says where the data lies."""
+    """The field with the location of the data."""
     reads_folder: ClassVar[bool] = False
-    """Whether a folder lies there, or a file."""
+    """Whether that is a folder, not a file."""
     target_kinds: ClassVar[tuple[TargetKind, ...]]
     """What it has to predict: this decides which tasks it can be used for."""
 

@@ -23,7 +23,7 @@ def split(source: SplitSource, size: int, labels: Array | None = None, *, at_lea
     average over the seeds exactly that.
 
     Args:
-        source: Says how large the parts are.
+        source: Gives the sizes of the parts.
         size: Number of examples.
         labels: The class of each, where there are classes.
         at_least: What each part must hold.
@@ -114,8 +114,6 @@ def _too_small(source: SplitSource, size: int, at_least: int) -> Iterator[Proble
             message = f"`{key}` = {getattr(source, key):g} takes {number} {of}, and {needed}"
             yield fault(key, message, f"write a larger `data.{key}=...`, or bring more examples")
     if num_train < at_least:
-        yield fault(
-            "val_fraction",
-            f"`val_fraction` and `test_fraction` leave {max(num_train, 0)} {of} to train on, of {at_least} at least",
-            "write smaller ones, or bring more examples",
-        )
+        left = f"{max(num_train, 0)} {of} to train on, of {at_least} at least"
+        hint = "write smaller ones, or bring more examples"
+        yield fault("val_fraction", f"`val_fraction` and `test_fraction` leave {left}", hint)

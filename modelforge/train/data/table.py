@@ -81,21 +81,21 @@ def examples(
     warnings = [problem for problem in found if problem.severity == "warning"]
     if len(warnings) < len(found):
         raise ForgeError(together(found))
-    answers = targets if isinstance(targets, Numbers) else None
+    numeric = targets if isinstance(targets, Numbers) else None
     # Two examples: R² of one is not defined.
-    parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if answers is None else 2)
-    both = [numbers for numbers in (inputs, answers) if numbers is not None]
+    parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if numeric is None else 2)
+    both = [numbers for numbers in (inputs, numeric) if numbers is not None]
     scaled = [_scaled(source, numbers, parts[0], problems) for numbers in both]
     if problems:
         raise ForgeError(problems)
     for numbers in both:
         warnings += _constant(numbers, parts[0], named)
-    told = labels.classes if labels else scaled[-1][0]
+    answers = labels.classes if labels else scaled[-1][0]
     fitted = {"inputs": _described(inputs, scaled[0][1])}
-    if answers is not None:
-        fitted["targets"] = _described(answers, scaled[1][1])
+    if numeric is not None:
+        fitted["targets"] = _described(numeric, scaled[1][1])
     return Examples.of(
-        (Arrays(scaled[0][0][part], told[part]) for part in parts),
+        (Arrays(scaled[0][0][part], answers[part]) for part in parts),
         [*warnings, *(missing(labels.classes, parts, labels.names, named) if labels else ())],
         {"classes": labels.names, **fitted} if labels else fitted,
     )
@@ -115,10 +115,8 @@ def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, lis
         return None, [undeclared("num_outputs", "target", number, source.num_outputs, named)]
     constant = np.flatnonzero(is_constant(targets.values.astype(np.float64)))
     if len(targets.values) > 1 and len(constant):
-        called = targets.called(constant[0])
-        return None, [
-            fault("target", f"{called} of {named} has one value: there is nothing to predict", "leave it out")
-        ]
+        message = f"{targets.called(constant[0])} of {named} has one value: there is nothing to predict"
+        return None, [fault("target", message, "leave it out")]
     return None, []
 
 
@@ -132,7 +130,7 @@ def _scaled(source: Table, numbers: Numbers, train: Rows, problems: list[Problem
 
 
 def _lost(numbers: Numbers, values: Array, scaled: Array, train: Rows, scale: Scale | None) -> Iterator[Problem]:
-    """Numbers that float32 does not hold, or tells apart no more: the first of them."""
+    """The first number that float32 does not hold, or rounds to its neighbours."""
     if not len(train) or not values[0].size:
         return
     sample = train[:: -(-len(train) // max(2, min(MAX_SAMPLE, 4_000_000 // values[0].size)))]
@@ -166,9 +164,8 @@ def _constant(numbers: Numbers, train: Rows, named: str) -> Iterator[Problem]:
         columns = listed([numbers.names[place] for place in places], MAX_SHOWN, quote="`")
         what = f"{plural(len(places), 'column')}, {columns},"
     message = f"{what} of {named} {'has' if len(places) == 1 else 'have'} one value in all examples to train on"
-    yield Problem(
-        "MW203", f"data.{numbers.key}", message, "nothing can be learnt from what never differs", severity="warning"
-    )
+    hint = "nothing can be learnt from what never differs"
+    yield Problem("MW203", f"data.{numbers.key}", message, hint, severity="warning")
 
 
 def is_constant(values: Array) -> Array:

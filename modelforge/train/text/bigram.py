@@ -9,7 +9,7 @@ import numpy as np
 from modelforge.train.data.parts import Array
 
 WEIGHTS = tuple(2.0**power for power in range(-6, 13))
-"""What is tried for the weight of single tokens."""
+"""Candidates for the weight of single tokens."""
 HELD_OUT = 0.1
 
 
@@ -19,7 +19,7 @@ class Bigram:
 
     Formula: p(b | a) = (n(a, b) + w · p(b)) / (n(a) + w), with p(b) = (n(b) + 1) / (n + vocab_size)
     Source: MacKay & Bauman Peto 1995, "A hierarchical Dirichlet language model"; w is the one of `WEIGHTS` with which
-    nine tenths of the training text tell the last tenth best.
+    nine tenths of the training text predict the last tenth best.
     """
 
     pairs: Array

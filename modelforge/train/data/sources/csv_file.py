@@ -37,9 +37,8 @@ class Csv(ColumnSource):
     @model_validator(mode="after")
     def _check_delimiter(self) -> Csv:
         if self.delimiter in NOT_DELIMITERS:
-            raise mistake(
-                "delimiter", f"`delimiter` cannot be {self.delimiter!r}", "quotes and line ends have their own use"
-            )
+            hint = "quotes and line ends have their own use"
+            raise mistake("delimiter", f"`delimiter` cannot be {self.delimiter!r}", hint)
         return self
 
     def read(self) -> Examples:
@@ -65,13 +64,12 @@ class Csv(ColumnSource):
         names = [name.strip() for name in header]
         if twice := [name for name, number in Counter(names).items() if number > 1]:
             raise refusal("path", f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
-        rows = []
+        rows = list[list[str]]()
         for line, row in lines:
-            if len(row) == len(names):
-                rows.append(row)
-            else:
+            if len(row) != len(names):
                 message = f"line {line} of `{path}` has {len(row)} values, but the header names {len(names)}"
                 raise refusal("path", message, "see whether `data.delimiter` is the right one")
+            rows.append(row)
         if not rows:
             raise refusal("path", f"`{path}` has no rows below its header")
         return dict(zip(names, zip(*rows, strict=True), strict=True))
@@ -90,18 +88,14 @@ class Csv(ColumnSource):
                 read = lines.line_num
                 yield read, row
         except csv.Error as error:
+            message = f"line {lines.line_num} of `{self.path}` cannot be read: {error}"
             if "unexpected end" in str(error):
                 line = _unclosed(text, read, self.delimiter)
-                raise refusal(
-                    "path", f"a quote opens in line {line} of `{self.path}` and is never closed", CLOSE
-                ) from None
-            message = f"line {lines.line_num} of `{self.path}` cannot be read: {error}"
-            raise refusal("path", message, CLOSE) from None
+                message = f"a quote opens in line {line} of `{self.path}` and is never closed"
+            hint = "close it; a quote inside quotes is written twice"
+            raise refusal("path", message, hint) from None
         finally:
             csv.field_size_limit(before)
-
-
-CLOSE = "close it; a quote inside quotes is written twice"
 
 
 def _unclosed(text: str, line: int, delimiter: str) -> int:

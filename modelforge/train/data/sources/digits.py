@@ -35,10 +35,9 @@ class Digits(SplitSource):
     @model_validator(mode="after")
     def _check_digits(self) -> Digits:
         if tuple(size for size in self.input.shape if size > 1) not in ((8, 8), (64,)):
-            must = (
-                "an image of digits has 8 x 8 pixels: `shape` must be [8, 8] or [64], with ones where they are needed"
-            )
-            raise mistake("input.shape", f"{must}, not {list(self.input.shape)}")
+            must = "`shape` must be [8, 8] or [64], with ones where they are needed"
+            given = list(self.input.shape)
+            raise mistake("input.shape", f"an image of digits has 8 x 8 pixels: {must}, not {given}")
         if self.num_classes != 10:
             raise mistake("num_classes", f"digits has 10 classes, but `num_classes` is {self.num_classes}")
         self._check_tokens()

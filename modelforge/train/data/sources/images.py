@@ -123,40 +123,32 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem
         message = f"the folders of `{root}` are no classes: {shared}"
         way = f"one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
         raise refusal("path", message, way)
-    problems = [
-        fault("path", f"the class `{folder.path.name}` of `{root}` has no picture", "remove the folder, or fill it")
-        for folder in folders
-        if not folder.pictures
-    ]
+    empty = [folder.path.name for folder in folders if not folder.pictures]
+    hint = "remove the folder, or fill it"
+    problems = [fault("path", f"the class `{name}` of `{root}` has no picture", hint) for name in empty]
     if len(folders) == 1 and source.target_kind == "class":
         message = f"`{root}` has one folder, and so one class: there is nothing to predict"
         problems.append(fault("path", message, "make a folder for each class"))
     elif len(folders) != source.num_classes:
         problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))
-    problems += _too_large(source, sum(len(folder.pictures) for folder in folders))
+    number = sum(len(folder.pictures) for folder in folders)
+    size = number * source.channels * source.size**2
+    if size > source.max_bytes:
+        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size:,} bytes of memory"
+        hint = f"write a smaller `data.size=...`, or `data.max_bytes={size}`"
+        problems.append(fault("size", f"{message}, but `max_bytes` is {source.max_bytes:,}", hint))
     if problems:
         raise ForgeError(problems)
     loose = [path for path in sorted(root.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
     return folders, list(_others(root, [*loose, *(path for folder in folders for path in folder.others)]))
 
 
-def _too_large(source: ImageFolder, number: int) -> Iterator[Problem]:
-    size = number * source.channels * source.size**2
-    if size > source.max_bytes:
-        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size:,} bytes of memory"
-        hint = f"write a smaller `data.size=...`, or `data.max_bytes={size}`"
-        yield fault("size", f"{message}, but `max_bytes` is {source.max_bytes:,}", hint)
-
-
 def _others(root: Path, paths: list[Path]) -> Iterator[Problem]:
     if paths:
-        verbs = (
-            "lies in no class or does not end as pictures do, and is"
-            if len(paths) == 1
-            else ("lie in no class or do not end as pictures do, and are")
-        )
-        message = f"{plural(len(paths), 'file')} in `{root}` {verbs} left out"
-        yield _left_out(f"{message}: {listed([path.relative_to(root) for path in paths], MAX_SHOWN, quote='`')}")
+        one = "lies in no class or does not end as pictures do, and is"
+        verbs = one if len(paths) == 1 else "lie in no class or do not end as pictures do, and are"
+        names = listed([path.relative_to(root) for path in paths], MAX_SHOWN, quote="`")
+        yield _left_out(f"{plural(len(paths), 'file')} in `{root}` {verbs} left out: {names}")
 
 
 def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
@@ -181,12 +173,11 @@ def _all_broken(root: Path, folders: list[Folder], whole: Rows) -> Iterator[Prob
 
 def _scale(source: ImageFolder, pixels: Array) -> tuple[Array, Array]:
     """What is taken off each channel, and what it is divided by."""
-    counts = [np.bincount(pixels[:, channel].ravel(), minlength=256) for channel in range(source.channels)]
-    levels = np.arange(256) / 255
-    means = [float(np.average(levels, weights=count)) for count in counts]
-    deviations = [
-        float(np.sqrt(np.average((levels - mean) ** 2, weights=count))) or 1.0
-        for mean, count in zip(means, counts, strict=True)
-    ]
-    mean, std = source.mean or means, source.std or deviations
-    return np.array(mean, np.float32)[:, None, None], np.array(std, np.float32)[:, None, None]
+    levels, measured = np.arange(256) / 255, list[tuple[float, float]]()
+    for channel in range(source.channels):
+        counts = np.bincount(pixels[:, channel].ravel(), minlength=256)
+        mean = float(np.average(levels, weights=counts))
+        measured.append((mean, float(np.sqrt(np.average((levels - mean) ** 2, weights=counts))) or 1.0))
+    means, stds = zip(*measured, strict=True)
+    mean, std = (np.array(numbers, np.float32)[:, None, None] for numbers in (source.mean or means, source.std or stds))
+    return mean, std

@@ -66,9 +66,9 @@ class Npz(Bounded, Table):
                 known = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
                 if missing := {key: name for key, name in asked.items() if name not in known}:
                     guess = self._guess(archive, known) if target is not None and len(known) == 2 else ""
+                    hints = {key: did_you_mean(name, known) + guess for key, name in missing.items()}
                     raise ForgeError(
-                        fault(key, f"{named} has no array `{name}`", did_you_mean(name, known) + guess)
-                        for key, name in missing.items()
+                        fault(key, f"{named} has no array `{name}`", hints[key]) for key, name in missing.items()
                     )
                 size = sum(_num_bytes(archive, name) for name in asked.values())
                 check_size(size, self.max_bytes, f"unpacked, {named}")
@@ -87,10 +87,10 @@ class Npz(Bounded, Table):
 
 
 def _num_bytes(archive: ZipFile, name: str) -> int:
-    """What an array will take, as its header says; nothing of it is read.
+    """The size in memory of an array, from its header; nothing else is read.
 
     Raises:
-        ValueError: the file has no place for that.
+        ValueError: the file holds another number of bytes.
     """
     facts = archive.getinfo(f"{name}.npy")
     if facts.compress_type not in (ZIP_STORED, ZIP_DEFLATED):

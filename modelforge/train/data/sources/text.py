@@ -19,10 +19,10 @@ from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
 
 @register_source("text")
 class TextFiles(Bounded, OneInput):
-    """Windows of `context` tokens, each token to be told from those before it.
+    """Windows of `context` tokens, each token to be predicted from those before it.
 
-    The text is cut in three, the end for the test: neighbouring windows know of each other, so that a random split
-    would let a model see what it is tested on.
+    The text is cut in three, the end for the test: neighbouring windows overlap in content, so that a random split
+    would show a model what it is tested on.
     """
 
     reads: ClassVar = "files"
@@ -43,7 +43,7 @@ class TextFiles(Bounded, OneInput):
     sample: NonNegativeInt = 200
     """Tokens that the trained model writes at the end."""
     temperature: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 1.0
-    """How freely it writes: 1 as it was trained to, less for what is likelier, 0 for nothing else."""
+    """What the scores are divided by: 1 samples as trained, less prefers likelier tokens, 0 takes the likeliest."""
 
     @model_validator(mode="after")
     def _check_text(self) -> TextFiles:
