@@ -1,6 +1,7 @@
-"""The text of every mistake: each file in configs/invalid has one fault, and beside it what a user is told.
+"""The text of every mistake: each file in configs/invalid has one fault, and beside it the text that its user reads.
 
-After a change of wording, `python -m tests.test_errors` writes the texts anew; the diff is the review.
+Mistakes that no model config makes alone are functions in `tests/situations.py`; their texts are in configs/situations.
+After a change of wording, `python -m tests.test_errors` writes all texts again; the diff is the review.
 """
 
 from __future__ import annotations
@@ -21,53 +22,15 @@ from safetensors.torch import save_file
 import modelforge as mf
 from modelforge.config import compose
 from modelforge.core.errors import CODES
+from tests.situations import SITUATIONS
 
 INVALID = Path(__file__).parent / "configs" / "invalid"
 FILES = sorted(INVALID.glob("*.yaml"))
-NOT_HERE = {
-    "MF001": "composition has its own tests",
-    "MF002": "composition has its own tests",
-    "MF003": "composition has its own tests",
-    **dict.fromkeys(("MF004", "MF005", "MF006"), "composition has its own tests"),
-    "MF028": "training has its own tests",
-    "MF029": "modules that exist have their own tests",
-    "MF050": "training has its own tests",
-    "MF051": "training has its own tests",
-    "MF052": "training has its own tests",
-    "MF053": "training has its own tests",
-    "MF058": "training has its own tests",
-    "MF061": "what is too much has its own tests: tests/language/test_hostile.py",
-    **{f"MF06{digit}": "verification has its own tests: tests/building" for digit in (5, 6, 7, 8, 9)},
-    "MF070": "reviews have their own tests",
-    "MF071": "sweeps have their own tests",
-    "MF072": "the command line has its own tests",
-    "MF080": "the command line has its own tests",
-    "MF081": "the command line has its own tests",
-    "MF082": "sweeps have their own tests",
-    "MF094": "modules that exist have their own tests",
-    "MF120": "calibration has its own tests",
-    "MF121": "calibration has its own tests",
-    "MF122": "calibration has its own tests",
-    "MF123": "calibration has its own tests",
-    **{f"MF13{digit}": "modules that exist have their own tests: tests/tracing" for digit in range(6)},
-    "MW101": "a warning: see tests/planning",
-    "MW102": "a warning: see tests/planning",
-    "MW103": "a warning: see tests/building",
-    "MW104": "a warning: see tests/planning",
-    **{f"MW10{digit}": "a warning: see tests/planning" for digit in (5, 6, 7, 8, 9)},
-    "MW110": "a warning: see tests/config",
-    "MW113": "a warning: see tests/building",
-    "MW201": "a warning: see tests/train",
-    "MW202": "a warning: see tests/train",
-    "MW203": "a warning: see tests/train",
-    "MW204": "a warning: see tests/train",
-    **dict.fromkeys(("MW210", "MW211"), "a warning: see tests/train"),
-    "MW220": "a warning: see tests/config and tests/train",
-}
+GOLDENS = Path(__file__).parent / "configs" / "situations"
 
 
 def overrides(path: Path) -> list[str]:
-    """Those that the second line of a file asks for."""
+    """The overrides in the second line of a file."""
     asked = re.match(r".*\n# overrides: (.*)\n", path.read_text(encoding="utf-8"))
     return asked[1].split() if asked else []
 
@@ -80,14 +43,14 @@ class Code:
 
 
 def save_weights(folder: str) -> None:
-    """The files that configs name. They are made anew: the repository holds no pickles."""
+    """Writes the files that configs name: the repository holds no pickles."""
     torch.save({"head.weight": torch.ones(2, 4), "extra": Code()}, f"{folder}/code.pt")
     save_file({"head.weight": torch.ones(2, 4), "head.bias": torch.ones(2)}, f"{folder}/head.safetensors")
 
 
 @cache
 def failure(path: Path) -> mf.ForgeError:
-    """What a config file is told, in a folder with files of weights."""
+    """What is raised for a config file, in a folder with files of weights."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         save_weights(folder)
         with pytest.raises(mf.ForgeError) as caught:
@@ -99,8 +62,19 @@ def golden(path: Path) -> Path:
     return path.with_suffix(".out")
 
 
+def text_of(name: str) -> str:
+    """The text of a situation, as it is everywhere: without the folder's name, the numbers of steps stay."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        return SITUATIONS[name](Path(folder)).replace(folder, "<folder>").rstrip() + "\n"
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_what_a_user_reads_in_a_situation(name):
+    assert text_of(name) == (GOLDENS / f"{name}.out").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_what_a_user_is_told(path):
+def test_what_a_user_reads(path):
     assert f"{failure(path)}\n" == golden(path).read_text(encoding="utf-8")
 
 
@@ -127,17 +101,9 @@ def test_one_fault_a_file(path):
     assert several == (len(failure(path).problems) > 1)
 
 
-def test_every_code_of_these_phases_is_pinned():
-    found = {code for path in FILES for code in re.findall(r"\[(M[FW]\d+)\]", golden(path).read_text(encoding="utf-8"))}
-    assert found == CODES.keys() - NOT_HERE.keys()
-
-
-def test_every_other_code_is_named_by_a_test_of_its_own():
-    tests = [path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".ambr", ".out")]
-    said = {
-        code for path in tests if path != Path(__file__) for code in re.findall(r"M[FW]\d+", path.read_text("utf-8"))
-    }
-    assert NOT_HERE.keys() <= said
+def test_every_code_is_pinned_by_a_golden():
+    texts = [path.read_text("utf-8") for path in Path(__file__).parent.rglob("*") if path.suffix in (".ambr", ".out")]
+    assert {code for text in texts for code in re.findall(r"(?:error|warning)\[(M[FW]\d+)\]", text)} == CODES.keys()
 
 
 def test_every_code_that_is_raised_is_explained_and_the_other_way_round():
@@ -149,8 +115,12 @@ def test_every_code_that_is_raised_is_explained_and_the_other_way_round():
 
 def test_every_golden_text_belongs_to_a_config():
     assert {path.stem for path in INVALID.glob("*.out")} == {path.stem for path in FILES}
+    assert {path.stem for path in GOLDENS.glob("*.out")} == SITUATIONS.keys()
 
 
 if __name__ == "__main__":
     for file in FILES:
         golden(file).write_text(f"{failure(file)}\n", encoding="utf-8")
+    GOLDENS.mkdir(exist_ok=True)
+    for situation in SITUATIONS:
+        (GOLDENS / f"{situation}.out").write_text(text_of(situation), encoding="utf-8")

@@ -16,7 +16,7 @@ from hydra import version
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -196,7 +196,7 @@ def test_scalars_are_read_as_omegaconf_reads_them(scalar):
     try:
         expected = OmegaConf.load(io.StringIO(text))
     except (yaml.YAMLError, ValueError):
-        return
+        reject()
     # What is octal, binary or sexagesimal to one reader and not to another is refused.
     refused = re.fullmatch(r"`(.*)` means .* in YAML 1\.[12].*", found := read(text))
     assert found == repr(expected) or (refused and refused[1] in scalar)

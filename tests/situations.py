@@ -1,0 +1,493 @@
+"""Mistakes that no model config makes alone: each function is one of them, and gives the text that its user reads.
+
+`tests/test_errors.py` compares each text with the file of the function's name in `configs/situations`. A function gets
+an empty folder, which is also the current directory; that folder's name is replaced by `<folder>` in the text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from typer.testing import CliRunner
+
+import modelforge as mf
+from modelforge.cli.app import app
+from modelforge.config import compose
+from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
+from modelforge.core import files, plugins
+from modelforge.core.errors import MAX_PROBLEMS, Problem
+from modelforge.inits.base import Block, Blockwise, Moments
+from modelforge.inits.registry import register_initializer, unregister_initializer
+from modelforge.layers.register import unregister_layer
+from modelforge.train import check_command_line
+from modelforge.train.job import execute
+
+CONF = Path(__file__).parents[1] / "conf"
+DENSE = {"type": "Linear", "out_features": 16}
+IMAGE = [3, 8, 8]
+SMALL = ("model=mlp", "trainer.max_epochs=1", "logger=csv", "trainer.enable_progress_bar=false")
+SITUATIONS: dict[str, Callable[[Path], str]] = {}
+
+
+def situation(text_of: Callable[[Path], str]) -> Callable[[Path], str]:
+    SITUATIONS[text_of.__name__] = text_of
+    return text_of
+
+
+# --- how a text is got ------------------------------------------------------------------------------------------------
+
+
+def refused(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except mf.ForgeError as error:
+        return str(error)
+    raise AssertionError("nothing was refused")
+
+
+def printed(problems: Iterable[Problem]) -> str:
+    return "\n\n".join(map(str, problems))
+
+
+def command(*arguments: str, status: int = 1) -> str:
+    """The error output of `modelforge ...`."""
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
+    assert result.exit_code == status, result.output
+    return "\n".join(line.rstrip() for line in result.stderr.splitlines())
+
+
+def train(folder: Path, *overrides: str) -> str:
+    """What `train.py` prints of a run that does not go well, without the plan, the progress and the results."""
+    every = [*SMALL, *overrides]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        execute(lambda: compose(CONF, every, shown_as="conf"), folder / "run", tuple(every), show_plan=False)
+    said = re.findall(r"^warning(?:.*\n)(?: .*\n)*", out.getvalue(), re.MULTILINE)
+    return re.sub(r"(?<=up to )[\d.e+]+", "<number>", "\n".join([*said, err.getvalue()]))
+
+
+def write(text: str, path: str) -> Path:
+    """Writes a file below the folder `conf`, and gives that folder."""
+    root = Path("conf")
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text, encoding="utf-8")
+    return root
+
+
+def warned(layers: dict[str, Any], init: Any = "xavier", shape: list[int] | None = None) -> str:
+    """What planning and lint say of a model."""
+    plan = mf.plan(mf.parse({"input": {"shape": shape or [16]}, "layers": layers}, init=init))
+    return printed([*plan.warnings, *mf.lint(plan)])
+
+
+# --- composition ------------------------------------------------------------------------------------------------------
+
+
+@situation
+def yaml_that_cannot_be_read(folder: Path) -> str:
+    return refused(lambda: compose(write("model: [1, 2\nseed: 0\n", "config.yaml")))
+
+
+@situation
+def an_interpolation_that_leads_nowhere(folder: Path) -> str:
+    return refused(lambda: compose(write("data: {bias: true}\nuse: ${data.bais}\n", "config.yaml")))
+
+
+@situation
+def a_search_path_outside(folder: Path) -> str:
+    return refused(lambda: compose(write("hydra: {searchpath: [..]}\nx: 1\n", "config.yaml")))
+
+
+@situation
+def the_environment_in_a_file(folder: Path) -> str:
+    return refused(lambda: compose(write("x: ${oc.env:TOKEN}\n", "config.yaml")))
+
+
+@situation
+def a_callback_in_a_file(folder: Path) -> str:
+    write("# @package _global_\nhydra:\n  callbacks:\n    x: {_target_: package.run}\n", "m/a.yaml")
+    return refused(lambda: compose(write("defaults: [m: a]\n", "config.yaml")))
+
+
+def swept() -> Path:
+    for key in ("size", "seed"):
+        text = f"# @package _global_\nhydra:\n  sweeper:\n    params:\n      {key}: 1,2\n"
+        write(text, f"experiment/{key}s.yaml")
+    return write("defaults: [_self_, experiment: null]\nsize: 1\nseed: 0\n", "config.yaml")
+
+
+@situation
+def two_sweep_files_at_once(folder: Path) -> str:
+    overrides = ["experiment=sizes,seeds"]
+    return refused(lambda: [*compose_jobs(read_sweep(swept(), overrides), Path("conf"), 4)])
+
+
+@situation
+def a_single_run_of_a_sweep_file(folder: Path) -> str:
+    overrides = ["experiment=sizes"]
+    return printed(unused_params(compose(swept(), overrides), overrides))
+
+
+@situation
+def fields_that_stay_when_the_scheme_changes(folder: Path) -> str:
+    plan = mf.plan(mf.load(CONF, overrides=["model=mlp", "init=kaiming_normal", "init.scheme=xavier"]))
+    return printed(warning for warning in plan.warnings if warning.code == "MW110")
+
+
+@situation
+def more_problems_than_are_shown(folder: Path) -> str:
+    layers = {f"l{index}": {"type": f"Linaer{index}"} for index in range(MAX_PROBLEMS + 7)}
+    return refused(lambda: mf.parse({"input": {"shape": [2]}, "layers": layers})).rpartition("\n\n")[2]
+
+
+# --- planning and lint ------------------------------------------------------------------------------------------------
+
+
+@situation
+def gelu_at_depth_50(folder: Path) -> str:
+    return warned(
+        {f"{part}{index}": layer for index in range(50) for part, layer in (("dense", DENSE), ("act", "GELU"))},
+        {"scheme": "kaiming", "gain": "auto"},
+    )
+
+
+@situation
+def projections_that_start_apart(folder: Path) -> str:
+    return warned(
+        {"mix": {"type": "MultiheadAttention", "num_heads": 2}, "head": DENSE},
+        {"scheme": "xavier", "types": {"MultiheadAttention": "mimetic", "Linear": "kaiming"}},
+        [3, 8],
+    )
+
+
+@situation
+def a_layer_that_no_layer_reads(folder: Path) -> str:
+    return warned({"main": DENSE, "aside": DENSE, "head": DENSE | {"inputs": "main"}})
+
+
+@situation
+def infinities_where_negative_values_arrive(folder: Path) -> str:
+    return warned({"pool": {"type": "LPPool2d", "norm_type": 1.5, "kernel_size": 2}}, shape=IMAGE)
+
+
+@situation
+def batch_statistics_in_evaluation(folder: Path) -> str:
+    return warned({"norm": {"type": "BatchNorm1d", "track_running_stats": False}})
+
+
+@situation
+def a_layer_that_a_scheme_cannot_see_into(folder: Path) -> str:
+    class Mixer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(16, 32), nn.Linear(32, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.down(self.up(x).relu())
+
+    mf.register_layer(Mixer)
+    try:
+        return warned({"block": {"type": "Residual", "layers": {"mix": "Mixer"}}}, "gpt2")
+    finally:
+        unregister_layer("Mixer")
+
+
+@situation
+def a_rule_for_ends_of_branches_that_fills_none(folder: Path) -> str:
+    block = {"type": "Residual", "layers": {"norm": "LayerNorm", "dense": DENSE}}
+    return warned({"block": block}, {"scheme": "normal", "std": 0.1, "scale": "zero_gamma"})
+
+
+@situation
+def a_rule_that_others_go_before(folder: Path) -> str:
+    layers = {"a": {**DENSE, "init": "xavier"}, "b": {**DENSE, "init": "lecun"}}
+    init = {"scheme": "kaiming", "bias": "ones"}
+    return printed(mf.plan(mf.parse({"input": {"shape": [16]}, "layers": layers, "init": init})).warnings)
+
+
+class Attention(nn.Module):
+    """A `forward` that leaves open what the rows of `qkv` are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.num_heads = nn.Linear(16, 48), 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.qkv(x).sum(-1, keepdim=True)
+
+
+@situation
+def a_parameter_that_may_be_several_matrices(folder: Path) -> str:
+    return printed(mf.initialize(Attention(), {"scheme": "xavier", "bias": "zeros"}).warnings)
+
+
+# --- modules that exist -----------------------------------------------------------------------------------------------
+
+
+@situation
+def a_module_that_is_frozen_as_a_whole(folder: Path) -> str:
+    return refused(lambda: mf.initialize(nn.Linear(3, 3).requires_grad_(False), "xavier"))
+
+
+@situation
+def a_parametrisation_that_undoes_a_scheme(folder: Path) -> str:
+    return refused(lambda: mf.initialize(parametrizations.weight_norm(nn.Linear(4, 4)), "zeros"))
+
+
+@situation
+def a_ledger_that_is_no_json(folder: Path) -> str:
+    (folder / "ledger.json").write_text("{")
+    return refused(lambda: mf.Ledger.load(folder / "ledger.json"))
+
+
+@situation
+def a_model_with_another_parameter_than_its_ledger(folder: Path) -> str:
+    net = nn.Sequential(nn.Linear(3, 3))
+    ledger = mf.initialize(net, {"scheme": "xavier", "bias": "zeros"})
+    net[0].bias = None
+    net.append(nn.PReLU())
+    return printed(mf.verify(net, ledger).problems)
+
+
+@situation
+def a_run_without_a_config(folder: Path) -> str:
+    (folder / "run").mkdir()
+    ledger = mf.initialize(nn.Linear(3, 3, bias=False), "xavier")
+    (folder / "run" / "ledger.json").write_text(json.dumps(ledger.to_dict()))
+    return command("verify", str(folder / "run"))
+
+
+@situation
+def an_unknown_calibration(folder: Path) -> str:
+    return refused(lambda: mf.calibrate(nn.Linear(3, 2), torch.ones(5, 3), "lsvu"))
+
+
+@situation
+def a_calibration_with_wrong_settings(folder: Path) -> str:
+    method = {"method": "lsuv", "tolerence": 0.1, "max_passes": "ten"}
+    return refused(lambda: mf.calibrate(nn.Linear(3, 2), torch.ones(5, 3), method))
+
+
+@situation
+def nothing_to_calibrate(folder: Path) -> str:
+    return refused(lambda: mf.calibrate(nn.LSTM(4, 4), torch.ones(3, 2, 4), "lsuv"))
+
+
+@situation
+def an_output_that_does_not_vary(folder: Path) -> str:
+    net = nn.Sequential(nn.Linear(8, 8, bias=False))
+    mf.initialize(net, "zeros")
+    return refused(lambda: mf.calibrate(net, torch.ones(5, 8), "lsuv"))
+
+
+# --- a config of a network that exists --------------------------------------------------------------------------------
+
+
+class Net(nn.Module):
+    """A network whose `forward` is a function."""
+
+    def __init__(self, run: Callable[[Any, Tensor], Tensor], **layers: nn.Module) -> None:
+        super().__init__()
+        self.run = run
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self, x)
+
+
+class Doubled(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        return 2 * super().forward(input)
+
+
+def traced(net: nn.Module, *inputs: Tensor) -> str:
+    return refused(lambda: mf.from_module(net, *(inputs or (torch.ones(2, 4),))))
+
+
+@situation
+def a_class_that_is_no_layer(folder: Path) -> str:
+    return traced(nn.Sequential(Doubled(4, 4)))
+
+
+@situation
+def a_decision_by_values(folder: Path) -> str:
+    return traced(Net(lambda net, x: net.a(x) if x.sum() > 0 else x, a=nn.Linear(4, 4)))
+
+
+@situation
+def a_hook_that_a_config_cannot_say(folder: Path) -> str:
+    net = nn.Sequential(nn.Linear(4, 4))
+    net[0].register_forward_hook(lambda module, inputs, output: output + 1)
+    return traced(net)
+
+
+@situation
+def a_layer_that_runs_twice(folder: Path) -> str:
+    return traced(Net(lambda net, x: net.a(net.a(x)), a=nn.Linear(4, 4)))
+
+
+@situation
+def examples_of_two_batch_sizes(folder: Path) -> str:
+    return traced(nn.Sequential(nn.Linear(4, 4)), torch.zeros(2, 4), torch.zeros(3, 4))
+
+
+@situation
+def a_network_that_depends_on_its_batch_size(folder: Path) -> str:
+    return traced(Net(lambda net, x: net.a(x) * x.shape[0], a=nn.Linear(4, 4)))
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@situation
+def a_diff_with_a_side_that_is_nothing(folder: Path) -> str:
+    write("x: 1\n", "config.yaml")
+    return command("diff", "nowhere", "model=mlp", status=2)
+
+
+@situation
+def a_sweep_folder_without_runs(folder: Path) -> str:
+    return command("sweep", str(folder / "none"))
+
+
+@situation
+def a_project_in_a_folder_that_holds_files(folder: Path) -> str:
+    write("x: 1\n", "config.yaml")
+    return command("new", str(folder))
+
+
+@situation
+def a_parameter_that_is_none(folder: Path) -> str:
+    return command("explain", "hidden3.weight", "model=mlp", "--conf", str(CONF))
+
+
+@situation
+def a_plugin_that_cannot_be_imported(folder: Path) -> str:
+    class Broken:
+        name, value, dist = "mine", "my_layers.broken", SimpleNamespace(name="my-layers")
+
+        def load(self) -> None:
+            raise ImportError("no module named my_layers")
+
+    def offered(group: str) -> list[Broken]:
+        return [Broken()] if group == "modelforge.layers" else []
+
+    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "entry_points", offered):
+        return command("show", "model=mlp", "--conf", str(CONF))
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+TABLE = "width,height,kind\n" + "".join(f"{row / 2},{row % 7},{'abc'[row % 3]}\n" for row in range(60))
+
+
+def table(text: str, *overrides: str) -> tuple[str, ...]:
+    Path("flowers.csv").write_text(text, encoding="utf-8")
+    return ("data=csv", "data.path=flowers.csv", "data.target=kind", "data.task=classification", *overrides)
+
+
+@situation
+def training_settings_of_a_wrong_type(folder: Path) -> str:
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        check_command_line(CONF, ["optimizer.lr=abc", "trainer.max_epochs=x"])
+    return said.getvalue()
+
+
+@situation
+def a_model_that_does_not_fit_its_data(folder: Path) -> str:
+    return train(folder, "model.layers.head.out_features=9")
+
+
+@situation
+def a_training_that_diverges(folder: Path) -> str:
+    return train(folder, "optimizer.lr=1e30")
+
+
+@situation
+def a_target_column_that_is_missing(folder: Path) -> str:
+    return train(folder, *table(TABLE, "data.target=sort", "data.num_features=2", "data.num_outputs=3"))
+
+
+@situation
+def a_class_that_is_missing_from_a_part(folder: Path) -> str:
+    rows = TABLE + "3,4,rare\n"
+    return train(folder, *table(rows, "data.num_features=2", "data.num_outputs=4"))
+
+
+@situation
+def a_column_that_is_constant(folder: Path) -> str:
+    rows = "width,height,kind\n" + "".join(f"{row},7,{'abc'[row % 3]}\n" for row in range(60))
+    return train(folder, *table(rows, "data.num_features=2", "data.num_outputs=3"))
+
+
+@situation
+def classes_that_look_equal(folder: Path) -> str:
+    rows = "width,kind\n" + "".join(f"{row},cat\n{row},cat\u00a0\n" for row in range(30))
+    return train(folder, *table(rows, "data.num_features=1", "data.num_outputs=2"))
+
+
+@situation
+def a_scheduler_that_does_not_get_to_its_end(folder: Path) -> str:
+    return train(folder, "scheduler=cosine", "scheduler.T_max=31")
+
+
+@situation
+def an_initializer_that_does_not_keep_its_promise(folder: Path) -> str:
+    @register_initializer("lying")
+    class Lying(Blockwise):
+        """Promises what it does not do."""
+
+        def moments(self, block: Block) -> Moments:
+            return Moments(mean=0.0, std=0.1)
+
+        def fill(self, out: Tensor, block: Block, generator: torch.Generator) -> None:
+            out.fill_(0.5)
+
+    try:
+        return train(folder, "+model.layers.head.init.scheme=lying")
+    finally:
+        unregister_initializer("lying")
+
+
+@situation
+def a_disk_that_is_full(folder: Path) -> str:
+    def full(*arguments: object, **keywords: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with patch.object(files.os, "replace", full):
+        return train(folder)
+
+
+@situation
+def a_best_epoch_that_is_lost(folder: Path) -> str:
+    train(folder)
+    moved = (folder / "run" / "checkpoints" / "last.ckpt").rename(folder / "moved.ckpt")
+    state = torch.load(moved, weights_only=True)
+    state["callbacks"]["Checkpoints"]["best_step"] = 1
+    torch.save(state, moved)
+    return train(folder, f"ckpt={moved}", "trainer.max_epochs=2")
+
+
+@situation
+def pictures_that_cannot_be_read(folder: Path) -> str:
+    from PIL import Image
+
+    for kind in ("cat", "dog"):
+        (folder / "pictures" / kind).mkdir(parents=True)
+        for number in range(10):
+            Image.new("L", (8, 8), number * 20).save(folder / "pictures" / kind / f"{number}.png")
+    (folder / "pictures" / "cat" / "0.png").write_bytes(b"no picture")
+    return train(folder, "data=image_folder", f"data.path={folder}/pictures", "data.size=8", "data.num_classes=2")
