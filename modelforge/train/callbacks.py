@@ -8,9 +8,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from modelforge.core.rng import Key
-from modelforge.train.checkpoints import Checkpoints
+from modelforge.train.checkpoints import Checkpoints, can_stop_after, ends_within
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.loops import can_stop_after, ends_within
 
 
 class SeedSteps(Callback):

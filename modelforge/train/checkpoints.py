@@ -1,4 +1,8 @@
-"""`Checkpoints`: last.ckpt after every epoch, best.ckpt after the best; each is written whole or not at all."""
+"""`Checkpoints`: last.ckpt after every epoch, best.ckpt after the best; each is written whole or not at all.
+
+In Lightning a checkpoint can be made anywhere. Here there are three places: after a batch, after a validation in the
+middle of an epoch, and between two epochs, when all that belongs to the first is done.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
 from modelforge.train.loggers import MetricsCSV
-from modelforge.train.loops import (
-    between_epochs,
-    can_stop_after,
-    count_cut_epoch,
-    ends_within,
-    is_validated_next,
-    resumed,
-)
-from modelforge.train.resume import BEST, KEY, LAST, SECTIONS, STATE, Start
+from modelforge.train.resume import BEST, KEY, LAST, SECTIONS, STATE, Position, Start
 from modelforge.train.tasks.task import Mode
 
 
@@ -41,10 +37,10 @@ class Checkpoints(Checkpoint):
     A validation in the middle of an epoch is judged there.
 
     Args:
-        folder: Where they go.
+        folder: The folder of the checkpoints.
         metric: The metric by which the best is chosen.
         mode: Whether its lowest or its highest value is best.
-        history: The curves so far; each checkpoint holds them.
+        history: The metrics so far; each checkpoint holds them.
         start: Where a resumed run goes on.
         config: The values of the config that makes the weights: what `check_resumable` compares goes into each
             checkpoint.
@@ -67,7 +63,7 @@ class Checkpoints(Checkpoint):
         self._cut: dict[str, Any] | None = None
         """Of a training that ends within an epoch: its checkpoint before Lightning counts the epoch as done."""
         self._ended: Any = None
-        """The curves of such a training at its end."""
+        """The metrics of such a training at its end."""
         self._has_begun = False
 
     @property
@@ -84,7 +80,7 @@ class Checkpoints(Checkpoint):
         return STATE
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A training goes on with the curves of its checkpoint; a test, which reads one too, leaves them."""
+        """Restores the metrics of the checkpoint for a training, not for a test, which reads one too."""
         state = checkpoint["callbacks"].get(STATE)
         if trainer.state.fn == TrainerFn.FITTING and state is not None:
             self.history.restore(state["history"])
@@ -130,7 +126,7 @@ class Checkpoints(Checkpoint):
         self._save_between(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A run that was resumed with nothing left to train is where it was at its end."""
+        """Puts a run that was resumed with nothing left to train back to its end."""
         if self._has_begun:
             return
         count_cut_epoch(trainer, self.start.position)
@@ -172,3 +168,60 @@ def _is_better(value: float, best: float | None, mode: Mode) -> bool:
     if best is None or math.isnan(best):
         return best is None or not math.isnan(value)
     return value < best if mode == "min" else value > best
+
+
+def is_validated_next(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows this batch: a checkpoint between the two would leave it out when resumed."""
+    every = trainer.val_check_batch  # pyright: ignore[reportAttributeAccessIssue]  # set by the fit loop
+    if every is None or every == float("inf"):  # by the clock, or at the end of an epoch
+        return False
+    if trainer.check_val_every_n_epoch is None:
+        return (trainer.fit_loop.total_batch_idx + 1) % every == 0
+    return (batch_idx + 1) % every == 0 and (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch == 0
+
+
+def can_stop_after(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a training that is resumed after this batch goes on as if it had not been stopped."""
+    accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0
+    in_fixed_order = trainer.overfit_batches > 0  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+    return not (trainer.is_last_batch or accumulates or in_fixed_order or is_validated_next(trainer, batch_idx))
+
+
+def ends_within(trainer: Trainer) -> bool:
+    """Whether the training ends after this batch, by a limit of steps or of time, and its epoch is not over."""
+    enough = 0 <= trainer.max_steps <= trainer.global_step
+    stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+    return (enough or stops) and not trainer.is_last_batch
+
+
+def between_epochs(checkpoint: Mapping[str, Any]) -> None:
+    """Sets the counters of a checkpoint to the end of an epoch, before the next begins."""
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+    for part in ("total", "current"):
+        done = progress[part]["processed"]
+        progress[part].update(ready=done, started=done, completed=done)
+
+
+def resumed(trainer: Trainer, position: Position) -> None:
+    """Called when a resumed training starts, so that Lightning leaves nothing out at the end of the epoch.
+
+    In an epoch that it restarts, it does not step a scheduler that follows a metric.
+    """
+    trainer.fit_loop._restarting = False
+    if not position.num_batches:
+        trainer.fit_loop.epoch_loop.restarting = False
+
+
+def count_cut_epoch(trainer: Trainer, position: Position) -> None:
+    """Counts an epoch that a limit of steps or of time ended as done, for what is logged from here on.
+
+    Lightning does so when the limit is reached, but not where a training is resumed that has nothing left to do.
+    """
+    done = position.epoch + bool(position.num_batches)
+    vars(trainer.fit_loop.epoch_progress.current).update(processed=done, completed=done)
+    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
+
+def started(trainer: Trainer) -> bool:
+    """Whether a checkpoint was read in whole: Lightning lets go of it then."""
+    return not trainer._checkpoint_connector._loaded_checkpoint

@@ -28,7 +28,7 @@ from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
-from modelforge.train.checkpoints import Checkpoints
+from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
@@ -37,7 +37,6 @@ from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.loggers import make_loggers
-from modelforge.train.loops import started
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.progress import EpochBar

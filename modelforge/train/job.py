@@ -20,7 +20,7 @@ import yaml
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, printable
 from modelforge.core.files import unwritable, write_atomically
-from modelforge.runs.claim import claimed
+from modelforge.runs.lock import claimed
 from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts

@@ -17,7 +17,7 @@ from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
 from modelforge.train.tasks.task import Task
 
 COUNTED = "modelforge_counted"
-"""Under which a checkpoint holds what training counted in its epoch, for `train/loss` and the metric beside it."""
+"""The key in a checkpoint of what the training counted in its epoch, for `train/loss` and the metric."""
 _UPDATES = "updates"
 
 
@@ -26,17 +26,13 @@ class Learner(LightningModule):
 
     Args:
         model: Maps a batch of inputs to what the task takes.
-        task: What it is trained for.
+        task: The purpose of the training.
         optimizer: Makes the optimizer of the model's parameters.
         scheduler: Makes the learning-rate scheduler, if there is one.
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        task: Task,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory | None = None,
+        self, model: nn.Module, task: Task, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
     ) -> None:
         super().__init__()
         self.model = model

@@ -23,7 +23,7 @@ from modelforge.train.tasks.registry import tasks_for
 Columns = Mapping[str, Sequence[Any]]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
-"""How tables write that a value is not known."""
+"""How tables write a missing value."""
 MAX_SHOWN = 20
 """Columns that have a problem each."""
 MAX_LOOKED_AT = 1_000
@@ -36,7 +36,7 @@ class ColumnSource(Bounded, Table):
     reads: ClassVar = "path"
 
     path: str | None = None
-    """Where the table lies, from the folder that the run starts in."""
+    """The file, relative to the folder in which the run starts."""
     target: Names = ()
     """The column, or for a regression the columns, to predict."""
     features: Names | None = None
@@ -83,7 +83,7 @@ class ColumnSource(Bounded, Table):
             raise ForgeError(self._with_regression(error.problems, columns)) from None
 
     def _choose(self, columns: Columns, named: str) -> tuple[str, ...]:
-        """The names of the features, once all names are known."""
+        """The names of the features, after all names are checked."""
         keys = {"target": self.target, "features": self.features or (), "ignore": self.ignore}
         problems = [
             _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
@@ -109,7 +109,7 @@ class ColumnSource(Bounded, Table):
         return tuple(name for name in columns if name not in others)
 
     def all_settings(self) -> list[str]:
-        """What to write so that the table can be read; the last column may be what is to be predicted."""
+        """The settings with which the table can be read; the last column counts as the target where none is named."""
         try:
             columns = self.columns()
         except ForgeError:
@@ -118,7 +118,7 @@ class ColumnSource(Bounded, Table):
         return self._settings(columns, known[0] if known else [*columns][-1])
 
     def _settings(self, columns: Columns, target: str) -> list[str]:
-        """What to write where that column is to be predicted: classes, or numbers where they look like a quantity."""
+        """The settings with that column as the target: a class, or a number where it looks like a quantity."""
         task = tasks_for(["number"])[0] if _is_quantity(columns[target]) else self.task
         lines = [setting("target", target)] + ([setting("task", task)] if task != self.task else [])
         try:
@@ -128,7 +128,7 @@ class ColumnSource(Bounded, Table):
         return lines
 
     def _with_regression(self, problems: Sequence[Problem], columns: Columns) -> list[Problem]:
-        """With the other way out where classes are not as many as declared, and look like a quantity."""
+        """The problems; where another number of classes is declared and they look measured, with a further hint."""
         if self.target_kind != "class" or not _is_quantity(columns[self.target[0]]):
             return [*problems]
         hint = f"to predict a number: `{' '.join(self._settings(columns, self.target[0]))}`"
@@ -138,7 +138,7 @@ class ColumnSource(Bounded, Table):
         ]
 
     def _targets(self, columns: Columns) -> tuple[Numbers | list[Any], list[Problem]]:
-        """What is to be predicted, and what is wrong with it."""
+        """The targets, and their problems."""
         if self.target_kind == "number":
             values, wrong = numbers(columns, self.target)
             return Numbers(values, self.target, "target"), self._not_numeric(columns, wrong, "target")
@@ -154,7 +154,7 @@ class ColumnSource(Bounded, Table):
         return [], [fault("target", message, hint)]
 
     def _inputs(self, columns: Columns, features: tuple[str, ...], named: str) -> tuple[Array, list[Problem]]:
-        """What to predict from, and what is wrong with it; columns of text are not counted, if others are left."""
+        """The features, and their problems; columns of text do not count, if others are left."""
         inputs, wrong = numbers(columns, features)
         texts = [name for name in wrong if self._is_text(columns[name])] if len(wrong) <= MAX_SHOWN else []
         kept = [name for name in features if name not in texts]
@@ -172,7 +172,7 @@ class ColumnSource(Bounded, Table):
     def _not_numeric(
         self, columns: Columns, wrong: Sequence[str], key: str, hints: Mapping[str, str] = FrozenDict()
     ) -> list[Problem]:
-        """A problem for each column that holds what is no number, after a few only their number."""
+        """Problems of columns that hold other values than numbers: the first few, then their number."""
         problems = list[Problem]()
         for name in wrong[:MAX_SHOWN]:
             row = _first_wrong(columns[name])
@@ -187,7 +187,7 @@ class ColumnSource(Bounded, Table):
         return problems
 
     def _is_text(self, values: Sequence[Any]) -> bool:
-        """Whether most of a column is no number, and is there."""
+        """Whether most of a column is neither a number nor missing."""
         sample = values[:MAX_LOOKED_AT]
         return 2 * sum(_as_numbers([value]) is None and not self._is_missing(value) for value in sample) > len(sample)
 
@@ -207,7 +207,7 @@ def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
 
 
 def numbers(columns: Columns, names: Sequence[str]) -> tuple[Array, list[str]]:
-    """Columns side by side, as far as they are numbers; and the names of those that are not."""
+    """The columns side by side if all are numeric, and the names of those that are not."""
     arrays = {name: _as_numbers(columns[name]) for name in names}
     right = [array for array in arrays.values() if array is not None]
     wrong = [name for name, array in arrays.items() if array is None]
@@ -215,18 +215,18 @@ def numbers(columns: Columns, names: Sequence[str]) -> tuple[Array, list[str]]:
 
 
 def _first_wrong(values: Sequence[Any]) -> int:
-    """The row of the first value that is no number, in a column that is none."""
+    """The row of the first value that is not a number."""
     return next(row for row, value in enumerate(values) if _as_numbers([value]) is None)
 
 
 def _is_quantity(values: Sequence[Any]) -> bool:
-    """Whether a column looks like something measured: numbers with fractions, or hardly two alike."""
+    """Whether a column looks measured: it has fractions, or mostly distinct numbers."""
     array = _as_numbers(values)
     return array is not None and bool((array % 1).any() or 2 * len(np.unique(array)) > len(array))
 
 
 def _as_numbers(values: Sequence[Any]) -> Array | None:
-    """A column as finite numbers, None where one of them is none."""
+    """A column as finite numbers; None where a value is not one."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (ArithmeticError, TypeError, ValueError):
@@ -235,8 +235,7 @@ def _as_numbers(values: Sequence[Any]) -> Array | None:
 
 
 def _are_plain(values: Sequence[Any]) -> bool:
-    """Whether tools for data read these as the numbers that Python does: not so `1_000`, digits of other scripts, bytes
-    and times."""
+    """Whether other tools read these as the same numbers: not `1_000`, digits of other scripts, bytes and times."""
     try:
         text = "".join(values)
     except TypeError:

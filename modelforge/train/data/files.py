@@ -33,7 +33,7 @@ def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Pa
 
 
 def matching(pattern: str, key: str = "files") -> list[Path]:
-    """The files that a glob means, in the order of their names; `**` goes through folders. A name that exists is meant.
+    """The files that match a glob, sorted by name; `**` goes through folders. An existing name is no pattern.
 
     Raises:
         ForgeError: there is none.
@@ -49,7 +49,7 @@ def matching(pattern: str, key: str = "files") -> list[Path]:
 
 
 def opened(path: Path, key: str) -> BinaryIO:
-    """A file open for reading, even if something else has come into its place since it was looked at.
+    """A file open for reading; what has taken its place since it was checked is refused.
 
     Raises:
         ForgeError: it is no regular file.
@@ -73,10 +73,10 @@ def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
 
 
 def check_size(size: int, max_bytes: int, named: str) -> None:
-    """Holds what is about to be read against the bound.
+    """Checks the size of what is about to be read.
 
     Raises:
-        ForgeError: it is larger.
+        ForgeError: it exceeds the bound.
     """
     if size > max_bytes:
         message = f"{named} takes {size:,} bytes, but `max_bytes` is {max_bytes:,}"
@@ -119,7 +119,7 @@ def _expanded(path: str, key: str) -> Path:
 
 
 def _nearest(path: Path) -> str:
-    """As far as the path leads."""
+    """The hint of a path that does not exist: how much of it does."""
     if path.is_symlink():
         return "it is a link that leads nowhere"
     parent = next((parent for parent in path.parents if parent.exists()), Path())

@@ -53,7 +53,7 @@ class DataModule(LightningDataModule):
         )
 
     def _on_cuda(self) -> bool:
-        """Whether batches go to a GPU, and so may wait in memory that it reads by itself."""
+        """Whether batches go to a GPU, and so can wait in pinned memory."""
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 

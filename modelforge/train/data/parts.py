@@ -73,7 +73,7 @@ class Text:
         return len(self.alphabet) or 256
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """What tokens stand for; bytes that are no UTF-8 become a question mark in a box."""
+        """The text of tokens; bytes that are not UTF-8 become the replacement character."""
         if self.alphabet:
             return "".join(self.alphabet[token] for token in tokens)
         return bytes(tokens).decode(errors="replace")
@@ -87,11 +87,11 @@ class Examples:
     val: Part
     test: Part
     warnings: tuple[Problem, ...] = ()
-    """What was left out, for the user to know."""
+    """What the user should know, such as files that were left out."""
     fitted: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What was taken from the data to make examples of it, as plain data: scales, names of classes, an alphabet."""
+    """What was measured on the data, as plain data: scales, names of classes, an alphabet."""
     text: Text | None = None
-    """What the examples are windows of, where they are text."""
+    """The text that the examples are windows of, if they are."""
 
     @classmethod
     def of(

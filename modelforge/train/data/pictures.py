@@ -24,30 +24,30 @@ PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "ev
 """Usual names of the parts of a data set."""
 MAX_SHOWN = 5
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""As Pillow calls them. For others it may start a program: Ghostscript for a file that begins as EPS."""
+"""By Pillow's names. For other formats it may start a program, as Ghostscript for EPS."""
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of TIFF."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies in the folder of a class, at any depth."""
+    """The files below the folder of a class."""
 
     path: Path
     pictures: tuple[Path, ...]
     others: tuple[Path, ...]
     """Files that do not end as pictures do, and links to folders: these are not followed."""
     inner: frozenset[str]
-    """Names of the folders right in it."""
+    """Names of the folders directly in it."""
 
     @property
     def holds_folders_alone(self) -> bool:
-        """Whether pictures lie in the folders in it, and none beside them."""
+        """Whether pictures lie in its folders and none beside these."""
         return bool(self.inner) and all(path.parent != self.path for path in self.pictures)
 
 
 def walk(root: Path, endings: Collection[str]) -> Folder:
-    """Everything below `root`, in the order of the names, but for what is hidden: its name begins with a dot.
+    """Everything below `root`, sorted by name, except hidden files and folders: their names begin with a dot.
 
     Raises:
         OSError: a folder may not be read.
@@ -64,7 +64,7 @@ def walk(root: Path, endings: Collection[str]) -> Folder:
 
 
 def laid_out(folders: Sequence[Folder]) -> str:
-    """Why the folders are parts of the data, as `train` and `val` are, and no classes; nothing where they are."""
+    """The reason why folders are parts of the data, such as `train` and `val`, and not classes; empty for classes."""
     if len(folders) < 2 or not all(folder.holds_folders_alone for folder in folders):
         return ""
     names = folders[0].inner.union(*(folder.inner for folder in folders))

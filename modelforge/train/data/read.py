@@ -14,14 +14,14 @@ from modelforge.train.data.refusals import fault
 from modelforge.train.data.source import Source
 
 MAX_WORKERS = 8
-"""Processes that prepare batches, for each core."""
+"""The most processes for each core that prepare batches."""
 
 
 def look(source: Source) -> None:
-    """Opens nothing: only sees whether what the source names is there.
+    """Checks that the files of a source exist; opens none.
 
     Raises:
-        ForgeError: it is not.
+        ForgeError: they do not.
     """
     where = getattr(source, source.reads, None) if source.reads else None
     with _in_words(source):

@@ -12,7 +12,7 @@ from modelforge.core.words import plural
 from modelforge.runs.status import as_hydra_reads
 
 SETTING = re.compile(r"(?:write|leave it out:) `([^`]*data\.[^`]*[^`.])`")
-"""A hint that names a setting, and nothing else."""
+"""A hint that only names settings."""
 
 
 def fault(where: str, message: str, hint: str = "") -> Problem:
@@ -21,7 +21,7 @@ def fault(where: str, message: str, hint: str = "") -> Problem:
 
 
 def refusal(where: str, message: str, hint: str = "") -> ForgeError:
-    """The same, to raise."""
+    """One problem, as the error to raise."""
     return ForgeError([fault(where, message, hint)])
 
 
@@ -49,13 +49,13 @@ def setting(key: str, value: object) -> str:
 
 
 def settings(problems: Iterable[Problem]) -> list[str]:
-    """The settings that put problems right, each once."""
+    """The settings that hints of problems name, each once."""
     found = (SETTING.fullmatch(problem.hint) for problem in problems)
     return list(dict.fromkeys(match[1] for match in found if match))
 
 
 def together(problems: Sequence[Problem]) -> list[Problem]:
-    """Problems of which each that a setting puts right names all of these, so that one more run is enough."""
+    """The problems; the hints that name one setting each name all of them, so that one more run is enough."""
     if len(lines := settings(problems)) < 2:
         return [*problems]
     whole = f"write `{' '.join(lines)}`"

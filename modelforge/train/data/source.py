@@ -23,7 +23,7 @@ OUTPUTS = ("num_classes", "num_targets", "vocab_size")
 
 
 class InputSettings(Node):
-    """How one example, or one of the tensors that it is made of, is handed to the model."""
+    """Shape and dtype of an input of the model, for one example."""
 
     shape: Annotated[tuple[PositiveInt, ...], AsTuple]
     """Sizes of one example, without the batch."""
@@ -43,7 +43,7 @@ class Source(Node, ABC):
     reads_folder: ClassVar[bool] = False
     """Whether that is a folder, not a file."""
     target_kinds: ClassVar[tuple[TargetKind, ...]]
-    """What it has to predict: this decides which tasks it can be used for."""
+    """The kinds of targets that it has, and so the tasks that it can be used for."""
 
     type: str
     """The name of the source."""
@@ -59,7 +59,7 @@ class Source(Node, ABC):
     @property
     @abstractmethod
     def inputs(self) -> Mapping[str, InputSettings]:
-        """What is handed to the model, by the names of its inputs and in their order."""
+        """The inputs of the model by name, in their order."""
 
     @abstractmethod
     def read(self) -> Examples:
@@ -108,7 +108,7 @@ class OneInput(Source):
     """A source whose examples are one tensor each."""
 
     input: InputSettings
-    """How one example is handed to the model."""
+    """Shape and dtype of one example."""
 
     @property
     def inputs(self) -> Mapping[str, InputSettings]:
@@ -116,14 +116,14 @@ class OneInput(Source):
 
 
 class Bounded(Node):
-    """A source that is read from files of the user's."""
+    """A source that is read from the user's files."""
 
     max_bytes: PositiveInt = 2**30
-    """What these may take, as they lie on the disk and unpacked; more is refused before it is read."""
+    """The most bytes of these, on the disk and unpacked; larger files are refused before they are read."""
 
 
 class SplitSource(OneInput):
-    """A source that is dealt into three parts at random."""
+    """A source that is split into three parts at random."""
 
     val_fraction: Fraction = 0.15
     """Share of the examples that choose the best checkpoint."""
@@ -139,17 +139,17 @@ class SplitSource(OneInput):
         return self
 
     def num_examples(self, size: int) -> tuple[int, int, int]:
-        """How many of `size` examples there are to train on, to validate and to test."""
+        """The sizes of the parts for training, validation and test of `size` examples."""
         num_val, num_test = round(size * self.val_fraction), round(size * self.test_fraction)
         return size - num_val - num_test, num_val, num_test
 
 
 def check_float32(settings: InputSettings, what: str) -> None:
-    """Numbers are handed to the model as float32."""
+    """Checks that an input of numbers is float32."""
     if settings.dtype != "float32":
         raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
 
 
 def mistake(where: str, message: str, hint: str = "") -> PydanticCustomError:
-    """What a source's validator raises: `where` is a key of its section."""
+    """The error that a validator of a source raises; `where` is a key of its section."""
     return PydanticCustomError("settings", "{message}", {"message": message, "where": where, "hint": hint})

@@ -1,4 +1,4 @@
-"""split: a number of examples → the indices of three disjoint parts, every class in each by its share."""
+"""split: a number of examples → the indices of three disjoint parts, each class in proportion."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def rounded(counts: Array, sizes: Sequence[int], random: np.random.Generator) ->
 def _shift(
     rest: list[list[int]], rows: Sequence[int], columns: Sequence[int], total: int, random: np.random.Generator
 ) -> None:
-    """Adds a number around a circle of fractions, in turn with either sign, so that one of them becomes whole."""
+    """Adds a number to a cycle of fractions, with alternating sign, so that at least one of them becomes whole."""
     grow = list(zip(rows, columns, strict=True))
     shrink = list(zip(rows, [*columns[1:], columns[0]], strict=True))
     up = min(*(total - rest[row][column] for row, column in grow), *(rest[row][column] for row, column in shrink))
@@ -92,7 +92,7 @@ def _shift(
 
 
 def missing(labels: Rows, parts: Sequence[Rows], names: Sequence[object], named: str) -> Iterator[Problem]:
-    """A warning for each class that a part of the data lacks, after a few only their number."""
+    """Warnings about classes that a part of the data lacks: the first few by name, then their number."""
     held = np.stack([np.bincount(labels[part], minlength=len(names)) for part in parts], axis=1)
     lacking = np.flatnonzero((held == 0).any(1))
     for label in lacking[:MAX_SHOWN]:

@@ -21,13 +21,13 @@ from modelforge.train.data.split import missing, split
 MAX_SHOWN = 5
 """Constant columns that are named."""
 ROUNDING = 16 * np.finfo(np.float64).eps
-"""By what share the values of a constant may differ."""
+"""The relative difference up to which values count as constant."""
 MAX_SAMPLE = 1000
-"""Rows that are looked at for values that become equal."""
+"""Rows of which values that become equal are counted."""
 
 
 class Table(SplitSource):
-    """Numbers and what to predict from them: a class, other numbers, or themselves."""
+    """Numeric features, with a class, other numbers or themselves as the target."""
 
     target_kinds: ClassVar = ("class", "number", "input")
 
@@ -48,12 +48,12 @@ class Numbers:
 
     values: Array
     names: tuple[str, ...] | str
-    """Of the columns, or of the array that they are."""
+    """The names of the columns, or of the one array."""
     key: str = "features"
     """The key of the section that names them."""
 
     def called(self, place: int) -> str:
-        """The `place`-th number of an example, in words."""
+        """The name of the `place`-th number of an example, in words."""
         return f"array `{self.names}`" if isinstance(self.names, str) else f"column `{self.names[place]}`"
 
 
@@ -68,13 +68,13 @@ def examples(
 
     Args:
         source: What was declared.
-        inputs: What a model reads.
+        inputs: The features.
         targets: A label, or `Numbers`, for each; None for an autoencoder.
-        named: What to call the data.
-        found: Problems and warnings of what was read.
+        named: The data, in words.
+        found: Problems and warnings so far.
 
     Raises:
-        ForgeError: it is not what was declared, or too little.
+        ForgeError: the data is not as declared, or too little.
     """
     labels, problems = _labels(source, targets, named)
     found = [*found, *problems, *(look_alikes(labels.names, "classes", named, "target") if labels else ())]
@@ -102,7 +102,7 @@ def examples(
 
 
 def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, list[Problem]]:
-    """The classes, where there are classes; and what is wrong with the targets."""
+    """The classes, if the targets are classes, and problems of the targets."""
     if source.target_kind == "input":
         return None, []
     if targets is None:
@@ -169,14 +169,14 @@ def _constant(numbers: Numbers, train: Rows, named: str) -> Iterator[Problem]:
 
 
 def is_constant(values: Array) -> Array:
-    """For each number of an example whether it is the same in all, but for rounding."""
+    """Whether each number of an example is the same in all, up to rounding."""
     low, high = values.min(0), values.max(0)
     with np.errstate(over="ignore"):
         return high - low <= ROUNDING * np.maximum(np.abs(low), np.abs(high))
 
 
 def _merged(values: Array, scaled: Array) -> Array:
-    """For each place whether of the clearly different values, one beside the other, at least half became equal."""
+    """Whether, for each number of an example, at least half of the clearly distinct neighbours became equal."""
     values, scaled = (np.sort(it.reshape(len(it), -1), axis=0) for it in (values, scaled))
     with np.errstate(over="ignore", invalid="ignore"):
         apart = np.diff(values, axis=0) > 1e-6 * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
@@ -185,21 +185,21 @@ def _merged(values: Array, scaled: Array) -> Array:
 
 
 def _described(numbers: Numbers, scale: Scale | None) -> dict[str, Any]:
-    """As plain data: what the numbers are called, and what was taken off and divided by; null for nothing."""
+    """Names, mean and std as plain data; null where nothing was scaled."""
     described: dict[str, Any] = {"names": numbers.names, "mean": None, "std": None}
     return described | ({"mean": scale.mean.tolist(), "std": scale.std.tolist()} if scale else {})
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Takes off a mean and divides by a standard deviation; what is constant becomes zero."""
+    """Subtracts a mean and divides by a std; constants become zero."""
 
     mean: Array
     std: Array
 
     @classmethod
     def of(cls, values: Array) -> Scale:
-        """That of these examples, for each place in one of them."""
+        """The scale of each number of an example, over these examples."""
         low, high = values.min(0), values.max(0)
         size = np.maximum(np.abs(low), np.abs(high))
         # squares of what is larger or smaller are not in float64's range

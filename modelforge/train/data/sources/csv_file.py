@@ -32,7 +32,7 @@ class Csv(ColumnSource):
     """The first line names the columns."""
 
     delimiter: Delimiter = ","
-    """What stands between two values; `\\t` is a tab."""
+    """The character between two values; `\\t` is a tab."""
 
     @model_validator(mode="after")
     def _check_delimiter(self) -> Csv:
@@ -99,7 +99,7 @@ class Csv(ColumnSource):
 
 
 def _unclosed(text: str, line: int, delimiter: str) -> int:
-    """The line where the last quote opens, in a text whose row after so many lines never ends."""
+    """The line where the quote opens that never closes; the row behind so many lines has it."""
     place = sum(map(len, io.StringIO(text, newline="").readlines()[:line]))
     while (field := QUOTED.match(text, place)) or not text.startswith('"', place):
         place = text.index(delimiter, field.end() if field else place) + 1

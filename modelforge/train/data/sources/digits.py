@@ -28,9 +28,9 @@ class Digits(SplitSource):
     target_kinds: ClassVar = ("class", "input")
 
     num_classes: PositiveInt
-    """How many classes there are: 10."""
+    """The number of classes: 10."""
     vocab_size: PositiveInt | None = None
-    """How many tokens there are, where pixels are tokens: 17."""
+    """The number of tokens, where pixels are tokens: 17."""
 
     @model_validator(mode="after")
     def _check_digits(self) -> Digits:

@@ -13,12 +13,12 @@ from modelforge.train.data.registry import register_source
 
 @register_source("hf")
 class HuggingFace(ColumnSource):
-    """Columns by their names; of a folder with several splits one is read, and dealt into three parts here."""
+    """Columns by their names; of a folder with several splits, one is read and split into three parts."""
 
     reads_folder: ClassVar = True
 
     split: str = "train"
-    """Which one, where the folder holds several."""
+    """The split to read, where the folder holds several."""
 
     def columns(self) -> Columns:
         """Every column by name."""

@@ -39,19 +39,19 @@ class ImageFolder(Bounded, SplitSource):
     target_kinds: ClassVar = ("class", "input")
 
     path: str | None = None
-    """The folder of folders, from the folder that the run starts in."""
+    """The folder of folders, relative to the folder in which the run starts."""
     num_classes: PositiveInt
     """How many folders there are."""
     max_bytes: PositiveInt = 8 * 2**30
-    """What all pictures may take in memory."""
+    """The most bytes of all pictures in memory."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     size: PositiveInt = 32
-    """Pictures are made so high and wide: cut to a square from their middle, and resized."""
+    """Height and width: pictures are cut to a square from their middle, and resized."""
     mean: Numbers | None = None
-    """Of each channel, from 0 to 1, to take off; null for that of the training part."""
+    """The value to subtract from each channel, from 0 to 1; null for the mean of the training part."""
     std: Numbers | None = None
-    """Of each channel, to divide by; null for that of the training part."""
+    """The value to divide each channel by; null for the std of the training part."""
 
     @model_validator(mode="after")
     def _check_images(self) -> ImageFolder:
@@ -97,7 +97,7 @@ class ImageFolder(Bounded, SplitSource):
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pictures as bytes, a quarter of what they take as numbers; scaled when they are dealt out."""
+    """Pictures as bytes, a quarter of what they take as numbers; scaled in each batch."""
 
     pixels: Array
     labels: Rows
@@ -112,7 +112,7 @@ class Pixels:
 
 
 def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem]]:
-    """The classes with their pictures, and what else lies there."""
+    """The classes with their pictures, and warnings about other files."""
     places = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     folders = [walk(places[name], ENDINGS) for name in ordered(places)]
     if not any(folder.pictures for folder in folders):
@@ -172,7 +172,7 @@ def _all_broken(root: Path, folders: list[Folder], whole: Rows) -> Iterator[Prob
 
 
 def _scale(source: ImageFolder, pixels: Array) -> tuple[Array, Array]:
-    """What is taken off each channel, and what it is divided by."""
+    """The mean to subtract from each channel, and the std to divide it by."""
     levels, measured = np.arange(256) / 255, list[tuple[float, float]]()
     for channel in range(source.channels):
         counts = np.bincount(pixels[:, channel].ravel(), minlength=256)

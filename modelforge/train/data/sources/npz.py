@@ -29,7 +29,7 @@ class Npz(Bounded, Table):
     reads: ClassVar = "path"
 
     path: str | None = None
-    """The file, from the folder that the run starts in."""
+    """The file, relative to the folder in which the run starts."""
     features: str = "x"
     """Name of the array of inputs."""
     target: str | None = "y"
@@ -76,7 +76,7 @@ class Npz(Bounded, Table):
         return arrays[0], arrays[1] if target is not None else None
 
     def _guess(self, archive: ZipFile, known: list[str]) -> str:
-        """What to write if the larger of two arrays holds the inputs."""
+        """The hint that the larger of two arrays may hold the inputs."""
         target, features = sorted(known, key=lambda name: _num_bytes(archive, name))
         lines = [setting("features", features), setting("target", target)]
         try:

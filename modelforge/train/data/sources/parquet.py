@@ -12,7 +12,7 @@ from modelforge.train.data.refusals import refusal
 from modelforge.train.data.registry import register_source
 
 MAX_ROWS = 10_000
-"""That are unpacked at once."""
+"""Rows that are unpacked at once."""
 
 
 @register_source("parquet")
@@ -40,7 +40,7 @@ class Parquet(ColumnSource):
                 raise refusal("path", f"`{path}` cannot be read as Parquet: {error}") from None
 
     def _read_batches(self, file: Any, names: Sequence[str], pyarrow: Any) -> Columns:
-        """The columns, held against the bound as they unpack: a long text that is stored once can stand in any row."""
+        """The columns; their size is checked while they unpack: a long text that is stored once can be in all rows."""
         columns: dict[str, list[Any]] = {name: [] for name in names}
         size = 0
         for batch in file.iter_batches(batch_size=MAX_ROWS):

@@ -1,4 +1,4 @@
-"""`TextFiles`: text to be continued, token by token; a token is a byte or a character."""
+"""`TextFiles`: text to continue token by token; a token is a byte or a character."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class TextFiles(Bounded, OneInput):
     target_kinds: ClassVar = ("token",)
 
     files: str | None = None
-    """Which files, as a glob: `books/**/*.txt`; null for the English text of Python's own help."""
+    """The files, as a glob such as `books/**/*.txt`; null for the English text of Python's own help."""
     level: Literal["bytes", "characters"] = "bytes"
     """What a token is."""
     vocab_size: PositiveInt = 256
-    """How many there are: 256 bytes, or the different characters of the text."""
+    """The number of tokens: 256 bytes, or the distinct characters of the text."""
     context: PositiveInt = 64
     """How many tokens a model reads at once."""
     val_fraction: Fraction = 0.1
@@ -109,6 +109,6 @@ class Windows:
 
 
 def _numbered(written: str) -> Array:
-    """Every character by its place in the sorted alphabet."""
+    """The index of every character in the sorted alphabet."""
     codes = np.frombuffer(written.encode("utf-32-le"), np.uint32)
     return np.unique(codes, return_inverse=True)[1].astype(np.uint32)
