@@ -5,11 +5,11 @@ Imports torch, and not Lightning.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
@@ -27,6 +27,8 @@ from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
     Args:
-        config: What is composed.
-        studies: What earlier plans found out about layers; one for many configs saves time.
+        config: The composed config.
+        studies: Results of earlier plans about layers; one object for many configs saves time.
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
     """
     if unreadable := unfit(config.values):
         raise ForgeError(map(config.origins.locate, unreadable))
-    plan, wrong = _plan(config, studies)
+    planned, wrong = _tried(lambda: plan(parse(config), studies))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
@@ -70,34 +72,38 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     metrics = settings.metrics if settings else val_metrics(*TASKS.names())
     scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
     problems += more
-    if plan is not None and optimizer is not None:
-        optimizer, more = optimizer.following(plan.parameters)
+    if planned is not None and optimizer is not None:
+        optimizer, more = optimizer.following(planned.parameters)
         problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
-    if plan is not None and settings is not None:
-        problems += misfits(plan, settings.data)
+    if planned is not None and settings is not None:
+        problems += misfits(planned, settings.data)
         length = lengths(settings.data, arguments)
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
-            problems += too_short(plan, settings.data, length)
+            problems += too_short(planned, settings.data, length)
     known = {problem.path for problem in wrong}
     wrong += [problem for problem in problems if problem.path not in known]
-    start, more = _start(settings, config)
-    if wrong := wrong + more:
+    start: Start | None = Start()
+    if settings is not None and (ckpt := settings.ckpt) is not None:
+        metric = settings.metric
+        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric))
+        wrong += more
+    if wrong:
         raise ForgeError(map(config.origins.locate, wrong))
-    assert plan is not None
+    assert planned is not None
     assert settings is not None
     assert optimizer is not None
-    return Job(settings, plan, optimizer, scheduler, arguments, start)
+    assert start is not None
+    return Job(settings, planned, optimizer, scheduler, arguments, start)
 
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
     """The problems where the model does not take what the data gives, or does not give what the task takes."""
     if tuple(plan.inputs.values()) != source.given:
-        takes, gives = (
-            " and ".join(f"{it.dtype} {it}" for it in them) for them in (plan.inputs.values(), source.given)
-        )
+        both = (plan.inputs.values(), source.given)
+        takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
         message = f"the model takes {takes}, but the data gives {gives}"
         yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
     yield from task_of(source).misfits(plan)
@@ -110,17 +116,9 @@ def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
         yield misuse("num_threads", message, "`num_threads=null` takes one a core")
 
 
-def _plan(config: Config, studies: Studies | None) -> tuple[Plan | None, list[Problem]]:
+def _tried(make: Callable[[], T]) -> tuple[T | None, list[Problem]]:
+    """What `make` returns, or None and the problems that it raises."""
     try:
-        return plan(parse(config), studies), []
+        return make(), []
     except ForgeError as error:
         return None, list(error.problems)
-
-
-def _start(settings: Settings | None, config: Config) -> tuple[Start, list[Problem]]:
-    if settings is None or settings.ckpt is None:
-        return Start(), []
-    try:
-        return check_resumable(Path(settings.ckpt), config, settings.metric), []
-    except ForgeError as error:
-        return Start(), list(error.problems)

@@ -70,10 +70,11 @@ class EpochBar(ProgressBar):
             self._show(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the values of the epoch, or prints a line of them."""
+        """Shows the values of the epoch, or prints a line of them for every tenth."""
+        done, total = _count(trainer)
         if self._bar is not None:
             self._show(trainer)
-        elif self._enabled and _is_tenth(trainer):
+        elif self._enabled and (done % max(1, total // NUM_PLAIN_LINES) == 0 or done == total):
             self.console.print(f"{_epoch(trainer)}  {_values(trainer, self.long)}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -106,11 +107,6 @@ def _epoch(trainer: Trainer) -> str:
 def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
     metrics = trainer.callback_metrics
     return "  ".join(f"{word} {digits(float(metrics[name]))}" for name, word in names.items() if name in metrics)
-
-
-def _is_tenth(trainer: Trainer) -> bool:
-    done, total = _count(trainer)
-    return done % max(1, total // NUM_PLAIN_LINES) == 0 or done == total
 
 
 def _count(trainer: Trainer) -> tuple[int, int]:

@@ -74,19 +74,15 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
         if problems := [misuse(key, message, hint) for key, message in islice(found, NUM_SHOWN)]:
             raise ForgeError(problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
-        _check_length(start, config)
+        most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
+        if isinstance(most, int) and 0 <= most < done:
+            message = f"`{path}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
+            hint = "it counts from the start of the run: give more"
+            raise ForgeError([misuse("trainer.max_epochs", message, hint)])
         state = checkpoint["callbacks"].get(STATE)
         return start if state is None else _with_best(start, checkpoint, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _refusal(f"`{path}` is damaged: it does not hold the position of its run", ASK) from error
-
-
-def _check_length(start: Start, config: Config) -> None:
-    most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
-    if isinstance(most, int) and 0 <= most < done:
-        message = f"`{start.ckpt}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
-        hint = "it counts from the start of the run: give more"
-        raise ForgeError([misuse("trainer.max_epochs", message, hint)])
 
 
 def adopt(start: Start, folder: Path) -> None:

@@ -89,16 +89,14 @@ def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     path = ".".join(str(part) for part in detail["loc"])
-    name = path.rpartition(".")[2]
+    parent, _, name = path.rpartition(".")
     match detail["type"]:
         case "settings":
             context = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # always there
             return misuse(f"{path}.{context['where']}".lstrip("."), detail["msg"], context["hint"])
         case "missing":
-            parent = path.rpartition(".")[0]
             return misuse(parent or name, f"there is no `{path}`", f"add `{name}: ...`", part="key")
         case "extra_forbidden":
-            parent = path.rpartition(".")[0]
             hint = did_you_mean(name, _fields(parent, values))
             return misuse(path, f"`{parent}` has no `{name}`", hint, part="key")
         case _:

@@ -30,11 +30,8 @@ def alike(names: Iterable[object]) -> list[list[str]]:
 def seen(name: str) -> str:
     """The visible part of a text."""
     composed = unicodedata.normalize("NFC", name)
-    return " ".join("".join(sign for sign in composed if _shows(sign)).split())
-
-
-def _shows(sign: str) -> bool:
-    return sign.isspace() or unicodedata.category(sign) not in UNSEEN
+    shown = (sign for sign in composed if sign.isspace() or unicodedata.category(sign) not in UNSEEN)
+    return " ".join("".join(shown).split())
 
 
 def look_alikes(names: Iterable[object], kind: str, named: str, where: str) -> Iterator[Problem]:

@@ -175,8 +175,7 @@ class ColumnSource(Bounded, Table):
         """Problems of columns that hold other values than numbers: the first few, then their number."""
         problems = list[Problem]()
         for name in wrong[:MAX_SHOWN]:
-            row = _first_wrong(columns[name])
-            value = columns[name][row]
+            row, value = next((row, one) for row, one in enumerate(columns[name]) if _as_numbers([one]) is None)
             what, way = f"{value!r:.100}", "write it as a number, or leave the row out"
             if self._is_missing(value):
                 what, way = "no value", "fill such values in, or leave the row out"
@@ -212,11 +211,6 @@ def numbers(columns: Columns, names: Sequence[str]) -> tuple[Array, list[str]]:
     right = [array for array in arrays.values() if array is not None]
     wrong = [name for name, array in arrays.items() if array is None]
     return (np.zeros((len(columns[names[0]]), 0)) if wrong else np.stack(right, axis=1)), wrong
-
-
-def _first_wrong(values: Sequence[Any]) -> int:
-    """The row of the first value that is not a number."""
-    return next(row for row, value in enumerate(values) if _as_numbers([value]) is None)
 
 
 def _is_quantity(values: Sequence[Any]) -> bool:

@@ -48,15 +48,11 @@ class DataModule(LightningDataModule):
             sampler=order,
             num_workers=self.source.num_workers,
             persistent_workers=self.source.num_workers > 0,
-            pin_memory=self._on_cuda(),
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             collate_fn=_as_is,
         )
 
-    def _on_cuda(self) -> bool:
-        """Whether batches go to a GPU, and so can wait in pinned memory."""
-        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-
 
 def _as_is(batch: Any) -> Batch:
-    """`Batched` has put the batch together already."""
+    """The batch, which `Batched` has put together already."""
     return batch

@@ -71,10 +71,10 @@ class Autoencoding(Task):
     def output(self) -> TensorValue:
         return self.data.given[0]
 
-    def _way_out(self, output: Value) -> str:
+    def hint(self, output: Value) -> str:
         due = self.output
         if not isinstance(output, TensorValue):
-            return super()._way_out(output)
+            return super().hint(output)
         if len(output.shape) == len(due.shape) == 2:
             size = due.shape[1]
             return f"end with `out_features: {size}`; where it is `${{data.num_outputs}}`: `data.num_outputs={size}`"

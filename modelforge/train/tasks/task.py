@@ -1,4 +1,4 @@
-"""`Task`: all that is known of one purpose of training. A subclass in a file of this folder is one more."""
+"""`Task`: everything about one purpose of training. A subclass in a file of this folder adds a task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Mode = Literal["min", "max"]
 
 
 class Data(Protocol):
-    """What a task needs to know of the data before it is read."""
+    """What a task reads of a `data` section; see `Source`."""
 
     @property
     def task(self) -> str: ...
@@ -50,7 +50,7 @@ class Task(ABC):
     """
 
     target_kind: ClassVar[TargetKind]
-    """What each target must be; data that has such targets can be used for the task."""
+    """The kind of targets that it needs; data with such targets can be used for it."""
     metric: ClassVar[str]
     """Logged beside the loss; `val/` of it chooses the best checkpoint."""
     lower_is_better: ClassVar[tuple[str, ...]] = ("loss",)
@@ -74,7 +74,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def reason(self) -> str:
-        """Why the output has the shape that it must have, as half a sentence: `the data has 10 classes`."""
+        """The reason for the shape of the output, as half a sentence: `the data has 10 classes`."""
 
     @property
     def output(self) -> TensorValue:
@@ -85,9 +85,10 @@ class Task(ABC):
         """The problem of a model whose output is not what the task takes."""
         if plan.output != self.output:
             message = f"the model puts out {show(plan.output)}, but {self.reason}, so it must be {self.output}"
-            yield Problem("MF050", plan.root.children[-1].key, message, self._way_out(plan.output), part="key")
+            yield Problem("MF050", plan.root.children[-1].key, message, self.hint(plan.output), part="key")
 
-    def _way_out(self, output: Value) -> str:
+    def hint(self, output: Value) -> str:
+        """How to change a model that puts out something else."""
         due = self.output
         if not isinstance(output, TensorValue):
             return "end with a layer that gives one tensor"
@@ -117,5 +118,5 @@ class Task(ABC):
             yield f"test {self.metric_in_words(examples)} {digits(value)}"
 
     def metric_in_words(self, examples: Examples) -> str:
-        """How the last line calls the metric."""
+        """The metric as the last line of a run names it."""
         return self.metric

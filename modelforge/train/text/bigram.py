@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Bigram:
         part, rest = cls._count(tokens[:cut], vocab_size, 1.0), tokens[cut - 1 :]
         if len(rest) < 2:
             return cls._count(tokens, vocab_size, 1.0)
-        tried = {part._weighted(weight).bits(rest[:-1], rest[1:]): weight for weight in WEIGHTS}
+        tried = {replace(part, weight=weight).bits(rest[:-1], rest[1:]): weight for weight in WEIGHTS}
         return cls._count(tokens, vocab_size, tried[min(tried)])
 
     @classmethod
@@ -54,9 +54,6 @@ class Bigram:
         pairs, counts = np.unique(tokens[:-1] * vocab_size + tokens[1:], return_counts=True)
         singles = (np.bincount(tokens, minlength=vocab_size) + 1) / (len(tokens) + vocab_size)
         return cls(pairs, counts, np.bincount(tokens[:-1], minlength=vocab_size), singles, weight)
-
-    def _weighted(self, weight: float) -> Bigram:
-        return Bigram(self.pairs, self.counts, self.firsts, self.singles, weight)
 
     def bits(self, before: Array, after: Array) -> float:
         """Mean information of the tokens `after`, each knowing the one `before`, in bits."""

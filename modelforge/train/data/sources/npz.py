@@ -72,7 +72,10 @@ class Npz(Bounded, Table):
                     )
                 size = sum(_num_bytes(archive, name) for name in asked.values())
                 check_size(size, self.max_bytes, f"unpacked, {named}")
-                arrays = [_array(archive, name) for name in asked.values()]
+                arrays = list[Array]()
+                for name in asked.values():
+                    with archive.open(f"{name}.npy") as unpacked:
+                        arrays.append(npy.read_array(unpacked, allow_pickle=False))
         return arrays[0], arrays[1] if target is not None else None
 
     def _guess(self, archive: ZipFile, known: list[str]) -> str:
@@ -106,16 +109,6 @@ def _num_bytes(archive: ZipFile, name: str) -> int:
     return size
 
 
-def _array(archive: ZipFile, name: str) -> Array:
-    with archive.open(f"{name}.npy") as file:
-        return npy.read_array(file, allow_pickle=False)
-
-
-def _float64(array: Array) -> Array:
-    with np.errstate(over="ignore"):  # wider numbers may become infinite
-        return array.astype(np.float64)
-
-
 def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> list[Problem]:
     problems: list[Problem] = []
     numeric = [("features", source.features, inputs)]
@@ -126,7 +119,10 @@ def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> lis
             kind = "holds complex numbers" if array.dtype.kind == "c" else f"holds {array.dtype}"
             hint = "save real and imaginary parts as numbers of their own" if array.dtype.kind == "c" else ""
             problems.append(fault(key, f"array `{name}` of {named} must hold numbers, but {kind}", hint))
-        elif array.ndim and len(infinite := np.argwhere(~np.isfinite(_float64(array)))):
+            continue
+        with np.errstate(over="ignore"):  # wider numbers may become infinite
+            infinite = np.argwhere(~np.isfinite(array.astype(np.float64)))
+        if array.ndim and len(infinite):
             row = int(infinite[0][0]) + 1
             problems.append(fault(key, f"array `{name}` of {named} has a value that is not finite in row {row}"))
     if inputs.ndim == 0:
