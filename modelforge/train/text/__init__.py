@@ -1,1 +1,1 @@
-"""Models of text: may they look ahead, what a table of pairs already knows, and what the model writes itself."""
+"""Language models: `bigram`, the baseline of one, and `sample`, text written by a trained one."""
