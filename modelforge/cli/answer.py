@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem, printable
-from modelforge.report.ascii import writable
 from modelforge.report.screen import Screen
+from modelforge.report.stream import Stream
 
 WIDTH = 200
 """Columns of what goes into a file, a pipe or a log, unless the environment's `COLUMNS` says otherwise."""
@@ -50,8 +50,7 @@ def say(
         if as_json:
             _say_json(answer.data)
         elif isinstance(answer.text, str):
-            text = printable(answer.text, "\n\t\r\u200b")  # Markdown of ours uses the last
-            sys.stdout.write(writable(text, sys.stdout.encoding))
+            Stream(sys.stdout).write(printable(answer.text, "\n\t\r\u200b"))  # Markdown of ours uses the last
         else:
             _show(answer.text, console())
         sys.stdout.flush()
@@ -86,7 +85,7 @@ def _show(text: RenderableType, screen: Console) -> None:
     with screen.capture() as capture:
         screen.print(Group(text), crop=False)
     lines = capture.get().removesuffix("\n").split("\n")
-    screen.file.write("".join(f"{writable(line, screen.encoding).rstrip(' ')}\n" for line in lines))
+    Stream(screen.file).write("".join(f"{line.rstrip(' ')}\n" for line in lines))
     screen.file.flush()
 
 

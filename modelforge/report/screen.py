@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -34,21 +33,6 @@ class Screen(Console):
         for segment in super().render(renderable, options):
             text = segment.text
             yield segment if segment.control or text == "\n" else Segment(printable(text, "\n"), segment.style)
-
-
-class Stream:
-    """A stream whose text passes through `printable` line by line, for what a library prints by itself."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Writes the text with what cannot be seen escaped."""
-        self._stream.write(printable(text, "\n\t\r"))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def removed_folder() -> Problem | None:

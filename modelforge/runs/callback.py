@@ -1,4 +1,4 @@
-"""Hydra's word at the end of a multirun: the table of its jobs, sweep.csv, and exit 1 if one did not finish."""
+"""The end of a multirun: the table of its jobs, sweep.csv, and exit 1 if a job did not finish."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hydra.experimental.callback import Callback
 from modelforge.core.errors import ForgeError, Problem, printable
 from modelforge.core.files import SWEEP, write_atomically
 from modelforge.report.screen import Screen
-from modelforge.runs.collect import JOBS, STATUS, collect
+from modelforge.runs.collect import JOBS, collect
+from modelforge.runs.status import STATUS
 from modelforge.runs.table import table
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _exiting() -> Generator[None]:
 
 
 def write_jobs(folder: Path, config: DictConfig) -> None:
-    """Notes all jobs in the sweep's folder, so that one that never begins is missed."""
+    """Notes all jobs in the sweep's folder, so that a job that never begins is missing, not forgotten."""
     from modelforge.config.sweeps import running_sweep
 
     sweep = running_sweep(config)

@@ -17,9 +17,8 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_SWEEP_BYTES
 from modelforge.core.regular import read_text
-from modelforge.runs.alive import is_alive
+from modelforge.runs.status import STATUS, read
 
-STATUS = "status.json"
 JOBS = "jobs.json"
 """The overrides of each job of a multirun, written before the first one begins."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
@@ -28,7 +27,7 @@ State = Literal["finished", "running", "interrupted", "diverged", "failed", "kil
 """`killed`: its process is gone; `broken`: the status cannot be read; `missing`: a folder without a status,
 or a job that never began."""
 LOWER_IS_BETTER = ("loss", "bits", "mse")
-"""Ends of the names of such metrics."""
+"""The metrics that improve downwards where a status, of an earlier version, does not list them."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
 
 
@@ -47,6 +46,7 @@ class Row:
     reason: str = ""
     """Why it did not finish, in one line."""
     optimized_metric: str = ""
+    lower_is_better: tuple[str, ...] = ()
 
     @property
     def number(self) -> int:
@@ -85,7 +85,8 @@ class Sweep:
 
     def by(self, metric: str) -> Sweep:
         """The same runs, sorted by a metric: finished ones first, errors upwards, anything else downwards."""
-        sign = 1 if metric.endswith(LOWER_IS_BETTER) else -1
+        name = metric.rpartition("/")[2]
+        sign = 1 if any(name in row.lower_is_better for row in self.rows) else -1
 
         def rank(row: Row) -> tuple[int, float, int, str]:
             value = sign * row.metrics[metric] if metric in row.metrics else inf
@@ -165,7 +166,7 @@ def _row(job: Path, root: Path) -> Row:
     if not (job / STATUS).is_file():
         return Row(name, "missing", nothing, nothing, reason="no status.json: the job never started, or was not ours")
     try:
-        return _read(json.loads(read_text(job / STATUS, MAX_SWEEP_BYTES)), job, name)
+        return _row_of(read(job), name)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Row(name, "broken", nothing, nothing, reason="status.json cannot be read")
 
@@ -187,13 +188,13 @@ def _never_began(root: Path, begun: Sequence[Row]) -> Iterator[Row]:
             yield Row(str(number), "missing", FrozenDict(overrides), FrozenDict(), reason="it never began")
 
 
-def _read(status: Mapping[str, Any], job: Path, name: str) -> Row:
+def _row_of(status: Mapping[str, Any], name: str) -> Row:
     state = status["state"]
     reason = "; ".join(str(problem["message"]).splitlines()[0] for problem in status["error"])
     if state not in STATES:
         raise ValueError(state)
-    if state == "running" and not is_alive(job, status["host"], status["pid"]):
-        state, reason = "killed", f"its process ({status['pid']}) is gone"
+    if state == "killed":
+        reason = f"its process ({status['pid']}) is gone"
     return Row(
         name,
         state,
@@ -202,6 +203,7 @@ def _read(status: Mapping[str, Any], job: Path, name: str) -> Row:
         status.get("fit_seconds", status["seconds"]),
         reason,
         status["optimized_metric"],
+        tuple(map(str, status.get("lower_is_better", LOWER_IS_BETTER))),
     )
 
 

@@ -22,10 +22,10 @@ from modelforge.core.errors import ForgeError
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular import read_text
-from modelforge.runs.alive import is_alive
+from modelforge.runs.lock import is_alive
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
-FILE = "status.json"
+STATUS = "status.json"
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
 
@@ -41,8 +41,10 @@ class Status:
     config_hash: str = ""
     """Of the composed config; equal for equal runs."""
     optimized_metric: str = ""
+    lower_is_better: tuple[str, ...] = ("loss",)
+    """Metrics, without their stage, that improve downwards."""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Final values; one that is not finite is left out, since JSON has no word for it."""
+    """Final values; one that is not finite is left out: JSON cannot hold it."""
     error: tuple[Mapping[str, Any], ...] = ()
     """Problems as data, where the run did not finish."""
     started: str = ""
@@ -83,7 +85,7 @@ class Status:
 
 
 def begin(overrides: tuple[str, ...] = ()) -> Status:
-    """The status of a run that starts now, in this process; what its config says is filled in later."""
+    """The status of a run that starts now, in this process; the fields of its config are filled in later."""
     return Status(
         "running",
         overrides=overrides,
@@ -100,18 +102,18 @@ def write(status: Status, folder: Path) -> None:
     Raises:
         ForgeError: it cannot be written.
     """
-    write_atomically(folder / FILE, _text(status))
+    write_atomically(folder / STATUS, _text(status))
 
 
 def write_end(status: Status, folder: Path) -> None:
-    """The same for the last status of a run: where there is no room for a second file, over the first one, as far as
-    that has room. Where nothing can be written at all, nothing is.
+    """The same for the last status of a run. On a full disk it is written over the first one, if that has room, or not
+    at all.
     """
     try:
         write(status, folder)
     except ForgeError:
         brief = replace(status, error=tuple({**problem, "traceback": None} for problem in status.error[:1]))
-        with suppress(OSError), (folder / FILE).open("r+b") as file:
+        with suppress(OSError), (folder / STATUS).open("r+b") as file:
             file.write(_text(brief).encode())
             file.truncate()
 
@@ -120,16 +122,23 @@ def _text(status: Status) -> str:
     return json.dumps(status.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """The status of the run in `folder` as plain data; its state is `killed` where its process is gone.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: there is none, or it is damaged.
+    """
+    status = json.loads(read_text(folder / STATUS, MAX_STATUS_BYTES))
+    if status["state"] == "running" and not is_alive(folder, status["host"], status["pid"]):
+        status["state"] = "killed"
+    return status
+
+
 def read_state(folder: Path) -> str | None:
-    """The state of the run that `folder` holds, None where it holds none; `killed` where the process is gone."""
-    try:
-        status = json.loads(read_text(folder / FILE, MAX_STATUS_BYTES))
-        state = status.get("state")
-        if state == "running" and not is_alive(folder, status["host"], status["pid"]):
-            return "killed"
-        return state
-    except (OSError, ValueError, AttributeError, LookupError, TypeError):
-        return None
+    """The state of the run that `folder` holds, None where it holds none."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return read(folder)["state"]
+    return None
 
 
 def resume_command(overrides: Iterable[str], ckpt: str) -> str:

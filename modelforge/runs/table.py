@@ -40,7 +40,7 @@ class _Jobs:
     sweep: Sweep
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # The loss of the test says little beside the metric of the task.
+        # The test loss adds little to the metric of the task.
         metrics = [name for name in self.sweep.metric_names if name == self.sweep.metric or _is_result(name)]
         header = ["job", *self.sweep.keys, "state", *metrics, "time"]
         body = [_cells(row, self.sweep, metrics) for row in self.sweep.rows]
@@ -100,5 +100,5 @@ def _is_result(name: str) -> bool:
 
 
 def _name(row: Row) -> str:
-    """The job's number alone, where the folder has one and the other columns say the rest."""
+    """The job's number alone, where the folder has one and the other columns hold the rest."""
     return str(row.number) if row.overrides and row.folder[:1].isdigit() else row.folder

@@ -1,8 +1,13 @@
-"""`Checkpoints`: last.ckpt after every epoch, best.ckpt where it was the best so far, each whole or not at all."""
+"""`Checkpoints`: last.ckpt after every epoch, best.ckpt after the best; each is written whole or not at all.
+
+In Lightning a checkpoint can be made anywhere. Here there are three places: after a batch, after a validation in the
+middle of an epoch, and between two epochs, when all that belongs to the first is done.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +18,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
-from modelforge.train.loops import (
-    between_epochs,
-    can_stop_after,
-    count_cut_epoch,
-    ends_within,
-    is_validated_next,
-    resumed,
-)
-from modelforge.train.metrics import MetricsCSV
-from modelforge.train.resume import BEST, LAST, STATE, Start
-from modelforge.train.words import direction
+from modelforge.train.loggers import MetricsCSV
+from modelforge.train.resume import BEST, KEY, LAST, SECTIONS, STATE, Position, Start
+from modelforge.train.tasks.task import Mode
 
 
 class AtomicIO(TorchCheckpointIO):
@@ -40,17 +37,24 @@ class Checkpoints(Checkpoint):
     A validation in the middle of an epoch is judged there.
 
     Args:
-        folder: Where they go.
-        metric: What decides which is best.
-        history: The curves so far; each checkpoint holds them.
+        folder: The folder of the checkpoints.
+        metric: The metric by which the best is chosen.
+        mode: Whether its lowest or its highest value is best.
+        history: The metrics so far; each checkpoint holds them.
         start: Where a resumed run goes on.
+        config: The values of the config that makes the weights: what `check_resumable` compares goes into each
+            checkpoint.
     """
 
-    def __init__(self, folder: Path, metric: str, history: MetricsCSV, start: Start) -> None:
+    def __init__(
+        self, folder: Path, metric: str, mode: Mode, history: MetricsCSV, start: Start, config: Mapping[str, Any]
+    ) -> None:
         self.folder = folder
         self.metric = metric
+        self.mode: Mode = mode
         self.history = history
         self.start = start
+        self.config = {section: config.get(section) for section in SECTIONS}
         self.best_score = start.best_score
         self.best_step = start.best_step
         self._is_new = False
@@ -59,7 +63,7 @@ class Checkpoints(Checkpoint):
         self._cut: dict[str, Any] | None = None
         """Of a training that ends within an epoch: its checkpoint before Lightning counts the epoch as done."""
         self._ended: Any = None
-        """The curves of such a training at its end."""
+        """The metrics of such a training at its end."""
         self._has_begun = False
 
     @property
@@ -68,25 +72,22 @@ class Checkpoints(Checkpoint):
         return None if self.best_score is None else self.folder / BEST
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "metric": self.metric,
-            "best_score": self.best_score,
-            "best_step": self.best_step,
-            "history": self._rows(),
-        }
+        best = {"metric": self.metric, "best_score": self.best_score, "best_step": self.best_step}
+        return best | {"history": self._rows()}
 
     @property
     def state_key(self) -> str:
         return STATE
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A training goes on with the curves of its checkpoint; a test, which reads one too, leaves them."""
+        """Restores the metrics of the checkpoint for a training, not for a test, which reads one too."""
         state = checkpoint["callbacks"].get(STATE)
         if trainer.state.fn == TrainerFn.FITTING and state is not None:
             self.history.restore(state["history"])
             self._ended = state.get("ended")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.config
         if self._is_between:
             between_epochs(checkpoint)
 
@@ -112,7 +113,7 @@ class Checkpoints(Checkpoint):
         if can_stop_after(trainer, batch_idx):
             self._cut = _snapshot(trainer)
         else:
-            trainer.should_stop = False  # a limit of time says so again after the next batch
+            trainer.should_stop = False  # a limit of time sets it again after the next batch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._is_new = self._judge(trainer)
@@ -125,7 +126,7 @@ class Checkpoints(Checkpoint):
         self._save_between(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A run that was resumed with nothing left to train is where it was at its end."""
+        """Puts a run that was resumed with nothing left to train back to its end."""
         if self._has_begun:
             return
         count_cut_epoch(trainer, self.start.position)
@@ -141,7 +142,7 @@ class Checkpoints(Checkpoint):
 
     def _judge(self, trainer: Trainer) -> bool:
         value = trainer.callback_metrics.get(self.metric)
-        if value is None or not _is_better(float(value), self.best_score, direction(self.metric)):
+        if value is None or not _is_better(float(value), self.best_score, self.mode):
             return False
         self.best_score, self.best_step = float(value), trainer.global_step
         return True
@@ -153,9 +154,8 @@ class Checkpoints(Checkpoint):
         if self._cut is None:
             self.save_last(trainer)
         else:
-            self._cut["callbacks"][STATE].update(
-                best_score=self.best_score, best_step=self.best_step, ended=self._rows()
-            )
+            state = {"best_score": self.best_score, "best_step": self.best_step, "ended": self._rows()}
+            self._cut["callbacks"][STATE].update(state)
             trainer.strategy.save_checkpoint(self._cut, self.folder / LAST)
         self._is_between = self._is_new = False
 
@@ -164,7 +164,64 @@ def _snapshot(trainer: Trainer) -> dict[str, Any]:
     return trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
 
 
-def _is_better(value: float, best: float | None, way: str) -> bool:
+def _is_better(value: float, best: float | None, mode: Mode) -> bool:
     if best is None or math.isnan(best):
         return best is None or not math.isnan(value)
-    return value < best if way == "min" else value > best
+    return value < best if mode == "min" else value > best
+
+
+def is_validated_next(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows this batch: a checkpoint between the two would leave it out when resumed."""
+    every = trainer.val_check_batch  # pyright: ignore[reportAttributeAccessIssue]  # set by the fit loop
+    if every is None or every == float("inf"):  # by the clock, or at the end of an epoch
+        return False
+    if trainer.check_val_every_n_epoch is None:
+        return (trainer.fit_loop.total_batch_idx + 1) % every == 0
+    return (batch_idx + 1) % every == 0 and (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch == 0
+
+
+def can_stop_after(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a training that is resumed after this batch goes on as if it had not been stopped."""
+    accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0
+    in_fixed_order = trainer.overfit_batches > 0  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+    return not (trainer.is_last_batch or accumulates or in_fixed_order or is_validated_next(trainer, batch_idx))
+
+
+def ends_within(trainer: Trainer) -> bool:
+    """Whether the training ends after this batch, by a limit of steps or of time, and its epoch is not over."""
+    enough = 0 <= trainer.max_steps <= trainer.global_step
+    stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+    return (enough or stops) and not trainer.is_last_batch
+
+
+def between_epochs(checkpoint: Mapping[str, Any]) -> None:
+    """Sets the counters of a checkpoint to the end of an epoch, before the next begins."""
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+    for part in ("total", "current"):
+        done = progress[part]["processed"]
+        progress[part].update(ready=done, started=done, completed=done)
+
+
+def resumed(trainer: Trainer, position: Position) -> None:
+    """Called when a resumed training starts, so that Lightning leaves nothing out at the end of the epoch.
+
+    In an epoch that it restarts, it does not step a scheduler that follows a metric.
+    """
+    trainer.fit_loop._restarting = False
+    if not position.num_batches:
+        trainer.fit_loop.epoch_loop.restarting = False
+
+
+def count_cut_epoch(trainer: Trainer, position: Position) -> None:
+    """Counts an epoch that a limit of steps or of time ended as done, for what is logged from here on.
+
+    Lightning does so when the limit is reached, but not where a training is resumed that has nothing left to do.
+    """
+    done = position.epoch + bool(position.num_batches)
+    vars(trainer.fit_loop.epoch_progress.current).update(processed=done, completed=done)
+    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
+
+def started(trainer: Trainer) -> bool:
+    """Whether a checkpoint was read in whole: Lightning lets go of it then."""
+    return not trainer._checkpoint_connector._loaded_checkpoint

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NoReturn
 
 from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.report.screen import Stream
-from modelforge.train.loading import loading
-from modelforge.train.screen import check_folder, steady
+from modelforge.report.stream import Stream
+from modelforge.train.arguments import misuse
+from modelforge.train.terminal import check_folder, keep_streams, loading
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
@@ -32,17 +33,12 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
         >>> overrides_first(["model=mlp", "-m", "init.gain=0.5,1"])
         ['model=mlp', 'init.gain=0.5,1', '-m']
     """
-    from hydra._internal.utils import get_args_parser
-
-    parser = _Silent(parents=[get_args_parser()], add_help=False)
-    try:
-        overrides: list[str] = parser.parse_intermixed_args(arguments).overrides
-    except _NotUnderstood:
-        return list(arguments)  # Hydra says why
+    if (given := _parsed(arguments)) is None:
+        return list(arguments)
     flags = list(arguments)
-    for override in overrides:
+    for override in given.overrides:
         flags.remove(override)
-    return [*in_place(overrides), *flags]
+    return [*in_place(given.overrides), *flags]
 
 
 def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
@@ -58,12 +54,12 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         arguments: As in `sys.argv[1:]`. With any other flag (`--help`, `--cfg`, `--config-dir`) Hydra does what it is
             asked for, with configs that are data all the same.
     """
-    steady()
+    keep_streams()
     check_folder()
     _guard(arguments)
     flags = {argument for argument in arguments if argument.startswith("-")}
     if flags - MULTIRUN:
-        sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)  # Hydra prints what it is asked for
+        sys.stdout, sys.stderr = (Stream(one, escaped=True) for one in (sys.stdout, sys.stderr))  # Hydra prints
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     try:
@@ -104,13 +100,9 @@ def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
 
 def _guard(arguments: Sequence[str]) -> None:
     """Has Hydra read configs as data, and refuses its flags that run code."""
-    from hydra._internal.utils import get_args_parser
-
     guard_hydra()
-    try:
-        given = _Silent(parents=[get_args_parser()], add_help=False).parse_intermixed_args(arguments)
-    except _NotUnderstood:
-        return  # Hydra says why
+    if (given := _parsed(arguments)) is None:
+        return
     flag, hint = "", ""
     if given.experimental_rerun is not None:
         flag, hint = "--experimental-rerun", "it reads a pickle, which can hold code: `ckpt=...` resumes a run"
@@ -121,37 +113,28 @@ def _guard(arguments: Sequence[str]) -> None:
         sys.exit(1)
 
 
-class _NotUnderstood(Exception):
-    pass
+def _parsed(arguments: Sequence[str]) -> Namespace | None:
+    """The arguments as Hydra reads them; None where it refuses them or only prints something."""
+    from hydra._internal.utils import get_args_parser
 
-
-class _Silent(ArgumentParser):
-    """A parser that raises in place of printing something and leaving."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _NotUnderstood(message)
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        raise _NotUnderstood(message)
-
-    def _print_message(self, message: str, file: object = None) -> None:
-        pass
+    parser = ArgumentParser(parents=[get_args_parser()], add_help=False)
+    with suppress(SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        return parser.parse_intermixed_args(arguments)
+    return None
 
 
 def _prepare(config: Config) -> None:
     with loading("torch"):
-        from modelforge.train.prepare import prepare
-    from modelforge.train.data.read import look
+        from modelforge.train.data.read import look
+        from modelforge.train.prepare import located, prepare
 
-    job = prepare(config)
-    try:
+    with located(config):
+        job = prepare(config)
         look(job.settings.data)
-    except ForgeError as error:
-        raise ForgeError(config.origins.locate(problem) for problem in error.problems) from error
-    with loading("lightning"):
-        from modelforge.train.trainers import check_trainer
-    if problems := check_trainer(job.trainer):
-        raise ForgeError(config.origins.locate(problem) for problem in problems)
+        with loading("lightning"):
+            from modelforge.train.trainer import check_trainer
+        if problems := check_trainer(job.trainer):
+            raise ForgeError(problems)
 
 
 def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:
@@ -159,7 +142,7 @@ def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:
     name = str(config.hydra[mode]["dir"])
     if not name.strip("./ "):
         message = "the results need a folder of their own"
-        yield Problem("MF051", f"hydra.{mode}.dir", message, f"write `hydra.{mode}.dir=runs/...`, or leave it out")
+        yield misuse(f"hydra.{mode}.dir", message, f"write `hydra.{mode}.dir=runs/...`, or leave it out")
         return
     known, dollar, _ = name.partition("${")
     folder = Path(known.rpartition("/")[0] if dollar else known)
@@ -171,8 +154,8 @@ def _folder_problems(config: Config, mode: str) -> Iterator[Problem]:
         given = next((word for word in config.overrides if word.lstrip("+").startswith(f"{key}=")), None)
         reason = error.strerror.lower() if error.strerror else str(error)
         message = f"nothing can be written to `{folder}`, where the results would go: {reason}"
-        place = Place(override=given) if given else None
-        yield Problem("MF051", key, message, f"choose another folder: `{key}=...`", place)
+        problem = misuse(key, message, f"choose another folder: `{key}=...`")
+        yield problem.at(Place(override=given) if given else None)
 
 
 def _long_names(configs: Sequence[Config]) -> Iterator[Problem]:
@@ -186,10 +169,9 @@ def _long_names(configs: Sequence[Config]) -> Iterator[Problem]:
             subdir = subdir.replace(written, dirname)
         if (longest := max(len(os.fsencode(part)) for part in subdir.split("/"))) > MAX_NAME:
             message = f"a job's folder would have a name of {longest} bytes, and {MAX_NAME} are possible"
-            hint = (
-                f"`hydra.sweep.subdir='${{{FOLDER_NAME}:${{hydra:job.num}},${{hydra:job.override_dirname}}}}'` cuts it"
-            )
-            yield Problem("MF051", "hydra.sweep.subdir", message, hint, config.origins.place("hydra.sweep.subdir"))
+            short = f"'${{{FOLDER_NAME}:${{hydra:job.num}},${{hydra:job.override_dirname}}}}'"
+            problem = misuse("hydra.sweep.subdir", message, f"`hydra.sweep.subdir={short}` cuts it")
+            yield config.origins.locate(problem)
             return
 
 
@@ -200,7 +182,6 @@ def _without_effect(config: Config, overrides: Sequence[str], *, multirun: bool)
     for text in overrides:
         key = text.lstrip("+~").partition("=")[0]
         if f"{key}.".replace("/", ".").startswith(unread):
+            message = f"`{key}` has no effect on a {kind}"
             hint = "`hydra.sweep.dir` is the folder of a multirun" if multirun else "add `-m` for a multirun"
-            yield Problem(
-                "MW220", key, f"`{key}` has no effect on a {kind}", hint, Place(override=text), severity="warning"
-            )
+            yield Problem("MW220", key, message, hint, Place(override=text), severity="warning")

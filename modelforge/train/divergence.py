@@ -1,8 +1,8 @@
-"""Where values first left the finite range: one more forward pass with a hook on every module, then the gradients."""
+"""`locate`: where values first left the finite range, by one more forward pass with hooks, then by the gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from modelforge.train.data.batches import Inputs, read_by
 
 
 class NotFinite(Exception):
-    """A loss or a gradient is NaN or infinite at `step`; `finding` says where that began."""
+    """A loss or a gradient is NaN or infinite at `step`; `finding` is where that began."""
 
     def __init__(self, finding: Finding, step: int) -> None:
         super().__init__(str(finding))
@@ -26,28 +26,26 @@ class Finding:
     """The first place with values that are not finite."""
 
     kind: Literal["output", "parameter", "gradient", "input", "loss"]
-    layer: str
+    layer: str = ""
     """Module path of the layer; empty for the input and the loss."""
     parameter: str = ""
-    nan: int = 0
-    inf: int = 0
-    size: int = 0
+    counts: tuple[int, int, int] = (0, 0, 0)
+    """NaN, infinite and all values there."""
     largest: float = 0.0
-    """The largest magnitude among the values that went in and were still finite."""
+    """The largest magnitude among the inputs that were still finite."""
 
     def __str__(self) -> str:
-        values = " and ".join(f"{count} {word}" for count, word in ((self.nan, "NaN"), (self.inf, "infinite")) if count)
-        share = f"{values} of {self.size} values"
+        nan, inf, size = self.counts
+        values = " and ".join(f"{count} {word}" for count, word in ((nan, "NaN"), (inf, "infinite")) if count)
+        share = f"{values} of {size} values"
         match self.kind:
             case "parameter":
                 return f"`{self.parameter}` of layer `{self.layer}` is no longer finite ({share})"
             case "output":
                 return f"layer `{self.layer}` is the first to put out {share}, from inputs up to {self.largest:.3g}"
             case "gradient":
-                return (
-                    f"the forward pass is finite; going backward, the gradient of `{self.parameter}` "
-                    f"in layer `{self.layer}` is the first with {share}"
-                )
+                where = f"the gradient of `{self.parameter}` in layer `{self.layer}`"
+                return f"the forward pass is finite; going backward, {where} is the first with {share}"
             case "input":
                 return f"the batch itself holds {share}"
             case "loss":
@@ -58,7 +56,7 @@ def locate(model: nn.Module, inputs: Inputs) -> Finding:
     """Runs `model` on `inputs` and finds the first module, in execution order, whose output is not finite.
 
     A module whose own parameters are not finite is blamed for those: an update broke them. Where the forward pass is
-    finite the gradients that the parameters hold are looked at, last layer first, the order in which they were made.
+    finite, the gradients that the parameters hold are searched, last layer first: the order in which they were made.
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.Linear(2, 1, bias=False))
@@ -66,24 +64,23 @@ def locate(model: nn.Module, inputs: Inputs) -> Finding:
         >>> locate(model, torch.ones(1, 2)).layer
         '1'
     """
-    if bad := _total(list(_tensors(inputs))):
-        return Finding("input", "", "", *bad)
+    if counts := _count(*_tensors(inputs)):
+        return Finding("input", counts=counts)
     found: list[Finding] = []
-    order: list[str] = []
+    order: dict[str, int] = {}
     largest = _largest(*_tensors(inputs))
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
             nonlocal largest
-            order.append(name)
-            tensors = list(_tensors(output))
+            order[name] = len(order)
+            tensors = [*_tensors(output)]
             if found:
                 return
-            if counts := _total(tensors):
-                found.append(
-                    _broken_parameter(name, module)
-                    or Finding("output", name, "", *counts, largest=_largest(*_tensors(arguments)))
-                )
+            if counts := _count(*tensors):
+                parameters = {f"{name}.{path}": parameter for path, parameter in module.named_parameters()}
+                output_of = Finding("output", name, "", counts, _largest(*_tensors(arguments)))
+                found.append(_first("parameter", parameters) or output_of)
             else:
                 largest = max(largest, _largest(*tensors))
 
@@ -96,53 +93,37 @@ def locate(model: nn.Module, inputs: Inputs) -> Finding:
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else _gradient(model, order) or Finding("loss", "", largest=largest)
+    if found:
+        return found[0]
+    gradients = {path: parameter.grad for path, parameter in model.named_parameters() if parameter.grad is not None}
+    # Last those of modules that are read, but never called.
+    last_first = sorted(gradients, key=lambda path: -order.get(path.rpartition(".")[0], -1))
+    return _first("gradient", {path: gradients[path] for path in last_first}) or Finding("loss", largest=largest)
 
 
-def _gradient(model: nn.Module, order: list[str]) -> Finding | None:
-    modules = dict(model.named_modules())
-    for layer in reversed(order):
-        for name, parameter in modules[layer].named_parameters(recurse=False):
-            if parameter.grad is not None and (bad := _count(parameter.grad)):
-                return Finding("gradient", layer, name, *bad)
-    for path, parameter in model.named_parameters():  # of modules that are read, but never called
-        if parameter.grad is not None and (bad := _count(parameter.grad)):
+def _first(kind: Literal["parameter", "gradient"], tensors: Mapping[str, Tensor]) -> Finding | None:
+    """The first of some tensors, by the paths of their parameters, that is not finite."""
+    for path, tensor in tensors.items():
+        if counts := _count(tensor):
             layer, _, name = path.rpartition(".")
-            return Finding("gradient", layer, name, *bad)
-    return None
-
-
-def _broken_parameter(layer: str, module: nn.Module) -> Finding | None:
-    for name, parameter in module.named_parameters():
-        if bad := _count(parameter):
-            inner, _, name = name.rpartition(".")
-            return Finding("parameter", f"{layer}.{inner}" if inner else layer, name, *bad)
+            return Finding(kind, layer, name, counts)
     return None
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         if value.is_floating_point():
-            yield value.detach()
+            yield value
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _tensors(item)
 
 
-def _count(tensor: Tensor) -> tuple[int, int, int] | None:
-    """NaN, infinite and all values of a tensor that holds some that are not finite."""
-    tensor = tensor.detach()
-    if bool(torch.isfinite(tensor).all()):
-        return None
-    return int(torch.isnan(tensor).sum()), int(torch.isinf(tensor).sum()), tensor.numel()
-
-
-def _total(tensors: list[Tensor]) -> tuple[int, int, int] | None:
-    counts = [bad for tensor in tensors if (bad := _count(tensor))]
-    if not counts:
-        return None
-    nan, inf, size = (sum(column) for column in zip(*counts, strict=True))
-    return nan, inf, size
+def _count(*tensors: Tensor) -> tuple[int, int, int] | None:
+    """NaN, infinite and all values of those tensors that are not finite; None where all are."""
+    bad = [tensor.detach() for tensor in tensors if not bool(torch.isfinite(tensor).all())]
+    counts = [(int(torch.isnan(one).sum()), int(torch.isinf(one).sum()), one.numel()) for one in bad]
+    return (sum(c[0] for c in counts), sum(c[1] for c in counts), sum(c[2] for c in counts)) if counts else None
 
 
 def _largest(*tensors: Tensor) -> float:

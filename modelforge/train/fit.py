@@ -1,61 +1,60 @@
-"""A composed config → a trained model in a folder: plan, build, train, test. Knows nothing of Hydra's run."""
+"""A composed config → a trained model in a folder: plan, build, train, test."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning import Callback, Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from modelforge.building.build import Model, build
+from modelforge.building.entries import LedgerEntry
+from modelforge.building.ledger import Ledger
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, sentence
 from modelforge.core.files import write_atomically
 from modelforge.core.rng import narrow
+from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
-from modelforge.train.checkpoints import Checkpoints
+from modelforge.train.arguments import misuse
+from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
+from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
-from modelforge.train.data.source import Source
-from modelforge.train.data.text import TextFiles
 from modelforge.train.divergence import NotFinite
 from modelforge.train.interrupt import Interrupts
-from modelforge.train.keep import KeepConfig
-from modelforge.train.language.epilogue import check_causal, compare, sample
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.loops import started
+from modelforge.train.loggers import make_loggers
 from modelforge.train.optimizers import OptimizerFactory
-from modelforge.train.prepare import Job, prepare
+from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.progress import EpochBar
-from modelforge.train.proof import broken_promises
-from modelforge.train.results import results
 from modelforge.train.resume import ASK, adopt
-from modelforge.train.save_on_interrupt import SaveOnInterrupt
-from modelforge.train.seeding import SeedSteps
-from modelforge.train.surroundings import quiet, threads
-from modelforge.train.tasks.choose import task_of
-from modelforge.train.trainers import check_trainer, complaint, make_loggers, make_trainer
-from modelforge.train.words import METRICS
+from modelforge.train.tasks.registry import task_of
+from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished training leaves: final metrics (best checkpoint), and how long fitting and testing took."""
+    """What a finished training leaves."""
 
     metrics: Mapping[str, float]
+    """Of the test part, by the best checkpoint."""
     seconds: float
-    told: tuple[str, ...] = ()
-    """The results in words."""
+    """Of training and testing."""
+    words: tuple[str, ...] = ()
+    """The results, for the last line."""
 
 
 def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupts, show_plan: bool = True) -> Outcome:
@@ -66,60 +65,79 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
             diverged: a loss or gradient is not finite.
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
-    job = prepare(config)
-    settings = job.settings
-    if wrong := check_trainer(job.trainer):
-        raise ForgeError(config.origins.locate(problem) for problem in wrong)
-    examples = _read(settings.data, config, console)
-    if job.start.warning:
-        console.print(str(config.origins.locate(job.start.warning)), markup=False, soft_wrap=True)
-    if show_plan:
-        _show(job.plan, console)
-    _check_lengths(job, config, len(examples.train), console)
-    _write_json(folder / "plan.json", job.plan.to_dict())
-    _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
-    with quiet(), threads(settings.num_threads):
-        lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-        module = Learner(
-            _build(job, folder), task_of(settings.data), METRICS[settings.data.task], job.optimizer, job.scheduler
-        )
-        text = settings.data if isinstance(settings.data, TextFiles) else None
-        if text and (problem := check_causal(module.model, text, examples)):
-            raise ForgeError([config.origins.locate(problem)])
-        position = job.start.position
-        data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
-        adopt(job.start, folder / "checkpoints")
-        history, others = make_loggers(settings.logger, folder)
-        checkpoints = Checkpoints(folder / "checkpoints", settings.metric, history, job.start)
-        callbacks = _callbacks(job, config, checkpoints, interrupts, console)
-        trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
-        started = time.monotonic()
-        _run(trainer, module, data, job, config)
-        metrics = _test(trainer, module, data, checkpoints)
-        seconds = time.monotonic() - started
-        if text:
-            sample(module.model, text, examples, seed=settings.seed, folder=folder, console=console)
-            metrics |= compare(examples)
-        return Outcome(metrics, seconds, tuple(results(settings.data, metrics)))
+
+    def warn(problem: Problem) -> None:
+        console.print(str(config.origins.locate(problem)), markup=False, soft_wrap=True)
+
+    with located(config):
+        job = prepare(config)
+        settings = job.settings
+        if wrong := check_trainer(job.trainer):
+            raise ForgeError(wrong)
+        examples = read(settings.data)
+        for problem in filter(None, (*examples.warnings, job.start.warning)):
+            warn(problem)
+        if show_plan:
+            _show(job.plan, console)
+        for problem in _check_lengths(job, len(examples.train)):
+            warn(problem)
+        _write_json(folder / "plan.json", job.plan.to_dict())
+        _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
+        with quiet(), _threads(settings.num_threads):
+            return _fit(job, config, examples, folder, console, interrupts)
 
 
-def _read(source: Source, config: Config, console: Console) -> Examples:
+def _fit(
+    job: Job, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
+) -> Outcome:
+    settings, position = job.settings, job.start.position
+    lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
+    task = task_of(settings.data)
+    module = Learner(_build(job, folder), task, job.optimizer, job.scheduler)
+    if problems := [*task.check(module.model, examples)]:
+        raise ForgeError(problems)
+    data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
+    adopt(job.start, folder / "checkpoints")
+    history, others = make_loggers(settings.logger, folder)
+    mode = settings.metrics[settings.metric]
+    checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
+    callbacks: list[Callback] = [SeedSteps(settings.seed)]
+    if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
+        callbacks.append(checkpoints)
+    if job.trainer.get("enable_progress_bar", True):
+        callbacks.append(EpochBar(console, task.metric))
+    callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
+    trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
+    started = time.monotonic()
+    _train(trainer, module, data, job)
+    metrics = _test(trainer, module, data, checkpoints)
+    seconds = time.monotonic() - started
+    metrics |= task.finish(module.model, examples, seed=settings.seed, folder=folder, console=console)
+    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+
+
+@contextmanager
+def _threads(number: int | None) -> Generator[None]:
+    """Sets the number of torch's threads on the CPU for its body; None leaves it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
     try:
-        examples = read(source)
-    except ForgeError as error:
-        raise ForgeError(config.origins.locate(problem) for problem in error.problems) from error
-    for warning in examples.warnings:
-        console.print(str(config.origins.locate(warning)), markup=False, soft_wrap=True)
-    return examples
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _check_lengths(job: Job, config: Config, rows: int, console: Console) -> None:
+def _check_lengths(job: Job, rows: int) -> list[Problem]:
+    """The warnings about the length of the training.
+
+    Raises:
+        ForgeError: it would go wrong.
+    """
     length = lengths(job.settings.data, job.trainer, rows=rows)
     found = [*out_of_step(job.scheduler, length), *too_short(job.plan, job.settings.data, length)]
     if wrong := [problem for problem in found if problem.severity == "error"]:
-        raise ForgeError(config.origins.locate(problem) for problem in wrong)
-    for warning in found:
-        console.print(str(config.origins.locate(warning)), markup=False, soft_wrap=True)
+        raise ForgeError(wrong)
+    return found
 
 
 def _show(plan: Plan, console: Console) -> None:
@@ -130,57 +148,39 @@ def _show(plan: Plan, console: Console) -> None:
 
 
 def _build(job: Job, folder: Path) -> Model:
-    """The model, and its ledger in the run's folder, whatever that says."""
+    """The model; its ledger is in the run's folder even where a promise is broken."""
     model = build(job.plan, seed=job.settings.seed)
     _write_json(folder / "ledger.json", model.ledger.to_dict())
     if broken := tuple(broken_promises(job.plan, model.ledger)):
-        raise ForgeError(job.plan.origins.locate(problem) for problem in broken)
+        raise ForgeError(broken)
     return model
 
 
-def _callbacks(
-    job: Job, config: Config, checkpoints: Checkpoints, interrupts: Interrupts, console: Console
-) -> list[Callback]:
-    callbacks: list[Callback] = [
-        SeedSteps(job.settings.seed),
-        KeepConfig(config.values),
-    ]
-    if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
-        callbacks.append(checkpoints)
-    if job.trainer.get("enable_progress_bar", True):
-        callbacks.append(EpochBar(console, METRICS[job.settings.data.task]))
-    return [*callbacks, SaveOnInterrupt(interrupts, checkpoints)]
-
-
-def _run(trainer: Trainer, module: Learner, data: DataModule, job: Job, config: Config) -> None:
+def _train(trainer: Trainer, module: Learner, data: DataModule, job: Job) -> None:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=job.settings.ckpt, weights_only=True)
     except NotFinite as error:
-        problem = _explain(error, job.plan, job.optimizer)
-        raise ForgeError([config.origins.locate(problem)]) from error
+        raise ForgeError([_explain(error, job.plan, job.optimizer)]) from error
     except ForgeError:
         raise
     except Exception as error:
         if job.start.ckpt is not None and not started(trainer):  # of all kinds: what is in the file is foreign
             message = f"`{job.start.ckpt}` is damaged: {sentence(error)}"
-            raise ForgeError([config.origins.locate(Problem("MF051", "ckpt", message, ASK))]) from error
-        known = isinstance(error, MisconfigurationException | ValueError)
-        problem = complaint(error, job.trainer) if known else None
+            raise ForgeError([misuse("ckpt", message, ASK)]) from error
+        problem = complaint(error, job.trainer)
         if problem is None:
             raise
-        raise ForgeError([config.origins.locate(problem)]) from error
+        raise ForgeError([problem]) from error
 
 
 def _test(trainer: Trainer, module: Learner, data: DataModule, checkpoints: Checkpoints) -> dict[str, float]:
     score = checkpoints.best_score
     if score is None:  # nothing was kept, as with fast_dev_run
         score = trainer.callback_metrics.get(checkpoints.metric)
-    metrics = {} if score is None else {checkpoints.metric: float(score)}
     best = checkpoints.best
     trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True if best else None)
-    return metrics | {
-        name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")
-    }
+    tested = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+    return ({} if score is None else {checkpoints.metric: float(score)}) | tested
 
 
 def _explain(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Problem:
@@ -194,6 +194,37 @@ def _explain(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Probl
     message = f"training diverged at step {error.step}: {finding}"
     hint = f"{lower}, clip with `trainer.gradient_clip_val=1`, or start with smaller values"
     return Problem("MF052", keys.get(layer, "optimizer.lr"), message, hint, part="key")
+
+
+def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
+    """One problem for each parameter that did not come out as promised, at the init block that won.
+
+    Args:
+        plan: What was built.
+        ledger: What came out.
+    """
+    for entry in ledger.failures:
+        parameter = plan.parameter(entry.path)
+        key = parameter.key if parameter.rule.default else entry.rule
+        hint = f"change the fields of the scheme `{entry.scheme}`, correct it, or choose another"
+        yield Problem("MF028", key, _message(entry), hint, entry.place)
+
+
+def _message(entry: LedgerEntry) -> str:
+    mean, std = entry.measured_mean, entry.measured_std
+    if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
+        return f"`{entry.path}` holds values that are not finite"
+    promised = (
+        f"{_within(entry.target_mean, entry.mean_tolerance)} and {_within(entry.target_std, entry.std_tolerance)}"
+    )
+    if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
+        return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
+    blocks = "" if entry.std_tolerance is not None else ", each of its blocks for itself"
+    return f"`{entry.path}` has mean {number(mean)} and std {number(std)}, but was promised {promised}{blocks}"
+
+
+def _within(target: float | None, tolerance: float | None) -> str:
+    return number(target) if tolerance is None else f"{number(target)} ± {tolerance:.2g}"
 
 
 def _write_json(path: Path, data: Any) -> None:

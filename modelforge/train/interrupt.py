@@ -1,7 +1,4 @@
-"""Ctrl-C, gently: the first one waits until the run can be resumed, a second one stops at once. Imports no torch.
-
-So do a request to end (SIGTERM) and a closed terminal (SIGHUP).
-"""
+"""Ctrl-C, SIGTERM and SIGHUP: the first waits until the run can be resumed, a second stops at once. Needs no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 class Interrupted(BaseException):
     """The user or the system asked the run to stop; `exit_code` is what a shell expects then.
 
-    Like KeyboardInterrupt no `Exception`, which libraries catch and go on from.
+    It is no `Exception`, as KeyboardInterrupt is none: libraries catch those and go on.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,8 +25,8 @@ class Interrupted(BaseException):
 class Interrupts:
     """While entered, `SIGNALS` raise `Interrupted` here; between `hold` and `release` only a second one does.
 
-    What the process was started to ignore, as SIGHUP under `nohup`, it goes on to ignore. Outside the main thread,
-    where Python takes no signals, it does nothing.
+    Signals that the process ignores from its start, as SIGHUP under `nohup`, stay ignored. Outside the main thread,
+    where Python receives no signals, this does nothing.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -54,8 +51,7 @@ class Interrupts:
     def hold(self) -> None:
         """From here on a signal waits in `pending`.
 
-        Takes the signals back from whoever took them meanwhile: Lightning answers SIGTERM too, by leaving wherever it
-        happens to be with exit code 0 and nothing saved.
+        Installs the handlers again: Lightning has one for SIGTERM, which exits at once with code 0 and saves nothing.
         """
         self._held = True
         for number in self._before:

@@ -1,4 +1,4 @@
-"""One Hydra job: trains, and whatever happens leaves a true `status.json` and no traceback for a user's mistake."""
+"""One Hydra job: trains, always leaves a true `status.json`, and shows no traceback for a user's mistake."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelforge.config import Config
-from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, printable
 from modelforge.core.files import unwritable, write_atomically
-from modelforge.runs.claim import claimed
+from modelforge.runs.lock import claimed
 from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
+from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.loading import loading
-from modelforge.train.screen import complain, screen, steady
-from modelforge.train.words import main_metric
+from modelforge.train.terminal import complain, keep_streams, loading, screen
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,7 +58,7 @@ def run(config: DictConfig) -> float:
 
     from modelforge.config import from_hydra
 
-    steady()
+    keep_streams()
     hydra: Any = HydraConfig.get()
     # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
     written: Any = OmegaConf.to_container(OmegaConf.masked_copy(hydra, ["runtime", "overrides"]), resolve=False)
@@ -69,7 +68,8 @@ def run(config: DictConfig) -> float:
     if not alone:
         print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
     elif read_state(folder) == "finished":
-        complain(_refusal(folder))
+        message = f"`{_shown(folder)}` already holds a finished run"
+        complain(ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")]))
         sys.exit(1)
     try:
         with claimed(folder):
@@ -95,7 +95,7 @@ def execute(
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
     Args:
-        compose: Gives the config; called once the status says `running`, so that its problems are kept there.
+        compose: Gives the config; called once the status is `running`, so that its problems are kept there.
         folder: The run folder.
         overrides: What the command line set, for the status.
         show_plan: Whether to print the model's table.
@@ -114,29 +114,33 @@ def execute(
         with Interrupts(say) as interrupts:
             config = compose()
             status = _describe(status, config.values)
-            write(status, folder)
             write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
             with loading("lightning"):
                 from modelforge.train.fit import fit
+                from modelforge.train.settings import judged_by
+            status = replace(status, **judged_by(config.values))
+            write(status, folder)
             outcome = fit(config, folder, console=console, interrupts=interrupts, show_plan=show_plan)
             ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
             write(ended, folder)
     except Interrupted as error:
         ended, exit_code = status.end("interrupted"), error.exit_code
         write_end(ended, folder)
-        _say_interrupted(say, status, folder)
+        say(f"interrupted  ·  {_shown(folder)}")
+        if (last := folder / "checkpoints" / "last.ckpt").exists():
+            say(f"resume with: {resume_command(status.overrides, _shown(last))}")
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
             bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
             write_end(status.end("failed", error=(bug,)), folder)
             raise
-        diverged = any(problem.code == "MF052" for problem in wrong.problems)
-        ended, exit_code = status.end("diverged" if diverged else "failed", error=_as_data(wrong)), 1
+        state = "diverged" if any(problem.code == "MF052" for problem in wrong.problems) else "failed"
+        ended, exit_code = status.end(state, error=tuple(problem.to_dict() for problem in wrong.problems)), 1
         write_end(ended, folder)
         complain(wrong)
     else:
-        say("  ·  ".join([*outcome.told, f"{outcome.seconds:.1f} s", _shown(folder)]))
+        say("  ·  ".join([*outcome.words, f"{outcome.seconds:.1f} s", _shown(folder)]))
     return Result(exit_code, ended)
 
 
@@ -147,24 +151,14 @@ def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
     return ForgeError([unwritable(_shown(folder), os.strerror(error.errno).lower())])
 
 
-def _say_interrupted(say: Callable[[str], None], status: Status, folder: Path) -> None:
-    say(f"interrupted  ·  {_shown(folder)}")
-    last = folder / "checkpoints" / "last.ckpt"
-    if last.exists():
-        say(f"resume with: {resume_command(status.overrides, _shown(last))}")
-
-
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
-    """The status with what the config says of the run; a wrong value there is somebody else's to report."""
+    """The status with the seed and the tags of a config that is not checked yet."""
     seed, tags = values.get("seed", 0), values.get("tags") or ()
-    data = values.get("data")
-    task = data.get("task", "") if isinstance(data, Mapping) else ""
     text = json.dumps(_plain(values), default=str)
     return replace(
         status,
         config_hash=hashlib.sha256(text.encode()).hexdigest(),
         seed=seed if isinstance(seed, int) else 0,
-        optimized_metric=str(values.get("optimized_metric") or main_metric(str(task))),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
     )
 
@@ -176,17 +170,8 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _refusal(folder: Path) -> ForgeError:
-    message = f"`{_shown(folder)}` already holds a finished run"
-    return ForgeError([Problem("MF051", "hydra.run.dir", message, "choose another folder, or remove this one")])
-
-
-def _as_data(error: ForgeError) -> tuple[dict[str, Any], ...]:
-    return tuple(problem.to_dict() for problem in error.problems)
-
-
 def _shown(path: Path) -> str:
-    """A path as short as it can be said from here, if that is still a folder."""
+    """A path, relative to the working folder where it lies inside."""
     with suppress(OSError, ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)

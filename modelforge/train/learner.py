@@ -1,4 +1,4 @@
-"""`Learner`: what Lightning needs to know to train a model for any task."""
+"""`Learner`: a model and a task as Lightning trains them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
 from modelforge.train.tasks.task import Task
 
 COUNTED = "modelforge_counted"
-"""Under which a checkpoint holds what training counted in its epoch, for `train/loss` and the metric beside it."""
+"""The key in a checkpoint of what the training counted in its epoch, for `train/loss` and the metric."""
 _UPDATES = "updates"
 
 
@@ -26,24 +26,17 @@ class Learner(LightningModule):
 
     Args:
         model: Maps a batch of inputs to what the task takes.
-        task: What it is trained for.
-        metric: What the metric of the task is called.
+        task: The purpose of the training.
         optimizer: Makes the optimizer of the model's parameters.
         scheduler: Makes the learning-rate scheduler, if there is one.
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        task: Task,
-        metric: str,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory | None = None,
+        self, model: nn.Module, task: Task, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
     ) -> None:
         super().__init__()
         self.model = model
         self.task = task
-        self.metric = metric
         self.meters = nn.ModuleDict({stage: task.meter() for stage in ("_train", "_val", "_test")})
         # Unlike the sum that Lightning keeps of a loss, this one can be saved in the middle of an epoch.
         self.train_loss = MeanMetric(nan_strategy=math.nan)
@@ -125,5 +118,5 @@ class Learner(LightningModule):
             self.train_loss.update(loss.detach(), size)
         logged = self.train_loss if stage == "train" else loss
         self.log(f"{stage}/loss", logged, on_step=False, on_epoch=True, batch_size=size)
-        self.log(f"{stage}/{self.metric}", meter, on_step=False, on_epoch=True, batch_size=size)
+        self.log(f"{stage}/{self.task.metric}", meter, on_step=False, on_epoch=True, batch_size=size)
         return loss

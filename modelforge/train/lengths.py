@@ -1,6 +1,4 @@
-"""How many batches and epochs a training has → what does not go together with that: a last batch of one example, and a
-scheduler that counts to another end.
-"""
+"""The length of a training, in batches and epochs, and what does not fit it: a batch of one example, a scheduler."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from modelforge.building.build import on_meta
 from modelforge.core.errors import Problem, sentence
 from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
-from modelforge.train.data.batches import read_by
+from modelforge.train.arguments import misuse
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.optimizers import SchedulerFactory
@@ -30,7 +28,7 @@ ENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "PolynomialLR": ("total_iters", "then the learning rate is 0"),
     }
 )
-"""What a scheduler's run to its end is called, and what it does after it."""
+"""The argument that is the end of a scheduler, and what follows the end."""
 STAGES: Mapping[str, str] = MappingProxyType(
     {
         "StepLR": "step_size",
@@ -41,12 +39,12 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "CyclicLR": "step_size_up",
     }
 )
-"""What of a scheduler is to happen within the training."""
+"""The argument whose step should lie within the training."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How long a training is; None is what the config alone does not say."""
+    """The length of a training; None stands for what the config alone does not determine."""
 
     rows: int | None
     """Examples to train on."""
@@ -59,8 +57,8 @@ class Lengths:
         if self.rows is None:
             return None
         whole = math.ceil(self.rows / self.batch_size)
-        limits = (self.trainer.get("overfit_batches") or None, self.trainer.get("limit_train_batches"))
-        limit = next((limit for limit in limits if limit is not None), 1.0)
+        limit = self.trainer.get("overfit_batches") or self.trainer.get("limit_train_batches")
+        limit = 1.0 if limit is None else limit
         return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
 
     @property
@@ -90,7 +88,7 @@ class Lengths:
 
 
 def lengths(source: Source, trainer: Mapping[str, Any], *, rows: int | None = None) -> Lengths:
-    """How long a training is; data that lies in no file says so itself.
+    """The length of a training; data that lies in no file declares its own.
 
     Args:
         source: The data.
@@ -104,33 +102,32 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
     """A batch of one example for a model that needs two to be trained, as normalization over a batch does."""
     if length.rows is not None and not length.last_is_one:
         return
-    inputs = source.inputs.values()
-    refused = _refusal(plan, [(1, *one.shape) for one in inputs], [one.dtype for one in inputs])
-    if refused is None or _refusal(plan, [(2, *one.shape) for one in inputs], [one.dtype for one in inputs]):
+    refused = _refusal(plan, source, 1)
+    if refused is None or _refusal(plan, source, 2):
         return
     if length.rows is None and length.batch_size > 1:
         if source.reads:
-            return  # the files say how many there are, and are not opened here
+            return  # that takes opening the files
         length = lengths(source, length.trainer, rows=len(read(source).train))
         if not length.last_is_one:
             return
-    layer, said = refused
+    layer, reason = refused
     key = next((item.key for item in plan.layers if item.path == layer), layer)
     if length.batch_size == 1:
-        message = f"a batch is one example, but `{key}` needs more to be trained: {said}"
+        message = f"a batch is one example, but `{key}` needs more to be trained: {reason}"
         yield Problem("MF050", "data.batch_size", message, "write `data.batch_size=2` or more")
         return
     assert length.rows is not None
     message = (
         f"the last batch of an epoch is one example ({length.rows:,} in batches of {length.batch_size:,}), "
-        f"but `{key}` needs more to be trained: {said}"
+        f"but `{key}` needs more to be trained: {reason}"
     )
     size = next((b for b in range(length.batch_size - 1, 1, -1) if length.rows % b != 1), length.batch_size + 1)
     yield Problem("MF050", "data.batch_size", message, f"write `data.batch_size={size}`")
 
 
 def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator[Problem]:
-    """A scheduler that counts to another end than that of the training: an error where it then goes wrong."""
+    """The problem of a scheduler with another end than the training: an error where it is wrong after its end."""
     if scheduler is None:
         return
     steps, kind = length.steps(scheduler.interval), scheduler.kind.__name__
@@ -143,20 +140,20 @@ def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator
         epochs = length.trainer.get("max_epochs") or 0
         if after and unit == "step" and end <= epochs and length.trainer.get("max_steps", -1) < 0:
             message = f"`{name}` is {end}, but the scheduler is stepped after each batch of {plural(epochs, 'epoch')}"
-            yield Problem("MF051", f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
+            yield misuse(f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
         return
     trains = f"the training has {plural(steps, unit)}"
     if after and end < steps:
         hint = f"{after}: `scheduler.{name}={steps}`"
         hint += ", or `scheduler.interval=epoch`" if unit == "step" else ""
-        yield Problem("MF051", f"scheduler.{name}", f"`{name}` of {kind} is {end}, but {trains}", hint)
+        yield misuse(f"scheduler.{name}", f"`{name}` of {kind} is {end}, but {trains}", hint)
     elif end > steps or (not after and end == steps and kind not in ("LinearLR", "ConstantLR")):
         message = f"`{name}` of {kind} is {end}, but {trains}: it does not get that far"
         yield Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
 
 
 def _end(scheduler: SchedulerFactory, name: str) -> int:
-    """The number of steps to a scheduler's end, or to what of it comes last; 0 where it has none."""
+    """The number of steps to a scheduler's end, or to the last of its stages; 0 where it has none."""
     given = scheduler.arguments
     if name == "total_steps" and given.get(name) is None:
         return int((given.get("epochs") or 0) * (given.get("steps_per_epoch") or 0))
@@ -167,22 +164,21 @@ def _end(scheduler: SchedulerFactory, name: str) -> int:
     return int(max(value, default=0) if isinstance(value, list | tuple) else value)
 
 
-def _refusal(plan: Plan, shapes: list[tuple[int, ...]], dtypes: list[str]) -> tuple[str, str] | None:
-    """The layer that does not run on inputs of these shapes in training, and what it says; nothing is allocated."""
+def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | None:
+    """The layer that does not run on a batch of that size in training, and its reason; nothing is allocated."""
     model = on_meta(plan).train()
     inside: list[str] = []
+
+    def leave(*_: Any) -> None:
+        inside.pop()
+
     for name, module in model.named_modules():
         module.register_forward_pre_hook(lambda _module, _inputs, name=name: inside.append(name))
-        module.register_forward_hook(lambda _module, _inputs, _output: _left(inside))
-    kinds = [getattr(torch, dtype) for dtype in dtypes]
-    inputs = [torch.zeros(shape, dtype=kind, device="meta") for shape, kind in zip(shapes, kinds, strict=True)]
+        module.register_forward_hook(leave)
+    inputs = [torch.zeros(one.of(batch_size), dtype=getattr(torch, one.dtype), device="meta") for one in source.given]
     try:
         with torch.no_grad():
-            read_by(model, tuple(inputs) if len(inputs) > 1 else inputs[0])
+            model(*inputs)
     except Exception as error:  # whatever a layer raises
         return inside[-1] if inside else "", sentence(error)
     return None
-
-
-def _left(inside: list[str]) -> None:
-    inside.pop()

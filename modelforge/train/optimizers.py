@@ -6,15 +6,14 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch.optim import lr_scheduler
 
 from modelforge.core.errors import ForgeError, Problem, did_you_mean, quoted, shortened
 from modelforge.inits.schemes.width import LEARNING_RATE
-from modelforge.train.signature import check_arguments
-from modelforge.train.words import direction
+from modelforge.train.arguments import check_arguments, misuse
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -29,9 +28,9 @@ RULES: Mapping[str, frozenset[str]] = MappingProxyType(
         "adam": frozenset({"Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"}),
     }
 )
-"""Whose learning rates an initializer may state, and the optimizers that take such a step: in proportion to the
-gradient, or of a size that the gradient's scale does not change. What else there is (by sign, by norm or by spectrum)
-width changes in other ways."""
+"""The rules that an initializer's learning rates are for, and the optimizers that follow them: steps in proportion to
+the gradient, or of a size that its scale does not change. Width affects all others (by sign, norm or spectrum) in other
+ways."""
 ABSOLUTE_RATES = ("base_lr", "max_lr")
 """Arguments of schedulers that take the place of the optimizer's learning rate."""
 WITHOUT = MappingProxyType(
@@ -54,7 +53,7 @@ class OptimizerFactory:
     mup: bool = False
     """Whether learning rates follow the initializers, as width-aware ones ask for."""
     rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    """For parameters by path: what their learning rate is multiplied by."""
+    """Factors of the learning rate by the path of a parameter."""
 
     def __call__(self, parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> Optimizer:
         """The optimizer of named parameters: one group a learning rate."""
@@ -90,24 +89,24 @@ class OptimizerFactory:
         if own is None:
             message = f"`mup` knows no learning rates for {self.kind.__name__}"
             hint = f"choose one of {', '.join(sorted(frozenset().union(*RULES.values())))}"
-            return self, [Problem("MF051", "optimizer.type", message, hint)]
+            return self, [misuse("optimizer.type", message, hint)]
         stated = {item.path: item.numbers for item in parameters if LEARNING_RATE in item.numbers}
         meant = {numbers["optimizer"] for numbers in stated.values()}
         if not stated:
             message = "`mup` takes learning rates from the initializers, but none states any"
             hint = "`init` must be a width-aware scheme: `mup` or `spectral`"
-            return self, [Problem("MF051", "optimizer.mup", message, hint)]
+            return self, [misuse("optimizer.mup", message, hint)]
         if meant != {own}:
             other = min(meant - {own})
             message = f"the initializers state learning rates for {other}, but the optimizer is {self.kind.__name__}"
-            return self, [Problem("MF051", "optimizer.type", message, f"give them `optimizer: {own}`")]
+            return self, [misuse("optimizer.type", message, f"give them `optimizer: {own}`")]
         rates = {path: float(numbers[LEARNING_RATE]) for path, numbers in stated.items()}
         return replace(self, rates=MappingProxyType(rates)), []
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerFactory:
-    """Makes the scheduler that a config names, and says when Lightning steps it."""
+    """Makes the scheduler that a config names, and the interval at which Lightning steps it."""
 
     kind: type[LRScheduler]
     arguments: Mapping[str, Any]
@@ -115,7 +114,7 @@ class SchedulerFactory:
     monitor: str | None = None
 
     def __call__(self, optimizer: Optimizer, validates_every: int | None = 1) -> dict[str, Any]:
-        """The scheduler of an optimizer; one that follows a metric is stepped when there is a new value."""
+        """The scheduler of an optimizer; where it follows a metric, it is stepped after each validation."""
         scheduler = _construct(
             self.kind, "scheduler", self.arguments, lambda given: self.kind(optimizer, **_by_group(given, optimizer))
         )
@@ -151,11 +150,11 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
         >>> factory.arguments["betas"], problems
         ((0.9, 0.95), [])
     """
-    mup = section.get("mup", False) if _is_map(section) else False
-    rest = {key: value for key, value in section.items() if key != "mup"} if _is_map(section) else section
+    own, rest = _split(section, "mup")
+    mup = own.get("mup", False)
     kind, arguments, problems = _parse(rest, "optimizer", optimizers(), {"params": "they are the model's"})
     if not isinstance(mup, bool):
-        problems.append(Problem("MF051", "optimizer.mup", f"`mup` must be true or false, but is {quoted(mup)}"))
+        problems.append(misuse("optimizer.mup", f"`mup` must be true or false, but is {quoted(mup)}"))
     if kind is None or problems:
         return None, problems
     factory = OptimizerFactory(kind, arguments, mup)
@@ -163,91 +162,88 @@ def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem
 
 
 def parse_scheduler(
-    section: Any, metrics: Sequence[str] = ("val/accuracy", "val/loss"), trainer: Any = None
+    section: Any, metrics: Mapping[str, Literal["min", "max"]], trainer: Any = None
 ) -> tuple[SchedulerFactory | None, list[Problem]]:
     """Checks a `scheduler` section, `{type: StepLR, step_size: 10, interval: epoch}`; None means none.
 
     Args:
         section: The section.
-        metrics: What a scheduler may follow.
-        trainer: The `trainer` section, which says when there is a validation.
+        metrics: The metrics that a scheduler may follow, each with its better direction.
+        trainer: The `trainer` section, which sets when there is a validation.
     """
     if section is None:
         return None, []
-    problems: list[Problem] = []
-    timing = {key: section[key] for key in ("interval", "monitor") if key in section} if _is_map(section) else {}
-    interval, monitor = timing.get("interval", "epoch"), timing.get("monitor")
+    own, rest = _split(section, "interval", "monitor")
+    interval, monitor = own.get("interval", "epoch"), own.get("monitor")
+    kind, arguments, problems = _parse(rest, "scheduler", schedulers(), {"optimizer": "it is the config's optimizer"})
     if interval not in ("epoch", "step"):
-        problems.append(
-            Problem("MF051", "scheduler.interval", f"`interval` must be 'epoch' or 'step', but is {quoted(interval)}")
-        )
-    rest = {key: value for key, value in section.items() if key not in timing} if _is_map(section) else section
-    kind, arguments, more = _parse(rest, "scheduler", schedulers(), {"optimizer": "it is the config's optimizer"})
-    problems += more
-    if kind is lr_scheduler.ReduceLROnPlateau and monitor is None:
-        problems.append(
-            Problem("MF051", "scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`", part="key")
-        )
-    if monitor is not None and monitor not in metrics:
-        message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {quoted(monitor)}"
-        hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in section else ""
-        problems.append(Problem("MF051", "scheduler.monitor", message, hint))
-    elif monitor is not None and kind is lr_scheduler.ReduceLROnPlateau:
-        problems += _plateau(arguments, interval, monitor, trainer if _is_map(trainer) else {})
-    elif monitor is not None and kind is not None:
-        message = f"`monitor` has no effect: {kind.__name__} steps by time alone"
-        problems.append(Problem("MF051", "scheduler.monitor", message, "leave it out: `~scheduler.monitor`"))
-    rates = [name for name in ABSOLUTE_RATES if name in arguments]
-    for name in rates:
+        message = f"`interval` must be 'epoch' or 'step', but is {quoted(interval)}"
+        problems.insert(0, misuse("scheduler.interval", message))
+    problems += _wrong_monitor(kind, arguments, interval, monitor, metrics, trainer)
+    for name in (name for name in ABSOLUTE_RATES if name in arguments):
         given = arguments[name]
         if not all(rate >= 0 for rate in (given if isinstance(given, Sequence) else [given])):
-            problems.append(
-                Problem("MF051", f"scheduler.{name}", f"`{name}` must be at least 0, but is {quoted(given)}")
-            )
+            problems.append(misuse(f"scheduler.{name}", f"`{name}` must be at least 0, but is {quoted(given)}"))
     if kind is None or problems:
         return None, problems
     factory = SchedulerFactory(kind, arguments, interval, monitor)
     return factory, _try(lambda: factory(torch.optim.SGD([_example()], lr=0.1, momentum=0.9)))
 
 
-def _plateau(
-    arguments: Mapping[str, Any], interval: str, monitor: str, trainer: Mapping[str, Any]
+def _wrong_monitor(
+    kind: Any, arguments: Mapping[str, Any], interval: str, monitor: Any, metrics: Mapping[str, str], trainer: Any
 ) -> Iterator[Problem]:
     """What keeps a scheduler from following a metric."""
-    mode, right = arguments.get("mode", "min"), direction(monitor)
+    follows = kind is lr_scheduler.ReduceLROnPlateau
+    if monitor is None:
+        if follows:
+            yield misuse("scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`", part="key")
+    elif monitor not in metrics:
+        message = f"`monitor` must be {' or '.join(map(repr, metrics))}, but is {quoted(monitor)}"
+        hint = "for any task: `scheduler.monitor=val/loss scheduler.mode=min`" if "mode" in arguments else ""
+        yield misuse("scheduler.monitor", message, hint)
+    elif follows:
+        trainer = trainer if isinstance(trainer, Mapping) else {}
+        yield from _plateau(arguments.get("mode", "min"), interval, monitor, metrics[monitor], trainer)
+    elif kind is not None:
+        message = f"`monitor` has no effect: {kind.__name__} steps by time alone"
+        yield misuse("scheduler.monitor", message, "leave it out: `~scheduler.monitor`")
+
+
+def _plateau(mode: str, interval: str, monitor: str, right: str, trainer: Mapping[str, Any]) -> Iterator[Problem]:
     if mode in ("min", "max") and mode != right:
         better = "lower" if right == "min" else "higher"
         message = f"`mode` is {mode!r}, but {better} `{monitor}` is better"
-        yield Problem("MF051", "scheduler.mode", message, f"write `scheduler.mode={right}`")
+        yield misuse("scheduler.mode", message, f"write `scheduler.mode={right}`")
     if interval == "step":
         message = "ReduceLROnPlateau follows validations, and there is none after each step"
-        yield Problem("MF051", "scheduler.interval", message, "write `scheduler.interval=epoch`")
+        yield misuse("scheduler.interval", message, "write `scheduler.interval=epoch`")
     if trainer.get("limit_val_batches", 1) == 0:
         message = f"`scheduler.monitor` is `{monitor}`, but there are no validations"
-        yield Problem("MF051", "trainer.limit_val_batches", message, "leave it out, or choose another scheduler")
+        yield misuse("trainer.limit_val_batches", message, "leave it out, or choose another scheduler")
     if "check_val_every_n_epoch" in trainer and trainer["check_val_every_n_epoch"] is None:
         message = "ReduceLROnPlateau is stepped after epochs, but validations do not come with them"
-        yield Problem("MF051", "trainer.check_val_every_n_epoch", message, "write `trainer.check_val_every_n_epoch=1`")
+        yield misuse("trainer.check_val_every_n_epoch", message, "write `trainer.check_val_every_n_epoch=1`")
 
 
 def _parse(
     section: Any, path: str, known: Mapping[str, type[T]], reserved: Mapping[str, str]
 ) -> tuple[type[T] | None, dict[str, Any], list[Problem]]:
-    if not _is_map(section):
-        return None, {}, [Problem("MF051", path, f"`{path}` must be a mapping with a `type`, but is {quoted(section)}")]
+    if not isinstance(section, Mapping):
+        return None, {}, [misuse(path, f"`{path}` must be a mapping with a `type`, but is {quoted(section)}")]
     name = section.get("type")
     if name is None:
-        return None, {}, [Problem("MF051", path, f"this {path} has no `type`", "add `type: ...`", part="key")]
+        return None, {}, [misuse(path, f"this {path} has no `type`", "add `type: ...`", part="key")]
     if not isinstance(name, str) or name not in known:
         hint = WITHOUT.get(str(name)) or did_you_mean(str(name), known)
-        return None, {}, [Problem("MF051", f"{path}.type", f"unknown {path} `{shortened(str(name))}`", hint)]
+        return None, {}, [misuse(f"{path}.type", f"unknown {path} `{shortened(str(name))}`", hint)]
     values = {str(key): value for key, value in section.items() if key != "type"}
     arguments, problems = check_arguments(known[name], values, path, reserved=reserved)
     return known[name], arguments, problems
 
 
 def _try(make: Callable[[], object]) -> list[Problem]:
-    """What a constructor itself says of its values, before there is a model."""
+    """The problems that a constructor itself finds, before there is a model."""
     try:
         make()
     except ForgeError as error:
@@ -269,16 +265,16 @@ def _construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: C
     try:
         return make(arguments)
     except (TypeError, ValueError) as error:
-        said = str(error)
+        reason = str(error)
     parameters = inspect.signature(kind).parameters
     blamed = [
         name
         for name in arguments
         if parameters[name].default is not inspect.Parameter.empty
-        and _refusal(make, {key: value for key, value in arguments.items() if key != name}) != said
+        and _refusal(make, {key: value for key, value in arguments.items() if key != name}) != reason
     ]
     where = f"{path}.{blamed[0]}" if len(blamed) == 1 else path
-    raise ForgeError([Problem("MF051", where, f"{kind.__name__} refuses its arguments: {said}")])
+    raise ForgeError([misuse(where, f"{kind.__name__} refuses its arguments: {reason}")])
 
 
 def _refusal(make: Callable[[Mapping[str, Any]], object], arguments: Mapping[str, Any]) -> str:
@@ -290,16 +286,13 @@ def _refusal(make: Callable[[Mapping[str, Any]], object], arguments: Mapping[str
 
 
 def _public(module: Any, base: type[T]) -> dict[str, type[T]]:
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if inspect.isclass(value)
-        and issubclass(value, base)
-        and value is not base
-        and not name.startswith("_")
-        and name not in WITHOUT
-    }
+    classes = inspect.getmembers(module, lambda one: inspect.isclass(one) and issubclass(one, base) and one is not base)
+    return {name: one for name, one in classes if not name.startswith("_") and name not in WITHOUT}
 
 
-def _is_map(section: Any) -> bool:
-    return isinstance(section, Mapping)
+def _split(section: Any, *names: str) -> tuple[Mapping[str, Any], Any]:
+    """The keys of a section that are modelforge's own, and the others."""
+    if not isinstance(section, Mapping):
+        return {}, section
+    own = {name: section[name] for name in names if name in section}
+    return own, {key: value for key, value in section.items() if key not in own}

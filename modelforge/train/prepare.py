@@ -5,10 +5,11 @@ Imports torch, and not Lightning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
@@ -18,13 +19,16 @@ from modelforge.core.words import plural
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.train.arguments import misuse
+from modelforge.train.data.source import Source
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.misfits import misfits
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
+from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
-from modelforge.train.words import METRICS, main_metric
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,67 +43,82 @@ class Job:
     start: Start
 
 
+@contextmanager
+def located(config: Config) -> Generator[None]:
+    """Fills in the places in the config of the problems that its body raises."""
+    try:
+        yield
+    except ForgeError as error:
+        raise ForgeError(map(config.origins.locate, error.problems)) from error
+
+
 def prepare(config: Config, studies: Studies | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
     Args:
-        config: What is composed.
-        studies: What earlier plans found out about layers; one for many configs saves time.
+        config: The composed config.
+        studies: Results of earlier plans about layers; one object for many configs saves time.
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
-        ModuleNotFoundError: Lightning is not installed.
     """
     if unreadable := unfit(config.values):
-        raise ForgeError(config.origins.locate(problem) for problem in unreadable)
-    plan, wrong = _plan(config, studies)
+        raise ForgeError(map(config.origins.locate, unreadable))
+    planned, wrong = _tried(lambda: plan(parse(config), studies))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
-    metrics = settings.metrics if settings else ("val/loss", *map(main_metric, METRICS))
+    metrics = settings.metrics if settings else val_metrics(*TASKS.names())
     scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
     problems += more
-    if plan is not None and optimizer is not None:
-        optimizer, more = optimizer.following(plan.parameters)
+    if planned is not None and optimizer is not None:
+        optimizer, more = optimizer.following(planned.parameters)
         problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
-    if plan is not None and settings is not None:
-        problems += misfits(plan, settings.data)
+    if planned is not None and settings is not None:
+        problems += misfits(planned, settings.data)
         length = lengths(settings.data, arguments)
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
-            problems += too_short(plan, settings.data, length)
-    told = {problem.path for problem in wrong}
-    wrong += [config.origins.locate(problem) for problem in problems if problem.path not in told]
-    start, more = _start(settings, config)
-    if wrong := wrong + more:
-        raise ForgeError(wrong)
-    assert plan is not None
+            problems += too_short(planned, settings.data, length)
+    known = {problem.path for problem in wrong}
+    wrong += [problem for problem in problems if problem.path not in known]
+    start: Start | None = Start()
+    if settings is not None and (ckpt := settings.ckpt) is not None:
+        metric = settings.metric
+        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric))
+        wrong += more
+    if wrong:
+        raise ForgeError(map(config.origins.locate, wrong))
+    assert planned is not None
     assert settings is not None
     assert optimizer is not None
-    return Job(settings, plan, optimizer, scheduler, arguments, start)
+    assert start is not None
+    return Job(settings, planned, optimizer, scheduler, arguments, start)
+
+
+def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
+    """The problems where the model does not take what the data gives, or does not give what the task takes."""
+    if tuple(plan.inputs.values()) != source.given:
+        both = (plan.inputs.values(), source.given)
+        takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
+        message = f"the model takes {takes}, but the data gives {gives}"
+        yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
+    yield from task_of(source).misfits(plan)
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
     number = settings.num_threads if settings is not None else None
     if number is not None and number > num_cores():
         message = f"`num_threads` is {number}, but this machine has {plural(num_cores(), 'core')}"
-        yield Problem("MF051", "num_threads", message, "`num_threads=null` takes one a core")
+        yield misuse("num_threads", message, "`num_threads=null` takes one a core")
 
 
-def _plan(config: Config, studies: Studies | None) -> tuple[Plan | None, list[Problem]]:
+def _tried(make: Callable[[], T]) -> tuple[T | None, list[Problem]]:
+    """What `make` returns, or None and the problems that it raises."""
     try:
-        return plan(parse(config), studies), []
+        return make(), []
     except ForgeError as error:
         return None, list(error.problems)
-
-
-def _start(settings: Settings | None, config: Config) -> tuple[Start, list[Problem]]:
-    if settings is None or settings.ckpt is None:
-        return Start(), []
-    try:
-        return check_resumable(Path(settings.ckpt), config, settings.metric), []
-    except ForgeError as error:
-        return Start(), list(error.problems)

@@ -24,13 +24,9 @@ class EpochBar(ProgressBar):
     def __init__(self, console: Console, metric: str) -> None:
         super().__init__()
         self.console = console
-        self.short = {"train/loss": "loss", f"train/{metric}": metric, f"val/{metric}": "val"}
-        self.long = {
-            "train/loss": "loss",
-            f"train/{metric}": metric,
-            "val/loss": "val loss",
-            f"val/{metric}": f"val {metric}",
-        }
+        trained = {"train/loss": "loss", f"train/{metric}": metric}
+        self.short = {**trained, f"val/{metric}": "val"}
+        self.long = {**trained, "val/loss": "val loss", f"val/{metric}": f"val {metric}"}
         self._enabled = True
         self._bar: Progress | None = None
         self._last_refresh = 0.0
@@ -59,7 +55,8 @@ class EpochBar(ProgressBar):
             console=self.console,
             refresh_per_second=1 / REFRESH_SECONDS,
         )
-        total = _num_steps(trainer)
+        steps = trainer.estimated_stepping_batches
+        total = None if math.isinf(steps) else int(steps)
         self._bar.add_task("training", total=total, completed=trainer.global_step, values="")
         self._bar.start()
 
@@ -68,16 +65,16 @@ class EpochBar(ProgressBar):
     ) -> None:
         """Moves the bar, ten times a second at most."""
         now = time.monotonic()
-        if self._bar is None or now - self._last_refresh < REFRESH_SECONDS:
-            return
-        self._last_refresh = now
-        self._show(trainer)
+        if self._bar is not None and now - self._last_refresh >= REFRESH_SECONDS:
+            self._last_refresh = now
+            self._show(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the values of the epoch, or prints a line of them."""
+        """Shows the values of the epoch, or prints a line of them for every tenth."""
+        done, total = _count(trainer)
         if self._bar is not None:
             self._show(trainer)
-        elif self._enabled and _is_tenth(trainer):
+        elif self._enabled and (done % max(1, total // NUM_PLAIN_LINES) == 0 or done == total):
             self.console.print(f"{_epoch(trainer)}  {_values(trainer, self.long)}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -90,11 +87,9 @@ class EpochBar(ProgressBar):
 
     def _show(self, trainer: Trainer) -> None:
         assert self._bar is not None
+        values = _values(trainer, self.short)
         self._bar.update(
-            self._bar.task_ids[0],
-            completed=trainer.global_step,
-            description=_epoch(trainer),
-            values=_values(trainer, self.short),
+            self._bar.task_ids[0], completed=trainer.global_step, description=_epoch(trainer), values=values
         )
 
     def _stop(self, trainer: Trainer) -> None:
@@ -104,17 +99,9 @@ class EpochBar(ProgressBar):
             self._bar = None
 
 
-def _num_steps(trainer: Trainer) -> int | None:
-    steps = trainer.estimated_stepping_batches
-    return None if math.isinf(steps) else int(steps)
-
-
 def _epoch(trainer: Trainer) -> str:
-    total = trainer.max_epochs
-    done = trainer.current_epoch + 1
-    if total is None or total < 0:
-        return f"epoch {done}"
-    return f"epoch {min(done, total):>{len(str(total))}}/{total}"
+    done, total = _count(trainer)
+    return f"epoch {min(done, total):>{len(str(total))}}/{total}" if total else f"epoch {done}"
 
 
 def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
@@ -122,10 +109,6 @@ def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
     return "  ".join(f"{word} {digits(float(metrics[name]))}" for name, word in names.items() if name in metrics)
 
 
-def _is_tenth(trainer: Trainer) -> bool:
-    total = trainer.max_epochs
-    if total is None or total < 0:
-        return True
-    every = max(1, total // NUM_PLAIN_LINES)
-    done = trainer.current_epoch + 1
-    return done % every == 0 or done == total
+def _count(trainer: Trainer) -> tuple[int, int]:
+    """The number of this epoch, and of all; 0 where they are not limited."""
+    return trainer.current_epoch + 1, max(trainer.max_epochs or 0, 0)

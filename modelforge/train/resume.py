@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,9 +15,9 @@ import torch
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem, quoted, shortened
 from modelforge.core.files import replacing
-from modelforge.core.limits import MAX_STATUS_BYTES
-from modelforge.core.regular import NotRegular, check_regular, open_regular, read_text
-from modelforge.runs.status import FILE, resume_command
+from modelforge.core.regular import NotRegular, check_regular, open_regular
+from modelforge.runs.status import read, resume_command
+from modelforge.train.arguments import misuse
 
 KEY = "modelforge_config"
 SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
@@ -26,7 +25,7 @@ SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 STATE = "Checkpoints"
-"""Under which a checkpoint holds what the callback of that name keeps."""
+"""The key in a checkpoint of what the callback of that name keeps."""
 ASK = "a run has one at checkpoints/last.ckpt"
 NUM_SHOWN = 8
 _ABSENT = object()
@@ -55,7 +54,7 @@ class Start:
 
 
 def check_resumable(path: Path, config: Config, metric: str) -> Start:
-    """Sees to it that `path` is a checkpoint of this very config.
+    """Checks that `path` is a checkpoint of this very config.
 
     Args:
         path: The checkpoint.
@@ -66,27 +65,24 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
         Where to go on.
 
     Raises:
-        ForgeError: there is no such file, it is no checkpoint of modelforge, or the config says something else.
+        ForgeError: there is no such file, it is no checkpoint of modelforge, or the config is another.
     """
-    checkpoint = _load(path, config)
+    checkpoint = _load(path)
     try:
-        problems = list(islice(_all_differences(checkpoint[KEY], config.values, _settings_of(path)), NUM_SHOWN))
-        if problems:
-            raise ForgeError(config.origins.locate(problem) for problem in problems)
+        before, hint = checkpoint[KEY], _settings_of(path)
+        found = (it for name in SECTIONS for it in _differences(name, before.get(name), config.values.get(name)))
+        if problems := [misuse(key, message, hint) for key, message in islice(found, NUM_SHOWN)]:
+            raise ForgeError(problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
-        _check_length(start, config)
+        most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
+        if isinstance(most, int) and 0 <= most < done:
+            message = f"`{path}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
+            hint = "it counts from the start of the run: give more"
+            raise ForgeError([misuse("trainer.max_epochs", message, hint)])
         state = checkpoint["callbacks"].get(STATE)
-        return start if state is None else _with_best(start, checkpoint, config, metric)
+        return start if state is None else _with_best(start, checkpoint, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise _refusal(config, f"`{path}` is damaged: it does not say where its run was", ASK) from error
-
-
-def _check_length(start: Start, config: Config) -> None:
-    most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
-    if isinstance(most, int) and 0 <= most < done:
-        message = f"`{start.ckpt}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
-        problem = Problem("MF051", "trainer.max_epochs", message, "it counts from the start of the run: give more")
-        raise ForgeError([config.origins.locate(problem)])
+        raise _refusal(f"`{path}` is damaged: it does not hold the position of its run", ASK) from error
 
 
 def adopt(start: Start, folder: Path) -> None:
@@ -102,25 +98,25 @@ def adopt(start: Start, folder: Path) -> None:
                 shutil.copyfileobj(old, new)
 
 
-def _load(path: Path, config: Config) -> Mapping[str, Any]:
-    """What a checkpoint of modelforge holds; its tensors stay in the file."""
+def _load(path: Path) -> Mapping[str, Any]:
+    """The content of a checkpoint of modelforge; its tensors stay in the file."""
     try:
         check_regular(path)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-                    raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", ASK)
+                    raise _refusal(f"`{path}` is not a checkpoint of modelforge", ASK)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
-        raise _refusal(config, f"there is no checkpoint `{path}`", ASK) from None
+        raise _refusal(f"there is no checkpoint `{path}`", ASK) from None
     except NotRegular as error:
-        raise _refusal(config, f"`{path}` is {error.kind}, not a checkpoint", _inside(path)) from None
+        raise _refusal(f"`{path}` is {error.kind}, not a checkpoint", _inside(path)) from None
     except ForgeError:
         raise
     except Exception as error:  # the unpickler meets a foreign file with errors of all kinds
-        raise _refusal(config, f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
+        raise _refusal(f"`{path}` cannot be read as a checkpoint", "it is damaged or something else") from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
-        raise _refusal(config, f"`{path}` is not a checkpoint of modelforge", ASK)
+        raise _refusal(f"`{path}` is not a checkpoint of modelforge", ASK)
     return checkpoint
 
 
@@ -137,7 +133,7 @@ def _count(value: Any) -> int:
     return value
 
 
-def _with_best(start: Start, checkpoint: Mapping[str, Any], config: Config, metric: str) -> Start:
+def _with_best(start: Start, checkpoint: Mapping[str, Any], metric: str) -> Start:
     """The start with the best epoch so far, if its values are in a file beside the checkpoint, or in this one."""
     state = checkpoint["callbacks"][STATE]
     if not isinstance(state["history"], list):
@@ -150,16 +146,16 @@ def _with_best(start: Start, checkpoint: Mapping[str, Any], config: Config, metr
     score, step = float(state["best_score"]), _count(state["best_step"])
     assert start.ckpt is not None
     for path in (start.ckpt.with_name(BEST), start.ckpt):
-        if _holds(path, config, {"metric": metric, "best_score": score, "best_step": step}):
+        if _holds(path, {"metric": metric, "best_score": score, "best_step": step}):
             return replace(start, best_score=score, best_step=step, best=path)
     message = f"the best epoch so far is not in `{start.ckpt.with_name(BEST)}`"
     return replace(start, warning=_warning(message))
 
 
-def _holds(path: Path, config: Config, best: Mapping[str, Any]) -> bool:
+def _holds(path: Path, best: Mapping[str, Any]) -> bool:
     """Whether a checkpoint is of the best epoch."""
     try:
-        found = _load(path, config)
+        found = _load(path)
         state = found["callbacks"][STATE]
         return found["global_step"] == best["best_step"] and best.items() <= {**state, "history": None}.items()
     except (ForgeError, LookupError, TypeError, AttributeError):
@@ -172,38 +168,29 @@ def _warning(message: str) -> Problem:
 
 
 def _inside(folder: Path) -> str:
-    """The way out for whoever names a run's folder in place of its checkpoint."""
+    """The hint where a run's folder is named in place of its checkpoint."""
     found = next((at for at in (folder / "checkpoints" / LAST, folder / LAST) if at.is_file()), None)
     return ASK if found is None else f"its last checkpoint: `ckpt={found}`"
-
-
-def _all_differences(before: Mapping[str, Any], now: Mapping[str, Any], hint: str) -> Iterator[Problem]:
-    for section in SECTIONS:
-        for key, old, new in _differences(section, before.get(section), now.get(section)):
-            message = f"the checkpoint was made with `{key}` = {old}, but this config says {new}"
-            yield Problem("MF051", key, message, hint)
 
 
 def _settings_of(checkpoint: Path) -> str:
     """How to go on with the settings of the run that made a checkpoint."""
     try:
-        status = json.loads(read_text(checkpoint.parent.parent / FILE, MAX_STATUS_BYTES))
-        return f"with the settings of the run that made it: `{resume_command(status['overrides'], str(checkpoint))}`"
+        command = resume_command(read(checkpoint.parent.parent)["overrides"], str(checkpoint))
+        return f"with the settings of the run that made it: `{command}`"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "resume with the settings of the run that made it: they are in its config.yaml"
 
 
-def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str, str]]:
+def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str]]:
+    """The keys below `path` with other values, each with a message."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if key not in before)]:
             yield from _differences(f"{path}.{key}", before.get(key, _ABSENT), now.get(key, _ABSENT))
     elif before != now:
-        yield path, _show(before), _show(now)
+        old, new = ("nothing" if value in (_ABSENT, None) else quoted(value) for value in (before, now))
+        yield path, f"the checkpoint was made with `{path}` = {old}, but this config says {new}"
 
 
-def _show(value: Any) -> str:
-    return "nothing" if value is _ABSENT or value is None else quoted(value)
-
-
-def _refusal(config: Config, message: str, hint: str) -> ForgeError:
-    return ForgeError([config.origins.locate(Problem("MF051", "ckpt", message, hint))])
+def _refusal(message: str, hint: str) -> ForgeError:
+    return ForgeError([misuse("ckpt", message, hint)])

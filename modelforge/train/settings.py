@@ -1,4 +1,4 @@
-"""The config apart from the model → `Settings`: data, logger, metric, seed. Strict, frozen, imports no torch."""
+"""The config apart from the model → `Settings`: data, logger, metric, seed. Strict and frozen."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pydantic_core import ErrorDetails
 from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import Problem, did_you_mean, quoted
 from modelforge.core.frozen import Node, Seed
-from modelforge.train.data.source import AsTuple, InputSettings, Source, mistake
-from modelforge.train.data.sources import SOURCES, parse_source
-from modelforge.train.words import main_metric
+from modelforge.train.data.registry import SOURCES, parse_source
+from modelforge.train.data.source import AsTuple, Source, mistake
+from modelforge.train.tasks.registry import TASKS, main_metric, val_metrics
+from modelforge.train.tasks.task import Mode
 
 SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "logger")
 
@@ -48,7 +49,7 @@ class Settings(Node):
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
         if self.metric not in self.metrics:
-            message = f"`optimized_metric` must be {choices(self.metrics)}, but is {quoted(self.metric)}"
+            message = f"`optimized_metric` must be {' or '.join(map(repr, self.metrics))}, but is {quoted(self.metric)}"
             raise mistake("optimized_metric", message)
         return self
 
@@ -58,9 +59,9 @@ class Settings(Node):
         return self.optimized_metric or main_metric(self.data.task)
 
     @property
-    def metrics(self) -> tuple[str, str]:
-        """What a validation gives, by the data's task: a checkpoint or a scheduler may follow it."""
-        return main_metric(self.data.task), "val/loss"
+    def metrics(self) -> Mapping[str, Mode]:
+        """The metrics of a validation, which a checkpoint or a scheduler may follow."""
+        return val_metrics(self.data.task)
 
 
 def parse_settings(values: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
@@ -75,12 +76,14 @@ def parse_settings(values: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         return None, [_problem(detail, values) for detail in error.errors(include_url=False)]
 
 
-def choices(words: Iterable[str]) -> str:
-    """
-    >>> choices(["min", "max"])
-    "'min' or 'max'"
-    """
-    return " or ".join(map(repr, words))
+def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimized metric of a config that is not checked yet, and the metrics of which less is better."""
+    data = values.get("data")
+    task = str(data.get("task", "")) if isinstance(data, Mapping) else ""
+    return {
+        "optimized_metric": str(values.get("optimized_metric") or main_metric(task)),
+        "lower_is_better": TASKS.get(task).lower_is_better if task in TASKS else ("loss",),
+    }
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
@@ -97,16 +100,10 @@ def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     return problem(detail, key, owner)
 
 
-def _fields(path: str, values: Mapping[str, Any]) -> set[str]:
-    match path:
-        case "data":
-            return set(SOURCES[values["data"]["type"]].model_fields)
-        case "data.input":
-            declared: Any = SOURCES[values["data"]["type"]].model_fields["input"].annotation
-            return set(declared.model_fields)
-        case "data.input.source" | "data.input.target":
-            return set(InputSettings.model_fields)
-        case "logger":
-            return set(LoggerSettings.model_fields)
-        case _:
-            return set()
+def _fields(path: str, values: Mapping[str, Any]) -> Iterable[str]:
+    """The keys of the section at a path."""
+    section, *inner = path.split(".")
+    model: Any = SOURCES.get(values["data"]["type"]) if section == "data" else Settings.model_fields[section].annotation
+    for key in inner:
+        model = model.model_fields[key].annotation
+    return model.model_fields

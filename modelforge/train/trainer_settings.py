@@ -1,14 +1,13 @@
-"""The `trainer` section → checked arguments of `lightning.Trainer`. Imports neither torch nor Lightning."""
+"""The `trainer` section → checked arguments of `lightning.Trainer`. Imports no Lightning, which takes seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from modelforge.core.errors import Problem, did_you_mean, quoted
-from modelforge.train.lightning_source import trainer_signature
-from modelforge.train.signature import check_arguments
+from modelforge.train.arguments import check_arguments, misuse
 
 RESERVED = MappingProxyType(
     {
@@ -28,15 +27,56 @@ RESERVED = MappingProxyType(
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
 
 
-def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
-    """Checks a `trainer` section against the signature of `lightning.Trainer`.
+Number = int | float
+Batches = int | float | None
+Precision = Literal[
+    64, 32, 16, "64", "32", "16", "bf16", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed",
+    "transformer-engine", "transformer-engine-float16",
+]  # fmt: skip
 
-    Raises:
-        ModuleNotFoundError: Lightning is not installed.
-    """
+
+def Trainer(  # messages call it as Lightning does
+    *,
+    accelerator: str = "auto",
+    strategy: str = "auto",
+    devices: list[int] | str | int = "auto",
+    num_nodes: int = 1,
+    precision: Precision | None = None,
+    fast_dev_run: int | bool = False,
+    max_epochs: int | None = None,
+    min_epochs: int | None = None,
+    max_steps: int = -1,
+    min_steps: int | None = None,
+    max_time: str | dict[str, int] | None = None,
+    limit_train_batches: Batches = None,
+    limit_val_batches: Batches = None,
+    limit_test_batches: Batches = None,
+    limit_predict_batches: Batches = None,
+    overfit_batches: Number = 0.0,
+    val_check_interval: int | float | str | dict[str, int] | None = None,
+    check_val_every_n_epoch: int | None = 1,
+    num_sanity_val_steps: int | None = None,
+    log_every_n_steps: int | None = None,
+    enable_progress_bar: bool | None = None,
+    accumulate_grad_batches: int = 1,
+    gradient_clip_val: Number | None = None,
+    gradient_clip_algorithm: str | None = None,
+    deterministic: bool | Literal["warn"] | None = None,
+    benchmark: bool | None = None,
+    inference_mode: bool = True,
+    use_distributed_sampler: bool = True,
+    profiler: str | None = None,
+    detect_anomaly: bool = False,
+    sync_batchnorm: bool = False,
+) -> None:
+    """The arguments of `lightning.Trainer` that a config may give; a test compares them with Lightning's."""
+
+
+def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
+    """Checks a `trainer` section."""
     if not isinstance(section, Mapping):
-        return {}, [Problem("MF051", "trainer", f"`trainer` must be a mapping, but is {quoted(section)}")]
-    arguments, problems = check_arguments(trainer_signature(), section, "trainer", reserved=RESERVED)
+        return {}, [misuse("trainer", f"`trainer` must be a mapping, but is {quoted(section)}")]
+    arguments, problems = check_arguments(Trainer, section, "trainer", reserved=RESERVED)
     return arguments, [*problems, *_what_no_machine_takes(arguments)]
 
 
@@ -44,33 +84,33 @@ def one_process(key: str, value: Any, number: int) -> Problem:
     """The problem with an argument that makes Lightning start other processes."""
     message = f"a run trains in one process, but `{key}` = {quoted(value)} starts {number}"
     hint = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
-    return Problem("MF051", f"trainer.{key}", message, hint)
+    return misuse(f"trainer.{key}", message, hint)
 
 
 def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     accelerator = arguments.get("accelerator")
     if isinstance(accelerator, str) and accelerator not in ACCELERATORS:
         hint = did_you_mean(accelerator, ACCELERATORS)
-        yield Problem("MF051", "trainer.accelerator", f"there is no accelerator `{accelerator}`", hint)
+        yield misuse("trainer.accelerator", f"there is no accelerator `{accelerator}`", hint)
     devices = arguments.get("devices")
     number = _count(devices)
     if not number:
         message = f"`devices` of Trainer must be at least 1, but is {quoted(devices)}"
-        yield Problem("MF051", "trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
+        yield misuse("trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
     if number > 1:
         yield one_process("devices", devices, number)
     for name in ("gradient_clip_val", "check_val_every_n_epoch"):
         given = arguments.get(name)
         if given is not None and given <= 0:
             message = f"`{name}` of Trainer must be greater than 0, but is {quoted(given)}"
-            yield Problem("MF051", f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
+            yield misuse(f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
     nodes = arguments.get("num_nodes", 1)
     if nodes > 1:
         yield one_process("num_nodes", nodes, nodes)
 
 
 def _count(devices: Any) -> int:
-    """How many they are; 1 where that is for the machine to say, as `auto`."""
+    """The number of devices; 1 where it depends on the machine, as with `auto`."""
     if isinstance(devices, list):
         return len(devices)
     return int(devices) if isinstance(devices, int) or (isinstance(devices, str) and devices.isdecimal()) else 1

@@ -15,7 +15,8 @@ from modelforge.cli.answer import Answer, say
 from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean, printable
 from modelforge.core.words import value, where
 from modelforge.report.problems import problems_text
-from modelforge.report.screen import Screen, Stream
+from modelforge.report.screen import Screen
+from modelforge.report.stream import Stream
 from modelforge.report.table import to_text
 
 HOSTILE = [
@@ -86,7 +87,7 @@ def test_whatever_a_console_or_a_library_prints_is_escaped(text: str):
     screen.print(Text(f"a{text}b"), f"c{text}d", markup=False, highlight=False)
     assert is_clean(file.getvalue(), lines=2)
     file = io.StringIO()
-    print(f"a{text}b", file=Stream(file))
+    print(f"a{text}b", file=Stream(file, escaped=True))
     assert printable(file.getvalue(), "\n\t\r") == file.getvalue()
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import modelforge as mf
 from modelforge.train.data.read import read
+from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
-from modelforge.train.data.sources import parse_source
 
 ROWS = "".join(f"{row / 2},{row % 7},{'abc'[row % 3]},{row * 3}\n" for row in range(60))
 FLOWERS = "width,height,kind,price\n" + ROWS

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
 from modelforge.train.data.batches import Shuffle
-from modelforge.train.data.digits import Digits
 from modelforge.train.data.module import DataModule
+from modelforge.train.data.sources.digits import Digits
 from modelforge.train.data.split import missing, rounded, split
 
 PIXELS, LABELS = load_digits(return_X_y=True)

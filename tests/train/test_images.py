@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 import modelforge as mf
 from modelforge.train.data.read import read
+from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
-from modelforge.train.data.sources import parse_source
 
 COLOURS = {"blue": (0, 0, 200), "red": (200, 0, 0)}
 
@@ -174,9 +174,9 @@ def test_levels_of_more_bits_are_those_of_8(tmp_path: Path, name: str, ending: s
         (
             ".tif",
             lambda v, path: grey(v, np.int32).save(path),
-            "whole numbers of 32 bits do not say which level is white",
+            "whole numbers of 32 bits do not define which level is white",
         ),
-        (".tif", lambda v, path: grey(v / 65535, np.float32).save(path), "floats do not say which level is white"),
+        (".tif", lambda v, path: grey(v / 65535, np.float32).save(path), "floats do not define which level is white"),
         (".png", lambda v, path: os.mkfifo(path), "a pipe, a socket or a device is no picture"),
         (".png", lambda v, path: path.symlink_to("/dev/zero"), "a pipe, a socket or a device is no picture"),
     ],

@@ -14,8 +14,8 @@ import yaml
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.words import digits
-from modelforge.runs.claim import claimed
-from modelforge.train import save_on_interrupt
+from modelforge.runs.lock import claimed
+from modelforge.train import callbacks
 from modelforge.train.job import execute
 from modelforge.train.learner import Learner
 
@@ -143,7 +143,7 @@ def test_a_bug_is_kept_and_not_hidden(train, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def signal_at(monkeypatch: pytest.MonkeyPatch):
     """A Ctrl-C that arrives during the given batch."""
-    original = save_on_interrupt.SaveOnInterrupt.on_train_batch_end
+    original = callbacks.SaveOnInterrupt.on_train_batch_end
 
     def arrange(number: int) -> None:
         seen = iter(range(1, 1_000_000))
@@ -153,7 +153,7 @@ def signal_at(monkeypatch: pytest.MonkeyPatch):
                 signal.raise_signal(signal.SIGINT)
             original(self, *arguments)
 
-        monkeypatch.setattr(save_on_interrupt.SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
+        monkeypatch.setattr(callbacks.SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
 
     return arrange
 
@@ -188,9 +188,9 @@ WHERE = [
     (Learner, "validation_step", 10, signal.SIGTERM),  # the last batch of the last epoch
     (Learner, "training_step", 7, signal.SIGTERM),
     (Learner, "training_step", 40, signal.SIGTERM),
-    (save_on_interrupt.SaveOnInterrupt, "on_train_epoch_end", 1, signal.SIGTERM),
-    (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
-    (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGINT),
+    (callbacks.SaveOnInterrupt, "on_train_epoch_end", 1, signal.SIGTERM),
+    (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGINT),
     (Learner, "test_step", 2, signal.SIGTERM),
 ]
 
@@ -245,7 +245,7 @@ def test_a_seed_may_have_any_size(train, key: str, large: int):
 @pytest.mark.parametrize(
     ("override", "path", "message"),
     [
-        ("trainer.accelerator=tpu", "trainer.accelerator", "Lightning refuses this: "),
+        ("trainer.devices=-1", "trainer.devices", "Lightning refuses this: "),
         (
             "+trainer.val_check_interval=1000",
             "trainer.val_check_interval",

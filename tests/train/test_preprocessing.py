@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import modelforge as mf
-from modelforge.train.data.sources import parse_source
+from modelforge.train.data.registry import parse_source
 from modelforge.train.data.split import split
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Timer
 
 from modelforge.runs.status import read_state
-from modelforge.train import checkpoints, save_on_interrupt
+from modelforge.train import callbacks, checkpoints
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
@@ -38,7 +38,7 @@ STOPS = [
     (Learner, "validation_step", 6, signal.SIGINT),
     (Learner, "validation_step", 7, None),
     (checkpoints.Checkpoints, "on_train_epoch_end", 2, None),
-    (save_on_interrupt.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
     (Learner, "test_step", 1, signal.SIGTERM),
 ]
 KINDS = [

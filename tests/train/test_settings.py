@@ -13,11 +13,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import modelforge as mf
 from modelforge.core.complaints import in_words
-from modelforge.train.lightning_source import trainer_signature
+from modelforge.train import trainer_settings
 from modelforge.train.optimizers import optimizers, parse_optimizer, parse_scheduler, schedulers
 from modelforge.train.settings import parse_settings
-from modelforge.train.trainer_settings import parse_trainer
-from modelforge.train.trainers import check_trainer, complaint
+from modelforge.train.trainer import check_trainer, complaint
+from modelforge.train.trainer_settings import RESERVED, parse_trainer
 
 DATA = {
     "type": "digits",
@@ -26,6 +26,9 @@ DATA = {
     "num_outputs": 10,
     "input": {"shape": [1, 8, 8]},
 }
+
+
+METRICS = {"val/accuracy": "max", "val/loss": "min"}
 
 
 def told(problems) -> list[tuple[str, str, str]]:
@@ -100,7 +103,7 @@ def test_wrong_optimizers(section, expected):
     ],
 )
 def test_wrong_schedulers(section, expected):
-    assert told(parse_scheduler(section)[1]) == [expected]
+    assert told(parse_scheduler(section, METRICS)[1]) == [expected]
 
 
 def test_wrong_trainer_settings_come_all_at_once():
@@ -160,23 +163,36 @@ def test_devices_that_some_machine_takes(devices):
 
 
 @pytest.mark.parametrize(
-    ("section", "paths"),
+    ("section", "path", "message"),
     [
-        ({"accelerator": "cpu", "devices": 1}, []),
-        ({"accelerator": "tpu", "devices": 1}, ["trainer.accelerator"]),
-        ({"accelerator": "cpu", "devices": -1}, ["trainer.devices"]),
+        ({"accelerator": "tpu", "devices": 1}, "trainer", "Lightning refuses these settings: Requirement 'torch_xla"),
+        ({"accelerator": "cpu", "devices": -1}, "trainer.devices", "Lightning refuses this: `devices` selected with"),
         (
-            {"accelerator": "cpu", "precision": "foo", "limit_train_batches": 2.5, "max_epochs": 1},
-            ["trainer.limit_train_batches", "trainer.precision"],
+            {"accelerator": "cpu", "limit_train_batches": 2.5, "max_epochs": 1},
+            "trainer.limit_train_batches",
+            "Lightning refuses this: You have passed invalid value 2.5 for limit_train_batches",
         ),
-        ({"accelerator": "cpu", "devices": "2"}, ["trainer.devices"]),
-        ({"accelerator": "cpu", "devices": 1, "strategy": "ddp_spawn"}, ["trainer.strategy"]),
+        (
+            {"accelerator": "cpu", "strategy": "foo"},
+            "trainer.strategy",
+            "Lightning refuses this: You selected an invalid strategy name: `strategy='foo'`",
+        ),
+        ({"accelerator": "cpu", "devices": "2"}, "trainer.devices", "a run trains in one process, but `devices` = '2'"),
+        (
+            {"accelerator": "cpu", "devices": 1, "strategy": "ddp_spawn"},
+            "trainer.strategy",
+            "a run trains in one process, but `strategy` = 'ddp_spawn' starts 2",
+        ),
     ],
 )
-def test_what_lightning_refuses_is_found_by_its_key(section, paths):
-    problems = check_trainer(section)
-    assert sorted(problem.path for problem in problems) == paths
-    assert all(problem.message.startswith(("Lightning refuses this: ", "a run trains in one")) for problem in problems)
+def test_what_lightning_refuses_is_told_in_its_words_at_the_key_that_they_name(section, path: str, message: str):
+    (problem,) = check_trainer(section)
+    assert problem.path == path
+    assert problem.message.startswith(message)
+
+
+def test_what_lightning_takes():
+    assert check_trainer({"accelerator": "cpu", "devices": 1}) == []
 
 
 def test_an_error_that_names_no_argument_is_no_complaint_about_one():
@@ -364,7 +380,7 @@ def following(section: Mapping[str, Any], init: Mapping[str, Any]) -> torch.opti
     ids=["OneCycleLR", "CyclicLR"],
 )
 def test_schedulers_with_rates_of_their_own_keep_the_ratios(section, first):
-    scheduler, problems = parse_scheduler(section)
+    scheduler, problems = parse_scheduler(section, METRICS)
     assert scheduler is not None
     assert not problems
     optimizer = following({"type": "AdamW", "lr": 0.1}, WIDE)
@@ -423,12 +439,12 @@ def test_all_of_torch_optim_is_there_but_what_takes_code():
     assert not {"Optimizer", "SparseAdam", "LambdaLR", "SequentialLR", "LRScheduler"} & {*optimizers(), *schedulers()}
 
 
-def test_the_signature_of_the_trainer_is_the_one_it_has():
-    """Read from its source, and compared with what importing it says."""
-    real, read = Trainer.__init__, trainer_signature()
-    assert list(inspect.signature(read).parameters) == list(inspect.signature(real).parameters)[1:]
-    types, expected = get_type_hints(read), get_type_hints(real)
+def test_a_config_may_give_the_arguments_of_the_trainer_but_those_reserved():
+    real, ours = Trainer.__init__, trainer_settings.Trainer
+    assert {*inspect.signature(ours).parameters, *RESERVED} == {*inspect.signature(real).parameters} - {"self"}
+    types, expected = get_type_hints(ours), get_type_hints(real)
     # As sets: `typing` gives equal unions in the order in which some module was the first to write them.
-    words = {name: {*in_words(hint).split(" or ")} for name, hint in types.items()}
-    assert words == {name: {*in_words(expected[name]).split(" or ")} for name in types}
-    assert len(types) == len(inspect.signature(read).parameters)
+    words = {name: {*in_words(hint).split(" or ")} for name, hint in types.items() if name != "return"}
+    assert words == {name: {*in_words(expected[name]).split(" or ")} for name in words}
+    defaults = {name: parameter.default for name, parameter in inspect.signature(real).parameters.items()}
+    assert all(one.default == defaults[name] for name, one in inspect.signature(ours).parameters.items())

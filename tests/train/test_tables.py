@@ -194,7 +194,7 @@ def test_what_does_not_fit_the_file_is_told(fields, expected):
         ("a,b,c,kind\n1,2,3,x\n1,2,x\n", "line 3 of `flowers.csv` has 3 values, but the header names 4"),
         ("a,b,c,kind\n1,2,,x\n", "column `c` must hold numbers, but has no value in row 1"),
         ("a,b,c,kind\n1,inf,3,x\n1,2,3,x\n", "column `b` must hold numbers, but has 'inf' in row 1"),
-        ("a,b,c,kind\n1,2,3,x\n1,2,3,\n", "row 2 of column `kind` says no class"),
+        ("a,b,c,kind\n1,2,3,x\n1,2,3,\n", "row 2 of column `kind` has no class"),
         (b"a,b,c,kind\n1,2,3,\xe4\n", "`flowers.csv` is not UTF-8: byte 17 is 0xe4"),
     ],
 )
@@ -444,7 +444,7 @@ def test_long_fields_and_the_limit_of_the_process(here: Path):
             "a,kind\n1,None\n2,NA\n",
             (
                 "data.target",
-                "row 1 of column `kind` says no class: it has 'None'",
+                "row 1 of column `kind` has no class: it has 'None'",
                 """leave the row out; if it is the name of a class: `'data.missing=[""]'`""",
             ),
         ),
@@ -467,7 +467,7 @@ def test_tables_that_would_lose_something(here: Path, text: str | bytes, expecte
 def test_classes_called_none_and_na(here: Path):
     write(here, "a,kind\n" + "1,None\n2,NA\n3,n/a\n" * 10)
     assert read(csv(num_features=1, missing=[""])).fitted["classes"] == ("NA", "None", "n/a")
-    assert told(csv(num_features=1, missing=["NONE"]))[0][1] == "row 1 of column `kind` says no class: it has 'None'"
+    assert told(csv(num_features=1, missing=["NONE"]))[0][1] == "row 1 of column `kind` has no class: it has 'None'"
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e160, 1e300, 1e-170, 1e-290, 3e306])

@@ -11,10 +11,10 @@ import torch
 import modelforge as mf
 from modelforge.core.words import digits
 from modelforge.train.data.batches import Batched
-from modelforge.train.data.generated import Adding, Copy, Reverse
-from modelforge.train.misfits import misfits
+from modelforge.train.data.sources.generated import Adding, Copy, Reverse
+from modelforge.train.prepare import misfits
 from modelforge.train.settings import parse_settings
-from modelforge.train.words import direction, main_metric
+from modelforge.train.tasks.registry import main_metric, val_metrics
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=32")
 
@@ -228,4 +228,4 @@ def test_what_does_not_fit_a_task(train, overrides, path: str, message: str, hin
 )
 def test_what_each_task_is_judged_by(task: str, metric: str, better: str):
     assert main_metric(task) == metric
-    assert direction(metric) == better
+    assert val_metrics(task) == {metric: better, "val/loss": "min"}

@@ -15,11 +15,11 @@ from torch import nn
 import modelforge as mf
 from modelforge.core.words import digits
 from modelforge.train.data.read import read
+from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
-from modelforge.train.data.sources import parse_source
-from modelforge.train.language.bigram import Bigram
-from modelforge.train.language.causal import looks_ahead
-from modelforge.train.language.sample import write
+from modelforge.train.tasks.language_modelling import looks_ahead
+from modelforge.train.text.bigram import Bigram
+from modelforge.train.text.sample import write
 
 SMALL = ("data.context=8", "model.layers.rnn.hidden_size=16", "data.sample=20")
 
@@ -161,7 +161,7 @@ def test_such_a_model_is_not_trained(train):
     result = train("model=char_lstm", "data.files=book.txt", *SMALL, "+model.layers.rnn.bidirectional=true")
     (problem,) = result.status.error
     assert problem["code"] == "MF050"
-    assert problem["message"].startswith("the model looks ahead: what it says at position ")
+    assert problem["message"].startswith("the model looks ahead: its output at position ")
 
 
 def test_writing_is_a_function_of_its_seed():

@@ -9,12 +9,12 @@ import torch
 
 import modelforge as mf
 from modelforge.config import compose, options
+from modelforge.core.torch_state import one_thread
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.source import Source
 from modelforge.train.prepare import prepare
-from modelforge.train.surroundings import threads
-from modelforge.train.tasks.choose import task_of
+from modelforge.train.tasks.registry import task_of
 
 SMALLER = {"vgg": ["model.args.hidden=128"]}
 LARGE = ("resnet", "vgg", "vit", "mobilenet_v2")
@@ -40,7 +40,7 @@ def test_a_few_steps_bring_the_loss_down(name: str):
     model, task, given = mf.build(job.plan, seed=0), task_of(job.settings.data), batches(job.settings.data)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     losses: list[float] = []
-    with threads(1), torch.random.fork_rng():
+    with one_thread(), torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(NUM_ROUNDS):
             total = 0.0

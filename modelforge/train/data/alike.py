@@ -1,4 +1,4 @@
-"""alike: names → those that look equal on a screen and are not, as warnings. Distinct texts stay distinct."""
+"""look_alikes: warnings about names that look equal on a screen and are not. Distinct texts stay distinct."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from modelforge.core.errors import Problem, listed
 from modelforge.core.words import plural
 
 MAX_SHOWN = 5
-"""Groups of names that are told one by one."""
+"""Groups of names that have a warning each."""
 UNSEEN = frozenset({"Cc", "Cf"})
 """Categories of Unicode: controls, and formats such as a byte order mark or a zero-width space."""
 
 
 def alike(names: Iterable[object]) -> list[list[str]]:
-    """Groups of texts that look equal: they differ in blanks, in characters of no width, or in how accents are written.
+    """Groups of texts that look equal: they differ in blanks, zero-width characters, or the encoding of accents.
 
     >>> alike(["caf\\u00e9", "cat", "cafe\\u0301", " cat", "Cat", 3])
     [['caf\xe9', 'cafe\u0301'], ['cat', ' cat']]
@@ -28,23 +28,20 @@ def alike(names: Iterable[object]) -> list[list[str]]:
 
 
 def seen(name: str) -> str:
-    """What one sees of a text."""
+    """The visible part of a text."""
     composed = unicodedata.normalize("NFC", name)
-    return " ".join("".join(sign for sign in composed if _shows(sign)).split())
-
-
-def _shows(sign: str) -> bool:
-    return sign.isspace() or unicodedata.category(sign) not in UNSEEN
+    shown = (sign for sign in composed if sign.isspace() or unicodedata.category(sign) not in UNSEEN)
+    return " ".join("".join(shown).split())
 
 
 def look_alikes(names: Iterable[object], kind: str, named: str, where: str) -> Iterator[Problem]:
-    """A warning for each group of names that look equal, after a few only their number.
+    """Warnings about groups of names that look equal: the first few, then their number.
 
     Args:
-        names: All different.
+        names: Distinct names.
         kind: What they name: `classes` or `columns`.
-        named: What to call the data.
-        where: The key of the `data` section to blame.
+        named: The data, in words.
+        where: The key of the `data` section.
     """
     groups = alike(names)
     hint = f"if they are one: write them alike in the data; texts that differ are different {kind}"

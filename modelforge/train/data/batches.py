@@ -1,4 +1,4 @@
-"""Parts of examples as torch takes them: a whole batch at once, and in an order of their own each epoch."""
+"""Parts of examples for torch: a whole batch at once, in a new order each epoch."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Batched(Dataset[Batch]):
 
 
 def read_by(model: nn.Module, inputs: Inputs) -> Any:
-    """What a model makes of the inputs of a batch."""
+    """The outputs of a model for the inputs of a batch."""
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
 class Shuffle(Sampler[int]):
-    """A new order each epoch that depends on `(seed, epoch)` alone, so a resumed run sees what an unbroken one would.
+    """A new order each epoch, a function of `(seed, epoch)`: a resumed run has the same order as an uninterrupted one.
 
     Args:
         size: Number of examples.
         seed: Key of the orders.
-        skip: In this epoch, leave out so many examples at the beginning: they were seen before the break.
+        skip: An epoch, and how many examples to leave out at its beginning: an interrupted run has seen them.
 
     Lightning calls `set_epoch`.
     """

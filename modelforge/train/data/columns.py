@@ -18,15 +18,16 @@ from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings, together, undeclared
 from modelforge.train.data.source import AsTuple, Bounded, mistake
 from modelforge.train.data.table import Numbers, Table, examples
+from modelforge.train.tasks.registry import tasks_for
 
 Columns = Mapping[str, Sequence[Any]]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
-"""How tables write that a value is not known."""
+"""How tables write a missing value."""
 MAX_SHOWN = 20
-"""Columns of which each is told what is wrong with it."""
+"""Columns that have a problem each."""
 MAX_LOOKED_AT = 1_000
-"""Values that say whether a column is text."""
+"""Values by which a column counts as text."""
 
 
 class ColumnSource(Bounded, Table):
@@ -35,7 +36,7 @@ class ColumnSource(Bounded, Table):
     reads: ClassVar = "path"
 
     path: str | None = None
-    """Where the table lies, from the folder that the run starts in."""
+    """The file, relative to the folder in which the run starts."""
     target: Names = ()
     """The column, or for a regression the columns, to predict."""
     features: Names | None = None
@@ -51,7 +52,7 @@ class ColumnSource(Bounded, Table):
     def _check_columns(self) -> ColumnSource:
         if self.input.shape != (self.num_features,):
             raise mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
-        if self.task == "classification" and len(self.target) > 1:
+        if self.target_kind == "class" and len(self.target) > 1:
             raise mistake("target", f"a class is one column, but `target` names {len(self.target)}")
         return self
 
@@ -72,7 +73,7 @@ class ColumnSource(Bounded, Table):
         if not len(columns[features[0]]):
             raise refusal("path", f"{named} has no rows")
         inputs, problems = self._inputs(columns, features, named)
-        targets, wrong = (None, []) if self.task == "autoencoding" else self._targets(columns)
+        targets, wrong = (None, []) if self.target_kind == "input" else self._targets(columns)
         if wrong:
             raise ForgeError(together([*problems, *wrong]))
         found = [*problems, *look_alikes(columns, "columns", named, "path")]
@@ -82,12 +83,12 @@ class ColumnSource(Bounded, Table):
             raise ForgeError(self._with_regression(error.problems, columns)) from None
 
     def _choose(self, columns: Columns, named: str) -> tuple[str, ...]:
-        """The names of the features, once all names are known."""
+        """The names of the features, after all names are checked."""
         keys = {"target": self.target, "features": self.features or (), "ignore": self.ignore}
         problems = [
             _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
         ]
-        if not self.target and self.task != "autoencoding":
+        if not self.target and self.target_kind != "input":
             message = f"{self.task} needs a target, but `target` names no column"
             hint = did_you_mean("", columns)
             if not problems and (guess := next((name for name in reversed([*columns]) if name not in self.ignore), "")):
@@ -108,7 +109,7 @@ class ColumnSource(Bounded, Table):
         return tuple(name for name in columns if name not in others)
 
     def all_settings(self) -> list[str]:
-        """What to write so that the table can be read; the last column may be what is to be predicted."""
+        """The settings with which the table can be read; the last column counts as the target where none is named."""
         try:
             columns = self.columns()
         except ForgeError:
@@ -117,8 +118,8 @@ class ColumnSource(Bounded, Table):
         return self._settings(columns, known[0] if known else [*columns][-1])
 
     def _settings(self, columns: Columns, target: str) -> list[str]:
-        """What to write where that column is to be predicted: classes, or numbers where they look like a quantity."""
-        task = "regression" if _is_quantity(columns[target]) else self.task
+        """The settings with that column as the target: a class, or a number where it looks like a quantity."""
+        task = tasks_for(["number"])[0] if _is_quantity(columns[target]) else self.task
         lines = [setting("target", target)] + ([setting("task", task)] if task != self.task else [])
         try:
             self.model_copy(update={"target": (target,), "task": task})._read(columns)
@@ -127,8 +128,8 @@ class ColumnSource(Bounded, Table):
         return lines
 
     def _with_regression(self, problems: Sequence[Problem], columns: Columns) -> list[Problem]:
-        """With the other way out where classes are not as many as declared, and look like a quantity."""
-        if self.task != "classification" or not _is_quantity(columns[self.target[0]]):
+        """The problems; where another number of classes is declared and they look measured, with a further hint."""
+        if self.target_kind != "class" or not _is_quantity(columns[self.target[0]]):
             return [*problems]
         hint = f"to predict a number: `{' '.join(self._settings(columns, self.target[0]))}`"
         return [
@@ -137,8 +138,8 @@ class ColumnSource(Bounded, Table):
         ]
 
     def _targets(self, columns: Columns) -> tuple[Numbers | list[Any], list[Problem]]:
-        """What is to be predicted, and what is wrong with it."""
-        if self.task == "regression":
+        """The targets, and their problems."""
+        if self.target_kind == "number":
             values, wrong = numbers(columns, self.target)
             return Numbers(values, self.target, "target"), self._not_numeric(columns, wrong, "target")
         (name,) = self.target
@@ -146,14 +147,14 @@ class ColumnSource(Bounded, Table):
         row = next((row for row, value in enumerate(values) if self._is_missing(value)), None)
         if row is None:
             return list(values), []
-        message, hint = f"row {row + 1} of column `{name}` says no class", "leave the row out"
+        message, hint = f"row {row + 1} of column `{name}` has no class", "leave the row out"
         if isinstance(values[row], str) and values[row].strip():
             message += f": it has {values[row]!r}"
             hint += """; if it is the name of a class: `'data.missing=[""]'`"""
         return [], [fault("target", message, hint)]
 
     def _inputs(self, columns: Columns, features: tuple[str, ...], named: str) -> tuple[Array, list[Problem]]:
-        """What to predict from, and what is wrong with it; columns of text are not counted, if others are left."""
+        """The features, and their problems; columns of text do not count, if others are left."""
         inputs, wrong = numbers(columns, features)
         texts = [name for name in wrong if self._is_text(columns[name])] if len(wrong) <= MAX_SHOWN else []
         kept = [name for name in features if name not in texts]
@@ -171,11 +172,10 @@ class ColumnSource(Bounded, Table):
     def _not_numeric(
         self, columns: Columns, wrong: Sequence[str], key: str, hints: Mapping[str, str] = FrozenDict()
     ) -> list[Problem]:
-        """A problem for each column that holds what is no number, after a few only their number."""
+        """Problems of columns that hold other values than numbers: the first few, then their number."""
         problems = list[Problem]()
         for name in wrong[:MAX_SHOWN]:
-            row = _first_wrong(columns[name])
-            value = columns[name][row]
+            row, value = next((row, one) for row, one in enumerate(columns[name]) if _as_numbers([one]) is None)
             what, way = f"{value!r:.100}", "write it as a number, or leave the row out"
             if self._is_missing(value):
                 what, way = "no value", "fill such values in, or leave the row out"
@@ -186,7 +186,7 @@ class ColumnSource(Bounded, Table):
         return problems
 
     def _is_text(self, values: Sequence[Any]) -> bool:
-        """Whether most of a column is no number, and is there."""
+        """Whether most of a column is neither a number nor missing."""
         sample = values[:MAX_LOOKED_AT]
         return 2 * sum(_as_numbers([value]) is None and not self._is_missing(value) for value in sample) > len(sample)
 
@@ -197,7 +197,7 @@ class ColumnSource(Bounded, Table):
 
 
 def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
-    """A name that no column has; one that looks equal is shown with what is not seen."""
+    """The problem of a name that no column has; where one looks equal, both are shown with all their characters."""
     twin = next((column for column in columns if seen(column) == seen(name)), None)
     if twin is None:
         return fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))
@@ -206,26 +206,21 @@ def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
 
 
 def numbers(columns: Columns, names: Sequence[str]) -> tuple[Array, list[str]]:
-    """Columns side by side, as far as they are numbers; and the names of those that are not."""
+    """The columns side by side if all are numeric, and the names of those that are not."""
     arrays = {name: _as_numbers(columns[name]) for name in names}
     right = [array for array in arrays.values() if array is not None]
     wrong = [name for name, array in arrays.items() if array is None]
     return (np.zeros((len(columns[names[0]]), 0)) if wrong else np.stack(right, axis=1)), wrong
 
 
-def _first_wrong(values: Sequence[Any]) -> int:
-    """The row of the first value that is no number, in a column that is none."""
-    return next(row for row, value in enumerate(values) if _as_numbers([value]) is None)
-
-
 def _is_quantity(values: Sequence[Any]) -> bool:
-    """Whether a column looks like something measured: numbers with fractions, or hardly two alike."""
+    """Whether a column looks measured: it has fractions, or mostly distinct numbers."""
     array = _as_numbers(values)
     return array is not None and bool((array % 1).any() or 2 * len(np.unique(array)) > len(array))
 
 
 def _as_numbers(values: Sequence[Any]) -> Array | None:
-    """A column as finite numbers, None where one of them is none."""
+    """A column as finite numbers; None where a value is not one."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (ArithmeticError, TypeError, ValueError):
@@ -234,8 +229,7 @@ def _as_numbers(values: Sequence[Any]) -> Array | None:
 
 
 def _are_plain(values: Sequence[Any]) -> bool:
-    """Whether tools for data read these as the numbers that Python does: not so `1_000`, digits of other scripts, bytes
-    and times."""
+    """Whether other tools read these as the same numbers: not `1_000`, digits of other scripts, bytes and times."""
     try:
         text = "".join(values)
     except TypeError:

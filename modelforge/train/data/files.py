@@ -1,12 +1,13 @@
-"""Files that a `data` section names: found, opened and read within their bounds, or refused with the reason."""
+"""Files that a `data` section names, and packages that read them: found and opened, or refused with the reason."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from glob import glob
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from modelforge.core.errors import ForgeError
 from modelforge.core.regular import NotRegular, kind_of, open_regular
@@ -32,7 +33,7 @@ def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Pa
 
 
 def matching(pattern: str, key: str = "files") -> list[Path]:
-    """The files that a glob means, in the order of their names; `**` goes through folders. A name that exists is meant.
+    """The files that match a glob, sorted by name; `**` goes through folders. An existing name is no pattern.
 
     Raises:
         ForgeError: there is none.
@@ -48,7 +49,7 @@ def matching(pattern: str, key: str = "files") -> list[Path]:
 
 
 def opened(path: Path, key: str) -> BinaryIO:
-    """A file open for reading, even if something else has come into its place since it was looked at.
+    """A file open for reading; what has taken its place since it was checked is refused.
 
     Raises:
         ForgeError: it is no regular file.
@@ -66,21 +67,36 @@ def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
         ForgeError: they are too large together, or bytes of one are no UTF-8.
     """
     paths = list(paths)
-    check_size(
-        sum(path.stat().st_size for path in paths), max_bytes, f"`{paths[0]}`" if len(paths) == 1 else "the text"
-    )
+    named = f"`{paths[0]}`" if len(paths) == 1 else "the text"
+    check_size(sum(path.stat().st_size for path in paths), max_bytes, named)
     return [_read_utf8(path, key) for path in paths]
 
 
 def check_size(size: int, max_bytes: int, named: str) -> None:
-    """Holds what is about to be read against the bound.
+    """Checks the size of what is about to be read.
 
     Raises:
-        ForgeError: it is larger.
+        ForgeError: it exceeds the bound.
     """
     if size > max_bytes:
         message = f"{named} takes {size:,} bytes, but `max_bytes` is {max_bytes:,}"
         raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
+
+
+def extra(module: str, what: str) -> Any:
+    """A module of a package that only some data needs.
+
+    Raises:
+        ForgeError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        message = f"{what} needs `{package}`, which is not installed"
+        raise refusal("type", message, "pip install 'modelforge[data]'") from None
 
 
 def _read_utf8(path: Path, key: str) -> str:
@@ -103,7 +119,7 @@ def _expanded(path: str, key: str) -> Path:
 
 
 def _nearest(path: Path) -> str:
-    """As far as the path leads."""
+    """The hint of a path that does not exist: how much of it does."""
     if path.is_symlink():
         return "it is a link that leads nowhere"
     parent = next((parent for parent in path.parents if parent.exists()), Path())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -27,7 +28,7 @@ class Labels:
 
 
 def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple[Labels, list[Problem]]:
-    """The different values are the classes, in their order: distinct values stay distinct, and what is lost is refused.
+    """The distinct values, in their order, as classes.
 
     Whole numbers that lie in 0..num_classes-1 are classes as they are, so that one of them may be missing.
 
@@ -70,32 +71,24 @@ def ordered(names: Iterable[Any]) -> list[Any]:
     (['2', '2.0', '10'], ['10', '2', 'b'])
     """
     names = list(names)
-    if not all(isinstance(name, str) for name in names):
-        return sorted(names)
     numbers = [_number(name) for name in names]
-    if any(number is None for number in numbers):
-        return sorted(names)
-    return [name for _, name in sorted(zip(numbers, names, strict=True))]
+    return sorted(names) if None in numbers else [name for _, name in sorted(zip(numbers, names, strict=True))]
 
 
-def _number(name: str) -> Decimal | None:
-    """What a name reads as, exactly. `1_000` and digits of other scripts are text, as in columns of numbers."""
-    if "_" in name or not name.isascii():
-        return None
-    try:
-        number = Decimal(name)
-    except ArithmeticError:
-        return None
-    return number if number.is_finite() else None
+def _number(name: Any) -> Decimal | None:
+    """The exact number that a text is. `1_000` and digits of other scripts are none, as in columns of numbers."""
+    if isinstance(name, str) and "_" not in name and name.isascii():
+        with suppress(ArithmeticError):
+            number = Decimal(name)
+            return number if number.is_finite() else None
+    return None
 
 
 def _decoded(value: Any) -> Any:
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value
+    """A value, where it is bytes of UTF-8 as text."""
+    with suppress(UnicodeDecodeError):
+        return value.decode() if isinstance(value, bytes) else value
+    return value
 
 
 def _no_classes(values: Sequence[Any], named: str) -> Problem | None:
@@ -110,9 +103,8 @@ def _no_classes(values: Sequence[Any], named: str) -> Problem | None:
         elif type(value) is not type(values[0]):
             what = f"{value!r} where row 1 has {values[0]!r}"
         if what:
-            return fault(
-                "target", f"classes are whole numbers or names, but row {row} of the target of {named} has {what}", hint
-            )
+            where = f"row {row} of the target of {named}"
+            return fault("target", f"classes are whole numbers or names, but {where} has {what}", hint)
     return None if values else fault("target", f"the target of {named} has no rows", "bring examples")
 
 

@@ -16,10 +16,10 @@ class DataModule(LightningDataModule):
     """One loader for each part; only the one for training shuffles.
 
     Args:
-        source: Says how large batches are, and how many processes prepare them.
-        examples: What it gave.
-        seed: Decides the order of the training examples and nothing else.
-        skip: An epoch and a number of batches: those were trained on before the run was broken off.
+        source: Gives the batch size and the number of processes that prepare batches.
+        examples: The examples of the source.
+        seed: Key of the order of the training examples.
+        skip: An epoch and the number of its batches that an interrupted run was trained on already.
     """
 
     def __init__(self, source: Source, examples: Examples, seed: int, *, skip: tuple[int, int] = (0, 0)) -> None:
@@ -48,15 +48,11 @@ class DataModule(LightningDataModule):
             sampler=order,
             num_workers=self.source.num_workers,
             persistent_workers=self.source.num_workers > 0,
-            pin_memory=self._on_cuda(),
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             collate_fn=_as_is,
         )
 
-    def _on_cuda(self) -> bool:
-        """Whether batches go to a GPU, and so may wait in memory that it reads by itself."""
-        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-
 
 def _as_is(batch: Any) -> Batch:
-    """`Batched` has put the batch together already."""
+    """The batch, which `Batched` has put together already."""
     return batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from modelforge.core.errors import Problem
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
+TargetKind = Literal["class", "number", "token", "input"]
+"""What there is to predict: one class of several, numbers, the next token, or the input itself."""
 Inputs = Array | tuple[Array, ...]
 """What a model with one input reads, or a model with several, in their order."""
 
 
 class Part(Protocol):
-    """Examples that are dealt out a batch at a time."""
+    """Examples that are read a batch at a time."""
 
     def __len__(self) -> int: ...
 
@@ -55,6 +57,10 @@ class Text:
 
     tokens: Array
     alphabet: tuple[str, ...]
+    num_sampled: int = 0
+    """Tokens that the trained model is to write."""
+    temperature: float = 1.0
+    """What the scores of these are divided by."""
 
     @property
     def unit(self) -> str:
@@ -67,7 +73,7 @@ class Text:
         return len(self.alphabet) or 256
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """What tokens stand for; bytes that are no UTF-8 become a question mark in a box."""
+        """The text of tokens; bytes that are not UTF-8 become the replacement character."""
         if self.alphabet:
             return "".join(self.alphabet[token] for token in tokens)
         return bytes(tokens).decode(errors="replace")
@@ -81,16 +87,16 @@ class Examples:
     val: Part
     test: Part
     warnings: tuple[Problem, ...] = ()
-    """What was left out, for the user to know."""
+    """What the user should know, such as files that were left out."""
     fitted: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What was taken from the data to make examples of it, as plain data: scales, names of classes, an alphabet."""
+    """What was measured on the data, as plain data: scales, names of classes, an alphabet."""
     text: Text | None = None
-    """What the examples are windows of, where they are text."""
+    """The text that the examples are windows of, if they are."""
 
     @classmethod
     def of(
         cls, parts: Iterable[Part], warnings: Iterable[Problem] = (), fitted: Mapping[str, Any] | None = None
     ) -> Examples:
-        """Those of the parts for training, validation and test."""
+        """The examples of the parts for training, validation and test."""
         train, val, test = parts
         return cls(train, val, test, tuple(warnings), fitted or {})

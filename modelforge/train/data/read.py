@@ -1,4 +1,4 @@
-"""look and read: a source → whether it is there, and its examples, whatever the file system says."""
+"""look and read: a source → whether its data is there, and its examples; errors of the system become problems."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from modelforge.train.data.refusals import fault
 from modelforge.train.data.source import Source
 
 MAX_WORKERS = 8
-"""Processes that prepare batches, for each core."""
+"""The most processes for each core that prepare batches."""
 
 
 def look(source: Source) -> None:
-    """Opens nothing: only sees whether what the source names is there.
+    """Checks that the files of a source exist; opens none.
 
     Raises:
-        ForgeError: it is not.
+        ForgeError: they do not.
     """
     where = getattr(source, source.reads, None) if source.reads else None
     with _in_words(source):

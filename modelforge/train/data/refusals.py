@@ -1,4 +1,4 @@
-"""What is wrong with data, at the key of the config that says otherwise or can help."""
+"""Problems of data, each at the key of the config that contradicts it or can help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelforge.core.words import plural
 from modelforge.runs.status import as_hydra_reads
 
 SETTING = re.compile(r"(?:write|leave it out:) `([^`]*data\.[^`]*[^`.])`")
-"""A hint that names a setting, and nothing else."""
+"""A hint that only names settings."""
 
 
 def fault(where: str, message: str, hint: str = "") -> Problem:
@@ -21,14 +21,14 @@ def fault(where: str, message: str, hint: str = "") -> Problem:
 
 
 def refusal(where: str, message: str, hint: str = "") -> ForgeError:
-    """The same, to raise."""
+    """One problem, as the error to raise."""
     return ForgeError([fault(where, message, hint)])
 
 
 def undeclared(key: str, unit: str, found: int, declared: int, named: str) -> Problem:
-    """A number that the file knows and the config says otherwise; the way out is what to write."""
-    said = f"{named} has {plural(found, unit)}, but `{key}` is {declared}"
-    return fault(key, said, f"write `{setting(key, found)}`")
+    """The problem of a number that the file contradicts; the hint is the override to write."""
+    message = f"{named} has {plural(found, unit)}, but `{key}` is {declared}"
+    return fault(key, message, f"write `{setting(key, found)}`")
 
 
 def setting(key: str, value: object) -> str:
@@ -49,13 +49,13 @@ def setting(key: str, value: object) -> str:
 
 
 def settings(problems: Iterable[Problem]) -> list[str]:
-    """The settings that put problems right, each once."""
+    """The settings that hints of problems name, each once."""
     found = (SETTING.fullmatch(problem.hint) for problem in problems)
     return list(dict.fromkeys(match[1] for match in found if match))
 
 
 def together(problems: Sequence[Problem]) -> list[Problem]:
-    """Problems of which each that a setting puts right names all of these, so that one more run is enough."""
+    """The problems; the hints that name one setting each name all of them, so that one more run is enough."""
     if len(lines := settings(problems)) < 2:
         return [*problems]
     whole = f"write `{' '.join(lines)}`"

@@ -1,4 +1,4 @@
-"""`Source`: the `data` section of a config, as all sources share it. Imports no torch."""
+"""`Source`: the `data` section of a config, as all sources share it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, Valida
 from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.errors import quoted
 from modelforge.core.frozen import Node
-from modelforge.train.data.parts import Examples
-from modelforge.train.words import TaskName
+from modelforge.core.tensors import BATCH, TensorValue
+from modelforge.train.data.parts import Examples, TargetKind
+from modelforge.train.tasks.registry import TASKS, tasks_for
 
 AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else raw)
 """YAML has lists where a frozen value has tuples."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OUTPUTS = ("num_classes", "num_targets", "vocab_size")
-"""What a source may call its `num_outputs`; of several, the first."""
+"""Other names for `num_outputs`; of several, the first counts."""
 
 
 class InputSettings(Node):
-    """How one example, or one of the tensors that it is made of, is handed to the model."""
+    """Shape and dtype of an input of the model, for one example."""
 
     shape: Annotated[tuple[PositiveInt, ...], AsTuple]
     """Sizes of one example, without the batch."""
@@ -31,21 +32,23 @@ class InputSettings(Node):
 
 
 class Source(Node, ABC):
-    """What every source says of itself *before* it is read: a config is data and looks into no file.
+    """What every source declares *before* it is read: a config is data and opens no file.
 
-    What only a file knows (columns, classes, an alphabet) is declared all the same, so that a model can be planned,
-    reviewed and compared where the file is not; `read` holds it against the file.
+    Even what only a file determines (columns, classes, an alphabet) is declared, so that a model can be planned,
+    reviewed and compared without the file; `read` compares the declaration with the file.
     """
 
     reads: ClassVar[Literal["", "path", "files"]] = ""
-    """The field that says where the data lies."""
+    """The field with the location of the data."""
     reads_folder: ClassVar[bool] = False
-    """Whether a folder lies there, or a file."""
-    tasks: ClassVar[tuple[TaskName, ...]]
-    """What it can be used for."""
+    """Whether that is a folder, not a file."""
+    target_kinds: ClassVar[tuple[TargetKind, ...]]
+    """The kinds of targets that it has, and so the tasks that it can be used for."""
 
-    task: TaskName
-    """What a model is to do with it: this decides the loss and the metrics."""
+    type: str
+    """The name of the source."""
+    task: str
+    """The purpose of the model: this decides the loss and the metrics."""
     num_outputs: PositiveInt
     """Classes, targets or tokens: models size their last layer by it."""
     batch_size: PositiveInt = 64
@@ -56,7 +59,7 @@ class Source(Node, ABC):
     @property
     @abstractmethod
     def inputs(self) -> Mapping[str, InputSettings]:
-        """What is handed to the model, by the names of its inputs and in their order."""
+        """The inputs of the model by name, in their order."""
 
     @abstractmethod
     def read(self) -> Examples:
@@ -67,8 +70,18 @@ class Source(Node, ABC):
         """
 
     @property
+    def given(self) -> tuple[TensorValue, ...]:
+        """The inputs as the model reads them."""
+        return tuple(TensorValue((BATCH, *one.shape), one.dtype) for one in self.inputs.values())
+
+    @property
+    def target_kind(self) -> TargetKind:
+        """What there is to predict."""
+        return TASKS.get(self.task).target_kind
+
+    @property
     def positions(self) -> tuple[int, ...]:
-        """Sizes of what is answered for each example: `()` for one answer, `(steps,)` for one a step."""
+        """Sizes of the targets of one example: `()` for one target, `(steps,)` for one a step."""
         return ()
 
     @property
@@ -78,8 +91,8 @@ class Source(Node, ABC):
 
     @model_validator(mode="after")
     def _check_task(self) -> Source:
-        if self.task not in self.tasks:
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, self.tasks))}, but is {quoted(self.task)}")
+        if self.task not in (tasks := tasks_for(self.target_kinds)):
+            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task)}")
         return self
 
     @model_validator(mode="after")
@@ -95,7 +108,7 @@ class OneInput(Source):
     """A source whose examples are one tensor each."""
 
     input: InputSettings
-    """How one example is handed to the model."""
+    """Shape and dtype of one example."""
 
     @property
     def inputs(self) -> Mapping[str, InputSettings]:
@@ -103,14 +116,14 @@ class OneInput(Source):
 
 
 class Bounded(Node):
-    """A source that is read from files of the user's."""
+    """A source that is read from the user's files."""
 
     max_bytes: PositiveInt = 2**30
-    """What these may take, as they lie on the disk and unpacked; more is refused before it is read."""
+    """The most bytes of these, on the disk and unpacked; larger files are refused before they are read."""
 
 
 class SplitSource(OneInput):
-    """A source that is dealt into three parts at random."""
+    """A source that is split into three parts at random."""
 
     val_fraction: Fraction = 0.15
     """Share of the examples that choose the best checkpoint."""
@@ -126,17 +139,17 @@ class SplitSource(OneInput):
         return self
 
     def num_examples(self, size: int) -> tuple[int, int, int]:
-        """How many of `size` examples there are to train on, to validate and to test."""
+        """The sizes of the parts for training, validation and test of `size` examples."""
         num_val, num_test = round(size * self.val_fraction), round(size * self.test_fraction)
         return size - num_val - num_test, num_val, num_test
 
 
 def check_float32(settings: InputSettings, what: str) -> None:
-    """Numbers are handed to the model as float32."""
+    """Checks that an input of numbers is float32."""
     if settings.dtype != "float32":
         raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
 
 
 def mistake(where: str, message: str, hint: str = "") -> ValidationError:
-    """What a source's validator raises: `where` is a key of its section."""
+    """The error that a validator of a source raises; `where` is a key of its section."""
     return all_wrong([(tuple(where.split(".")), wrong("MF051", message, hint))])

@@ -1,4 +1,4 @@
-"""split: a number of examples → the indices of three disjoint parts, every class in each by its share."""
+"""split: a number of examples → the indices of three disjoint parts, each class in proportion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def split(source: SplitSource, size: int, labels: Array | None = None, *, at_lea
     average over the seeds exactly that.
 
     Args:
-        source: Says how large the parts are.
+        source: Gives the sizes of the parts.
         size: Number of examples.
         labels: The class of each, where there are classes.
         at_least: What each part must hold.
@@ -79,7 +79,7 @@ def rounded(counts: Array, sizes: Sequence[int], random: np.random.Generator) ->
 def _shift(
     rest: list[list[int]], rows: Sequence[int], columns: Sequence[int], total: int, random: np.random.Generator
 ) -> None:
-    """Adds a number around a circle of fractions, in turn with either sign, so that one of them becomes whole."""
+    """Adds a number to a cycle of fractions, with alternating sign, so that at least one of them becomes whole."""
     grow = list(zip(rows, columns, strict=True))
     shrink = list(zip(rows, [*columns[1:], columns[0]], strict=True))
     up = min(*(total - rest[row][column] for row, column in grow), *(rest[row][column] for row, column in shrink))
@@ -92,7 +92,7 @@ def _shift(
 
 
 def missing(labels: Rows, parts: Sequence[Rows], names: Sequence[object], named: str) -> Iterator[Problem]:
-    """A warning for each class that a part of the data lacks, after a few only their number."""
+    """Warnings about classes that a part of the data lacks: the first few by name, then their number."""
     held = np.stack([np.bincount(labels[part], minlength=len(names)) for part in parts], axis=1)
     lacking = np.flatnonzero((held == 0).any(1))
     for label in lacking[:MAX_SHOWN]:
@@ -114,8 +114,6 @@ def _too_small(source: SplitSource, size: int, at_least: int) -> Iterator[Proble
             message = f"`{key}` = {getattr(source, key):g} takes {number} {of}, and {needed}"
             yield fault(key, message, f"write a larger `data.{key}=...`, or bring more examples")
     if num_train < at_least:
-        yield fault(
-            "val_fraction",
-            f"`val_fraction` and `test_fraction` leave {max(num_train, 0)} {of} to train on, of {at_least} at least",
-            "write smaller ones, or bring more examples",
-        )
+        left = f"{max(num_train, 0)} {of} to train on, of {at_least} at least"
+        hint = "write smaller ones, or bring more examples"
+        yield fault("val_fraction", f"`val_fraction` and `test_fraction` leave {left}", hint)

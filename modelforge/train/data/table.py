@@ -21,15 +21,15 @@ from modelforge.train.data.split import missing, split
 MAX_SHOWN = 5
 """Constant columns that are named."""
 ROUNDING = 16 * np.finfo(np.float64).eps
-"""By what share the values of a constant may differ."""
+"""The relative difference up to which values count as constant."""
 MAX_SAMPLE = 1000
-"""Rows that are looked at for values that become equal."""
+"""Rows of which values that become equal are counted."""
 
 
 class Table(SplitSource):
-    """Numbers and what to predict from them: a class, other numbers, or themselves."""
+    """Numeric features, with a class, other numbers or themselves as the target."""
 
-    tasks: ClassVar = ("classification", "regression", "autoencoding")
+    target_kinds: ClassVar = ("class", "number", "input")
 
     num_classes: PositiveInt | None = None
     """Another name of `num_outputs`, for models that ask for it."""
@@ -48,12 +48,12 @@ class Numbers:
 
     values: Array
     names: tuple[str, ...] | str
-    """Of the columns, or of the array that they are."""
+    """The names of the columns, or of the one array."""
     key: str = "features"
     """The key of the section that names them."""
 
     def called(self, place: int) -> str:
-        """The `place`-th number of an example, in words."""
+        """The name of the `place`-th number of an example, in words."""
         return f"array `{self.names}`" if isinstance(self.names, str) else f"column `{self.names[place]}`"
 
 
@@ -68,57 +68,55 @@ def examples(
 
     Args:
         source: What was declared.
-        inputs: What a model reads.
+        inputs: The features.
         targets: A label, or `Numbers`, for each; None for an autoencoder.
-        named: What to call the data.
-        found: Problems and warnings of what was read.
+        named: The data, in words.
+        found: Problems and warnings so far.
 
     Raises:
-        ForgeError: it is not what was declared, or too little.
+        ForgeError: the data is not as declared, or too little.
     """
     labels, problems = _labels(source, targets, named)
     found = [*found, *problems, *(look_alikes(labels.names, "classes", named, "target") if labels else ())]
     warnings = [problem for problem in found if problem.severity == "warning"]
     if len(warnings) < len(found):
         raise ForgeError(together(found))
-    answers = targets if isinstance(targets, Numbers) else None
+    numeric = targets if isinstance(targets, Numbers) else None
     # Two examples: R² of one is not defined.
-    parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if answers is None else 2)
-    both = [numbers for numbers in (inputs, answers) if numbers is not None]
+    parts = split(source, len(inputs.values), labels and labels.classes, at_least=1 if numeric is None else 2)
+    both = [numbers for numbers in (inputs, numeric) if numbers is not None]
     scaled = [_scaled(source, numbers, parts[0], problems) for numbers in both]
     if problems:
         raise ForgeError(problems)
     for numbers in both:
         warnings += _constant(numbers, parts[0], named)
-    told = labels.classes if labels else scaled[-1][0]
+    answers = labels.classes if labels else scaled[-1][0]
     fitted = {"inputs": _described(inputs, scaled[0][1])}
-    if answers is not None:
-        fitted["targets"] = _described(answers, scaled[1][1])
+    if numeric is not None:
+        fitted["targets"] = _described(numeric, scaled[1][1])
     return Examples.of(
-        (Arrays(scaled[0][0][part], told[part]) for part in parts),
+        (Arrays(scaled[0][0][part], answers[part]) for part in parts),
         [*warnings, *(missing(labels.classes, parts, labels.names, named) if labels else ())],
         {"classes": labels.names, **fitted} if labels else fitted,
     )
 
 
 def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, list[Problem]]:
-    """The classes, where there are classes; and what is wrong with the targets."""
-    if source.task == "autoencoding":
+    """The classes, if the targets are classes, and problems of the targets."""
+    if source.target_kind == "input":
         return None, []
     if targets is None:
         message = f"{source.task} needs a target, but `target` is null"
         return None, [fault("target", message, "write `data.target=...`")]
-    if source.task == "classification":
+    if source.target_kind == "class":
         return encode(targets, source.num_outputs, named)
     number = targets.values.shape[1]
     if number != source.num_outputs:
         return None, [undeclared("num_outputs", "target", number, source.num_outputs, named)]
     constant = np.flatnonzero(is_constant(targets.values.astype(np.float64)))
     if len(targets.values) > 1 and len(constant):
-        called = targets.called(constant[0])
-        return None, [
-            fault("target", f"{called} of {named} has one value: there is nothing to predict", "leave it out")
-        ]
+        message = f"{targets.called(constant[0])} of {named} has one value: there is nothing to predict"
+        return None, [fault("target", message, "leave it out")]
     return None, []
 
 
@@ -132,7 +130,7 @@ def _scaled(source: Table, numbers: Numbers, train: Rows, problems: list[Problem
 
 
 def _lost(numbers: Numbers, values: Array, scaled: Array, train: Rows, scale: Scale | None) -> Iterator[Problem]:
-    """Numbers that float32 does not hold, or tells apart no more: the first of them."""
+    """The first number that float32 does not hold, or rounds to its neighbours."""
     if not len(train) or not values[0].size:
         return
     sample = train[:: -(-len(train) // max(2, min(MAX_SAMPLE, 4_000_000 // values[0].size)))]
@@ -166,20 +164,19 @@ def _constant(numbers: Numbers, train: Rows, named: str) -> Iterator[Problem]:
         columns = listed([numbers.names[place] for place in places], MAX_SHOWN, quote="`")
         what = f"{plural(len(places), 'column')}, {columns},"
     message = f"{what} of {named} {'has' if len(places) == 1 else 'have'} one value in all examples to train on"
-    yield Problem(
-        "MW203", f"data.{numbers.key}", message, "nothing can be learnt from what never differs", severity="warning"
-    )
+    hint = "nothing can be learnt from what never differs"
+    yield Problem("MW203", f"data.{numbers.key}", message, hint, severity="warning")
 
 
 def is_constant(values: Array) -> Array:
-    """For each number of an example whether it is the same in all, but for rounding."""
+    """Whether each number of an example is the same in all, up to rounding."""
     low, high = values.min(0), values.max(0)
     with np.errstate(over="ignore"):
         return high - low <= ROUNDING * np.maximum(np.abs(low), np.abs(high))
 
 
 def _merged(values: Array, scaled: Array) -> Array:
-    """For each place whether of the clearly different values, one beside the other, at least half became equal."""
+    """Whether, for each number of an example, at least half of the clearly distinct neighbours became equal."""
     values, scaled = (np.sort(it.reshape(len(it), -1), axis=0) for it in (values, scaled))
     with np.errstate(over="ignore", invalid="ignore"):
         apart = np.diff(values, axis=0) > 1e-6 * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
@@ -188,21 +185,21 @@ def _merged(values: Array, scaled: Array) -> Array:
 
 
 def _described(numbers: Numbers, scale: Scale | None) -> dict[str, Any]:
-    """As plain data: what the numbers are called, and what was taken off and divided by; null for nothing."""
+    """Names, mean and std as plain data; null where nothing was scaled."""
     described: dict[str, Any] = {"names": numbers.names, "mean": None, "std": None}
     return described | ({"mean": scale.mean.tolist(), "std": scale.std.tolist()} if scale else {})
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Takes off a mean and divides by a standard deviation; what is constant becomes zero."""
+    """Subtracts a mean and divides by a std; constants become zero."""
 
     mean: Array
     std: Array
 
     @classmethod
     def of(cls, values: Array) -> Scale:
-        """That of these examples, for each place in one of them."""
+        """The scale of each number of an example, over these examples."""
         low, high = values.min(0), values.max(0)
         size = np.maximum(np.abs(low), np.abs(high))
         # squares of what is larger or smaller are not in float64's range

@@ -1,1 +1,1 @@
-"""What a model is trained for: a loss and a metric for each `task` of the data."""
+"""What a model is trained for: one class a task, registered under the name that `data.task` gives."""

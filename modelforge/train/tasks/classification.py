@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy
 
+from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
+from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.task import Task
 
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
+
+@register_task("classification")
 class Classification(Task):
-    """Cross entropy and accuracy of scores `(batch, ..., num_classes)`.
+    """Cross entropy and accuracy of scores `(batch, ..., num_classes)`."""
 
-    Args:
-        num_classes: How many classes there are.
-        ignored_class: One that accuracy does not count.
-    """
-
-    def __init__(self, num_classes: int, ignored_class: int | None = None) -> None:
-        self.num_classes = num_classes
-        self.ignored_class = ignored_class
+    target_kind: ClassVar = "class"
+    metric: ClassVar = "accuracy"
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(outputs, batch[1])
 
     def meter(self) -> Metric:
-        return MulticlassAccuracy(self.num_classes, average="micro", ignore_index=self.ignored_class)
+        from torchmetrics.classification import MulticlassAccuracy
+
+        return MulticlassAccuracy(self.data.num_outputs, average="micro", ignore_index=self.data.ignored_class)
 
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         meter.update(outputs.flatten(0, -2), batch[1].flatten())
+
+    @property
+    def reason(self) -> str:
+        classes = f"the data has {plural(self.data.num_outputs, 'class')}"
+        positions = self.data.positions
+        return f"{classes} at each of {plural(positions[0], 'step')}" if positions else classes
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:

@@ -3,23 +3,111 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-from torchmetrics import MeanMetric, Metric
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
 
-from modelforge.train.data.batches import Batch
+from modelforge.core.errors import Problem, printable
+from modelforge.core.files import write_atomically
+from modelforge.core.rng import narrow
+from modelforge.core.words import digits, plural
+from modelforge.train.data.batches import Batch, Batched
+from modelforge.train.data.parts import Examples
 from modelforge.train.tasks.classification import cross_entropy
+from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.task import Task
+from modelforge.train.text.bigram import Bigram
+from modelforge.train.text.sample import evaluating, write
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+SAMPLE = "sample.txt"
 
 
+@register_task("language_modelling")
 class LanguageModelling(Task):
     """Cross entropy in nats, and the same in bits, per token, of scores `(batch, positions, vocab_size)`."""
+
+    target_kind: ClassVar = "token"
+    metric: ClassVar = "bits"
+    lower_is_better: ClassVar = ("loss", "bits", "bigram_bits")
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(outputs, batch[1])
 
     def meter(self) -> Metric:
+        from torchmetrics import MeanMetric
+
         return MeanMetric(nan_strategy="disable")
 
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         meter.update(cross_entropy(outputs, batch[1]) / math.log(2), batch[1].numel())
+
+    @property
+    def reason(self) -> str:
+        return f"each of {plural(self.data.positions[0], 'token')} is followed by one of {self.data.num_outputs}"
+
+    def check(self, model: nn.Module, examples: Examples) -> Iterator[Problem]:
+        """The problem of a model that reads the token to predict: it would seem perfect, and learn nothing."""
+        tokens, _ = Batched(examples.train).__getitems__([0])
+        assert isinstance(tokens, Tensor), "text is one input"
+        position = looks_ahead(model, tokens, self.data.num_outputs)
+        if position is not None:
+            message = f"the model looks ahead: its output at position {position} depends on a later token"
+            hint = "mask its attention, or read in one direction only"
+            yield Problem("MF050", "model.layers", message, hint, part="key")
+
+    def finish(
+        self, model: nn.Module, examples: Examples, *, seed: int, folder: Path, console: Console
+    ) -> Mapping[str, float]:
+        """Lets the model continue the test part, and measures a bigram model on it."""
+        if (text := examples.text) is None:
+            return {}
+        before, after = examples.test.batch(np.arange(len(examples.test)))
+        assert not isinstance(before, tuple), "text is one input"
+        if text.num_sampled:
+            prompt = torch.from_numpy(before[0]).to(next(model.parameters()).device)
+            tokens = write(model, prompt, text.num_sampled, temperature=text.temperature, seed=narrow(seed))
+            written = text.decode(tokens)
+            write_atomically(folder / SAMPLE, f"{text.decode(before[0])}{written}\n")
+            console.print("the model goes on from the beginning of the test:", style="dim")
+            console.print(printable(written, "\n\t"), markup=False, highlight=False, soft_wrap=True)
+        return {"test/bigram_bits": Bigram.fit(text.tokens, text.vocab_size).bits(before, after)}
+
+    def results(self, metrics: Mapping[str, float], examples: Examples) -> Iterator[str]:
+        yield from super().results(metrics, examples)
+        if (bits := metrics.get("test/bigram_bits")) is not None:
+            yield f"{digits(bits)} by a bigram model"
+
+    def metric_in_words(self, examples: Examples) -> str:
+        return f"bits per {examples.text.unit if examples.text else 'token'}"
+
+
+def looks_ahead(model: nn.Module, tokens: Tensor, vocab_size: int) -> int | None:
+    """The first position whose output depends on a later token; None if there is none.
+
+    Example:
+        >>> class Peek(nn.Module):
+        ...     def forward(self, tokens):
+        ...         return tokens.flip(1)[..., None].float()
+        >>> looks_ahead(Peek(), torch.tensor([[1, 2, 3]]), 4)
+        0
+
+    Args:
+        model: Maps tokens `(batch, positions)` to scores `(batch, positions, vocab_size)`.
+        tokens: One example, `(1, positions)`.
+        vocab_size: How many tokens there are.
+    """
+    changed = tokens.clone()
+    changed[:, -1] = (changed[:, -1] + 1) % vocab_size
+    with evaluating(model), torch.no_grad():
+        before, after = (model(given)[0, :-1] for given in (tokens, changed))
+    # In two passes over the same numbers, rounding may differ by a little.
+    differs = ~torch.isclose(before, after, rtol=1e-4, atol=1e-6).flatten(1).all(1)
+    return int(differs.nonzero()[0]) if bool(differs.any()) else None

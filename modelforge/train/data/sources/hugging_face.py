@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from modelforge.core.errors import did_you_mean
 from modelforge.train.data.columns import Columns, ColumnSource
-from modelforge.train.data.extras import extra
-from modelforge.train.data.files import check_size, existing
+from modelforge.train.data.files import check_size, existing, extra
 from modelforge.train.data.refusals import refusal
+from modelforge.train.data.registry import register_source
 
 
+@register_source("hf")
 class HuggingFace(ColumnSource):
-    """Columns by their names; of a folder with several splits one is read, and dealt into three parts here."""
+    """Columns by their names; of a folder with several splits, one is read and split into three parts."""
 
     reads_folder: ClassVar = True
 
-    type: Literal["hf"]
     split: str = "train"
-    """Which one, where the folder holds several."""
+    """The split to read, where the folder holds several."""
 
     def columns(self) -> Columns:
         """Every column by name."""

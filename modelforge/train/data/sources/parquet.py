@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from modelforge.train.data.columns import Columns, ColumnSource
-from modelforge.train.data.extras import extra
-from modelforge.train.data.files import check_size, existing, opened
+from modelforge.train.data.files import check_size, existing, extra, opened
 from modelforge.train.data.refusals import refusal
+from modelforge.train.data.registry import register_source
 
 MAX_ROWS = 10_000
-"""That are unpacked at once."""
+"""Rows that are unpacked at once."""
 
 
+@register_source("parquet")
 class Parquet(ColumnSource):
     """Columns by their names in the file."""
-
-    type: Literal["parquet"]
 
     def columns(self) -> Columns:
         """Every column by name."""
@@ -41,7 +40,7 @@ class Parquet(ColumnSource):
                 raise refusal("path", f"`{path}` cannot be read as Parquet: {error}") from None
 
     def _read_batches(self, file: Any, names: Sequence[str], pyarrow: Any) -> Columns:
-        """The columns, held against the bound as they unpack: a long text that is stored once can stand in any row."""
+        """The columns; their size is checked while they unpack: a long text that is stored once can be in all rows."""
         columns: dict[str, list[Any]] = {name: [] for name in names}
         size = 0
         for batch in file.iter_batches(batch_size=MAX_ROWS):

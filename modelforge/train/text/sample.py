@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
-from modelforge.train.surroundings import evaluating
+
+@contextmanager
+def evaluating(model: nn.Module) -> Generator[None]:
+    """Puts a model in evaluation mode, without dropout, and each module back into its own."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
 
 
 def write(model: nn.Module, prompt: Tensor, number: int, *, temperature: float, seed: int) -> list[int]:
-    """Draws token after token, each from what the model says of the last position of a window.
+    """Draws token after token, each by the scores of the last position of a window.
 
     Args:
         model: Maps tokens `(batch, positions)` to scores `(batch, positions, vocab_size)`.

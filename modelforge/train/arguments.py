@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -13,20 +13,21 @@ from modelforge.core.complaints import in_words
 from modelforge.core.errors import Problem, did_you_mean, quoted
 
 
+def misuse(key: str, message: str, hint: str = "", *, part: Literal["key", "value"] = "value") -> Problem:
+    """The problem of a setting of the training."""
+    return Problem("MF051", key, message, hint, part=part)
+
+
 def check_arguments(
-    target: Callable[..., Any],
-    values: Mapping[str, Any],
-    path: str,
-    *,
-    reserved: Mapping[str, str],
+    target: Callable[..., Any], values: Mapping[str, Any], path: str, *, reserved: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Fits `values` to the parameters of `target`.
 
     Args:
-        target: A class or function; its annotations say what each argument may be.
-        values: What the config says.
+        target: A class or function; its annotations are the types of the arguments.
+        values: The section of the config.
         path: Override key of `values`, for the problems.
-        reserved: Arguments that a config may not give, with the hint that says why.
+        reserved: Arguments that a config may not give, each with the reason.
 
     Returns:
         The arguments, ready to pass, and all that is wrong with them.
@@ -40,32 +41,26 @@ def check_arguments(
     for key, value in values.items():
         where = f"{path}.{key}"
         if key in reserved:
-            problems.append(Problem("MF051", where, f"`{key}` of {name} is not for a config to set", reserved[key]))
+            problems.append(misuse(where, f"`{key}` of {name} is not for a config to set", reserved[key]))
         elif key not in known:
-            problems.append(
-                Problem("MF051", where, f"{name} has no argument `{key}`", did_you_mean(key, known), part="key")
-            )
+            problems.append(misuse(where, f"{name} has no argument `{key}`", did_you_mean(key, known), part="key"))
         else:
             hint = hints.get(key, Any)
             try:
                 arguments[key] = fit(value, hint)
             except ValidationError:
-                problems.append(
-                    Problem("MF051", where, f"`{key}` of {name} must be {in_words(hint)}, but is {quoted(value)}")
-                )
-    problems.extend(
-        Problem("MF051", path, f"{name} needs the argument `{key}`", f"add `{key}: ...`", part="key")
-        for key in sorted(known - set(values))
-        if parameters[key].default is inspect.Parameter.empty
-    )
+                problems.append(misuse(where, f"`{key}` of {name} must be {in_words(hint)}, but is {quoted(value)}"))
+    required = {key for key in known if parameters[key].default is inspect.Parameter.empty}
+    for key in sorted(required - set(values)):
+        problems.append(misuse(path, f"{name} needs the argument `{key}`", f"add `{key}: ...`", part="key"))
     return arguments, problems
 
 
 def fit(value: Any, hint: Any) -> Any:
-    """`value` as `hint` wants it; YAML has lists where Python has tuples.
+    """A value of a config as the type that an annotation asks for; YAML has lists where Python has tuples.
 
     Raises:
-        pydantic.ValidationError: it cannot be that.
+        pydantic.ValidationError: it is of another type.
     """
     choices = _choices(hint)
     if isinstance(value, list) and any(get_origin(choice) is tuple or choice is tuple for choice in choices):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from modelforge.train.data.parts import Arrays, Examples
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import SplitSource, mistake
 from modelforge.train.data.split import missing, split
 
@@ -17,27 +18,26 @@ NUM_LEVELS = 17
 """Grey levels, from 0 for blank to 16."""
 
 
+@register_source("digits")
 class Digits(SplitSource):
     """1,797 grey images of 8 x 8 pixels; pixels lie within a range of 1 around 0, the training part's mean.
 
     As `int64`, a pixel is a token, one of 17 grey levels.
     """
 
-    tasks: ClassVar = ("classification", "autoencoding")
+    target_kinds: ClassVar = ("class", "input")
 
-    type: Literal["digits"]
     num_classes: PositiveInt
-    """How many classes there are: 10."""
+    """The number of classes: 10."""
     vocab_size: PositiveInt | None = None
-    """How many tokens there are, where pixels are tokens: 17."""
+    """The number of tokens, where pixels are tokens: 17."""
 
     @model_validator(mode="after")
     def _check_digits(self) -> Digits:
         if tuple(size for size in self.input.shape if size > 1) not in ((8, 8), (64,)):
-            must = (
-                "an image of digits has 8 x 8 pixels: `shape` must be [8, 8] or [64], with ones where they are needed"
-            )
-            raise mistake("input.shape", f"{must}, not {list(self.input.shape)}")
+            must = "`shape` must be [8, 8] or [64], with ones where they are needed"
+            given = list(self.input.shape)
+            raise mistake("input.shape", f"an image of digits has 8 x 8 pixels: {must}, not {given}")
         if self.num_classes != 10:
             raise mistake("num_classes", f"digits has 10 classes, but `num_classes` is {self.num_classes}")
         self._check_tokens()
@@ -53,7 +53,7 @@ class Digits(SplitSource):
 
     def _check_tokens(self) -> None:
         tokens = self.input.dtype == "int64"
-        if tokens and self.task == "autoencoding":
+        if tokens and self.target_kind == "input":
             raise mistake("input.dtype", "pixels that are made again are numbers: `dtype` must be 'float32'")
         if self.vocab_size != (NUM_LEVELS if tokens else None):
             must = f"{NUM_LEVELS}, the grey levels of a pixel" if tokens else "null where pixels are numbers"
@@ -81,6 +81,6 @@ class Digits(SplitSource):
         scale = None if tokens else {"mean": float(pixels[parts[0]].mean()), "std": NUM_LEVELS - 1}
         return Examples.of(
             (Arrays(inputs[part], targets[part]) for part in parts),
-            missing(labels, parts, names, "digits") if self.task == "classification" else (),
+            missing(labels, parts, names, "digits") if self.target_kind == "class" else (),
             {"classes": [*names], "inputs": scale},
         )

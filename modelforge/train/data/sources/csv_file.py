@@ -7,7 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -15,6 +15,7 @@ from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import existing, read_utf8
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import mistake
 
 QUOTED = re.compile(r'"(?:[^"]|"")*+"')
@@ -26,19 +27,18 @@ Delimiter = Annotated[
 ]
 
 
+@register_source("csv")
 class Csv(ColumnSource):
     """The first line names the columns."""
 
-    type: Literal["csv"]
     delimiter: Delimiter = ","
-    """What stands between two values; `\\t` is a tab."""
+    """The character between two values; `\\t` is a tab."""
 
     @model_validator(mode="after")
     def _check_delimiter(self) -> Csv:
         if self.delimiter in NOT_DELIMITERS:
-            raise mistake(
-                "delimiter", f"`delimiter` cannot be {self.delimiter!r}", "quotes and line ends have their own use"
-            )
+            hint = "quotes and line ends have their own use"
+            raise mistake("delimiter", f"`delimiter` cannot be {self.delimiter!r}", hint)
         return self
 
     def read(self) -> Examples:
@@ -46,7 +46,7 @@ class Csv(ColumnSource):
         columns = self.columns()
         header = next(iter(columns))
         other = next((sign for sign in OTHER_DELIMITERS if sign in header), None)
-        if len(columns) > 1 or other is None or self.task == "autoencoding":
+        if len(columns) > 1 or other is None or self.target_kind == "input":
             return self._read(columns)
         message = f"the header of `{self.path}` is one column, and holds {other!r}: is that its `delimiter`?"
         lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
@@ -64,13 +64,12 @@ class Csv(ColumnSource):
         names = [name.strip() for name in header]
         if twice := [name for name, number in Counter(names).items() if number > 1]:
             raise refusal("path", f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
-        rows = []
+        rows = list[list[str]]()
         for line, row in lines:
-            if len(row) == len(names):
-                rows.append(row)
-            else:
+            if len(row) != len(names):
                 message = f"line {line} of `{path}` has {len(row)} values, but the header names {len(names)}"
                 raise refusal("path", message, "see whether `data.delimiter` is the right one")
+            rows.append(row)
         if not rows:
             raise refusal("path", f"`{path}` has no rows below its header")
         return dict(zip(names, zip(*rows, strict=True), strict=True))
@@ -89,22 +88,18 @@ class Csv(ColumnSource):
                 read = lines.line_num
                 yield read, row
         except csv.Error as error:
+            message = f"line {lines.line_num} of `{self.path}` cannot be read: {error}"
             if "unexpected end" in str(error):
                 line = _unclosed(text, read, self.delimiter)
-                raise refusal(
-                    "path", f"a quote opens in line {line} of `{self.path}` and is never closed", CLOSE
-                ) from None
-            message = f"line {lines.line_num} of `{self.path}` cannot be read: {error}"
-            raise refusal("path", message, CLOSE) from None
+                message = f"a quote opens in line {line} of `{self.path}` and is never closed"
+            hint = "close it; a quote inside quotes is written twice"
+            raise refusal("path", message, hint) from None
         finally:
             csv.field_size_limit(before)
 
 
-CLOSE = "close it; a quote inside quotes is written twice"
-
-
 def _unclosed(text: str, line: int, delimiter: str) -> int:
-    """The line where the last quote opens, in a text whose row after so many lines never ends."""
+    """The line where the quote opens that never closes; the row behind so many lines has it."""
     place = sum(map(len, io.StringIO(text, newline="").readlines()[:line]))
     while (field := QUOTED.match(text, place)) or not text.startswith('"', place):
         place = text.index(delimiter, field.end() if field else place) + 1

@@ -13,12 +13,12 @@ from pydantic import PositiveInt, model_validator
 from modelforge.core.errors import ForgeError, Problem, listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
-from modelforge.train.data.decode import decoded
 from modelforge.train.data.files import existing
-from modelforge.train.data.folders import Folder, laid_out, walk
 from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Examples, Rows
+from modelforge.train.data.pictures import Folder, decoded, laid_out, walk
 from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
 from modelforge.train.data.split import missing, split
 
@@ -27,6 +27,7 @@ MAX_SHOWN = 5
 Numbers = Annotated[tuple[float, ...], AsTuple]
 
 
+@register_source("image_folder")
 class ImageFolder(Bounded, SplitSource):
     """Every folder in `path` is a class, in the order of their names, with the pictures anywhere in it.
 
@@ -35,23 +36,22 @@ class ImageFolder(Bounded, SplitSource):
 
     reads: ClassVar = "path"
     reads_folder: ClassVar = True
-    tasks: ClassVar = ("classification", "autoencoding")
+    target_kinds: ClassVar = ("class", "input")
 
-    type: Literal["image_folder"]
     path: str | None = None
-    """The folder of folders, from the folder that the run starts in."""
+    """The folder of folders, relative to the folder in which the run starts."""
     num_classes: PositiveInt
     """How many folders there are."""
     max_bytes: PositiveInt = 8 * 2**30
-    """What all pictures may take in memory."""
+    """The most bytes of all pictures in memory."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     size: PositiveInt = 32
-    """Pictures are made so high and wide: cut to a square from their middle, and resized."""
+    """Height and width: pictures are cut to a square from their middle, and resized."""
     mean: Numbers | None = None
-    """Of each channel, from 0 to 1, to take off; null for that of the training part."""
+    """The value to subtract from each channel, from 0 to 1; null for the mean of the training part."""
     std: Numbers | None = None
-    """Of each channel, to divide by; null for that of the training part."""
+    """The value to divide each channel by; null for the std of the training part."""
 
     @model_validator(mode="after")
     def _check_images(self) -> ImageFolder:
@@ -88,7 +88,7 @@ class ImageFolder(Bounded, SplitSource):
         scale = _scale(self, pixels[whole[parts[0]]])
         names = [folder.path.name for folder in folders]
         warnings += look_alikes(names, "classes", f"`{root}`", "path")
-        if self.task == "classification":
+        if self.target_kind == "class":
             warnings += missing(labels, parts, names, f"`{root}`")
         mean, std = (numbers.ravel().tolist() for numbers in scale)
         fitted = {"classes": names, "inputs": {"levels": 255, "mean": mean, "std": std}}
@@ -97,7 +97,7 @@ class ImageFolder(Bounded, SplitSource):
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pictures as bytes, a quarter of what they take as numbers; scaled when they are dealt out."""
+    """Pictures as bytes, a quarter of what they take as numbers; scaled in each batch."""
 
     pixels: Array
     labels: Rows
@@ -112,7 +112,7 @@ class Pixels:
 
 
 def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem]]:
-    """The classes with their pictures, and what else lies there."""
+    """The classes with their pictures, and warnings about other files."""
     places = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     folders = [walk(places[name], ENDINGS) for name in ordered(places)]
     if not any(folder.pictures for folder in folders):
@@ -123,40 +123,32 @@ def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem
         message = f"the folders of `{root}` are no classes: {shared}"
         way = f"one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
         raise refusal("path", message, way)
-    problems = [
-        fault("path", f"the class `{folder.path.name}` of `{root}` has no picture", "remove the folder, or fill it")
-        for folder in folders
-        if not folder.pictures
-    ]
-    if len(folders) == 1 and source.task == "classification":
+    empty = [folder.path.name for folder in folders if not folder.pictures]
+    hint = "remove the folder, or fill it"
+    problems = [fault("path", f"the class `{name}` of `{root}` has no picture", hint) for name in empty]
+    if len(folders) == 1 and source.target_kind == "class":
         message = f"`{root}` has one folder, and so one class: there is nothing to predict"
         problems.append(fault("path", message, "make a folder for each class"))
     elif len(folders) != source.num_classes:
         problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))
-    problems += _too_large(source, sum(len(folder.pictures) for folder in folders))
+    number = sum(len(folder.pictures) for folder in folders)
+    size = number * source.channels * source.size**2
+    if size > source.max_bytes:
+        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size:,} bytes of memory"
+        hint = f"write a smaller `data.size=...`, or `data.max_bytes={size}`"
+        problems.append(fault("size", f"{message}, but `max_bytes` is {source.max_bytes:,}", hint))
     if problems:
         raise ForgeError(problems)
     loose = [path for path in sorted(root.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
     return folders, list(_others(root, [*loose, *(path for folder in folders for path in folder.others)]))
 
 
-def _too_large(source: ImageFolder, number: int) -> Iterator[Problem]:
-    size = number * source.channels * source.size**2
-    if size > source.max_bytes:
-        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size:,} bytes of memory"
-        hint = f"write a smaller `data.size=...`, or `data.max_bytes={size}`"
-        yield fault("size", f"{message}, but `max_bytes` is {source.max_bytes:,}", hint)
-
-
 def _others(root: Path, paths: list[Path]) -> Iterator[Problem]:
     if paths:
-        verbs = (
-            "lies in no class or does not end as pictures do, and is"
-            if len(paths) == 1
-            else ("lie in no class or do not end as pictures do, and are")
-        )
-        message = f"{plural(len(paths), 'file')} in `{root}` {verbs} left out"
-        yield _left_out(f"{message}: {listed([path.relative_to(root) for path in paths], MAX_SHOWN, quote='`')}")
+        one = "lies in no class or does not end as pictures do, and is"
+        verbs = one if len(paths) == 1 else "lie in no class or do not end as pictures do, and are"
+        names = listed([path.relative_to(root) for path in paths], MAX_SHOWN, quote="`")
+        yield _left_out(f"{plural(len(paths), 'file')} in `{root}` {verbs} left out: {names}")
 
 
 def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
@@ -180,13 +172,12 @@ def _all_broken(root: Path, folders: list[Folder], whole: Rows) -> Iterator[Prob
 
 
 def _scale(source: ImageFolder, pixels: Array) -> tuple[Array, Array]:
-    """What is taken off each channel, and what it is divided by."""
-    counts = [np.bincount(pixels[:, channel].ravel(), minlength=256) for channel in range(source.channels)]
-    levels = np.arange(256) / 255
-    means = [float(np.average(levels, weights=count)) for count in counts]
-    deviations = [
-        float(np.sqrt(np.average((levels - mean) ** 2, weights=count))) or 1.0
-        for mean, count in zip(means, counts, strict=True)
-    ]
-    mean, std = source.mean or means, source.std or deviations
-    return np.array(mean, np.float32)[:, None, None], np.array(std, np.float32)[:, None, None]
+    """The mean to subtract from each channel, and the std to divide it by."""
+    levels, measured = np.arange(256) / 255, list[tuple[float, float]]()
+    for channel in range(source.channels):
+        counts = np.bincount(pixels[:, channel].ravel(), minlength=256)
+        mean = float(np.average(levels, weights=counts))
+        measured.append((mean, float(np.sqrt(np.average((levels - mean) ** 2, weights=counts))) or 1.0))
+    means, stds = zip(*measured, strict=True)
+    mean, std = (np.array(numbers, np.float32)[:, None, None] for numbers in (source.mean or means, source.std or stds))
+    return mean, std

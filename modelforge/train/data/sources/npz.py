@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
@@ -15,20 +15,21 @@ from modelforge.core.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import Bounded
 from modelforge.train.data.table import Numbers, Table, examples
 
 UNREADABLE = (ValueError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 
+@register_source("npz")
 class Npz(Bounded, Table):
     """One array of inputs, one example a row, of any shape; and one of targets."""
 
     reads: ClassVar = "path"
 
-    type: Literal["npz"]
     path: str | None = None
-    """The file, from the folder that the run starts in."""
+    """The file, relative to the folder in which the run starts."""
     features: str = "x"
     """Name of the array of inputs."""
     target: str | None = "y"
@@ -50,13 +51,13 @@ class Npz(Bounded, Table):
         if any(problem.path != "data.input.shape" for problem in problems):
             raise ForgeError(problems)
         answers = targets
-        if targets is not None and self.task == "regression":
+        if targets is not None and self.target_kind == "number":
             answers = Numbers(targets.reshape(len(targets), -1), str(self.target), "target")
         return examples(self, Numbers(inputs, self.features), answers, named, problems)
 
     def _arrays(self, named: str) -> tuple[Array, Array | None]:
         path = existing(self.path)
-        target = None if self.task == "autoencoding" else self.target
+        target = None if self.target_kind == "input" else self.target
         asked = {"features": self.features} | ({"target": target} if target is not None else {})
         with opened(path, "path") as file:
             if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
@@ -65,17 +66,20 @@ class Npz(Bounded, Table):
                 known = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
                 if missing := {key: name for key, name in asked.items() if name not in known}:
                     guess = self._guess(archive, known) if target is not None and len(known) == 2 else ""
+                    hints = {key: did_you_mean(name, known) + guess for key, name in missing.items()}
                     raise ForgeError(
-                        fault(key, f"{named} has no array `{name}`", did_you_mean(name, known) + guess)
-                        for key, name in missing.items()
+                        fault(key, f"{named} has no array `{name}`", hints[key]) for key, name in missing.items()
                     )
                 size = sum(_num_bytes(archive, name) for name in asked.values())
                 check_size(size, self.max_bytes, f"unpacked, {named}")
-                arrays = [_array(archive, name) for name in asked.values()]
+                arrays = list[Array]()
+                for name in asked.values():
+                    with archive.open(f"{name}.npy") as unpacked:
+                        arrays.append(npy.read_array(unpacked, allow_pickle=False))
         return arrays[0], arrays[1] if target is not None else None
 
     def _guess(self, archive: ZipFile, known: list[str]) -> str:
-        """What to write if the larger of two arrays holds the inputs."""
+        """The hint that the larger of two arrays may hold the inputs."""
         target, features = sorted(known, key=lambda name: _num_bytes(archive, name))
         lines = [setting("features", features), setting("target", target)]
         try:
@@ -86,10 +90,10 @@ class Npz(Bounded, Table):
 
 
 def _num_bytes(archive: ZipFile, name: str) -> int:
-    """What an array will take, as its header says; nothing of it is read.
+    """The size in memory of an array, from its header; nothing else is read.
 
     Raises:
-        ValueError: the file has no place for that.
+        ValueError: the file holds another number of bytes.
     """
     facts = archive.getinfo(f"{name}.npy")
     if facts.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
@@ -105,27 +109,20 @@ def _num_bytes(archive: ZipFile, name: str) -> int:
     return size
 
 
-def _array(archive: ZipFile, name: str) -> Array:
-    with archive.open(f"{name}.npy") as file:
-        return npy.read_array(file, allow_pickle=False)
-
-
-def _float64(array: Array) -> Array:
-    with np.errstate(over="ignore"):  # wider numbers may become infinite
-        return array.astype(np.float64)
-
-
 def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> list[Problem]:
     problems: list[Problem] = []
     numeric = [("features", source.features, inputs)]
-    if targets is not None and source.task == "regression":
+    if targets is not None and source.target_kind == "number":
         numeric.append(("target", str(source.target), targets))
     for key, name, array in numeric:
         if array.dtype.kind not in "biuf":
             kind = "holds complex numbers" if array.dtype.kind == "c" else f"holds {array.dtype}"
             hint = "save real and imaginary parts as numbers of their own" if array.dtype.kind == "c" else ""
             problems.append(fault(key, f"array `{name}` of {named} must hold numbers, but {kind}", hint))
-        elif array.ndim and len(infinite := np.argwhere(~np.isfinite(_float64(array)))):
+            continue
+        with np.errstate(over="ignore"):  # wider numbers may become infinite
+            infinite = np.argwhere(~np.isfinite(array.astype(np.float64)))
+        if array.ndim and len(infinite):
             row = int(infinite[0][0]) + 1
             problems.append(fault(key, f"array `{name}` of {named} has a value that is not finite in row {row}"))
     if inputs.ndim == 0:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from modelforge.train.data.parts import Array
 
 WEIGHTS = tuple(2.0**power for power in range(-6, 13))
-"""What is tried for the weight of single tokens."""
+"""Candidates for the weight of single tokens."""
 HELD_OUT = 0.1
 
 
@@ -19,7 +19,7 @@ class Bigram:
 
     Formula: p(b | a) = (n(a, b) + w · p(b)) / (n(a) + w), with p(b) = (n(b) + 1) / (n + vocab_size)
     Source: MacKay & Bauman Peto 1995, "A hierarchical Dirichlet language model"; w is the one of `WEIGHTS` with which
-    nine tenths of the training text tell the last tenth best.
+    nine tenths of the training text predict the last tenth best.
     """
 
     pairs: Array
@@ -45,7 +45,7 @@ class Bigram:
         part, rest = cls._count(tokens[:cut], vocab_size, 1.0), tokens[cut - 1 :]
         if len(rest) < 2:
             return cls._count(tokens, vocab_size, 1.0)
-        tried = {part._weighted(weight).bits(rest[:-1], rest[1:]): weight for weight in WEIGHTS}
+        tried = {replace(part, weight=weight).bits(rest[:-1], rest[1:]): weight for weight in WEIGHTS}
         return cls._count(tokens, vocab_size, tried[min(tried)])
 
     @classmethod
@@ -54,9 +54,6 @@ class Bigram:
         pairs, counts = np.unique(tokens[:-1] * vocab_size + tokens[1:], return_counts=True)
         singles = (np.bincount(tokens, minlength=vocab_size) + 1) / (len(tokens) + vocab_size)
         return cls(pairs, counts, np.bincount(tokens[:-1], minlength=vocab_size), singles, weight)
-
-    def _weighted(self, weight: float) -> Bigram:
-        return Bigram(self.pairs, self.counts, self.firsts, self.singles, weight)
 
     def bits(self, before: Array, after: Array) -> float:
         """Mean information of the tokens `after`, each knowing the one `before`, in bits."""

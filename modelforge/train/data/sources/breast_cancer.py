@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
 from modelforge.train.data.parts import Examples
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import mistake
 from modelforge.train.data.table import Numbers, Table, examples
 
 
+@register_source("breast_cancer")
 class BreastCancer(Table):
     """Malignant is class 0, benign class 1."""
 
-    tasks: ClassVar = ("classification", "autoencoding")
-
-    type: Literal["breast_cancer"]
+    target_kinds: ClassVar = ("class", "input")
 
     @model_validator(mode="after")
     def _check_shape(self) -> BreastCancer:

@@ -1,4 +1,4 @@
-"""`TextFiles`: text to be continued, token by token; a token is a byte or a character."""
+"""`TextFiles`: text to continue token by token; a token is a byte or a character."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from modelforge.core.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
 
 
+@register_source("text")
 class TextFiles(Bounded, OneInput):
-    """Windows of `context` tokens, each token to be told from those before it.
+    """Windows of `context` tokens, each token to be predicted from those before it.
 
-    The text is cut in three, the end for the test: neighbouring windows know of each other, so that a random split
-    would let a model see what it is tested on.
+    The text is cut in three, the end for the test: neighbouring windows overlap in content, so that a random split
+    would show a model what it is tested on.
     """
 
     reads: ClassVar = "files"
-    tasks: ClassVar = ("language_modelling",)
+    target_kinds: ClassVar = ("token",)
 
-    type: Literal["text"]
     files: str | None = None
-    """Which files, as a glob: `books/**/*.txt`; null for the English text of Python's own help."""
+    """The files, as a glob such as `books/**/*.txt`; null for the English text of Python's own help."""
     level: Literal["bytes", "characters"] = "bytes"
     """What a token is."""
     vocab_size: PositiveInt = 256
-    """How many there are: 256 bytes, or the different characters of the text."""
+    """The number of tokens: 256 bytes, or the distinct characters of the text."""
     context: PositiveInt = 64
     """How many tokens a model reads at once."""
     val_fraction: Fraction = 0.1
@@ -42,7 +43,7 @@ class TextFiles(Bounded, OneInput):
     sample: NonNegativeInt = 200
     """Tokens that the trained model writes at the end."""
     temperature: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 1.0
-    """How freely it writes: 1 as it was trained to, less for what is likelier, 0 for nothing else."""
+    """What the scores are divided by: 1 samples as trained, less prefers likelier tokens, 0 takes the likeliest."""
 
     @model_validator(mode="after")
     def _check_text(self) -> TextFiles:
@@ -76,7 +77,8 @@ class TextFiles(Bounded, OneInput):
             message = f"{named} is too short: {least} {len(short[0].tokens)}"
             raise ForgeError([fault("context", message, "bring more text, or write a smaller `data.context=...`")])
         train, val, test = parts
-        return Examples(train, val, test, text=Text(train.tokens, alphabet), fitted={"alphabet": alphabet or None})
+        text = Text(train.tokens, alphabet, self.sample, self.temperature)
+        return Examples(train, val, test, text=text, fitted={"alphabet": alphabet or None})
 
     def _written(self) -> str:
         if self.files is not None:
@@ -107,6 +109,6 @@ class Windows:
 
 
 def _numbered(written: str) -> Array:
-    """Every character by its place in the sorted alphabet."""
+    """The index of every character in the sorted alphabet."""
     codes = np.frombuffer(written.encode("utf-32-le"), np.uint32)
     return np.unique(codes, return_inverse=True)[1].astype(np.uint32)

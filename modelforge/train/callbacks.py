@@ -1,15 +1,25 @@
-"""`SaveOnInterrupt`: a run that is asked to stop does so where it can be resumed, and leaves a checkpoint."""
+"""Callbacks of a training: `SeedSteps` seeds each step, `SaveOnInterrupt` stops it after a signal."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lightning import LightningModule, Trainer
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from modelforge.train.checkpoints import Checkpoints
+from modelforge.core.rng import Key
+from modelforge.train.checkpoints import Checkpoints, can_stop_after, ends_within
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.loops import can_stop_after, ends_within
+
+
+class SeedSteps(Callback):
+    """Seeds torch's global generators at each step, so that dropout too is a function of `(seed, step)` alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        Key(self.seed, "step", trainer.fit_loop.total_batch_idx).seed_globals()
 
 
 class SaveOnInterrupt(Checkpoint):
@@ -17,6 +27,9 @@ class SaveOnInterrupt(Checkpoint):
 
     Lightning calls what is a `Checkpoint` last, in the order given: behind the one that keeps last.ckpt, an epoch that
     is over is saved already.
+
+    Raises:
+        Interrupted: a signal is waiting, in any of the hooks.
     """
 
     def __init__(self, interrupts: Interrupts, checkpoints: Checkpoints) -> None:
@@ -30,11 +43,7 @@ class SaveOnInterrupt(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and stops here if a signal is waiting and there is more to train.
-
-        Raises:
-            Interrupted: one is.
-        """
+        """Saves and stops here if a signal is waiting and there is more to train."""
         if self.interrupts.pending is None or ends_within(trainer):
             return
         if can_stop_after(trainer, batch_idx):
@@ -43,19 +52,11 @@ class SaveOnInterrupt(Checkpoint):
             self._stop()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops here if a signal came since the last batch, while validating for example.
-
-        Raises:
-            Interrupted: one did.
-        """
+        """Stops here if a signal came since the last batch, while validating for example."""
         self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops here if a signal came since the last epoch ended; from here on none need wait.
-
-        Raises:
-            Interrupted: one did.
-        """
+        """Stops here if a signal came since the last epoch ended; from here on none need wait."""
         self.interrupts.release()
         self._stop()
 

@@ -1,4 +1,4 @@
-"""`MetricsCSV`: a Lightning logger that keeps one tidy line an epoch, all its metrics side by side."""
+"""Loggers: `MetricsCSV` keeps one tidy line an epoch, all its metrics side by side; `TensorBoard` keeps events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from modelforge.core.files import write_atomically
+from modelforge.train.settings import LoggerSettings
 
 
 class MetricsCSV(Logger):
@@ -25,6 +26,9 @@ class MetricsCSV(Logger):
         is_written: Whether there is to be one; else the lines are kept for checkpoints alone.
     """
 
+    name: str = "metrics"  # pyright: ignore  # theirs is a property
+    version: str = ""  # pyright: ignore  # theirs is a property
+
     def __init__(self, path: Path, *, is_written: bool = True) -> None:
         super().__init__()
         self.path = path
@@ -32,24 +36,14 @@ class MetricsCSV(Logger):
         self.rows: dict[int, dict[str, Any]] = {}
         """By step, exactly as they were measured."""
 
-    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Goes on from the lines that a checkpoint holds."""
-        self.rows = {_key(row["step"]): dict(row) for row in rows}
-
-    @property
-    def name(self) -> str:
-        """Lightning asks for one."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Lightning asks for one."""
-        return ""
-
     @property
     def save_dir(self) -> str:
         """The run folder."""
         return str(self.path.parent)
+
+    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Goes on from the lines that a checkpoint holds."""
+        self.rows = {_key(row["step"]): dict(row) for row in rows}
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
@@ -59,7 +53,7 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Adds to the line of `step`."""
         row = self.rows.setdefault(_key(step), {"step": step})
-        row.update({name: float(value) for name, value in metrics.items()})
+        row |= {name: float(value) for name, value in metrics.items()}
 
     @rank_zero_only
     def save(self) -> None:
@@ -79,16 +73,30 @@ class MetricsCSV(Logger):
         self.save()
 
 
+class TensorBoard(TensorBoardLogger):
+    """Lightning's, without the empty hparams.yaml: the run folder holds the whole config."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Flushes the events to the disk."""
+        self.experiment.flush()
+
+
+def make_loggers(settings: LoggerSettings, folder: Path) -> tuple[MetricsCSV, list[Logger]]:
+    """The loggers that the config asks for, writing straight into `folder`: the one of all lines, and the others."""
+    history = MetricsCSV(folder / "metrics.csv", is_written=settings.csv)
+    if not settings.tensorboard:
+        return history, []
+    return history, [TensorBoard(folder, name="", version="", default_hp_metric=False)]
+
+
 def _key(step: int | None) -> int:
     return -1 if step is None else step
 
 
-def _written(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if name == "step" else _number(name, value) for name, value in row.items()}
-
-
-def _number(name: str, value: float) -> float | int:
-    return int(value) if name == "epoch" else float(f"{value:.7g}")
+def _written(row: dict[str, Any]) -> dict[str, Any]:
+    numbers = {name: float(f"{value:.7g}") for name, value in row.items() if name != "step"}
+    return row | numbers | ({"epoch": int(row["epoch"])} if "epoch" in row else {})
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""`Generated`: tests of memory, whose examples are made anew from a seed."""
+"""`Generated`: tests of memory, whose examples are a function of a seed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from modelforge.core.frozen import Node
 from modelforge.core.words import plural
 from modelforge.train.data.parts import Arrays, Examples
+from modelforge.train.data.registry import register_source
 from modelforge.train.data.source import InputSettings, OneInput, Source, mistake
 
 
@@ -41,26 +42,25 @@ class Generated(Source):
         )
 
 
+@register_source("adding")
 class Adding(Generated, OneInput):
     """The adding problem: the sum of the two numbers of a sequence that are marked.
 
-    A step is a number from [0, 1) and a mark; one mark lies in each half. Whoever always answers 1 has a mean squared
+    A step is a number from [0, 1) and a mark; one mark lies in each half. The constant output 1 has a mean squared
     error of 1/6.
     Source: Hochreiter & Schmidhuber 1997, as in Arjovsky, Shah & Bengio 2016, arXiv:1511.06464.
     """
 
-    tasks: ClassVar = ("regression",)
+    target_kinds: ClassVar = ("number",)
 
-    type: Literal["adding"]
     num_targets: Literal[1] = 1
-    """Numbers to tell."""
+    """Numbers to predict."""
 
     @model_validator(mode="after")
     def _check_adding(self) -> Adding:
         if self.num_steps < 2:
-            raise mistake(
-                "num_steps", f"two numbers are marked, so `num_steps` must be at least 2, not {self.num_steps}"
-            )
+            message = f"two numbers are marked, so `num_steps` must be at least 2, not {self.num_steps}"
+            raise mistake("num_steps", message)
         _check_shape(self, (self.num_steps, 2))
         for name in ("num_train", "num_val", "num_test"):
             if getattr(self, name) < 2:
@@ -76,18 +76,18 @@ class Adding(Generated, OneInput):
         return Arrays(np.stack([numbers, marks], axis=2), (numbers * marks).sum(1, keepdims=True))
 
 
+@register_source("copy")
 class Copy(Generated, OneInput):
     """The copying memory problem: symbols, a long wait, a sign, and then the same symbols again.
 
-    A step is one of the symbols, the blank or the sign, one-hot. At every step a class is to be told: the blank (0),
+    A step is one of the symbols, the blank or the sign, one-hot. At every step the target is a class: the blank (0),
     and at the end the symbols (1, 2, …). Without memory the cross entropy is at best length · ln(symbols) / num_steps;
     accuracy counts the symbols alone.
     Source: Hochreiter & Schmidhuber 1997, as in Arjovsky, Shah & Bengio 2016, arXiv:1511.06464.
     """
 
-    tasks: ClassVar = ("classification",)
+    target_kinds: ClassVar = ("class",)
 
-    type: Literal["copy"]
     length: PositiveInt = 10
     """Symbols to remember."""
     num_classes: PositiveInt
@@ -96,10 +96,9 @@ class Copy(Generated, OneInput):
     @model_validator(mode="after")
     def _check_copy(self) -> Copy:
         if self.num_steps < 2 * self.length + 1:
-            least = f"{self.length} symbols are read and told, with a sign between"
-            raise mistake(
-                "num_steps", f"{least}: `num_steps` must be at least {2 * self.length + 1}, not {self.num_steps}"
-            )
+            least = f"`num_steps` must be at least {2 * self.length + 1}, not {self.num_steps}"
+            symbols = f"{self.length} symbols are read and then predicted, with a sign between"
+            raise mistake("num_steps", f"{symbols}: {least}")
         if self.num_classes < 3:
             raise mistake("num_classes", f"two symbols and the blank are 3 classes, but there are {self.num_classes}")
         _check_shape(self, (self.num_steps, self.num_classes + 1))
@@ -124,24 +123,24 @@ class Copy(Generated, OneInput):
 
 
 class PairSettings(Node):
-    """How a sequence and the one that is to be told are handed to the model."""
+    """How a sequence and the one to predict are handed to the model."""
 
     source: InputSettings
-    """What is read."""
+    """The sequence to read."""
     target: InputSettings
-    """What is told, one step late, so that each token is told from those before it."""
+    """The sequence to predict, one step late, so that each token is predicted from those before it."""
 
 
+@register_source("reverse")
 class Reverse(Generated):
-    """A sequence of symbols, to be told from its end to its beginning: the least that takes an encoder and a decoder.
+    """A sequence of symbols, to be predicted in reverse order: the smallest problem for an encoder and a decoder.
 
-    Symbols are 1, 2, …; 0 is the sign that telling begins with. The model reads the sequence and, one step late, what
-    it is to tell; at every step a token is to be told.
+    Symbols are 1, 2, …; 0 is the sign that starts the target. The model reads the sequence and, one step late, the
+    target; it predicts a token at every step.
     """
 
-    tasks: ClassVar = ("classification",)
+    target_kinds: ClassVar = ("class",)
 
-    type: Literal["reverse"]
     input: PairSettings
     """How the two sequences are handed to the model."""
     vocab_size: PositiveInt
@@ -167,9 +166,9 @@ class Reverse(Generated):
 
     def make(self, size: int, random: np.random.Generator) -> Arrays:
         symbols = random.integers(1, self.vocab_size, (size, self.num_steps))
-        told = symbols[:, ::-1].copy()
-        late = np.pad(told[:, :-1], ((0, 0), (1, 0)))
-        return Arrays((symbols, late), told)
+        target = symbols[:, ::-1].copy()
+        late = np.pad(target[:, :-1], ((0, 0), (1, 0)))
+        return Arrays((symbols, late), target)
 
 
 def _check_shape(source: OneInput, shape: tuple[int, ...]) -> None:

@@ -1,0 +1,60 @@
+"""`Stream`: a text stream whose encoding may lack letters, and whose reader may be gone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TextIO
+
+from modelforge.core.errors import printable
+from modelforge.report.ascii import writable
+
+
+class Stream:
+    """A stream that writes `writable` forms of the letters that its encoding lacks.
+
+    Args:
+        stream: The stream itself; None for one that was closed.
+        escaped: Whether characters that cannot be seen are written as their escapes.
+        lasting: Whether `write` and `flush` succeed in any case: after a failure, as behind `| head` or on a full disk,
+            the text goes nowhere.
+    """
+
+    def __init__(self, stream: Any, *, escaped: bool = False, lasting: bool = False) -> None:
+        self._stream = _nowhere() if stream is None else stream
+        self._escaped = escaped
+        self.lasting = lasting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes the text in the stream's own letters."""
+        shown = printable(text, "\n\t\r") if self._escaped else text
+        try:
+            self._stream.write(writable(shown, getattr(self._stream, "encoding", None)))
+        except (OSError, ValueError):
+            if not self.lasting:
+                raise
+            self._silence()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes the stream."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            if not self.lasting:
+                raise
+            self._silence()
+
+    def _silence(self) -> None:
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            self._stream = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # for as long as the process lasts

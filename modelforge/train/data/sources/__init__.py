@@ -1,0 +1,1 @@
+"""Sources of data: each is one frozen class, whose fields are a `data` section and whose `read` gives examples."""
