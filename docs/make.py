@@ -1,25 +1,26 @@
 """Writes what can be written from the code: `python docs/make.py`.
 
-docs/layers.md and docs/inits.md come from the registries, docs/models.md from conf/model, and the console blocks of
-README.md from running their commands.
+docs/layers.md and docs/inits.md come from the registries, docs/models.md from conf/model, and the console blocks of all
+pages from running their commands.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
+from contextlib import chdir
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.cli.app import app
 from modelforge.config import compose
 from modelforge.inits import registry as schemes
 from modelforge.language import registry
@@ -28,36 +29,39 @@ from modelforge.layers.describe import describe
 ROOT = Path(__file__).parents[1]
 INITS = """# Initializers
 
-Made by `python docs/make.py` from the registry: what an `init` block can name as `scheme`, with its formula, its source
-and its fields. Fans are counted per logical block (a gate, a projection, a group), never per packed tensor, where it is
-known what a tensor packs: of registered classes, and of others whose `forward` takes a linear layer's output apart in
-plain sight (`chunk(3, dim=-1)`, a split into sizes, a reshape with 3 before the heads). Where a name alone tells of
-packing (`qkv`, `gate_up_proj`), the plan warns (MW113), and `mf.initialize` in
-`ledger.warnings` and below the printed ledger; `params` says what it is:
-`params: {"*.qkv.weight": {matrices: 3}}`, or the rows of each, `{matrices: [64, 16, 16]}`. Names of
-other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as those do.
+Written by `python docs/make.py` from the registry: everything that an [init block](init-block.md) can name as `scheme`,
+with its formula, source and fields.
 
-Values are made in float32 and rounded to what a parameter holds. Those of float64 are made of the same random words and
-of second ones for the digits beyond: they are those of float32 with more digits. float8 is refused.
+Fans are counted for each matrix in a parameter (a gate, a projection, a group), never for the packed tensor. The
+matrices are known for registered classes. For other classes they are read from `forward`, where it splits the output of
+a linear layer (`chunk(3, dim=-1)`, a split into sizes, a reshape with 3 before the heads). Where only the name suggests
+packing (`qkv`, `gate_up_proj`), the plan warns (MW113); `mf.initialize` puts the warning into `ledger.warnings`. Then
+`params` declares the matrices: `params: {"*.qkv.weight": {matrices: 3}}`, or the rows of each,
+`{matrices: [64, 16, 16]}`.
+
+Names of other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as those libraries do.
+
+Values are computed in float32 and rounded to the dtype of the parameter. float64 parameters get the same values with
+more digits. float8 is refused.
 """
 GAINS = """## `gain`
 
-Where a scheme has the field `gain`, weights are larger by it, so that the activation φ behind them keeps the size of
-what flows through. With z ~ N(0, 1):
+The field `gain` multiplies the std of the weights, so that the activation φ that follows preserves the scale of the
+signal. With z ~ N(0, 1):
 
-| `gain:` | is |
+| `gain:` | value |
 | --- | --- |
 | a number | itself |
-| `ReLU`, `gelu`, `LeakyReLU(0.2)`, … | 1 / √E φ(z)² of that φ: it keeps the second moment; 1.414, 1.534, 1.387 |
+| `ReLU`, `gelu`, `LeakyReLU(0.2)`, … | 1 / √E φ(z)² for this φ, which preserves E φ(z)²: 1.414, 1.534, 1.387 |
 | `torch.tanh`, `torch.leaky_relu(0.2)`, … | the constants of `torch.nn.init.calculate_gain`: 5/3, 1.387 |
-| `auto` | 1 / √E φ(z)² of the activation that follows in the graph; 1 where none does |
-| `auto_backward` | 1 / √E φ'(z)² of that: it keeps the second moment of gradients |
-| `critical(q)` | 1 / √E φ'(√q·z)² of that: the same for inputs of φ of variance q; `critical` is `critical(1)` |
+| `auto` | 1 / √E φ(z)² for the activation that follows in the graph; 1 if none follows |
+| `auto_backward` | 1 / √E φ'(z)² for the same activation, which preserves the second moment of gradients |
+| `critical(q)` | 1 / √E φ'(√q·z)²: as `auto_backward`, for inputs of variance q; `critical` is `critical(1)` |
 
-`modelforge list activations` has the names.
+`modelforge list activations` prints the names.
 
-`critical(q)` is the σ_w of the scheme [`critical`](#critical-edge_of_chaos), for weights of any other scheme. Inputs of
-φ keep the variance q only with its biases, of the same q:
+`critical(q)` is the σ_w of the scheme [`critical`](#critical-edge_of_chaos), for use with any other scheme. The
+variance q is preserved only if the biases are those of `critical` with the same q:
 
 ```python
 import modelforge as mf
@@ -68,12 +72,13 @@ ledger = mf.build(mf.parse({"input": {"shape": [256]}, "layers": layers}, init=i
 print(round(ledger["up.weight"].numbers["gain"], 4), round(ledger["up.bias"].target_std, 4))  # 1.2992 0.195
 ```
 """
-CALIBRATION = """## Afterwards, by data: `mf.calibrate`
+CALIBRATION = """## After the build: `mf.calibrate`
 
-No block names these: they need a batch, so they are called from Python when a model has its initial values. `lsuv`
-(Mishkin and Matas, All you need is a good init, arXiv:1511.06422) rescales each kernel, in the order in which layers
-run, until what its layer makes has unit variance; `per_channel` (Salimans and Kingma, arXiv:1602.07868) does so channel
-by channel, means included. Nothing is drawn a second time; what cannot be rescaled is left, and the ledger says why.
+These methods need a batch of data, so they are called from Python, after a model has its initial values. `lsuv`
+(Mishkin and Matas, All you need is a good init, arXiv:1511.06422) rescales the kernel of each layer, in execution
+order, until the layer's output has unit variance. `per_channel` (Salimans and Kingma, arXiv:1602.07868) does this for
+each channel, means included. Nothing is drawn again. Kernels that cannot be rescaled are left alone, and the ledger
+gives the reason.
 
 ```python
 import torch
@@ -88,23 +93,23 @@ done = ledger["2.weight"].calibration
 print(done.passes, round(done.variance_before, 1), round(done.variance_after, 3))  # 1 0.4 1.0
 ```
 
-A model of `mf.build` remembers its ledger: `mf.calibrate(model, batch)` is enough.
+A model built by `mf.build` has its ledger: `mf.calibrate(model, batch)` is enough.
 """
 LAYERS = """# Layers
 
-Made by `python docs/make.py` from the registry: what a config can name as `type`, and the classes of `torch.nn` that it
-cannot. An argument in italics may be left out, because what arrives determines it; `=` gives a default; the others are
-required. Every layer also takes `inputs` and `init`.
+Written by `python docs/make.py` from the registry: everything that a config can name as `type`, and the classes of
+`torch.nn` that it cannot. Arguments in bold are required, those with `=` have a default, and those in italics are
+inferred from the input's shape. Every layer also takes `inputs`, `init` and `when`: see [the language](language.md).
 """
-OWN = """## Your own
+OWN = """## Your own layers
 
-`mf.register_layer` makes an `nn.Module` class a layer: its signature says which arguments it takes. Planning runs each
-layer in training and in evaluation, on the meta device and on the CPU, on a few random examples. What fails there,
-gives values that are not finite, or lets one example see the others of its batch, is refused before anything is built.
-Where the last is the purpose, as in a batch norm, `mixes_batch=True` declares it, for training.
+`mf.register_layer` makes an `nn.Module` class a layer; its signature gives the arguments. Planning runs each layer in
+training and in evaluation mode, on the meta device and on the CPU, on a few random examples. A layer is refused if it
+fails, if its values are not finite, or if one example affects another in its batch. Where that is intended, as in a
+batch norm, `mixes_batch=True` allows it in training.
 
-Which of its modules make its output, and which residual branches it has inside, a class that holds modules must say;
-else schemes that count branches treat none of its parameters as an end of one, and warn (MW107):
+A class with child modules must declare which of them produce its output, and which residual branches it contains.
+Otherwise schemes that count branches treat none of its parameters as the end of a branch, and warn (MW107):
 
 ```python
 import torch
@@ -126,7 +131,7 @@ class Mixer(nn.Module):
 
 @register_inside(Mixer)
 def mixer(module):
-    return {"up": (), "down": "output"}  # what reads each child: activations, none, or it is the layer's own output
+    return {"up": (), "down": "output"}  # the activations that follow each child; or "output"
 
 
 layers = {f"block{i}": {"type": "Residual", "layers": {"mix": "Mixer"}} for i in range(4)}
@@ -134,23 +139,24 @@ plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="gpt2
 assert plan.parameter("block0.mix.down.weight").std == 0.02 / 4**0.5
 ```
 
-A class whose `forward` itself adds its input has a branch inside: `register_branches(Mixer, ("up", "down"))` names the
-modules in it, the one that ends it last. Of sums and products of your own, `register_layer(joins="sum")` and
-`joins="product"` say so: a sum with something that it was made from joins a residual branch, wherever it stands, and
-what only gates a product ends none.
+A class that adds its input inside `forward` contains a branch: `register_branches(Mixer, ("up", "down"))` names the
+modules in it, the last one at its end. For your own sums and products, use `register_layer(joins="sum")` and
+`joins="product"`. A sum of a value with something computed from that value ends a residual branch, wherever it stands;
+a product ends none.
 """
 MODELS = """# Models
 
-Made by `python docs/make.py` from `conf/model/`. Each file is the whole network, layer by layer, and says in its head
-what departs from the paper; `modelforge show model=NAME` draws it. Any of them takes other data of its kind, another
-init, another size, and an override of any value. Counts are those of the default: the first size, on its own data.
+Written by `python docs/make.py` from `conf/model/`. Each file is a whole network, layer by layer; its first lines say
+where it departs from the paper. `modelforge show model=NAME` prints it. Every model accepts other data of the same
+kind, another init, another size, and an override of any value. The number of parameters is that of the first size on
+the data in the table.
 """
 TITLES = {
     "combinator": "Combinators",
-    "layer": "Layers with arithmetic of their own",
+    "layer": "Layers that compute",
     "activation": "Activations",
-    "passthrough": "Layers that an activation counts through",
-    "unknown": "Layers in front of which `gain: auto` is refused",
+    "passthrough": "Layers that `gain: auto` looks through",
+    "unknown": "Layers before which `gain: auto` is refused",
 }
 
 
@@ -235,22 +241,43 @@ def _default(field: dict[str, Any]) -> str:
     return "required" if field["required"] else f"`{field['default']}`"
 
 
-def readme(text: str) -> str:
-    """The README with the output of each `$ modelforge ...` block as it is today."""
-    return re.sub(r"```console\n\$ (modelforge [^\n]*)\n.*?```", _rerun, text, flags=re.DOTALL)
+def renewed(page: str) -> str:
+    """The page with what each `$ modelforge ...` block prints today.
+
+    A command reads the nearest config above it on the page: a block of YAML that begins with `model:`, as
+    conf/config.yaml. Where there is none, or where the command names a `model=` of its own, it reads conf/.
+    """
+    config = ""
+
+    def renew(block: re.Match[str]) -> str:
+        nonlocal config
+        config = block["config"] or config
+        return block[0] if block["config"] else _rerun(block["command"], config)
+
+    return _SHOWN.sub(renew, page)
 
 
-def _rerun(block: re.Match[str]) -> str:
-    command = [sys.executable, "-c", "from modelforge.cli import main; main()", *shlex.split(block[1])[1:]]
-    environment = os.environ | {"COLUMNS": "88"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
-    lines = [line.rstrip() for line in (done.stdout + done.stderr).rstrip().splitlines()]
-    return "\n".join(["```console", f"$ {block[1]}", *lines, "```"])
+_SHOWN = re.compile(
+    r"```yaml\n(?P<config>model:.*?)```|```console\n\$ modelforge (?P<command>[^\n]*)\n.*?```", flags=re.DOTALL
+)
+
+
+def _rerun(command: str, config: str) -> str:
+    with TemporaryDirectory() as folder:
+        if not config or "model=" in command:
+            folder = ROOT
+        else:
+            (Path(folder) / "conf").mkdir()
+            (Path(folder) / "conf" / "config.yaml").write_text(config, encoding="utf-8")
+        with chdir(folder):
+            printed = CliRunner().invoke(app, shlex.split(command), env={"COLUMNS": "88"}).output
+    lines = [line.rstrip() for line in printed.rstrip().splitlines()]
+    return "\n".join(["```console", f"$ modelforge {command}", *lines, "```"])
 
 
 if __name__ == "__main__":
     (ROOT / "docs" / "layers.md").write_text(layers(), encoding="utf-8")
     (ROOT / "docs" / "inits.md").write_text(initializers(), encoding="utf-8")
     (ROOT / "docs" / "models.md").write_text(models(), encoding="utf-8")
-    page = ROOT / "README.md"
-    page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")

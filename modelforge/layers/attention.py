@@ -176,7 +176,7 @@ class SelfAttention(_Attention):
         self.causal = causal
         rope = rope_theta, rope_factor, rope_low_freq_factor, rope_high_freq_factor, rope_original_steps
         if not rotary and rope != (10_000.0, 1.0, 1.0, 4.0, 8192):
-            raise ValueError("rope_theta and the other rope_* mean nothing without rotary: set rotary to true")
+            raise ValueError("rope_theta and the other rope_* have no effect without rotary: set rotary to true")
         scaling = rope_factor, rope_low_freq_factor, rope_high_freq_factor, rope_original_steps
         self.rotary = Rotary(self.head_dim, rope_theta, *scaling) if rotary else None
 

@@ -256,11 +256,7 @@ registry.LEFT_OUT.update(
             for name in dir(nn)
             if name.startswith("Lazy")
         },
-        **{
-            name: "losses compare with a target; they belong to training"
-            for name in dir(nn)
-            if name.endswith(("Loss", "Loss2d"))
-        },
+        **{name: "a loss is part of training, not of a model" for name in dir(nn) if name.endswith(("Loss", "Loss2d"))},
         "AdaptiveLogSoftmaxWithLoss": "it needs the targets; losses belong to training",
     }
 )
