@@ -36,7 +36,7 @@ def test_tiny_probabilities_are_fine():
     assert scheme.resolve(Matrix(shape=(1,), fan_in=1, fan_out=1)).mean == pytest.approx(-300 * math.log(10))
 
 
-@pytest.mark.parametrize(("prob", "message"), [(0.0, "must be greater than 0, but is 0.0"), (1, "must be less than 1")])
+@pytest.mark.parametrize(("prob", "message"), [(0.0, "should be greater than 0"), (1, "should be less than 1")])
 def test_certainties_are_refused(prob: float, message: str):
     with pytest.raises(ValidationError, match=message):
         inits.create({"scheme": "prior_probability", "prob": prob})

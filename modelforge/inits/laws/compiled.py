@@ -28,7 +28,7 @@ _normal = numba.njit(words.normal, error_model="numpy")
 
 @cache
 def loop(transform: Transform) -> Any:
-    """The loop of a transform; None where there is none, or where it gives other bits than NumPy."""
+    """The loop of a transform, or None where there is none that gives the bits that NumPy gives."""
     made = _LOOPS.get(transform)
     return made if made is not None and _agrees(transform, made) else None
 
