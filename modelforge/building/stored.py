@@ -64,7 +64,7 @@ def load(
                     values = _read(weights, parts[paths[0]])
                     equal |= {path: _copy(parts[path].part(values), memory[path]) for path in paths}
         except Refusal as refusal:
-            message = f"`{file}` gives no values: {refusal.reason}"
+            message = f"`{file}` cannot be loaded: {refusal.reason}"
             # A file whose buffers are used serves parameters too.
             rule = next(item.rule.key for item in items if parts[item.path].file == file)
             raise ForgeError([Problem(refusal.code or "MF110", f"{rule}.path", message, refusal.hint)]) from refusal

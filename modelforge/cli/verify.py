@@ -96,7 +96,7 @@ def _checkpoint(folder: Path, ckpt: str, ledger: Ledger) -> Verification:
             # Others are buffers, and what an optimizer keeps.
             return compare({short: weights.read(name) for short, name in names.items() if short in known}, ledger)
     except Refusal as refusal:
-        message = f"`{path}` gives no values: {refusal.reason}"
+        message = f"`{path}` cannot be loaded: {refusal.reason}"
         raise ForgeError([Problem(refusal.code or "MF110", "--ckpt", message, refusal.hint)]) from refusal
 
 

@@ -25,7 +25,7 @@ _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
     }
 )
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"min": min, "max": max, "round": round})
-_WHAT_IT_KNOWS = "it knows numbers, arguments, + - * / // % **, min, max and round"
+_WHAT_IT_KNOWS = "allowed: numbers, arguments, + - * / // % **, min, max and round"
 
 
 def calculate(expression: str, names: Mapping[str, Any]) -> int | float:

@@ -72,6 +72,9 @@ def _value(kind: str, text: str, arguments: Mapping[str, Any]) -> Any:
     if kind == "calc":
         return calculate(text, arguments)
     if text not in arguments:
-        hint = did_you_mean(text, arguments) or "`${arg:...}` names an argument of the block around it"
+        hint = (
+            did_you_mean(text, arguments)
+            or "`${arg:...}` refers to an argument of the block around it, or of the model (`args`)"
+        )
         raise Refusal(f"there is no argument `{text}` here", hint)
     return arguments[text]

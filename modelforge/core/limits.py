@@ -145,7 +145,7 @@ def fault(value: Any) -> tuple[str, str, str] | None:
             return "MF060", f"a text has at most {MAX_TEXT:,} characters, and this has {len(value):,}", ""
         if (not value.isascii() or "\0" in value) and (found := _UNPRINTABLE.search(value)):
             what = "a null character" if found[0] == "\0" else f"a lone surrogate, `\\u{ord(found[0]):04x}`"
-            return "MF062", f"a text holds {what}, which no file name and no terminal takes", "leave it out"
+            return "MF062", f"a text holds {what}, which file names and terminals cannot hold", "leave it out"
     elif isinstance(value, int) and abs(value) >= _MOST:
         return "MF062", f"a whole number has at most {MAX_DIGITS} digits, and this has more", ""
     return None

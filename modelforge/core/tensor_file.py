@@ -185,7 +185,7 @@ def _load(path: str) -> Any:
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         what = f": `{named[1]}`" if named else ""
-        hint = "where you trust it, load it and save its tensors: `safetensors.torch.save_file(tensors, path)`"
+        hint = "if you trust it, load it yourself and save its tensors: `safetensors.torch.save_file(tensors, path)`"
         reason = f"it holds a pickle that would run code{what}, and that is never loaded"
         raise Refusal(reason, hint, "MF111") from error
     except Exception as error:

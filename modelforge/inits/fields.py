@@ -22,7 +22,7 @@ Positive = Annotated[float, Field(gt=0, le=LIMIT)]
 
 def _keeps_something(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-        hint = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
+        hint = "values are truncated at this many sigma from the mean: at 0, nothing would be left"
         raise wrong("MF092", f"must be greater than 0, but is {quoted(value)}", hint)
     return value
 

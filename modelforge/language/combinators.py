@@ -76,7 +76,7 @@ class Combinator(LayerSpec, ABC):
 def _free(layers: Mapping[str, LayerSpec]) -> Mapping[str, LayerSpec]:
     """Layers that are not called as what a combinator puts beside them."""
     if taken := [name for name in ("shortcut", "merge") if name in layers]:
-        reason = "`{}` cannot name a layer here: a combinator with a `merge` has its own of that name"
+        reason = "`{}` cannot name a layer here: a combinator with a `merge` uses this name itself"
         raise all_wrong(((name,), wrong("MF016", reason.format(name), part="key")) for name in taken)
     return layers
 

@@ -54,7 +54,7 @@ def _in_arguments(arguments: Any, key: str) -> Iterator[Problem]:
         return
     for name in map(str, arguments):
         if not name.isidentifier() or name in RESERVED or keyword.iskeyword(name):
-            hint = f"these are taken: {', '.join(sorted(RESERVED))}" if name in RESERVED else ""
+            hint = f"reserved names: {', '.join(sorted(RESERVED))}" if name in RESERVED else ""
             yield Problem("MF016", f"{key}.{name}", f"`{name}` cannot name an argument", hint, part="key")
 
 
@@ -76,7 +76,7 @@ def _in_sizes(section: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterat
         yield Problem("MF018", "model.size", f"the model has no size `{size}`", did_you_mean(size, named))
     for other, values in named.items():
         for name in [name for name in values if name not in declared]:
-            message, hint = f"the model has no argument `{name}`", f"declare it: `args: {{{name}: ???}}`"
+            message, hint = f"the model has no argument `{name}`", f"declare it: `args: {{{name}: '???'}}`"
             yield Problem("MF018", f"model.sizes.{other}.{name}", message, hint, part="key")
 
 
@@ -89,7 +89,7 @@ def unread(declared: Mapping[str, Any], rest: Any) -> Iterator[Problem]:
     """
     read = names_of([rest, declared])
     for name in [name for name in declared if name not in read]:
-        hint = f"remove it, or say where it counts: `${{arg:{name}}}`"
+        hint = f"remove it, or use it: `${{arg:{name}}}`"
         yield Problem("MF018", f"model.args.{name}", f"nothing reads the argument `{name}`", hint, part="key")
 
 

@@ -129,7 +129,7 @@ class _Expander:
                 continue
             free = is_template(default) or default == _MISSING
             if name in given and not free and (kind := _other_kind(bound[name], default)):
-                must = f"must be {kind}, as its default {quoted(default)} is"
+                must = f"must be {kind}, like its default {quoted(default)}"
                 message = f"`{name}` of {owner} {must}, but is {quoted(bound[name])}"
                 self._note("MF018", at.key, message)
                 failed.add(name)
@@ -211,7 +211,7 @@ class _Expander:
     def _use(self, fields: Mapping[str, Any], name: str, place: _Place) -> Use:
         if name in place.blocks:
             cycle = " → ".join(f"`{block}`" for block in (*place.blocks[place.blocks.index(name) :], name))
-            self._note("MF017", place.key, f"a block that is made of itself: {cycle}")
+            self._note("MF017", place.key, f"a block cannot contain itself: {cycle}")
             raise _Failed
         self._used.add(name)
         block, key = self._blocks[name], f"model.blocks.{name}"

@@ -164,9 +164,15 @@ class _Parser:
                 continue
             for section in SECTIONS if leaf else ():
                 if section in block.roles or getattr(block, section, None):
-                    self._add("MF021", f"`{section}` has no meaning here", (*here, section), "move it up", part="key")
+                    self._add(
+                        "MF021",
+                        f"`{section}` has no meaning here",
+                        (*here, section),
+                        "move it one level up",
+                        part="key",
+                    )
             if not (block.speaks or block.matrices is not None if leaf else block != InitSpec()):
-                self._add("MF022", "this block says nothing", here, "give it a `scheme` or a field")
+                self._add("MF022", "this init block is empty", here, "give it a `scheme` or a field")
             blocks[str(name)] = block
         return blocks
 

@@ -43,7 +43,7 @@ def _type_hint(fields: Mapping[Any, Any]) -> str:
     if "_target_" in fields:
         name = last(str(fields["_target_"]))
         meant = f"`type: {name}`" if name in registry.names() else "`type: ...`, the name of a registered layer"
-        return f"`_target_` is Hydra's and names code, which no config does here: write {meant}"
+        return f"`_target_` names code, and a config cannot name code here: write {meant}"
     near = [str(key) for key in fields if difflib.get_close_matches(str(key), ["type"], cutoff=0.7)]
     return f"did you mean `type` where it says `{near[0]}`?" if near else "add `type: ...`"
 
@@ -54,10 +54,10 @@ Layer = Annotated[SerializeAsAny[LayerSpec], BeforeValidator(_parse_layer)]
 
 def _check_names(raw: Any) -> Any:
     if not isinstance(raw, Mapping):
-        hint = "write `name: {type: ...}`, one entry a layer, in execution order"
+        hint = "write one `name: {type: ...}` for each layer, in execution order"
         raise wrong("MF014", f"layers must be a mapping from name to layer, but is {quoted(raw)}", hint)
     if not raw:
-        raise wrong("MF014", "there is no layer", "write `name: {type: ...}`")
+        raise wrong("MF014", "`layers` is empty", "write `name: {type: ...}`")
     layers = {str(name): layer for name, layer in raw.items()}
     if len(layers) < len(raw):
         raise wrong("MF016", 'two layers have the same name: `1` and `"1"` are one', part="key")
@@ -73,7 +73,7 @@ def _misplaced(name: str, layer: Any) -> tuple[str, str] | None:
         return None
     if isinstance(layer, str) and layer in registry.names():
         return None
-    return f"`{name}` stands among the layers, where it would be a layer", "move it out: it belongs beside `layers`"
+    return f"`{name}` is among the layers, so it is read as a layer", "move it one level up, beside `layers`"
 
 
 def unusable(name: str) -> str:
@@ -83,11 +83,11 @@ def unusable(name: str) -> str:
     if not NAME.fullmatch(name):
         return f"`{name}` cannot name a layer: use letters, digits and underscores, and begin with a letter"
     if keyword.iskeyword(name):
-        return f"`{name}` cannot name a layer: it is a word of Python's, and `model.{name}` would be no attribute"
+        return f"`{name}` cannot name a layer: it is a Python keyword, so `model.{name}` would be a syntax error"
     if name == "input":
-        return "`input` names what comes in; call the layer something else"
+        return "`input` cannot name a layer: layers refer to their input by this name"
     if name in registry.reserved_names():
-        return f"`{name}` cannot name a layer: modules have an attribute of that name already"
+        return f"`{name}` cannot name a layer: nn.Module has an attribute with this name"
     return ""
 
 

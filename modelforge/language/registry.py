@@ -112,7 +112,7 @@ def explain_absence(name: str) -> str:
     meant, known = did_you_mean(short, names()), [other.lower() for other in names()]
     if difflib.get_close_matches(short.lower(), known, n=1, cutoff=0.75):
         return meant
-    own = "a layer of your own is registered in code first: `@mf.register_layer`"
+    own = "register your own layer in code first: `@mf.register_layer`"
     return f"{meant} {own[0].upper()}{own[1:]}" if meant else own
 
 

@@ -69,7 +69,7 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
     except (Exception, SystemExit) as error:
         if _overflows(error):
             raise Misfit("MF060", f"{layer.name} is larger than torch can count: {sentence(error)}") from error
-        raise Misfit("MF041", f"{layer.name} refuses its arguments: {sentence(error)}") from error
+        raise Misfit("MF041", f"{layer.name} does not accept these arguments: {sentence(error)}") from error
 
 
 def run(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Any:
@@ -252,7 +252,7 @@ def _check_batch(output: Value) -> None:
     value = at(output, first(output))
     if not isinstance(value, TensorValue):
         return
-    hint = "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1"
+    hint = "dimension 0 is the batch; dimensions of the example start at 1"
     if not value.shape or not is_batch(value.shape[0]):
         message = f"the batch must stay dimension 0, but the output of a batch of B has the shape {value}"
         raise Misfit("MF044", message, hint)

@@ -64,7 +64,7 @@ def locate(
             with opened(scheme.path) as weights:
                 headers = weights.headers
         except Refusal as refusal:
-            message = f"`{scheme.path}` gives no values: {refusal.reason}"
+            message = f"`{scheme.path}` cannot be loaded: {refusal.reason}"
             problems.append(Problem(refusal.code or "MF110", f"{key}.path", message, refusal.hint))
             continue
         source = _Source(_of_training(scheme, headers, shapes), key, skips.get(key), shapes, ties)
@@ -124,7 +124,7 @@ class _Source:
     def way_out(self, names: Sequence[str], known: Collection[str]) -> str:
         """A hint for parameters whose values the file lacks, among all that the rule covers."""
         if self.skips is None:
-            return "give them another scheme by name, in `params`"
+            return "give these parameters another scheme in `params`"
         globs = [*self.skips, *_globs(names, known)]
         shown = ", ".join(globs) if len(globs) <= MAX_LISTED else "..."
         return f"leave them to their init blocks: `'weights.skip=[{shown}]'`"
@@ -142,7 +142,7 @@ class _Source:
             for new, fill in self._parts(renamed, whole):
                 if new in self.fills:
                     message = f"`{self.fills[new].tensor}` and `{name}` of `{self.scheme.path}` both become `{new}`"
-                    hint = "keep them apart, or out: `subset`"
+                    hint = "rename them to different names, or leave one out with `subset`"
                     self.problems.append(Problem("MF116", f"{self.key}.rename", message, hint))
                 if not any(fnmatchcase(new, glob) for glob in self.skips or ()):
                     self.fills[new] = fill
@@ -219,7 +219,7 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
     # A tensor that cannot be split or transposed is a problem already.
     if lacking and all(problem.code != "MF117" for problem in source.problems):
         named = listed([f"{item.path} {item.shape}" for item in lacking], MAX_LISTED)
-        message = f"`{source.scheme.path}` has no values for what this rule covers: {named}"
+        message = f"`{source.scheme.path}` lacks parameters of this rule: {named}"
         way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
         hint = f"{way_out}, or `rename` what the file has{_near(lacking[0].path, source.fills)}"
         yield Problem("MF112", source.key, message, hint)
@@ -229,7 +229,7 @@ def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
     surplus = {name: fill for name, fill in source.fills.items() if name not in known} | source.unsplit
     if surplus:
         named = listed([f"{name} {fill.shape}" for name, fill in surplus.items()], MAX_LISTED)
-        message = f"the model has no place for these tensors of `{source.scheme.path}`: {named}"
+        message = f"the model has no parameters for these tensors of `{source.scheme.path}`: {named}"
         hint = "`subset` says which tensors to take, and `rename` what they are called here"
         yield Problem("MF113", source.key, message, hint + _near(next(iter(surplus)), known))
 

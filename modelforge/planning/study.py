@@ -236,7 +236,7 @@ def _check_count(layer: LayerType, inputs: tuple[Value, ...]) -> None:
     needs = [parameter for parameter in takes if parameter.default is Parameter.empty]
     if not len(needs) <= len(inputs) <= len(takes):
         names = ", ".join(parameter.name for parameter in (needs if len(inputs) < len(needs) else takes))
-        hint = f"`inputs` names what it reads, in this order: {names}"
+        hint = f"list them in `inputs`, in this order: {names}"
         wanted = str(len(needs)) if len(needs) == len(takes) else f"{len(needs)} to {len(takes)}"
         noun = "input" if wanted == "1" else "inputs"
         raise Misfit("MF032", f"{layer.name} reads {wanted} {noun}, but gets {len(inputs)}", hint)

@@ -50,7 +50,7 @@ class Ties:
             missing = [name for name in (path, source) if name not in known]
             if source in self._declared:
                 hint = f"tie both to `{self._declared[source]}`" if self._declared[source] != path else ""
-                yield Problem("MF045", key, f"`{source}` is itself tied to another one", hint)
+                yield Problem("MF045", key, f"`{source}` is itself tied to another parameter", hint)
             elif missing and complete:
                 hint = did_you_mean(missing[0], known) if hints else ""
                 part = "key" if missing[0] == path else "value"

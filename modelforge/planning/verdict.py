@@ -229,7 +229,7 @@ def _mixes_without(trial: Trial, mode: Mode) -> bool:
 
 def _mixes(trial: Trial, when: str) -> Misfit:
     message = f"an example must not depend on the others of its batch, but what {trial.name} gives for it does{when}"
-    hint = "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1"
+    hint = "dimension 0 is the batch; dimensions of the example start at 1"
     if "dim" in trial.setting.layer.spec.model_fields and trial.setting.arguments.get("dim") is None:
         hint = f"give `dim`: -1 is the last; {hint}"
     if when:

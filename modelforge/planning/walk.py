@@ -102,7 +102,7 @@ class Walk:
             scope[name] = Flow(self.inputs[name], (), key)
         for name in scope.keys() & self.spec.layers.keys():
             key = f"model.layers.{name}"
-            self.problems.append(Problem("MF016", key, f"`{name}` names an input already", part="key"))
+            self.problems.append(Problem("MF016", key, f"`{name}` is already the name of an input", part="key"))
         scopes: tuple[Scope, ...] = ()
         if self.spec.default_init is not None:
             scopes = self._within(Scope(self.spec.default_init, "init", "", outermost=True), scopes)
@@ -299,7 +299,9 @@ class Walk:
         self._num_parameters += sum(prod(item.shape) for item in facts.parameters)
         self._num_blocks += sum(len(item.layout.blocks) for item in facts.parameters)
         if self._num_parameters > MAX_PARAMETERS:
-            message = f"the model has {self._num_parameters:,} parameters up to here, but {MAX_PARAMETERS:,} at most"
+            message = (
+                f"the model has {self._num_parameters:,} parameters up to this layer; the limit is {MAX_PARAMETERS:,}"
+            )
         elif self._num_blocks > MAX_BLOCKS:
             message = f"the model's parameters are more than {MAX_BLOCKS:,} matrices and vectors"
         else:

@@ -14,7 +14,7 @@ from modelforge.core.errors import Refusal
 from modelforge.language import registry
 from modelforge.tracing.trace import Batch
 
-BATCH_FIRST = "dimensions count as torch's do: the batch is dimension 0, and stays there"
+BATCH_FIRST = "dimension 0 is the batch, and must stay so"
 
 
 @dataclass(frozen=True)

@@ -612,8 +612,8 @@ def test_a_name_is_never_suggested_for_itself():
         ("!!timestamp text", "the tag `!!timestamp` means nothing in a config"),
         ("!!set {a}", "the tag `!!set` means nothing in a config"),
         ("!own 3", "the tag `!own` means nothing in a config"),
-        ('"\\ud800"', "a text holds a lone surrogate, `\\ud800`, which no file name and no terminal takes"),
-        ('"\\0"', "a text holds a null character, which no file name and no terminal takes"),
+        ('"\\ud800"', "a text holds a lone surrogate, `\\ud800`, which file names and terminals cannot hold"),
+        ('"\\0"', "a text holds a null character, which file names and terminals cannot hold"),
         ("x" * 20_000, "a text has at most 10,000 characters, and this has 20,000"),
     ],
 )
@@ -648,7 +648,7 @@ def test_a_file_that_is_too_long_is_not_read(write):
     ("override", "code", "message"),
     [
         ("a=" + "[" * 3_000 + "]" * 3_000, "MF060", "an override is at most 50 levels deep, and this has 3,000"),
-        ("a=\ud800", "MF062", "a text holds a lone surrogate, `\\ud800`, which no file name and no terminal takes"),
+        ("a=\ud800", "MF062", "a text holds a lone surrogate, `\\ud800`, which file names and terminals cannot hold"),
         ("a=" + "x" * 20_000, "MF060", "a text has at most 10,000 characters, and this has 20,002"),
     ],
 )

@@ -13,8 +13,8 @@ from modelforge.core.docstrings import field_docs
 from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
-EXCHANGE = "exchange them, or choose `constant` for one value everywhere"
-TRUNCATED = "it says how far from its mean the law is cut, in units of its sigma: nothing would be left"
+EXCHANGE = "swap them, or choose `constant` for one value everywhere"
+TRUNCATED = "values are truncated at this many sigma from the mean: at 0, nothing would be left"
 TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("normal", {"std": 1, "stdd": 1}, "stdd", "scheme `normal` has no field `stdd`", "did you mean `std`?"),
     (
@@ -67,7 +67,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
         {"truncate": 3.0},
         "truncate",
         "must be left out, as `distribution` is `uniform`",
-        "only `distribution: truncated_normal` is cut; if it is inherited, give a `scheme` here",
+        "only `distribution: truncated_normal` uses it; if it is inherited, give a `scheme` here",
     ),
     ("gates", {"forget": "one"}, "forget", "must be a number, but is 'one'", ""),
     ("keep", {"gain": 1.0}, "gain", "scheme `keep` has no field `gain`", "`keep` has no fields: give a `scheme` here"),

@@ -216,7 +216,7 @@ def test_names_that_the_file_lacks(file):
     layers = LAYERS | {"more": {"type": "Linear", "out_features": 3}}
     [(code, path, message)] = problems(mf.plan, spec({"scheme": "pretrained", "path": file}, layers))
     assert (code, path) == ("MF112", "init")
-    assert message == f"`{file}` has no values for what this rule covers: more.weight (3, 2) and more.bias (3,)"
+    assert message == f"`{file}` lacks parameters of this rule: more.weight (3, 2) and more.bias (3,)"
 
 
 def test_tensors_that_the_model_lacks(tmp_path):
@@ -227,7 +227,7 @@ def test_tensors_that_the_model_lacks(tmp_path):
     [problem] = caught.value.problems
     assert (problem.code, problem.path) == ("MF113", "init")
     listed = "boddy.scale (2,) and last ()"
-    assert problem.message == f"the model has no place for these tensors of `{path}`: {listed}"
+    assert problem.message == f"the model has no parameters for these tensors of `{path}`: {listed}"
     assert problem.hint.startswith(
         "`subset` says which tensors to take, and `rename` what they are called here; did you mean"
     )
@@ -328,7 +328,7 @@ def test_files_that_give_nothing(tmp_path):
     for path, reason in reasons.items():
         [(code, where, message)] = problems(mf.plan, dense({"scheme": "pretrained", "path": path}))
         assert (code, where) == ("MF110", "init.path")
-        assert message.startswith(f"`{path}` gives no values: {reason}")
+        assert message.startswith(f"`{path}` cannot be loaded: {reason}")
     [(code, where, message)] = problems(dense, {"scheme": "pretrained"})
     assert (code, where, message) == ("MF090", "init", "scheme `pretrained` needs `path`")
 

@@ -243,7 +243,7 @@ REASONS = {
     "xavier": "fans are not defined for it",
     "kaiming": "fans are not defined for it",
     "lecun": "fans are not defined for it",
-    "orthogonal": "it has no rows and columns to be orthogonal",
+    "orthogonal": "a vector has no rows and columns",
     "sparse": "it has no units to connect",
 }
 

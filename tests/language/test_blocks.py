@@ -159,7 +159,7 @@ def test_all_faults_are_told_at_once_each_at_its_place():
 def test_a_block_of_itself_is_refused_with_the_cycle(chain: list[str]):
     blocks = {name: {"layers": {"x": after}} for name, after in zip(chain, [*chain[1:], chain[0]], strict=True)}
     (found,) = told(model({"body": chain[0]}, blocks=blocks))
-    assert found[1] == "a block that is made of itself: " + " → ".join(f"`{name}`" for name in [*chain, chain[0]])
+    assert found[1] == "a block cannot contain itself: " + " → ".join(f"`{name}`" for name in [*chain, chain[0]])
 
 
 def test_what_grows_without_bound_is_refused():

@@ -74,16 +74,16 @@ def nested(levels):
             (
                 "MF062",
                 "layers.head",
-                "a text holds a lone surrogate, `\\ud800`, which no file name and no terminal takes",
+                "a text holds a lone surrogate, `\\ud800`, which file names and terminals cannot hold",
             ),
         ),
         (
             model(layers={"\udfff": "ReLU"}),
-            ("MF062", "layers", "a text holds a lone surrogate, `\\udfff`, which no file name and no terminal takes"),
+            ("MF062", "layers", "a text holds a lone surrogate, `\\udfff`, which file names and terminals cannot hold"),
         ),
         (
             model(layers={"a\0": "ReLU"}),
-            ("MF062", "layers", "a text holds a null character, which no file name and no terminal takes"),
+            ("MF062", "layers", "a text holds a null character, which file names and terminals cannot hold"),
         ),
         (
             model(layers={"head": "x" * 1_000_000}),

@@ -160,7 +160,7 @@ def test_an_axis_as_long_as_the_batch_that_stands_for_any_is_no_batch():
 @pytest.mark.parametrize("kind", ["Softmax", "Softmin", "LogSoftmax"])
 def test_an_activation_over_the_batch(kind):
     message = f"an example must not depend on the others of its batch, but what {kind} gives for it does"
-    hint = "dimensions count as torch's do: the batch is dimension 0, the example's own begin at 1"
+    hint = "dimension 0 is the batch; dimensions of the example start at 1"
     assert refused(kind, STEPS) == ("MF044", message, f"give `dim`: -1 is the last; {hint}")
     assert refused({"type": kind, "dim": 0}, ROW) == ("MF044", message, hint)
     assert not planned({"type": kind, "dim": -1}, STEPS).warnings

@@ -278,8 +278,8 @@ def test_two_lists_in_turn():
     [
         ("conv-1", "`conv-1` cannot name a layer: use letters, digits and underscores"),
         ("_first", "`_first` cannot name a layer: use letters, digits and underscores"),
-        ("input", "`input` names what comes in; call the layer something else"),
-        ("ledger", "`ledger` cannot name a layer: modules have an attribute of that name already"),
+        ("input", "`input` cannot name a layer: layers refer to their input by this name"),
+        ("ledger", "`ledger` cannot name a layer: nn.Module has an attribute with this name"),
     ],
 )
 def test_names_that_no_layer_can_have(name, message):

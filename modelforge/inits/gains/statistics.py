@@ -102,7 +102,7 @@ def _statistics(phi: Callable[[Tensor], Tensor], name: str, q: float) -> Statist
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise Refusal(f"the gain of {name} cannot be computed: {first_line}", _HINT) from error
     if not 0 < second_moment < math.inf:
-        reason = f"the second moment of {name} is {second_moment:g}, so it has no gain"
+        reason = f"the second moment of {name}'s output is {second_moment:g}, so no gain preserves it"
         raise Refusal(reason, "give `gain` a number")
     # dE f(x)/dq for x ~ N(0, q) is E f(x)(x²/q - 1) / 2q, whether or not f has a derivative.
     return Statistics(q, mean, second_moment, derivative, slope=(weighted - second_moment) / (2 * q))

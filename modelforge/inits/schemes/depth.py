@@ -44,7 +44,7 @@ class DepthAware(Elementwise):
             raise Refusal(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
         if not matrix.context.num_branches:
             reason = f"`{self.scheme}` counts residual branches, but the model has none"
-            hint = "a `Residual` layer makes one; without any, choose a scheme that does not count"
+            hint = "add a `Residual` layer, or choose a scheme that does not count branches"
             raise Refusal(reason, hint, NOTHING_TO_COUNT)
         return matrix.context.num_branches
 

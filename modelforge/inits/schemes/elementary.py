@@ -74,7 +74,7 @@ class UniformScheme(Elementwise):
         """The bounds the wrong way round, or equal."""
         if not self.low < self.high:
             message = f"must be greater than `low` ({self.low!r}), but is {self.high!r}"
-            yield WrongField("high", message, "exchange them, or choose `constant` for one value everywhere")
+            yield WrongField("high", message, "swap them, or choose `constant` for one value everywhere")
 
     def law(self, matrix: Matrix) -> Law:
         return Uniform(self.low, self.high)

@@ -42,7 +42,7 @@ class Orthogonal(Initializer):
 
     def resolve(self, matrix: Matrix) -> Fill:
         """Each entry has the law of a coordinate of a random unit vector with max(rows, columns) coordinates."""
-        require_matrix(matrix, "orthogonal", "it has no rows and columns to be orthogonal")
+        require_matrix(matrix, "orthogonal", "a vector has no rows and columns")
         gain, (rows, columns) = resolve_gain(self.gain, matrix), num_rows_and_columns(matrix)
         numbers = gain.numbers() | {"method": self.method, "rows": rows, "columns": columns}
         factor = gain.value

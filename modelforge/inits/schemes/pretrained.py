@@ -49,7 +49,7 @@ def _moved(old: str, raw: Mapping[str, Any]) -> Moved:
     try:
         return Moved(**{**raw, "to": _several(raw.get("to"))})
     except (ValidationError, TypeError):
-        message = f"must give a name, null, or a mapping with a name or several, but for `{old}` gives {dict(raw)}"
+        message = f"must map each name to a name, to null or to `{{to: ...}}`, but maps `{old}` to {dict(raw)}"
         raise wrong("MF022", message, "write `{to: name}`, with `transpose: true` or `squeeze: true`") from None
 
 

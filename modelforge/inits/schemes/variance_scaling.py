@@ -33,7 +33,7 @@ class FanScaled(Initializer):
     def conflicts(self) -> Iterable[WrongField]:
         """A `truncate` that would be ignored."""
         if "truncate" in self.model_fields_set and self.distribution != "truncated_normal":
-            hint = "only `distribution: truncated_normal` is cut; if it is inherited, give a `scheme` here"
+            hint = "only `distribution: truncated_normal` uses it; if it is inherited, give a `scheme` here"
             yield WrongField("truncate", f"must be left out, as `distribution` is `{self.distribution}`", hint)
 
     def law(self, matrix: Matrix) -> Law:
