@@ -18,7 +18,7 @@ import torch
 
 from modelforge.building.checksum import checksum, checksum_of, checksum_of_seen
 from modelforge.building.shards import Shard
-from modelforge.building.tally import Tally, measure, rows_of_block, rows_of_chunk, tally_of
+from modelforge.building.tally import Tally, measure, rows_of_chunk, rows_of_matrix, tally_of
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
@@ -91,7 +91,7 @@ class _Region:
 
 @dataclass(slots=True)
 class _Job:
-    """One draw: a chunk of an elementwise region, or a whole block."""
+    """One draw: a chunk of an elementwise region, or a whole matrix."""
 
     item: ParameterPlan
     region: int
@@ -136,7 +136,7 @@ def _key(seed: int, item: ParameterPlan, region: _Region) -> Key:
 
 
 def _regions(item: ParameterPlan) -> Iterator[_Region]:
-    """Neighbouring blocks with equal elementwise fills are one region. Fixed rows beside or between them do not part
+    """Neighbouring matrices with equal elementwise fills are one region. Fixed rows beside or between them do not part
     it, so that the other values do not depend on which row is fixed."""
     groups: list[list[tuple[Matrix, Fill]]] = []
     for pair in item.fills:
@@ -148,7 +148,7 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
         free = _free(group)
         start, stop, row = group[0][0].start, group[-1][0].stop, group[0][0].shape[1:]
         row_size = prod(row)
-        spans = ((block.start * row_size, block.stop * row_size, block.fixed) for block, _ in group)
+        spans = ((matrix.start * row_size, matrix.stop * row_size, matrix.fixed) for matrix, _ in group)
         fixed = tuple((a, b, value) for a, b, value in spans if value is not None)
         fill = group[0][1] if free is None else free
         shape = (stop - start, *row) if item.shape else ()
@@ -159,16 +159,16 @@ def _regions(item: ParameterPlan) -> Iterator[_Region]:
         yield _Region(start, shape, start * row_size, stop * row_size, fill, spans, path, inputs_first)
 
 
-def _joins(group: Sequence[tuple[Matrix, Fill]], block: Matrix, fill: Fill) -> bool:
+def _joins(group: Sequence[tuple[Matrix, Fill]], matrix: Matrix, fill: Fill) -> bool:
     if not (fill.elementwise and group[-1][1].elementwise):
         return False
     free = _free(group)
-    return block.fixed is not None or free is None or free == fill
+    return matrix.fixed is not None or free is None or free == fill
 
 
 def _free(group: Sequence[tuple[Matrix, Fill]]) -> Fill | None:
-    """The fill of the blocks that are not fixed, if there are any."""
-    return next((fill for block, fill in group if block.fixed is None), None)
+    """The fill of the matrices that are not fixed, if there are any."""
+    return next((fill for matrix, fill in group if matrix.fixed is None), None)
 
 
 def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) -> Tally:
@@ -203,7 +203,7 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     # An element that a scheme forgets to write must not pass for a value.
     region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
     parts = shard.write(values, region.start) if memory is None else [memory]
-    rows = rows_of_block(values.view(region.shape), region.fill, input_first=region.input_first)
+    rows = rows_of_matrix(values.view(region.shape), region.fill, input_first=region.input_first)
     return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
 
 

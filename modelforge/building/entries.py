@@ -58,7 +58,7 @@ class LedgerEntry:
     place: Place | None
     numbers: FrozenDict[str, Any]
     """Resolved numbers: gain, fans, bounds."""
-    blocks: tuple[str, ...]
+    matrices: tuple[str, ...]
     target_mean: float | None
     target_std: float | None
     measured_mean: float | None
@@ -90,7 +90,7 @@ class LedgerEntry:
         return data | {
             "shape": list(self.shape),
             "transposed": self.transposed and list(self.transposed),
-            "blocks": list(self.blocks),
+            "matrices": list(self.matrices),
             "numbers": dict(self.numbers),
             "aliases": list(self.aliases),
             "place": self.place.to_dict() if self.place else None,

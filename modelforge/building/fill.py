@@ -117,7 +117,7 @@ def _assign(
             problems.append(Problem("MF094", key, message, KEEP.format(item.path), item.rule.place))
         else:
             made = shard_of(values).exchanged(item.transposed)
-            measured = [_measure_block(made, block, fill) for block, fill in item.fills]
+            measured = [_measure_matrix(made, matrix, fill) for matrix, fill in item.fills]
             rows = [Tally(shift=one.shift, rows=one.rows, fill=one.fill) for one in drawn.get(item.path, ())]
             tallies[item.path] = [replace(measured[0], checksum=checksum_of(made)), *measured[1:], *rows]
     if problems:
@@ -127,9 +127,9 @@ def _assign(
     return tallies
 
 
-def _measure_block(values: Shard, block: Matrix, fill: Fill) -> Tally:
-    row_size = prod(block.shape[1:])
-    return measure(values.memory(block.start * row_size, block.stop * row_size), fill)
+def _measure_matrix(values: Shard, matrix: Matrix, fill: Fill) -> Tally:
+    row_size = prod(matrix.shape[1:])
+    return measure(values.memory(matrix.start * row_size, matrix.stop * row_size), fill)
 
 
 # --- the modules' own reset_parameters --------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     """Fills every parameter of any module, in place, exactly once, in place of `Module.apply`.
 
     Args:
-        module: Any `nn.Module` with real memory. Roles, logical blocks and residual branches come from its modules'
+        module: Any `nn.Module` with real memory. Roles, logical matrices and residual branches come from its modules'
             classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout`,
             `register_inside` and `register_branches` in `modelforge.layers`. A parameter with several names (tied
             weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a

@@ -249,7 +249,7 @@ def record(
         rule=item.rule.key,
         place=item.rule.place,
         numbers=FrozenDict(item.numbers),
-        blocks=tuple(block.name for block, _ in item.fills if block.name),
+        matrices=tuple(matrix.name for matrix, _ in item.fills if matrix.name),
         target_mean=item.mean,
         target_std=item.std,
         measured_mean=mean,
@@ -267,7 +267,7 @@ def record(
 
 def _decided(item: ParameterPlan, tallies: Sequence[Tally]) -> Sequence[Tally]:
     """The tallies of values that a scheme decides, if there are any."""
-    fixed = [id(fill) for block, fill in item.fills if block.fixed is not None]
+    fixed = [id(fill) for matrix, fill in item.fills if matrix.fixed is not None]
     return [tally for tally in tallies if id(tally.fill) not in fixed] or tallies
 
 

@@ -162,7 +162,7 @@ def _offset(piece: Tensor, shift: float) -> float | None:
 
 def measure_whole(fills: Sequence[tuple[Any, Fill]], values: Shard) -> Tally:
     """Of the values of a parameter that was not drawn."""
-    free = [fill for block, fill in fills if block.fixed is None] or [fill for _, fill in fills]
+    free = [fill for matrix, fill in fills if matrix.fixed is None] or [fill for _, fill in fills]
     return replace(measure([values.local], free[0]), checksum=checksum_of(values))
 
 
@@ -190,8 +190,8 @@ def rows_of_chunk(values: Tensor, first: int, width: int, size: int, promise: Mo
     return _of_rows(values[stop - number * width : stop].view(number, width), promise)
 
 
-def rows_of_block(values: Tensor, fill: Fill, *, input_first: bool) -> Rows:
-    """Of a whole block: all of its rows where they are few, whether it is as orthogonal as promised, and what of it is
+def rows_of_matrix(values: Tensor, fill: Fill, *, input_first: bool) -> Rows:
+    """Of a whole matrix: all of its rows where they are few, whether it is as orthogonal as promised, and what of it is
     fixed."""
     rows, promise = Rows(), fill.promise
     if not values.numel() or values.ndim < 2:
@@ -229,12 +229,12 @@ def _of_rows(rows: Tensor, promise: Moments) -> Rows:
     return replace(seen, compared=few, equal=few - len(np.unique(keys[:few])))
 
 
-def _slant(block: Tensor, isometry: Isometry) -> float:
-    if isometry.summed and block.ndim > 2:
-        signs = (-1.0) ** np.indices(block.shape[2:]).sum(0)
-        alternating = block * torch.from_numpy(signs).to(block.dtype)
-        return max(_off(part.flatten(2).sum(2), isometry) for part in (block, alternating))
-    return _off(block, isometry)
+def _slant(matrix: Tensor, isometry: Isometry) -> float:
+    if isometry.summed and matrix.ndim > 2:
+        signs = (-1.0) ** np.indices(matrix.shape[2:]).sum(0)
+        alternating = matrix * torch.from_numpy(signs).to(matrix.dtype)
+        return max(_off(part.flatten(2).sum(2), isometry) for part in (matrix, alternating))
+    return _off(matrix, isometry)
 
 
 def _off(whole: Tensor, isometry: Isometry) -> float:

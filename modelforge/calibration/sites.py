@@ -50,9 +50,9 @@ class Site:
 
     @property
     def num_channels(self) -> int:
-        block = self.layout.blocks[0]
-        if block.input_first:
-            return len(self.layout.blocks) * block.shape[1]
+        matrix = self.layout.matrices[0]
+        if matrix.input_first:
+            return len(self.layout.matrices) * matrix.shape[1]
         return self.layout.outputs_first(self.weight.old).shape[0]
 
     def channel_dim(self, method: Calibration) -> int | None:
@@ -197,8 +197,8 @@ def _along_outputs(factor: Tensor, layout: ParameterLayout, weight: Tensor) -> T
     if factor.ndim == 0:
         return factor
     tail = [1] * (weight.ndim - 2)
-    if not layout.blocks[0].input_first:
+    if not layout.matrices[0].input_first:
         return layout.outputs_first(factor.view(-1, 1, *tail))
-    groups = zip(layout.blocks, factor.chunk(len(layout.blocks)), strict=True)
-    rows = [group.expand(block.shape[0], -1) for block, group in groups]
+    groups = zip(layout.matrices, factor.chunk(len(layout.matrices)), strict=True)
+    rows = [group.expand(matrix.shape[0], -1) for matrix, group in groups]
     return torch.cat(rows).view(weight.shape[0], weight.shape[1], *tail)

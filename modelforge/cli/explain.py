@@ -30,8 +30,8 @@ from modelforge.report.table import new_table
 
 VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
 INDENT = (0, 0, 0, 2)
-MAX_BLOCKS = 4
-"""Alike blocks that are all named; of more the first and the last."""
+MAX_MATRICES = 4
+"""Alike matrices that are all named; of more the first and the last."""
 
 
 def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
@@ -60,22 +60,22 @@ def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Logical blocks that follow one another and are decided alike."""
+    """Logical matrices that follow one another and are decided alike."""
 
     names: tuple[str, ...]
     start: int
     stop: int
-    block: Matrix
+    matrix: Matrix
     fill: Fill
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "names": list(self.names),
             "rows": [self.start, self.stop],
-            "shape": list(self.block.shape),
-            "fan_in": self.block.fan_in,
-            "fan_out": self.block.fan_out,
-            "fixed": self.block.fixed,
+            "shape": list(self.matrix.shape),
+            "fan_in": self.matrix.fan_in,
+            "fan_out": self.matrix.fan_out,
+            "fixed": self.matrix.fixed,
             "mean": self.fill.mean,
             "std": self.fill.std,
             "numbers": dict(self.fill.numbers),
@@ -97,7 +97,7 @@ class _Account:
             "layer": {"path": self.layer.path, "type": self.layer.type},
             "chain": [link.to_dict() for link in self.parameter.chain],
             "fields": [field.to_dict() for field in self.fields],
-            "blocks": [group.to_dict() for group in self.groups],
+            "matrices": [group.to_dict() for group in self.groups],
         }
 
 
@@ -126,13 +126,13 @@ def _account(parameter: ParameterPlan, layer: LayerPlan, decided: Plan) -> _Acco
 
 def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
     def alike(item: tuple[Matrix, Fill]) -> tuple[Any, ...]:
-        block, fill = item
-        return block.shape, block.fan_in, block.fan_out, block.fixed, fill.mean, fill.std, dict(fill.numbers)
+        matrix, fill = item
+        return matrix.shape, matrix.fan_in, matrix.fan_out, matrix.fixed, fill.mean, fill.std, dict(fill.numbers)
 
     for _, run in groupby(parameter.fills, key=alike):
         items = list(run)
         (first, fill), (last, _) = items[0], items[-1]
-        yield _Group(tuple(block.name for block, _ in items if block.name), first.start, last.stop, first, fill)
+        yield _Group(tuple(matrix.name for matrix, _ in items if matrix.name), first.start, last.stop, first, fill)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def _text(account: _Account) -> RenderableType:
     if account.fields:
         parts += [Text(), _fields(account.fields, parameter.scheme)]
     if parameter.initializer.values_from == "draw":
-        parts += [Text(), Padding(_blocks(account), INDENT)]
+        parts += [Text(), Padding(_matrices(account), INDENT)]
     return Group(*parts)
 
 
@@ -206,13 +206,13 @@ def _fields(fields: tuple[DecidedField, ...], scheme: str) -> RenderableType:
     return Group(Aligned(rows, indent=2, stages=(2,)), *defaults)
 
 
-def _blocks(account: _Account) -> Table:
-    """One line a group of alike blocks; numbers that a field states already are left out."""
+def _matrices(account: _Account) -> Table:
+    """One line a group of alike matrices; numbers that a field states already are left out."""
     stated = {field.name: field.value for field in account.fields}
     named = any(group.names for group in account.groups)
     rows = "rows" if account.parameter.transposed is None else "outputs"
     table = new_table()
-    table.add_column("block" if named else rows, overflow="fold")
+    table.add_column("matrix" if named else rows, overflow="fold")
     if named:
         table.add_column(rows)
     for header in ("fan in", "fan out", "mean", "std"):
@@ -223,12 +223,12 @@ def _blocks(account: _Account) -> Table:
         resolved = ", ".join(f"{name} {value(item)}" for name, item in numbers.items())
         moments = (number(group.fill.mean), number(group.fill.std))
         label = [_names(group.names)] if named else []
-        fans = (number(group.block.fan_in), number(group.block.fan_out))
-        fixed = group.block.fixed
+        fans = (number(group.matrix.fan_in), number(group.matrix.fan_out))
+        fixed = group.matrix.fixed
         note = resolved if fixed is None else f"always {value(fixed)}, whatever the scheme"
         table.add_row(*label, f"{group.start}:{group.stop}", *fans, *moments, note)
     return table
 
 
 def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(names) if len(names) <= MAX_BLOCKS else f"{names[0]} … {names[-1]}"
+    return ", ".join(names) if len(names) <= MAX_MATRICES else f"{names[0]} … {names[-1]}"

@@ -33,7 +33,7 @@ IN_WORDS: Mapping[str, str] = {
     "scheme": "schemes",
     "rule": "rules",
     "numbers": "resolved numbers",
-    "blocks": "matrices",
+    "matrices": "matrices",
     **dict.fromkeys(("target_mean", "target_std", "centre"), "targets"),
     **dict.fromkeys(("mean_tolerance", "std_tolerance"), "tolerances"),
     **dict.fromkeys(("verdict", "reason"), "verdicts"),

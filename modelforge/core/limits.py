@@ -25,7 +25,7 @@ MAX_ENDS = 1_000
 """Inputs of a model, or outputs: each is a tensor of every trial run."""
 MAX_RULES = 5_000
 """Entries of `params`, or of `types`, in one init block: each glob is matched with each parameter."""
-MAX_BLOCKS = 1_000_000
+MAX_MATRICES = 1_000_000
 """Logical matrices and vectors in all parameters of a model (gates, projections, groups): each gets its own numbers."""
 MAX_DEPTH = 64
 """Combinators and blocks inside one another: each level is a call of a function inside another."""

@@ -64,7 +64,7 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
     found: dict[tuple[Any, ...], list[str]] = {}
     for parameter in parameters:
         if parameter.rule.default and all(rule.verdict != "refines" for rule in parameter.chain):
-            laws = {fill.promise.law for block, fill in parameter.fills if block.fixed is None}
+            laws = {fill.promise.law for matrix, fill in parameter.fills if matrix.fixed is None}
             law = laws.pop() if len(laws) == 1 else None
             rule = parameter.rule.key, parameter.role, parameter.scheme, parameter.mean, parameter.std, law
             found.setdefault(rule, []).append(parameter.path)

@@ -65,10 +65,10 @@ def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]
         return
     chains: dict[str, list[ParameterPlan]] = {}
     for parameter in parameters:
-        block = parameter.fills[0][0]
-        inside = block.context is not None and block.context.branch is not None
-        if parameter.role == "weight" and parameter.numbers.get("activation") and block.activations and not inside:
-            chains.setdefault(block.activations[0].name, []).append(parameter)
+        matrix = parameter.fills[0][0]
+        inside = matrix.context is not None and matrix.context.branch is not None
+        if parameter.role == "weight" and parameter.numbers.get("activation") and matrix.activations and not inside:
+            chains.setdefault(matrix.activations[0].name, []).append(parameter)
     for name, chain in chains.items():
         activations = chain[0].fills[0][0].activations
         assert activations is not None

@@ -1,4 +1,4 @@
-"""Layouts: what each parameter of a module is. Its role, and the matrices (blocks) that it is made of.
+"""Layouts: what each parameter of a module is. Its role, and the matrices that it is made of.
 
 Keyed by module class, so that they serve modules that modelforge did not build too. Norms of
 unregistered classes are recognised by what they compute (see `norms`).
@@ -23,19 +23,19 @@ from modelforge.modules.packed import Packing, packings
 
 @dataclass(frozen=True, slots=True)
 class ParameterLayout:
-    """Role and blocks of one parameter. Blocks cover dimension 0 without gaps: of the parameter, outputs first, or of a
-    stack of matrices (experts), one below the other."""
+    """Role and matrices of one parameter. Matrices cover dimension 0 without gaps: of the parameter, outputs first, or
+    of a stack of matrices (experts), one below the other."""
 
     role: str | None
     """None where nothing is known: only a `params` rule can cover such a parameter."""
-    blocks: tuple[Matrix, ...]
+    matrices: tuple[Matrix, ...]
     default: float | None = None
     """A constant that replaces the role's default (the slope of a PReLU)."""
     guess: int = 0
     """The number of matrices side by side that its name suggests, where their order is not known; 0 for none."""
     transposed: tuple[int, int] | None = None
-    """Dimensions that are exchanged in how it is stored: blocks are those of `parameter.transpose(0, 1)`, say. Fans,
-    blocks and values are as if it were stored outputs first."""
+    """Dimensions that are exchanged in how it is stored: matrices are those of `parameter.transpose(0, 1)`, say. Fans,
+    matrices and values are as if it were stored outputs first."""
     reads_input: bool = False
     """Whether it is one of several kernels that read what the layer reads: of both directions, or of q, k and v."""
 
@@ -45,10 +45,12 @@ class ParameterLayout:
 
     def below(self, prefix: str) -> ParameterLayout:
         """The same for a module at `prefix`."""
-        if all(block.attention is None for block in self.blocks):
+        if all(matrix.attention is None for matrix in self.matrices):
             return self
-        blocks = (replace(block, attention=block.attention and block.attention.below(prefix)) for block in self.blocks)
-        return replace(self, blocks=tuple(blocks))
+        matrices = (
+            replace(matrix, attention=matrix.attention and matrix.attention.below(prefix)) for matrix in self.matrices
+        )
+        return replace(self, matrices=tuple(matrices))
 
 
 Layout = Callable[[Any], Mapping[str, ParameterLayout]]
@@ -61,7 +63,7 @@ def register_layout(*classes: ModuleClass) -> Callable[[LayoutFunction], LayoutF
 
     The decorated function gets a module and gives a `ParameterLayout` for each of its own parameters, by name; those
     that it leaves out stay unknown. A name with dots (`q_proj.weight`) is a child's parameter; this layout
-    goes before that of the child's own class. Blocks with an `Attention` are part of the module's attention.
+    goes before that of the child's own class. Matrices with an `Attention` are part of the module's attention.
 
     Args:
         classes: Classes, or full names of classes that need not be imported (`"package.module.Class"`).
@@ -116,7 +118,7 @@ def _packed(module: nn.Module) -> dict[str, ParameterLayout]:
         for name, item in layout(module.get_submodule(child)).items():
             weight = module.get_submodule(child)._parameters[name]
             assert weight is not None, "it has a layout"
-            if item.role not in ("weight", "bias") or len(item.blocks) != 1:
+            if item.role not in ("weight", "bias") or len(item.matrices) != 1:
                 continue
             changed = replace(item, guess=packing) if isinstance(packing, int) else _split(item, packing)
             found[f"{child}.{name}"] = changed
@@ -124,30 +126,30 @@ def _packed(module: nn.Module) -> dict[str, ParameterLayout]:
 
 
 def _split(layout: ParameterLayout, packing: Packing) -> ParameterLayout:
-    (block,) = layout.blocks
+    (matrix,) = layout.matrices
     several = [f"{head}." for head in range(packing.repeats)] if packing.repeats > 1 else [""]
     sizes = [*packing.sizes] * packing.repeats
     names = [f"{head}{name}" for head in several for name in packing.names]
     # A matrix whose rows lie apart, some for each head, has the fans of all of them.
     whole_sizes = [size * packing.repeats for size in sizes]
-    return replace(layout, blocks=tuple(_cut(block, sizes, names, whole_sizes)))
+    return replace(layout, matrices=tuple(_cut(matrix, sizes, names, whole_sizes)))
 
 
 def split(layout: ParameterLayout, sizes: Sequence[int]) -> ParameterLayout:
     """The same parameter as matrices of so many rows one below the other, in place of what is known of it."""
-    first = layout.blocks[0]
+    first = layout.matrices[0]
     shape = (sum(sizes), *first.shape[1:])
     names = [str(index) for index in range(len(sizes))]
     base = replace(first, shape=shape, name="", start=0)
-    return replace(layout, blocks=tuple(_cut(base, sizes, names, sizes)), guess=0)
+    return replace(layout, matrices=tuple(_cut(base, sizes, names, sizes)), guess=0)
 
 
-def _cut(block: Matrix, sizes: Sequence[int], names: Sequence[str], outputs: Sequence[int]) -> Iterator[Matrix]:
+def _cut(matrix: Matrix, sizes: Sequence[int], names: Sequence[str], outputs: Sequence[int]) -> Iterator[Matrix]:
     start = 0
     for size, name, count in zip(sizes, names, outputs, strict=True):
-        shape = (size, *block.shape[1:])
-        fan_in, fan_out = _fans((count, *block.shape[1:]))
-        yield replace(block, shape=shape, fan_in=fan_in, fan_out=fan_out, name=name, start=start)
+        shape = (size, *matrix.shape[1:])
+        fan_in, fan_out = _fans((count, *matrix.shape[1:]))
+        yield replace(matrix, shape=shape, fan_in=fan_in, fan_out=fan_out, name=name, start=start)
         start += size
 
 
@@ -172,22 +174,22 @@ def roles_layout(roles: Mapping[str, str]) -> Layout:
 
 
 def whole(weight: Tensor, **changes: Any) -> Matrix:
-    """One block, outputs first; fans count dimension 1 (in), dimension 0 (out) and the taps behind them."""
+    """One matrix, outputs first; fans count dimension 1 (in), dimension 0 (out) and the taps behind them."""
     shape = tuple(weight.shape)
     fan_in, fan_out = _fans(shape)
     return replace(Matrix(shape, fan_in, fan_out), **changes)
 
 
 def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Matrix, ...]:
-    """Equal blocks stacked along dimension 0, one a name, fans counted in each alone."""
+    """Equal matrices stacked along dimension 0, one a name, fans counted in each alone."""
     size = weight.shape[0] // len(names)
     shape = (size, *weight.shape[1:])
-    block = replace(Matrix(shape, *_fans(shape)), **changes)
-    return tuple(replace(block, name=name, start=index * size) for index, name in enumerate(names))
+    matrix = replace(Matrix(shape, *_fans(shape)), **changes)
+    return tuple(replace(matrix, name=name, start=index * size) for index, name in enumerate(names))
 
 
 def transposed(role: str, weight: Tensor, *names: str, **changes: Any) -> ParameterLayout:
-    """The layout of a matrix that is stored (inputs, outputs): one block, or equal ones along the outputs."""
+    """The layout of a matrix that is stored (inputs, outputs): one matrix, or equal ones along the outputs."""
     return ParameterLayout(role, rows(weight.transpose(0, 1), names or ("",), **changes), transposed=(0, 1))
 
 

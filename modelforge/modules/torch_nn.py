@@ -24,8 +24,8 @@ def _bilinear(module: nn.Bilinear) -> dict[str, ParameterLayout]:
     # the other, so the mean of both directions stands for the way back.
     pairs = float(module.in1_features * module.in2_features)
     back = module.out_features * (module.in1_features + module.in2_features) / 2
-    block = whole(module.weight, fan_in=pairs, fan_out=float(back), kind="bilinear")
-    return present(weight=ParameterLayout("weight", (block,)), bias=vector("bias", module.bias))
+    matrix = whole(module.weight, fan_in=pairs, fan_out=float(back), kind="bilinear")
+    return present(weight=ParameterLayout("weight", (matrix,)), bias=vector("bias", module.bias))
 
 
 @register_layout(nn.modules.conv._ConvNd)
@@ -38,8 +38,8 @@ def _convolution(module: Any) -> dict[str, ParameterLayout]:
     fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
     names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
     fans = {"fan_in": float(fan_in), "fan_out": float(outputs * taps)}
-    blocks = rows(module.weight, names, **fans, input_first=transposed, kind="convolution")
-    return present(weight=ParameterLayout("weight", blocks), bias=vector("bias", module.bias))
+    matrices = rows(module.weight, names, **fans, input_first=transposed, kind="convolution")
+    return present(weight=ParameterLayout("weight", matrices), bias=vector("bias", module.bias))
 
 
 LSTM_GATES, GRU_GATES, NO_GATES = ("i", "f", "g", "o"), ("r", "z", "n"), ("",)
@@ -94,13 +94,13 @@ def _attention(module: Any) -> dict[str, ParameterLayout]:
     output = whole(module.out_proj.weight, attention=known(("o",)))
     layouts = {"out_proj.weight": ParameterLayout("weight", (output,))}
     if module.in_proj_weight is not None:
-        blocks = rows(module.in_proj_weight, qkv, activations=())
-        blocks = (replace(block, attention=known((name,))) for block, name in zip(blocks, qkv, strict=True))
-        layouts["in_proj_weight"] = ParameterLayout("weight", tuple(blocks))
+        matrices = rows(module.in_proj_weight, qkv, activations=())
+        matrices = (replace(matrix, attention=known((name,))) for matrix, name in zip(matrices, qkv, strict=True))
+        layouts["in_proj_weight"] = ParameterLayout("weight", tuple(matrices))
     else:
         for name in qkv:
-            block = whole(getattr(module, f"{name}_proj_weight"), name=name, activations=(), attention=known((name,)))
-            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (block,), reads_input=True)
+            matrix = whole(getattr(module, f"{name}_proj_weight"), name=name, activations=(), attention=known((name,)))
+            layouts[f"{name}_proj_weight"] = ParameterLayout("weight", (matrix,), reads_input=True)
     if module.in_proj_bias is not None:
         layouts["in_proj_bias"] = ParameterLayout("bias", rows(module.in_proj_bias, qkv, activations=()))
     return layouts | present(bias_k=vector("bias", module.bias_k), bias_v=vector("bias", module.bias_v))
@@ -116,12 +116,12 @@ def _embedding(module: Any) -> dict[str, ParameterLayout]:
         if padding is None
         else [(0, padding, None), (padding, padding + 1, 0.0), (padding + 1, count, None)]
     )
-    blocks = tuple(
+    matrices = tuple(
         Matrix(shape=(stop - start, dim), fan_in=1.0, fan_out=float(dim), start=start, fixed=fixed)
         for start, stop, fixed in spans
         if stop > start or count == 0
     )
-    return {"weight": ParameterLayout("embedding", blocks)}
+    return {"weight": ParameterLayout("embedding", matrices)}
 
 
 @register_layout(nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)

@@ -72,9 +72,9 @@ def _packed_attention(module: Any) -> dict[str, ParameterLayout]:
 def _attending(
     layout: ParameterLayout, names: tuple[Projection, ...], known: Callable[[tuple[Projection, ...]], Attention]
 ) -> ParameterLayout:
-    """Blocks that are the projections of one attention, in this order."""
-    pairs = zip(layout.blocks, names, strict=True)
-    return replace(layout, blocks=tuple(replace(block, attention=known((name,))) for block, name in pairs))
+    """Matrices that are the projections of one attention, in this order."""
+    pairs = zip(layout.matrices, names, strict=True)
+    return replace(layout, matrices=tuple(replace(matrix, attention=known((name,))) for matrix, name in pairs))
 
 
 @register_layout(*_models(_PHI, "Attention"))
@@ -83,17 +83,17 @@ def _grouped_attention(module: Any) -> dict[str, ParameterLayout]:
     weight, size = module.qkv_proj.weight, module.num_key_value_heads * module.head_dim
     queries = weight.shape[0] - 2 * size
     spans = {"q": (0, queries), "k": (queries, queries + size), "v": (queries + size, queries + 2 * size)}
-    blocks = (
+    matrices = (
         whole(weight, shape=(b - a, weight.shape[1]), fan_out=float(b - a), name=name, start=a, activations=())
         for name, (a, b) in spans.items()
     )
-    return {"qkv_proj.weight": ParameterLayout("weight", tuple(blocks))}
+    return {"qkv_proj.weight": ParameterLayout("weight", tuple(matrices))}
 
 
 @register_layout(*_models(_PHI, "MLP"))
 def _packed_gate(module: Any) -> dict[str, ParameterLayout]:
-    blocks = _gated(rows(module.gate_up_proj.weight, ("gate", "up")), module.activation_fn)
-    return {"gate_up_proj.weight": ParameterLayout("weight", blocks)}
+    matrices = _gated(rows(module.gate_up_proj.weight, ("gate", "up")), module.activation_fn)
+    return {"gate_up_proj.weight": ParameterLayout("weight", matrices)}
 
 
 @register_layout(*_models(_MOE + _DEEPSEEK, "Experts"))
@@ -139,7 +139,7 @@ def _tokens(module: nn.Module) -> dict[str, ParameterLayout]:
 
 
 def _stack(module: Any, transposed: tuple[int, int] | None) -> dict[str, ParameterLayout]:
-    """Each expert's matrices are blocks of their own. What experts make is weighted and added up."""
+    """Each expert has matrices of its own. The outputs of the experts are weighted and added."""
     # Their shapes alone: a copy of all experts would be large.
     up, down = (
         torch.empty(weight.shape, device="meta").transpose(*transposed or (1, 1)).flatten(0, 1)
@@ -150,16 +150,16 @@ def _stack(module: Any, transposed: tuple[int, int] | None) -> dict[str, Paramet
     ups = _gated(rows(up, halves, kind="stack"), module.act_fn)
     downs = rows(down, experts, activations=(), kind="stack")
     return {
-        name: ParameterLayout("weight", blocks, transposed=transposed)
-        for name, blocks in (("gate_up_proj", ups), ("down_proj", downs))
+        name: ParameterLayout("weight", matrices, transposed=transposed)
+        for name, matrices in (("gate_up_proj", ups), ("down_proj", downs))
     }
 
 
-def _gated(blocks: tuple[Matrix, ...], activation: object) -> tuple[Matrix, ...]:
+def _gated(matrices: tuple[Matrix, ...], activation: object) -> tuple[Matrix, ...]:
     """In turn a gate, which the activation reads, and what is multiplied by that."""
     follows = reads(activation)
     gate = follows if isinstance(follows, tuple) else None
-    return tuple(replace(block, activations=() if index % 2 else gate) for index, block in enumerate(blocks))
+    return tuple(replace(matrix, activations=() if index % 2 else gate) for index, matrix in enumerate(matrices))
 
 
 def _named(module: nn.Module, head_size: int, *, q: str, k: str, v: str, o: str) -> dict[str, ParameterLayout]:
@@ -172,10 +172,10 @@ def _named(module: nn.Module, head_size: int, *, q: str, k: str, v: str, o: str)
     inner, width = linears[q].weight.shape
     known = partial(Attention, num_heads=inner // head_size, head_size=head_size, width=width)
     read: tuple[tuple[str, Projection], ...] = ((q, "q"), (k, "k"), (v, "v"))
-    blocks = {
+    matrices = {
         path: whole(linears[path].weight, name=name, activations=(), attention=known((name,))) for path, name in read
     } | {o: whole(linears[o].weight, attention=known(("o",)))}
-    return {f"{path}.weight": ParameterLayout("weight", (block,)) for path, block in blocks.items()}
+    return {f"{path}.weight": ParameterLayout("weight", (matrix,)) for path, matrix in matrices.items()}
 
 
 # --- activations ------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class ParameterPlan:
     @property
     def numbers(self) -> Mapping[str, Any]:
         """Resolved numbers (gain, fans, bounds) of the first matrix that is not fixed."""
-        return next((fill.numbers for block, fill in self.fills if block.fixed is None), {})
+        return next((fill.numbers for matrix, fill in self.fills if matrix.fixed is None), {})
 
     def to_dict(self) -> dict[str, Any]:
         """The parameter as plain data."""
@@ -76,7 +76,7 @@ class ParameterPlan:
             "scheme": self.scheme,
             "fields": self.initializer.model_dump(mode="json"),
             "numbers": dict(self.numbers),
-            "blocks": [block.name for block, _ in self.fills if block.name],
+            "matrices": [matrix.name for matrix, _ in self.fills if matrix.name],
             "mean": self.mean,
             "std": self.std,
             "rule": self.rule.to_dict(),
@@ -127,7 +127,7 @@ class _Assigner:
             _check(initializer, facts, fresh=self.fresh)
             parameter = _as_declared(parameter, chain)
             fills = tuple(
-                (block, self._fill(_holder(block) or initializer, block)) for block in self._blocks(parameter)
+                (matrix, self._fill(_holder(matrix) or initializer, matrix)) for matrix in self._matrices(parameter)
             )
         except Refusal as refusal:
             path = parameter.key if won.default else won.key
@@ -187,24 +187,24 @@ class _Assigner:
                 self.problems.append(problem(detail, key, owner))
             return None
 
-    def _blocks(self, parameter: ModelParameter) -> Iterator[Matrix]:
-        for block in parameter.facts.layout.blocks:
-            activations = parameter.follows if block.activations is None else block.activations
+    def _matrices(self, parameter: ModelParameter) -> Iterator[Matrix]:
+        for matrix in parameter.facts.layout.matrices:
+            activations = parameter.follows if matrix.activations is None else matrix.activations
             yield replace(
-                block,
+                matrix,
                 activations=activations,
                 role=parameter.facts.layout.role,
                 context=parameter.context,
-                attention=block.attention and block.attention.below(parameter.layer_path),
+                attention=matrix.attention and matrix.attention.below(parameter.layer_path),
                 tied=parameter.tied,
                 default=parameter.facts.layout.default,
                 stored=parameter.facts.shape,
             )
 
-    def _fill(self, initializer: Initializer, block: Matrix) -> Fill:
-        memo = (initializer, block)
+    def _fill(self, initializer: Initializer, matrix: Matrix) -> Fill:
+        memo = (initializer, matrix)
         if memo not in self._fills:
-            self._fills[memo] = initializer.resolve(block)
+            self._fills[memo] = initializer.resolve(matrix)
         return self._fills[memo]
 
     def _uncovered(self, parameter: ModelParameter, chain: tuple[Rule, ...]) -> None:
@@ -225,10 +225,10 @@ class _Assigner:
 
 def moments(fills: tuple[tuple[Matrix, Fill], ...]) -> tuple[float | None, float | None]:
     """Mean and std over all elements that a scheme decides, from the targets of the matrices."""
-    fills = tuple((block, fill) for block, fill in fills if block.fixed is None) or fills
+    fills = tuple((matrix, fill) for matrix, fill in fills if matrix.fixed is None) or fills
     if len(fills) == 1:
         return fills[0][1].mean, fills[0][1].std
-    targets = [(prod(block.shape), fill.mean, fill.std) for block, fill in fills]
+    targets = [(prod(matrix.shape), fill.mean, fill.std) for matrix, fill in fills]
     known = [(size, mean, std) for size, mean, std in targets if mean is not None and std is not None]
     total = sum(size for size, _, _ in known)
     if len(known) < len(fills):
@@ -288,9 +288,9 @@ def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelPar
     if declared is None:
         return parameter
     facts = parameter.facts
-    if any(block.fixed is not None or block.input_first for block in facts.layout.blocks):
+    if any(matrix.fixed is not None or matrix.input_first for matrix in facts.layout.matrices):
         raise Refusal("it has no rows that could be matrices", "leave `matrices` out")
-    rows = sum(block.shape[0] for block in facts.layout.blocks if block.shape)
+    rows = sum(matrix.shape[0] for matrix in facts.layout.matrices if matrix.shape)
     if isinstance(declared, int):
         if not rows or rows % declared:
             reason = f"its {rows} rows do not make {declared} equal matrices"
@@ -302,6 +302,6 @@ def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelPar
     return replace(parameter, facts=replace(facts, layout=split(facts.layout, declared)))
 
 
-def _holder(block: Matrix) -> Initializer | None:
+def _holder(matrix: Matrix) -> Initializer | None:
     """The initializer of rows that no scheme may change."""
-    return None if block.fixed is None else registry.create(constant(block.fixed))
+    return None if matrix.fixed is None else registry.create(constant(matrix.fixed))

@@ -11,7 +11,7 @@ from math import prod
 
 from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.limits import MAX_BLOCKS, MAX_DEPTH, MAX_KINDS, MAX_LAYERS, MAX_PARAMETERS
+from modelforge.core.limits import MAX_DEPTH, MAX_KINDS, MAX_LAYERS, MAX_MATRICES, MAX_PARAMETERS
 from modelforge.core.tensors import BATCH, TensorValue, Value, first
 from modelforge.language import registry
 from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
@@ -68,7 +68,7 @@ class Walk:
         self._nearest: tuple[Scope, ...] = ()
         self._unknown: list[str] = []
         self._num_layers = 0
-        self._num_blocks = 0
+        self._num_matrices = 0
         self._num_parameters = 0
 
     @property
@@ -109,7 +109,7 @@ class Walk:
         if self.spec.init is not None:
             scopes = self._within(Scope(self.spec.init, "model.init", ""), scopes)
         if (weights := self.spec.weights) is not None:
-            # Nearer than the block of any layer: a file has the last word.
+            # Nearer than the init block of any layer: a file has the last word.
             self._nearest = self._within(Scope(weights.source, "weights", "", outermost=True, skip=weights.skip), ())
         wired = sequence(self.spec.layers)
         names = Names(scope)
@@ -294,16 +294,16 @@ class Walk:
 
     def _within_bounds(self, facts: LayerFacts, key: str) -> bool:
         """Counts a layer's parameters; False from the layer on that makes them too many."""
-        if self._num_parameters > MAX_PARAMETERS or self._num_blocks > MAX_BLOCKS:
+        if self._num_parameters > MAX_PARAMETERS or self._num_matrices > MAX_MATRICES:
             return False
         self._num_parameters += sum(prod(item.shape) for item in facts.parameters)
-        self._num_blocks += sum(len(item.layout.blocks) for item in facts.parameters)
+        self._num_matrices += sum(len(item.layout.matrices) for item in facts.parameters)
         if self._num_parameters > MAX_PARAMETERS:
             message = (
                 f"the model has {self._num_parameters:,} parameters up to this layer; the limit is {MAX_PARAMETERS:,}"
             )
-        elif self._num_blocks > MAX_BLOCKS:
-            message = f"the model's parameters are more than {MAX_BLOCKS:,} matrices and vectors"
+        elif self._num_matrices > MAX_MATRICES:
+            message = f"the model's parameters are more than {MAX_MATRICES:,} matrices and vectors"
         else:
             return True
         self.problems.append(Problem("MF060", key, message, "give its layers smaller sizes, or fewer", part="key"))

@@ -182,7 +182,7 @@ def _parameters(old: Plan, new: Plan) -> Iterator[ParameterDiff]:
 def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
     changes = [*_plain_changes(one, other), *_field_changes(one, other, old, new), *_resolved_changes(one, other)]
     if not changes and _layout(one) != _layout(other):
-        changes.append(Change("blocks", _layout(one), _layout(other)))
+        changes.append(Change("matrices", _layout(one), _layout(other)))
     yield from changes
     if one.mean != other.mean:
         yield Change("mean", one.mean, other.mean)
@@ -230,7 +230,7 @@ def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Chan
 
 def _layout(parameter: ParameterPlan) -> list[Any]:
     """The matrices, how they are stored, and their targets."""
-    blocks = [
-        [block.start, block.stop, block.name, block.fixed, fill.mean, fill.std] for block, fill in parameter.fills
+    matrices = [
+        [matrix.start, matrix.stop, matrix.name, matrix.fixed, fill.mean, fill.std] for matrix, fill in parameter.fills
     ]
-    return [parameter.transposed, *blocks]
+    return [parameter.transposed, *matrices]

@@ -52,7 +52,7 @@ def schemes(rank: int, world: int, folder: str) -> None:
     draw.CHUNK = 1000
     _transposed(mesh)
     for case in CASES:
-        block = max(case.blocks.values(), key=lambda block: len(block.shape))
+        block = max(case.matrices.values(), key=lambda block: len(block.shape))
         placements: list[Placement] = [Replicate(), *(Shard(dim) for dim in range(len(block.shape)))]
         item = _planned(case, block)
         alone = torch.full(block.shape, torch.nan)
@@ -71,7 +71,7 @@ def schemes(rank: int, world: int, folder: str) -> None:
 def _transposed(mesh: Any) -> None:
     """What is stored inputs first, however it is sharded."""
     for case in CASES:
-        block = max(case.blocks.values(), key=lambda block: len(block.shape))
+        block = max(case.matrices.values(), key=lambda block: len(block.shape))
         if len(block.shape) < 2:
             continue
         item = _planned(case, block)

@@ -155,7 +155,7 @@ def test_weight_norm_takes_effect(dtype, init):
 def test_blocks_classes_and_schemes_as_if_it_were_not_parametrised():
     net = nn.Sequential(parametrizations.weight_norm(nn.Conv2d(8, 16, 3, groups=2)))
     ledger = mf.initialize(net, {"types": {"Conv2d": "orthogonal"}})
-    assert (ledger["0.weight"].blocks, ledger["0.weight"].rule) == (("0", "1"), "init.types.Conv2d")
+    assert (ledger["0.weight"].matrices, ledger["0.weight"].rule) == (("0", "1"), "init.types.Conv2d")
     for group in net[0].weight.flatten(1).split(8):
         assert torch.allclose(group @ group.T, torch.eye(8), atol=1e-5)
     mf.initialize(net, "torch")
@@ -334,7 +334,7 @@ def test_own_layouts_and_branches(name):
     finally:
         forget_class(name)
         forget_class(name)
-    assert ledger["0.qk.weight"].blocks == ledger["1.qk.weight"].blocks == ("q", "k")
+    assert ledger["0.qk.weight"].matrices == ledger["1.qk.weight"].matrices == ("q", "k")
     assert torch.allclose(net[1].qk.weight[:16] @ net[1].qk.weight[:16].T, torch.eye(16), atol=1e-5)
     assert ledger["1.out.weight"].target_std == pytest.approx(0.02 / 2**0.5)
 

@@ -152,7 +152,7 @@ def test_gates_are_a_mixture():
     assert (entry.target_mean, entry.target_std) == (0.0, pytest.approx(0.5**0.5))
     assert (entry.measured_mean, entry.measured_std) == (pytest.approx(0.0), pytest.approx(0.5**0.5))
     assert entry.verdict == "pass"
-    assert entry.blocks == ("i", "f", "g", "o")
+    assert entry.matrices == ("i", "f", "g", "o")
     second = ledger["rnn.bias_hh_l0"]
     assert (second.target_mean, second.target_std, second.measured_std) == (0.0, 0.0, 0.0)
 

@@ -110,7 +110,7 @@ def std_of(module: nn.Module, path: str, init: Any = XAVIER) -> tuple[float, tup
     assert not ledger.warnings
     std = ledger[path].target_std
     assert std is not None
-    return std, ledger[path].blocks
+    return std, ledger[path].matrices
 
 
 @pytest.mark.parametrize("cls", [Attention, Chunked, Cut, Unflattened])
@@ -134,7 +134,7 @@ def test_parts_of_other_sizes():
     module = Grouped()
     ledger = mf.initialize(module, XAVIER)
     weight = module.qkv_proj.weight.detach()
-    assert ledger["qkv_proj.weight"].blocks == ("q", "k", "v")
+    assert ledger["qkv_proj.weight"].matrices == ("q", "k", "v")
     for part in weight.split([48, 12, 12]):
         assert float(part.std()) == pytest.approx(sqrt(2 / (WIDTH + len(part))), rel=0.15)
 
@@ -198,7 +198,7 @@ def test_a_scheme_and_matrices_together():
 def test_in_a_config():
     layers = {"wide": {"type": "Linear", "out_features": 30, "init": {"params": {"weight": {"matrices": [10, 20]}}}}}
     ledger = mf.build(mf.parse({"input": {"shape": [5]}, "layers": layers}, init=XAVIER)).ledger
-    assert ledger["wide.weight"].blocks == ("0", "1")
+    assert ledger["wide.weight"].matrices == ("0", "1")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_models_of_transformers():
     ledger = mf.initialize(net, XAVIER | {"embedding": "zeros", "params": {"*pos*": "zeros"}})
     packed = [entry for entry in ledger if entry.path.endswith("qkv.weight")]
     assert len(packed) == 2
-    assert all(entry.target_std == pytest.approx(ALONE) and entry.blocks == ("q", "k", "v") for entry in packed)
+    assert all(entry.target_std == pytest.approx(ALONE) and entry.matrices == ("q", "k", "v") for entry in packed)
     bloom = transformers.BloomModel(transformers.BloomConfig(hidden_size=48, n_layer=1, n_head=4, vocab_size=40))
     ledger = mf.initialize(bloom, XAVIER)
     (entry,) = (entry for entry in ledger if entry.path.endswith("query_key_value.weight"))

@@ -258,7 +258,7 @@ class Spoiler:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_what_is_seen_of_each_scheme(case: Case, kind: str):
-    for name, given in case.blocks.items():
+    for name, given in case.matrices.items():
         block = replace(given, start=0)
         item = planned(case.config, block)
         fill = item.fills[0][1]
@@ -288,7 +288,7 @@ def test_every_scheme_that_draws_has_its_row():
 
 
 def fills(case: Case) -> list[Any]:
-    return [case.initializer.resolve(block) for block in case.blocks.values()]
+    return [case.initializer.resolve(block) for block in case.matrices.values()]
 
 
 def test_what_was_seen_before_a_parametrisation_took_it_counts(monkeypatch):
@@ -344,7 +344,7 @@ def test_a_constant_of_any_size_is_no_failure(value: float, dtype: torch.dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_no_scheme_is_accused_falsely(case: Case, dtype: torch.dtype):
     """Every registered scheme that draws, on each block of its table."""
-    for name, block in {**case.blocks, **case.empty}.items():
+    for name, block in {**case.matrices, **case.empty}.items():
         item = planned(case.config, block)
         for seed in range(3):
             values = torch.full(block.shape, torch.nan, dtype=dtype)

@@ -150,8 +150,8 @@ def test_conv1d_has_its_inputs_first():
     # Packed queries, keys and values start as three matrices of their own would.
     packed = ledger["transformer.h.0.attn.c_attn.weight"]
     assert packed.target_std == pytest.approx(32**-0.5)
-    assert (packed.shape, packed.transposed, packed.blocks) == ((32, 96), (0, 1), ("q", "k", "v"))
-    assert ledger["transformer.h.0.attn.c_attn.bias"].blocks == ("q", "k", "v")
+    assert (packed.shape, packed.transposed, packed.matrices) == ((32, 96), (0, 1), ("q", "k", "v"))
+    assert ledger["transformer.h.0.attn.c_attn.bias"].matrices == ("q", "k", "v")
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gpt2_cross"])
@@ -164,7 +164,7 @@ def test_packed_queries_keys_and_values_are_each_orthogonal(name):
     }
     assert len(packed) == (3 if name == "gpt2" else 9)
     for path, weight in packed.items():
-        assert "".join(ledger[path].blocks) == ("q" if "q_attn" in path else "kv" if "cross" in path else "qkv")
+        assert "".join(ledger[path].matrices) == ("q" if "q_attn" in path else "kv" if "cross" in path else "qkv")
         for block in weight.split(32, dim=1):
             assert torch.allclose(block @ block.T, torch.eye(32), atol=1e-5), path
 
@@ -186,7 +186,7 @@ def test_each_expert_has_matrices_of_its_own(name, dtype):
     ledger = mf.initialize(model, "orthogonal")
     assert {entry.verdict for entry in ledger} == {"pass"}
     (path, *_) = (entry.path for entry in ledger if entry.path.endswith("experts.gate_up_proj"))
-    assert ledger[path].blocks[:3] == ("0.gate", "0.up", "1.gate")
+    assert ledger[path].matrices[:3] == ("0.gate", "0.up", "1.gate")
     up, down = model.get_parameter(path), model.get_parameter(path.replace("gate_up", "down"))
     if ledger[path].transposed:
         up, down = up.transpose(1, 2), down.transpose(1, 2)

@@ -78,7 +78,7 @@ def test_values_are_those_of_a_linear_layer(init, chunk, dtype, monkeypatch):
     assert stored.weight.is_contiguous()
     assert (one.shape, one.transposed) == ((20, 36), (0, 1))
     assert (other.shape, other.transposed) == ((36, 20), None)
-    assert (one.verdict, one.numbers, one.blocks, one.target_std) == ("pass", other.numbers, NAMES, other.target_std)
+    assert (one.verdict, one.numbers, one.matrices, one.target_std) == ("pass", other.numbers, NAMES, other.target_std)
     assert one.measured_std == pytest.approx(other.measured_std, rel=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_stacks_of_matrices(init, chunk, monkeypatch):
     one, other = mf.initialize(stored, init)["weight"], mf.initialize(plain, init)["weight"]
     assert torch.equal(stored.weight, plain.weight.transpose(1, 2))
     assert one.verdict == other.verdict == "pass"
-    assert one.blocks == tuple("0123")
+    assert one.matrices == tuple("0123")
     if init == "xavier":
         assert (one.numbers["fan_in"], one.numbers["fan_out"]) == (5, 6)
     if init == "orthogonal":

@@ -268,7 +268,7 @@ def test_a_run_is_built_again(run: Path):
         ({"role": "bias"}, "`role` is 'bias', but should be 'weight'"),
         ({"rule": "model.init"}, "`rule` is 'model.init', but should be"),
         ({"numbers": {}}, "`numbers` is {}, but should be"),
-        ({"blocks": ["q"]}, "`blocks` is ('q',), but should be ()"),
+        ({"matrices": ["q"]}, "`matrices` is ('q',), but should be ()"),
         ({"std_tolerance": None}, "`std_tolerance` is None, but should be"),
     ],
     ids=str,

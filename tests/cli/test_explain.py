@@ -31,7 +31,7 @@ def test_data_says_who_set_each_field(data):
     gain, method = parameter["fields"][:2]
     assert (gain["value"], gain["key"], gain["place"]["line"]) == (2.0, "model.layers.rnn.init", 7)
     assert (method["value"], method["key"], method["place"]) == ("qr", "", None)
-    assert parameter["blocks"][0]["names"] == ["i", "f", "g", "o"]
+    assert parameter["matrices"][0]["names"] == ["i", "f", "g", "o"]
 
 
 def test_an_override_is_the_place_of_what_it_sets(data):

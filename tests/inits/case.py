@@ -1,4 +1,4 @@
-"""A scheme with its fields, and the blocks that it must serve."""
+"""A scheme with its fields, and the matrices that it must serve."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from modelforge import inits
 from modelforge.inits import Initializer, Matrix
-from tests.inits.blocks import BLOCKS, EMPTY
+from tests.inits.matrices import EMPTY, MATRICES
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Case:
 
     config: Mapping[str, Any]
     """The init block: `scheme` and fields."""
-    blocks: Mapping[str, Matrix] = field(default_factory=lambda: MappingProxyType(BLOCKS))
+    matrices: Mapping[str, Matrix] = field(default_factory=lambda: MappingProxyType(MATRICES))
     """Blocks to fill, each large enough for statistics."""
     empty: Mapping[str, Matrix] = field(default_factory=lambda: MappingProxyType(EMPTY))
     """Blocks without elements."""
@@ -29,8 +29,8 @@ class Case:
 
     @property
     def block(self) -> Matrix:
-        """The first of its blocks."""
-        return next(iter(self.blocks.values()))
+        """The first of its matrices."""
+        return next(iter(self.matrices.values()))
 
     def __str__(self) -> str:
         fields = (f"{name}={value}" for name, value in self.config.items() if name != "scheme")

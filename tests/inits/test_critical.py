@@ -13,7 +13,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.inits import Activation, Matrix, critical_point, find_activation
-from tests.inits.blocks import TANH, VECTORS
+from tests.inits.matrices import TANH, VECTORS
 
 CRITICAL = {"scheme": "critical", "bias": {"scheme": "critical"}}
 # Activation, q*, σ_w², σ_b², V'(q*) where it is known.

@@ -13,7 +13,7 @@ from modelforge import inits
 from modelforge.core.rng import Key
 from modelforge.inits import Matrix
 
-BLOCKS = {
+MATRICES = {
     "square": Matrix(shape=(64, 64), fan_in=64, fan_out=64),
     "wide": Matrix(shape=(30, 200), fan_in=200, fan_out=30),
     "tall": Matrix(shape=(200, 30), fan_in=30, fan_out=200),
@@ -35,9 +35,9 @@ def draw(block: Matrix, method: str, key: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", ["qr", "svd"])
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", MATRICES)
 def test_rows_or_columns_are_orthonormal(name: str, method: str):
-    block = BLOCKS[name]
+    block = MATRICES[name]
     values = draw(block, method).double()
     matrix = (values.transpose(0, 1) if block.input_first else values).flatten(1)
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
@@ -66,7 +66,7 @@ def test_the_square_matrices_are_haar_distributed(method: str):
 
 
 def test_gain_is_a_factor():
-    block = BLOCKS["wide"]
+    block = MATRICES["wide"]
     doubled = inits.create({"scheme": "orthogonal", "gain": 2.0}).resolve(block)
     out = torch.empty(block.shape)
     doubled.draw_(out, Key(0, "orthogonal", 0))
@@ -90,7 +90,7 @@ def test_what_widens_keeps_the_norm_or_the_coordinates():
     ("name", "stretch"), [("wide", 1.0), ("square", 1.0), ("tall convolution", math.sqrt(64 / 18))]
 )
 def test_the_ledger_shows_what_keeps_the_coordinates(name: str, stretch: float):
-    fill = inits.create({"scheme": "orthogonal", "preserve": "coordinate", "gain": 3}).resolve(BLOCKS[name])
+    fill = inits.create({"scheme": "orthogonal", "preserve": "coordinate", "gain": 3}).resolve(MATRICES[name])
     assert {key: fill.numbers[key] for key in ("gain", "preserve", "stretch")} == {
         "gain": 3.0,
         "preserve": "coordinate",
@@ -111,7 +111,7 @@ def test_half_precision_is_float32_rounded(dtype: torch.dtype):
 
 
 def test_methods_differ_in_values_and_not_in_targets():
-    block = BLOCKS["square"]
+    block = MATRICES["square"]
     assert not torch.allclose(draw(block, "qr"), draw(block, "svd"), atol=1e-3)
 
 

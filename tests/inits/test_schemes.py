@@ -17,11 +17,11 @@ from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
 from modelforge.inits import Activation, Elementwise, Fill, Initializer, Law, Matrix
-from tests.inits.blocks import BLOCKS, TANH, VECTORS
 from tests.inits.case import Case
 from tests.inits.catalogue import CASES
+from tests.inits.matrices import MATRICES, TANH, VECTORS
 
-EACH = [pytest.param(case, name, id=f"{case}-{name}") for case in CASES for name in case.blocks]
+EACH = [pytest.param(case, name, id=f"{case}-{name}") for case in CASES for name in case.matrices]
 EACH_EMPTY = [pytest.param(case, name, id=f"{case}-{name}") for case in CASES for name in case.empty]
 ELEMENTWISE = [item for item in EACH if issubclass(inits.get(item.values[0].config["scheme"]), inits.Elementwise)]  # pyright: ignore[reportAttributeAccessIssue]  # a Case
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -45,7 +45,7 @@ def test_the_table_is_complete():
 
 @pytest.mark.parametrize(("case", "name"), EACH)
 def test_values_keep_what_the_fill_promises(case: Case, name: str):
-    block = case.blocks[name]
+    block = case.matrices[name]
     fill = case.initializer.resolve(block)
     values = draw(fill, block).double()
     assert fill.mean is not None
@@ -60,7 +60,7 @@ def test_values_keep_what_the_fill_promises(case: Case, name: str):
 
 @cases
 def test_the_same_key_draws_the_same(case: Case):
-    for block in case.blocks.values():
+    for block in case.matrices.values():
         fill = case.initializer.resolve(block)
         first = draw(fill, block)
         assert torch.equal(first, draw(fill, block))
@@ -113,7 +113,7 @@ def test_nothing_to_fill_is_filled(case: Case, name: str):
 
 @pytest.mark.parametrize(("case", "name"), ELEMENTWISE)
 def test_elementwise_values_follow_their_law(case: Case, name: str):
-    block = case.blocks[name]
+    block = case.matrices[name]
     law = law_of(case.initializer, block)
     fill = case.initializer.resolve(block)
     values = draw(fill, block).view(-1).double().numpy()
@@ -129,7 +129,7 @@ def test_elementwise_values_follow_their_law(case: Case, name: str):
 
 @pytest.mark.parametrize(("case", "name"), ELEMENTWISE)
 def test_elementwise_values_may_be_drawn_in_part(case: Case, name: str):
-    block = case.blocks[name]
+    block = case.matrices[name]
     fill = case.initializer.resolve(block)
     assert fill.elementwise
     whole = draw(fill, block).view(-1)
@@ -139,7 +139,7 @@ def test_elementwise_values_may_be_drawn_in_part(case: Case, name: str):
 
 
 def test_a_blockwise_fill_needs_its_whole_block():
-    fill = inits.get("orthogonal")().resolve(BLOCKS["wide"])
+    fill = inits.get("orthogonal")().resolve(MATRICES["wide"])
     assert not fill.elementwise
     with pytest.raises(AssertionError, match=r"the matrix has shape \(40, 90\), not \(20, 90\)"):
         fill.draw_(torch.empty(20, 90), Key(0))
@@ -156,7 +156,7 @@ def test_blocks_are_filled_on_one_thread_whatever_the_caller_has():
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        values = draw(_NumThreads().resolve(BLOCKS["wide"]), BLOCKS["wide"])
+        values = draw(_NumThreads().resolve(MATRICES["wide"]), MATRICES["wide"])
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

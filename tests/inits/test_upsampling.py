@@ -15,8 +15,8 @@ from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key, split
 from modelforge.inits import Matrix
-from tests.inits.blocks import BLOCKS
 from tests.inits.catalogue.upsampling import transposed
+from tests.inits.matrices import MATRICES
 
 # --- bilinear ---------------------------------------------------------------------------------------------------------
 
@@ -67,12 +67,12 @@ def test_a_kernel_may_be_odd():
             "for a stride of s, `kernel_size` is 2·s - s % 2",
         ),
         (
-            BLOCKS["convolution"],
+            MATRICES["convolution"],
             "`bilinear` fills transposed convolutions, and this is none",
             "a plain convolution starts as the identity by `dirac`",
         ),
         (
-            BLOCKS["square"],
+            MATRICES["square"],
             "`bilinear` fills transposed convolutions, and this is none",
             "a plain convolution starts as the identity by `dirac`",
         ),
@@ -109,7 +109,7 @@ def test_pixel_shuffle_starts_as_nearest_neighbours(factor: int, groups: int):
 
 @pytest.mark.parametrize("name", ["convolution", "transposed convolution"])
 def test_kernels_follow_the_law_of_kaiming(name: str):
-    block = BLOCKS[name]
+    block = MATRICES[name]
     fields: dict[str, Any] = {"gain": "GELU", "mode": "fan_avg", "distribution": "truncated_normal", "truncate": 1.5}
     fill = inits.create({"scheme": "icnr", "upscale_factor": 2, **fields}).resolve(block)
     same = inits.create({"scheme": "kaiming", **fields}).resolve(block)
@@ -131,13 +131,13 @@ def test_kernels_follow_the_law_of_kaiming(name: str):
     ("block", "factor", "reason", "hint"),
     [
         (
-            BLOCKS["convolution"],
+            MATRICES["convolution"],
             3,
             "16 output channels are not divisible by 9 = `upscale_factor`²",
             "PixelShuffle needs r² channels for each that it makes",
         ),
         (
-            BLOCKS["square"],
+            MATRICES["square"],
             2,
             "`icnr` fills convolutions of images, as PixelShuffle reads them, and this is none",
             "use `kaiming`",

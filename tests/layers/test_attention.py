@@ -176,7 +176,7 @@ def test_angles_keep_their_precision_in_a_model_of_half_the_precision():
 
 @pytest.mark.parametrize("cls", [SelfAttention, CrossAttention])
 def test_initializers_know_the_projections(cls):
-    names = {facts.name: [block.name for block in facts.layout.blocks] for facts in describe(cls(DIM, 4))}
+    names = {facts.name: [block.name for block in facts.layout.matrices] for facts in describe(cls(DIM, 4))}
     assert names == {
         f"{name}_proj.{local}": [name if name in "qkv" else ""]
         for name in ("q", "k", "v", "out")

@@ -147,7 +147,7 @@ def test_a_warning_has_a_place_and_stops_nothing():
 
 
 def test_groups_count_over_all_layers(monkeypatch):
-    monkeypatch.setattr("modelforge.planning.walk.MAX_BLOCKS", 100)
+    monkeypatch.setattr("modelforge.planning.walk.MAX_MATRICES", 100)
     conv = {"type": "Conv1d", "out_channels": 20, "kernel_size": 1, "groups": 20}
     layers = {"many": {"type": "Repeat", "times": 9, "layers": {"conv": conv, "act": "ReLU"}}}
     with pytest.raises(mf.ForgeError) as caught:

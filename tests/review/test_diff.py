@@ -81,7 +81,7 @@ def test_a_padding_row_that_moves(plan):
         for layer in layers
     )
     (item,) = diff(old, new).parameters
-    assert changes(item).keys() == {"blocks"}
+    assert changes(item).keys() == {"matrices"}
 
 
 def test_width(plan):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from modelforge.inits import Activation, Matrix
-from tests.inits.blocks import TANH
 from tests.inits.case import Case
+from tests.inits.matrices import TANH
 
 RELU = (Activation("ReLU", torch.relu),)
 BIASES = {

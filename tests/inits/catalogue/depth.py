@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelforge.inits import Branch, Context, Matrix
-from tests.inits.blocks import BLOCKS, EMPTY, VECTORS
 from tests.inits.case import Case
+from tests.inits.matrices import EMPTY, MATRICES, VECTORS
 
 END = Context(24, Branch(5, num_weights=3, ends=True), reads_input=False, gives_output=False)
 INSIDE = Context(24, Branch(5, num_weights=3, ends=False), reads_input=False, gives_output=False)
@@ -23,7 +23,7 @@ def at(blocks: dict[str, Matrix], role: str = "weight", **contexts: Context) -> 
     }
 
 
-MATRICES: list[dict[str, Any]] = [
+FOR_MATRICES: list[dict[str, Any]] = [
     {"scheme": "gpt2"},
     {"scheme": "llama_depth", "std": 0.1},
     {"scheme": "mitchell"},
@@ -43,11 +43,11 @@ SCALES: list[dict[str, Any]] = [
 ]
 VECTOR = {"vector": VECTORS["a vector of 8"]}
 
-MATRIX = at(BLOCKS, end=END, inside=INSIDE, outside=OUTSIDE)
+MATRIX = at(MATRICES, end=END, inside=INSIDE, outside=OUTSIDE)
 EMPTY_MATRIX = at(EMPTY, end=END, inside=INSIDE, outside=OUTSIDE)
-TABLE = at({"table": BLOCKS["tall"]}, "embedding", outside=OUTSIDE)
+TABLE = at({"table": MATRICES["tall"]}, "embedding", outside=OUTSIDE)
 
 CASES = [
-    *(Case(config, MATRIX | TABLE, EMPTY_MATRIX) for config in MATRICES),
+    *(Case(config, MATRIX | TABLE, EMPTY_MATRIX) for config in FOR_MATRICES),
     *(Case(config, at(VECTOR, "scale", end=END, outside=OUTSIDE), {}) for config in SCALES),
 ]

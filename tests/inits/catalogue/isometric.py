@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from modelforge.inits import Matrix
-from tests.inits.blocks import BLOCKS, EMPTY, TANH
 from tests.inits.case import Case
+from tests.inits.matrices import EMPTY, MATRICES, TANH
 
 KERNELS = MappingProxyType(
     {
@@ -47,8 +47,8 @@ CASES = [
     Case({"scheme": "delta_orthogonal", "gain": 2.0}, KERNELS, EMPTY_KERNELS),
     Case({"scheme": "conv_orthogonal"}, KERNELS, EMPTY_KERNELS),
     Case({"scheme": "conv_orthogonal", "gain": 2.0}, KERNELS, EMPTY_KERNELS),
-    Case({"scheme": "looks_linear"}, {name: block for name, block in BLOCKS.items() if name != "one row"}, NO_HALVES),
+    Case({"scheme": "looks_linear"}, {name: block for name, block in MATRICES.items() if name != "one row"}, NO_HALVES),
     Case({"scheme": "looks_linear", "gain": "auto", "part": "first"}, FIRST, NO_HALVES),
     Case({"scheme": "looks_linear", "gain": 2.0, "part": "last"}, LAST, NO_HALVES),
-    Case({"scheme": "zero"}, BLOCKS | POWERS),
+    Case({"scheme": "zero"}, MATRICES | POWERS),
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from modelforge.inits import Matrix
-from tests.inits.blocks import BLOCKS, TANH
 from tests.inits.case import Case
+from tests.inits.matrices import MATRICES, TANH
 
 
 def transposed(*shape: int, strides: int) -> Matrix:
@@ -27,7 +27,7 @@ NO_CHANNELS = {
     "no inputs": transposed(0, 4, 4, 4, strides=4),
     "no outputs": transposed(4, 0, 4, 4, strides=4),
 }
-IMAGES = {name: block for name, block in BLOCKS.items() if len(block.shape) == 4}
+IMAGES = {name: block for name, block in MATRICES.items() if len(block.shape) == 4}
 NO_IMAGES = {
     "no inputs": Matrix(shape=(4, 0, 3, 3), fan_in=0, fan_out=36, activations=TANH),
     "no outputs": Matrix(shape=(0, 8, 3, 3), fan_in=72, fan_out=0, activations=TANH),

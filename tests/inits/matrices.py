@@ -7,7 +7,7 @@ import torch
 from modelforge.inits import Activation, Matrix
 
 TANH = (Activation("Tanh", torch.tanh),)
-BLOCKS = {
+MATRICES = {
     "wide": Matrix(shape=(40, 90), fan_in=90, fan_out=40, activations=TANH),
     "tall": Matrix(shape=(90, 40), fan_in=40, fan_out=90, activations=TANH),
     "square": Matrix(shape=(64, 64), fan_in=64, fan_out=64, activations=TANH),
