@@ -1,4 +1,4 @@
-"""What each process of `test_sharded.py` does; a module of its own, because new processes import it by name."""
+"""What each process of `test_shards.py` does; a module of its own, because new processes import it by name."""
 
 from __future__ import annotations
 

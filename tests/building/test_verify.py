@@ -16,8 +16,6 @@ from torch.nn.utils import parametrizations
 from typer.testing import CliRunner
 
 import modelforge as mf
-from modelforge.building.checksum import checksum, checksum_of
-from modelforge.building.shards import Shard, shard_of
 from modelforge.building.verify import Verification
 from modelforge.cli.app import app
 from modelforge.config import compose
@@ -79,16 +77,6 @@ def test_a_swap_shows_as_one():
     found = mf.verify(module, ledger)
     assert states(found) == {"0.weight": "elsewhere", "1.weight": "elsewhere"}
     assert found.problems[0].message == "`0.weight` has the values that the ledger has for `1.weight`"
-
-
-def test_each_single_swap_of_two_values_shows():
-    values = torch.randn(40, 60, generator=torch.Generator().manual_seed(0))
-    before = checksum(values)
-    flat = values.view(-1)
-    for one, other in ((0, 1), (0, 1024), (5, 2399), (1023, 1024)):
-        changed = flat.clone()
-        changed[one], changed[other] = flat[other], flat[one]
-        assert checksum(changed) != before
 
 
 def test_what_else_shows():
@@ -156,42 +144,6 @@ def test_after_a_calibration_it_is_the_new_ledger_that_holds():
     after = mf.calibrate(module, torch.randn(64, 6, generator=torch.Generator().manual_seed(0)) * 3, ledger=before)
     assert mf.verify(module, after).ok
     assert not mf.verify(module, before).ok
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int8, torch.complex64], ids=str)
-def test_a_checksum_does_not_depend_on_where_the_parts_are(dtype):
-    values = (torch.randn(37, 70, generator=torch.Generator().manual_seed(0)) * 100).to(dtype)
-    whole = checksum(values)
-    assert whole == checksum(values.t().contiguous().t())
-    flat = values.view(-1)
-    assert whole == (checksum(flat[:1001]) + checksum(flat[1001:], 1001)) % 2**64
-    for dim in (0, 1):
-        parts = [
-            Shard(part, (37, 70), (start, 0) if dim == 0 else (0, start), distributed=True)
-            for start, part in ((0, values.narrow(dim, 0, 13)), (13, values.narrow(dim, 13, values.shape[dim] - 13)))
-        ]
-        assert whole == sum(map(checksum_of, parts)) % 2**64
-    assert checksum_of(shard_of(values)) == whole
-
-
-def test_the_compiled_loop_gives_the_same():
-    compiled = pytest.importorskip("modelforge.inits.laws.compiled")
-    from modelforge.inits.laws.seen import FACTORS
-
-    values = torch.randn(5000, generator=torch.Generator().manual_seed(0))
-    words = values.numpy().view("uint32")
-    for first in (0, 1, 1023, 1024, 5000):
-        assert int(compiled.checksum(words, FACTORS, first)) == _by_numpy(values, first)
-
-
-def _by_numpy(values: Tensor, first: int) -> int:
-    import sys
-
-    hidden = sys.modules.pop("modelforge.inits.laws.compiled")
-    try:
-        return checksum(values, first)
-    finally:
-        sys.modules["modelforge.inits.laws.compiled"] = hidden
 
 
 def test_who_calls_it_wrongly():

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 import modelforge as mf
 from modelforge.config import Config
 from modelforge.config.origins import Origins
-from modelforge.language.parse import dump, parse_init
 from modelforge.review import read
-from tests.models import MODELS, spec
 
 LINEAR = {"type": "Linear", "out_features": 2}
 
@@ -90,48 +86,6 @@ def test_all_problems_at_once_and_in_order():
     ]
 
 
-@pytest.mark.parametrize("name", ["shortcut", "merge"])
-def test_names_that_combinators_have_themselves(name):
-    parallel = {"type": "Parallel", "branches": {name: "ReLU", "b": "Tanh"}}
-    for field, block in (("layers", {"type": "Residual", "layers": {name: "ReLU"}}), ("branches", parallel)):
-        assert told(lambda block=block: mf.parse({"input": {"shape": [4]}, "layers": {"it": block}})) == [
-            ("MF016", f"model.layers.it.{field}.{name}")
-        ]
-    assert mf.parse({"input": {"shape": [4]}, "layers": {name: "ReLU"}}).layers[name].type == "ReLU"
-
-
-@pytest.mark.parametrize("name", ["a b", "a.b", "", "_a", "1a", "é", "a-b", "forward", "training", "ledger", "input"])
-def test_names_that_cannot_be(name):
-    assert told(lambda: mf.parse({"input": {"shape": [4]}, "layers": {name: "ReLU"}})) == [
-        ("MF016", f"model.layers.{name}")
-    ]
-
-
-@pytest.mark.parametrize("name", ["a", "A1_b", "0", "12", "bias", "layers", "inputs", "init", "weight"])
-def test_names_that_can_be(name):
-    model = mf.build(mf.parse({"input": {"shape": [4]}, "layers": {name: LINEAR, "last": "ReLU"}}, init="xavier"))
-    assert f"{name}.weight" in model.state_dict()
-
-
-def test_two_names_that_become_one():
-    assert told(lambda: mf.parse({"input": {"shape": [4]}, "layers": {1: "ReLU", "1": "ReLU"}})) == [
-        ("MF016", "model.layers")
-    ]
-
-
-def test_a_spec_is_frozen():
-    spec = one(LINEAR, init={"scheme": "xavier", "gain": 2.0})
-    with pytest.raises(ValidationError, match="frozen"):
-        spec.seed = 2
-    with pytest.raises(ValidationError, match="frozen"):
-        spec.layers["layer"].out_features = 3
-    with pytest.raises(TypeError, match="read-only"):
-        spec.layers["other"] = spec.layers["layer"]
-    assert spec.init is not None
-    with pytest.raises(TypeError, match="read-only"):
-        spec.init.fields["gain"] = 1.0
-
-
 def test_parsing_does_not_touch_what_it_reads():
     config = {
         "model": {"input": {"shape": [4]}, "layers": {"head": LINEAR | {"init": {"bias": "ones"}}}},
@@ -140,68 +94,6 @@ def test_parsing_does_not_touch_what_it_reads():
     before = copy.deepcopy(config)
     mf.plan(mf.parse(config))
     assert config == before
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_a_spec_can_be_pickled_and_copied(name):
-    original = spec(name)
-    assert pickle.loads(pickle.dumps(original)) == original
-    assert copy.deepcopy(original) == original
-    assert mf.parse(dump(original)) == original
-
-
-def test_dump_writes_what_was_written():
-    layer = {"type": "BatchNorm1d", "momentum": None, "init": {"scale": {"scheme": "ones"}}}
-    data = one(layer, init={"scheme": "xavier", "types": {"Linear": {"gain": 2}}, "params": {"*": "zeros"}}).to_dict()
-    assert data == {
-        "model": {
-            "input": {"shape": [4]},
-            "layers": {"layer": layer},
-            "init": {"scheme": "xavier", "types": {"Linear": {"gain": 2}}, "params": {"*": {"scheme": "zeros"}}},
-        },
-        "seed": 0,
-    }
-    assert dump(one(layer).layers["layer"]) == layer
-
-
-def test_specs_that_differ_are_not_equal():
-    assert one(LINEAR) != one(LINEAR | {"bias": False})
-    assert one(LINEAR) != mf.parse(one(LINEAR).to_dict(), seed=1)
-    assert one(LINEAR) != mf.parse(one(LINEAR).to_dict(), init="xavier")
-    assert one(LINEAR) != "spec"
-
-
-@pytest.mark.parametrize("depth", [500, 5000])
-def test_deep_nesting_is_no_traceback(depth):
-    layers: dict[str, Any] = {"act": "ReLU"}
-    block: dict[str, Any] = {"scheme": "xavier"}
-    for _ in range(depth):
-        layers = {"deeper": {"type": "Sequential", "layers": layers}}
-        block = {"types": {"Linear": block}}
-    assert [code for code, _ in told(lambda: mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers})))] == [
-        "MF060"
-    ]
-    if depth == 5000:
-        assert told(lambda: parse_init(block)) == [("MF060", "init")]
-
-
-def test_sixty_four_levels_are_fine():
-    layers: dict[str, Any] = {"head": LINEAR}
-    for _ in range(64):
-        layers = {"deeper": {"type": "Sequential", "layers": layers}}
-    assert mf.build(mf.parse({"input": {"shape": [4]}, "layers": layers}, init="xavier")).ledger.ok
-
-
-def test_parse_init_stands_alone():
-    block = parse_init({"scheme": "he", "mode": "fan_out", "bias": {"scheme": "ones"}, "params": {"x": "zeros"}})
-    assert (block.scheme, dict(block.fields), list(block.roles), list(block.params)) == (
-        "he",
-        {"mode": "fan_out"},
-        ["bias"],
-        ["x"],
-    )
-    assert parse_init(block.model_dump()) == block
-    assert told(lambda: parse_init({"scheme": "hee"}, path="here")) == [("MF020", "here.scheme")]
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 import modelforge as mf
 from modelforge.core.tensors import BATCH, TensorValue, Value
 from modelforge.language import registry
-from modelforge.language.combinators import Combinator
-from modelforge.layers.signature import ALWAYS_WITHOUT
 from tests.layers.rows import CASES, IDS, ROWS, Row
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
-
-BASE = {"type", "inputs", "init"}
 
 
 def config(name: str, row: Row) -> dict[str, Any]:
@@ -123,100 +117,3 @@ def test_a_built_layer_is_sound_and_trains(name, index, row):
         output = model(*batch(row, 3))
         output.square().sum().backward()
         assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
-
-
-# --- the schema is the constructor's signature ------------------------------------------------------------------------
-
-RECURRENT = {"RNN", "GRU", "LSTM"}
-DEFAULTS = {"activation": "relu"}
-"""Where torch's default is a Python object, its name."""
-EXTRA = {"MultiheadAttention": {"need_weights": False}}
-
-
-def signature(name: str) -> dict[str, Any]:
-    """Argument → default, as the constructor has them; `...` where there is none."""
-    layer = registry.get(name)
-    if name in RECURRENT:
-        # Their own signature is (*args, **kwargs): the base class has the arguments.
-        known = dict(inspect.signature(nn.RNNBase).parameters)
-        defaults = {key: value.default for key, value in known.items() if key != "mode"}
-        if name != "LSTM":
-            del defaults["proj_size"]
-        if name == "RNN":
-            defaults["nonlinearity"] = "tanh"
-    else:
-        made = getattr(nn, name, layer.make)
-        assert made is not None
-        plain = made.__init__ is object.__init__ or made.__init__ is nn.Module.__init__
-        known = {} if plain else inspect.signature(made).parameters
-        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        defaults = {key: value.default for key, value in known.items() if value.kind not in variadic}
-    return {
-        key: ... if default is inspect.Parameter.empty else DEFAULTS.get(key, default)
-        for key, default in defaults.items()
-    }
-
-
-@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).make is not None])
-def test_the_schema_is_the_signature(name):
-    layer = registry.get(name)
-    expected = {
-        key: None if key in layer.infer else default
-        for key, default in signature(name).items()
-        if key not in layer.without and key not in layer.fixed
-    }
-    fields = {key: field for key, field in layer.spec.model_fields.items() if key not in BASE}
-    found = {key: ... if field.is_required() else field.default for key, field in fields.items()}
-    assert found == expected | EXTRA.get(name, {})
-    assert layer.infer.keys() <= expected.keys()
-
-
-@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).make is not None])
-def test_what_a_config_cannot_set_is_an_argument(name):
-    layer = registry.get(name)
-    assert all(reason for reason in layer.without.values())
-    own = set(layer.without) - set(ALWAYS_WITHOUT)
-    assert own | set(layer.fixed) <= set(signature(name))
-
-
-@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).kind == "combinator"])
-def test_a_combinator_wires_its_children(name):
-    for index in range(len(ROWS[name])):
-        spec = parsed(name, index).layers["layer"]
-        assert isinstance(spec, Combinator)
-        children = list(spec.wire())
-        names = [child.name for child in children]
-        assert len(set(names)) == len(names)
-        for position, child in enumerate(children):
-            assert set(child.reads or ()) <= {"input", *names[:position]}
-
-
-@pytest.mark.parametrize("name", registry.names())
-def test_every_field_is_annotated_and_every_layer_documented(name):
-    spec = registry.get(name).spec
-    assert spec.__doc__
-    for key, field in spec.model_fields.items():
-        assert field.annotation is not Any, f"{name}.{key} accepts anything"
-
-
-# --- torch.nn is covered ----------------------------------------------------------------------------------------------
-
-
-def classes() -> list[str]:
-    return [
-        name for name in dir(nn) if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
-    ]
-
-
-@pytest.mark.parametrize("name", classes())
-def test_every_class_of_torch_is_here_or_left_out_with_a_reason(name):
-    known, left_out = name in registry.names(), name in registry.LEFT_OUT
-    if name == "Sequential":
-        assert registry.get(name).kind == "combinator"
-    assert known != left_out
-    assert known or len(registry.LEFT_OUT[name]) > 10
-
-
-def test_nothing_is_left_out_that_torch_does_not_have():
-    registry.names()
-    assert set(registry.LEFT_OUT) <= set(classes())

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.tracing.roundtrip import layers
-from tests.tracing.test_refusals import Net
+from tests.tracing.test_steps import Net
 
 STEPS, IMAGE = (2, 3, 4), (2, 4, 8, 8)
 

@@ -168,10 +168,6 @@ def test_what_grows_without_bound_is_refused():
     assert told(model({"body": "b0"}, blocks=blocks))[0][1] == "the model has more than 20,000 layers"
 
 
-def test_nothing_unused_needs_its_arguments():
-    assert mf.parse(model({"act": "ReLU"}, blocks={"dense": DENSE})).layers["act"].type == "ReLU"
-
-
 def test_a_template_that_does_not_end_is_told():
     layers = {"fc": {"type": "Linear", "out_features": "${arg:width"}, "head": {"type": "Linear", "out_features": 2}}
     config = model(layers, args={"width": 3})
@@ -183,12 +179,6 @@ def test_too_many_layers_are_told_once():
     for depth in range(1, 8):
         blocks[f"b{depth}"] = {"layers": {f"l{index}": f"b{depth - 1}" for index in range(9)}}
     assert len(told(model({"all": "b7"}, blocks=blocks))) == 1
-
-
-@pytest.mark.parametrize("name", ["lambda", "class", "type", "1x"])
-def test_an_argument_that_no_arithmetic_can_name_is_refused(name):
-    layers = {"fc": {"type": "Linear", "out_features": f"${{arg:{name}}}"}}
-    assert (f"model.args.{name}", f"`{name}` cannot name an argument") in told(model(layers, args={name: 1}))
 
 
 @pytest.mark.parametrize("name", [True, None])
@@ -221,14 +211,6 @@ def test_copies_are_not_written_by_hand():
     copies = {"0": {"z": {"type": "Linear", "out_features": 3}}}
     repeat = {"type": "Repeat", "times": 2, "layers": {"b": fc}, "copies": copies}
     assert any("not by hand" in message for _, message in told(model({"a": repeat})))
-
-
-def test_every_size_is_checked():
-    layers = {"fc": {"type": "Linear", "out_features": "${arg:width}"}}
-    given = {"args": {"width": "???"}, "sizes": {"s": {"width": 2}, "l": {"widht": 3}}}
-    assert told(model(layers, **given, size="s")) == [("model.sizes.l.widht", "the model has no argument `widht`")]
-    given["sizes"]["l"] = {"width": 3}
-    assert told(model(layers, **given)) == [("model.sizes", "the model has `sizes`, and no `size` that chooses")]
 
 
 def test_a_merge_cannot_be_dropped():

@@ -372,18 +372,6 @@ def test_bounds_are_as_sure_as_they_say(config, size, monkeypatch):
     assert accused <= 14
 
 
-def test_the_limits_are_those_of_exact_laws():
-    """Of n normal values, the sum of squares is χ²."""
-    from scipy import stats
-
-    law = inits.Normal(0.0, 1.0)
-    for count in (100, 1000, 100_000):
-        known = tails.limits(law, count)
-        for bound, tail in ((known.high[1], stats.chi2.logsf), (known.low[1], stats.chi2.logcdf)):
-            # Chernoff's bound is above the probability, and by little.
-            assert -tails.LOG_ODDS - 6 < tail(bound * count, count) < -tails.LOG_ODDS
-
-
 def test_values_of_one_kind_have_one_mean():
     """The measured deviation of an exact scheme is about its target mean: of one value it is not 0."""
     from torch import nn
