@@ -1,4 +1,4 @@
-"""Filling: each decided parameter is written once, by a scheme or by its module's own reset; what is not written shows."""
+"""Filling: each decided parameter is written once, by a scheme or by its module's own reset; what is left out shows."""
 
 from __future__ import annotations
 
