@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import modelforge as mf
+from modelforge import calibration
+from modelforge.calibration.sites import find_sites
 from tests.calibration.test_calibrate import normal
 
 
@@ -54,3 +56,42 @@ def test_what_cannot_be_rescaled_is_named_and_left():
         assert ledger[name].calibration.variance_after == pytest.approx(1, abs=0.1)
         assert ledger[name].verdict == "pass"
     assert ledger["normed.weight"].measured_std == pytest.approx(model.normed.weight.std(correction=0).item(), rel=1e-5)
+
+
+def test_sites_are_modules_with_one_kernel_and_a_bias_where_means_move():
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(4, 3, bias=False), nn.LayerNorm(3))
+    sites, left = find_sites(net, calibration.get("lsuv")())
+    assert [(site.path, site.kind, site.bias_path, site.num_channels) for site in sites] == [
+        ("0.weight", "Conv2d", None, 4),
+        ("2.weight", "Linear", None, 3),
+    ]
+    assert not left
+    sites, left = find_sites(net, calibration.get("per_channel")())
+    assert [(site.path, site.bias_path) for site in sites] == [("0.weight", "0.bias")]
+    assert left == {"2.weight": "`per_channel` moves means, and this Linear has no bias"}
+
+
+def test_groups_of_a_transposed_convolution_count_all_channels():
+    (site,), _ = find_sites(nn.ConvTranspose2d(4, 6, 3, groups=2), calibration.get("lsuv")())
+    assert site.num_channels == 6
+
+
+@torch.no_grad()
+def test_corrections_add_up_from_the_first_values():
+    """x → 2x + 1, then 3y + 4: 6x + 7; the weight becomes 6 times, the bias 6 times and 7 more."""
+    net = nn.Linear(5, 3)
+    weight, bias = net.weight.clone(), net.bias.clone()
+    (site,), _ = find_sites(net, calibration.get("per_channel")())
+    for factor, shift in ((2.0, 1.0), (3.0, 4.0)):
+        site.apply(calibration.Correction(torch.full((3,), factor), torch.full((3,), shift)))
+    torch.testing.assert_close(net.weight, 6 * weight)
+    torch.testing.assert_close(net.bias, 6 * bias + 7)
+    site.restore()
+    assert torch.equal(net.weight, weight)
+    assert torch.equal(net.bias, bias)
+
+
+def test_a_frozen_kernel_is_left():
+    net = nn.Linear(5, 3)
+    net.weight.requires_grad_(False)
+    assert find_sites(net, calibration.get("lsuv")()) == ([], {"weight": "it is frozen (`requires_grad=False`)"})

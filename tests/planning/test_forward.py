@@ -1,4 +1,4 @@
-"""While planning, one step of a recurrence stands for all of them; nothing else may show it."""
+"""A layer on the meta device: its output for any batch, its cost, and one step of a recurrence in place of all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import modelforge as mf
-from modelforge.core.tensors import BATCH, TensorValue, Value
+from modelforge.core.tensors import BATCH, BatchSize, TensorValue, Value
 from modelforge.language import registry
 from modelforge.language.registry import LayerType
-from modelforge.planning.forward import observe
+from modelforge.planning.forward import Misfit, num_held, observe, scaled, tensors_in, values
 from modelforge.planning.study import study
 
 KINDS = ["LSTM", "GRU", "RNN"]
@@ -102,3 +102,42 @@ def test_packed_sequences_are_left_alone():
 def test_no_steps_at_all_is_a_problem():
     with pytest.raises(mf.ForgeError, match=r"MF043\]: LSTM cannot run on \(0, 3\) from model\.input"):
         mf.plan(recurrence("LSTM", 0))
+
+
+def test_a_size_that_grows_with_the_batch_is_told_from_one_that_does_not():
+    found = values(
+        [torch.empty(11, 4), (torch.empty(22, 5), None)], [torch.empty(4, 4), (torch.empty(8, 5), None)], (11, 4)
+    )
+    assert found == (TensorValue((BATCH, 4)), (TensorValue((BatchSize(2), 5)), None))
+
+
+@pytest.mark.parametrize(
+    ("many", "few"),
+    [(torch.empty(5, 11), torch.empty(5, 4)), (torch.empty(3, 4), torch.empty(3, 4))],
+    ids=["moved", "lost"],
+)
+def test_an_output_whose_first_dimension_is_not_the_batch_is_refused(many: Tensor, few: Tensor):
+    with pytest.raises(Misfit):
+        values(many, few, (11, 4))
+
+
+def test_a_large_output_has_the_batch_where_a_smaller_one_had_it():
+    alike = (TensorValue((BATCH, 4)), TensorValue((1, BATCH, 4)))
+    large = (torch.empty(BATCH, 9, device="meta"), torch.empty(1, BATCH, 9, device="meta"))
+    assert scaled(alike, large) == (TensorValue((BATCH, 9)), TensorValue((1, BATCH, 9)))
+    assert scaled(alike, large[0]) is None
+
+
+def test_what_is_no_tensor_is_no_output():
+    one = torch.empty(1)
+    assert [*tensors_in([one, (None, one)])] == [one, one]
+    with pytest.raises(Misfit, match="a layer must give tensors, but gives a dict"):
+        list(tensors_in({"a": one}))
+
+
+def test_what_a_module_holds_is_its_parameters_and_buffers():
+    """A batch norm of 5: scale, bias, mean, variance, and one count."""
+    assert num_held(nn.BatchNorm1d(5)) == 4 * 5 + 1
+    seen = observe(nn.Linear(3, 2, device="meta"), (TensorValue((BATCH, 3)),))
+    assert seen.held == 8
+    assert seen.cost > seen.held
