@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ import torch
 import modelforge as mf
 from modelforge.core import tensor_file as weights
 from modelforge.planning import stored as checkpoint
-from tests.inits.test_pretrained import LAYERS, dense, problems, saved, spec
+from tests.inits.test_pretrained import LAYERS, dense, problems, saved, spec, tensors
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return saved(tmp_path / "weights.safetensors", **tensors(mf.build(spec("xavier"))))
 
 
 def test_planning_reads_no_values(file, monkeypatch):
