@@ -86,37 +86,6 @@ def test_a_mistake_is_told_and_kept(train, tmp_path: Path, capsys):
     )
 
 
-@pytest.mark.parametrize(
-    ("overrides", "code", "message"),
-    [
-        (
-            ["model=cnn", "data=digits_rows"],
-            "MF040",
-            "Conv2d needs a (channels, height, width) input, but gets (8, 8) from model.input",
-        ),
-        (
-            ["model.layers.head.out_features=9"],
-            "MF050",
-            "the model puts out (9,), but the data has 10 classes, so it must be (10,)",
-        ),
-        (
-            ["model=lstm", "~model.layers.last"],
-            "MF050",
-            "the model puts out (8, 10), but the data has 10 classes, so it must be (10,)",
-        ),
-        (
-            ["model.input={shape: [32, 2], dtype: float32}"],
-            "MF050",
-            "the model takes float32 (32, 2), but the data gives float32 (1, 8, 8)",
-        ),
-    ],
-)
-def test_model_and_data_must_fit(train, tmp_path: Path, overrides, code, message):
-    assert train(*overrides).exit_code == 1
-    (problem,) = status(tmp_path / "run")["error"]
-    assert (problem["code"], problem["message"]) == (code, message)
-
-
 def test_a_divergence_names_the_layer(train, tmp_path: Path, capsys):
     result = train("optimizer.lr=1e30")
     assert result.exit_code == 1
