@@ -4,25 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from modelforge.core.errors import (
-    MAX_PROBLEMS,
-    ForgeError,
-    Place,
-    Problem,
-    Refusal,
-    did_you_mean,
-    for_each,
-    grouped,
-    quoted,
-    render,
-)
-
-
-def test_a_name_is_never_suggested_for_itself():
-    assert did_you_mean("weights", ["weights", "weight"]) == "did you mean `weight`?"
-    assert did_you_mean("weights", ["weights"]) == ""
+from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Place, Problem, Refusal, for_each, grouped, render
 
 
 def problem(path: str, message: str = "`{}` is wrong", **more: Any) -> Problem:
@@ -91,23 +73,3 @@ def test_a_problem_as_data_leaves_out_what_it_has_not():
     data = problem("a", place=Place(override="a=1")).to_dict()
     assert data["place"] == {"override": "a=1"}
     assert (data["code"], data["path"], data["severity"]) == ("MF014", "a", "error")
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("ReLu", "did you mean `ReLU` or `ELU`?"),
-        ("x" * 300, ""),
-        ("zzz", "known: `ELU`, `ReLU`"),
-        (3, "known: `ELU`, `ReLU`"),
-    ],
-)
-def test_the_nearest_known_names_are_suggested_in_any_case(name: object, hint: str):
-    assert did_you_mean(name, ["ReLU", "ELU"]) == hint
-
-
-def test_what_cannot_be_shown_is_named_by_its_type():
-    value: list[object] = []
-    for _ in range(100_000):
-        value = [value]
-    assert quoted(value) == "a value of the type `list` that is too large to be shown"

@@ -239,6 +239,6 @@ def test_a_shard_gets_its_part_of_a_turned_part(packed):
     decided = mf.plan(mf.parse(PACKED, init="xavier", weights=section))
     item = decided.parameter("attend.v_proj.weight")
     memory = torch.zeros(1, 4)
-    loaded = load([item], {item.path: Shard(memory, item.shape, (1, 0))}, (), nn.Identity())
+    loaded = load([item], {item.path: Shard(memory, item.shape, (1, 0))}, {}, nn.Identity())
     assert torch.equal(memory, values["c_attn.weight"].T[7:8])
     assert loaded.equal == {item.path: True}
