@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from modelforge.cli.answer import Answer, say
+from modelforge.cli.answer import WIDTH, Answer, console, progress, say
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import printable
 from tests.report.hostile import HOSTILE
 

@@ -47,7 +47,8 @@ def test_a_group_that_the_defaults_list_lacks_is_added(trees: Path):
 
 
 def test_plans_are_alike_where_the_model_sections_are(trees: Path):
-    edit("conf/config.yaml", "seed: 0", "seed: 0\nbatch: 8")
+    edit("old/config.yaml", "seed: 0", "seed: 0\nbatch: 8")
+    edit("conf/config.yaml", "seed: 0", "seed: 0\nbatch: 9")
     old, new = (composed(side(folder), Entry("the default"), (), Studies()) for folder in ("old", "conf"))
     assert old.plans_like(new)
     assert not old.plans_like(composed(side("conf"), Entry("the default"), ["seed=1"], Studies()))

@@ -79,7 +79,7 @@ def test_content_is_read_where_it_is_a_config(trees: Path):
     found = content(side("conf"), "extra/wide.yaml")
     assert found is not None
     assert (found.package, found.data["model"]["layers"]) == ("_global_", {"hidden": {"out_features": 16}})
-    assert str(found.place("model.layers.hidden.out_features")) == "conf/extra/wide.yaml:2:44"
+    assert str(found.place("model.layers.hidden.out_features")) == "conf/extra/wide.yaml:2:41"
     assert content(side("conf"), "nothing.yaml") is None
     Path("conf/bad.yaml").write_bytes(b"\xff")
     bad = content(side("conf"), "bad.yaml")

@@ -69,7 +69,7 @@ def test_values_are_listed_by_section_once_for_equal_changes(trees: Path):
 def test_a_change_of_the_model_is_shown_once_with_its_compositions(trees: Path):
     edit("conf/init/xavier.yaml", "1.0", "2.0")
     found = models(review("old", "conf"))
-    assert [model.labels[0] for model in found][0] == "the default"
+    assert found[0].labels[0] == "the default"
     assert all(model.diff.parameters for model in found)
 
 
