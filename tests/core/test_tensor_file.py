@@ -127,7 +127,7 @@ def test_an_index_that_is_none(tmp_path: Path, index: Any, says: str):
     assert says in caught.value.reason
 
 
-def test_whoever_names_the_whole_is_led_to_the_index(tmp_path: Path):
+def test_the_name_of_the_whole_leads_to_the_index(tmp_path: Path):
     (tmp_path / "w.safetensors.index.json").write_text("{}")
     with pytest.raises(Refusal) as caught, opened(str(tmp_path / "w.safetensors")):
         pass

@@ -17,9 +17,6 @@ MODEL = {
 }
 
 
-# --- what is wrong with it --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("section", "code", "path", "message"),
     [

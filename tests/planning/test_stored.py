@@ -88,7 +88,7 @@ def test_what_is_skipped_starts_by_its_own_rules(file):
     assert mf.plan(one).parameter("head.bias").scheme == "constant"
 
 
-def test_a_difference_of_files_is_told(file, tmp_path):
+def test_a_difference_of_files_is_shown(file, tmp_path):
     other = str(tmp_path / "other.safetensors")
     save_file(file[1], other)
     specs = [mf.parse(MODEL, init="xavier", weights={"path": path}) for path in (file[0], other)]
@@ -121,8 +121,6 @@ def test_tied_parameters_are_skipped_by_each_name(tmp_path):
         assert mf.plan(mf.parse(model, init="xavier", weights=weights)).parameter("one.weight").scheme == "xavier"
 
 
-# --- turned and split -------------------------------------------------------------------------------------------------
-
 QKV = ["attend.q_proj.*", "attend.k_proj.*", "attend.v_proj.*"]
 
 
@@ -139,7 +137,7 @@ def packed(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return {"path": str(tmp_path / "w.safetensors"), "strip": "model", "rename": RENAME}, values
 
 
-def test_a_packed_matrix_is_turned_split_and_read_once(packed, monkeypatch):
+def test_a_packed_matrix_is_transposed_split_and_read_once(packed, monkeypatch):
     reads: list[str] = []
     read = weights._Safetensors.read
     monkeypatch.setattr(weights._Safetensors, "read", lambda file, name: (reads.append(name), read(file, name))[1])
@@ -224,7 +222,7 @@ def test_a_file_is_looked_at_for_nothing_where_no_rule_names_one():
     assert decided.num_parameters == sum(prod(item.shape) for item in decided.parameters)
 
 
-def test_both_ends_of_a_rename_that_fits_nothing_are_told_by_what_is_left_over(file):
+def test_both_ends_of_a_rename_that_fits_nothing_are_named(file):
     section = {"path": file[0], "rename": {"boddy": "body", "head": "haed"}}
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse(MODEL, init="xavier", weights=section))
@@ -234,7 +232,7 @@ def test_both_ends_of_a_rename_that_fits_nothing_are_told_by_what_is_left_over(f
     ]
 
 
-def test_a_shard_gets_its_part_of_a_turned_part(packed):
+def test_a_shard_gets_its_part_of_a_transposed_part(packed):
     section, values = packed
     decided = mf.plan(mf.parse(PACKED, init="xavier", weights=section))
     item = decided.parameter("attend.v_proj.weight")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import modelforge as mf
+from tests.review.trees import FILES
 
 
 @pytest.fixture
@@ -20,16 +21,6 @@ def plan() -> Callable[..., mf.Plan]:
         return mf.plan(mf.parse({"input": {"shape": list(shape)}, "layers": layers}, init=init, seed=seed))
 
     return make
-
-
-FILES = {
-    "config.yaml": "defaults: [_self_, model: mlp, init: xavier, optional extra: null]\nseed: 0\n",
-    "model/mlp.yaml": "input: {shape: [8]}\nlayers:\n  hidden: {type: Linear, out_features: 4}\n",
-    "model/deep.yaml": "defaults: [mlp]\nlayers:\n  more: {type: Linear, out_features: 2}\n",
-    "init/xavier.yaml": "scheme: xavier\ngain: 1.0\n",
-    "init/zeros.yaml": "scheme: zeros\n",
-    "extra/wide.yaml": "# @package _global_\nmodel: {layers: {hidden: {out_features: 16}}}\n",
-}
 
 
 @pytest.fixture

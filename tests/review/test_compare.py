@@ -8,7 +8,7 @@ import pytest
 
 from modelforge.core.errors import ForgeError
 from modelforge.review import review
-from tests.review.edits import edit
+from tests.review.trees import edit
 
 
 def test_equal_folders_are_equal_and_nothing_but_the_default_is_composed(trees: Path):

@@ -8,8 +8,7 @@ from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
 from modelforge.review.compositions import Entry, Reach, composed, entries
 from modelforge.review.files import content
-from tests.review.conftest import FILES
-from tests.review.edits import edit, side
+from tests.review.trees import FILES, edit, side
 
 
 def test_every_option_of_a_group_is_an_entry_the_model_first():

@@ -10,8 +10,7 @@ import pytest
 from modelforge.core.errors import ForgeError
 from modelforge.review import files
 from modelforge.review.files import PACKAGE, changed_files, content, named
-from tests.review.conftest import FILES
-from tests.review.edits import edit, side
+from tests.review.trees import FILES, edit, side
 
 KNOWN = frozenset(FILES)
 

@@ -12,7 +12,7 @@ from modelforge.review import review
 from modelforge.review.files import FileDiff
 from modelforge.review.review import EntryDiff, FileNote
 from modelforge.review.values import Change
-from tests.review.edits import edit
+from tests.review.trees import edit
 
 CHANGE = Change("seed", 0, 1, path=("seed",))
 

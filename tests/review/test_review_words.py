@@ -22,7 +22,7 @@ from modelforge.review.review_words import (
     where_labels,
 )
 from modelforge.review.values import ABSENT
-from tests.review.edits import edit
+from tests.review.trees import edit
 
 
 def test_the_verdict_of_equal_folders_counts_what_is_the_same(trees: Path):

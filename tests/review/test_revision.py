@@ -9,7 +9,7 @@ import pytest
 
 from modelforge.core.errors import ForgeError
 from modelforge.review.revision import extracted, is_revision, merge_base, root_of, short, unknown
-from tests.review.edits import edit
+from tests.review.trees import edit
 
 
 def test_a_full_hash_is_cut_and_other_names_are_left_whole(git):

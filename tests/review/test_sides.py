@@ -8,7 +8,7 @@ import pytest
 
 from modelforge.core.errors import ForgeError
 from modelforge.review.sides import find_conf, open_side, parse_range, read
-from tests.review.edits import edit
+from tests.review.trees import edit
 
 
 @pytest.mark.parametrize(

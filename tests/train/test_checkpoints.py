@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from modelforge.runs.status import read_state
 from modelforge.train import checkpoints
-
-ROOT = Path(__file__).parents[2]
-
-
-def last(folder: Path) -> Path:
-    return folder / "checkpoints" / "last.ckpt"
+from tests.train.runs import child, last
 
 
 def test_no_epoch_is_lost_when_the_best_one_is_tested(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -38,7 +29,7 @@ def test_last_is_last(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert steps == [20, 60]
 
 
-def test_a_best_epoch_that_is_lost_is_told(train, tmp_path: Path, capsys):
+def test_a_best_epoch_that_is_lost_is_a_warning(train, tmp_path: Path, capsys):
     train()
     moved = last(tmp_path / "run").rename(tmp_path / "moved.ckpt")
     state = torch.load(moved, weights_only=True)
@@ -51,15 +42,6 @@ def test_a_best_epoch_that_is_lost_is_told(train, tmp_path: Path, capsys):
         f"  --> override ckpt={moved}\n"
         "   = help: best.ckpt is chosen among the epochs from here on\n"
     )
-
-
-def child(folder: Path, *overrides: str, before: str = "", **surroundings: Any) -> subprocess.CompletedProcess[str]:
-    """train.py in a process of its own."""
-    settings = ("model=mlp", "data=digits", "trainer.max_epochs=2", "logger=csv", f"hydra.run.dir={folder}")
-    code = f"import runpy, sys\nsys.argv = sys.argv[1:]\n{before}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", code, str(ROOT / "train.py"), *settings, *overrides]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **surroundings.pop("env", {})}
-    return subprocess.run(command, text=True, env=variables, cwd=folder.parent, check=False, **surroundings)
 
 
 @pytest.mark.slow

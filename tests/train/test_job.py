@@ -70,7 +70,7 @@ def test_a_run_is_a_function_of_its_config(train):
     assert first.status.config_hash != other.status.config_hash
 
 
-def test_a_mistake_is_told_and_kept(train, tmp_path: Path, capsys):
+def test_a_mistake_is_printed_and_kept(train, tmp_path: Path, capsys):
     result = train("+optimizer.lrr=1", "trainer.max_epochs=x")
     assert result.exit_code == 1
     assert result.metric != result.metric  # NaN, for sweepers
@@ -222,7 +222,7 @@ def test_a_seed_may_have_any_size(train, key: str, large: int):
         ),
     ],
 )
-def test_what_lightning_refuses_is_told_with_its_key(train, capsys, override: str, path: str, message: str):
+def test_what_lightning_refuses_has_its_key(train, capsys, override: str, path: str, message: str):
     result = train(override)
     (problem,) = result.status.error
     assert problem["path"] == path

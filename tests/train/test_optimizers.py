@@ -10,13 +10,9 @@ import torch
 
 import modelforge as mf
 from modelforge.train.optimizers import optimizers, parse_optimizer, parse_scheduler, schedulers
+from tests.train.problems import said
 
 METRICS = {"val/accuracy": "max", "val/loss": "min"}
-
-
-def told(problems) -> list[tuple[str, str, str]]:
-    assert all(problem.code == "MF051" for problem in problems)
-    return [(problem.path, problem.message, problem.hint) for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +56,7 @@ def told(problems) -> list[tuple[str, str, str]]:
     ],
 )
 def test_wrong_optimizers(section, expected):
-    assert told(parse_optimizer(section)[1]) == [expected]
+    assert said(parse_optimizer(section)[1]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -86,10 +82,10 @@ def test_wrong_optimizers(section, expected):
     ],
 )
 def test_wrong_schedulers(section, expected):
-    assert told(parse_scheduler(section, METRICS)[1]) == [expected]
+    assert said(parse_scheduler(section, METRICS)[1]) == [expected]
 
 
-def test_lists_become_the_tuples_that_torch_wants():
+def test_lists_become_the_tuples_that_torch_takes():
     factory, problems = parse_optimizer({"type": "AdamW", "lr": 1, "betas": [0.8, 0.9]})
     assert not problems
     assert factory is not None
@@ -235,7 +231,7 @@ def test_without_mup_all_learn_alike():
 def test_learning_rates_that_cannot_follow(init, section, expected):
     factory, _ = parse_optimizer(section)
     assert factory is not None
-    assert told(factory.following(planned(init).parameters)[1]) == [expected]
+    assert said(factory.following(planned(init).parameters)[1]) == [expected]
 
 
 def test_all_of_torch_optim_is_there_but_what_takes_code():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 import modelforge as mf
@@ -85,10 +82,6 @@ def test_what_does_not_fit_a_task(train, overrides, path: str, message: str, hin
     assert problem["place"] is not None
 
 
-def status(folder: Path) -> dict:
-    return json.loads((folder / "status.json").read_text())
-
-
 @pytest.mark.parametrize(
     ("overrides", "code", "message"),
     [
@@ -114,7 +107,8 @@ def status(folder: Path) -> dict:
         ),
     ],
 )
-def test_model_and_data_must_fit(train, tmp_path: Path, overrides, code, message):
-    assert train(*overrides).exit_code == 1
-    (problem,) = status(tmp_path / "run")["error"]
+def test_model_and_data_must_fit(train, overrides, code, message):
+    result = train(*overrides)
+    assert result.exit_code == 1
+    (problem,) = result.status.error
     assert (problem["code"], problem["message"]) == (code, message)

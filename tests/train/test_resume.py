@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -21,9 +20,7 @@ from modelforge.train import callbacks, checkpoints
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
-
-ROOT = Path(__file__).parents[2]
-
+from tests.train.runs import child, last
 
 DROPOUT = (
     "data.batch_size=128",
@@ -61,10 +58,6 @@ KINDS = [
 
 class Killed(BaseException):
     """What ends a training here and now."""
-
-
-def last(folder: Path) -> Path:
-    return folder / "checkpoints" / "last.ckpt"
 
 
 def resuming(folder: Path) -> list[str]:
@@ -237,15 +230,6 @@ def test_what_is_no_regular_file_is_refused(train, tmp_path: Path):
     for path, kind in ((tmp_path / "pipe", "a named pipe"), (Path("/dev/zero"), "a device")):
         (problem,) = train(f"ckpt={path}").status.error
         assert problem["message"] == f"`{path}` is {kind}, not a checkpoint"
-
-
-def child(folder: Path, *overrides: str, before: str = "", **surroundings: Any) -> subprocess.CompletedProcess[str]:
-    """train.py in a process of its own."""
-    settings = ("model=mlp", "data=digits", "trainer.max_epochs=2", "logger=csv", f"hydra.run.dir={folder}")
-    code = f"import runpy, sys\nsys.argv = sys.argv[1:]\n{before}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", code, str(ROOT / "train.py"), *settings, *overrides]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **surroundings.pop("env", {})}
-    return subprocess.run(command, text=True, env=variables, cwd=folder.parent, check=False, **surroundings)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelforge.train.settings import parse_settings
+from tests.train.problems import said
 
 DATA = {
     "type": "digits",
@@ -13,11 +14,6 @@ DATA = {
     "num_outputs": 10,
     "input": {"shape": [1, 8, 8]},
 }
-
-
-def told(problems) -> list[tuple[str, str, str]]:
-    assert all(problem.code == "MF051" for problem in problems)
-    return [(problem.path, problem.message, problem.hint) for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -99,4 +95,4 @@ def told(problems) -> list[tuple[str, str, str]]:
     ],
 )
 def test_wrong_settings(values, expected):
-    assert told(parse_settings(values)[1]) == [expected]
+    assert said(parse_settings(values)[1]) == [expected]

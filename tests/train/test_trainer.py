@@ -31,7 +31,7 @@ from modelforge.train.trainer import check_trainer, complaint
         ),
     ],
 )
-def test_what_lightning_refuses_is_told_in_its_words_at_the_key_that_they_name(section, path: str, message: str):
+def test_what_lightning_refuses_is_reported_in_its_words_at_its_key(section, path: str, message: str):
     (problem,) = check_trainer(section)
     assert problem.path == path
     assert problem.message.startswith(message)

@@ -11,16 +11,12 @@ from lightning import Trainer
 from modelforge.core.complaints import in_words
 from modelforge.train import trainer_settings
 from modelforge.train.trainer_settings import RESERVED, parse_trainer
-
-
-def told(problems) -> list[tuple[str, str, str]]:
-    assert all(problem.code == "MF051" for problem in problems)
-    return [(problem.path, problem.message, problem.hint) for problem in problems]
+from tests.train.problems import said
 
 
 def test_wrong_trainer_settings_come_all_at_once():
     problems = parse_trainer({"max_epoch": 3, "max_epochs": "3", "logger": True, "callbacks": []})[1]
-    assert told(problems) == [
+    assert said(problems) == [
         ("trainer.max_epoch", "Trainer has no argument `max_epoch`", "did you mean `max_epochs` or `min_epochs`?"),
         ("trainer.max_epochs", "`max_epochs` of Trainer must be a whole number or null, but is '3'", ""),
         (
@@ -66,7 +62,7 @@ ONE_PROCESS = "its order of examples, its dropout and its checkpoints are those 
     ],
 )
 def test_trainer_settings_that_no_machine_takes(section, expected):
-    assert told(parse_trainer(section)[1]) == [expected]
+    assert said(parse_trainer(section)[1]) == [expected]
 
 
 @pytest.mark.parametrize("devices", [1, "1", "auto", -1, [3]], ids=repr)

@@ -134,7 +134,7 @@ pytestmark = pytest.mark.usefixtures("here")
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_the_file_is_told(fields, expected):
+def test_what_does_not_fit_the_file_is_named(fields, expected):
     assert told(csv(**fields)) == expected
 
 

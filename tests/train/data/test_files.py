@@ -17,7 +17,7 @@ from tests.train.tables import csv, npz, told
 pytestmark = pytest.mark.usefixtures("here")
 
 
-def test_what_is_not_there_is_told_before_a_run():
+def test_what_is_not_there_is_reported_before_a_run():
     look(csv())
     with pytest.raises(mf.ForgeError, match="there is no file"):
         look(csv(path="other.csv"))

@@ -55,7 +55,7 @@ def folder(name: str, *pictures: str) -> Folder:
         ([], ""),
     ],
 )
-def test_folders_of_parts_are_told_from_classes(folders: list[Folder], reason: str):
+def test_folders_of_parts_are_no_classes(folders: list[Folder], reason: str):
     assert laid_out(folders) == reason
 
 

@@ -45,7 +45,7 @@ def test_files_that_are_no_such_table(here: Path, text: str | bytes, message: st
     ],
     ids=range(8),
 )
-def test_a_quote_that_is_never_closed_is_told_with_its_line(here: Path, text: str, line: int):
+def test_a_quote_that_is_never_closed_is_reported_with_its_line(here: Path, text: str, line: int):
     write(here, text)
     assert told(csv(**TWO)) == [
         (

@@ -44,7 +44,7 @@ def test_the_copying_problem():
     assert not train.targets[:, :-4].any()
 
 
-def test_sequences_to_be_told_backwards():
+def test_sequences_to_be_reversed():
     train = reverse().read().train
     source, target = train.inputs
     assert np.array_equal(train.targets, source[:, ::-1])

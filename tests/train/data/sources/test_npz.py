@@ -184,7 +184,7 @@ def test_an_array_without_a_name(here: Path):
     assert told(npz()) == [("data.path", "`arrays.npz` holds one array without a name", "save it with `numpy.savez`")]
 
 
-def test_damaged_archives_are_told(here: Path):
+def test_damaged_archives_are_reported(here: Path):
     np.savez_compressed(here / "arrays.npz", x=X, y=Y)
     whole = (here / "arrays.npz").read_bytes()
     for place in range(0, len(whole), 7):
