@@ -56,7 +56,7 @@ def warnings(*overrides: str) -> list[tuple[str, str, str]]:
     return [(problem.path, problem.message, problem.hint) for problem in found if problem.code == "MW110"]
 
 
-def test_fields_that_the_new_scheme_has_too_stay_and_are_told():
+def test_fields_that_the_new_scheme_has_too_stay_and_are_named():
     assert warnings("init=kaiming_normal", "init.scheme=xavier") == [
         (
             "init.scheme",
@@ -84,7 +84,7 @@ def test_fields_that_the_new_scheme_has_too_stay_and_are_told():
     ],
     ids=" ".join,
 )
-def test_what_was_said_with_the_scheme_is_not_told(overrides: list[str]):
+def test_what_was_said_with_the_scheme_is_not_named(overrides: list[str]):
     assert warnings(*overrides) == []
 
 

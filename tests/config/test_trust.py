@@ -351,21 +351,6 @@ def test_what_composition_makes_is_bounded(write, files: dict[str, str], message
     assert message in text
 
 
-def test_what_resolvers_give(write):
-    lines = ["a: {b: 1, c: '${a.b}'}", "keys: ${oc.dict.keys:a}", "values: ${oc.dict.values:a}",
-             "near: {x: 2, y: '${oc.select:.x}', z: '${oc.select:none,7}'}", "made: '${oc.create:{p: ${a.b}}}'",
-             "read: \"${oc.decode:'[1, 2]'}\"", "text: 'b=${oc.select:a.b}'"]  # fmt: skip
-    assert compose(write({"config.yaml": "\n".join(lines)})).values == {
-        "a": {"b": 1, "c": 1},
-        "keys": ["b", "c"],
-        "values": [1, 1],
-        "near": {"x": 2, "y": 2, "z": 7},
-        "made": {"p": 1},
-        "read": [1, 2],
-        "text": "b=1",
-    }
-
-
 WORKER = """
 import pickle, sys
 loader = pickle.load(sys.stdin.buffer)

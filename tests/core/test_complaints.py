@@ -87,7 +87,7 @@ def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, messag
     assert problem.hint == (hint or f"`{field}`: {meaning.removesuffix('.')}")
 
 
-def test_all_wrong_fields_are_told_at_once():
+def test_all_wrong_fields_are_reported_at_once():
     with pytest.raises(ValidationError) as caught:
         inits.get("truncated_normal").model_validate({"std": -1, "truncate": "two", "sigma": 3})
     assert [error["loc"] for error in caught.value.errors()] == [("std",), ("truncate",), ("sigma",)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -262,3 +263,24 @@ def test_a_file_that_changes_after_planning(tmp_path):
     [(code, where, message)] = problems(mf.build, decided)
     assert (code, where) == ("MF110", "init.path")
     assert message == f"`{path}` cannot be loaded: `body.weight` has changed since it was planned"
+
+
+def test_a_rename_takes_no_choice_back():
+    scheme = Pretrained(path="w", rename={"*a*a*a*b": "*c*c*c*d"})
+    start = process_time()
+    assert scheme.renamed("a" * 5_000).names == ("a" * 5_000,)
+    assert process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name", "renamed"),
+    [
+        ("*.*.weight", "*|*.w", "a.b.c.weight", "a.b|c.w"),
+        ("*a*", "*-*", "xaya", "xay-"),
+        ("h.{n}.*", "l.{n+1}.*", "h.12.a.b", "l.13.a.b"),
+        ("*.{n}.*", "*:{n}:*", "a.1.b.2.c", "a.1.b:2:c"),
+        ("{n}*", "*{n}", "12ab", "ab12"),
+    ],
+)
+def test_the_first_star_takes_as_much_as_it_can(old, new, name, renamed):
+    assert Pretrained(path="w", rename={old: new}).renamed(name).names == (renamed,)

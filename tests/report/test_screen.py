@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 
 import pytest
 from rich.console import Group
@@ -11,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.cli.answer import Answer, say
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import printable
 from modelforge.core.suggestions import did_you_mean
@@ -20,12 +18,7 @@ from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
 from modelforge.report.stream import Stream
 from modelforge.report.table import to_text
-
-HOSTILE = [
-    "\x1b[31m", "\n::error::pwned", "\r", "\x00", "\x07", "\x7f", "\x9b", "\u0085", "\u2028", "\u2029", "\u202e",
-    "\u2066", "\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u061c", "\u180e", "\u034f", "\u3164", "\ufe0f",
-    "\U000e0041", "\ud800", "\t",
-]  # fmt: skip
+from tests.report.hostile import HOSTILE
 
 
 def is_clean(text: str, *, lines: int = 1) -> bool:
@@ -97,18 +90,3 @@ def test_colours_still_work():
     file = io.StringIO()
     Screen(file=file, force_terminal=True, width=20, color_system="standard").print(Text("x\x1b[0m", "red"))
     assert file.getvalue() == "\x1b[31mx\\x1b[0m\x1b[0m\n"
-
-
-@pytest.mark.parametrize("text", HOSTILE[:-2], ids=ascii)
-def test_json_stays_json(text: str, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit):
-        say(lambda: Answer({f"a{text}": [f"b{text}"]}, ""), as_json=True)
-    shown = capsys.readouterr().out
-    assert printable(shown, "\n") == shown
-    assert json.loads(shown) == {f"a{text}": [f"b{text}"]}
-
-
-def test_text_answers_are_escaped(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit):
-        say(lambda: Answer(None, "one\x1b[31m\ntwo\u202e\n"))
-    assert capsys.readouterr().out == "one\\x1b[31m\ntwo\\u202e\n"

@@ -4,49 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import socket
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from modelforge.core.errors import ForgeError
 from modelforge.runs import collect
-from modelforge.runs.table import table
-
-
-def job(folder: Path, state: str = "finished", overrides=(), **fields) -> None:
-    folder.mkdir(parents=True)
-    status = {
-        "state": state, "overrides": list(overrides), "metrics": {}, "error": [], "seconds": 1.25,
-        "optimized_metric": "val/accuracy", "host": socket.gethostname(), "pid": os.getpid(),
-    }  # fmt: skip
-    (folder / "status.json").write_text(json.dumps(status | fields))
-
-
-@pytest.fixture
-def sweep(tmp_path: Path) -> Path:
-    """One job in each state a job can be in."""
-    root = tmp_path / "sweep"
-
-    def swept(gain: str) -> list[str]:
-        return ["model=lstm", f"init.gain={gain}"]
-
-    job(root / "0,gain=1", overrides=swept("1"), metrics={"val/accuracy": 0.75, "test/accuracy": 0.5})
-    job(root / "1,gain=2", overrides=swept("2"), metrics={"val/accuracy": 0.875, "test/accuracy": 0.625})
-    job(root / "2,gain=9", "diverged", swept("9"), error=[{"message": "training diverged at step 3: layer `rnn`"}])
-    job(root / "3,gain=x", "failed", swept("x"), error=[{"message": "no number"}, {"message": "second\nline"}])
-    job(root / "4,gain=3", "interrupted", swept("3"))
-    job(root / "5,gain=4", "running", swept("4"), seconds=None)
-    job(root / "6,gain=5", "running", swept("5"), pid=2**22 + 1, seconds=None)
-    (root / "7,gain=6").mkdir()
-    (root / "8,gain=7").mkdir()
-    (root / "8,gain=7" / "status.json").write_text('{"state": "fin')
-    job(root / "10,gain=8", overrides=swept("8"), metrics={"val/accuracy": 0.25})
-    (root / ".hidden").mkdir()
-    (root / "multirun.yaml").write_text("")
-    return root
+from tests.runs.jobs import job
 
 
 def test_rows_come_best_first_and_none_is_lost(sweep: Path):
@@ -117,40 +81,6 @@ def test_it_is_data(sweep: Path):
         "finished": 3, "running": 1, "interrupted": 1, "diverged": 1, "failed": 1, "killed": 1, "broken": 1,
         "missing": 1,
     }  # fmt: skip
-
-
-def test_the_table(sweep: Path):
-    console = Console(width=90, color_system=None)
-    with console.capture() as capture:
-        console.print(table(collect(sweep)))
-    assert [line.rstrip() for line in capture.get().splitlines()] == [
-        "job       init.gain  state        val/accuracy  test/accuracy   time",
-        "1         2          finished          0.87500        0.62500  1.2 s",
-        "0         1          finished          0.75000        0.50000  1.2 s",
-        "10        8          finished          0.25000                 1.2 s",
-        "5         4          running",
-        "4         3          interrupted                               1.2 s",
-        "2         9          diverged                                  1.2 s",
-        "3         x          failed                                    1.2 s",
-        "6         5          killed",
-        "8,gain=7             broken",
-        "7,gain=6             missing",
-        "",
-        "2         diverged: training diverged at step 3: layer `rnn`",
-        "3         failed: no number; second",
-        "6         killed: its process (4194305) is gone",
-        "8,gain=7  broken: status.json cannot be read",
-        "7,gain=6  missing: no status.json: the job never started, or was not ours",
-    ]
-
-
-def test_a_long_reason_stays_in_its_column(tmp_path: Path):
-    job(tmp_path / "0", "failed", ["a=1"], error=[{"message": "word " * 20}])
-    console = Console(width=60, color_system=None)
-    with console.capture() as capture:
-        console.print(table(collect(tmp_path)))
-    reason = [line.rstrip() for line in capture.get().splitlines()[3:]]
-    assert reason == ["0  failed: word" + " word" * 9, "   word" + " word" * 9]
 
 
 def test_folders_of_something_else_are_no_jobs(tmp_path: Path):

@@ -38,3 +38,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flowers.csv").write_text(FLOWERS)
     return tmp_path
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A short text in the working directory of one test."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "book.txt"
+    path.write_text("Æther and æther again.\n" * 40, encoding="utf-8")
+    return path

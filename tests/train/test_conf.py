@@ -61,7 +61,7 @@ def test_every_model_takes_every_init(config, model: str):
         ("bilstm", "digits_rows"), ("tcn", "digits_rows"),
     ],
 )  # fmt: skip
-def test_a_model_chooses_its_data_unless_told(config, model: str, data: str):
+def test_a_model_chooses_its_data_unless_it_is_given(config, model: str, data: str):
     shapes = {"digits": [1, 8, 8], "digits_rows": [8, 8], "digits_autoencoding": [1, 8, 8], "text": [64]}
     assert config(f"model={model}").choices["data"] == data
     assert config(f"model={model}").values["data"]["input"]["shape"] == shapes[data]

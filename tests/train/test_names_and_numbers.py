@@ -44,7 +44,7 @@ ALIKE = [
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
-def test_classes_that_look_equal_stay_two_and_are_told(here: Path, one: str, other: str):
+def test_classes_that_look_equal_stay_two_and_are_named(here: Path, one: str, other: str):
     write(here, "a,kind\n" + "".join(f'{row},"{(one, other)[row % 2]}"\n' for row in range(60)))
     examples = read(csv(**TWO))
     assert set(examples.fitted["classes"]) == {one, other}
@@ -65,7 +65,7 @@ def test_classes_that_do_not_look_equal(here: Path, names):
     assert not read(csv(**TWO)).warnings
 
 
-def test_columns_that_look_equal_are_told(here: Path):
+def test_columns_that_look_equal_are_named(here: Path):
     write(here, "caf\u00e9,cafe\u0301,kind\n" + "".join(f"{row},{row % 7},{'ab'[row % 2]}\n" for row in range(60)))
     (warning,) = read(csv(num_features=2, num_outputs=2)).warnings
     assert warning.message == "2 columns of `flowers.csv` look equal, but are not: 'caf\\xe9' and 'cafe\\u0301'"
@@ -76,7 +76,7 @@ def test_columns_that_look_equal_are_told(here: Path):
     )
 
 
-def test_columns_that_never_differ_are_told(here: Path):
+def test_columns_that_never_differ_are_named(here: Path):
     write(here, "a,b,c,kind\n" + "".join(f"{row},5,{0.1 + 0.2 * (row % 1)},{'ab'[row % 2]}\n" for row in range(60)))
     examples = read(csv(num_features=3, num_outputs=2))
     assert [warning.message for warning in examples.warnings] == [
@@ -86,7 +86,7 @@ def test_columns_that_never_differ_are_told(here: Path):
     assert (examples.fitted["inputs"]["std"][1:], abs(examples.train.inputs[:, 1:]).max()) == ([1.0, 1.0], 0)
 
 
-def test_numbers_of_an_array_that_never_differ_are_told(here: Path):
+def test_numbers_of_an_array_that_never_differ_are_named(here: Path):
     np.savez(here / "arrays.npz", x=np.where(np.arange(8).reshape(2, 4) < 3, 7.0, X), y=Y)
     assert [warning.message for warning in read(npz()).warnings] == [
         "3 of the 8 numbers of an example of `arrays.npz` have one value in all examples to train on"

@@ -18,7 +18,7 @@ from torchmetrics import MeanAbsoluteError
 from modelforge.config import compose
 from modelforge.runs import collect
 from modelforge.train.data.parts import Arrays, Examples
-from modelforge.train.data.registry import SOURCES, register_source
+from modelforge.train.data.registry import SOURCES, register_data
 from modelforge.train.data.source import SplitSource
 from modelforge.train.data.split import split
 from modelforge.train.job import execute
@@ -81,7 +81,7 @@ def test_a_task_is_one_class(train, tmp_path: Path, capsys):
 
 @pytest.fixture
 def blobs() -> Iterator[None]:
-    @register_source("blobs")
+    @register_data("blobs")
     class Blobs(SplitSource):
         """Points around the corners of a cube."""
 

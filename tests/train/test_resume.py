@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -21,15 +20,19 @@ from modelforge.train import callbacks, checkpoints
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
+from tests.train.runs import child, last
 
-ROOT = Path(__file__).parents[2]
 DROPOUT = (
     "data.batch_size=128",
     "+model.layers.dropout.type=Dropout",
     "+model.layers.last.type=Linear",
     "+model.layers.last.out_features=10",
 )
+
+
 TEXT = ("model=char_lstm", "data=text", "data.context=16")
+
+
 STOPS = [
     (Learner, "training_step", 14, signal.SIGTERM),
     (Learner, "training_step", 10, signal.SIGHUP),  # the last batch of an epoch
@@ -41,6 +44,8 @@ STOPS = [
     (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
     (Learner, "test_step", 1, signal.SIGTERM),
 ]
+
+
 KINDS = [
     ("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=10.0"),
     ("+trainer.val_check_interval=0.5",),
@@ -53,10 +58,6 @@ KINDS = [
 
 class Killed(BaseException):
     """What ends a training here and now."""
-
-
-def last(folder: Path) -> Path:
-    return folder / "checkpoints" / "last.ckpt"
 
 
 def resuming(folder: Path) -> list[str]:
@@ -198,38 +199,6 @@ def _none_left_after(num_batches: int) -> Callable[..., float]:
     return lambda self, stage=None: float(next(calls) < num_batches)
 
 
-def test_no_epoch_is_lost_when_the_best_one_is_tested(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checkpoints, "_is_better", lambda value, best, way: best is None)
-    train("trainer.max_epochs=3")
-    lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["epoch", "0", "1", "2", "3"]
-
-
-def test_last_is_last(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Whatever the metric: it is written after an epoch that is no better, too."""
-    monkeypatch.setattr(checkpoints, "_is_better", lambda value, best, way: best is None)
-    train("trainer.max_epochs=3")
-    steps = [
-        torch.load(path, weights_only=True)["global_step"] for path in sorted(last(tmp_path / "run").parent.iterdir())
-    ]
-    assert steps == [20, 60]
-
-
-def test_a_best_epoch_that_is_lost_is_told(train, tmp_path: Path, capsys):
-    train()
-    moved = last(tmp_path / "run").rename(tmp_path / "moved.ckpt")
-    state = torch.load(moved, weights_only=True)
-    state["callbacks"]["Checkpoints"]["best_step"] = 20  # an epoch before the last one
-    torch.save(state, moved)
-    capsys.readouterr()
-    train(f"ckpt={moved}", "trainer.max_epochs=3", folder="next")
-    assert capsys.readouterr().out.startswith(
-        f"warning[MW210]: the best epoch so far is not in `{tmp_path / 'best.ckpt'}`\n"
-        f"  --> override ckpt={moved}\n"
-        "   = help: best.ckpt is chosen among the epochs from here on\n"
-    )
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -261,28 +230,6 @@ def test_what_is_no_regular_file_is_refused(train, tmp_path: Path):
     for path, kind in ((tmp_path / "pipe", "a named pipe"), (Path("/dev/zero"), "a device")):
         (problem,) = train(f"ckpt={path}").status.error
         assert problem["message"] == f"`{path}` is {kind}, not a checkpoint"
-
-
-def child(folder: Path, *overrides: str, before: str = "", **surroundings: Any) -> subprocess.CompletedProcess[str]:
-    """train.py in a process of its own."""
-    settings = ("model=mlp", "data=digits", "trainer.max_epochs=2", "logger=csv", f"hydra.run.dir={folder}")
-    code = f"import runpy, sys\nsys.argv = sys.argv[1:]\n{before}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", code, str(ROOT / "train.py"), *settings, *overrides]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **surroundings.pop("env", {})}
-    return subprocess.run(command, text=True, env=variables, cwd=folder.parent, check=False, **surroundings)
-
-
-@pytest.mark.slow
-def test_a_disk_that_is_full_leaves_no_half_file(tmp_path: Path):
-    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))"
-    done = child(tmp_path / "run", before=full, capture_output=True)
-    assert (done.returncode, read_state(tmp_path / "run")) == (1, "failed")
-    assert done.stderr == (
-        f"error[MF058]: `{tmp_path}/run/checkpoints/best.ckpt` cannot be written: file too large\n"
-        f"  --> override hydra.run.dir={tmp_path}/run\n"
-        "   = help: make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`\n"
-    )
-    assert [*(tmp_path / "run" / "checkpoints").iterdir()] == []
 
 
 @pytest.mark.slow

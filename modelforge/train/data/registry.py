@@ -19,7 +19,7 @@ SOURCES = Registry[type[Source]]("a data source", "modelforge.data", package="mo
 """Every data source by its name."""
 
 
-def register_source(name: str) -> Callable[[AnySource], AnySource]:
+def register_data(name: str) -> Callable[[AnySource], AnySource]:
     """Makes a class known as `data.type=name`: its fields are the `data` section, its `read` gives the examples.
 
     Raises:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from pydantic import model_validator
 
 from modelforge.train.data.parts import Examples
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import mistake
 from modelforge.train.data.table import Numbers, Table, examples
 
 
-@register_source("breast_cancer")
+@register_data("breast_cancer")
 class BreastCancer(Table):
     """Malignant is class 0, benign class 1."""
 

@@ -15,7 +15,7 @@ from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import existing, read_utf8
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import mistake
 
 QUOTED = re.compile(r'"(?:[^"]|"")*+"')
@@ -27,7 +27,7 @@ Delimiter = Annotated[
 ]
 
 
-@register_source("csv")
+@register_data("csv")
 class Csv(ColumnSource):
     """The first line names the columns."""
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from modelforge.train.data.parts import Arrays, Examples
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import SplitSource, mistake
 from modelforge.train.data.split import missing, split
 
@@ -18,7 +18,7 @@ NUM_LEVELS = 17
 """Grey levels, from 0 for blank to 16."""
 
 
-@register_source("digits")
+@register_data("digits")
 class Digits(SplitSource):
     """1,797 grey images of 8 x 8 pixels; pixels lie within a range of 1 around 0, the training part's mean.
 

@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from modelforge.core.frozen import Node
 from modelforge.core.words import plural
 from modelforge.train.data.parts import Arrays, Examples
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import InputSettings, OneInput, Source, mistake
 
 
@@ -42,7 +42,7 @@ class Generated(Source):
         )
 
 
-@register_source("adding")
+@register_data("adding")
 class Adding(Generated, OneInput):
     """The adding problem: the sum of the two numbers of a sequence that are marked.
 
@@ -76,7 +76,7 @@ class Adding(Generated, OneInput):
         return Arrays(np.stack([numbers, marks], axis=2), (numbers * marks).sum(1, keepdims=True))
 
 
-@register_source("copy")
+@register_data("copy")
 class Copy(Generated, OneInput):
     """The copying memory problem: symbols, a long wait, a sign, and then the same symbols again.
 
@@ -131,7 +131,7 @@ class PairSettings(Node):
     """The sequence to predict, one step late, so that each token is predicted from those before it."""
 
 
-@register_source("reverse")
+@register_data("reverse")
 class Reverse(Generated):
     """A sequence of symbols, to be predicted in reverse order: the smallest problem for an encoder and a decoder.
 

@@ -8,10 +8,10 @@ from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import check_size, existing, extra
 from modelforge.train.data.refusals import refusal
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 
 
-@register_source("hf")
+@register_data("hf")
 class HuggingFace(ColumnSource):
     """Columns by their names; of a folder with several splits, one is read and split into three parts."""
 

@@ -19,7 +19,7 @@ from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.pictures import Folder, decoded, laid_out, walk
 from modelforge.train.data.refusals import fault, refusal, undeclared
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
 from modelforge.train.data.split import missing, split
 
@@ -28,7 +28,7 @@ MAX_SHOWN = 5
 Numbers = Annotated[tuple[float, ...], AsTuple]
 
 
-@register_source("image_folder")
+@register_data("image_folder")
 class ImageFolder(Bounded, SplitSource):
     """Every folder in `path` is a class, in the order of their names, with the pictures anywhere in it.
 

@@ -16,14 +16,14 @@ from modelforge.core.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import Bounded
 from modelforge.train.data.table import Numbers, Table, examples
 
 UNREADABLE = (ValueError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 
-@register_source("npz")
+@register_data("npz")
 class Npz(Bounded, Table):
     """One array of inputs, one example a row, of any shape; and one of targets."""
 

@@ -9,13 +9,13 @@ from typing import Any
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import check_size, existing, extra, opened
 from modelforge.train.data.refusals import refusal
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 
 MAX_ROWS = 10_000
 """Rows that are unpacked at once."""
 
 
-@register_source("parquet")
+@register_data("parquet")
 class Parquet(ColumnSource):
     """Columns by their names in the file."""
 

@@ -13,11 +13,11 @@ from modelforge.core.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
-from modelforge.train.data.registry import register_source
+from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
 
 
-@register_source("text")
+@register_data("text")
 class TextFiles(Bounded, OneInput):
     """Windows of `context` tokens, each token to be predicted from those before it.
 

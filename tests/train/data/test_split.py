@@ -1,30 +1,39 @@
-"""The digits: disjoint, stratified, the same every time, and shuffled by (seed, epoch) alone."""
+"""Three disjoint parts, each class in proportion, the same every time."""
 
 from __future__ import annotations
 
-import re
 import time
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
-from modelforge.train.data.batches import Shuffle
-from modelforge.train.data.module import DataModule
-from modelforge.train.data.sources.digits import Digits
 from modelforge.train.data.split import missing, rounded, split
+from tests.train.tables import csv, digits
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+def test_a_split_is_disjoint_seeded_and_stratified():
+    labels = np.repeat([0, 1, 2], [100, 50, 7])
+    parts = split(csv(), 157, labels)
+    assert sorted(np.concatenate(parts)) == list(range(157))
+    for part in parts:
+        shares = np.bincount(labels[part]) / len(part)
+        assert abs(shares - np.bincount(labels) / 157).max() < 1.5 / len(part)
+    again, other = split(csv(), 157, labels), split(csv(split_seed=1), 157, labels)
+    assert all(np.array_equal(one, two) for one, two in zip(parts, again, strict=True))
+    assert not np.array_equal(parts[0], other[0])
+
+
+def test_a_class_of_one_example_does_no_harm():
+    parts = split(csv(), 20, np.array([0] * 19 + [1]))
+    assert [len(part) for part in parts] == [14, 3, 3]
+
 
 PIXELS, LABELS = load_digits(return_X_y=True)
-TOKENS = {"input": {"shape": [64], "dtype": "int64"}, "vocab_size": 17}
-
-
-def digits(**fields) -> Digits:
-    raw = {"type": "digits", "task": "classification", "num_classes": 10, "num_outputs": 10}
-    return Digits.model_validate({**raw, "input": {"shape": [1, 8, 8]}, **fields})
 
 
 def test_the_parts_are_disjoint_and_cover_everything():
@@ -111,81 +120,3 @@ def test_of_many_missing_classes_only_some_are_named():
     assert len(warnings) == 6
     assert {warning.code for warning in warnings} == {"MW202"}
     assert warnings[-1].message == "5 more of it are missing from a part"
-
-
-def test_pixels_lie_around_zero_in_a_range_of_one():
-    inputs = digits().read().train.inputs
-    assert abs(inputs.astype(np.float64).mean()) < 1e-7
-    assert inputs.max() - inputs.min() == pytest.approx(1, abs=1e-6)
-
-
-def test_rows_are_the_same_images():
-    images, rows = digits().read(), digits(input={"shape": [8, 8]}).read()
-    assert np.array_equal(images.test.inputs[:, 0], rows.test.inputs)
-
-
-def test_an_epoch_sees_every_example_once_in_its_own_order():
-    order = Shuffle(100, seed=1)
-    first = list(order)
-    order.set_epoch(1)
-    second = list(order)
-    order.set_epoch(0)
-    assert sorted(first) == sorted(second) == list(range(100))
-    assert first != second
-    assert first == list(order)
-
-
-def test_a_resumed_epoch_leaves_out_what_was_seen():
-    whole = Shuffle(100, seed=1)
-    whole.set_epoch(2)
-    rest = Shuffle(100, seed=1, skip=(2, 64))
-    assert list(rest) == list(whole)[64:]
-    rest.set_epoch(3)
-    assert len(list(rest)) == 100
-
-
-def test_only_the_training_loader_shuffles():
-    examples = digits().read()
-    first, second = (DataModule(digits(), examples, seed) for seed in (0, 1))
-    assert not torch.equal(next(iter(first.train_dataloader()))[1], next(iter(second.train_dataloader()))[1])
-    assert torch.equal(next(iter(first.test_dataloader()))[0], next(iter(second.test_dataloader()))[0])
-    assert len(first.train_dataloader()) == 20
-
-
-def test_workers_bring_the_same_batches():
-    alone, helped = digits(), digits(num_workers=1)
-    one, two = (next(iter(DataModule(source, source.read(), 0).val_dataloader())) for source in (alone, helped))
-    assert all(torch.equal(left, right) for left, right in zip(one, two, strict=True))
-
-
-def test_pixels_as_tokens():
-    source = digits(**TOKENS)
-    train = source.read().train
-    assert train.inputs.dtype == np.int64
-    assert np.array_equal(train.inputs, PIXELS[split(source, 1797, LABELS)[0]])
-    assert (train.inputs.min(), train.inputs.max()) == (0, 16)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"vocab_size": 17}, "`vocab_size` must be null where pixels are numbers, but is 17"),
-        (TOKENS | {"vocab_size": None}, "`vocab_size` must be 17, the grey levels of a pixel, but is null"),
-        (TOKENS | {"task": "autoencoding"}, "pixels that are made again are numbers: `dtype` must be 'float32'"),
-    ],
-)
-def test_pixels_are_tokens_or_numbers(fields, message):
-    with pytest.raises(ValidationError, match=re.escape(message)):
-        digits(**fields)
-
-
-@pytest.mark.parametrize("shape", [[4, 16], [2, 32], [2, 2, 2, 8], [9, 8], [8], []])
-def test_a_shape_that_is_not_that_of_a_digit(shape: list[int]):
-    must = "`shape` must be [8, 8] or [64], with ones where they are needed"
-    with pytest.raises(ValidationError, match=re.escape(f"an image of digits has 8 x 8 pixels: {must}, not {shape}")):
-        digits(input={"shape": shape})
-
-
-@pytest.mark.parametrize("shape", [[64], [64, 1], [8, 8], [1, 8, 8], [8, 8, 1]])
-def test_shapes_of_a_digit(shape: list[int]):
-    assert digits(input={"shape": shape}).read().train.inputs.shape == (1257, *shape)

@@ -20,6 +20,8 @@ TIED: dict[str, Any] = {
     },
     "tie": {"head.weight": "table.weight"},
 }
+
+
 PLAIN: dict[str, Any] = {"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}}
 
 
@@ -38,6 +40,8 @@ def prefixed(values: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 OPTIMIZER = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": []}
+
+
 WRAPPED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "state_dict": lambda values: values,
     "pytorch examples": lambda values: {"epoch": 1, "state_dict": values, "optimizer": OPTIMIZER},

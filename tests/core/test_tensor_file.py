@@ -1,4 +1,4 @@
-"""Files of weights that are made to cost more than they are worth."""
+"""Files of tensors: one, several with an index, and files that cost more than they are worth."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import struct
 import zipfile
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
+import modelforge as mf
 from modelforge.core.errors import Refusal
 from modelforge.core.tensor_file import opened
-from modelforge.inits.schemes.pretrained import Pretrained
 
 
 def nested(levels, *, twice=False):
@@ -80,27 +82,6 @@ def test_paths_that_name_no_file(path, reason):
     assert str(caught.value) == reason
 
 
-def test_a_rename_takes_no_choice_back():
-    scheme = Pretrained(path="w", rename={"*a*a*a*b": "*c*c*c*d"})
-    start = process_time()
-    assert scheme.renamed("a" * 5_000).names == ("a" * 5_000,)
-    assert process_time() - start < 1
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "name", "renamed"),
-    [
-        ("*.*.weight", "*|*.w", "a.b.c.weight", "a.b|c.w"),
-        ("*a*", "*-*", "xaya", "xay-"),
-        ("h.{n}.*", "l.{n+1}.*", "h.12.a.b", "l.13.a.b"),
-        ("*.{n}.*", "*:{n}:*", "a.1.b.2.c", "a.1.b:2:c"),
-        ("{n}*", "*{n}", "12ab", "ab12"),
-    ],
-)
-def test_the_first_star_takes_as_much_as_it_can(old, new, name, renamed):
-    assert Pretrained(path="w", rename={old: new}).renamed(name).names == (renamed,)
-
-
 @pytest.mark.parametrize("shape", [[2, 2], [4], []])
 def test_numbers_that_are_packed_several_to_a_byte(tmp_path: Path, shape: list[int]):
     header = json.dumps({"head.weight": {"dtype": "F4", "shape": shape, "data_offsets": [0, 2]}}).encode()
@@ -109,3 +90,45 @@ def test_numbers_that_are_packed_several_to_a_byte(tmp_path: Path, shape: list[i
     with pytest.raises(Refusal) as caught, opened(str(path)) as file:
         assert file.headers
     assert caught.value.code == ""  # for who asked to say
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_model_that_was_saved_in_parts(tmp_path: Path):
+    sizes: dict[str, Any] = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
+    sizes |= {"num_key_value_heads": 2, "intermediate_size": 352, "vocab_size": 256, "rms_norm_eps": 1e-5}
+    original = LlamaForCausalLM(LlamaConfig(**sizes, rope_parameters={"rope_type": "default", "rope_theta": 10000.0}))
+    original.save_pretrained(tmp_path, max_shard_size="500KB")
+    index = tmp_path / "model.safetensors.index.json"
+    assert len(list(tmp_path.glob("*.safetensors"))) > 2
+    model = mf.build(mf.load(ROOT / "conf", ["model=llama", "weights=llama", f"weights.path={index}"]))
+    assert model.ledger.ok
+    tokens = torch.randint(256, (2, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(tokens), original.eval()(tokens).logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ("{", "it is no index"),
+        ("[]", "it is no index"),
+        ({"weight_map": {"a": "../other.safetensors"}}, "it names `../other.safetensors`"),
+        ({"weight_map": {"a": "w.safetensors.index.json"}}, "it names `w.safetensors.index.json`"),
+        ({"weight_map": {"a": "w-1.safetensors"}}, "there is no such file"),
+    ],
+)
+def test_an_index_that_is_none(tmp_path: Path, index: Any, says: str):
+    path = tmp_path / "w.safetensors.index.json"
+    path.write_text(index if isinstance(index, str) else json.dumps(index))
+    with pytest.raises(Refusal) as caught, opened(str(path)):
+        pass
+    assert says in caught.value.reason
+
+
+def test_the_name_of_the_whole_leads_to_the_index(tmp_path: Path):
+    (tmp_path / "w.safetensors.index.json").write_text("{}")
+    with pytest.raises(Refusal) as caught, opened(str(tmp_path / "w.safetensors")):
+        pass
+    assert "w.safetensors.index.json" in caught.value.hint

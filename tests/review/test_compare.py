@@ -1,0 +1,63 @@
+"""Two sides compared: every composition that reads a file that differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelforge.core.errors import ForgeError
+from modelforge.review import review
+from tests.review.trees import edit
+
+
+def test_equal_folders_are_equal_and_nothing_but_the_default_is_composed(trees: Path):
+    found = review("old", "conf")
+    assert found.equal
+    assert [entry.label for entry in found.entries] == ["the default"]
+    assert (found.num_files, found.num_unaffected, found.files) == (6, 5, ())
+
+
+def test_only_compositions_that_read_a_changed_file_are_compared(trees: Path):
+    edit("conf/model/deep.yaml", "out_features: 2", "out_features: 3")
+    found = review("old", "conf")
+    default, deep = found.entries
+    assert default.equal
+    assert (deep.label, deep.kind, deep.equal) == ("model=deep", "changed", False)
+    assert [(change.name, change.old, change.new) for change in deep.values] == [
+        ("model.layers.more.out_features", 2, 3)
+    ]
+    assert found.num_unaffected == 4
+
+
+def test_a_file_of_one_side_is_a_composition_of_one_side(trees: Path):
+    Path("conf/init/ones.yaml").write_text("scheme: ones\n")
+    Path("conf/model/deep.yaml").unlink()
+    kinds = {entry.label: entry.kind for entry in review("old", "conf").entries}
+    assert kinds == {"the default": "changed", "model=deep": "removed", "init=ones": "added"}
+
+
+def test_an_edit_that_a_composition_shows_is_not_noted_again(trees: Path):
+    edit("conf/init/xavier.yaml", "1.0", "2.0")
+    Path("conf/notes.txt").write_text("new\n")
+    shown, noted = review("old", "conf").files
+    assert (shown.file.path, shown.edits, shown.reason) == ("init/xavier.yaml", (), "")
+    assert (noted.file.path, noted.reason) == ("notes.txt", "composition reads only .yaml files")
+
+
+def test_overrides_apply_to_both_sides(trees: Path):
+    edit("conf/init/xavier.yaml", "1.0", "2.0")
+    assert not review("old", "conf").default.equal
+    assert review("old", "conf", overrides=["init.gain=3"]).default.equal
+
+
+def test_a_default_that_cannot_be_planned_is_an_error_that_names_its_side(trees: Path):
+    edit("conf/model/mlp.yaml", "out_features: 4", "out_features: many")
+    with pytest.raises(ForgeError, match="`conf`"):
+        review("old", "conf")
+
+
+def test_a_range_takes_only_overrides_beside_it(git):
+    with pytest.raises(ForgeError, match=r"`main\.\.HEAD` names both sides, but `old` is another one"):
+        review("main..HEAD", "old")
+    assert review("main..HEAD", "init=zeros").overrides == ("init=zeros",)

@@ -1,0 +1,81 @@
+"""CSV files: quotes, long fields, and files that are no table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelforge.train.data.read import read
+from tests.train.tables import PAIRS, TWO, csv, told, write
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "`flowers.csv` has no rows below its header"),
+        ("a,kind\n", "`flowers.csv` has no rows below its header"),
+        ("\n\r\n\n\n", "`flowers.csv` has no rows below its header"),
+        ("a,a,kind\n1,2,x\n", "`flowers.csv` has several columns `a`"),
+        ("a,b,c,kind\n1,2,3,x\n1,2,x\n", "line 3 of `flowers.csv` has 3 values, but the header names 4"),
+        ("a,b,c,kind\n1,2,,x\n", "column `c` must hold numbers, but has no value in row 1"),
+        ("a,b,c,kind\n1,inf,3,x\n1,2,3,x\n", "column `b` must hold numbers, but has 'inf' in row 1"),
+        ("a,b,c,kind\n1,2,3,x\n1,2,3,\n", "row 2 of column `kind` has no class"),
+        (b"a,b,c,kind\n1,2,3,\xe4\n", "`flowers.csv` is not UTF-8: byte 17 is 0xe4"),
+    ],
+)
+def test_files_that_are_no_such_table(here: Path, text: str | bytes, message: str):
+    (here / "flowers.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert [problem[1] for problem in told(csv())][:1] == [message]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a,kind\n" + PAIRS.replace("\n40,", '\n"40,'), 42),
+        ("a,kind\n" + PAIRS.replace("\n40,", '\n"40,') + PAIRS * 1000, 42),  # 470,000 characters
+        ("a,kind\n" + PAIRS + '60,"a', 62),
+        ("a,kind\n" + PAIRS + '60,"', 62),
+        ('a,"kind\n' + PAIRS, 1),
+        ('a,kind\n1,"b"\n2,"a\n""b\n' + PAIRS, 3),
+        ('a,kind\n1,"b\nc"\n"2\n3","a\n' + PAIRS, 5),  # the row begins in line 4
+        ('a,kind\r1,5" x\r2,"a\r' + PAIRS.replace("\n", "\r"), 3),
+    ],
+    ids=range(8),
+)
+def test_a_quote_that_is_never_closed_is_reported_with_its_line(here: Path, text: str, line: int):
+    write(here, text)
+    assert told(csv(**TWO)) == [
+        (
+            "data.path",
+            f"a quote opens in line {line} of `flowers.csv` and is never closed",
+            "close it; a quote inside quotes is written twice",
+        )
+    ]
+
+
+def test_a_quote_that_another_closes_rows_later_is_refused(here: Path):
+    write(here, "a,kind\n" + PAIRS.replace("\n40,", '\n"40,').replace("\n50,", '\n"50,'))  # pandas and pyarrow: 51 rows
+    assert told(csv(**TWO)) == [
+        (
+            "data.path",
+            "line 52 of `flowers.csv` cannot be read: ',' expected after '\"'",
+            "close it; a quote inside quotes is written twice",
+        )
+    ]
+
+
+def test_quotes_that_are_well(here: Path):
+    write(here, 'a,kind\n"1","a ""x"",\ny"\n' + '1,"a ""x"",\ny"\n2,5" b\n' * 20)
+    assert read(csv(**TWO)).fitted["classes"] == ('5" b', 'a "x",\ny')
+
+
+def test_long_fields_and_the_limit_of_the_process(here: Path):
+    import csv as library
+
+    before = library.field_size_limit()
+    write(here, "a,kind\n" + PAIRS.replace("a", "a" * 200_000))
+    assert len(read(csv(**TWO)).train) == 42
+    assert library.field_size_limit() == before

@@ -1,0 +1,43 @@
+"""Batches: shuffled by (seed, epoch) alone, resumed, and the same with workers."""
+
+from __future__ import annotations
+
+import torch
+
+from modelforge.train.data.batches import Shuffle
+from modelforge.train.data.module import DataModule
+from tests.train.tables import digits
+
+
+def test_an_epoch_sees_every_example_once_in_its_own_order():
+    order = Shuffle(100, seed=1)
+    first = list(order)
+    order.set_epoch(1)
+    second = list(order)
+    order.set_epoch(0)
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second
+    assert first == list(order)
+
+
+def test_a_resumed_epoch_leaves_out_what_was_seen():
+    whole = Shuffle(100, seed=1)
+    whole.set_epoch(2)
+    rest = Shuffle(100, seed=1, skip=(2, 64))
+    assert list(rest) == list(whole)[64:]
+    rest.set_epoch(3)
+    assert len(list(rest)) == 100
+
+
+def test_only_the_training_loader_shuffles():
+    examples = digits().read()
+    first, second = (DataModule(digits(), examples, seed) for seed in (0, 1))
+    assert not torch.equal(next(iter(first.train_dataloader()))[1], next(iter(second.train_dataloader()))[1])
+    assert torch.equal(next(iter(first.test_dataloader()))[0], next(iter(second.test_dataloader()))[0])
+    assert len(first.train_dataloader()) == 20
+
+
+def test_workers_bring_the_same_batches():
+    alone, helped = digits(), digits(num_workers=1)
+    one, two = (next(iter(DataModule(source, source.read(), 0).val_dataloader())) for source in (alone, helped))
+    assert all(torch.equal(left, right) for left, right in zip(one, two, strict=True))

@@ -1,0 +1,172 @@
+"""Columns by name: features, targets, what is left out, and columns that do not fit the section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelforge.train.data.read import read
+from tests.train.tables import TWO, csv, told, write
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"path": None},
+            [("data.path", "`path` names no file", "write `data.path=...`")],
+        ),
+        (
+            {"path": "none/flowers.csv"},
+            [("data.path", "there is no file `none/flowers.csv`", "`.` is there, `none` in it is not")],
+        ),
+        ({"path": "."}, [("data.path", "`.` is a folder, not a file", "write `data.path=...`")]),
+        (
+            {"target": "kinds", "ignore": ["widht"]},
+            [
+                ("data.target", "`flowers.csv` has no column `kinds`", "did you mean `kind`?"),
+                ("data.ignore", "`flowers.csv` has no column `widht`", "did you mean `width`?"),
+            ],
+        ),
+        (
+            {"target": []},
+            [
+                (
+                    "data.target",
+                    "classification needs a target, but `target` names no column",
+                    "known: `height`, `kind`, `price`, `width`; for `price`: `data.target=price data.task=regression "
+                    "data.num_features=2 'data.ignore=[kind]' data.num_outputs=1`",
+                )
+            ],
+        ),
+        (
+            {"features": ["kind"]},
+            [("data.features", "`kind` is the target, and cannot be a feature", "")],
+        ),
+        ({"features": ["width", "width"]}, [("data.features", "`features` names `width` twice", "once is enough")]),
+        (
+            {"task": "regression", "target": ["price", "price"]},
+            [("data.target", "`target` names `price` twice", "once is enough")],
+        ),
+        (
+            {"ignore": ["kind"]},
+            [("data.ignore", "`kind` is to be ignored, and is a feature or the target", "")],
+        ),
+        (
+            {"features": ["width"], "ignore": ["height", "width"]},
+            [("data.ignore", "`width` is to be ignored, and is a feature or the target", "")],
+        ),
+        (
+            {"num_features": 5},
+            [
+                (
+                    "data.num_features",
+                    "`flowers.csv` has 3 features, but `num_features` is 5",
+                    "write `data.num_features=3`",
+                )
+            ],
+        ),
+        (
+            {"num_outputs": 2},
+            [
+                (
+                    "data.num_outputs",
+                    "the target of `flowers.csv` has 3 classes, but `num_outputs` is 2 (a, b and c)",
+                    "write `data.num_outputs=3`",
+                )
+            ],
+        ),
+        (
+            {"target": "price"},
+            [
+                (
+                    "data.num_features",
+                    "`flowers.csv` without `kind` has 2 features, but `num_features` is 3",
+                    ALL := "write `data.num_features=2 'data.ignore=[kind]' data.num_outputs=60`",
+                ),
+                ("data.features", "column `kind` must hold numbers, but has 'a' in row 1", ALL),
+                (
+                    "data.num_outputs",
+                    "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 "
+                    "(0, 3, 6, 9, 12, 15 and 54 more)",
+                    f"{ALL}; to predict a number: `data.target=price data.task=regression data.num_features=2 "
+                    "'data.ignore=[kind]' data.num_outputs=1`",
+                ),
+            ],
+        ),
+        (
+            {"task": "regression", "target": "kind", "num_outputs": 1},
+            [
+                (
+                    "data.target",
+                    "column `kind` must hold numbers, but has 'a' in row 1",
+                    "write it as a number, or leave the row out",
+                )
+            ],
+        ),
+        (
+            {"task": "regression", "target": "price", "ignore": "kind", "num_features": 2},
+            [("data.num_outputs", "`flowers.csv` has 1 target, but `num_outputs` is 3", "write `data.num_outputs=1`")],
+        ),
+        (
+            {"val_fraction": 0.001},
+            [
+                (
+                    "data.val_fraction",
+                    "`val_fraction` = 0.001 takes 0 of 60 examples, and its part needs 1",
+                    "write a larger `data.val_fraction=...`, or bring more examples",
+                )
+            ],
+        ),
+        (
+            {"delimiter": ";"},
+            [
+                (
+                    "data.delimiter",
+                    "the header of `flowers.csv` is one column, and holds ',': is that its `delimiter`?",
+                    """write `"data.delimiter=','" data.target=kind`""",
+                )
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_the_file_is_named(fields, expected):
+    assert told(csv(**fields)) == expected
+
+
+def test_numbers_written_as_text_are_classes_in_their_order(here: Path):
+    (here / "flowers.csv").write_text("a,kind\n" + "".join(f"{row},{(2, 10)[row % 2]}\n" for row in range(40)))
+    examples = read(csv(num_features=1, num_outputs=2, standardize=False))
+    assert np.array_equal(examples.train.targets, examples.train.inputs[:, 0] % 2)
+
+
+def test_classes_called_none_and_na(here: Path):
+    write(here, "a,kind\n" + "1,None\n2,NA\n3,n/a\n" * 10)
+    assert read(csv(num_features=1, missing=[""])).fitted["classes"] == ("NA", "None", "n/a")
+    assert told(csv(num_features=1, missing=["NONE"]))[0][1] == "row 1 of column `kind` has no class: it has 'None'"
+
+
+def test_many_columns(here: Path):
+    names = ",".join(f"c{place}" for place in range(30_000))
+    write(
+        here, f"{names},kind\n" + "".join(",".join("12"[row % 2] for _ in range(30_000)) + ",a\n" for row in range(4))
+    )
+    assert told(csv(**TWO))[0][2] == "write `data.num_features=30000`"
+    write(here, f"{names},kind\n" + (",".join("z" for _ in range(30_000)) + ",a\n") * 4)
+    problems = told(csv(num_features=30_000))
+    assert problems[0][1] == "column `c0` must hold numbers, but has 'z' in row 1"
+    assert problems[20] == ("data.features", "29,980 more of these columns hold what is no number", "")
+
+
+def test_no_column_is_named():
+    assert told(csv(features=[])) == [
+        (
+            "data.features",
+            "no column of `flowers.csv` is left to predict from",
+            "name one that is not the target",
+        )
+    ]

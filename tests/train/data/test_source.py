@@ -1,0 +1,30 @@
+"""The data section as all sources share it."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelforge.train.settings import parse_settings
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "message"),
+    [
+        ({"delimiter": '"'}, "data.delimiter", "`delimiter` cannot be '\"'"),
+        ({"delimiter": "\n"}, "data.delimiter", "`delimiter` cannot be '\\n'"),
+        ({"type": {"csv": 1}}, "data.type", "`type` must be the name of a source, but is {'csv': 1}"),
+        ({"type": ["csv"]}, "data.type", "`type` must be the name of a source, but is ['csv']"),
+        ({"type": None}, "data.type", "`type` must be the name of a source, but is null"),
+        (
+            {"input": {"shape": [3], "dtype": "int64"}},
+            "data.input.dtype",
+            "a table holds numbers: `dtype` must be 'float32', not 'int64'",
+        ),
+    ],
+)  # fmt: skip
+def test_sections_that_are_wrong(fields, path: str, message: str):
+    raw = {"type": "csv", "path": "flowers.csv", "target": "kind", "task": "classification", "num_features": 3}
+    _, (problem,) = parse_settings({"data": {**raw, "num_outputs": 3, "input": {"shape": [3]}, **fields}})
+    assert (problem.code, problem.path, problem.message) == ("MF051", path, message)

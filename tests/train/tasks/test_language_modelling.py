@@ -1,0 +1,55 @@
+"""Language modelling: models that look ahead, a baseline of pairs, and text of the model's own."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from modelforge.core.words import digits
+from modelforge.train.tasks.language_modelling import looks_ahead
+from tests.train.reader import Reader
+
+pytestmark = pytest.mark.usefixtures("book")
+
+SMALL = ("data.context=8", "model.layers.rnn.hidden_size=16", "data.sample=20")
+
+
+def test_a_model_that_looks_ahead_is_found():
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    assert looks_ahead(Reader(both=False), tokens, 5) is None
+    assert looks_ahead(Reader(both=True), tokens, 5) is not None
+
+
+def test_such_a_model_is_not_trained(train):
+    result = train("model=char_lstm", "data.files=book.txt", *SMALL, "+model.layers.rnn.bidirectional=true")
+    (problem,) = result.status.error
+    assert problem["code"] == "MF050"
+    assert problem["message"].startswith("the model looks ahead: its output at position ")
+
+
+def test_a_run_compares_and_writes(train, tmp_path: Path, capsys):
+    result = train("model=char_lstm", "data.files=book.txt", *SMALL)
+    assert result.exit_code == 0
+    metrics = result.status.metrics
+    assert set(metrics) == {"val/bits", "test/bits", "test/loss", "test/bigram_bits"}
+    assert metrics["test/bits"] == pytest.approx(metrics["test/loss"] / math.log(2), rel=1e-5)
+    assert result.status.optimized_metric == "val/bits"
+    assert result.metric == metrics["val/bits"]
+    lines = capsys.readouterr().out.splitlines()
+    told = (
+        f"test bits per byte {digits(metrics['test/bits'])}  ·  {digits(metrics['test/bigram_bits'])} by a bigram model"
+    )
+    assert lines[-1].startswith(f"{told}  ·  ")
+    assert "the model goes on from the beginning of the test:" in lines
+    assert len((tmp_path / "run" / "sample.txt").read_text(encoding="utf-8")) > 20
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["optimized_metric"] == "val/bits"
+
+
+def test_a_model_learns_what_is_always_the_same(train):
+    more = ("trainer.max_epochs=15", "optimizer.lr=0.02")
+    metrics = train("model=char_lstm", "data.files=book.txt", *SMALL, "data.batch_size=8", *more).status.metrics
+    assert metrics["test/bits"] < 1 < metrics["test/bigram_bits"] + 1

@@ -1,0 +1,114 @@
+"""What is checked before a run: whether model, data and task fit."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+from modelforge.train.prepare import misfits
+from tests.train.tables import reverse
+
+
+def test_a_model_must_take_all_inputs():
+    embed = {"type": "Embedding", "num_embeddings": 5, "embedding_dim": 4}
+    layers = {"embed": embed, "head": {"type": "Linear", "out_features": 5}}
+    plan = mf.plan(mf.parse({"input": {"shape": [6], "dtype": "int64"}, "layers": layers}, init="xavier"))
+    (problem,) = misfits(plan, reverse())
+    assert problem.message == "the model takes int64 (6,), but the data gives int64 (6,) and int64 (6,)"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path", "message", "hint"),
+    [
+        (
+            ["model=lstm", "data=adding", "model.layers.head.out_features=2"],
+            "model.layers.head",
+            "the model puts out (2,), but the data has 1 target, so it must be (1,)",
+            "end with `{type: Linear, out_features: ${data.num_outputs}}`",
+        ),
+        (
+            ["model=lstm", "data=copy"],
+            "model.layers.head",
+            "the model puts out (9,), but the data has 9 classes at each of 60 steps, so it must be (60, 9)",
+            "keep the steps: leave out the layer that drops them, such as `~model.layers.last`",
+        ),
+        (
+            ["model=mlp", "data.task=autoencoding"],
+            "model.layers.head",
+            "the model puts out (10,), but an autoencoder gives back its input, so it must be (1, 8, 8)",
+            "end with `{type: Unflatten, dim: 1, unflattened_size: [1, 8, 8]}`",
+        ),
+        (
+            ["model=char_lstm", "model.layers.head.out_features=9"],
+            "model.layers.head",
+            "the model puts out (64, 9), but each of 64 tokens is followed by one of 256, so it must be (64, 256)",
+            "end with `{type: Linear, out_features: ${data.num_outputs}}`",
+        ),
+        (
+            ["model=lstm", "data=adding", "optimized_metric=val/accuracy"],
+            "optimized_metric",
+            "`optimized_metric` must be 'val/r2' or 'val/loss', but is 'val/accuracy'",
+            "",
+        ),
+        (
+            ["model=lstm", "data=adding", "scheduler=plateau"],
+            "scheduler.monitor",
+            "`monitor` must be 'val/r2' or 'val/loss', but is 'val/accuracy'",
+            "for any task: `scheduler.monitor=val/loss scheduler.mode=min`",
+        ),
+        (
+            ["model=t5", "data.input.target.shape=[9]"],
+            "data.input.target",
+            "a sequence has 10 tokens: `shape` must be [10] and `dtype` int64",
+            "",
+        ),
+        (
+            ["data=csv", "data.path=none.csv", "data.target=x"],
+            "data.path",
+            "there is no file `none.csv`",
+            "`.` is there, `none.csv` in it is not",
+        ),
+        (
+            ["data=adding", "data.input.shape=[3, 2]"],
+            "data.input.shape",
+            "a sequence has shape (100, 2), but `shape` is (3, 2)",
+            "",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_task(train, overrides, path: str, message: str, hint: str):
+    (problem,) = train(*overrides).status.error
+    assert (problem["path"], problem["message"], problem["hint"]) == (path, message, hint)
+    assert problem["place"] is not None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "code", "message"),
+    [
+        (
+            ["model=cnn", "data=digits_rows"],
+            "MF040",
+            "Conv2d needs a (channels, height, width) input, but gets (8, 8) from model.input",
+        ),
+        (
+            ["model.layers.head.out_features=9"],
+            "MF050",
+            "the model puts out (9,), but the data has 10 classes, so it must be (10,)",
+        ),
+        (
+            ["model=lstm", "~model.layers.last"],
+            "MF050",
+            "the model puts out (8, 10), but the data has 10 classes, so it must be (10,)",
+        ),
+        (
+            ["model.input={shape: [32, 2], dtype: float32}"],
+            "MF050",
+            "the model takes float32 (32, 2), but the data gives float32 (1, 8, 8)",
+        ),
+    ],
+)
+def test_model_and_data_must_fit(train, overrides, code, message):
+    result = train(*overrides)
+    assert result.exit_code == 1
+    (problem,) = result.status.error
+    assert (problem["code"], problem["message"]) == (code, message)
