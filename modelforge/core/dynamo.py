@@ -79,6 +79,7 @@ class _Shapes(_Later):
         "guard_int": _itself,
         "guard_or_false": _itself,
         "guard_or_true": _itself,
+        "guard_size_oblivious": _itself,
         "guarding_hint_or_throw": _itself,
         "has_guarding_hint": lambda _: True,
         "is_nested_int": lambda _: False,

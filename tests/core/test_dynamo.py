@@ -65,6 +65,7 @@ def test_whatever_else_is_asked_of_it_imports_it(use):
     assert (result.stdout, result.returncode) == ("True\n", 0), result.stderr
 
 
+@pytest.mark.filterwarnings("ignore:guard_size_oblivious will be removed:FutureWarning")
 @pytest.mark.parametrize("name", sorted(_Shapes.ANSWERS))
 def test_answers_are_those_of_torch(name):
     answer, own = _Shapes.ANSWERS[name], getattr(symbolic_shapes, name)
