@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
 from threading import RLock
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import hydra
 import hydra._internal.hydra
+import omegaconf.base
 import yaml
 from hydra import version
 from hydra._internal import defaults_list
@@ -275,6 +276,9 @@ def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
 
 
 _CHOICES = defaults_list._create_interpolation_map
+_PARSE = omegaconf.base.parse  # pyright: ignore[reportPrivateImportUsage]
+_PARSE_ONCE = lru_cache(maxsize=128)(_PARSE)
+"""Hydra asks for the same few interpolations in every composition, and OmegaConf parses them each time."""
 
 
 def _choices_if_read(overrides: Any, defaults: list[InputDefault], self_added: bool) -> DictConfig:
@@ -294,9 +298,11 @@ def hydra_settings() -> Generator[None]:
             version.setbase("1.3")
         runtime.set("name", NO_JOB)
         defaults_list._create_interpolation_map = _choices_if_read
+        omegaconf.base.parse = _PARSE_ONCE  # pyright: ignore[reportPrivateImportUsage]
         try:
             yield
         finally:
+            omegaconf.base.parse = _PARSE  # pyright: ignore[reportPrivateImportUsage]
             defaults_list._create_interpolation_map = _CHOICES
             version.VersionBase.instance().version_base = base
             runtime.set("name", name)
