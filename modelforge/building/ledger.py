@@ -22,9 +22,10 @@ from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally
 from modelforge.core.complaints import expected
-from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems, quoted, sentence
+from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
+from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular import read_bytes
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text

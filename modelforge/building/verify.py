@@ -16,8 +16,9 @@ from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import add_over_processes, shard_of
-from modelforge.core.errors import Problem, quoted
+from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.quoting import quoted
 from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parametrised import plain
 from modelforge.report.table import PATH, Fitted, to_text

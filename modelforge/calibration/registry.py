@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from modelforge.calibration.base import Calibration
 from modelforge.core.complaints import Owner, problems
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import check_declaration
 from modelforge.core.registry import Registry
+from modelforge.core.suggestions import did_you_mean
 
 AnyCalibration = TypeVar("AnyCalibration", bound=type[Calibration])
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.calibration.sites import Site
-from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key
 
 Watch = Callable[[Site, tuple[Any, ...], dict[str, Any], Any], Any]

@@ -14,7 +14,8 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.core.dynamo import put_off
-from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import printable
 from modelforge.report.screen import Screen
 from modelforge.report.stream import Stream
 

@@ -17,7 +17,8 @@ from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.source import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
-from modelforge.core.errors import ForgeError, Problem, listed, printable
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import listed, printable
 from modelforge.core.words import count, plural
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.language import parse

@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.matrix import Matrix
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import cut, number, printable, short, stored, value, where
 from modelforge.inits.fills import Fill
 from modelforge.language.load import load

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from modelforge import inits
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, Refusal, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import number, value
 from modelforge.inits.gains import gain as gains
 from modelforge.language import registry

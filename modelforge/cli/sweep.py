@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.suggestions import did_you_mean
 from modelforge.runs import collect
 from modelforge.runs.table import table
 

@@ -14,8 +14,9 @@ from modelforge.building.ledger import Ledger
 from modelforge.building.verify import Verification, compare, compare_rows, verification_table
 from modelforge.building.verify import verify as verify_model
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError, Problem, Refusal, listed, sentence
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.limits import MAX_CONFIG_BYTES
+from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular import read_bytes
 from modelforge.core.tensor_file import opened
 from modelforge.language import parse

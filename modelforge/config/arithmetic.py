@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from modelforge.core.errors import Refusal, did_you_mean, quoted
+from modelforge.core.errors import Refusal
 from modelforge.core.limits import MAX_EXPRESSION, MAX_RESULT, MAX_ROUNDED
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
     {

@@ -17,7 +17,8 @@ from modelforge.config.document import Document
 from modelforge.config.folder import groups
 from modelforge.config.loader import Loader
 from modelforge.config.nodes import items
-from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.suggestions import did_you_mean
 
 FAILURES = (
     *(HydraException, OmegaConfBaseException, OSError, ValueError, AssertionError, RecursionError),

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_FILES
+from modelforge.core.suggestions import did_you_mean
 
 
 def default_conf() -> Path:

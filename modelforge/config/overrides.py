@@ -13,8 +13,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
-from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_FILE_DEPTH, fault
+from modelforge.core.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

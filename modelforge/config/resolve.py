@@ -26,8 +26,9 @@ from modelforge.config.references import (
 )
 from modelforge.config.templates import is_template
 from modelforge.config.trust import RESOLVERS
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_RESOLVED
+from modelforge.core.suggestions import did_you_mean
 
 _MISSING = "???"
 _FAILED = object()

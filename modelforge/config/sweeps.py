@@ -22,8 +22,9 @@ from modelforge.config.folder import default_conf
 from modelforge.config.loader import Loader, hydra_settings, plain, search_path
 from modelforge.config.origins import Origins
 from modelforge.config.source import Library, Naming
-from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_JOBS
+from modelforge.core.suggestions import did_you_mean
 
 PARAMS = "hydra.sweeper.params"
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"

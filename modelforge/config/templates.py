@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelforge.config.arithmetic import calculate, names_in
-from modelforge.core.errors import Refusal, did_you_mean
+from modelforge.core.errors import Refusal
 from modelforge.core.limits import MAX_TEXT
+from modelforge.core.suggestions import did_you_mean
 
 _TEMPLATE = re.compile(r"""\$\{\s*(arg|calc)\s*:([^"'{}]*|\s*"[^"]*"\s*|\s*'[^']*'\s*)\}""")
 

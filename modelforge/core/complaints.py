@@ -17,8 +17,10 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from modelforge.core.docstrings import field_docs
-from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem
 from modelforge.core.paths import join, last, parent
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]

@@ -5,43 +5,26 @@ Inner code states the fact, the phase adds the override key, and `Origins` (see 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from modelforge.core.paths import last
+from modelforge.core.quoting import MAX_MESSAGE, MAX_QUOTED, bounded, listed, printable, shortened
 
 MAX_PROBLEMS = 300
 """Of one phase; the last problem gives the number of all others."""
-MAX_QUOTED = 200
-"""Characters of a quoted value."""
-MAX_MESSAGE = 1_000
-MAX_SENTENCE = 300
-"""Characters of another library's message."""
 MAX_PLACES = 3
 """Places of equal problems that are listed."""
-MAX_CHOICES = 500
-"""Names that are compared with a wrong one."""
-_SLACK = 50
-"""Characters that `shortened` adds, so that nothing is shortened twice."""
 _MORE = "MF061"
 _BACKTICKED = re.compile(r"`([^`]*)`")
 _NUMBER = re.compile(r"\d+")
-_LONG_WORD = re.compile(rf"\S{{{MAX_QUOTED + _SLACK},}}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _WINDOW = 50
 """Characters of a source line before and after what is marked, where the whole line is too long."""
 
 Severity = Literal["error", "warning"]
 T = TypeVar("T")
-
-# Letters and marks that show nothing: Python counts them as printable.
-_WITHOUT_WIDTH = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +77,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name in ("message", "hint"):
-            object.__setattr__(self, name, _bounded(getattr(self, name)))
+            object.__setattr__(self, name, bounded(getattr(self, name)))
 
     def at(self, place: Place | None) -> Problem:
         """The same problem with its place filled in."""
@@ -204,60 +187,6 @@ def _statement(problem: Problem) -> tuple[str, ...]:
     return problem.code, problem.severity, _NUMBER.sub("0", said)
 
 
-def quoted(value: object) -> str:
-    """A value as Python writes it, of a long one the beginning.
-
-    >>> quoted("relu"), quoted("x" * 1_000_000)[-30:]
-    ("'relu'", 'xxxx... (1,000,002 characters)')
-    """
-    try:
-        return shortened(repr(value))
-    except (RecursionError, ValueError):
-        return f"a value of the type `{type(value).__name__}` that is too large to be shown"
-
-
-def shortened(text: str, most: int = MAX_QUOTED, slack: int = 0) -> str:
-    """The text, of one longer than `most + slack` the beginning; a lone surrogate, which cannot be printed, escaped."""
-    cut = text if len(text) <= most + slack else f"{text[:most]}... ({len(text):,} characters)"
-    return cut if cut.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
-
-
-def listed(names: Iterable[object], most: int, between: str = ", ", quote: str = "") -> str:
-    """Names in a row, of many the first; one more than `most` is named, too, in the room that its count would take.
-
-    >>> listed(["a"], 2), listed("abc", 2), listed("abcd", 2, quote="`"), listed(["x is 1", "y is 2"], 3, "; ")
-    ('a', 'a, b and c', '`a`, `b` and 2 more', 'x is 1; y is 2')
-    """
-    shown = [f"{quote}{printable(str(name))}{quote}" for name in names]
-    if len(shown) > most + 1:
-        shown = [*shown[:most], f"{len(shown) - most:,} more"]
-    last = " and " if between == ", " else between
-    return last.join(filter(None, (between.join(shown[:-1]), *shown[-1:])))
-
-
-def sentence(error: BaseException, most: int = MAX_SENTENCE) -> str:
-    """An exception's message in one line, bounded; its type where the message is empty.
-
-    >>> sentence(ValueError("two\\n  lines")), sentence(KeyError()), len(sentence(ValueError("x" * 1_000)))
-    ('two lines', 'KeyError', 300)
-    >>> sentence(FileNotFoundError(2, "No such file or directory", "a/b"))
-    'no such file or directory'
-    """
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    # Behind these words torch prints its own stack.
-    text = " ".join(str(error).partition("Exception raised from")[0].split()) or type(error).__name__
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def _bounded(text: str) -> str:
-    """A message or hint with its quotes shortened."""
-    if len(text) > MAX_QUOTED:
-        text = _BACKTICKED.sub(lambda found: f"`{shortened(found[1], MAX_QUOTED, _SLACK)}`", text)
-        text = _LONG_WORD.sub(lambda found: shortened(found[0], MAX_QUOTED, _SLACK), text)
-    return shortened(text, MAX_MESSAGE)
-
-
 def render(problem: Problem, *others: Problem) -> str:
     """The problem as text with its source line, in the form compilers use; `others` are the rest of its group."""
     lines = [f"{problem.severity}[{problem.code}]: {printable(problem.message)}"]
@@ -308,20 +237,6 @@ def _help(margin: str, hints: Iterable[str]) -> list[str]:
     return [f"{margin}= help: {printable(hint)}" for hint in hints if hint]
 
 
-def printable(text: str, keep: str = "") -> str:
-    r"""The text with every character that cannot be seen, or moves others, as its escape; `keep` lists exceptions.
-
-    Controls, line breaks, marks of direction, characters without width, blanks that are no space.
-
-    >>> printable("\x1b[31mred\n"), printable("two\nlines", keep="\n"), printable("ab\u202e\u200b")
-    ('\\x1b[31mred\\n', 'two\nlines', 'ab\\u202e\\u200b')
-    """
-    if text.isprintable() and not _WITHOUT_WIDTH.search(text):
-        return text
-    hidden = {one for one in text if one not in keep and (not one.isprintable() or _WITHOUT_WIDTH.match(one))}
-    return "".join(one.encode("unicode_escape").decode() if one in hidden else one for one in text)
-
-
 def _window(place: Place) -> tuple[str, int, int]:
     """The source line with the column and the length to mark; of a long line what is around the mark."""
     source = place.source.rstrip()
@@ -332,18 +247,3 @@ def _window(place: Place) -> tuple[str, int, int]:
     stop = place.column - 1 + length + _WINDOW
     before, after = "..." if start else "", "..." if stop < len(source) else ""
     return shortened(f"{before}{source[start:stop]}{after}", MAX_MESSAGE), place.column - start + len(before), length
-
-
-def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """A hint that names the nearest known names but `name` itself, or lists them all when nothing is near."""
-    name = str(name)
-    if len(name) > MAX_QUOTED:
-        return ""
-    choices = sorted({printable(str(one)) for one in islice(known, MAX_CHOICES)} - {name})
-    lower = {choice.lower(): choice for choice in reversed(choices)}
-    near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
-    if near:
-        return "did you mean " + " or ".join(f"`{choice}`" for choice in near) + "?"
-    if 0 < len(choices) <= 20:
-        return "known: " + ", ".join(f"`{choice}`" for choice in choices)
-    return ""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_package, load_plugins
+from modelforge.core.suggestions import did_you_mean
 
 Entry = TypeVar("Entry")
 

@@ -21,8 +21,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from modelforge.core.errors import Refusal, sentence
+from modelforge.core.errors import Refusal
 from modelforge.core.limits import MAX_CHECKPOINT_DEPTH, MAX_ENTRIES, MAX_INDEX_BYTES, MAX_TENSOR_NAME
+from modelforge.core.quoting import sentence
 from modelforge.core.regular import NotRegular, TooLarge, check_regular, open_regular, read_text
 
 INDEX = ".index.json"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from modelforge.core.errors import Place, printable
+from modelforge.core.errors import Place
+from modelforge.core.quoting import printable
 
 MAX_LENGTH = 60
 """Characters of a value, or of an override, where it is one of several things on a line."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 from pydantic import model_validator
 
 from modelforge.core.complaints import WrongField, all_wrong, wrong
-from modelforge.core.errors import Refusal, sentence, shortened
+from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.matrix import Matrix
+from modelforge.core.quoting import sentence, shortened
 from modelforge.inits.fills import Fill, Moments, Whole
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from modelforge.core.complaints import wrong
-from modelforge.core.errors import quoted
+from modelforge.core.quoting import quoted
 from modelforge.inits.laws.law import Constant, Law, Normal, Uniform
 from modelforge.inits.laws.truncated_normal import TruncatedNormal
 

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from modelforge.core.complaints import Owner
-from modelforge.core.errors import did_you_mean
 from modelforge.core.plugins import check_declaration
 from modelforge.core.registry import Registry
+from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.base import Initializer
 
 RESERVED = frozenset({"scheme", "bias", "recurrent", "embedding", "scale", "types", "params"})

@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from modelforge.config.templates import is_template, names_of
-from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.language import registry
 from modelforge.language.layer import NAME
 

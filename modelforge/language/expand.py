@@ -12,9 +12,11 @@ from typing import Any
 
 from modelforge.config.templates import fill, is_broken, is_template, names_of
 from modelforge.core.complaints import in_words
-from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal, did_you_mean, quoted
+from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal
 from modelforge.core.limits import MAX_ARGUMENT_VALUES, MAX_DEPTH, MAX_LAYERS, MAX_PARTS
 from modelforge.core.paths import join
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.language import registry
 from modelforge.language.declarations import alone, misdeclared, unread
 from modelforge.language.layer import LayerSpec

@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, SkipValidation, Validation
 from pydantic_core import InitErrorDetails
 
 from modelforge.core.complaints import Later, Location, Part, relocated, wrong
-from modelforge.core.errors import did_you_mean, quoted
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_RULES
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator
 
 from modelforge.core.complaints import wrong
-from modelforge.core.errors import quoted, shortened
 from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.quoting import quoted, shortened
 from modelforge.language.init import Init
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*|[0-9]+")

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from modelforge.config.origins import Origins
-from modelforge.core.errors import Place, Problem, listed
+from modelforge.core.errors import Place, Problem
 from modelforge.core.paths import parent
+from modelforge.core.quoting import listed
 from modelforge.inits import registry
 from modelforge.language.init import InitSpec
 

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
 
 from modelforge.config.origins import Origins
 from modelforge.core.complaints import all_wrong, too_large, wrong
-from modelforge.core.errors import quoted
 from modelforge.core.frozen import FrozenDict, Node, Seed
 from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE
+from modelforge.core.quoting import quoted
 from modelforge.language.init import Init, InitSpec
 from modelforge.language.layer import NAME, check_reference
 from modelforge.language.nested import Layers

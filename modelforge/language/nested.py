@@ -10,10 +10,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
 from modelforge.core.complaints import Later, all_wrong, wrong
-from modelforge.core.errors import did_you_mean, quoted, shortened
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_NAME
 from modelforge.core.paths import last
+from modelforge.core.quoting import quoted, shortened
+from modelforge.core.suggestions import did_you_mean
 from modelforge.language import registry
 from modelforge.language.layer import NAME, LayerSpec
 

@@ -13,10 +13,11 @@ from pydantic_core import ErrorDetails
 from modelforge.config import Config
 from modelforge.config.origins import Origins
 from modelforge.core.complaints import Owner, problem
-from modelforge.core.errors import ForgeError, Problem, did_you_mean, for_each
+from modelforge.core.errors import ForgeError, Problem, for_each
 from modelforge.core.frozen import Seed
 from modelforge.core.limits import unfit
 from modelforge.core.paths import join, parent
+from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.registry import SCHEMES
 from modelforge.inits.registry import owner as scheme_owner
 from modelforge.inits.schemes.pretrained import Pretrained

@@ -9,9 +9,9 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelforge.core.errors import did_you_mean
 from modelforge.core.paths import last
 from modelforge.core.registry import Registry
+from modelforge.core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn

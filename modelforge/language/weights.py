@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, ValidationError, ValidatorFunctionWrapHand
 from pydantic_core import InitErrorDetails
 
 from modelforge.core.complaints import relocated, wrong
-from modelforge.core.errors import quoted
 from modelforge.core.frozen import Node
+from modelforge.core.quoting import quoted
 from modelforge.inits.schemes.pretrained import Pretrained
 from modelforge.language.init import Init
 

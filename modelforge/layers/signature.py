@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args
 from pydantic import ValidationError, WrapValidator, create_model
 
 from modelforge.core.complaints import in_words, too_large, wrong
-from modelforge.core.errors import quoted
 from modelforge.core.limits import MAX_PARTS, MAX_SIZE
+from modelforge.core.quoting import quoted
 from modelforge.language import registry
 from modelforge.language.layer import LayerSpec
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelforge.core.errors import listed
+from modelforge.core.quoting import listed
 from modelforge.core.words import number, plural
 from modelforge.inits.laws.law import Distribution, Normal, Uniform
 from modelforge.planning.assign import ParameterPlan

@@ -18,8 +18,9 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from modelforge.core.errors import Refusal, sentence
+from modelforge.core.errors import Refusal
 from modelforge.core.paths import join
+from modelforge.core.quoting import sentence
 
 
 @dataclass(frozen=True)

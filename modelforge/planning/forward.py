@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modelforge.core.errors import sentence
+from modelforge.core.quoting import sentence
 from modelforge.core.tensors import BatchSize, TensorValue, Value, at, compared, first, is_batch, leaves, show
 from modelforge.language.registry import LayerType
 

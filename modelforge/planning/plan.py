@@ -14,9 +14,10 @@ from typing import Any
 from rich.console import RenderableType
 
 from modelforge.config.origins import Origins
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import uncollected
 from modelforge.inits.fills import FilePart

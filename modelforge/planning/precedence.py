@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from modelforge.core.errors import Place, Problem, did_you_mean, for_each
+from modelforge.core.errors import Place, Problem, for_each
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation, Context
+from modelforge.core.suggestions import did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import KEPT, ROLE_DEFAULTS, constant

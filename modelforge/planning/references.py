@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from modelforge.core.errors import MAX_PROBLEMS, Problem, did_you_mean
+from modelforge.core.errors import MAX_PROBLEMS, Problem
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import TensorValue, Value, at, first, show
 from modelforge.language.layer import REFERENCE
 

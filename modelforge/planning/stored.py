@@ -10,8 +10,10 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from modelforge.core.errors import Problem, Refusal, did_you_mean, listed
+from modelforge.core.errors import Problem, Refusal
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.quoting import listed
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensor_file import WRAPPERS, Header, opened
 from modelforge.inits.fills import FilePart, Fill, ReadsFile, Renamed
 from modelforge.planning.assign import ParameterPlan

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from modelforge.core.errors import Problem, did_you_mean
+from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.suggestions import did_you_mean
 from modelforge.planning.precedence import ModelParameter
 from modelforge.planning.study import ParameterFacts
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modelforge.core.errors import sentence
+from modelforge.core.quoting import sentence
 from modelforge.core.tensors import Value, show
 from modelforge.language import registry
 from modelforge.planning.batches import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from modelforge.core.errors import Problem, listed
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import listed
 from modelforge.planning.assign import ParameterPlan
 
 

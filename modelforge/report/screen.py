@@ -10,7 +10,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.core.errors import Problem, printable
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import printable
 
 
 class Screen(Console):

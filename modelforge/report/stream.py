@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, TextIO
 
-from modelforge.core.errors import printable
+from modelforge.core.quoting import printable
 from modelforge.report.ascii import writable
 
 

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.core.errors import printable
+from modelforge.core.quoting import printable
 from modelforge.report.aligned import Wrapped
 from modelforge.report.screen import Screen
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from modelforge.core.errors import listed as in_a_row
+from modelforge.core.quoting import listed as in_a_row
 from modelforge.core.words import cut, plural, printable, value
 from modelforge.review.changes import Changes
 from modelforge.review.diff_words import MARKS, both_places

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.core.errors import ForgeError, Problem, Refusal, did_you_mean
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
+from modelforge.core.suggestions import did_you_mean
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 

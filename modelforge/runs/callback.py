@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from modelforge.core.errors import ForgeError, Problem, printable
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
+from modelforge.core.quoting import printable
 from modelforge.report.screen import Screen
 from modelforge.runs.collect import JOBS, collect
 from modelforge.runs.status import STATUS

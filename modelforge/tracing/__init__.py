@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import sentence
 from modelforge.core.rng import preserved_globals
 from modelforge.language.layer import NAME
 from modelforge.modules.arguments import layer_of

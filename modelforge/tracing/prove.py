@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.building.build import build
-from modelforge.core.errors import Problem, listed, sentence
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import listed, sentence
 from modelforge.core.rng import keyed_globals
 from modelforge.language.model import ModelSpec
 from modelforge.language.parse import parse

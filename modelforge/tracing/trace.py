@@ -18,7 +18,8 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 from torch.nn.utils import parametrize
 
-from modelforge.core.errors import Problem, sentence
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import sentence
 from modelforge.modules.arguments import layer_of
 
 TORCH = str(Path(torch.__file__).parent)

@@ -10,7 +10,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from modelforge.core.complaints import in_words
-from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 
 
 def misuse(key: str, message: str, hint: str = "", *, part: Literal["key", "value"] = "value") -> Problem:

@@ -20,8 +20,9 @@ from modelforge.building.build import Model, build
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.ledger import Ledger
 from modelforge.config import Config
-from modelforge.core.errors import ForgeError, Problem, sentence
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
+from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
 from modelforge.core.words import number
 from modelforge.linting.lint import findings

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelforge.config import Config
-from modelforge.core.errors import ForgeError, printable
+from modelforge.core.errors import ForgeError
 from modelforge.core.files import unwritable, write_atomically
+from modelforge.core.quoting import printable
 from modelforge.runs.lock import claimed
 from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse

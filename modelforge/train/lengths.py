@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from modelforge.building.build import on_meta
-from modelforge.core.errors import Problem, sentence
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import sentence
 from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch.optim import lr_scheduler
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean, quoted, shortened
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import quoted, shortened
+from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.schemes.width import LEARNING_RATE
 from modelforge.train.arguments import check_arguments, misuse
 

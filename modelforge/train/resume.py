@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from modelforge.config import Config
-from modelforge.core.errors import ForgeError, Problem, quoted, shortened
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import replacing
+from modelforge.core.quoting import quoted, shortened
 from modelforge.core.regular import NotRegular, check_regular, open_regular
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse

@@ -9,8 +9,10 @@ from pydantic import PlainValidator, PositiveInt, ValidationError, model_validat
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, problem
-from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem
 from modelforge.core.frozen import Node, Seed
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import AsTuple, Source, mistake
 from modelforge.train.tasks.registry import TASKS, main_metric, val_metrics

@@ -15,7 +15,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
-from modelforge.core.errors import MAX_MESSAGE, Problem, sentence
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import MAX_MESSAGE, sentence
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.trainer_settings import one_process

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-from modelforge.core.errors import Problem, did_you_mean, quoted
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.train.arguments import check_arguments, misuse
 
 RESERVED = MappingProxyType(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modelforge.config import compose
-from modelforge.core.errors import ForgeError, did_you_mean
+from modelforge.core.errors import ForgeError
+from modelforge.core.suggestions import did_you_mean
 
 
 @pytest.fixture

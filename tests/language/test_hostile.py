@@ -10,7 +10,8 @@ from time import process_time
 import pytest
 
 import modelforge as mf
-from modelforge.core.errors import MAX_MESSAGE, MAX_PROBLEMS, MAX_QUOTED
+from modelforge.core.errors import MAX_PROBLEMS
+from modelforge.core.quoting import MAX_MESSAGE, MAX_QUOTED
 
 HEAD = {"head": {"type": "Linear", "out_features": 2}}
 

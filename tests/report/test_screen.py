@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, say
-from modelforge.core.errors import ForgeError, Place, Problem, did_you_mean, printable
+from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.quoting import printable
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import value, where
 from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen

@@ -17,8 +17,10 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from modelforge.core.complaints import wrong
-from modelforge.core.errors import Refusal, did_you_mean, listed, quoted
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Activation, Matrix
+from modelforge.core.quoting import listed, quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.fields import LIMIT
 from modelforge.inits.gains.activations import (
     UnknownActivation,

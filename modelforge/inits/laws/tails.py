@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelforge.core.errors import sentence, shortened
+from modelforge.core.quoting import sentence, shortened
 from modelforge.inits.laws.law import Distribution, Normal, Uniform
 from modelforge.inits.laws.truncated_normal import TruncatedNormal
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from modelforge.core.errors import Problem, listed
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 
 MAX_SHOWN = 5

@@ -11,8 +11,10 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import BeforeValidator, PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean, listed
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.quoting import listed
+from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.alike import look_alikes, seen
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings, together, undeclared

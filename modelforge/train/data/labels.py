@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from modelforge.core.errors import Problem, listed
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import listed
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, undeclared
 

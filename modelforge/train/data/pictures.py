@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelforge.core.errors import ForgeError, Refusal, listed
+from modelforge.core.errors import ForgeError, Refusal
+from modelforge.core.quoting import listed
 from modelforge.core.torch_state import num_cores
 from modelforge.train.data.files import opened
 from modelforge.train.data.parts import Array

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic_core import InitErrorDetails, ValidationError
 
 from modelforge.core.complaints import wrong
-from modelforge.core.errors import quoted, shortened
 from modelforge.core.plugins import check_declaration
+from modelforge.core.quoting import quoted, shortened
 from modelforge.core.registry import Registry
 from modelforge.train.data.source import Source, mistake
 

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from modelforge.core.complaints import all_wrong, wrong
-from modelforge.core.errors import quoted
 from modelforge.core.frozen import Node
+from modelforge.core.quoting import quoted
 from modelforge.core.tensors import BATCH, TensorValue
 from modelforge.train.data.parts import Examples, TargetKind
 from modelforge.train.tasks.registry import TASKS, tasks_for

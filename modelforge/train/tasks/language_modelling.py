@@ -12,8 +12,9 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from modelforge.core.errors import Problem, printable
+from modelforge.core.errors import Problem
 from modelforge.core.files import write_atomically
+from modelforge.core.quoting import printable
 from modelforge.core.rng import narrow
 from modelforge.core.words import digits, plural
 from modelforge.train.data.batches import Batch, Batched

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from modelforge.core.errors import did_you_mean
+from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.columns import Columns, ColumnSource
 from modelforge.train.data.files import check_size, existing, extra
 from modelforge.train.data.refusals import refusal

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError, Problem, listed
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.files import existing

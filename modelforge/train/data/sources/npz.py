@@ -10,7 +10,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from modelforge.core.errors import ForgeError, Problem, did_you_mean
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.train.data.files import check_size, existing, opened
 from modelforge.train.data.parts import Array, Examples
