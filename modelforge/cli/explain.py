@@ -147,10 +147,10 @@ def _text(account: _Account) -> RenderableType:
     )
     head = Text.assemble((printable(parameter.path), "bold"), facts)
     if parameter.std is None:
-        spread = _PROMISES.get(parameter.initializer.values_from, "no promised mean or standard deviation")
+        spread = _PROMISES.get(parameter.initializer.values_from, "no promised mean or std")
         spread = ", ".join((spread, *_of_file(parameter.numbers)))
     else:
-        spread = f"mean {number(parameter.mean)}, standard deviation {number(parameter.std)}"
+        spread = f"mean {number(parameter.mean)}, std {number(parameter.std)}"
     start = Text.assemble("starts as ", (parameter.scheme, "bold green"), f": {spread}")
     parts: list[RenderableType] = [Wrapped(head), Wrapped(start), Text(), _chain(parameter.chain)]
     if account.fields:

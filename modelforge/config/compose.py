@@ -117,9 +117,9 @@ def from_hydra(cfg: DictConfig) -> Config:
     main = next((path for provider, scheme, path in sources if provider == "main" and scheme == "file"), ".")
     task = tuple(job["overrides"]["task"])
     with hydra_settings():
-        parsed = ov.parse(task)
-        loader = Loader(search_path(sources), Naming(Path(main), None, Path(job["runtime"]["cwd"])))
         every = [*job["overrides"]["hydra"], *task]
+        parsed = ov.parse(every)
+        loader = Loader(search_path(sources), Naming(Path(main), None, Path(job["runtime"]["cwd"])))
         try:
             loader.keep(loader.compute_defaults_list(job["job"]["config_name"], every, RunMode.RUN).defaults)
         except (ForgeError, *FAILURES) as error:

@@ -195,8 +195,8 @@ def wrong(code: str, message: str, hint: str | Later = "", *, part: Part = "valu
         part: Whether the key or its value is to blame.
     """
     # The message goes in as data: as a template, its braces would be read.
-    told = {"message": message, "hint": hint, "part": part}
-    return PydanticCustomError(code, "{message}", told)  # pyright: ignore[reportArgumentType]  # codes are not literals
+    context = {"message": message, "hint": hint, "part": part}
+    return PydanticCustomError(code, "{message}", context)  # pyright: ignore[reportArgumentType]  # codes are not literals
 
 
 def too_large(most: int, sizes: Sequence[int]) -> PydanticCustomError:
@@ -214,6 +214,6 @@ def relocated(detail: ErrorDetails, location: Location) -> InitErrorDetails:
     """An error at another place."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind not in _KNOWN:
-        told = PydanticCustomError(kind, "{message}", {"message": detail["msg"], **context})  # pyright: ignore[reportArgumentType]  # as above
-        return InitErrorDetails(type=told, loc=location, input=detail["input"])
+        own = PydanticCustomError(kind, "{message}", {"message": detail["msg"], **context})  # pyright: ignore[reportArgumentType]  # as above
+        return InitErrorDetails(type=own, loc=location, input=detail["input"])
     return InitErrorDetails(type=kind, loc=location, input=detail["input"], ctx=context)

@@ -42,8 +42,8 @@ class InitSpec(Node):
     """The scheme with its fields, validated; None for a block that refines."""
 
     @property
-    def speaks(self) -> bool:
-        """Whether the block itself, apart from its sections, says anything."""
+    def is_rule(self) -> bool:
+        """Whether the block has a scheme or a field of its own, apart from its sections."""
         return self.scheme is not None or bool(self.fields)
 
     @model_serializer
@@ -172,7 +172,7 @@ class _Parser:
                         "move it one level up",
                         part="key",
                     )
-            if not (block.speaks or block.matrices is not None if leaf else block != InitSpec()):
+            if not (block.is_rule or block.matrices is not None if leaf else block != InitSpec()):
                 self._add("MF022", "this init block is empty", here, "give it a `scheme` or a field")
             blocks[str(name)] = block
         return blocks

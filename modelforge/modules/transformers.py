@@ -241,7 +241,7 @@ def _output_projection(module: Any) -> dict[str, Follows]:
     return {"c_proj": "output", "o_proj": "output", "o": "output"}
 
 
-@register_inside(*_models(_GPT2, "Matrix"), *_models(_LLAMA + _PHI + _MOE, "DecoderLayer"), *_models(_VIT, "Layer"))
+@register_inside(*_models(_GPT2, "Block"), *_models(_LLAMA + _PHI + _MOE, "DecoderLayer"), *_models(_VIT, "Layer"))
 @register_inside(*_models(_T5, "LayerSelfAttention", "LayerCrossAttention", "LayerFF"))
 def _residual(module: nn.Module) -> dict[str, Follows]:
     """Norms read the residual stream, and so what is added to it."""

@@ -143,7 +143,7 @@ class Precedence:
         role = parameter.facts.layout.role
         if role in block.roles:
             yield self._match(f"{key}.{role}", block.roles[role])
-        if block.speaks and (role in ("weight", "recurrent") or _is_for_all(block)):
+        if block.is_rule and (role in ("weight", "recurrent") or _is_for_all(block)):
             yield self._match(key, block)
 
     def _skipped(self, scope: Scope, names: list[str]) -> bool:
@@ -221,10 +221,10 @@ class Precedence:
     ) -> Iterator[Problem]:
         if not scope.outermost:
             for role, leaf in block.roles.items():
-                if f"{key}.{role}" not in self._matched and leaf.speaks:
+                if f"{key}.{role}" not in self._matched and leaf.is_rule:
                     reason = f"no parameter here has the role `{role}`"
                     yield self._nothing(f"{key}.{role}", reason, _inside(scope, parameters))
-            if block.speaks and key not in self._matched:
+            if block.is_rule and key not in self._matched:
                 yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, parameters))
         for name, inner in block.types.items():
             if f"{key}.types.{name}" not in self._types:

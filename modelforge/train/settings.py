@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, PositiveInt, ValidationError, model_validator
@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import Node, Seed
+from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.registry import SOURCES, parse_source
@@ -89,22 +90,21 @@ def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
-    key = ".".join(map(str, detail["loc"]))
-    parent = key.rpartition(".")[0]
-    name = f"`{parent}`" if parent else "the config"
+    *section, _ = detail["loc"]
+    name = f"`{join(*section)}`" if section else "the config"
     owner = Owner(
         name,
         missing="MF051",
         unknown="MF051",
         wrong="MF051",
-        suggest=lambda name: did_you_mean(name, _fields(parent, values)),
+        suggest=lambda name: did_you_mean(name, _fields(section, values)),
     )
-    return problem(detail, key, owner)
+    return problem(detail, join(*detail["loc"]), owner)
 
 
-def _fields(path: str, values: Mapping[str, Any]) -> Iterable[str]:
+def _fields(path: Sequence[str | int], values: Mapping[str, Any]) -> Iterable[str]:
     """The keys of the section at a path."""
-    section, *inner = path.split(".")
+    section, *inner = map(str, path)
     model: Any = SOURCES.get(values["data"]["type"]) if section == "data" else Settings.model_fields[section].annotation
     for key in inner:
         model = model.model_fields[key].annotation

@@ -152,7 +152,7 @@ def test_what_cannot_be_served(block: Matrix, reason: str):
         (
             {"truncate": 3.0},
             "must be left out, as `distribution` is `normal`",
-            "only `distribution: truncated_normal` is cut",
+            "only `distribution: truncated_normal` uses it",
         ),
     ],
 )

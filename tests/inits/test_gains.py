@@ -439,7 +439,7 @@ def _broken(x: torch.Tensor) -> torch.Tensor:
         ("Softmax", nn.Softmax(0), "Softmax is not a fixed elementwise function, so it has no gain"),
         ("Dropout", nn.Dropout(0.5), "Dropout is not a fixed elementwise function, so it has no gain"),
         ("Sum", torch.sum, "Sum is not a fixed elementwise function, so it has no gain"),
-        ("Zero", torch.zeros_like, "the second moment of Zero is 0, so it has no gain"),
+        ("Zero", torch.zeros_like, "the second moment of Zero's output is 0, so no gain preserves it"),
         ("Nothing", _broken, "the gain of Nothing cannot be computed: no such thing"),
     ],
 )
@@ -468,7 +468,7 @@ def test_what_has_no_backward_gain(function, derivative: str):
 
 
 def test_what_grows_too_fast_has_no_gain():
-    with pytest.raises(Refusal, match="the second moment of Steep is inf, so it has no gain"):
+    with pytest.raises(Refusal, match="the second moment of Steep's output is inf, so no gain preserves it"):
         gain_of(Activation("Steep", lambda x: torch.exp(x**2 / 2)))
 
 

@@ -304,7 +304,7 @@ def test_a_pickle_with_code_is_refused(tmp_path):
     [problem] = caught.value.problems
     assert (problem.code, problem.path) == ("MF111", "init.path")
     assert problem.message == (
-        f"`{path}` gives no values: it holds a pickle that would run code: `os.getenv`, and that is never loaded"
+        f"`{path}` cannot be loaded: it holds a pickle that would run code: `os.getenv`, and that is never loaded"
     )
     assert "safetensors.torch.save_file" in problem.hint
 
@@ -330,7 +330,7 @@ def test_files_that_give_nothing(tmp_path):
         assert (code, where) == ("MF110", "init.path")
         assert message.startswith(f"`{path}` cannot be loaded: {reason}")
     [(code, where, message)] = problems(dense, {"scheme": "pretrained"})
-    assert (code, where, message) == ("MF090", "init", "scheme `pretrained` needs `path`")
+    assert (code, where, message) == ("MF090", "init", "scheme `pretrained` needs the field `path`")
 
 
 def test_a_file_that_changes_after_planning(tmp_path):
@@ -339,4 +339,4 @@ def test_a_file_that_changes_after_planning(tmp_path):
     saved(Path(path), body__weight=torch.ones(3, 5), body__bias=torch.ones(3))
     [(code, where, message)] = problems(mf.build, decided)
     assert (code, where) == ("MF110", "init.path")
-    assert message == f"`{path}` gives no values: `body.weight` has changed since it was planned"
+    assert message == f"`{path}` cannot be loaded: `body.weight` has changed since it was planned"

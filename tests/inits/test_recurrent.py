@@ -184,7 +184,7 @@ def test_one_unit_cannot_be_spread():
 
 @pytest.mark.parametrize("max_time", [2, 1.5, -1, 1e38])
 def test_the_longest_time_is_more_than_two_steps(max_time: float):
-    with pytest.raises(ValidationError, match=r"should be (greater than 2|less than or equal to 1e\+37)"):
+    with pytest.raises(ValidationError, match=r"should be (greater than 2|less than or equal to 10+)"):
         inits.create({"scheme": "chrono", "max_time": max_time})
     with pytest.raises(ValidationError, match="Field required"):
         inits.create({"scheme": "chrono"})

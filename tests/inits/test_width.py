@@ -281,7 +281,7 @@ def test_without_a_graph_the_block_says_what_it_is():
 
 
 def test_a_base_width_must_be_given():
-    with pytest.raises(mf.ForgeError, match="scheme `mup` needs `base_width`"):
+    with pytest.raises(mf.ForgeError, match="scheme `mup` needs the field `base_width`"):
         mf.parse({"input": {"shape": [4]}, "layers": layers(8)}, init={"scheme": "mup", "width": 8})
 
 

@@ -150,7 +150,7 @@ def test_all_faults_are_told_at_once_each_at_its_place():
         ("model.layers.c.out_features", "there is no argument `width` here"),
         (
             "model.layers.d.norm",
-            "`norm` of the block `dense` must be true or false, as its default False is, but is 'yes'",
+            "`norm` of the block `dense` must be true or false, like its default False, but is 'yes'",
         ),
     ]
 

@@ -135,7 +135,9 @@ def test_stochastic_depth_at_its_ends():
     x = torch.randn(5, 3)
     assert torch.equal(DropPath(0.0)(x), x)
     assert not DropPath(1.0)(x).any()
-    with pytest.raises(mf.ForgeError, match=r"DropPath refuses its arguments: p must be between 0 and 1, but is 1\.5"):
+    with pytest.raises(
+        mf.ForgeError, match=r"DropPath does not accept these arguments: p must be between 0 and 1, but is 1\.5"
+    ):
         decided({"type": "DropPath", "p": 1.5})
 
 

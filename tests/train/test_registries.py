@@ -115,7 +115,7 @@ def test_a_source_of_data_is_one_class(tmp_path: Path):
     assert result.exit_code == 0
     assert result.status.metrics["test/accuracy"] > 0.5
     (problem,) = run("+data.batch_size=16", "+data.sizes=3").status.error
-    assert (problem["message"], problem["hint"]) == ("`data` has no `sizes`", "did you mean `size`?")
+    assert (problem["message"], problem["hint"]) == ("`data` has no key `sizes`", "did you mean `size`?")
 
 
 def test_tasks_and_sources_are_not_known_by_name():

@@ -279,7 +279,7 @@ def test_a_disk_that_is_full_leaves_no_half_file(tmp_path: Path):
     assert (done.returncode, read_state(tmp_path / "run")) == (1, "failed")
     assert done.stderr == (
         f"error[MF058]: `{tmp_path}/run/checkpoints/best.ckpt` cannot be written: file too large\n"
-        "  --> hydra.run.dir\n"
+        f"  --> override hydra.run.dir={tmp_path}/run\n"
         "   = help: make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`\n"
     )
     assert [*(tmp_path / "run" / "checkpoints").iterdir()] == []

@@ -87,8 +87,8 @@ def test_a_model_must_take_all_inputs():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"source": {"shap": [6]}}, "`data.input.source` has no `shap`: did you mean `shape`?"),
-        ({"sourc": {}}, "`data.input` has no `sourc`: did you mean `source`?"),
+        ({"source": {"shap": [6]}}, "`data.input.source` has no key `shap`: did you mean `shape`?"),
+        ({"sourc": {}}, "`data.input` has no key `sourc`: did you mean `source`?"),
     ],
 )
 def test_wrong_keys_of_several_inputs(given, told: str):

@@ -105,7 +105,7 @@ def test_names_of_one_parameter_with_different_values_are_refused(tmp_path: Path
     (problem,) = caught.value.problems
     assert (problem.code, problem.path) == ("MF114", "weights.path")
     assert problem.message == (
-        f"`{path}` gives no values: `table.weight` and `head.weight` differ there, and are one parameter here"
+        f"`{path}` cannot be loaded: `table.weight` and `head.weight` differ there, and are one parameter here"
     )
     assert problem.hint == "untie them, or choose one by `subset`"
     assert equal(build(TIED, path, subset="table.*"), build(TIED))

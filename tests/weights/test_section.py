@@ -119,7 +119,7 @@ def test_tied_parameters_are_skipped_by_each_name(tmp_path):
         assert mf.plan(mf.parse(model, init="xavier", weights=weights)).parameter("one.weight").scheme == "xavier"
 
 
-# --- turned and split -------------------------------------------------------------------------------------------------
+# --- transposed and split ---------------------------------------------------------------------------------------------
 
 QKV = ["attend.q_proj.*", "attend.k_proj.*", "attend.v_proj.*"]
 RENAME = {"c_attn.*": {"to": QKV, "transpose": True}, "c_proj.*": {"to": "attend.out_proj.*", "transpose": True}}
@@ -135,7 +135,7 @@ def packed(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return {"path": str(tmp_path / "w.safetensors"), "strip": "model", "rename": RENAME}, values
 
 
-def test_a_packed_matrix_is_turned_split_and_read_once(packed, monkeypatch):
+def test_a_packed_matrix_is_transposed_split_and_read_once(packed, monkeypatch):
     reads: list[str] = []
     read = weights._Safetensors.read
     monkeypatch.setattr(weights._Safetensors, "read", lambda file, name: (reads.append(name), read(file, name))[1])
@@ -167,12 +167,12 @@ def test_parts_of_a_tensor_can_be_skipped(packed):
     assert torch.equal(model.attend.v_proj.bias, values["c_attn.bias"][6:])
 
 
-def test_a_shard_gets_its_part_of_a_turned_part(packed):
+def test_a_shard_gets_its_part_of_a_transposed_part(packed):
     section, values = packed
     decided = mf.plan(mf.parse(PACKED, init="xavier", weights=section))
     item = decided.parameter("attend.v_proj.weight")
     memory = torch.zeros(1, 4)
-    loaded = load([item], {item.path: Shard(memory, item.shape, (1, 0))}, (), nn.Identity())
+    loaded = load([item], {item.path: Shard(memory, item.shape, (1, 0))}, {}, nn.Identity())
     assert torch.equal(memory, values["c_attn.weight"].T[7:8])
     assert loaded.equal == {item.path: True}
 
