@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
 import hydra._internal.hydra
+import omegaconf.base
 import yaml
 from hydra import version
 from hydra._internal import defaults_list
@@ -44,6 +47,8 @@ NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
 
 _LOCK = RLock()
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +133,21 @@ class Loader(ConfigLoaderImpl):
             except OmegaConfBaseException:
                 return defaults  # Hydra says in which of them
             known = common
-            library.merged[order[:known]] = merged
+            library.merged[order[:known]] = _copies(merged)
         return _behind(defaults, known, library.merged.get(order[:known]))
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         if isinstance(default, _Merged):
-            return ConfigResult("", "", deepcopy(default.config), {"package": ""})
-        return super()._load_single_config(default, repo)
+            return ConfigResult("", "", default.copy(), {"package": ""})
+        if self.library is None or not isinstance(repo, Reading):
+            return super()._load_single_config(default, repo)
+        key = repo.delegate.place, default.config_path, default.package, default.primary
+        if key not in self.library.placed:
+            loaded = super()._load_single_config(default, repo)
+            if key[:2] not in self.library.results:
+                return loaded
+            self.library.placed[key] = _copies(loaded)
+        return self.library.placed[key]()
 
     @staticmethod
     def _embed_result_config(ret: ConfigResult, package_override: str | None) -> ConfigResult:
@@ -147,12 +160,20 @@ class Loader(ConfigLoaderImpl):
 class _Merged(ResultDefault):
     """Several files in one, merged already."""
 
-    config: DictConfig = field(default_factory=lambda: DictConfig({}))
+    copy: Callable[[], DictConfig] = OmegaConf.create  # pyright: ignore[reportAssignmentType]
 
 
-def _behind(defaults: list[ResultDefault], length: int, merged: DictConfig | None) -> list[ResultDefault]:
+def _behind(defaults: list[ResultDefault], length: int, merged: Callable[[], DictConfig] | None) -> list[ResultDefault]:
     """A defaults list whose first files are merged already."""
-    return defaults if merged is None else [_Merged(package="", config=merged), *defaults[length:]]
+    return defaults if merged is None else [_Merged(package="", copy=merged), *defaults[length:]]
+
+
+def _copies(value: Item) -> Callable[[], Item]:
+    """Makes a copy of a value at each call: by `pickle`, which is faster than `deepcopy`, where it can."""
+    try:
+        return partial(pickle.loads, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return partial(deepcopy, value)
 
 
 class Door(Loader):
@@ -255,6 +276,9 @@ def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
 
 
 _CHOICES = defaults_list._create_interpolation_map
+_PARSE = omegaconf.base.parse  # pyright: ignore[reportPrivateImportUsage]
+_PARSE_ONCE = lru_cache(maxsize=128)(_PARSE)
+"""Hydra asks for the same few interpolations in every composition, and OmegaConf parses them each time."""
 
 
 def _choices_if_read(overrides: Any, defaults: list[InputDefault], self_added: bool) -> DictConfig:
@@ -274,9 +298,11 @@ def hydra_settings() -> Generator[None]:
             version.setbase("1.3")
         runtime.set("name", NO_JOB)
         defaults_list._create_interpolation_map = _choices_if_read
+        omegaconf.base.parse = _PARSE_ONCE  # pyright: ignore[reportPrivateImportUsage]
         try:
             yield
         finally:
+            omegaconf.base.parse = _PARSE  # pyright: ignore[reportPrivateImportUsage]
             defaults_list._create_interpolation_map = _CHOICES
             version.VersionBase.instance().version_base = base
             runtime.set("name", name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -52,8 +52,10 @@ class Library:
     """(place, config path) → what Hydra keeps of a file, and the file."""
     options: dict[Any, list[str]] = field(default_factory=dict[Any, "list[str]"])
     """(place, group, kind) → the options of a group."""
-    merged: dict[tuple[Any, ...], DictConfig] = field(default_factory=dict[Any, DictConfig])
-    """The first files of a config, in order → what merging them gives."""
+    placed: dict[tuple[Any, ...], Callable[[], ConfigResult]] = field(default_factory=dict[Any, Any])
+    """A file and its package → copies of its content, as they are merged."""
+    merged: dict[tuple[Any, ...], Callable[[], DictConfig]] = field(default_factory=dict[Any, Any])
+    """The first files of a config, in order → copies of what merging them gives."""
     order: tuple[Any, ...] = ()
     """The files of the config that was composed last."""
 

@@ -1,28 +1,51 @@
 """put_off: torch's compiler is imported when something compiles, and not because a layer runs on the meta device.
 
-torch's own kernels for that device are wrapped in `torch._dynamo.disable`, which keeps the compiler out of them. The
-first call of one imports the compiler, with sympy and torch.distributed: nearly as long as `import torch` itself.
+torch's own kernels for that device are wrapped in `torch._dynamo.disable`, which keeps the compiler out of them, and
+ask the compiler of every size and condition whether it is a symbol. The first call of one imports the compiler, with
+sympy and torch.distributed: nearly as long as `import torch` itself.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-_NAME = "torch._dynamo"
+_DYNAMO, _SHAPES, _SYMPY = "torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy"
 
 
 def put_off() -> None:
-    """From now on `torch._dynamo` is imported at the first use of anything in it but `disable`; for a command."""
-    if _NAME not in sys.modules:
-        sys.modules[_NAME] = _Later(_NAME)
+    """From now on each of these modules is imported at the first use of anything that has no answer here."""
+    for stand_in in (_Dynamo, _Shapes, _Sympy):
+        if stand_in.NAME not in sys.modules:
+            sys.modules[stand_in.NAME] = stand_in(stand_in.NAME)
 
 
 class _Later(ModuleType):
-    """Stands for the module until it is there."""
+    """Stands for a module until it is imported."""
+
+    NAME: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":  # `inspect` asks every module for its file
+            raise AttributeError(name)
+        return self.there(name)
+
+    def there(self, name: str) -> Any:
+        """A name of the module itself, which is imported."""
+        if sys.modules.get(self.NAME) is self:
+            del sys.modules[self.NAME]
+            self.arrives()
+        return getattr(import_module(self.NAME), name)
+
+    def arrives(self) -> None:
+        """The module is about to be imported."""
+
+
+class _Dynamo(_Later):
+    NAME = _DYNAMO
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -31,15 +54,69 @@ class _Later(ModuleType):
     def disable(self, function: Callable[..., Any] | None = None, *options: Any, **named: Any) -> Any:
         """The function itself, where torch asks for one of its own: nothing compiles yet."""
         if named.get("wrapping", True):
-            return self.__getattr__("disable")(function, *options, **named)
+            return self.there("disable")(function, *options, **named)
         self._left.append(function)
         return function
 
+    def arrives(self) -> None:
+        for function in self._left:  # what `disable` gave is kept there: torch asks again
+            vars(function).pop("__dynamo_disable", None)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    return [*one] == [*other] if isinstance(one, tuple | list) else one == other
+
+
+class _Shapes(_Later):
+    NAME = _SHAPES
+
+    ANSWERS: Mapping[str, Callable[..., Any]] = {
+        "expect_true": _itself,
+        "guard_int": _itself,
+        "guard_or_false": _itself,
+        "guard_or_true": _itself,
+        "guard_size_oblivious": _itself,
+        "guarding_hint_or_throw": _itself,
+        "has_guarding_hint": lambda _: True,
+        "is_nested_int": lambda _: False,
+        "statically_known_true": _itself,
+        "sym_and": lambda *conditions: all(conditions),
+        "sym_eq": _are_equal,
+        "sym_or": lambda *conditions: any(conditions),
+    }
+    """What the functions give for Python's own numbers and conditions, which are no symbols."""
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__path__":  # `inspect` asks every module for its file
-            raise AttributeError(name)
-        if sys.modules.get(_NAME) is self:
-            del sys.modules[_NAME]
-            for function in self._left:  # what `disable` gave is kept there: torch asks again
-                vars(function).pop("__dynamo_disable", None)
-        return getattr(import_module(_NAME), name)
+        if name == "__path__":
+            raise AttributeError(name)  # every `from ... import` asks for it, and this is no package
+        if name not in self.ANSWERS or sys.modules.get(_SHAPES) is not self:
+            return super().__getattr__(name)
+        import_module("torch.fx.experimental._config")  # torch takes it to be there with this module
+
+        def function(*values: Any, **named: Any) -> Any:
+            early = not named and all(map(_is_plain, values))
+            return self.ANSWERS[name](*values) if early else self.there(name)(*values, **named)
+
+        return function
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, bool | int) or (isinstance(value, tuple | list) and all(map(_is_plain, value)))
+
+
+class _Sympy(_Later):
+    NAME = _SYMPY
+
+    def __getattr__(self, name: str) -> Any:
+        asked_by = sys._getframe(1).f_globals.get("__name__")
+        if name == "Basic" and asked_by == "torch._prims_common" and sys.modules.get(_SYMPY) is self:
+            return _NoValue  # whether an argument is an expression: before sympy is there, none is
+        return super().__getattr__(name)
+
+
+class _NoValue:
+    """The class of no value."""
