@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt
 
-from modelforge.building.checks import Verdict
+from modelforge.building.tolerances import Verdict
 from modelforge.core.errors import Place
 from modelforge.core.frozen import FrozenDict
 

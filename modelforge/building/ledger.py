@@ -16,17 +16,17 @@ import torch
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from modelforge.building.checks import Verdict, check
 from modelforge.building.checksum import digest_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally
+from modelforge.building.tolerances import Verdict, check
 from modelforge.core.complaints import expected
 from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
-from modelforge.core.regular import read_bytes
+from modelforge.core.regular_files import read_bytes
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 

@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.cli.flops import num_flops
 from modelforge.language.load import load
-from modelforge.linting.defaults import BARE, left, left_words
 from modelforge.linting.lint import findings
+from modelforge.linting.unreached import BARE, left, left_words
+from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text

@@ -17,7 +17,7 @@ from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.quoting import listed, sentence
-from modelforge.core.regular import read_bytes
+from modelforge.core.regular_files import read_bytes
 from modelforge.core.tensor_file import opened
 from modelforge.language import parse
 from modelforge.report.aligned import Wrapped

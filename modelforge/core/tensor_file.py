@@ -24,7 +24,7 @@ from torch import Tensor
 from modelforge.core.errors import Refusal
 from modelforge.core.limits import MAX_CHECKPOINT_DEPTH, MAX_ENTRIES, MAX_INDEX_BYTES, MAX_TENSOR_NAME
 from modelforge.core.quoting import sentence
-from modelforge.core.regular import NotRegular, TooLarge, check_regular, open_regular, read_text
+from modelforge.core.regular_files import NotRegular, TooLarge, check_regular, open_regular, read_text
 
 INDEX = ".index.json"
 """How the name of a file ends that says which files a large model is in."""

@@ -18,7 +18,7 @@ from modelforge.core.paths import join
 from modelforge.modules.by_class import ClassTable, ModuleClass
 from modelforge.modules.by_class import forget_class as forget_class
 from modelforge.modules.norms import neutral_scale
-from modelforge.modules.packed import Packing, packings
+from modelforge.modules.packed_projections import Packing, packings
 
 
 @dataclass(frozen=True, slots=True)

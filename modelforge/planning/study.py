@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from modelforge.core.bounded_cache import Recent
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Branch
-from modelforge.core.recent import Recent
 from modelforge.core.tensors import BatchSize, TensorValue, Value, show
 from modelforge.language.registry import LayerType
 from modelforge.modules.hooks import reset_method

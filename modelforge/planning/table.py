@@ -119,7 +119,7 @@ class TreeTable:
     parameters: tuple[ParameterPlan, ...]
     ties: Mapping[str, str]
     flops: Mapping[str, int] | None = None
-    """Cost of each layer by path, as `modelforge.cli.flops.num_flops` counts it; None leaves the column out."""
+    """Cost of each layer by path, as `modelforge.planning.flops.num_flops` counts it; None leaves the column out."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         header, *body, total = self._lines()

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelforge.core.recent import Recent
+from modelforge.core.bounded_cache import Recent
 from modelforge.core.rng import preserved_globals
 from modelforge.core.tensors import Value, leaves
 from modelforge.language.registry import LayerType

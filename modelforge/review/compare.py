@@ -12,9 +12,9 @@ from modelforge.config import shipped
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
-from modelforge.review.compositions import Composition, Entry, Reach, composed, entries
+from modelforge.review.affected import Composition, Entry, Reach, composed, entries
+from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
 from modelforge.review.diff import diff
-from modelforge.review.files import PACKAGE, FileDiff, changed_files, content
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side, open_side, parse_range

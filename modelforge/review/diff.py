@@ -9,13 +9,13 @@ from typing import Any
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.language.model import ModelSpec
-from modelforge.linting.defaults import left
+from modelforge.linting.unreached import left
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.report.table import to_text
-from modelforge.review.changes import Change, Changes, LayerDiff, ParameterDiff
 from modelforge.review.diff_text import diff_text
+from modelforge.review.model_changes import Change, Changes, LayerDiff, ParameterDiff
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Facts about the whole model that a key of the model section states."""

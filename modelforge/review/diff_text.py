@@ -9,8 +9,8 @@ from rich.text import Text
 
 from modelforge.core.words import printable
 from modelforge.report.aligned import Aligned, Wrapped
-from modelforge.review.changes import Changes
 from modelforge.review.diff_words import MARKS, Cause, causes, layer_groups, layer_lines, summary, totals
+from modelforge.review.model_changes import Changes
 
 STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "bold red"}
 

@@ -11,8 +11,8 @@ from typing import Any
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.core.words import count, number, plural, shape, value, where
-from modelforge.review.changes import Change, Changes, Kind, LayerDiff, ParameterDiff
 from modelforge.review.groups import Group, grouped
+from modelforge.review.model_changes import Change, Changes, Kind, LayerDiff, ParameterDiff
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
 _NAMES = {"num_parameters": "parameters", "result": "last layer"}

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from modelforge.core.words import printable
 from modelforge.review import review_words as words
-from modelforge.review.changes import Changes
 from modelforge.review.diff_words import causes, layer_groups, layer_lines, summary, totals
+from modelforge.review.model_changes import Changes
 from modelforge.review.review import Review
 
 

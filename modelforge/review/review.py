@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
+from modelforge.review.changed_files import FileDiff
 from modelforge.review.diff import Diff
-from modelforge.review.files import FileDiff
 from modelforge.review.values import Change
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from modelforge.core.quoting import listed as in_a_row
 from modelforge.core.words import cut, plural, printable, value
-from modelforge.review.changes import Changes
 from modelforge.review.diff_words import MARKS, both_places
+from modelforge.review.model_changes import Changes
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.values import ABSENT, Change, exact

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_SWEEP_BYTES
-from modelforge.core.regular import read_text
+from modelforge.core.regular_files import read_text
 from modelforge.runs.status import STATUS, read
 
 JOBS = "jobs.json"

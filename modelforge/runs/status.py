@@ -21,7 +21,7 @@ from modelforge._version import __version__
 from modelforge.core.errors import ForgeError
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
-from modelforge.core.regular import read_text
+from modelforge.core.regular_files import read_text
 from modelforge.runs.lock import is_alive
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]

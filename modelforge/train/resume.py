@@ -16,7 +16,7 @@ from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import replacing
 from modelforge.core.quoting import quoted, shortened
-from modelforge.core.regular import NotRegular, check_regular, open_regular
+from modelforge.core.regular_files import NotRegular, check_regular, open_regular
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 

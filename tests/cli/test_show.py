@@ -6,8 +6,8 @@ import pytest
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.cli.flops import num_flops
 from modelforge.layers.register import unregister_layer
+from modelforge.planning.flops import num_flops
 
 
 def test_recurrent(text, snapshot):

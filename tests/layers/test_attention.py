@@ -11,9 +11,9 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import modelforge as mf
-from modelforge.cli.flops import num_flops
 from modelforge.language import registry
 from modelforge.layers.rotary import Rotary
+from modelforge.planning.flops import num_flops
 from modelforge.planning.study import describe
 
 SelfAttention: Any = registry.get("SelfAttention").make

@@ -8,8 +8,8 @@ import pytest
 
 from modelforge.core.errors import Place
 from modelforge.review import diff
-from modelforge.review.changes import Change
 from modelforge.review.diff_words import both_places, causes, change_words, layer_groups, layer_lines, summary, totals
+from modelforge.review.model_changes import Change
 
 HIDDEN = {"type": "Linear", "out_features": 4}
 

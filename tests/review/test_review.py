@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelforge.review import review
-from modelforge.review.files import FileDiff
+from modelforge.review.changed_files import FileDiff
 from modelforge.review.review import EntryDiff, FileNote
 from modelforge.review.values import Change
 from tests.review.trees import edit

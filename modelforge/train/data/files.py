@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from modelforge.core.errors import ForgeError
-from modelforge.core.regular import NotRegular, kind_of, open_regular
+from modelforge.core.regular_files import NotRegular, kind_of, open_regular
 from modelforge.train.data.refusals import fault, refusal
 
 

@@ -13,7 +13,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
-from modelforge.review.files import Content, named
+from modelforge.review.changed_files import Content, named
 from modelforge.review.sides import Side
 from modelforge.review.values import exact
 

@@ -10,7 +10,7 @@ import modelforge as mf
 from modelforge.core.matrix import Matrix
 from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
 from modelforge.inits.defaults import ROLE_DEFAULTS
-from modelforge.linting.defaults import left, left_words
+from modelforge.linting.unreached import left, left_words
 
 
 @pytest.mark.parametrize(

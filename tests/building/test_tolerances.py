@@ -12,8 +12,8 @@ from torch import Tensor
 
 from modelforge import inits
 from modelforge.building import checks, draw
-from modelforge.building.checks import check
 from modelforge.building.shards import shard_of
+from modelforge.building.tolerances import check
 from modelforge.inits import Fill, Matrix
 from modelforge.inits.fills import Whole
 from modelforge.inits.laws import tails

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any, Literal
 
 from modelforge.core.errors import Place
-from modelforge.linting.defaults import BARE, Left, left_words
+from modelforge.linting.unreached import BARE, Left, left_words
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import LayerPlan
 from modelforge.review.values import Change as Change

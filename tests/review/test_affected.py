@@ -6,8 +6,8 @@ from pathlib import Path
 
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
-from modelforge.review.compositions import Entry, Reach, composed, entries
-from modelforge.review.files import content
+from modelforge.review.affected import Entry, Reach, composed, entries
+from modelforge.review.changed_files import content
 from tests.review.trees import FILES, edit, side
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.core.regular import NotRegular, TooLarge, check_regular, open_regular, read_bytes, read_text
+from modelforge.core.regular_files import NotRegular, TooLarge, check_regular, open_regular, read_bytes, read_text
 
 
 def make_socket(path: Path) -> None:

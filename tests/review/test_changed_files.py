@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.review import files
-from modelforge.review.files import PACKAGE, changed_files, content, named
+from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content, named
 from tests.review.trees import FILES, edit, side
 
 KNOWN = frozenset(FILES)
 
 
-def changed() -> dict[str, files.FileDiff]:
+def changed() -> dict[str, FileDiff]:
     return {file.path: file for file in changed_files(side("old"), side("conf"))[0]}
 
 
@@ -69,7 +68,7 @@ def test_links_are_compared_by_their_target(trees: Path):
 
 
 def test_too_many_files_are_refused(trees: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(files, "MAX_FILES", 5)
+    monkeypatch.setattr("modelforge.review.changed_files.MAX_FILES", 5)
     with pytest.raises(ForgeError, match="`old` holds more than 5 files"):
         changed_files(side("old"), side("conf"))
 
