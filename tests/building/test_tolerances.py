@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from modelforge import inits
-from modelforge.building import checks, draw
+from modelforge.building import draw, tolerances
 from modelforge.building.shards import shard_of
 from modelforge.building.tolerances import check
 from modelforge.inits import Fill, Matrix
@@ -360,9 +360,9 @@ def test_no_scheme_is_accused_falsely(case: Case, dtype: torch.dtype):
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 8), (30, 30)], ids=str)
 def test_bounds_are_as_sure_as_they_say(config, size, monkeypatch):
     """At odds that a test can see: each of some 16 bounds is left with a probability of exp(-7) at most."""
-    monkeypatch.setattr(checks, "LOG_ODDS", 7.0)
+    monkeypatch.setattr(tolerances, "LOG_ODDS", 7.0)
     monkeypatch.setattr(tails, "LOG_ODDS", 7.0)
-    monkeypatch.setattr(checks, "limits", lambda law, count, odds=7.0: tails.limits(law, count, odds))
+    monkeypatch.setattr(tolerances, "limits", lambda law, count, odds=7.0: tails.limits(law, count, odds))
     item = planned(config, Matrix(size, float(size[1]), float(size[0])))
     accused = 0
     for seed in range(200):
