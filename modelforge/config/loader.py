@@ -160,7 +160,7 @@ class Loader(ConfigLoaderImpl):
 class _Merged(ResultDefault):
     """Several files in one, merged already."""
 
-    copy: Callable[[], DictConfig] = OmegaConf.create  # pyright: ignore[reportAssignmentType]
+    copy: Callable[[], DictConfig] = OmegaConf.create  # pyright: ignore[reportAssignmentType]  # it has overloads
 
 
 def _behind(defaults: list[ResultDefault], length: int, merged: Callable[[], DictConfig] | None) -> list[ResultDefault]:
@@ -276,7 +276,7 @@ def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
 
 
 _CHOICES = defaults_list._create_interpolation_map
-_PARSE = omegaconf.base.parse  # pyright: ignore[reportPrivateImportUsage]
+_PARSE = omegaconf.base.parse  # pyright: ignore[reportPrivateImportUsage]  # no public name
 _PARSE_ONCE = lru_cache(maxsize=128)(_PARSE)
 """Hydra asks for the same few interpolations in every composition, and OmegaConf parses them each time."""
 
@@ -298,11 +298,11 @@ def hydra_settings() -> Generator[None]:
             version.setbase("1.3")
         runtime.set("name", NO_JOB)
         defaults_list._create_interpolation_map = _choices_if_read
-        omegaconf.base.parse = _PARSE_ONCE  # pyright: ignore[reportPrivateImportUsage]
+        omegaconf.base.parse = _PARSE_ONCE  # pyright: ignore[reportPrivateImportUsage]  # no public name
         try:
             yield
         finally:
-            omegaconf.base.parse = _PARSE  # pyright: ignore[reportPrivateImportUsage]
+            omegaconf.base.parse = _PARSE  # pyright: ignore[reportPrivateImportUsage]  # no public name
             defaults_list._create_interpolation_map = _CHOICES
             version.VersionBase.instance().version_base = base
             runtime.set("name", name)

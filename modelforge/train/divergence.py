@@ -42,7 +42,7 @@ class Finding:
             case "parameter":
                 return f"`{self.parameter}` of layer `{self.layer}` is no longer finite ({share})"
             case "output":
-                return f"layer `{self.layer}` is the first to put out {share}, from inputs up to {self.largest:.3g}"
+                return f"layer `{self.layer}` is the first to output {share}, from inputs up to {self.largest:.3g}"
             case "gradient":
                 where = f"the gradient of `{self.parameter}` in layer `{self.layer}`"
                 return f"the forward pass is finite; going backward, {where} is the first with {share}"

@@ -104,7 +104,7 @@ CONF = ("--conf", str(Path(__file__).parents[2] / "conf"))
         (["ckpt=nope.ckpt"], {"ckpt": "there is no checkpoint `nope.ckpt`"}),
         (
             ["model.layers.head.out_features=9"],
-            {"model.layers.head": "the model puts out (9,), but the data has 10 classes, so it must be (10,)"},
+            {"model.layers.head": "the model outputs (9,), but the data has 10 classes, so it must be (10,)"},
         ),
         (
             ["model.input={shape: [32, 2], dtype: float32}"],

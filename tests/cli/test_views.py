@@ -63,7 +63,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _job(sweep: Path, number: int, state: str, overrides: dict[str, str]) -> None:
-    message = "training diverged at step 2: layer `head` is the first to put out 640 infinite of 640 values"
+    message = "training diverged at step 2: layer `head` is the first to output 640 infinite of 640 values"
     metrics = {"val/accuracy": 0.9 - number / 64, "test/accuracy": 0.875 + number / 64, "test/loss": 0.3}
     status = {
         "state": state,

@@ -66,7 +66,7 @@ class Ragged(Half):
 class Unhashed(Whole):
     """As a dataclass that is not frozen."""
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # as Python sets it
 
 
 @pytest.mark.usefixtures("own")

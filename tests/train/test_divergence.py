@@ -25,7 +25,7 @@ def test_an_overflow_is_laid_at_the_first_layer_that_has_it():
     nn.init.constant_(linear(model, "0").weight, 1e20)
     nn.init.constant_(linear(model, "1.1").weight, 1e30)
     finding = locate(model, torch.ones(3, 4))
-    assert str(finding) == "layer `1.1` is the first to put out 12 infinite of 12 values, from inputs up to 4e+20"
+    assert str(finding) == "layer `1.1` is the first to output 12 infinite of 12 values, from inputs up to 4e+20"
 
 
 def test_a_broken_parameter_is_named():

@@ -92,9 +92,7 @@ def test_a_divergence_names_the_layer(train, tmp_path: Path, capsys):
     done = status(tmp_path / "run")
     assert done["state"] == "diverged"
     assert done["error"][0]["path"] == "model.layers.hidden2"
-    assert done["error"][0]["message"].startswith(
-        "training diverged at step 1: layer `hidden2` is the first to put out"
-    )
+    assert done["error"][0]["message"].startswith("training diverged at step 1: layer `hidden2` is the first to output")
     assert "lower `optimizer.lr` (now 1e+30)" in capsys.readouterr().err
 
 

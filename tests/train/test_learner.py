@@ -24,7 +24,7 @@ def learner(monkeypatch: pytest.MonkeyPatch) -> Learner:
     assert factory is not None
     learner = Learner(nn.Linear(2, 10), Classification(digits()), factory)
     nn.init.zeros_(learner.model.weight)  # pyright: ignore[reportArgumentType]  # a linear layer's
-    nn.init.zeros_(learner.model.bias)  # pyright: ignore[reportArgumentType]
+    nn.init.zeros_(learner.model.bias)  # pyright: ignore[reportArgumentType]  # as above
     logged: dict[str, Any] = {}
     monkeypatch.setattr(learner, "log", lambda name, value, **_: logged.update({name: value}))
     monkeypatch.setattr(Learner, "global_step", 7, raising=False)

@@ -23,25 +23,25 @@ def test_a_model_must_take_all_inputs():
         (
             ["model=lstm", "data=adding", "model.layers.head.out_features=2"],
             "model.layers.head",
-            "the model puts out (2,), but the data has 1 target, so it must be (1,)",
+            "the model outputs (2,), but the data has 1 target, so it must be (1,)",
             "end with `{type: Linear, out_features: ${data.num_outputs}}`",
         ),
         (
             ["model=lstm", "data=copy"],
             "model.layers.head",
-            "the model puts out (9,), but the data has 9 classes at each of 60 steps, so it must be (60, 9)",
+            "the model outputs (9,), but the data has 9 classes at each of 60 steps, so it must be (60, 9)",
             "keep the steps: leave out the layer that drops them, such as `~model.layers.last`",
         ),
         (
             ["model=mlp", "data.task=autoencoding"],
             "model.layers.head",
-            "the model puts out (10,), but an autoencoder gives back its input, so it must be (1, 8, 8)",
+            "the model outputs (10,), but an autoencoder gives back its input, so it must be (1, 8, 8)",
             "end with `{type: Unflatten, dim: 1, unflattened_size: [1, 8, 8]}`",
         ),
         (
             ["model=char_lstm", "model.layers.head.out_features=9"],
             "model.layers.head",
-            "the model puts out (64, 9), but each of 64 tokens is followed by one of 256, so it must be (64, 256)",
+            "the model outputs (64, 9), but each of 64 tokens is followed by one of 256, so it must be (64, 256)",
             "end with `{type: Linear, out_features: ${data.num_outputs}}`",
         ),
         (
@@ -93,12 +93,12 @@ def test_what_does_not_fit_a_task(train, overrides, path: str, message: str, hin
         (
             ["model.layers.head.out_features=9"],
             "MF050",
-            "the model puts out (9,), but the data has 10 classes, so it must be (10,)",
+            "the model outputs (9,), but the data has 10 classes, so it must be (10,)",
         ),
         (
             ["model=lstm", "~model.layers.last"],
             "MF050",
-            "the model puts out (8, 10), but the data has 10 classes, so it must be (10,)",
+            "the model outputs (8, 10), but the data has 10 classes, so it must be (10,)",
         ),
         (
             ["model.input={shape: [32, 2], dtype: float32}"],

@@ -54,7 +54,7 @@ def test_without_a_limit_each_epoch_has_its_line(bar: EpochBar):
 
 def test_what_was_not_measured_is_left_out(bar: EpochBar):
     bar.on_train_epoch_end(trainer(0, 1, {"train/loss": 2.0}), None)  # pyright: ignore[reportArgumentType]  # not read
-    assert bar.console.file.getvalue() == "epoch 1/1  loss 2.0000\n"  # pyright: ignore[reportAttributeAccessIssue]
+    assert bar.console.file.getvalue() == "epoch 1/1  loss 2.0000\n"  # pyright: ignore[reportAttributeAccessIssue]  # a StringIO
 
 
 def test_a_disabled_bar_is_silent(bar: EpochBar):

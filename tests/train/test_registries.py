@@ -74,7 +74,7 @@ def test_a_task_is_one_class(train, tmp_path: Path, capsys):
     (problem,) = train(
         *adding, "data.task=robust_regression", "model.layers.head.out_features=2", folder="x"
     ).status.error
-    assert problem["message"] == "the model puts out (2,), but the data has 1 numbers, so it must be (1,)"
+    assert problem["message"] == "the model outputs (2,), but the data has 1 numbers, so it must be (1,)"
     (problem,) = train(*adding, "data.task=robust", folder="y").status.error
     assert problem["message"] == "`task` must be 'regression' or 'robust_regression', but is 'robust'"
 

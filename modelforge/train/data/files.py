@@ -115,7 +115,7 @@ def _expanded(path: str, key: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise refusal(key, f"`{path}` begins with the home folder of a user who has none here") from None
+        raise refusal(key, f"`{path}` begins with the home folder of a user that this machine does not know") from None
 
 
 def _nearest(path: Path) -> str:

@@ -78,17 +78,17 @@ class Task(ABC):
 
     @property
     def output(self) -> TensorValue:
-        """What the model must put out."""
+        """The output that the model must have."""
         return TensorValue((BATCH, *self.data.positions, self.data.num_outputs))
 
     def misfits(self, plan: Plan) -> Iterator[Problem]:
         """The problem of a model whose output is not what the task takes."""
         if plan.output != self.output:
-            message = f"the model puts out {show(plan.output)}, but {self.reason}, so it must be {self.output}"
+            message = f"the model outputs {show(plan.output)}, but {self.reason}, so it must be {self.output}"
             yield Problem("MF050", plan.root.children[-1].key, message, self.hint(plan.output), part="key")
 
     def hint(self, output: Value) -> str:
-        """How to change a model that puts out something else."""
+        """How to change a model with another output."""
         due = self.output
         if not isinstance(output, TensorValue):
             return "end with a layer that gives one tensor"

@@ -57,7 +57,7 @@ def test_what_is_no_regular_file(here: Path, kind: str):
         "it is a link that leads nowhere",
     )
     assert told(source(type=kind, path="~nobody-has-this-name/x"))[0][1] == (
-        "`~nobody-has-this-name/x` begins with the home folder of a user who has none here"
+        "`~nobody-has-this-name/x` begins with the home folder of a user that this machine does not know"
     )
 
 
