@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelforge.building.verify import verify as verify
     from modelforge.calibration import register_calibration as register_calibration
     from modelforge.calibration.calibrate import calibrate as calibrate
+    from modelforge.core.plugins import load_plugins as load_plugins
     from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
     from modelforge.language import ModelSpec as ModelSpec
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
+    from modelforge.train.data.registry import register_data as register_data
+    from modelforge.train.tasks.registry import register_task as register_task
+    from modelforge.train.tasks.task import Task as Task
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
     "Ledger": "modelforge.building.ledger",
     "ModelSpec": "modelforge.language",
     "Plan": "modelforge.planning.plan",
+    "Task": "modelforge.train.tasks.task",
     "build": "modelforge.building.build",
     "calibrate": "modelforge.calibration.calibrate",
     "diff": "modelforge.review",
@@ -43,12 +48,15 @@ _LAZY = {
     "initialize": "modelforge.building.initialize",
     "lint": "modelforge.linting.lint",
     "load": "modelforge.language.load",
+    "load_plugins": "modelforge.core.plugins",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "register_calibration": "modelforge.calibration",
     "register_activation": "modelforge.inits",
+    "register_data": "modelforge.train.data.registry",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
+    "register_task": "modelforge.train.tasks.registry",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

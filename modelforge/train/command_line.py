@@ -16,6 +16,7 @@ from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream
 from modelforge.train.arguments import misuse
 from modelforge.train.terminal import check_folder, keep_streams, loading
@@ -84,6 +85,7 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
     config = compose(conf, overrides)
     if config.hydra["mode"] == "MULTIRUN":
         return _check_jobs(conf, overrides)
+    load_plugins(conf.parent)
     _prepare(config)
     if problems := [*_folder_problems(config, "run")]:
         raise ForgeError(problems)
@@ -95,6 +97,7 @@ def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
     configs = compose_jobs(sweep, conf, MAX_COMPOSED)
     if problems := [*_folder_problems(configs[0], "sweep"), *_long_names(configs)]:
         raise ForgeError(problems)
+    load_plugins(conf.parent)
     return [*_without_effect(configs[0], overrides, multirun=True)]
 
 

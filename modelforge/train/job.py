@@ -20,6 +20,7 @@ import yaml
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.files import unwritable, write_atomically
+from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.runs.lock import claimed
 from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
@@ -44,11 +45,16 @@ class Result:
         return self.status.metrics.get(self.status.optimized_metric, math.nan)
 
 
-def run(config: DictConfig) -> float:
+def run(config: DictConfig, conf: str | Path | None = None) -> float:
     """What `train.py` hands to `hydra.main`.
 
     Alone, a job that did not finish exits the process (1, or 130 after Ctrl-C). In a multirun it returns, so that the
     other jobs run; `modelforge.runs.callback` exits at the end. Ctrl-C ends a multirun too.
+
+    Args:
+        config: As Hydra composed it.
+        conf: The folder of configs, as `train.py` names it: the plugins of the project around it are imported. None for
+            no project.
 
     Returns:
         The optimized metric for Hydra's sweepers, NaN where the job failed.
@@ -58,6 +64,12 @@ def run(config: DictConfig) -> float:
     from omegaconf import OmegaConf
 
     from modelforge.config import from_hydra
+
+    def composed() -> Config:
+        found = from_hydra(config)
+        if conf is not None:
+            load_plugins(Path(conf).parent)
+        return found
 
     keep_streams()
     hydra: Any = HydraConfig.get()
@@ -74,7 +86,7 @@ def run(config: DictConfig) -> float:
         sys.exit(1)
     try:
         with claimed(folder):
-            result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
+            result = execute(composed, folder, overrides, show_plan=alone)
     except ForgeError as error:
         complain(error)
         if alone:

@@ -92,7 +92,8 @@ class Source(Node, ABC):
     @model_validator(mode="after")
     def _check_task(self) -> Source:
         if self.task not in (tasks := tasks_for(self.target_kinds)):
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task)}")
+            message = f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task)}"
+            raise mistake("task", message, "" if self.task in TASKS else TASKS.suggest(self.task))
         return self
 
     @model_validator(mode="after")
