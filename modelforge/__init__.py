@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
     from modelforge.train.data.registry import register_data as register_data
+    from modelforge.train.data.source import Source as Source
+    from modelforge.train.data.source import SplitSource as SplitSource
+    from modelforge.train.metrics import register_metric as register_metric
     from modelforge.train.tasks.registry import register_task as register_task
     from modelforge.train.tasks.task import Task as Task
 
@@ -39,6 +42,8 @@ _LAZY = {
     "Ledger": "modelforge.building.ledger",
     "ModelSpec": "modelforge.language",
     "Plan": "modelforge.planning.plan",
+    "Source": "modelforge.train.data.source",
+    "SplitSource": "modelforge.train.data.source",
     "Task": "modelforge.train.tasks.task",
     "build": "modelforge.building.build",
     "calibrate": "modelforge.calibration.calibrate",
@@ -56,6 +61,7 @@ _LAZY = {
     "register_data": "modelforge.train.data.registry",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
+    "register_metric": "modelforge.train.metrics",
     "register_task": "modelforge.train.tasks.registry",
     "verify": "modelforge.building.verify",
 }

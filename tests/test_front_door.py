@@ -15,7 +15,7 @@ import modelforge as mf
 DESIGN = {
     *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint"),
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
-    *("register_data", "register_task", "Task", "load_plugins"),
+    *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
     "verify",
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "__version__"),
 }

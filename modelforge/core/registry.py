@@ -137,9 +137,9 @@ class Registry(Generic[Entry]):
         """The first name of an entry that is there already, or None."""
         return next((name for name, known in self._entries.items() if known is entry), None)
 
-    def suggest(self, name: str) -> str:
-        """A hint for a name that is not there: which one was meant, or all that there are and how to add one."""
-        meant = did_you_mean(name, self.names())
+    def suggest(self, name: str, others: Collection[str] = ()) -> str:
+        """A hint for a name that is not there, nor among `others`: which one was meant, or how to add one."""
+        meant = did_you_mean(name, (*self.names(), *others))
         if not self.decorator or meant.startswith("did you mean"):
             return meant
         own = f"register your own in code first: `@{self.decorator}`{own_module()}"

@@ -19,6 +19,7 @@ from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream
 from modelforge.train.arguments import misuse
+from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
 from modelforge.train.unread import unread
 
@@ -130,6 +131,7 @@ def _parsed(arguments: Sequence[str]) -> Namespace | None:
 
 
 def _prepare(config: Config) -> None:
+    put_off_extras()
     with loading("torch"):
         from modelforge.train.data.read import look
         from modelforge.train.prepare import located, prepare

@@ -27,6 +27,7 @@ from modelforge.runs.lock import claimed
 from modelforge.runs.status import State, Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
+from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import complain, keep_streams, loading, screen
 from modelforge.train.unread import unread
 
@@ -128,6 +129,7 @@ def execute(
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
     """
+    put_off_extras()
     console = screen()
 
     def say(line: str) -> None:

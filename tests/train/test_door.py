@@ -113,9 +113,9 @@ def test_what_is_asked_for_needs_no_torch_and_shows_no_control(project: Path):
         ("seed=3", "model=mlp init=xavier_uniform data=digits seed=3  ·  runs/mlp-xavier_uniform/..."),
         (
             "experiment=adding hydra.run.dir=here",
-            "experiment=adding model=adding_rnn init=xavier_uniform data=adding seed=0  ·  here",
+            "experiment=adding model=rnn init=xavier_uniform data=adding seed=0  ·  here",
         ),
-        ("-m init=orthogonal,xavier seed=1,2", "4 jobs  ·  runs/sweeps/..."),
+        ("-m init=orthogonal,constant seed=1,2", "4 jobs  ·  runs/sweeps/..."),
     ],
 )
 def test_the_first_line_says_what_is_to_be_done_before_torch_is_there(project: Path, arguments: str, first: str):
