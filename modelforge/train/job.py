@@ -76,12 +76,14 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
 
     def without_effect(config: Config) -> Iterable[Problem]:
         every = [str(override) for kind in ("hydra", "task") for override in written["overrides"][kind]]
-        return unread(config, every, multirun=not alone)
+        return unread(replace(config, hydra=written), every, multirun=not alone)
 
     keep_streams()
     hydra: Any = HydraConfig.get()
     # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
-    written: Any = OmegaConf.to_container(OmegaConf.masked_copy(hydra, ["runtime", "overrides"]), resolve=False)
+    written: Any = OmegaConf.to_container(
+        OmegaConf.masked_copy(hydra, ["runtime", "overrides", "sweeper"]), resolve=False
+    )
     folder = Path(written["runtime"]["output_dir"])
     alone = hydra.mode is not RunMode.MULTIRUN
     overrides = tuple(str(override) for override in written["overrides"]["task"])
