@@ -15,11 +15,12 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 _DYNAMO, _SHAPES, _SYMPY = "torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy"
+_INDUCTOR, _CONFIG = "torch._inductor", "torch._inductor.config"
 
 
 def put_off() -> None:
     """From now on each of these modules is imported at the first use of anything that has no answer here."""
-    for stand_in in (_Dynamo, _Shapes, _Sympy):
+    for stand_in in (_Dynamo, _Inductor, _Shapes, _Sympy):
         if stand_in.NAME not in sys.modules:
             sys.modules[stand_in.NAME] = stand_in(stand_in.NAME)
 
@@ -103,6 +104,41 @@ class _Dynamo(Later):
     def arrives(self) -> None:
         for function in self._left:  # what `disable` gave is kept there: torch asks again
             vars(function).pop("__dynamo_disable", None)
+
+
+class _Inductor(Later):
+    NAME = _INDUCTOR
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.config = sys.modules[_CONFIG] = _Settings(self)
+
+    def there(self, name: str) -> Any:
+        if sys.modules.get(_INDUCTOR) is self:
+            set_early = sys.modules.pop(_CONFIG).__dict__["set_early"]
+            super().there(name)
+            for setting, value in set_early.items():
+                setattr(import_module(_CONFIG), setting, value)
+        return super().there(name)
+
+
+class _Settings(ModuleType):
+    """Keeps the settings of a compiler that is not there; `torch.use_deterministic_algorithms` makes one."""
+
+    def __init__(self, package: _Inductor) -> None:
+        super().__init__(_CONFIG)
+        self.__dict__.update(package=package, set_early={})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.__dict__["package"].there("config"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if sys.modules.get(_CONFIG) is self:
+            self.__dict__["set_early"][name] = value
+        else:
+            setattr(import_module(_CONFIG), name, value)
 
 
 def _itself(value: Any) -> Any:
