@@ -123,10 +123,11 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
     if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
     with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not depend on other draws
-        walk = Walk(spec, studies or Studies())
+        studies = studies or Studies()
+        walk = Walk(spec, studies)
         root = walk.model()
         scopes = walk.judged_scopes()
-        parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True)
+        parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True, placed=studies.placed)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
         located = locate(parameters, names, skips, walk.ties)

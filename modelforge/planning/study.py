@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from modelforge.core.bounded_cache import Recent
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Branch
+from modelforge.core.matrix import Branch, Matrix
 from modelforge.core.tensors import BatchSize, TensorValue, Value, show
 from modelforge.language.registry import LayerType
 from modelforge.modules.hooks import reset_method
@@ -71,10 +71,15 @@ class LayerFacts:
     """Code, message and hint of each warning."""
 
 
+Placed: TypeAlias = Recent[tuple[ParameterFacts, tuple[Matrix, ...]]]
+"""The matrices of parameters at their places in a model."""
+
+
 class Studies:
     """Studies layers, equal ones on equal inputs once, also for several plans."""
 
     def __init__(self) -> None:
+        self.placed: Placed = Recent()
         self._known: Recent[LayerFacts | Misfit] = Recent()
         self._trials = Trials()
 
