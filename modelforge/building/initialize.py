@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from modelforge.building.aliasing import overlaps_itself, shared
+from modelforge.building.aliasing import overlaps_itself, shared, unwritable
 from modelforge.building.fill import KEEP, aliases_of, fill_module, modules_around
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
@@ -150,14 +150,8 @@ def _unwritable(
         elif any(overlaps_itself(_local(original)) for original in behind):
             hint = "give each element its own memory: `nn.Parameter(weight.detach().contiguous())`"
             yield Problem("MF094", path, f"`{path}` overlaps itself: several elements share one place in memory", hint)
-        elif item is not None and item.refusal:
-            yield Problem("MF094", path, f"`{path}` is parametrised: {item.refusal}", KEEP.format(path))
-        elif item is not None and any(uses[id(original)] > 1 for original in behind):
-            message = f"`{path}` is parametrised, and what it is computed from is also used elsewhere"
-            yield Problem("MF094", path, message, KEEP.format(path))
-        elif item is not None and any(shard_of(original.detach()).distributed for original in behind):
-            message = f"`{path}` is parametrised and sharded: its parts cannot be computed alone"
-            yield Problem("MF094", path, message, KEEP.format(path))
+        elif item is not None and (reason := unwritable(item, uses)):
+            yield Problem("MF094", path, f"`{path}` {reason}", KEEP.format(path))
 
 
 def _local(weight: Tensor) -> Tensor:
