@@ -17,7 +17,7 @@ from torch import Tensor
 
 from modelforge.building.shards import Shard
 from modelforge.core.rng import CHUNK
-from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen
+from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen, block_factor
 from modelforge.inits.laws.transforms import loaded
 
 _WIDE = FACTORS.astype(np.uint64)
@@ -52,7 +52,9 @@ def checksum_of(shard: Shard) -> int:
     for values, places in _rows(shard):
         words, each = _words(values)
         spread = (places[:, None] * each + np.arange(each)).reshape(-1)
-        total += int((words * _WIDE[spread % BLOCK] * _block_factors(spread // BLOCK)).sum(dtype=np.uint64))
+        total += int(
+            (words * _WIDE[spread % BLOCK] * block_factor((spread // BLOCK).astype(np.uint64))).sum(dtype=np.uint64)
+        )
     return total & _MASK
 
 
@@ -117,12 +119,4 @@ def _run(words: np.ndarray, first: int) -> int:
 def _sums(blocks: np.ndarray, factors: np.ndarray, first: int) -> int:
     """Of blocks side by side, of which the first has this number."""
     sums = (blocks * factors).sum(axis=1, dtype=np.uint64)
-    return int((sums * _block_factors(first + np.arange(len(blocks)))).sum(dtype=np.uint64))
-
-
-def _block_factors(numbers: np.ndarray) -> np.ndarray:
-    """An odd factor for each block: the mixing steps of splitmix64 (Steele, Lea and Flood 2014)."""
-    z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31))) | np.uint64(1)
+    return int((sums * block_factor(np.uint64(first) + np.arange(len(blocks), dtype=np.uint64))).sum(dtype=np.uint64))

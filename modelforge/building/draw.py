@@ -18,7 +18,7 @@ import torch
 
 from modelforge.building.checksum import checksum, checksum_of, checksum_of_seen
 from modelforge.building.shards import Shard
-from modelforge.building.tally import Tally, measure, rows_of_chunk, rows_of_matrix, tally_of
+from modelforge.building.tally import Tally, measure, rows_of_chunk, rows_of_matrix
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
@@ -180,7 +180,7 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
     # Rows are measured as they were drawn, before fixed ones are written.
     rows = rows_of_chunk(values, start - region.start, width, region.stop - region.start, region.fill.promise)
     if seen is not None and memory is not None and not fixed:
-        return replace(tally_of(seen, region.fill), rows=rows, checksum=_stored(values, start, shard, seen))
+        return Tally(region.fill, seen.sums, rows, _stored(values, start, shard, seen))
     for first, last, value in fixed:
         values[first - start : last - start] = value
     if memory is None:

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.building.aliasing import overlaps_itself, shared, unwritable
-from modelforge.building.fill import KEEP, aliases_of, fill_module, modules_around
+from modelforge.building.fill import KEEP, aliases_of, fill_module
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Context
+from modelforge.core.paths import around
 from modelforge.core.rng import check_seed
 from modelforge.inits import registry
 from modelforge.language.parse import parse_init
@@ -115,9 +116,9 @@ def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Context | None:
     """The context of a parameter as far as classes declare it; None for a kernel inside a class that declares nothing,
     and so may add residual branches."""
-    around = [path for path in modules_around(facts.name) if path != facts.owner]
+    outer = [path for path in around(facts.name) if path != facts.owner]
     kernel = facts.layout.role in ("weight", "recurrent")
-    if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in around):
+    if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in outer):
         return None
     return Context(num_branches, facts.branch) if num_branches else None
 

@@ -231,8 +231,8 @@ def record(
     checks = [check(group, dtype) for group in groups.values()]
     digest = sum(tally.checksum for tally in tallies)
     tallies = _decided(item, tallies)
-    count = sum(tally.count for tally in tallies)
-    mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
+    count = sum(tally.sums.count for tally in tallies)
+    mean = sum(tally.sums.first + tally.sums.count * tally.shift for tally in tallies) / count if count else None
     centre = _centre(tallies) if mean is not None else None
     std = _std(tallies, mean if centre is None else centre) if mean is not None else None
     verdicts = {check.verdict for check in checks}
@@ -281,9 +281,9 @@ def _centre(tallies: Sequence[Tally]) -> float | None:
 
 def _std(tallies: Sequence[Tally], mean: float) -> float:
     """The std about `mean`, from sums about the fills' own shifts."""
-    count = sum(tally.count for tally in tallies)
+    count = sum(tally.sums.count for tally in tallies)
     second = 0.0
     for tally in tallies:
         delta = tally.shift - mean
-        second += tally.second + 2 * delta * tally.first + tally.count * delta**2
+        second += tally.sums.second + 2 * delta * tally.sums.first + tally.sums.count * delta**2
     return sqrt(max(second / count, 0.0))

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.ledger import Ledger
-from modelforge.building.shards import add_over_processes, shard_of
+from modelforge.building.shards import over_processes, shard_of
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
@@ -236,6 +236,6 @@ def _digest(entry: LedgerEntry, tensor: Tensor) -> str:
     shard = shard_of(tensor.detach()).exchanged(entry.transposed)
     total = checksum_of(shard)
     if shard.distributed:
-        (sums,) = add_over_processes([parts_of(total)], shard.local.device)
+        (sums,) = over_processes([parts_of(total)], shard.local.device)
         total = whole_of(sums)
     return digest_of(total)

@@ -52,7 +52,6 @@ def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
             f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights differ, "
             "they get equal gradients and stay equal",
             "draw weights from a distribution; constants suit biases and scales",
-            severity="warning",
         )
 
 
@@ -80,7 +79,6 @@ def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]
                 f"unit variance is unstable under {name}: each layer multiplies a small error of it by {slope:.3f}, "
                 f"{len(chain)} layers by {slope ** len(chain):,.0f}",
                 "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
-                severity="warning",
             )
 
 
@@ -101,5 +99,4 @@ def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 f"`{joint[0].scheme}` draws the projections of `{path}` together, but {listed} start otherwise: their "
                 "product is not what the scheme promises",
                 "cover all of them by one block; of two `types`, that of a projection's own class comes first",
-                severity="warning",
             )

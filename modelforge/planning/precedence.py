@@ -14,6 +14,7 @@ from typing import Any, Literal
 from modelforge.core.errors import Place, Problem, for_each
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation, Context
+from modelforge.core.paths import is_below, relative
 from modelforge.core.suggestions import did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
@@ -204,7 +205,6 @@ class Precedence:
                 yield replace(
                     self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, parameters)),
                     code="MW109",
-                    severity="warning",
                 )
 
     def _unmatched_skips(self, scope: Scope, parameters: list[ModelParameter]) -> Iterator[Problem]:
@@ -239,7 +239,9 @@ class Precedence:
                 yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, parameters)
 
         def nothing(name: str) -> Problem:
-            hint = did_you_mean(name, (_below(parameter.path, scope.path) for parameter in _inside(scope, parameters)))
+            hint = did_you_mean(
+                name, (relative(parameter.path, scope.path) for parameter in _inside(scope, parameters))
+            )
             return Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
 
         yield from for_each([name for name in block.params if f"{key}.params.{name}" not in self._matched], nothing)
@@ -271,12 +273,8 @@ def _inside(scope: Scope, parameters: list[ModelParameter]) -> list[ModelParamet
 
 def _names(parameter: ModelParameter, name: str, scope_path: str) -> list[str]:
     """The names that rules below `scope_path` have for a parameter: `name`, and its aliases there."""
-    others = [alias for alias in parameter.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
-    return [_below(path, scope_path) for path in (name, *others)]
-
-
-def _below(path: str, scope_path: str) -> str:
-    return path.removeprefix(f"{scope_path}.") if scope_path else path
+    others = [alias for alias in parameter.aliases if is_below(alias, scope_path)]
+    return [relative(path, scope_path) for path in (name, *others)]
 
 
 assert set(ROLE_DEFAULTS) <= set(NAMED_ROLES)

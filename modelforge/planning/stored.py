@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelforge.core.errors import Problem, Refusal
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.paths import join, parent
 from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensor_file import WRAPPERS, Header, opened
@@ -89,7 +90,7 @@ def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, T
     for path, owner in module.named_modules(prefix=prefix):
         for name, value in owner._buffers.items():
             if value is not None and name not in owner._non_persistent_buffers_set:
-                yield f"{path}.{name}" if path else name, value
+                yield join(path, name), value
 
 
 def _of_training(scheme: FromFile, headers: Collection[str], shapes: Collection[str]) -> FromFile:
@@ -267,7 +268,7 @@ def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
     >>> _globs(["head.weight", "head.bias", "a.weight"], ["head.weight", "head.bias", "a.weight", "a.bias"])
     ['head.*', 'a.weight']
     """
-    parents = {name: name.rpartition(".")[0] for name in names}
+    parents = {name: parent(name) for name in names}
     others = [name for name in known if name not in parents]
     split = {parent for parent in parents.values() if any(name.startswith(f"{parent}.") for name in others)} | {""}
     return [*dict.fromkeys(name if parent in split else f"{parent}.*" for name, parent in parents.items())]

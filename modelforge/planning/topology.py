@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from modelforge.core.matrix import Activation, Branch, Context
+from modelforge.core.paths import is_below
 from modelforge.language import registry
 from modelforge.language.registry import Kind
 from modelforge.planning.study import LayerFacts, ParameterFacts
@@ -102,7 +103,7 @@ class Topology:
             start: The number of leaves before it.
         """
         later = self._order[start:]
-        self._add([path for path in later if any(f"{path}.".startswith(f"{prefix}.") for prefix in prefixes)], ends)
+        self._add([path for path in later if any(is_below(path, prefix) for prefix in prefixes)], ends)
 
     def _add(self, inside: Collection[str], ends: Collection[str]) -> None:
         num_weights = self._num_weights(inside)
