@@ -76,15 +76,11 @@ def digest_of(checksum: int) -> str:
 def _rows(shard: Shard) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Rows of a box, some at a time: their values, and which elements of the whole these are."""
     rows = max(1, CHUNK // max(1, prod(shard.local.shape[1:])))
-    strides = [prod(shard.shape[dim + 1 :]) for dim in range(len(shard.shape))]
-    start = shard.offset[0] if shard.shape else 0
+    start, *others = shard.offset or (0,)
     for part in shard.local.split(rows) if shard.shape else (shard.local,):
-        places = np.zeros((1,) * part.ndim, dtype=np.int64)
-        for dim, (size, stride) in enumerate(zip(part.shape, strides, strict=True)):
-            begin = start if dim == 0 else shard.offset[dim]
-            along = (begin + np.arange(size)) * stride
-            places = places + along.reshape([-1 if other == dim else 1 for other in range(part.ndim)])
-        start += len(part) if part.ndim else 0
+        spans = [np.arange(begin, begin + size) for begin, size in zip((start, *others), part.shape, strict=False)]
+        places = np.ravel_multi_index(np.ix_(*spans), shard.shape) if spans else np.zeros(1, np.int64)
+        start += len(spans[0]) if spans else 0
         yield part, places.reshape(-1)
 
 

@@ -16,6 +16,7 @@ from modelforge.building.fill import KEEP, aliases_of, fill_module
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
 from modelforge.config.origins import Origins
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Context
@@ -30,7 +31,7 @@ from modelforge.modules.structure import is_known
 from modelforge.planning.assign import assign
 from modelforge.planning.precedence import FROZEN, ModelParameter, Scope
 from modelforge.planning.stored import locate, stored_buffers
-from modelforge.planning.study import ParameterFacts, describe, num_branches, parameters
+from modelforge.planning.study import ParameterFacts, describe, num_branches
 
 
 def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 0) -> Ledger:
@@ -63,10 +64,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         >>> ledger.ok, ledger["0.weight"].scheme, round(ledger["2.bias"].measured_mean, 6)
         (True, 'kaiming', 0.1)
     """
-    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"initialize takes an nn.Module, but gets a {type(module).__name__}")
-    if not isinstance(init, Mapping | str):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        raise TypeError(f"initialize takes an init block or the name of a scheme, but gets a {type(init).__name__}")
+    require(module, nn.Module, "initialize takes an nn.Module")
+    require(init, Mapping | str, "initialize takes an init block or the name of a scheme")
     seed = check_seed(seed)
     block = parse_init(init)
     module = uncompiled(module)
@@ -138,9 +137,7 @@ def _unwritable(
 ) -> Iterator[Problem]:
     uses = Counter(id(weight) for item in parametrised.values() for weight in item.originals)
     uses.update(id(weight) for weight in module.parameters())
-    for path, owner, name, _ in parameters(module):
-        weight = owner._parameters[name]
-        assert weight is not None
+    for path, weight in module.named_parameters():
         item = parametrised.get(path)
         behind = item.originals if item is not None else (weight,)
         if weight.device.type == "meta":

@@ -23,6 +23,7 @@ from modelforge.building.shards import shard_of
 from modelforge.calibration import Moments, read
 from modelforge.calibration.forward_pass import Watch, run, undisturbed
 from modelforge.calibration.sites import Held, Site, find_sites
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 
 Run = Callable[[Sequence[Site], Watch], None]
@@ -69,12 +70,9 @@ def calibrate(
         >>> done.passes, round(done.variance_before, 1), round(done.variance_after, 3)
         (1, 0.4, 1.0)
     """
-    if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"calibrate takes an nn.Module, but gets a {type(model).__name__}")
-    if not isinstance(method, str | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        raise TypeError(f"calibrate takes the name of a method or a mapping, but gets a {type(method).__name__}")
-    if not isinstance(ledger, Ledger | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(ledger).__name__}")
+    require(model, nn.Module, "calibrate takes an nn.Module")
+    require(method, str | Mapping, "calibrate takes the name of a method or a mapping")
+    require(ledger, Ledger | None, "calibrate takes a Ledger, as `initialize` gives")
     chosen = read(method)
     if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
         raise ForgeError(problems)

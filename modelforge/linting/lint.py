@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import prod
 
+from modelforge.core.complaints import require
 from modelforge.core.errors import Problem
 from modelforge.inits import statistics
 from modelforge.planning.assign import ParameterPlan
@@ -24,8 +25,7 @@ def lint(plan: Plan) -> tuple[Problem, ...]:
         >>> [warning.code for warning in lint(plan(parse({"input": {"shape": [4]}, "layers": layers})))]
         ['MW101']
     """
-    if not isinstance(plan, Plan):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"lint takes a Plan, as `plan` gives, but gets a {type(plan).__name__}")
+    require(plan, Plan, "lint takes a Plan, as `plan` gives")
     found = [problem for parameter in plan.parameters for problem in _symmetry(parameter)]
     together = (problem for rule in (_unstable_variance, _parted_attention) for problem in rule(plan.parameters))
     return tuple(plan.origins.locate(problem) for problem in dict.fromkeys([*found, *together]))

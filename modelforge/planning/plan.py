@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from modelforge.config.origins import Origins
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
@@ -120,8 +121,7 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
         >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
         0.707107
     """
-    if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
+    require(spec, ModelSpec, "plan takes a ModelSpec, as `parse` and `load` give")
     with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not depend on other draws
         walk = Walk(spec, studies or Studies())
         root = walk.model()
