@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from modelforge.building.checksum import checksum_of
 from modelforge.building.draw import draw
 from modelforge.building.ledger import Ledger, record
+from modelforge.building.load import load
 from modelforge.building.shards import Shard, shard_of
-from modelforge.building.stored import load
 from modelforge.building.tally import Tally, gather, measure, measure_whole
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Matrix

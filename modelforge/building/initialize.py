@@ -30,8 +30,8 @@ from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
 from modelforge.planning.assign import assign
 from modelforge.planning.precedence import FROZEN, ModelParameter, Scope
-from modelforge.planning.stored import locate, stored_buffers
 from modelforge.planning.study import ParameterFacts, describe, num_branches
+from modelforge.planning.weight_files import locate, stored_buffers
 
 
 def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 0) -> Ledger:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from modelforge.core.errors import Place, Problem, for_each
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.frozen import FrozenDict, plain
 from modelforge.core.matrix import Activation, Context
 from modelforge.core.paths import is_below, relative
 from modelforge.core.suggestions import did_you_mean
@@ -99,6 +99,8 @@ class Rule:
         """The rule as plain data."""
         place = self.place.to_dict() if self.place else None
         fields = {"scheme": self.scheme, **self.fields}
+        if self.matrices is not None:
+            fields["matrices"] = plain(self.matrices)
         return {"key": self.key, **fields, "verdict": self.verdict, "place": place}
 
 
@@ -250,6 +252,16 @@ class Precedence:
         roles = sorted({parameter.facts.layout.role or "none" for parameter in inside})
         hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
         return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
+
+
+def absent_schemes(block: InitSpec, key: str) -> Iterator[Problem]:
+    """Schemes of a block that were unregistered after the config was read."""
+    if block.scheme is not None and block.scheme not in registry.SCHEMES:
+        hint = registry.explain_absence(block.scheme)
+        yield Problem("MF020", f"{key}.scheme", f"unknown scheme `{block.scheme}`", hint)
+    for at, inner in (("", block.roles), (".types", block.types), (".params", block.params)):
+        for name, leaf in inner.items():
+            yield from absent_schemes(leaf, f"{key}{at}.{name}")
 
 
 FROZEN = "frozen: `requires_grad=False`"

@@ -1,7 +1,7 @@
 """study: a layer type, its arguments and its inputs → its output and parameters.
 
 The layer runs on torch's meta device, which knows shapes, and on the CPU, which knows what fails: see `forward` and
-`verdict`.
+`layer_faults`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from modelforge.modules.structure import Follows, branches, follows, is_known, m
 from modelforge.planning.forward import Misfit as Misfit
 from modelforge.planning.forward import construct as construct
 from modelforge.planning.forward import run as run
-from modelforge.planning.verdict import Trials, Warned
+from modelforge.planning.layer_faults import Trials, Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +108,15 @@ def study(
     module = construct(layer, arguments)
     _check_held(layer, module)
     _check_dtypes(layer, module, inputs)
-    verdict = (trials or Trials()).run(layer, arguments, inputs, module)
+    tried = (trials or Trials()).run(layer, arguments, inputs, module)
     return LayerFacts(
         arguments=arguments,
-        output=verdict.output,
+        output=tried.output,
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
         inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
-        warnings=verdict.warnings,
+        warnings=tried.warnings,
     )
 
 

@@ -13,6 +13,7 @@ from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_DEPTH, MAX_KINDS, MAX_LAYERS, MAX_MATRICES, MAX_PARAMETERS
 from modelforge.core.paths import around, join
+from modelforge.core.registry import Absent
 from modelforge.core.tensors import BATCH, TensorValue, Value, first
 from modelforge.language import registry
 from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
@@ -58,7 +59,7 @@ class Walk:
         self.results: dict[str, Read] = {}
         self.warnings: dict[Problem, None] = {}
         self._ties = Ties(spec.tie)
-        self._references = References(self.inputs, self.problems)
+        self._references = References(self.inputs, self.problems, spec.dropped)
         self._studies = studies
         self._kinds: set[Hashable] = set()
         self._has_many_kinds = False
@@ -270,7 +271,11 @@ class Walk:
 
     def _facts(self, spec: LayerSpec, site: _Site, inputs: tuple[Value, ...], flows: list[Flow]) -> LayerFacts | None:
         """The facts of a layer; None where it does not fit, or the model is too large with it."""
-        layer, arguments = registry.get(spec.type), spec.arguments
+        try:
+            layer, arguments = registry.get(spec.type), spec.arguments
+        except Absent as absent:
+            self.problems.append(replace(absent.problems[0], path=f"{site.key}.type"))
+            return None
         # A constructor may draw by the seed.
         kind = layer.name, layer.make, repr(arguments), repr(inputs), self.spec.seed
         if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:

@@ -1,4 +1,4 @@
-"""unused: decided parameters → warnings about init rules without effect."""
+"""idle_rules: decided parameters → warnings about init rules without effect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelforge.core.quoting import listed
 from modelforge.planning.assign import ParameterPlan
 
 
-def unused(parameters: Sequence[ParameterPlan]) -> list[Problem]:
+def idle_rules(parameters: Sequence[ParameterPlan]) -> list[Problem]:
     """Rules for ends of residual branches where none is known, and rules that are always overridden."""
     return list(dict.fromkeys(problem for rule in RULES for problem in rule(parameters)))
 
