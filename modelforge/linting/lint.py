@@ -26,9 +26,8 @@ def lint(plan: Plan) -> tuple[Problem, ...]:
         ['MW101']
     """
     require(plan, Plan, "lint takes a Plan, as `plan` gives")
-    found = [problem for parameter in plan.parameters for problem in _symmetry(parameter)]
-    together = (problem for rule in (_unstable_variance, _parted_attention) for problem in rule(plan.parameters))
-    return tuple(plan.origins.locate(problem) for problem in dict.fromkeys([*found, *together]))
+    found = dict.fromkeys(problem for rule in RULES for problem in rule(plan.parameters))
+    return tuple(map(plan.origins.locate, found))
 
 
 def findings(plan: Plan) -> tuple[Problem, ...]:
@@ -36,23 +35,24 @@ def findings(plan: Plan) -> tuple[Problem, ...]:
     return (*plan.warnings, *lint(plan))
 
 
-def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
+def _symmetry(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
     """Units with equal incoming weights get equal gradients, unless their outgoing weights differ.
 
     Goodfellow, Bengio and Courville 2016, section 8.4.
     """
-    context = parameter.fills[0][0].context
-    if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
-        return  # a readout that starts at zero is a choice: the targets of its units differ
-    constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
-    if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
-        yield Problem(
-            "MW101",
-            parameter.rule.key,
-            f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights differ, "
-            "they get equal gradients and stay equal",
-            "draw weights from a distribution; constants suit biases and scales",
-        )
+    for parameter in parameters:
+        context = parameter.fills[0][0].context
+        if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
+            continue  # a readout that starts at zero is a choice: the targets of its units differ
+        constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
+        if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
+            yield Problem(
+                "MW101",
+                parameter.rule.key,
+                f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights "
+                "differ, they get equal gradients and stay equal",
+                "draw weights from a distribution; constants suit biases and scales",
+            )
 
 
 def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
@@ -100,3 +100,7 @@ def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 "product is not what the scheme promises",
                 "cover all of them by one block; of two `types`, that of a projection's own class comes first",
             )
+
+
+RULES = (_symmetry, _unstable_variance, _parted_attention)
+"""Parameters of a plan → warnings about how the network starts."""

@@ -70,3 +70,4 @@ def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
 
 
 RULES = (_no_branch_ends, _unknown_inside, _overridden)
+"""Decided parameters → warnings about rules for them."""
