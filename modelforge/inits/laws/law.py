@@ -60,13 +60,7 @@ class Drawn:
     __slots__ = ()
 
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
-        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i only.
-
-        Values in float64 are those in float32 with more digits.
-
-        Returns:
-            What a compiled loop saw of the values, if one made them.
-        """
+        """See `Law.draw_`. Values in float64 are those in float32 with more digits."""
         values = _flat(out)
         if out.dtype == torch.float64:
             return words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
@@ -113,7 +107,7 @@ class Constant:
         return np.asarray(x >= self.mean, dtype=np.float64)
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32 or float64, contiguous, on the CPU) in place."""
+        """See `Law.draw_`."""
         _flat(out).fill(self.mean)
 
 
