@@ -275,7 +275,7 @@ def _guess(parameter: ModelParameter, fills: tuple[tuple[Matrix, Fill], ...]) ->
     message = f"`{parameter.path}` {facts.shape} may be {guess} matrices side by side, and counts as one"
     declared = f"`params: {{{facts.name}: {{matrices: {guess}}}}}`"
     hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
-    return Problem("MW113", parameter.key, message, hint, severity="warning", part="key")
+    return Problem("MW113", parameter.key, message, hint, part="key")
 
 
 def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelParameter:
