@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from modelforge.train.data.source import Source as Source
     from modelforge.train.data.source import SplitSource as SplitSource
     from modelforge.train.metrics import register_metric as register_metric
+    from modelforge.train.run import Run as Run
+    from modelforge.train.run import load_run as load_run
     from modelforge.train.tasks.registry import register_task as register_task
     from modelforge.train.tasks.task import Task as Task
 
@@ -42,6 +44,7 @@ _LAZY = {
     "Ledger": "modelforge.building.ledger",
     "ModelSpec": "modelforge.language",
     "Plan": "modelforge.planning.plan",
+    "Run": "modelforge.train.run",
     "Source": "modelforge.train.data.source",
     "SplitSource": "modelforge.train.data.source",
     "Task": "modelforge.train.tasks.task",
@@ -54,6 +57,7 @@ _LAZY = {
     "lint": "modelforge.linting.lint",
     "load": "modelforge.language.load",
     "load_plugins": "modelforge.core.plugins",
+    "load_run": "modelforge.train.run",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "register_calibration": "modelforge.calibration",
