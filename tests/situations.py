@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -404,6 +405,38 @@ def training_settings_of_a_wrong_type(folder: Path) -> str:
     with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
         check_command_line(CONF, ["optimizer.lr=abc", "trainer.max_epochs=x"])
     return said.getvalue()
+
+
+@situation
+def task_settings_and_metrics_that_are_wrong(folder: Path) -> str:
+    task = "data.task={type: classification, label_smoothing: 1.5, smoothing: 0.1}"
+    return "\n".join(
+        [
+            train(folder / "task", task),
+            train(folder / "weights", "data.task={type: classification, class_weights: [1, 2]}"),
+            train(folder / "metrics", "metrics={f1: F1Skore, top: {type: Accuracy, topk: 3}, loss: F1Score}"),
+        ]
+    )
+
+
+@situation
+def new_data_that_a_run_cannot_predict_from(folder: Path) -> str:
+    train(folder)
+    np.save("new.npy", np.zeros((3, 9, 9)))
+    commands = [
+        ("predict", "run", "new.npy"),
+        ("predict", "run", "old.npy"),
+        ("predict", "run", "new.npy", "--output", "new.xls"),
+        ("evaluate", "run", "data.task=regression"),
+    ]
+    return "\n".join(command(*words) for words in commands)
+
+
+@situation
+def a_folder_that_is_no_run(folder: Path) -> str:
+    (folder / "runs" / "0").mkdir(parents=True)
+    (folder / "runs" / "0" / "config.yaml").write_text("{}")
+    return "\n".join(command("predict", name, "new.npy") for name in ("none", "runs", "runs/0"))
 
 
 @situation
