@@ -20,6 +20,8 @@ from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.train.arguments import misuse
+from modelforge.train.callbacks.registry import check_callbacks
+from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
@@ -40,6 +42,7 @@ class Job:
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
     trainer: Mapping[str, Any]
+    terms: Terms
     start: Start
 
 
@@ -77,6 +80,10 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
         problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
+    terms = None
+    if settings is not None:
+        terms = Terms(settings.metric, settings.metrics, arguments, bool(config.values.get("scheduler")))
+        problems += check_callbacks(settings.callbacks, terms)
     if planned is not None and settings is not None:
         problems += misfits(planned, settings.data)
         length = lengths(settings.data, arguments)
@@ -95,8 +102,9 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     assert planned is not None
     assert settings is not None
     assert optimizer is not None
+    assert terms is not None
     assert start is not None
-    return Job(settings, planned, optimizer, scheduler, arguments, start)
+    return Job(settings, planned, optimizer, scheduler, arguments, terms, start)
 
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:

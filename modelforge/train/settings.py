@@ -1,34 +1,33 @@
-"""The config apart from the model → `Settings`: data, logger, metric, seed. Strict and frozen."""
+"""The config apart from the model → `Settings`: data, callbacks, loggers, metric, seed. Strict and frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import Problem
-from modelforge.core.frozen import Node, Seed
+from modelforge.core.frozen import FrozenDict, Node, Seed
 from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
+from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
+from modelforge.train.callbacks.registry import CALLBACKS, CallbackSettings, parse_callbacks
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import AsTuple, Source, mistake
+from modelforge.train.loggers.registry import LOGGERS, LoggerSettings, parse_loggers
 from modelforge.train.tasks.registry import TASKS, main_metric, val_metrics
 from modelforge.train.tasks.task import Mode
 
-SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "logger")
+SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "callbacks", "logger")
 
 
-class LoggerSettings(Node):
-    """The `logger` section: what is written while training."""
-
-    csv: bool = True
-    """`metrics.csv` in the run folder."""
-    tensorboard: bool = True
-    """TensorBoard events in the run folder."""
+def _default() -> FrozenDict[str, LoggerSettings]:
+    return parse_loggers({"csv": True, "tensorboard": True})
 
 
 class Settings(Node):
@@ -46,8 +45,10 @@ class Settings(Node):
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]
     """Which data, and how it is dealt out."""
-    logger: LoggerSettings = LoggerSettings()
-    """What is written while training."""
+    callbacks: Annotated[FrozenDict[str, CallbackSettings], PlainValidator(parse_callbacks)] = FrozenDict()
+    """What is done while training, by name."""
+    logger: Annotated[FrozenDict[str, LoggerSettings], PlainValidator(parse_loggers)] = Field(default_factory=_default)
+    """What keeps the metrics, by name."""
 
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
@@ -102,10 +103,17 @@ def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     return problem(detail, join(*detail["loc"]), owner)
 
 
+NAMED: Mapping[str, Registry[Any]] = MappingProxyType({"callbacks": CALLBACKS, "logger": LOGGERS})
+"""The sections that hold sections by name."""
+
+
 def _fields(path: Sequence[str | int], values: Mapping[str, Any]) -> Iterable[str]:
     """The keys of the section at a path."""
     section, *inner = map(str, path)
-    model: Any = SOURCES.get(values["data"]["type"]) if section == "data" else Settings.model_fields[section].annotation
+    if section in NAMED:
+        model: Any = NAMED[section].get(inner.pop(0))
+    else:
+        model = SOURCES.get(values["data"]["type"]) if section == "data" else Settings.model_fields[section].annotation
     for key in inner:
         model = model.model_fields[key].annotation
     return model.model_fields
