@@ -101,6 +101,8 @@ def _fit(
     module = Learner(model, task, job.optimizer, job.scheduler)
     if problems := [*task.check(model, examples)]:
         raise ForgeError(problems)
+    if job.trainer.get("compile"):
+        model.compile()  # in place: checkpoints keep the names of the parameters
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
     context = Context(

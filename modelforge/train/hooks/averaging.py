@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -36,11 +36,15 @@ class Averaging(Callback):
         self.average: AveragedModel | None = None
         self.latest_step = 0
         """When the average was last updated: batches that are accumulated come between steps."""
+        self._trained: list[Tensor] = []
+        """The trained values while a validation has the average."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             device = trainer.strategy.root_device
             self.average = AveragedModel(_model(pl_module), device, avg_fn=self._next, use_buffers=True)
+            if trainer.precision == "64-true":  # the model becomes so later on
+                self.average.double()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.learning_rate is None or trainer.current_epoch != self.learning_rate[0]:
@@ -59,14 +63,16 @@ class Averaging(Callback):
             self.latest_step = trainer.global_step
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._swap(pl_module)
+        self._trained = [value.detach().clone() for value in _values(_model(pl_module))]
+        self._put_average(pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._swap(pl_module)
+        _put(self._trained, _model(pl_module))
+        self._trained = []
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The last checkpoint is written; from here on the model is the average."""
-        self._swap(pl_module)
+        self._put_average(pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if not self.num_averaged:
@@ -95,18 +101,13 @@ class Averaging(Callback):
 
     def _next(self, average: Tensor, current: Tensor, num_averaged: Tensor | int) -> Tensor:
         if average.is_floating_point() or average.is_complex():
-            return average.lerp(current, self.share(int(num_averaged)))
+            return average.lerp(current.to(average.dtype), self.share(int(num_averaged)))
         return current
 
-    def _swap(self, pl_module: LightningModule) -> None:
-        """Exchanges the trained weights and their average, once there is one."""
-        if not self.num_averaged:
-            return
-        assert self.average is not None
-        for average, trained in zip(_values(self.average.module), _values(_model(pl_module)), strict=True):
-            kept = trained.detach().clone()
-            trained.detach().copy_(average.detach())
-            average.detach().copy_(kept)
+    def _put_average(self, pl_module: LightningModule) -> None:
+        """Gives the model the values of the average, once there is one."""
+        if self.average is not None and self.num_averaged:
+            _put(_values(self.average.module), _model(pl_module))
 
 
 def go_on_from_trained(checkpoint: dict[str, Any]) -> None:
@@ -120,6 +121,11 @@ def _model(pl_module: LightningModule) -> nn.Module:
     model = pl_module.model
     assert isinstance(model, nn.Module)
     return model
+
+
+def _put(values: Iterable[Tensor], module: nn.Module) -> None:
+    for value, target in zip(values, _values(module), strict=True):
+        target.detach().copy_(value)
 
 
 def _values(module: nn.Module) -> Iterator[Tensor]:
