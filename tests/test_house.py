@@ -50,6 +50,7 @@ WAITING = {
     "modelforge.train.job.execute": EARLY,
     "modelforge.train.job.run": EARLY,
     "modelforge.train.loggers.files.make": TRAIN,
+    "modelforge.train.loggers.trackers.make": "a tracker may be missing, and takes seconds",
     "modelforge.train.tasks.classification.meter": TRAIN,
     "modelforge.train.tasks.language_modelling.meter": TRAIN,
     "modelforge.train.tasks.regression.meter": TRAIN,

@@ -52,6 +52,16 @@ class Context:
         return self.terms.metrics[self.terms.metric]
 
     @property
+    def name(self) -> str:
+        """The last two parts of the run folder."""
+        return "/".join(self.folder.absolute().parts[-2:])
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The user's own words for the run."""
+        return tuple(self.config.get("tags") or ())
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """The values of the config by their override keys: `{"optimizer.lr": 0.001}`."""
         return dict(flat(self.config))

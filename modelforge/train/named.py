@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
 from modelforge.core.complaints import relocated, wrong
+from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.quoting import quoted, shortened
 from modelforge.core.registry import Registry
+from modelforge.train.arguments import misuse
 
-Settings = TypeVar("Settings", bound=Node)
+
+class Named(Node):
+    """The settings of one entry of such a section."""
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """What must be installed besides modelforge, as it is imported."""
+    extra: ClassVar[str] = ""
+    """The extra of modelforge that installs these."""
+
+
+Settings = TypeVar("Settings", bound=Named)
 
 
 def parse_named(section: Any, registry: Registry[type[Settings]]) -> FrozenDict[str, Settings]:
@@ -40,6 +53,15 @@ def parse_named(section: Any, registry: Registry[type[Settings]]) -> FrozenDict[
     if errors:
         raise ValidationError.from_exception_data("config", errors)
     return FrozenDict(found)
+
+
+def missing_packages(section: str, entries: Mapping[str, Named]) -> Iterator[Problem]:
+    """The problems of entries that need what is not installed."""
+    for name, settings in entries.items():
+        if missing := [package for package in settings.packages if find_spec(package) is None]:
+            message = f"`{name}` needs the package `{missing[0]}`, which is not installed"
+            hint = f"pip install 'modelforge[{settings.extra}]'" if settings.extra else f"install `{missing[0]}`"
+            yield misuse(f"{section}.{name}", message, hint, part="key")
 
 
 def _unknown(name: str, registry: Registry[Any]) -> InitErrorDetails:

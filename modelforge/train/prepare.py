@@ -24,6 +24,7 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.lengths import lengths, out_of_step, too_short
+from modelforge.train.named import missing_packages
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
@@ -84,6 +85,8 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     if settings is not None:
         terms = Terms(settings.metric, settings.metrics, arguments, bool(config.values.get("scheduler")))
         problems += check_callbacks(settings.callbacks, terms)
+        problems += missing_packages("callbacks", settings.callbacks)
+        problems += missing_packages("logger", settings.logger)
     if planned is not None and settings is not None:
         problems += misfits(planned, settings.data)
         length = lengths(settings.data, arguments)

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from modelforge.core.errors import Problem
-from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.frozen import FrozenDict
 from modelforge.core.plugins import check_declaration
 from modelforge.core.registry import Registry
 from modelforge.train.arguments import misuse
 from modelforge.train.context import Context, Terms
-from modelforge.train.named import parse_named
+from modelforge.train.named import Named, parse_named
 
 if TYPE_CHECKING:
     from lightning import Callback
 
 
-class CallbackSettings(Node, ABC):
+class CallbackSettings(Named, ABC):
     """One entry of the `callbacks` section: its fields are the settings, `make` gives the callback."""
 
     replaces_weights: ClassVar[bool] = False

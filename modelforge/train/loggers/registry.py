@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modelforge.core.frozen import FrozenDict, Node
+from modelforge.core.frozen import FrozenDict
 from modelforge.core.plugins import check_declaration
 from modelforge.core.registry import Registry
 from modelforge.train.context import Context
-from modelforge.train.named import parse_named
+from modelforge.train.named import Named, parse_named
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 
-class LoggerSettings(Node, ABC):
+class LoggerSettings(Named, ABC):
     """One entry of the `logger` section: its fields are the settings, `make` gives the logger."""
 
     @abstractmethod
