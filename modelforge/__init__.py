@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
+    from modelforge.train.callbacks.registry import register_callback as register_callback
+    from modelforge.train.loggers.registry import register_logger as register_logger
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
@@ -46,9 +48,11 @@ _LAZY = {
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "register_calibration": "modelforge.calibration",
+    "register_callback": "modelforge.train.callbacks.registry",
     "register_activation": "modelforge.inits",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
+    "register_logger": "modelforge.train.loggers.registry",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

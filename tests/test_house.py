@@ -25,7 +25,7 @@ WAITING = {
     **dict.fromkeys(
         (
             f"modelforge.cli.app.{name}"
-            for name in ("check", "show", "explain", "list_", "diff", "sweep", "verify", "schema", "new")
+            for name in ("check", "show", "explain", "list_", "diff", "tune", "sweep", "verify", "schema", "new")
         ),
         HELP,
     ),

@@ -1,4 +1,7 @@
-"""The `trainer` section → checked arguments of `lightning.Trainer`, and whether to compile. Imports no Lightning, which takes seconds."""
+"""The `trainer` section → checked arguments of `lightning.Trainer`, and `compile`.
+
+Imports no Lightning, which takes seconds.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register_logger("wandb")
 class WandbSettings(LoggerSettings):
-    """Weights & Biases. Offline, a run is in the run folder, and `wandb sync` sends it later."""
+    """A run in Weights & Biases; offline, it is in the run folder, and `wandb sync` sends it later."""
 
     packages: ClassVar = ("wandb",)
     extra: ClassVar = "wandb"
@@ -45,7 +45,7 @@ class WandbSettings(LoggerSettings):
 
 @register_logger("mlflow")
 class MLflowSettings(LoggerSettings):
-    """MLflow. By default, runs are in the file `mlflow.db`, and their artifacts in `mlruns`, of the working folder."""
+    """A run in MLflow, by default in `mlflow.db` and `mlruns` of the working folder."""
 
     packages: ClassVar = ("mlflow", "sqlalchemy", "alembic")
     extra: ClassVar = "mlflow"
