@@ -30,6 +30,7 @@ from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.context import Context
+from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
@@ -41,10 +42,11 @@ from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
+from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.rows import Rows
-from modelforge.train.tasks.registry import task_of
+from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import history_of
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
@@ -86,20 +88,20 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
-        _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
+        source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
+        write_preprocessing(folder, source, {**examples.fitted, "digest": digest(examples)})
         with quiet(), _threads(settings.num_threads):
-            return _fit(job, config, examples, folder, console, interrupts)
+            return _fit(job, source.task, config, examples, folder, console, interrupts)
 
 
 def _fit(
-    job: Job, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
+    job: Job, task: Task, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-    task = task_of(settings.data)
     model = _build(job, folder)
-    module = Learner(model, task, job.optimizer, job.scheduler)
-    if problems := [*task.check(model, examples)]:
+    module = Learner(model, task, settings.data, job.optimizer, job.scheduler, settings.factories)
+    if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
     if job.trainer.get("compile"):
         model.compile()  # in place: checkpoints keep the names of the parameters

@@ -28,7 +28,7 @@ from modelforge.train.named import missing_packages
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
-from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
+from modelforge.train.tasks.registry import TASKS, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
-    metrics = settings.metrics if settings else val_metrics(*TASKS.names())
+    metrics = settings.directions if settings else val_metrics(*TASKS.names())
     scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
     problems += more
     if planned is not None and optimizer is not None:
@@ -83,7 +83,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     problems += more
     terms = None
     if settings is not None:
-        terms = Terms(settings.metric, settings.metrics, arguments, bool(config.values.get("scheduler")))
+        terms = Terms(settings.metric, settings.directions, arguments, bool(config.values.get("scheduler")))
         problems += check_callbacks(settings.callbacks, terms)
         problems += missing_packages("callbacks", settings.callbacks)
         problems += missing_packages("logger", settings.logger)
@@ -117,7 +117,7 @@ def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
         takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
         message = f"the model takes {takes}, but the data gives {gives}"
         yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
-    yield from task_of(source).misfits(plan)
+    yield from source.task.misfits(plan, source)
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

@@ -25,7 +25,6 @@ from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
 from modelforge.train.learner import Learner
 from modelforge.train.prepare import Job, located, prepare
-from modelforge.train.tasks.registry import task_of
 from modelforge.train.trainer import check_trainer, quiet
 from modelforge.train.trainer_settings import for_lightning
 
@@ -113,12 +112,12 @@ def _ready(config: Config) -> Generator[tuple[Tuner, Learner, _Sized]]:
         job = prepare(config)
         if wrong := check_trainer(job.trainer):
             raise ForgeError(wrong)
-        examples = read(job.settings.data)
-        seed = job.settings.seed
-        lightning.seed_everything(narrow(seed), workers=True, verbose=False)
-        task = task_of(job.settings.data)
-        learner = Learner(build(job.plan, seed=seed), task, job.optimizer, job.scheduler)
-        data = _Sized(job.settings.data, examples, seed)
+        settings, source = job.settings, job.settings.data
+        examples = read(source)
+        lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
+        model, task = build(job.plan, seed=settings.seed), source.task.prepared(examples)
+        learner = Learner(model, task, source, job.optimizer, job.scheduler, settings.factories)
+        data = _Sized(source, examples, settings.seed)
         with quiet(), _no_bar_in_a_file(), TemporaryDirectory() as folder:
             yield Tuner(_trainer(job, folder)), learner, data
 
@@ -130,9 +129,10 @@ def _no_bar_in_a_file() -> AbstractContextManager[Any]:
 
 def _trainer(job: Job, folder: str) -> Trainer:
     """Trains as long as the tuner asks it to."""
-    unlimited = {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
+    without_limits: dict[str, Any] = {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
+    without_display: dict[str, Any] = {"enable_progress_bar": False, "limit_val_batches": 0}
     return Trainer(
-        **{**for_lightning(job.trainer), **unlimited, "enable_progress_bar": False, "limit_val_batches": 0},
+        **{**for_lightning(job.trainer), **without_limits, **without_display},
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
