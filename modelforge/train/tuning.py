@@ -13,7 +13,7 @@ from typing import Any
 
 import lightning
 from lightning import Trainer
-from lightning.pytorch.tuner import Tuner
+from lightning.pytorch.tuner.tuning import Tuner
 
 from modelforge.building.build import build
 from modelforge.config import Config
