@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
+    from modelforge.train.optimizers.param_groups import param_groups as param_groups
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
@@ -43,6 +44,7 @@ _LAZY = {
     "initialize": "modelforge.building.initialize",
     "lint": "modelforge.linting.lint",
     "load": "modelforge.language.load",
+    "param_groups": "modelforge.train.optimizers.param_groups",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "register_calibration": "modelforge.calibration",

@@ -15,7 +15,7 @@ import modelforge as mf
 DESIGN = {
     *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint"),
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
-    "verify",
+    *("param_groups", "verify"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "__version__"),
 }
 

@@ -38,7 +38,7 @@ from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.loggers import make_loggers
-from modelforge.train.optimizers import OptimizerFactory
+from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
@@ -76,7 +76,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         if wrong := check_trainer(job.trainer):
             raise ForgeError(wrong)
         examples = read(settings.data)
-        for problem in filter(None, (*examples.warnings, job.start.warning)):
+        for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
             warn(problem)
         if show_plan:
             _show(job.plan, console)
@@ -94,7 +94,9 @@ def _fit(
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
     task = task_of(settings.data)
-    module = Learner(_build(job, folder), task, job.optimizer, job.scheduler)
+    length = lengths(settings.data, job.trainer, rows=len(examples.train))
+    scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
+    module = Learner(_build(job, folder), task, job.optimizer, scheduler, job.freezing)
     if problems := [*task.check(module.model, examples)]:
         raise ForgeError(problems)
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
@@ -135,7 +137,8 @@ def _check_lengths(job: Job, rows: int) -> list[Problem]:
         ForgeError: it would go wrong.
     """
     length = lengths(job.settings.data, job.trainer, rows=rows)
-    found = [*out_of_step(job.scheduler, length), *too_short(job.plan, job.settings.data, length)]
+    found = [*out_of_step(job.scheduler, length), *job.freezing.late(length.horizon("epoch"))]
+    found += too_short(job.plan, job.settings.data, length)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found

@@ -11,13 +11,18 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
-from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
+from modelforge.train.freezing import Freezing
+from modelforge.train.optimizers.optimizer import OptimizerFactory
+from modelforge.train.schedulers.scheduler import SchedulerFactory
 from modelforge.train.tasks.task import Task
 
 COUNTED = "modelforge_counted"
 """The key in a checkpoint of what the training counted in its epoch, for `train/loss` and the metric."""
+LENGTH = "modelforge_length"
+"""The key in a checkpoint of the length of the training, in intervals of its scheduler."""
 _UPDATES = "updates"
 
 
@@ -29,10 +34,16 @@ class Learner(LightningModule):
         task: The purpose of the training.
         optimizer: Makes the optimizer of the model's parameters.
         scheduler: Makes the learning-rate scheduler, if there is one.
+        freezing: Which parameters are not trained, and when.
     """
 
     def __init__(
-        self, model: nn.Module, task: Task, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
+        self,
+        model: nn.Module,
+        task: Task,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        freezing: Freezing | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -42,10 +53,22 @@ class Learner(LightningModule):
         self.train_loss = MeanMetric(nan_strategy=math.nan)
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.freezing = freezing or Freezing()
 
     def forward(self, inputs: Inputs) -> Tensor:
         """The model's outputs."""
         return read_by(self.model, inputs)
+
+    def on_train_start(self) -> None:
+        """Brings a training that goes on from a checkpoint to where it was."""
+        self.freezing.apply(self.model, self.current_epoch)
+        if self.scheduler is not None:
+            for timing in self.trainer.lr_scheduler_configs:
+                self.scheduler.realign(timing.scheduler)
+
+    def on_train_epoch_start(self) -> None:
+        """Thaws what is to be trained from this epoch on."""
+        self.freezing.apply(self.model, self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -81,9 +104,16 @@ class Learner(LightningModule):
             {name: getattr(meter, name) for name in meter._defaults} | {_UPDATES: meter._update_count}
             for meter in self._counting()
         ]
+        checkpoint[LENGTH] = None if self.scheduler is None else self.scheduler.length
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting from there."""
+        """Goes on counting from there.
+
+        Raises:
+            ForgeError: the scheduler keeps the length of the training that it began with, and now it is another.
+        """
+        if self.scheduler is not None and (problem := self.scheduler.wrong_length(checkpoint.get(LENGTH))):
+            raise ForgeError([problem])
         for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
             for name in meter._defaults:
                 setattr(meter, name, values[name].to(meter.device))
@@ -96,7 +126,10 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler where there is one."""
-        optimizer = self.optimizer(self.model.named_parameters())
+        never = self.freezing.never_trained
+        optimizer = self.optimizer(
+            (path, weight) for path, weight in self.model.named_parameters() if path not in never
+        )
         if self.scheduler is None:
             return optimizer
         scheduler = self.scheduler(optimizer, self.trainer.check_val_every_n_epoch)

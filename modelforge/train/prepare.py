@@ -21,9 +21,12 @@ from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.train.arguments import misuse
 from modelforge.train.data.source import Source
+from modelforge.train.freezing import Freezing, parse_freeze
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
+from modelforge.train.optimizers.left_behind import without_left_behind
+from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
 from modelforge.train.resume import Start, check_resumable
+from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
@@ -39,8 +42,10 @@ class Job:
     plan: Plan
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
+    freezing: Freezing
     trainer: Mapping[str, Any]
     start: Start
+    warnings: tuple[Problem, ...] = ()
 
 
 @contextmanager
@@ -67,14 +72,23 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     planned, wrong = _tried(lambda: plan(parse(config), studies))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
-    optimizer, more = parse_optimizer(config.values.get("optimizer"))
+    section, warnings, more = _section(config, "optimizer", optimizer_arguments())
+    problems += more
+    optimizer, more = parse_optimizer(section)
     problems += more
     metrics = settings.metrics if settings else val_metrics(*TASKS.names())
-    scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
+    section, notes, more = _section(config, "scheduler", scheduler_arguments())
+    warnings += notes
     problems += more
-    if planned is not None and optimizer is not None:
-        optimizer, more = optimizer.following(planned.parameters)
+    scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"))
+    problems += more
+    freezing = Freezing()
+    if planned is not None:
+        freezing, more = parse_freeze(config.values.get("freeze"), planned)
         problems += more
+        if optimizer is not None and not more:
+            optimizer, more = optimizer.following(planned, freezing.never_trained)
+            problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
     if planned is not None and settings is not None:
@@ -96,7 +110,16 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     assert settings is not None
     assert optimizer is not None
     assert start is not None
-    return Job(settings, planned, optimizer, scheduler, arguments, start)
+    return Job(
+        settings, planned, optimizer, scheduler, freezing, arguments, start, tuple(map(config.origins.locate, warnings))
+    )
+
+
+def _section(
+    config: Config, name: str, known: Mapping[str, frozenset[str]]
+) -> tuple[Any, list[Problem], list[Problem]]:
+    """A section of a config, what was left out of it, and what is wrong with that."""
+    return without_left_behind(config.values.get(name), name, known, config.origins)
 
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:

@@ -10,7 +10,8 @@ from torch import nn
 
 from modelforge.train.divergence import NotFinite
 from modelforge.train.learner import COUNTED, Learner
-from modelforge.train.optimizers import parse_optimizer, parse_scheduler
+from modelforge.train.optimizers.optimizer import parse_optimizer
+from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.tasks.classification import Classification
 from tests.train.tables import digits
 
