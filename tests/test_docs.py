@@ -16,7 +16,6 @@ import yaml
 
 import modelforge as mf
 from modelforge.config import compose
-from modelforge.config.source import Library
 from modelforge.config.sweeps import compose_jobs, read_sweep
 from modelforge.inits import registry as schemes
 from modelforge.inits.defaults import ROLE_DEFAULTS
@@ -75,16 +74,15 @@ def test_every_command_that_is_shown_can_be_composed() -> None:
     pages = [*PAGES, *sorted((ROOT / "conf").rglob("*.yaml"))]
     commands = dict.fromkeys(one for page in pages for one in shown_commands(page.read_text(encoding="utf-8")))
     assert len(commands) > 100
-    library = Library()
     for command in commands:
-        overrides = [word for word in shlex.split(command, comments=True) if word != "-m"]
-        if "--cfg" in overrides:  # Hydra's own
-            continue
-        sweep = read_sweep(ROOT / "conf", overrides)
-        for config in compose_jobs(sweep, ROOT / "conf", 2) if sweep.multirun else ():
+        words = shlex.split(command, comments=True)
+        overrides = [word for word in words if word != "-m"]
+        if "-m" in words:
+            configs = compose_jobs(read_sweep(ROOT / "conf", overrides), ROOT / "conf", 2)
+        else:  # Hydra's own flags come last
+            configs = [compose(ROOT / "conf", overrides[: words.index("--cfg")] if "--cfg" in words else overrides)]
+        for config in configs:
             mf.parse(config)
-        if not sweep.multirun:
-            mf.parse(compose(ROOT / "conf", overrides, library=library))
 
 
 TRAINING = shown_commands((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))

@@ -30,6 +30,7 @@ from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints, started
+from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
@@ -40,9 +41,9 @@ from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.loggers import make_loggers
 from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
+from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
-from modelforge.train.tasks.registry import task_of
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
@@ -83,7 +84,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
-        _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
+        write_preprocessing(folder, settings.data, {**examples.fitted, "digest": digest(examples)})
         with quiet(), _threads(settings.num_threads):
             return _fit(job, config, examples, folder, console, interrupts)
 
@@ -93,16 +94,17 @@ def _fit(
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-    task = task_of(settings.data)
+    task = settings.data.task.prepared(examples)
     length = lengths(settings.data, job.trainer, rows=len(examples.train))
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
-    module = Learner(_build(job, folder), task, job.optimizer, scheduler, job.freezing)
-    if problems := [*task.check(module.model, examples)]:
+    model = _build(job, folder)
+    module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing)
+    if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
     history, others = make_loggers(settings.logger, folder)
-    mode = settings.metrics[settings.metric]
+    mode = settings.directions[settings.metric]
     checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
     callbacks: list[Callback] = [SeedSteps(settings.seed)]
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep

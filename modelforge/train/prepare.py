@@ -28,7 +28,7 @@ from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_ar
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
-from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
+from modelforge.train.tasks.registry import TASKS, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     problems += more
     optimizer, more = parse_optimizer(section)
     problems += more
-    metrics = settings.metrics if settings else val_metrics(*TASKS.names())
+    metrics = settings.directions if settings else val_metrics(*TASKS.names())
     section, notes, more = _section(config, "scheduler", scheduler_arguments())
     warnings += notes
     problems += more
@@ -129,7 +129,7 @@ def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
         takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
         message = f"the model takes {takes}, but the data gives {gives}"
         yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
-    yield from task_of(source).misfits(plan)
+    yield from source.task.misfits(plan, source)
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

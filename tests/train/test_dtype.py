@@ -67,5 +67,7 @@ def test_a_run_in_bfloat16_is_trained_verified_and_resumed(train, tmp_path: Path
     assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.bfloat16}
     assert all(torch.equal(value, new["state_dict"][name]) for name, value in weights.items())
     assert verify(tmp_path / "whole", None).status == 0
+    run = mf.load_run(tmp_path / "whole")
+    assert run.evaluate().metrics["loss"] == pytest.approx(run.reported["test/loss"], rel=1e-6)
     rows = (tmp_path / "whole" / "metrics.csv").read_text()
     assert rows == (tmp_path / "new" / "metrics.csv").read_text()
