@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from modelforge.core.complaints import Owner
-from modelforge.core.plugins import check_declaration
+from modelforge.core.plugins import check_declaration, own_module
 from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.base import Initializer
@@ -24,6 +24,7 @@ SCHEMES = Registry[type[Initializer]](
 """Every initializer by the name of its scheme."""
 get = SCHEMES.get
 aliases = SCHEMES.aliases
+unregister_initializer = SCHEMES.remove
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 
@@ -71,15 +72,6 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     return register
 
 
-def unregister_initializer(name: str) -> None:
-    """Forgets a scheme and its aliases; for tests and notebooks.
-
-    Raises:
-        KeyError: no scheme has this name.
-    """
-    SCHEMES.remove(name)
-
-
 def create(block: Mapping[str, Any]) -> Initializer:
     """The initializer that a complete init block means, as plain data: a `scheme` and its fields.
 
@@ -108,7 +100,7 @@ def explain_absence(name: object) -> str:
     known = (*names(), *aliases())
     near = did_you_mean(name, known)
     own = "`modelforge list inits` has all; one of your own is registered in code first: `@mf.register_initializer`"
-    return near if near.startswith("did you mean") else own
+    return near if near.startswith("did you mean") else own + own_module()
 
 
 def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -> str:

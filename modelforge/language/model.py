@@ -101,6 +101,8 @@ class ModelSpec(Node):
     """Of parameters and buffers; default the layers' own, float32."""
     seed: Annotated[Seed, Field(exclude=True)] = 0
     """Key of all random numbers."""
+    dropped: Annotated[frozenset[str], Field(exclude=True)] = frozenset()
+    """Names of layers that their `when` leaves out."""
     origins: Annotated[Any, Field(exclude=True, repr=False)] = Origins.empty()
     """Where every key was written."""
 

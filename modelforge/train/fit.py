@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -44,6 +44,7 @@ from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
+from modelforge.train.tasks.task import Task
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
@@ -59,8 +60,24 @@ class Outcome:
     """The results, for the last line."""
 
 
-def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupts, show_plan: bool = True) -> Outcome:
+def fit(
+    config: Config,
+    folder: Path,
+    *,
+    console: Console,
+    interrupts: Interrupts,
+    note: Callable[[Problem], object],
+    show_plan: bool = True,
+) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
+
+    Args:
+        config: The composed config.
+        folder: The run folder.
+        console: Where plan, progress and warnings are printed.
+        interrupts: What stops it.
+        note: Called with each warning.
+        show_plan: Whether to print the plan, and what is to be said of it.
 
     Raises:
         ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
@@ -68,8 +85,11 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
 
-    def warn(problem: Problem) -> None:
-        console.print(str(config.origins.locate(problem)), markup=False, soft_wrap=True)
+    def warn(problem: Problem, *, shown: bool = True) -> None:
+        found = config.origins.locate(problem)
+        note(found)
+        if shown:
+            console.print(str(found), markup=False, soft_wrap=True)
 
     with located(config):
         job = prepare(config)
@@ -80,21 +100,25 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
             warn(problem)
         if show_plan:
-            _show(job.plan, console)
+            console.print(job.plan.table())
+        for problem in findings(job.plan):
+            warn(problem, shown=show_plan)
+        if show_plan:
+            console.print()
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
-        write_preprocessing(folder, settings.data, {**examples.fitted, "digest": digest(examples)})
+        source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
+        write_preprocessing(folder, source, {**examples.fitted, "digest": digest(examples)})
         with quiet(), _threads(settings.num_threads):
-            return _fit(job, config, examples, folder, console, interrupts)
+            return _fit(job, source.task, config, examples, folder, console, interrupts)
 
 
 def _fit(
-    job: Job, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
+    job: Job, task: Task, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-    task = settings.data.task.prepared(examples)
     length = lengths(settings.data, job.trainer, rows=len(examples.train))
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
     model = _build(job, folder)
@@ -144,13 +168,6 @@ def _check_lengths(job: Job, rows: int) -> list[Problem]:
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found
-
-
-def _show(plan: Plan, console: Console) -> None:
-    console.print(plan.table())
-    for warning in findings(plan):
-        console.print(str(warning), markup=False, soft_wrap=True)
-    console.print()
 
 
 def _build(job: Job, folder: Path) -> Model:
