@@ -53,6 +53,12 @@ KINDS = [
     ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.warmup=5"),
     ("+trainer.max_steps=25", "+trainer.val_check_interval=0.5"),  # validated after the last step, within an epoch
     ("+trainer.limit_train_batches=7", "+trainer.max_steps=18"),
+    (
+        "freeze={hidden1.*: 1, hidden2.weight: 2}",
+        "optimizer.no_decay=[bias]",
+        "scheduler=wsd",
+        "optimizer.layer_decay=0.5",
+    ),
 ]
 
 
