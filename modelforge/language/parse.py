@@ -40,6 +40,7 @@ SECTIONS = frozenset(
         "scheduler",
         "freeze",
         "trainer",
+        "callbacks",
         "logger",
         "num_threads",
         "ckpt",

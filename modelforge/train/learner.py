@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
@@ -16,6 +17,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.freezing import Freezing
+from modelforge.train.hooks.averaging import go_on_from_trained
 from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.schedulers.scheduler import SchedulerFactory
 from modelforge.train.tasks.task import Data, Task
@@ -126,13 +128,15 @@ class Learner(LightningModule):
         checkpoint[LENGTH] = None if self.scheduler is None else self.scheduler.length
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting from there.
+        """Goes on counting from there, and training from the weights that were trained.
 
         Raises:
             ForgeError: the scheduler keeps the length of the training that it began with, and now it is another.
         """
         if self.scheduler is not None and (problem := self.scheduler.wrong_length(checkpoint.get(LENGTH))):
             raise ForgeError([problem])
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            go_on_from_trained(checkpoint)
         for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
             for name in meter._defaults:
                 setattr(meter, name, values[name].to(meter.device))

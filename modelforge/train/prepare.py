@@ -20,9 +20,12 @@ from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.train.arguments import misuse
+from modelforge.train.callbacks.registry import check_callbacks
+from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
 from modelforge.train.lengths import lengths, out_of_step, too_short
+from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
 from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
 from modelforge.train.resume import Start, check_resumable
@@ -44,6 +47,7 @@ class Job:
     scheduler: SchedulerFactory | None
     freezing: Freezing
     trainer: Mapping[str, Any]
+    terms: Terms
     start: Start
     warnings: tuple[Problem, ...] = ()
 
@@ -91,6 +95,12 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
+    terms = None
+    if settings is not None:
+        terms = Terms(settings.metric, settings.directions, arguments, bool(config.values.get("scheduler")))
+        problems += check_callbacks(settings.callbacks, terms)
+        problems += missing_packages("callbacks", settings.callbacks)
+        problems += missing_packages("logger", settings.logger)
     if planned is not None and settings is not None:
         problems += misfits(planned, settings.data)
         length = lengths(settings.data, arguments)
@@ -109,10 +119,10 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     assert planned is not None
     assert settings is not None
     assert optimizer is not None
+    assert terms is not None
     assert start is not None
-    return Job(
-        settings, planned, optimizer, scheduler, freezing, arguments, start, tuple(map(config.origins.locate, warnings))
-    )
+    notes = tuple(map(config.origins.locate, warnings))
+    return Job(settings, planned, optimizer, scheduler, freezing, arguments, terms, start, notes)
 
 
 def _section(
