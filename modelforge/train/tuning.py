@@ -117,7 +117,7 @@ def _ready(config: Config) -> Generator[tuple[Tuner, Learner, _Sized]]:
         lightning.seed_everything(narrow(seed), workers=True, verbose=False)
         source = job.settings.data
         task = source.task.prepared(examples)
-        learner = Learner(build(job.plan, seed=seed), task, source, job.optimizer, job.scheduler)
+        learner = Learner(build(job.plan, seed=seed), task, source, job.optimizer, job.scheduler, freezing=job.freezing)
         data = _Sized(source, examples, seed)
         with quiet(), _no_bar_in_a_file(), TemporaryDirectory() as folder:
             yield Tuner(_trainer(job, folder)), learner, data
