@@ -14,18 +14,10 @@ import modelforge as mf
 
 DESIGN = {
     *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint"),
-    *("register_activation", "register_calibration", "register_callback", "register_initializer", "register_layer"),
-    *(
-        "register_data",
-        "register_logger",
-        "register_metric",
-        "register_task",
-        "Source",
-        "SplitSource",
-        "Task",
-        "load_plugins",
-    ),
-    *("verify", "load_run"),
+    *("register_activation", "register_calibration", "register_initializer", "register_layer"),
+    *("register_callback", "register_logger"),
+    *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
+    *("param_groups", "verify", "load_run"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "Run", "__version__"),
 }
 

@@ -116,7 +116,7 @@ def _ready(config: Config) -> Generator[tuple[Tuner, Learner, _Sized]]:
         examples = read(source)
         lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
         model, task = build(job.plan, seed=settings.seed), source.task.prepared(examples)
-        learner = Learner(model, task, source, job.optimizer, job.scheduler, settings.factories)
+        learner = Learner(model, task, source, job.optimizer, job.scheduler, settings.factories, freezing=job.freezing)
         data = _Sized(source, examples, settings.seed)
         with quiet(), _no_bar_in_a_file(), TemporaryDirectory() as folder:
             yield Tuner(_trainer(job, folder)), learner, data
