@@ -34,9 +34,10 @@ from modelforge.language.weights import WeightsSpec
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed"}
-    | {"data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "optimized_metric", "tags"}
+    | {"data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "checkpoint"}
+    | {"optimized_metric", "tags"}
 )
-"""What a config is made of; the second line is training's."""
+"""What a config is made of; all but the first line is training's."""
 
 
 def parse(

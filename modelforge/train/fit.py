@@ -101,7 +101,15 @@ def _fit(
     adopt(job.start, folder / "checkpoints")
     history, others = make_loggers(settings.logger, folder)
     mode = settings.metrics[settings.metric]
-    checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        settings.metric,
+        mode,
+        history,
+        job.start,
+        config.values,
+        settings.checkpoint.every_n_steps,
+    )
     callbacks: list[Callback] = [SeedSteps(settings.seed)]
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
         callbacks.append(checkpoints)

@@ -19,7 +19,7 @@ from modelforge.train.data.source import AsTuple, Source, mistake
 from modelforge.train.tasks.registry import TASKS, main_metric, val_metrics
 from modelforge.train.tasks.task import Mode
 
-SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "logger")
+SECTIONS = ("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "tags", "data", "logger")
 
 
 class LoggerSettings(Node):
@@ -31,6 +31,13 @@ class LoggerSettings(Node):
     """TensorBoard events in the run folder."""
 
 
+class CheckpointSettings(Node):
+    """The `checkpoint` section: what is saved while training."""
+
+    every_n_steps: PositiveInt | None = None
+    """Steps after which `last.ckpt` is written within an epoch; None: it is written after each epoch only."""
+
+
 class Settings(Node):
     """What a run needs besides the model, the optimizer and the trainer."""
 
@@ -40,6 +47,8 @@ class Settings(Node):
     """Of torch on the CPU while training; None for one a core."""
     ckpt: str | None = None
     """A checkpoint to resume from."""
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    """What is saved while training."""
     optimized_metric: str | None = None
     """What chooses the best checkpoint and what a sweeper sees; None for the one of the data's task."""
     tags: Annotated[tuple[str, ...], AsTuple] = ()

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,7 @@ from modelforge.train import callbacks, checkpoints
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
-from tests.train.runs import child, last
-
-DROPOUT = (
-    "data.batch_size=128",
-    "+model.layers.dropout.type=Dropout",
-    "+model.layers.last.type=Linear",
-    "+model.layers.last.out_features=10",
-)
-
+from tests.train.runs import DROPOUT, assert_equal, child, differences, last, resuming
 
 TEXT = ("model=char_lstm", "data=text", "data.context=16")
 
@@ -58,32 +50,6 @@ KINDS = [
 
 class Killed(BaseException):
     """What ends a training here and now."""
-
-
-def resuming(folder: Path) -> list[str]:
-    return [f"ckpt={last(folder)}"] if last(folder).exists() else []
-
-
-def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        for key in one:
-            yield from differences(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        for index, items in enumerate(zip(one, other, strict=True)):
-            yield from differences(*items, f"{path}.{index}")
-    elif not (torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other):
-        yield path
-
-
-def assert_equal(whole: Path, other: Path) -> None:
-    """The report, the curves, and all that the checkpoints hold: values, optimizer, scheduler, loops, best score."""
-    for name in ("best.ckpt", "last.ckpt"):
-        first, second = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, other))
-        assert [*differences(first, second, name)] == []
-    assert (whole / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
-    first, second = (json.loads((run / "status.json").read_text()) for run in (whole, other))
-    assert first["state"] == second["state"] == "finished"
-    assert first["metrics"] == second["metrics"]
 
 
 @pytest.fixture
