@@ -412,6 +412,11 @@ def a_model_that_does_not_fit_its_data(folder: Path) -> str:
 
 
 @situation
+def an_interval_between_checkpoints_of_no_steps(folder: Path) -> str:
+    return train(folder, "checkpoint.every_n_steps=0", "+checkpoint.every_steps=5")
+
+
+@situation
 def a_training_that_diverges(folder: Path) -> str:
     return train(folder, "optimizer.lr=1e30")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import re
 import shlex
 import socket
@@ -13,21 +12,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from modelforge._version import __version__
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular_files import read_text
-from modelforge.runs.lock import is_alive
+from modelforge.runs.lock import SILENCE, STATUS, is_alive, machine
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
-STATUS = "status.json"
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
-PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,9 @@ class Status:
     fit_seconds: float | None = None
     """Training and test alone, where both were done; `seconds` holds imports and composition too."""
     tags: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict[str, str])
     host: str = ""
+    machine: str = ""
+    """The running system: containers on one host have it in common."""
     pid: int = 0
 
     def end(
@@ -90,8 +86,8 @@ def begin(overrides: tuple[str, ...] = ()) -> Status:
         "running",
         overrides=overrides,
         started=datetime.now(UTC).isoformat(),
-        versions=_versions(),
         host=socket.gethostname(),
+        machine=machine(),
         pid=os.getpid(),
     )
 
@@ -123,13 +119,13 @@ def _text(status: Status) -> str:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The status of the run in `folder` as plain data; its state is `killed` where its process is gone.
+    """The status of the run in `folder` as plain data; its state is `killed` where its process is gone or silent.
 
     Raises:
         OSError, ValueError, LookupError, TypeError: there is none, or it is damaged.
     """
     status = json.loads(read_text(folder / STATUS, MAX_STATUS_BYTES))
-    if status["state"] == "running" and not is_alive(folder, status["host"], status["pid"]):
+    if status["state"] == "running" and not is_alive(folder, status.get("machine", "")):
         status["state"] = "killed"
     return status
 
@@ -139,6 +135,20 @@ def read_state(folder: Path) -> str | None:
     with suppress(OSError, ValueError, LookupError, TypeError):
         return read(folder)["state"]
     return None
+
+
+def check_idle(folder: Path) -> None:
+    """Checks that no run of another machine, whose lock may not be visible here, writes to `folder`.
+
+    Raises:
+        ForgeError: one does.
+    """
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        status = read(folder)
+        if status["state"] == "running" and status.get("machine") != machine():
+            message = f"another run is writing to `{folder}`, on `{status['host']}`"
+            hint = f"wait for it, or choose another folder; if it was killed, that is known {SILENCE:.0f} s later"
+            raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)])
 
 
 def resume_command(overrides: Iterable[str], ckpt: str) -> str:
@@ -164,13 +174,3 @@ def as_hydra_reads(text: str) -> str:
     if PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null", "nan", "inf"):
         return text
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "modelforge": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -27,6 +27,7 @@ from modelforge.core.rng import narrow
 from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
+from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
 from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints, started
@@ -43,7 +44,7 @@ from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.tasks.registry import task_of
-from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def _fit(
         callbacks.append(EpochBar(console, task.metric))
     callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
     trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
+    complete(folder, device=device_of(trainer))
     started = time.monotonic()
     _train(trainer, module, data, job)
     metrics = _test(trainer, module, data, checkpoints)

@@ -21,8 +21,9 @@ from modelforge.config import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.quoting import printable
-from modelforge.runs.lock import claimed
-from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
+from modelforge.runs import environment
+from modelforge.runs.lock import claimed, heartbeat
+from modelforge.runs.status import Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.terminal import complain, keep_streams, loading, screen
@@ -74,6 +75,7 @@ def run(config: DictConfig) -> float:
         sys.exit(1)
     try:
         with claimed(folder):
+            check_idle(folder)
             result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
     except ForgeError as error:
         complain(error)
@@ -112,7 +114,8 @@ def execute(
     status = begin(overrides)
     try:
         write(status, folder)
-        with Interrupts(say) as interrupts:
+        with heartbeat(folder), Interrupts(say) as interrupts:
+            environment.write(environment.here(), folder)
             config = compose()
             status = _describe(status, config.values)
             write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
