@@ -37,7 +37,7 @@ WAITING = {
     "modelforge.runs.lock.claimed": TRAIN,
     "modelforge.starter._write_schemas": "a project that cannot be written is refused before torch is imported",
     "modelforge.train.command_line._parsed": EARLY,
-    "modelforge.train.command_line._prepare": EARLY,
+    "modelforge.train.command_line.check_config": EARLY,
     "modelforge.train.data.sources.breast_cancer.read": TRAIN,
     "modelforge.train.data.pictures._decode": TRAIN,
     "modelforge.train.data.pictures.decoded": TRAIN,

@@ -33,6 +33,8 @@ class Status:
     seed: int = 0
     overrides: tuple[str, ...] = ()
     """What the command line (or the sweep) set, as Hydra writes it."""
+    repeats: str | None = None
+    """The folder of the run that it repeats, as it was named after `--from`."""
     config_hash: str = ""
     """Of the composed config; equal for equal runs."""
     optimized_metric: str = ""
@@ -80,11 +82,12 @@ class Status:
         return asdict(self)
 
 
-def begin(overrides: tuple[str, ...] = ()) -> Status:
+def begin(overrides: tuple[str, ...] = (), repeats: str | None = None) -> Status:
     """The status of a run that starts now, in this process; the fields of its config are filled in later."""
     return Status(
         "running",
         overrides=overrides,
+        repeats=repeats,
         started=datetime.now(UTC).isoformat(),
         host=socket.gethostname(),
         machine=machine(),
@@ -151,8 +154,13 @@ def check_idle(folder: Path) -> None:
             raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)])
 
 
-def resume_command(overrides: Iterable[str], ckpt: str) -> str:
+def resume_command(overrides: Iterable[str], ckpt: str, repeats: str | None = None) -> str:
     """What goes on with the run of these overrides from a checkpoint.
+
+    Args:
+        overrides: What the command line of the run set.
+        ckpt: The checkpoint.
+        repeats: The run that it repeats.
 
     Example:
         >>> print(resume_command(["model=lstm", "ckpt=old.ckpt"], "runs/a/last.ckpt"))
@@ -161,7 +169,8 @@ def resume_command(overrides: Iterable[str], ckpt: str) -> str:
         python train.py 'ckpt='"'"'sweeps/0,gain=1/last.ckpt'"'"''
     """
     settings = [override for override in overrides if not override.startswith("ckpt=")]
-    return f"python train.py {shlex.join([*settings, f'ckpt={as_hydra_reads(ckpt)}'])}"
+    source = ["--from", repeats] if repeats else []
+    return f"python train.py {shlex.join([*source, *settings, f'ckpt={as_hydra_reads(ckpt)}'])}"
 
 
 def as_hydra_reads(text: str) -> str:

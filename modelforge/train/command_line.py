@@ -84,7 +84,7 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
     config = compose(conf, overrides)
     if config.hydra["mode"] == "MULTIRUN":
         return _check_jobs(conf, overrides)
-    _prepare(config)
+    check_config(config)
     if problems := [*_folder_problems(config, "run")]:
         raise ForgeError(problems)
     return [*_without_effect(config, overrides, multirun=False), *unused_params(config, overrides)]
@@ -123,7 +123,12 @@ def _parsed(arguments: Sequence[str]) -> Namespace | None:
     return None
 
 
-def _prepare(config: Config) -> None:
+def check_config(config: Config) -> None:
+    """Checks a single run as a whole: model, settings, data, and that this machine can do it.
+
+    Raises:
+        ForgeError: all that is wrong.
+    """
     with loading("torch"):
         from modelforge.train.data.read import look
         from modelforge.train.prepare import located, prepare

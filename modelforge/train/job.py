@@ -69,14 +69,8 @@ def run(config: DictConfig) -> float:
     overrides = tuple(str(override) for override in written["overrides"]["task"])
     if not alone:
         print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
-    elif read_state(folder) == "finished":
-        message = f"`{_shown(folder)}` already holds a finished run"
-        complain(ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")]))
-        sys.exit(1)
     try:
-        with claimed(folder):
-            check_idle(folder)
-            result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
+        result = execute_in(folder, lambda: from_hydra(config), overrides, show_plan=alone, overwrites=not alone)
     except ForgeError as error:
         complain(error)
         if alone:
@@ -92,8 +86,35 @@ def run(config: DictConfig) -> float:
     return result.metric
 
 
+def execute_in(
+    folder: Path,
+    compose: Callable[[], Config],
+    overrides: tuple[str, ...],
+    *,
+    show_plan: bool = True,
+    overwrites: bool = False,
+    repeats: str | None = None,
+) -> Result:
+    """Does what `execute` does, in a folder that no other run has, or gets while it lasts.
+
+    Raises:
+        ForgeError: another run is writing there, or, unless it `overwrites`, one finished there.
+    """
+    if not overwrites and read_state(folder) == "finished":
+        message = f"`{_shown(folder)}` already holds a finished run"
+        raise ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")])
+    with claimed(folder):
+        check_idle(folder)
+        return execute(compose, folder, overrides, show_plan=show_plan, repeats=repeats)
+
+
 def execute(
-    compose: Callable[[], Config], folder: Path, overrides: tuple[str, ...] = (), *, show_plan: bool = True
+    compose: Callable[[], Config],
+    folder: Path,
+    overrides: tuple[str, ...] = (),
+    *,
+    show_plan: bool = True,
+    repeats: str | None = None,
 ) -> Result:
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
@@ -102,6 +123,7 @@ def execute(
         folder: The run folder.
         overrides: What the command line set, for the status.
         show_plan: Whether to print the model's table.
+        repeats: The folder of the run that it repeats, for the status.
 
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
@@ -111,7 +133,7 @@ def execute(
     def say(line: str) -> None:
         console.print(printable(line), markup=False, soft_wrap=True)
 
-    status = begin(overrides)
+    status = begin(overrides, repeats)
     try:
         write(status, folder)
         with heartbeat(folder), Interrupts(say) as interrupts:
@@ -132,7 +154,7 @@ def execute(
         write_end(ended, folder)
         say(f"interrupted  ·  {_shown(folder)}")
         if (last := folder / "checkpoints" / "last.ckpt").exists():
-            say(f"resume with: {resume_command(status.overrides, _shown(last))}")
+            say(f"resume with: {resume_command(status.overrides, _shown(last), repeats)}")
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
