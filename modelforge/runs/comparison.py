@@ -16,7 +16,6 @@ from modelforge.core.quoting import quoted
 from modelforge.core.regular_files import read_text
 from modelforge.runs.lock import STATUS
 
-ABSENT = object()
 CURVES = ("train/", "val/", "test/")
 """The columns of metrics.csv that a run computes; others may hold a time, or the memory in use."""
 
@@ -50,9 +49,9 @@ def changes(path: str, before: Any, now: Any) -> Iterator[Change]:
     """The keys below `path` whose values differ in two configs."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys([*before, *now]):
-            yield from changes(f"{path}.{key}" if path else key, before.get(key, ABSENT), now.get(key, ABSENT))
+            yield from changes(f"{path}.{key}" if path else key, before.get(key), now.get(key))
     elif before != now:
-        yield Change(path, *("" if value in (ABSENT, None) else quoted(value) for value in (before, now)))
+        yield Change(path, *("" if value is None else quoted(value) for value in (before, now)))
 
 
 def compare(before: Path, now: Path) -> Comparison:

@@ -148,7 +148,13 @@ def _without_ckpt(source: Path, overrides: Sequence[str]) -> list[str]:
 def _no_group(text: str, source: Path) -> Problem:
     key = text.partition("=")[0]
     message = f"`{shortened(text)}` chooses a file of `conf/`, but the values here are those of `{source / CONFIG}`"
-    return Problem("MF001", key, message, f"set single values: `{key}....=...`", Place(override=text))
+    return Problem(
+        "MF001",
+        key,
+        message,
+        f"set single values (`{key}.NAME=...`), or start a run without `{FLAG}`",
+        Place(override=text),
+    )
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
