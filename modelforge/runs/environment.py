@@ -73,13 +73,13 @@ def write(environment: Environment, folder: Path) -> None:
     write_atomically(folder / ENVIRONMENT, json.dumps(environment.to_dict(), indent=2) + "\n")
 
 
-def complete(folder: Path, *, device: str, data: str | None = None) -> None:
-    """Adds to `environment.json` in a run folder what is known only once a run trains.
+def complete(folder: Path, **facts: str) -> None:
+    """Adds to `environment.json` in a run folder what is known only later: `data` and `device`.
 
     Raises:
         ForgeError: it cannot be written.
     """
-    whole = {**(read(folder) or here().to_dict()), "device": device, "data": data}
+    whole = {**(read(folder) or here().to_dict()), **facts}
     write_atomically(folder / ENVIRONMENT, json.dumps(whole, indent=2) + "\n")
 
 

@@ -36,6 +36,7 @@ from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
+from modelforge.train.examined import Examined
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
@@ -85,7 +86,9 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
-        write_preprocessing(folder, settings.data, {**examples.fitted, "digest": digest(examples)})
+        found = digest(examples)
+        complete(folder, data=found)
+        write_preprocessing(folder, settings.data, {**examples.fitted, "digest": found})
         with quiet(), _threads(settings.num_threads):
             return _fit(job, config, examples, folder, console, interrupts)
 
@@ -118,7 +121,7 @@ def _fit(
         callbacks.append(checkpoints)
     if job.trainer.get("enable_progress_bar", True):
         callbacks.append(EpochBar(console, task.metric))
-    callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
+    callbacks += [Examined(task, examples.fitted, folder), SaveOnInterrupt(interrupts, checkpoints)]
     trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
     complete(folder, device=device_of(trainer))
     started = time.monotonic()

@@ -56,6 +56,8 @@ def assert_equal(whole: Path, other: Path) -> None:
         first, second = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, other))
         assert [*differences(first, second, name)] == []
     assert (whole / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+    for name in ("test_predictions.csv", "test_worst.csv"):
+        assert (whole / name).read_text() == (other / name).read_text()
     first, second = (json.loads((run / "status.json").read_text()) for run in (whole, other))
     assert first["state"] == second["state"] == "finished"
     assert first["metrics"] == second["metrics"]

@@ -33,7 +33,7 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     folder = tmp_path / "run"
     assert result.exit_code == 0
     assert {path.name for path in folder.iterdir() if not path.name.startswith("events")} == {
-        "config.yaml", "plan.json", "environment.json",
+        "config.yaml", "plan.json", "environment.json", "test_predictions.csv", "test_worst.csv",
         "preprocessing.json", "ledger.json", "metrics.csv", "checkpoints", "status.json",
     }  # fmt: skip
     assert any(path.name.startswith("events") for path in folder.iterdir())
