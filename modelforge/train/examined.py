@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from modelforge.core.files import write_atomically
+from modelforge.report.columns import as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
 from modelforge.train.tasks.task import Task
@@ -89,17 +88,3 @@ def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:
             except Exception:  # of all kinds: a loss of the user's own may compare examples with each other
                 found.append(math.nan)
     return np.asarray(found)
-
-
-def as_csv(columns: Mapping[str, Array]) -> str:
-    """Columns of equal length as CSV, numbers with seven digits."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*map(_texts, columns.values()), strict=True))
-    return out.getvalue()
-
-
-def _texts(column: Array) -> Sequence[Any]:
-    values = column.tolist()
-    return [f"{value:.7g}" for value in values] if column.dtype.kind == "f" else values

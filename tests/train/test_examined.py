@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelforge.train.examined import Examined, as_csv, example_losses
+from modelforge.train.examined import Examined, example_losses
 from modelforge.train.tasks.classification import Classification
 
 
@@ -88,8 +88,3 @@ def test_a_loss_that_needs_several_examples(tmp_path: Path):
     examined.on_test_batch_end(trainer, None, torch.ones(2, 3), (torch.ones(2), torch.zeros(2).long()), 0)
     examined.on_test_end(trainer, None)
     assert not [*tmp_path.iterdir()]
-
-
-def test_csv():
-    columns = {"a": np.array([1, 2]), "b": np.array([0.1, 1 / 3]), "c": np.array(["x,y", '"'])}
-    assert as_csv(columns) == 'a,b,c\n1,0.1,"x,y"\n2,0.3333333,""""\n'

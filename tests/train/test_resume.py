@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -45,6 +46,7 @@ KINDS = [
     ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.interval=step", "scheduler.T_max=25"),
     ("+trainer.max_steps=25", "+trainer.val_check_interval=0.5"),  # validated after the last step, within an epoch
     ("+trainer.limit_train_batches=7", "+trainer.max_steps=18"),
+    ("data.num_workers=2", "checkpoint.every_n_steps=3"),
 ]
 
 
@@ -118,6 +120,27 @@ def test_six_epochs_and_six_are_twelve(train, broken, tmp_path: Path):
         broken(stop, "trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / start), folder=folder)
     train("trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / "b"), folder="b")
     assert_equal(tmp_path / "whole", tmp_path / "b")
+
+
+BEST_AT_FIRST = [
+    ("++scheduler={type: ExponentialLR, gamma: 6.0}",),
+    ("++scheduler={type: ExponentialLR, gamma: 6.0}", "optimized_metric=val/loss", "data.num_workers=2"),
+]
+"""The learning rate grows until the model is worse."""
+
+
+@pytest.mark.parametrize("kind", BEST_AT_FIRST, ids=" ".join)
+def test_the_best_epoch_of_the_first_part_stays_best(train, tmp_path: Path, kind: tuple[str, ...]):
+    """In the folder of the run, and in a new one; the test is of that epoch's values."""
+    settings = (*DROPOUT, *kind)
+    train(*settings, "trainer.max_epochs=5", folder="whole")
+    best = torch.load(tmp_path / "whole" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["epoch"] <= 2
+    for folder in ("half", "new"):
+        train(*settings, "trainer.max_epochs=2", folder="half")
+        train(*settings, "trainer.max_epochs=5", *resuming(tmp_path / "half"), folder=folder)
+        assert_equal(tmp_path / "whole", tmp_path / folder)
+        shutil.rmtree(tmp_path / "half")
 
 
 @pytest.mark.slow
