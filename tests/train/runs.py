@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 
+from modelforge.config import compose
+from modelforge.train.job import execute
+
 ROOT = Path(__file__).parents[2]
 DROPOUT = (
     "data.batch_size=128",
@@ -61,3 +64,11 @@ def assert_equal(whole: Path, other: Path) -> None:
     first, second = (json.loads((run / "status.json").read_text()) for run in (whole, other))
     assert first["state"] == second["state"] == "finished"
     assert first["metrics"] == second["metrics"]
+
+
+def trained(folder: Path, *overrides: str) -> Path:
+    """The folder of a finished run of two epochs, trained in this process."""
+    every = ("trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false", *overrides)
+    result = execute(lambda: compose(ROOT / "conf", list(every)), folder, every, show_plan=False)
+    assert result.exit_code == 0, result.status.error
+    return folder

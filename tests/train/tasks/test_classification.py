@@ -1,56 +1,102 @@
-"""Classification: losses, predictions and right answers by the names of the classes."""
+"""Classification: label smoothing, class weights, predictions with names, and the report."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.tasks.classification import Classification
-from modelforge.train.tasks.multilabel import MultilabelClassification
 
-SCORES, LABELS = torch.tensor([[0.0, 0.0], [0.0, math.log(3.0)]]), torch.tensor([0, 1])
+SCORES = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]])
+LABELS = torch.tensor([0, 1, 0, 2])
+BATCH = (torch.zeros(4, 1), LABELS)
 
 
-def test_predictions_and_answers_are_names():
-    task, fitted = Classification(type="classification"), {"classes": ["cat", "dog"]}
-    found = {**task.answers(LABELS, fitted), **task.predictions(SCORES, fitted)}
-    assert {name: column.tolist() for name, column in found.items()} == {
-        "target": ["cat", "dog"],
-        "prediction": ["cat", "dog"],
-        "probability": pytest.approx([0.5, 0.75]),
-        "probability_cat": pytest.approx([0.5, 0.25]),
-        "probability_dog": pytest.approx([0.5, 0.75]),
+def examples(labels: list[int], classes: int = 3) -> Examples:
+    part = Arrays(np.zeros((len(labels), 1), np.float32), np.array(labels))
+    return Examples.of([part] * 3, fitted={"classes": list(range(classes))})
+
+
+def test_label_smoothing_mixes_with_the_uniform_distribution():
+    smooth = Classification(label_smoothing=0.3).loss(SCORES, BATCH)
+    logs = torch.log_softmax(SCORES, 1)
+    right = 0.7 * functional.nll_loss(logs, LABELS) - 0.3 * logs.mean(1).mean()
+    assert smooth.item() == pytest.approx(right.item())
+
+
+def test_balanced_weights_are_in_inverse_proportion_to_the_training_part():
+    task = Classification(class_weights="balanced").prepared(examples([0, 0, 0, 1, 1, 1, 1, 1, 2, 2]))
+    assert task.class_weights == pytest.approx((10 / 9, 10 / 15, 10 / 6))
+    weights = torch.tensor(task.class_weights)[LABELS]
+    each = functional.cross_entropy(SCORES, LABELS, reduction="none")
+    assert task.loss(SCORES, BATCH).item() == pytest.approx(((weights * each).sum() / weights.sum()).item())
+
+
+def test_a_class_that_is_not_there_gets_weight_one():
+    task = Classification(class_weights="balanced").prepared(examples([0, 0, 1, 1]))
+    assert task.class_weights == pytest.approx((4 / 6, 4 / 6, 1.0))
+
+
+def test_predictions_have_the_names_of_the_classes():
+    columns = Classification().predictions(SCORES, {"classes": ["cat", "dog", "eel"]})
+    assert columns["prediction"].tolist() == ["cat", "dog", "dog", "eel"]
+    assert set(columns) == {"prediction", "probability", "probability_cat", "probability_dog", "probability_eel"}
+    assert columns["probability_cat"][0] == pytest.approx(np.exp(2) / (np.exp(2) + 2))
+    assert sum(columns[f"probability_{name}"] for name in ("cat", "dog", "eel")) == pytest.approx(np.ones(4))
+
+
+def test_the_report_counts_as_by_hand():
+    report = Classification().report(SCORES, LABELS.numpy(), {"classes": ["cat", "dog", "eel"]})
+    assert report.tables["confusion_matrix"] == {
+        "class": ["cat", "dog", "eel"],
+        "cat": [1, 0, 0],
+        "dog": [1, 1, 0],
+        "eel": [0, 0, 1],
     }
+    table = report.tables["per_class"]
+    assert table["precision"] == [1.0, 0.5, 1.0]
+    assert table["recall"] == [0.5, 1.0, 1.0]
+    assert table["examples"] == [2, 1, 1]
+    confidence = torch.softmax(SCORES.double(), 1).max(1).values.numpy()
+    right = np.array([1, 1, 0, 1])
+    bins = (confidence * 10).astype(int)
+    error = (
+        sum(abs(right[bins == one].mean() - confidence[bins == one].mean()) * (bins == one).sum() for one in set(bins))
+        / 4
+    )
+    assert report.numbers["calibration_error"] == pytest.approx(error)
 
 
-def test_without_names_they_are_numbers():
-    assert Classification(type="classification").answers(LABELS, {})["target"].tolist() == [0, 1]
+@pytest.mark.parametrize(
+    ("task", "key", "message"),
+    [
+        ("{type: classification, label_smoothing: 1}", "data.task.label_smoothing", "must be less than 1, but is 1"),
+        ("{type: classification, class_weights: [1, 2]}", "data.task.class_weights", "has 2 weights, but there are 10"),
+        ("{type: classification, class_weights: even}", "data.task.class_weights", "must be"),
+        ("{type: classification, class_weights: [-1]}", "data.task.class_weights", "must be"),
+        ("{type: classification, smoothing: 0.1}", "data.task.smoothing", "has no key `smoothing`"),
+        ("{type: clasification}", "data.task.type", "unknown task `clasification`"),
+        ("{label_smoothing: 0.1}", "data.task", "must be the name of a task"),
+        ("3", "data.task", "must be the name of a task"),
+    ],
+)
+def test_wrong_settings(train, task: str, key: str, message: str):
+    error = train(f"data.task={task}").status.error
+    assert key in [problem["path"] for problem in error] or error[0]["path"].startswith(key)
+    assert message in " ".join(problem["message"] for problem in error)
 
 
-def test_sequences_have_no_answer_of_their_own():
-    assert Classification(type="classification").answers(LABELS[None], {"classes": ["a", "b"]}) == {}
+def test_a_run_with_settings(train):
+    result = train("data.task={type: classification, label_smoothing: 0.1, class_weights: balanced}")
+    assert result.exit_code == 0, result.status.error
+    assert result.status.metrics["test/accuracy"] > 0.7
 
 
-def test_the_loss_and_its_settings():
-    batch = (SCORES, LABELS)
-    plain = (math.log(2.0) + math.log(4 / 3)) / 2
-    assert float(Classification(type="classification").loss(SCORES, batch)) == pytest.approx(plain)
-    weighted = Classification(type="classification", class_weights=(3.0, 1.0))
-    assert float(weighted.loss(SCORES, batch)) == pytest.approx((3 * math.log(2.0) + math.log(4 / 3)) / 4)
-
-
-def test_balanced_weights_are_those_of_the_training_part():
-    part = Arrays(np.zeros((4, 1), np.float32), np.array([0, 0, 0, 1]))
-    examples = Examples.of([part] * 3, fitted={"classes": ["a", "b", "c"]})
-    task = Classification(type="classification", class_weights="balanced").prepared(examples)
-    assert task.class_weights == pytest.approx((4 / 9, 4 / 3, 1.0))
-
-
-def test_answers_of_several_labels():
-    task = MultilabelClassification(type="multilabel_classification")
-    found = task.answers(torch.tensor([[0.0, 1.0]]), {"labels": ["x", "y"]})
-    assert {name: column.tolist() for name, column in found.items()} == {"target_x": [0], "target_y": [1]}
+def test_right_answers_have_the_names_of_the_classes():
+    task = Classification()
+    assert task.answers(LABELS, {"classes": ["cat", "dog", "eel"]})["target"].tolist() == ["cat", "dog", "cat", "eel"]
+    assert task.answers(LABELS, {})["target"].tolist() == [0, 1, 0, 2]
+    assert task.answers(LABELS[None], {"classes": ["cat", "dog", "eel"]}) == {}
