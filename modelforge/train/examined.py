@@ -65,7 +65,7 @@ class Examined(Callback):
         if not self.batches or trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
             return
         columns = {name: np.concatenate([batch[name] for batch in self.batches]) for name in self.batches[0]}
-        numbered = {"example": np.arange(len(columns["loss"])), **columns}
+        numbered: dict[str, Any] = {"example": np.arange(len(columns["loss"])), **columns}
         if np.isnan(columns["loss"]).all():
             return
         # What is not finite is worst.

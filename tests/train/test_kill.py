@@ -98,7 +98,7 @@ def standing(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def num_kills(pytestconfig: pytest.Config) -> int:
-    return pytestconfig.getoption("--kills")
+    return int(pytestconfig.getoption("--kills", 3))
 
 
 @pytest.fixture
