@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from modelforge.train import check_command_line, overrides_first, run
+from modelforge.train import check_command_line, overrides_first, repeat, run
 
 CONF = Path(__file__).parent / "conf"
 
@@ -18,6 +18,7 @@ def main(config: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    repeat(sys.argv[1:], CONF)
     sys.argv[1:] = overrides_first(sys.argv[1:])
     check_command_line(CONF, sys.argv[1:])
     main()

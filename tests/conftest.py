@@ -21,3 +21,7 @@ def _clear_hydra() -> Iterator[None]:
         from hydra.core.global_hydra import GlobalHydra
 
         GlobalHydra.instance().clear()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=3, help="runs that tests/train/test_kill.py kills")

@@ -34,9 +34,11 @@ from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
+from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.prepare import prepare
+from modelforge.train.repeat import repeat
 
 CONF = Path(__file__).parents[1] / "conf"
 DENSE = {"type": "Linear", "out_features": 16}
@@ -80,6 +82,14 @@ def train(folder: Path, *overrides: str) -> str:
         execute(lambda: compose(CONF, every, shown_as="conf"), folder / "run", tuple(every), show_plan=False)
     said = re.findall(r"^warning(?:.*\n)(?: .*\n)*", out.getvalue(), re.MULTILINE)
     return re.sub(r"(?<=up to )[\d.e+]+", "<number>", "\n".join([*said, err.getvalue()]))
+
+
+def repeated(*arguments: str) -> str:
+    """The error output of `train.py --from ...`."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
+        repeat(["--from", *arguments])
+    return err.getvalue()
 
 
 def write(text: str, path: str) -> Path:
@@ -532,6 +542,62 @@ def a_folder_that_is_no_run(folder: Path) -> str:
 @situation
 def a_model_that_does_not_fit_its_data(folder: Path) -> str:
     return train(folder, "model.layers.head.out_features=9")
+
+
+@situation
+def an_interval_between_checkpoints_of_no_steps(folder: Path) -> str:
+    return train(folder, "checkpoint.every_n_steps=0", "+checkpoint.every_steps=5")
+
+
+@situation
+def weights_of_a_run_for_another_head(folder: Path) -> str:
+    assert not train(folder)
+    return train(folder / "next", "weights=run", f"weights.path={folder}/run", "data.num_classes=9")
+
+
+@situation
+def weights_of_a_run_without_a_checkpoint(folder: Path) -> str:
+    assert not train(folder, "+trainer.fast_dev_run=true")
+    return train(folder / "next", "weights=run", f"weights.path={folder}/run")
+
+
+@situation
+def a_run_that_cannot_be_repeated(folder: Path) -> str:
+    return "\n".join((repeated(), repeated("runs/none"), repeated("runs/none", "-m")))
+
+
+@situation
+def an_unfinished_run_that_is_repeated(folder: Path) -> str:
+    train(folder, "optimizer.lr=1e30")
+    return repeated("run")
+
+
+@situation
+def an_option_for_a_repeated_run(folder: Path) -> str:
+    train(folder)
+    return repeated("run", "model=lstm")
+
+
+@situation
+def a_repeated_run_with_other_numbers(folder: Path) -> str:
+    train(folder)
+    for name, number in (
+        ("status.json", r'(?<="test/accuracy": )[\d.]+'),
+        ("environment.json", r'(?<="torch": ")[^"]+'),
+    ):
+        path = folder / "run" / name
+        path.write_text(re.sub(number, "0.25", path.read_text()))
+    text = re.sub(r"(?<=→ ')[^']+", "<version>", repeated("run", "hydra.run.dir=again"))
+    return re.sub(r"(?<=and is )[\d.]+", "<number>", text)
+
+
+@situation
+def a_folder_that_a_run_elsewhere_writes_to(folder: Path) -> str:
+    train(folder)
+    path = folder / "run" / "status.json"
+    status = json.loads(path.read_text()) | {"state": "running", "machine": "another one", "host": "node7"}
+    path.write_text(json.dumps(status))
+    return refused(lambda: check_idle(folder / "run"))
 
 
 @situation

@@ -55,7 +55,7 @@ WAITING = {
     "modelforge.train.callbacks.early_stopping.make": TRAIN,
     "modelforge.train.callbacks.monitors.make": TRAIN,
     "modelforge.train.command_line._parsed": EARLY,
-    "modelforge.train.command_line._prepare": EARLY,
+    "modelforge.train.command_line.check_config": EARLY,
     "modelforge.train.data.sources.breast_cancer.read": TRAIN,
     "modelforge.train.data.pictures._decode": TRAIN,
     "modelforge.train.data.pictures.decoded": TRAIN,

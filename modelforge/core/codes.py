@@ -55,6 +55,8 @@ CODES = MappingProxyType(
         "MF070": "the two sides of a diff cannot be read",
         "MF071": "a folder that holds no runs",
         "MF072": "a folder in which no project can be made",
+        "MF073": "a run that cannot be repeated",
+        "MF074": "a repeated run with other numbers",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
         "MF082": "a sweep whose jobs are not those that are written",
@@ -104,6 +106,7 @@ CODES = MappingProxyType(
         "MW210": "the best epoch of a resumed run is lost",
         "MW211": "a schedule that does not get to its end",
         "MW212": "an argument of another optimizer or scheduler that is left out",
+        "MW213": "a repeated run with other versions",
         "MW220": "a setting without effect on this run",
     }
 )

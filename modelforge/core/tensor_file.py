@@ -8,6 +8,7 @@ with their keys joined by dots; what is no tensor is left out.
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import zipfile
@@ -26,6 +27,8 @@ from modelforge.core.limits import MAX_CHECKPOINT_DEPTH, MAX_ENTRIES, MAX_INDEX_
 from modelforge.core.quoting import sentence
 from modelforge.core.regular_files import NotRegular, TooLarge, check_regular, open_regular, read_text
 
+BEST = "checkpoints/best.ckpt"
+"""Where the folder of a run has its best checkpoint."""
 INDEX = ".index.json"
 """How the name of a file ends that says which files a large model is in."""
 _RELATIVE = "a path is relative to the folder that the program runs in"
@@ -64,11 +67,13 @@ def is_safetensors(path: str) -> bool:
 
 @contextmanager
 def opened(path: str) -> Generator[Weights]:
-    """A file of tensors, for its body to read.
+    """A file of tensors, for its body to read; of the folder of a run, its best checkpoint.
 
     Raises:
         Refusal: there is no such file, it is of another kind, it is damaged, or it holds more than data.
     """
+    if os.path.isfile(best := os.path.join(path, BEST)):  # a path may be no path at all
+        path = best
     if path.endswith(INDEX):
         with ExitStack() as stack:
             yield _Several({name: stack.enter_context(opened(file)) for file, name in _listed(path)})
@@ -97,7 +102,8 @@ def _check_file(path: str) -> None:
         hint = f"it is in several files: `{path}{INDEX}`" if several else _RELATIVE
         raise Refusal("there is no such file", hint) from error
     except NotRegular as error:
-        raise Refusal(f"it is {error.kind}, not a file") from error
+        hint = f"this run has no `{BEST}`" if Path(path, "status.json").is_file() else ""
+        raise Refusal(f"it is {error.kind}, not a file", hint) from error
     except (OSError, ValueError) as error:
         raise Refusal(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

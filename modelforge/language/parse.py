@@ -34,21 +34,10 @@ from modelforge.language.weights import WeightsSpec
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed", "dtype"}
-    | {
-        "data",
-        "optimizer",
-        "scheduler",
-        "freeze",
-        "trainer",
-        "callbacks",
-        "logger",
-        "num_threads",
-        "ckpt",
-        "optimized_metric",
-        "tags",
-    }
+    | {"data", "metrics", "optimizer", "scheduler", "freeze", "trainer", "callbacks", "logger", "num_threads"}
+    | {"ckpt", "checkpoint", "optimized_metric", "tags"}
 )
-"""What a config is made of; the second line is training's."""
+"""What a config is made of; all but the first line is training's."""
 
 
 def parse(

@@ -17,14 +17,15 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_SWEEP_BYTES
 from modelforge.core.regular_files import read_text
-from modelforge.runs.status import STATUS, read
+from modelforge.runs.lock import STATUS, machine
+from modelforge.runs.status import read
 
 JOBS = "jobs.json"
 """The overrides of each job of a multirun, written before the first one begins."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
 State = Literal["finished", "running", "interrupted", "diverged", "failed", "killed", "broken", "missing"]
-"""`killed`: its process is gone; `broken`: the status cannot be read; `missing`: a folder without a status,
+"""`killed`: its process is gone or silent; `broken`: the status cannot be read; `missing`: a folder without a status,
 or a job that never began."""
 LOWER_IS_BETTER = ("loss", "bits", "mse")
 """The metrics that improve downwards where a status, of an earlier version, does not list them."""
@@ -195,6 +196,8 @@ def _row_of(status: Mapping[str, Any], name: str) -> Row:
         raise ValueError(state)
     if state == "killed":
         reason = f"its process ({status['pid']}) is gone"
+        if status.get("machine", machine()) != machine():
+            reason = f"its process ({status['pid']} on {status['host']}) gives no sign of life"
     return Row(
         name,
         state,

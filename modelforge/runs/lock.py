@@ -1,17 +1,29 @@
-"""The lock of a run folder: `claimed` holds it during a run, `is_alive` looks whether a process does."""
+"""Whether a run goes on: the lock of its folder, and a heartbeat for who cannot see the lock.
+
+A process that ends, however it does, lets its lock go. Other machines on a shared file system may not see a lock, and
+some systems have none that can be looked at: there, the time of status.json counts, which a run renews.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelforge.core.errors import ForgeError, Problem
 
 LOCK = ".lock"
 """The file that a run holds locked while it lasts; the system lets it go however the process ends."""
+STATUS = "status.json"
+BEAT = 20.0
+"""Seconds between two renewals of the time of status.json."""
+SILENCE = 180.0
+"""Seconds without one after which a run counts as killed: a network file system shows a time up to a minute late."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
@@ -41,18 +53,48 @@ def claimed(folder: Path) -> Generator[None]:
         lock.release()
 
 
-def is_alive(folder: Path, host: str, pid: int) -> bool:
-    """Whether the run in `folder` goes on. A run of another machine counts as alive.
+@contextmanager
+def heartbeat(folder: Path) -> Generator[None]:
+    """Renews the time of status.json while its body lasts."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            with suppress(OSError):
+                os.utime(folder / STATUS)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def machine() -> str:
+    """The running system: its containers have it in common, and after a restart it is another one."""
+    with suppress(OSError):
+        return _BOOT.read_text().strip()
+    return socket.gethostname()
+
+
+def is_alive(folder: Path, on: str) -> bool:
+    """Whether the run in `folder` goes on.
 
     Args:
         folder: The run folder.
-        host: Where the run began.
-        pid: Its process, looked up where the folder has no lock.
+        on: The `machine` that it runs on. A lock that is free says that a run of this one is over.
     """
     held = _is_held(folder / LOCK)
-    if held or host != socket.gethostname():
-        return True
-    return _exists(pid) if held is None else False
+    if held or (held is False and on == machine()):
+        return bool(held)
+    return silence(folder) < SILENCE
+
+
+def silence(folder: Path) -> float:
+    """Seconds since the last heartbeat of the run in `folder`."""
+    return time.time() - (folder / STATUS).stat().st_mtime
 
 
 def _is_held(lock: Path) -> bool | None:
@@ -69,15 +111,3 @@ def _is_held(lock: Path) -> bool | None:
     except OSError:
         return None
     return False
-
-
-def _exists(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True

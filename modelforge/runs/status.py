@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import re
 import shlex
 import socket
@@ -13,21 +12,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from modelforge._version import __version__
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular_files import read_text
-from modelforge.runs.lock import is_alive
+from modelforge.runs.lock import SILENCE, STATUS, is_alive, machine
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
-STATUS = "status.json"
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
-PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "pydantic")
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,8 @@ class Status:
     seed: int = 0
     overrides: tuple[str, ...] = ()
     """What the command line (or the sweep) set, as Hydra writes it."""
+    repeats: str | None = None
+    """The folder of the run that it repeats, as it was named after `--from`."""
     config_hash: str = ""
     """Of the composed config; equal for equal runs."""
     optimized_metric: str = ""
@@ -55,8 +52,9 @@ class Status:
     fit_seconds: float | None = None
     """Training and test alone, where both were done; `seconds` holds imports and composition too."""
     tags: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict[str, str])
     host: str = ""
+    machine: str = ""
+    """The running system: containers on one host have it in common."""
     pid: int = 0
 
     def end(
@@ -88,14 +86,15 @@ class Status:
         return asdict(self)
 
 
-def begin(overrides: tuple[str, ...] = ()) -> Status:
+def begin(overrides: tuple[str, ...] = (), repeats: str | None = None) -> Status:
     """The status of a run that starts now, in this process; the fields of its config are filled in later."""
     return Status(
         "running",
         overrides=overrides,
+        repeats=repeats,
         started=datetime.now(UTC).isoformat(),
-        versions=_versions(),
         host=socket.gethostname(),
+        machine=machine(),
         pid=os.getpid(),
     )
 
@@ -127,13 +126,13 @@ def _text(status: Status) -> str:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The status of the run in `folder` as plain data; its state is `killed` where its process is gone.
+    """The status of the run in `folder` as plain data; its state is `killed` where its process is gone or silent.
 
     Raises:
         OSError, ValueError, LookupError, TypeError: there is none, or it is damaged.
     """
     status = json.loads(read_text(folder / STATUS, MAX_STATUS_BYTES))
-    if status["state"] == "running" and not is_alive(folder, status["host"], status["pid"]):
+    if status["state"] == "running" and not is_alive(folder, status.get("machine", "")):
         status["state"] = "killed"
     return status
 
@@ -145,8 +144,27 @@ def read_state(folder: Path) -> str | None:
     return None
 
 
-def resume_command(overrides: Iterable[str], ckpt: str) -> str:
+def check_idle(folder: Path) -> None:
+    """Checks that no run of another machine, whose lock may not be visible here, writes to `folder`.
+
+    Raises:
+        ForgeError: one does.
+    """
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        status = read(folder)
+        if status["state"] == "running" and status.get("machine") != machine():
+            message = f"another run is writing to `{folder}`, on `{status['host']}`"
+            hint = f"wait for it, or choose another folder; if it was killed, that is known {SILENCE:.0f} s later"
+            raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)])
+
+
+def resume_command(overrides: Iterable[str], ckpt: str, repeats: str | None = None) -> str:
     """What goes on with the run of these overrides from a checkpoint.
+
+    Args:
+        overrides: What the command line of the run set.
+        ckpt: The checkpoint.
+        repeats: The run that it repeats.
 
     Example:
         >>> print(resume_command(["model=lstm", "ckpt=old.ckpt"], "runs/a/last.ckpt"))
@@ -155,7 +173,8 @@ def resume_command(overrides: Iterable[str], ckpt: str) -> str:
         python train.py 'ckpt='"'"'sweeps/0,gain=1/last.ckpt'"'"''
     """
     settings = [override for override in overrides if not override.startswith("ckpt=")]
-    return f"python train.py {shlex.join([*settings, f'ckpt={as_hydra_reads(ckpt)}'])}"
+    source = ["--from", repeats] if repeats else []
+    return f"python train.py {shlex.join([*source, *settings, f'ckpt={as_hydra_reads(ckpt)}'])}"
 
 
 def as_hydra_reads(text: str) -> str:
@@ -168,13 +187,3 @@ def as_hydra_reads(text: str) -> str:
     if PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null", "nan", "inf"):
         return text
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "modelforge": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -44,10 +44,18 @@ class Checkpoints(Checkpoint):
         start: Where a resumed run goes on.
         config: The values of the config that makes the weights: what `check_resumable` compares goes into each
             checkpoint.
+        every_n_steps: The number of steps after which last.ckpt is written within an epoch, too.
     """
 
     def __init__(
-        self, folder: Path, metric: str, mode: Mode, history: History, start: Start, config: Mapping[str, Any]
+        self,
+        folder: Path,
+        metric: str,
+        mode: Mode,
+        history: History,
+        start: Start,
+        config: Mapping[str, Any],
+        every_n_steps: int | None = None,
     ) -> None:
         self.folder = folder
         self.metric = metric
@@ -55,6 +63,7 @@ class Checkpoints(Checkpoint):
         self.history = history
         self.start = start
         self.config = {section: config.get(section) for section in SECTIONS}
+        self.every_n_steps = every_n_steps
         self.best_score = start.best_score
         self.best_step = start.best_step
         self._is_new = False
@@ -65,6 +74,8 @@ class Checkpoints(Checkpoint):
         self._ended: Any = None
         """The metrics of such a training at its end."""
         self._has_begun = False
+        self._saved_step = 0
+        """The step that last.ckpt holds."""
 
     @property
     def best(self) -> Path | None:
@@ -93,6 +104,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._has_begun = True
+        self._saved_step = trainer.global_step
         if self.start.ckpt is not None:
             resumed(trainer, self.start.position)
             self.history.replay()
@@ -108,10 +120,14 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A limit of steps or of time may end the training here."""
-        if not ends_within(trainer) or is_validated_next(trainer, batch_idx):
+        """A limit of steps or of time may end the training here; last.ckpt may be due."""
+        if is_validated_next(trainer, batch_idx):
             return
-        if can_stop_after(trainer, batch_idx):
+        can_stop = can_stop_after(trainer, batch_idx)
+        if not ends_within(trainer):
+            if can_stop and self._is_due(trainer):
+                self.save_last(trainer)
+        elif can_stop:
             self._cut = _snapshot(trainer)
         else:
             trainer.should_stop = False  # a limit of time sets it again after the next batch
@@ -138,6 +154,10 @@ class Checkpoints(Checkpoint):
     def save_last(self, trainer: Trainer) -> None:
         """Writes last.ckpt now."""
         trainer.save_checkpoint(self.folder / LAST)
+        self._saved_step = trainer.global_step
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        return self.every_n_steps is not None and trainer.global_step - self._saved_step >= self.every_n_steps
 
     def _judge(self, trainer: Trainer) -> bool:
         value = trainer.callback_metrics.get(self.metric)

@@ -89,7 +89,7 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
         return _check_jobs(conf, overrides)
     announce(config)
     load_plugins(conf.parent)
-    _prepare(config)
+    check_config(config)
     if problems := [*_folder_problems(config, "run")]:
         raise ForgeError(problems)
     return [*unread(config, overrides, multirun=False)]
@@ -130,7 +130,12 @@ def _parsed(arguments: Sequence[str]) -> Namespace | None:
     return None
 
 
-def _prepare(config: Config) -> None:
+def check_config(config: Config) -> None:
+    """Checks a single run as a whole: model, settings, data, and that this machine can do it.
+
+    Raises:
+        ForgeError: all that is wrong.
+    """
     put_off_extras()
     with loading("torch"):
         from modelforge.train.data.read import look

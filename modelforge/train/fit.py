@@ -27,6 +27,7 @@ from modelforge.core.rng import narrow
 from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
+from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.context import Context
@@ -35,6 +36,7 @@ from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
+from modelforge.train.examined import Examined
 from modelforge.train.hooks.running import SaveOnInterrupt, SeedSteps
 from modelforge.train.hooks.steps import LogSteps
 from modelforge.train.interrupt import Interrupts
@@ -48,7 +50,7 @@ from modelforge.train.resume import ASK, adopt
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import history_of
-from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,10 @@ def fit(
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
+        found = digest(examples)
+        complete(folder, data=found)
         source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
-        write_preprocessing(folder, source, {**examples.fitted, "digest": digest(examples)})
+        write_preprocessing(folder, source, {**examples.fitted, "digest": found})
         with quiet(), _threads(settings.num_threads):
             return _fit(job, source.task, config, examples, folder, console, interrupts)
 
@@ -138,15 +142,22 @@ def _fit(
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     with history_of(settings.logger, context) as history:
         checkpoints = Checkpoints(
-            folder / "checkpoints", settings.metric, context.mode, history, job.start, config.values
+            folder / "checkpoints",
+            settings.metric,
+            context.mode,
+            history,
+            job.start,
+            config.values,
+            settings.checkpoint.every_n_steps,
         )
         callbacks: list[Callback] = [SeedSteps(settings.seed), LogSteps(), *hooks]
         if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
             callbacks.append(checkpoints)
         if job.trainer.get("enable_progress_bar", True):
             callbacks.append(EpochBar(console, task.metric))
-        callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
+        callbacks += [Examined(task, examples.fitted, folder), SaveOnInterrupt(interrupts, checkpoints)]
         trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *history.others], callbacks=callbacks)
+        complete(folder, device=device_of(trainer))
         started = time.monotonic()
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)

@@ -23,8 +23,9 @@ from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
-from modelforge.runs.lock import claimed
-from modelforge.runs.status import State, Status, begin, read_state, resume_command, write, write_end
+from modelforge.runs import environment
+from modelforge.runs.lock import claimed, heartbeat
+from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
@@ -89,13 +90,10 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
     overrides = tuple(str(override) for override in written["overrides"]["task"])
     if not alone:
         print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
-    elif read_state(folder) == "finished":
-        message = f"`{_shown(folder)}` already holds a finished run"
-        complain(ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")]))
-        sys.exit(1)
     try:
-        with claimed(folder):
-            result = execute(composed, folder, overrides, show_plan=alone, without_effect=without_effect)
+        result = execute_in(
+            folder, composed, overrides, show_plan=alone, overwrites=not alone, without_effect=without_effect
+        )
     except ForgeError as error:
         complain(error)
         if alone:
@@ -111,6 +109,29 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
     return result.metric
 
 
+def execute_in(
+    folder: Path,
+    compose: Callable[[], Config],
+    overrides: tuple[str, ...],
+    *,
+    show_plan: bool = True,
+    overwrites: bool = False,
+    without_effect: Callable[[Config], Iterable[Problem]] = lambda config: (),
+    repeats: str | None = None,
+) -> Result:
+    """Does what `execute` does, in a folder that no other run has, or gets while it lasts.
+
+    Raises:
+        ForgeError: another run is writing there, or, unless it `overwrites`, one finished there.
+    """
+    if not overwrites and read_state(folder) == "finished":
+        message = f"`{_shown(folder)}` already holds a finished run"
+        raise ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")])
+    with claimed(folder):
+        check_idle(folder)
+        return execute(compose, folder, overrides, show_plan=show_plan, without_effect=without_effect, repeats=repeats)
+
+
 def execute(
     compose: Callable[[], Config],
     folder: Path,
@@ -118,6 +139,7 @@ def execute(
     *,
     show_plan: bool = True,
     without_effect: Callable[[Config], Iterable[Problem]] = lambda config: (),
+    repeats: str | None = None,
 ) -> Result:
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
@@ -127,6 +149,7 @@ def execute(
         overrides: What the command line set, for the status.
         show_plan: Whether to print the model's table.
         without_effect: Gives the warnings about the command line, which were printed before.
+        repeats: The folder of the run that it repeats, for the status.
 
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
@@ -142,10 +165,11 @@ def execute(
     def end(state: State, **facts: Any) -> Status:
         return status.end(state, warnings=tuple(problem.to_dict() for problem in noted), **facts)
 
-    status = begin(overrides)
+    status = begin(overrides, repeats)
     try:
         write(status, folder)
-        with Interrupts(say) as interrupts:
+        with heartbeat(folder), Interrupts(say) as interrupts:
+            environment.write(environment.here(), folder)
             config = compose()
             noted += without_effect(config)
             status = _describe(status, config.values)
@@ -165,7 +189,7 @@ def execute(
         write_end(ended, folder)
         say(f"interrupted  ·  {_shown(folder)}")
         if (last := folder / "checkpoints" / "last.ckpt").exists():
-            say(f"resume with: {resume_command(status.overrides, _shown(last))}")
+            say(f"resume with: {resume_command(status.overrides, _shown(last), repeats)}")
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:

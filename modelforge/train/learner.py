@@ -97,15 +97,15 @@ class Learner(LightningModule):
         Raises:
             NotFinite: it is not finite.
         """
-        return self._step(batch, "train")
+        return self._step(batch, "train")[0]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts one batch towards `val/loss` and the metric."""
         self._step(batch, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Counts one batch towards `test/loss` and the metric."""
-        self._step(batch, "test")
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Counts one batch towards `test/loss` and the metric, and gives the outputs."""
+        return self._step(batch, "test")[1]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stops before a gradient that is not finite reaches the parameters.
@@ -158,7 +158,8 @@ class Learner(LightningModule):
         scheduler = self.scheduler(optimizer, self.trainer.check_val_every_n_epoch)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def _step(self, batch: Batch, stage: str) -> Tensor:
+    def _step(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
+        """The loss and the outputs."""
         inputs, targets = batch
         outputs = read_by(self.model, inputs)
         loss = self.task.loss(outputs, batch)
@@ -178,4 +179,4 @@ class Learner(LightningModule):
         for name, further in self.further.get(stage, {}).items():
             further.update(*self.task.scored(outputs.detach(), batch))
             self.log(f"{stage}/{name}", further, on_step=False, on_epoch=True, batch_size=size)
-        return loss
+        return loss, outputs

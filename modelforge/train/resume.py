@@ -15,8 +15,9 @@ import torch
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import replacing
-from modelforge.core.quoting import quoted, shortened
+from modelforge.core.quoting import shortened
 from modelforge.core.regular_files import NotRegular, check_regular, open_regular
+from modelforge.runs.comparison import changes
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 
@@ -29,7 +30,6 @@ STATE = "Checkpoints"
 """The key in a checkpoint of what the callback of that name keeps."""
 ASK = "a run has one at checkpoints/last.ckpt"
 NUM_SHOWN = 8
-_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,20 +180,18 @@ def _inside(folder: Path) -> str:
 def _settings_of(checkpoint: Path) -> str:
     """How to go on with the settings of the run that made a checkpoint."""
     try:
-        command = resume_command(read(checkpoint.parent.parent)["overrides"], str(checkpoint))
+        status = read(checkpoint.parent.parent)
+        command = resume_command(status["overrides"], str(checkpoint), status.get("repeats"))
         return f"with the settings of the run that made it: `{command}`"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "resume with the settings of the run that made it: they are in its config.yaml"
 
 
-def _differences(path: str, before: Any, now: Any) -> Iterator[tuple[str, str]]:
-    """The keys below `path` with other values, each with a message."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for key in [*before, *(key for key in now if key not in before)]:
-            yield from _differences(f"{path}.{key}", before.get(key, _ABSENT), now.get(key, _ABSENT))
-    elif before != now:
-        old, new = ("nothing" if value in (_ABSENT, None) else quoted(value) for value in (before, now))
-        yield path, f"the checkpoint was made with `{path}` = {old}, but this config says {new}"
+def _differences(name: str, before: Any, now: Any) -> Iterator[tuple[str, str]]:
+    """The keys of a section with other values, each with a message."""
+    for change in changes(name, before, now):
+        old, new = change.before or "nothing", change.now or "nothing"
+        yield change.name, f"the checkpoint was made with `{change.name}` = {old}, but this config says {new}"
 
 
 def _refusal(message: str, hint: str) -> ForgeError:

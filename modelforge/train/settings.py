@@ -24,11 +24,21 @@ from modelforge.train.metrics import MetricFactory, parse_metrics
 from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_metrics
 from modelforge.train.tasks.task import Mode
 
-SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "metrics", "callbacks", "logger")
+SECTIONS = (
+    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "tags"),
+    *("data", "metrics", "callbacks", "logger"),
+)
 
 
 def _default() -> FrozenDict[str, LoggerSettings]:
     return parse_loggers({"csv": True, "tensorboard": True})
+
+
+class CheckpointSettings(Node):
+    """The `checkpoint` section: what is saved while training."""
+
+    every_n_steps: PositiveInt | None = None
+    """Steps after which `last.ckpt` is written within an epoch; None: it is written after each epoch only."""
 
 
 class Settings(Node):
@@ -40,6 +50,8 @@ class Settings(Node):
     """Of torch on the CPU while training; None for one a core."""
     ckpt: str | None = None
     """A checkpoint to resume from."""
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    """What is saved while training."""
     optimized_metric: str | None = None
     """What chooses the best checkpoint and what a sweeper sees; None for the one of the data's task."""
     tags: Annotated[tuple[str, ...], AsTuple] = ()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
@@ -93,6 +94,12 @@ def complaint(error: Exception, arguments: Mapping[str, Any]) -> Problem | None:
     problem = refused(error, arguments)
     is_one = isinstance(error, MisconfigurationException)
     return problem if is_one or (isinstance(error, ValueError) and problem.path != "trainer") else None
+
+
+def device_of(trainer: Trainer) -> str:
+    """The device that a trainer uses, with its name where it has one."""
+    device = trainer.strategy.root_device
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from tests.fuzz import mutate
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"dict": 40, "settings": 20, "overrides": 20, "file": 20}
-SETTINGS = "data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "tags", "optimized_metric"
+SETTINGS = "data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "tags", "checkpoint"
 CHOICES = (
     *(("optimizer=adamw", "scheduler=cosine"), ("init=gpt2", "model=gpt2"), ("experiment=adding",)),
     *(("model=vit",), ("model=lstm", "init=orthogonal"), ("model=resnet",), ("model=unet",), ("data=csv",)),

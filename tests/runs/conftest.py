@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.jobs import job
+from tests.runs.jobs import job, silent
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def sweep(tmp_path: Path) -> Path:
     job(root / "4,gain=3", "interrupted", swept("3"))
     job(root / "5,gain=4", "running", swept("4"), seconds=None)
     job(root / "6,gain=5", "running", swept("5"), pid=2**22 + 1, seconds=None)
+    silent(root / "6,gain=5", 200)
     (root / "7,gain=6").mkdir()
     (root / "8,gain=7").mkdir()
     (root / "8,gain=7" / "status.json").write_text('{"state": "fin')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,41 @@ def test_last_is_last(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         torch.load(path, weights_only=True)["global_step"] for path in sorted(last(tmp_path / "run").parent.iterdir())
     ]
     assert steps == [20, 60]
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The checkpoints that are written, each with its step."""
+    written: list[tuple[str, int]] = []
+    original = checkpoints.AtomicIO.save_checkpoint
+
+    def save(self: Any, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        written.append((Path(path).name, checkpoint["global_step"]))
+        original(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(checkpoints.AtomicIO, "save_checkpoint", save)
+    return written
+
+
+INTERVALS = [
+    (("checkpoint.every_n_steps=8",), [8, 16, 20, 28, 36, 40]),
+    (("checkpoint.every_n_steps=1000",), [20, 40]),
+    # Seven steps of three batches an epoch: not before the optimizer's step, and not twice after the last.
+    (("checkpoint.every_n_steps=3", "+trainer.accumulate_grad_batches=3"), [3, 6, 7, 10, 13, 14]),
+    # Before a validation it is not written: one batch later.
+    (("checkpoint.every_n_steps=10", "+trainer.val_check_interval=0.5"), [11, 20, 31, 40]),
+]
+
+
+@pytest.mark.parametrize(("settings", "steps"), INTERVALS)
+def test_last_within_an_epoch(train, saved, settings: tuple[str, ...], steps: list[int]):
+    train(*settings)
+    assert [step for name, step in saved if name == "last.ckpt"] == steps
+
+
+def test_without_an_interval_last_is_written_between_epochs(train, saved):
+    train()
+    assert [step for name, step in saved if name == "last.ckpt"] == [20, 40]
 
 
 def test_a_best_epoch_that_is_lost_is_a_warning(train, tmp_path: Path, capsys):

@@ -33,7 +33,7 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     folder = tmp_path / "run"
     assert result.exit_code == 0
     assert {path.name for path in folder.iterdir() if not path.name.startswith("events")} == {
-        "config.yaml", "plan.json",
+        "config.yaml", "plan.json", "environment.json", "test_predictions.csv", "test_worst.csv",
         "preprocessing.json", "ledger.json", "metrics.csv", "checkpoints", "status.json",
     }  # fmt: skip
     assert any(path.name.startswith("events") for path in folder.iterdir())
@@ -46,6 +46,9 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     assert done["metrics"]["test/accuracy"] > 0.8
     assert result.metric == done["metrics"]["val/accuracy"]
     assert yaml.safe_load((folder / "config.yaml").read_text())["optimizer"]["lr"] == 0.01
+    surroundings = json.loads((folder / "environment.json").read_text())
+    assert surroundings["device"] == "cpu"
+    assert {"torch", "lightning", "modelforge"} <= surroundings["packages"].keys()
     assert json.loads((folder / "plan.json").read_text())["num_parameters"] == 26122
     out, err = capsys.readouterr()
     assert "epoch 2/2  loss " in out

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,7 @@ from modelforge.train.hooks import running
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
-from tests.train.runs import child, last
-
-DROPOUT = (
-    "data.batch_size=128",
-    "+model.layers.dropout.type=Dropout",
-    "+model.layers.last.type=Linear",
-    "+model.layers.last.out_features=10",
-)
-
+from tests.train.runs import DROPOUT, assert_equal, child, differences, last, resuming
 
 TEXT = ("model=char_lstm", "data=text", "data.context=16")
 
@@ -64,38 +57,12 @@ KINDS = [
     ("callbacks=ema", "+trainer.val_check_interval=0.5", "+trainer.accumulate_grad_batches=2"),
     ("callbacks=[swa,early_stopping]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.001"),
     ("callbacks=early_stopping", "callbacks.early_stopping.min_delta=1.0", "+trainer.val_check_interval=0.5"),
+    ("data.num_workers=2", "checkpoint.every_n_steps=3"),
 ]
 
 
 class Killed(BaseException):
     """What ends a training here and now."""
-
-
-def resuming(folder: Path) -> list[str]:
-    return [f"ckpt={last(folder)}"] if last(folder).exists() else []
-
-
-def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        for key in one:
-            yield from differences(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        for index, items in enumerate(zip(one, other, strict=True)):
-            yield from differences(*items, f"{path}.{index}")
-    elif not (torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other):
-        yield path
-
-
-def assert_equal(whole: Path, other: Path) -> None:
-    """The report, the curves, and all that the checkpoints hold: values, optimizer, scheduler, loops, best score."""
-    for name in ("best.ckpt", "last.ckpt"):
-        first, second = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, other))
-        assert [*differences(first, second, name)] == []
-    for name in ("metrics.csv", "steps.csv"):
-        assert (whole / name).read_text() == (other / name).read_text()
-    first, second = (json.loads((run / "status.json").read_text()) for run in (whole, other))
-    assert first["state"] == second["state"] == "finished"
-    assert first["metrics"] == second["metrics"]
 
 
 @pytest.fixture
@@ -164,6 +131,27 @@ def test_six_epochs_and_six_are_twelve(train, broken, tmp_path: Path):
         broken(stop, "trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / start), folder=folder)
     train("trainer.max_epochs=12", *DROPOUT, *resuming(tmp_path / "b"), folder="b")
     assert_equal(tmp_path / "whole", tmp_path / "b")
+
+
+BEST_AT_FIRST = [
+    ("++scheduler={type: ExponentialLR, gamma: 6.0}",),
+    ("++scheduler={type: ExponentialLR, gamma: 6.0}", "optimized_metric=val/loss", "data.num_workers=2"),
+]
+"""The learning rate grows until the model is worse."""
+
+
+@pytest.mark.parametrize("kind", BEST_AT_FIRST, ids=" ".join)
+def test_the_best_epoch_of_the_first_part_stays_best(train, tmp_path: Path, kind: tuple[str, ...]):
+    """In the folder of the run, and in a new one; the test is of that epoch's values."""
+    settings = (*DROPOUT, *kind)
+    train(*settings, "trainer.max_epochs=5", folder="whole")
+    best = torch.load(tmp_path / "whole" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["epoch"] <= 2
+    for folder in ("half", "new"):
+        train(*settings, "trainer.max_epochs=2", folder="half")
+        train(*settings, "trainer.max_epochs=5", *resuming(tmp_path / "half"), folder=folder)
+        assert_equal(tmp_path / "whole", tmp_path / folder)
+        shutil.rmtree(tmp_path / "half")
 
 
 @pytest.mark.slow

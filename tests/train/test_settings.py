@@ -103,6 +103,19 @@ DATA = {
         ),
         ({"data": DATA, "callbacks": ["ema"]}, ("callbacks", "`callbacks` must be a mapping, but is ['ema']", "")),
         (
+            {"data": DATA, "checkpoint": {"every_n_steps": 0}},
+            ("checkpoint.every_n_steps", "`every_n_steps` must be greater than 0, but is 0", ""),
+        ),
+        (
+            {"data": DATA, "checkpoint": {"every_n_steps": "often"}},
+            ("checkpoint.every_n_steps", "`every_n_steps` must be a whole number, but is 'often'", ""),
+        ),
+        (
+            {"data": DATA, "checkpoint": {"every_steps": 5}},
+            ("checkpoint.every_steps", "`checkpoint` has no key `every_steps`", "did you mean `every_n_steps`?"),
+        ),
+        ({"data": DATA, "checkpoint": 5}, ("checkpoint", "`checkpoint` must be a mapping, but is 5", "")),
+        (
             {"data": DATA, "optimized_metric": "acc"},
             ("optimized_metric", "`optimized_metric` must be 'val/accuracy' or 'val/loss', but is 'acc'", ""),
         ),

@@ -84,6 +84,11 @@ class Classification(Task):
             f"probability_{name}": values for name, values in zip(names, probabilities.T.numpy(), strict=True)
         }
 
+    def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """The class of each example; none for sequences."""
+        names = fitted.get("classes")
+        return {"target": np.asarray(names)[targets.numpy()] if names else targets.numpy()} if targets.ndim == 1 else {}
+
     def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
         """Confusion matrix, scores of each class, and calibration; of sequences over all steps."""
         probabilities = torch.softmax(outputs.flatten(0, -2).double(), -1).numpy()

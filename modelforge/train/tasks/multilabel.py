@@ -72,6 +72,11 @@ class MultilabelClassification(Task):
             columns |= {str(name): (values >= 0.5).astype(np.int64), f"probability_{name}": values}
         return columns
 
+    def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """For each label whether an example has it, 0 or 1."""
+        names = fitted.get("labels") or range(targets.shape[-1])
+        return {f"target_{name}": column for name, column in zip(names, targets.long().T.numpy(), strict=True)}
+
     def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
         """The scores of each label."""
         names = fitted.get("labels") or range(outputs.shape[1])

@@ -57,6 +57,11 @@ class Regression(Task):
         """A column for each target, in its own units."""
         return dict(zip(target_names(fitted, outputs.shape[1]), target_units(outputs, fitted).T, strict=True))
 
+    def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """A column for each target, in its own units."""
+        names = [f"target_{name}" for name in target_names(fitted, targets.shape[1])]
+        return dict(zip(names, target_units(targets, fitted).T, strict=True))
+
     def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
         """Errors and residuals of each target, in its own units."""
         predicted, right = (target_units(one, fitted) for one in (outputs, torch.from_numpy(targets)))

@@ -103,6 +103,15 @@ class Task(Node, ABC):
         """
         return {"output": outputs.float().numpy()}
 
+    def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """The right answers, in the names and units of `predictions`. By default none.
+
+        Args:
+            targets: The targets of some examples, on the CPU.
+            fitted: What was measured on the training data; see `Examples.fitted`.
+        """
+        return {}
+
     def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
         """What predictions show beside the metrics, such as a confusion matrix. By default nothing."""
         return Report()

@@ -93,3 +93,10 @@ def test_a_run_with_settings(train):
     result = train("data.task={type: classification, label_smoothing: 0.1, class_weights: balanced}")
     assert result.exit_code == 0, result.status.error
     assert result.status.metrics["test/accuracy"] > 0.7
+
+
+def test_right_answers_have_the_names_of_the_classes():
+    task = Classification()
+    assert task.answers(LABELS, {"classes": ["cat", "dog", "eel"]})["target"].tolist() == ["cat", "dog", "cat", "eel"]
+    assert task.answers(LABELS, {})["target"].tolist() == [0, 1, 0, 2]
+    assert task.answers(LABELS[None], {"classes": ["cat", "dog", "eel"]}) == {}

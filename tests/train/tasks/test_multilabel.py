@@ -41,3 +41,8 @@ def test_predictions_and_report_have_the_names_of_the_labels():
         "f1": [pytest.approx(2 / 3), 1],
         "examples": [2, 1],
     }
+
+
+def test_right_answers_have_the_names_of_the_labels():
+    found = MultilabelClassification().answers(TARGETS, {"labels": ["wet", "cold"]})
+    assert {name: column.tolist() for name, column in found.items()} == {"target_wet": [1, 1], "target_cold": [0, 1]}

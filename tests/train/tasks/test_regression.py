@@ -47,3 +47,12 @@ def test_the_report_is_in_the_units_of_the_data():
 
 def test_an_autoencoder_gives_its_outputs():
     assert Autoencoding().predictions(OUTPUTS, FITTED)["output"].shape == (2, 2)
+
+
+def test_right_answers_are_in_the_units_of_the_data():
+    found = Regression().answers(TARGETS, FITTED)
+    assert {name: column.tolist() for name, column in found.items()} == {
+        "target_price": [105.0, 100.0],
+        "target_size": [7.0, 2.0],
+    }
+    assert Autoencoding().answers(TARGETS, FITTED) == {}

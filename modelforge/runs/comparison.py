@@ -1,0 +1,118 @@
+"""Two runs: the values of their configs that differ, and the numbers that differ. Reads files only."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from modelforge.core.limits import MAX_LEDGER_BYTES, MAX_STATUS_BYTES
+from modelforge.core.quoting import quoted
+from modelforge.core.regular_files import read_text
+from modelforge.runs.lock import STATUS
+
+CURVES = ("train/", "val/", "test/")
+"""The columns of metrics.csv that a run computes; others may hold a time, or the memory in use."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that two runs do not have in common, each as a text; empty where there is none."""
+
+    name: str
+    before: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"`{self.name}`: {self.before or 'nothing'} → {self.now or 'nothing'}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared of two runs, and what differs."""
+
+    metrics: Mapping[str, tuple[float, float]]
+    """Those of both reports."""
+    num_lines: int
+    """Of metrics.csv in both."""
+    num_parameters: int
+    """Whose initial values are compared."""
+    differences: tuple[Change, ...]
+
+
+def changes(path: str, before: Any, now: Any) -> Iterator[Change]:
+    """The keys below `path` whose values differ in two configs."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*before, *now]):
+            yield from changes(f"{path}.{key}" if path else key, before.get(key), now.get(key))
+    elif before != now:
+        yield Change(path, *("" if value is None else quoted(value) for value in (before, now)))
+
+
+def compare(before: Path, now: Path) -> Comparison:
+    """Compares the reports, the curves and the initial values of two finished runs, to the last digit written.
+
+    Args:
+        before: The folder of one run.
+        now: That of the other.
+    """
+    reports = _report(before), _report(now)
+    curves = _curve(before), _curve(now)
+    starts = _initial_values(before), _initial_values(now)
+    known = {name: (reports[0][name], reports[1][name]) for name in reports[0] if name in reports[1]}
+    differences = [
+        *(Change(f"initial value of {change.name}", change.before, change.now) for change in _unequal(*starts)),
+        *islice(_curve_changes(*curves), 1),
+        *_unequal(*reports),
+    ]
+    return Comparison(known, min(map(len, curves)), len(starts[0].keys() & starts[1].keys()), tuple(differences))
+
+
+def surroundings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    """The versions, the device and the data that differ, as far as both environments name them."""
+    for name in ("python", "device", "data"):
+        if before.get(name) and now.get(name):
+            yield from changes(name, before[name], now[name])
+    packages = [one.get("packages") for one in (before, now)]
+    if all(isinstance(one, Mapping) and one for one in packages):
+        yield from changes("", *packages)
+
+
+def _initial_values(folder: Path) -> dict[str, str]:
+    """The digest of each parameter's initial values; empty where there is no ledger."""
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        rows = json.loads(read_text(folder / "ledger.json", MAX_LEDGER_BYTES))["parameters"]
+        return {str(row["path"]): str(row["digest"]) for row in rows}
+    return {}
+
+
+def _report(folder: Path) -> dict[str, float]:
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        metrics = json.loads(read_text(folder / STATUS, MAX_STATUS_BYTES))["metrics"]
+        return {str(name): float(value) for name, value in metrics.items()}
+    return {}
+
+
+def _curve(folder: Path) -> list[dict[str, str]]:
+    with suppress(OSError, ValueError, csv.Error):
+        return list(csv.DictReader(read_text(folder / "metrics.csv", MAX_LEDGER_BYTES).splitlines()))
+    return []
+
+
+def _curve_changes(before: Iterable[Mapping[str, str]], now: Iterable[Mapping[str, str]]) -> Iterator[Change]:
+    """The values of two curves that differ, as far as both go, from the first line on."""
+    for line, (first, second) in enumerate(zip(before, now, strict=False), start=2):
+        for name in first:
+            if name.startswith(CURVES) and first[name] != second.get(name, first[name]):
+                yield Change(f"{name} in line {line} of metrics.csv", first[name], second[name])
+
+
+def _unequal(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    for name in dict.fromkeys([*before, *now]) if before and now else ():
+        if before.get(name) != now.get(name):
+            yield Change(name, str(before.get(name, "")), str(now.get(name, "")))

@@ -1,0 +1,90 @@
+"""The test part example by example: predictions and losses in test_predictions.csv, the worst in test_worst.csv."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from modelforge.core.files import write_atomically
+from modelforge.report.columns import as_csv
+from modelforge.train.data.batches import Batch
+from modelforge.train.data.parts import Array
+from modelforge.train.tasks.task import Task
+
+NUM_WORST = 20
+PREDICTIONS = "test_predictions.csv"
+WORST = "test_worst.csv"
+
+
+class Examined(Callback):
+    """Keeps what a test gives for each example, and writes it at the end.
+
+    A column holds one value an example; what a task predicts in several places at once is left out. A task without
+    right answers in words, such as the next token of a text, has the file of the worst alone.
+
+    Args:
+        task: Gives the losses, predictions and right answers.
+        fitted: What was measured on the training data; see `Examples.fitted`.
+        folder: The run folder.
+    """
+
+    def __init__(self, task: Task, fitted: Mapping[str, Any], folder: Path) -> None:
+        self.task = task
+        self.fitted = fitted
+        self.folder = folder
+        self.batches: list[Mapping[str, Array]] = []
+        self.has_answers = False
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Adds a batch."""
+        inputs = tuple(one.cpu() for one in batch[0]) if isinstance(batch[0], tuple) else batch[0].cpu()
+        scores, targets = outputs.detach().cpu(), batch[1].cpu()
+        answers = self.task.answers(targets, self.fitted)
+        self.has_answers = bool(answers)
+        columns = {**answers, **self.task.predictions(scores, self.fitted)}
+        flat = {name: column for name, column in columns.items() if column.ndim == 1}
+        self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **flat})
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes both files; a dry run leaves none, nor does a loss that needs several examples."""
+        if not self.batches or trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+            return
+        columns = {name: np.concatenate([batch[name] for batch in self.batches]) for name in self.batches[0]}
+        numbered: dict[str, Any] = {"example": np.arange(len(columns["loss"])), **columns}
+        if np.isnan(columns["loss"]).all():
+            return
+        # What is not finite is worst.
+        worst = np.argsort(-np.nan_to_num(columns["loss"], nan=np.inf), kind="stable")[:NUM_WORST]
+        write_atomically(self.folder / WORST, as_csv({name: column[worst] for name, column in numbered.items()}))
+        if self.has_answers:
+            write_atomically(self.folder / PREDICTIONS, as_csv(numbered))
+
+
+def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:
+    """The loss of each example of a batch, as if it were alone; NaN where there is no such loss."""
+    inputs, targets = batch
+    found: list[float] = []
+    with torch.no_grad():
+        for row in range(len(targets)):
+            one = slice(row, row + 1)
+            alone = tuple(part[one] for part in inputs) if isinstance(inputs, tuple) else inputs[one]
+            try:
+                found.append(float(task.loss(outputs[one], (alone, targets[one]))))
+            except Exception:  # of all kinds: a loss of the user's own may compare examples with each other
+                found.append(math.nan)
+    return np.asarray(found)
