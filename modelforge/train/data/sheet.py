@@ -1,0 +1,117 @@
+"""`Sheet`: the rows of one file or several as one table, and what a split of them depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelforge.core.quoting import listed
+from modelforge.train.data.arrow import ISO, Values, column_of, numbers, texts
+from modelforge.train.data.features import Feature, problems
+from modelforge.train.data.findings import Findings
+from modelforge.train.data.parts import Array, Rows
+from modelforge.train.data.refusals import fault, refusal
+from modelforge.train.data.split import PARTS
+
+if TYPE_CHECKING:
+    from modelforge.train.data.columns import ColumnSource
+
+MAX_SHOWN = 3
+"""Rows, files or values of several that are named."""
+PART_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2}
+"""The names of parts in a column of them, in small or large letters."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The rows of one file or several, one after the other."""
+
+    table: pa.Table
+    files: tuple[tuple[str, int, int], ...]
+    """The name of each file, how many rows it has, and its part as a place in `PARTS`."""
+
+    @classmethod
+    def of(cls, tables: Sequence[tuple[str, pa.Table, int]]) -> Sheet:
+        """One sheet of tables with the same columns, in any order.
+
+        Raises:
+            ForgeError: their columns differ.
+        """
+        (name, first, _), *others = tables
+        names = first.column_names
+        for other, table, _ in others:
+            if lacking := [one for one in names if one not in table.column_names]:
+                raise refusal("path", f"{other} has no column `{lacking[0]}`, but {name} has one")
+        files = tuple((name, len(table), part) for name, table, part in tables)
+        return cls(pa.concat_tables((t.select(names) for _, t, _ in tables), promote_options="permissive"), files)
+
+    @property
+    def named(self) -> str:
+        """The data, in words."""
+        return listed((name for name, _, _ in self.files), 3)
+
+    def place(self, row: int) -> str:
+        """A row in words, counted from 1 in its file."""
+        for name, number, _ in self.files:
+            if row < number:
+                break
+            row -= number
+        return f"row {row + 1}" + (f" of {name}" if len(self.files) > 1 else "")
+
+    def own_rows(self, parts: Sequence[Rows]) -> dict[str, Rows]:
+        """The rows of each part, counted from 0 in the file of the part, where it has one."""
+        starts = dict[int, int]()
+        start = 0
+        for _, number, part in self.files:
+            starts[part] = start
+            start += number
+        return {name: rows - starts.get(part, 0) for part, (name, rows) in enumerate(zip(PARTS, parts, strict=True))}
+
+    def rows(self, rows: Rows) -> str:
+        """Rows in words, of many the first: `row 3`, or `177 rows (row 6, row 18, row 20 and 174 more)`."""
+        if len(rows) == 1:
+            return self.place(int(rows[0]))
+        first = [self.place(int(row)) for row in rows[:MAX_SHOWN]]
+        more = f" and {len(rows) - MAX_SHOWN:,} more" if len(rows) > MAX_SHOWN else ""
+        return f"{len(rows):,} rows ({', '.join(first)}{more})"
+
+
+def splitting(source: ColumnSource, sheet: Sheet, found: Findings) -> dict[str, Array]:
+    """What the split depends on besides the classes: the arguments of `split`."""
+    given = np.repeat([part for _, _, part in sheet.files], [number for _, number, _ in sheet.files])
+    arguments = {"given": given}
+    if source.split_column:
+        column = column_of(sheet.table, source.split_column)
+        names = {text: PART_NAMES.get(str(text).strip().lower(), -1) for text in pc.unique(column).to_pylist()}
+        if unknown := [text for text, part in names.items() if part < 0]:
+            shown = listed(map(repr, unknown), 3)
+            message = f"column `{source.split_column}` must hold train, val or test, but has {shown}"
+            found.add(fault("split_column", message))
+        arguments["given"] = np.array([names[text] for text in column.to_pylist()])
+    if source.group:
+        column = column_of(sheet.table, source.group)
+        values = texts(column, source.missing)
+        _refuse_missing("group", source.group, values, sheet, found)
+        encoded = pc.dictionary_encode(values.values.combine_chunks())
+        arguments["groups"] = np.asarray(pc.fill_null(encoded.indices, -1), np.int64)
+    if source.time:
+        column = column_of(sheet.table, source.time)
+        values = numbers(column, source.missing, source.decimal_sign)
+        feature = Feature(source.time, "date", format=source.dates.get(source.time, ISO))
+        if len(values.wrong):
+            values = feature.read(column, source.missing, source.decimal_sign)
+        for problem in problems(feature, values, column, "time", sheet.place):
+            found.add(problem)
+        _refuse_missing("time", source.time, values, sheet, found)
+        arguments["times"] = values.values
+    return arguments
+
+
+def _refuse_missing(key: str, name: str, values: Values, sheet: Sheet, found: Findings) -> None:
+    if len(values.missing):
+        found.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", "fill it in"))
