@@ -9,11 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.frozen import AsTuple, FrozenDict
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.alike import seen
 from modelforge.train.data.refusals import fault
-from modelforge.train.data.source import AsTuple, Bounded, InputSettings, mistake
+from modelforge.train.data.source import Bounded, InputSettings, mistake
 from modelforge.train.data.table import Table
 
 Kind = Literal["number", "category", "date", "ids"]
@@ -183,7 +183,7 @@ class Columns(Bounded, Table):
             _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in known
         ]
         if not self.target and self.target_kind != "input":
-            message = f"{self.task} needs a target, but `target` names no column"
+            message = f"{self.task.type} needs a target, but `target` names no column"
             problems.append(fault("target", message, did_you_mean("", columns)))
         kinds = ("features", "categorical", "embed", "dates", "split_column")
         for key in kinds:

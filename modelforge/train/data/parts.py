@@ -13,8 +13,8 @@ from modelforge.core.errors import Problem
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
-TargetKind = Literal["class", "number", "token", "input"]
-"""What there is to predict: one class of several, numbers, the next token, or the input itself."""
+TargetKind = Literal["class", "labels", "number", "token", "input"]
+"""What there is to predict: one class of several, any number of labels, numbers, the next token, the input itself."""
 Inputs = Array | tuple[Array, ...]
 """What a model with one input reads, or a model with several, in their order."""
 
@@ -43,6 +43,11 @@ class Arrays:
         if isinstance(self.inputs, tuple):
             return tuple(array[rows] for array in self.inputs), self.targets[rows]
         return self.inputs[rows], self.targets[rows]
+
+
+def all_targets(part: Part) -> Array:
+    """The targets of all examples, one row each."""
+    return part.targets if isinstance(part, Arrays) else part.batch(np.arange(len(part)))[1]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from modelforge.train.data.split import PARTS, missing, split
 class Table(SplitSource):
     """Numeric features, with a class, other numbers or themselves as the target."""
 
-    target_kinds: ClassVar = ("class", "number", "input")
+    target_kinds: ClassVar = ("class", "labels", "number", "input")
 
     num_classes: PositiveInt | None = None
     """Another name of `num_outputs`, for models that ask for it."""
@@ -37,6 +37,11 @@ class Table(SplitSource):
     def at_least(self) -> int:
         """The examples that each part must hold: R² of one is not defined."""
         return 2 if self.target_kind == "number" else 1
+
+    @property
+    def scales_targets(self) -> bool:
+        """Whether targets are standardised; labels are 0 and 1."""
+        return self.standardize and self.target_kind == "number"
 
 
 def examples(
@@ -60,7 +65,7 @@ def examples(
     features, lost = scaled(inputs, parts, standardize=source.standardize)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
-        answers, more = scaled(targets, parts, standardize=source.standardize)
+        answers, more = scaled(targets, parts, standardize=source.scales_targets)
         lost += more
     checked(lost)
     return assembled(features, answers, parts, named, warnings)
@@ -94,6 +99,10 @@ def assembled(
         described["classes"] = targets.names
         answers = tuple(targets.classes[part] for part in parts)
         found += missing(targets.classes, parts, targets.names, named)
+    elif targets is not None and targets.kind == "labels":
+        described["labels"] = targets.names
+        answers = targets.parts
+        found += constant(targets, named)
     elif targets is not None:
         described["targets"] = targets.described()
         answers = targets.parts
@@ -149,7 +158,7 @@ def labels_of(source: Table, targets: Given | Numbers | None, named: str) -> tup
     if source.target_kind == "input":
         return None, []
     if targets is None:
-        message = f"{source.task} needs a target, but `target` is null"
+        message = f"{source.task.type} needs a target, but `target` is null"
         return None, [fault("target", message, "write `data.target=...`")]
     if not isinstance(targets, Numbers):
         return encode(targets, source.num_outputs, named)

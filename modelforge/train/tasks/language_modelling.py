@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from modelforge.core.quoting import printable
 from modelforge.core.rng import narrow
 from modelforge.core.words import digits, plural
 from modelforge.train.data.batches import Batch, Batched
-from modelforge.train.data.parts import Examples
+from modelforge.train.data.parts import Array, Examples, Text
 from modelforge.train.tasks.classification import cross_entropy
 from modelforge.train.tasks.registry import register_task
-from modelforge.train.tasks.task import Task
+from modelforge.train.tasks.task import Data, Task
 from modelforge.train.text.bigram import Bigram
 from modelforge.train.text.sample import evaluating, write
 
@@ -42,7 +42,7 @@ class LanguageModelling(Task):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(outputs, batch[1])
 
-    def meter(self) -> Metric:
+    def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanMetric
 
         return MeanMetric(nan_strategy="disable")
@@ -50,15 +50,23 @@ class LanguageModelling(Task):
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         meter.update(cross_entropy(outputs, batch[1]) / math.log(2), batch[1].numel())
 
-    @property
-    def reason(self) -> str:
-        return f"each of {plural(self.data.positions[0], 'token')} is followed by one of {self.data.num_outputs}"
+    def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return outputs.movedim(-1, 1), batch[1]
 
-    def check(self, model: nn.Module, examples: Examples) -> Iterator[Problem]:
+    def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """The likeliest next token after each window, as text, and its probability."""
+        chances, best = (found.numpy() for found in torch.softmax(outputs[:, -1].double(), -1).max(-1))
+        text = Text(np.zeros(0, np.int64), tuple(fitted.get("alphabet") or ()))
+        return {"prediction": np.array([text.decode([token]) for token in best.tolist()]), "probability": chances}
+
+    def reason(self, data: Data) -> str:
+        return f"each of {plural(data.positions[0], 'token')} is followed by one of {data.num_outputs}"
+
+    def check(self, model: nn.Module, examples: Examples, data: Data) -> Iterator[Problem]:
         """The problem of a model that reads the token to predict: it would seem perfect, and learn nothing."""
         tokens, _ = Batched(examples.train).__getitems__([0])
         assert isinstance(tokens, Tensor), "text is one input"
-        position = looks_ahead(model, tokens, self.data.num_outputs)
+        position = looks_ahead(model, tokens, data.num_outputs)
         if position is not None:
             message = f"the model looks ahead: its output at position {position} depends on a later token"
             hint = "mask its attention, or read in one direction only"

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.frozen import AsTuple
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
@@ -20,7 +21,7 @@ from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.pictures import Folder, decoded, laid_out, walk
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
+from modelforge.train.data.source import Bounded, SplitSource, check_float32, mistake
 from modelforge.train.data.split import missing, split
 
 ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
