@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.columns import ISO
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import refusal
@@ -27,10 +27,42 @@ NO_ROWS = np.zeros(0, np.int64)
 class Values:
     """A column in one form, and the rows that do not have it."""
 
-    values: Any
-    """Numbers, or days since 1970 for instants, with NaN for no value; an Arrow array of texts, with null."""
+    held: Any
+    """NumPy's numbers, or days since 1970 for instants, with NaN for no value; Arrow's texts or numbers, with null."""
     missing: Rows = field(default_factory=lambda: NO_ROWS)
     wrong: Rows = field(default_factory=lambda: NO_ROWS)
+
+    @property
+    def values(self) -> Any:
+        """Numbers as NumPy's, texts as Arrow's. Numbers of Arrow are copied now, so that not all are held twice."""
+        return as_numpy(self.held) if isinstance(self.held, pa.ChunkedArray) and _is_float(self.held) else self.held
+
+
+def as_numpy(column: pa.ChunkedArray | pa.Array, nothing: float = math.nan) -> Array:
+    """The numbers or truth values of a column; `nothing` stands for null.
+
+    Like `list_of` and `rows_of`, it does what a method of pyarrow does that imports pandas, where that is installed.
+    """
+    if pa.types.is_boolean(column.type):
+        return as_numpy(pc.cast(column, pa.uint8()), 0).astype(bool)
+    if column.null_count:
+        column = pc.fill_null(column, pa.scalar(nothing, column.type))
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    arrays = [np.from_dlpack(chunk) for chunk in chunks if len(chunk)]
+    return np.concatenate(arrays) if arrays else np.zeros(0)
+
+
+def list_of(texts: Iterable[str]) -> pa.Array:
+    """An Arrow array of texts."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def rows_of(rows: Array) -> pa.Array:
+    """An Arrow array of whole numbers, on the same memory."""
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])
 
 
 def as_table(raw: Any) -> pa.Table:
@@ -56,17 +88,18 @@ def as_table(raw: Any) -> pa.Table:
     return pa.table(columns)
 
 
-def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """The column of a name; a dictionary of values is unpacked.
+def columns_of(table: pa.Table, named: str) -> dict[str, pa.ChunkedArray]:
+    """The columns of a table by name; a dictionary of values is unpacked where it is used.
 
     Raises:
-        ForgeError: no column, or several, have the name.
+        ForgeError: several have one name.
     """
-    if (number := table.column_names.count(name)) != 1:
-        found = "several columns" if number else "no column"
-        raise refusal("path", f"the data has {found} `{name}`", "" if number else did_you_mean(name, table.column_names))
-    column = table[name]
-    return pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    names = table.column_names
+    columns = dict(zip(names, table.columns, strict=True))
+    if len(columns) < len(names):
+        twice = next(name for name, number in Counter(names).items() if number > 1)
+        raise refusal("path", f"{named} has several columns `{twice}`", "give each a name of its own")
+    return columns
 
 
 def is_text(column: pa.ChunkedArray) -> bool:
@@ -76,10 +109,12 @@ def is_text(column: pa.ChunkedArray) -> bool:
 
 
 def present(column: pa.ChunkedArray, missing: Iterable[str]) -> pa.ChunkedArray:
-    """A column with null for every missing value, else as it is."""
+    """A column with null for every missing value, else as it is; a dictionary of values is unpacked."""
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
     if is_text(column):
         bare = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-        nothing = pc.is_in(bare, value_set=pa.array([text.strip().lower() for text in missing], bare.type))
+        nothing = pc.is_in(bare, value_set=list_of(text.strip().lower() for text in missing).cast(bare.type))
         return pc.if_else(nothing, pa.scalar(None, column.type), column) if pc.any(nothing).as_py() else column
     if pa.types.is_floating(column.type):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
@@ -95,6 +130,9 @@ def numbers(column: pa.ChunkedArray, missing: Iterable[str], decimal: str = ".")
         >>> numbers(pa.chunked_array([["1", "1_000", "x"]]), ["na"]).wrong
         array([1, 2])
     """
+    if _is_float(column):
+        values = as_numpy(column)
+        return Values(column, np.flatnonzero(np.isnan(values)), np.flatnonzero(np.isinf(values)))
     column = present(column, missing)
     kind = column.type
     if pa.types.is_null(kind):
@@ -136,20 +174,20 @@ def instants(column: pa.ChunkedArray, missing: Iterable[str], form: str = ISO) -
 
 def as_times(days: Array) -> pa.Array:
     """Days since 1970 as Arrow's timestamps, for its functions of the calendar."""
-    return pa.array(np.round(days * (DAY * 1e6)).astype(np.int64)).cast(pa.timestamp("us"))
+    return rows_of(np.round(days * (DAY * 1e6)).astype(np.int64)).cast(pa.timestamp("us"))
 
 
 def places(column: pa.ChunkedArray | pa.Array, names: Sequence[str]) -> Rows:
     """The place of each text among names; -1 for another, and for none."""
-    found = pc.index_in(column, value_set=pa.array(names, pa.string()))
-    return np.asarray(pc.fill_null(found, -1), np.int64)
+    found = pc.index_in(column, value_set=list_of(names))
+    return as_numpy(found, -1).astype(np.int64)
 
 
 def _checked(column: pa.ChunkedArray, values: Array) -> Values:
     """The numbers of a column, with NaN where one is infinite: such a row holds no number."""
     if np.isfinite(values).all():
         return Values(values)
-    nothing = np.asarray(pc.is_null(column), bool)
+    nothing = as_numpy(pc.is_null(column))
     wrong = ~np.isfinite(values) & ~nothing
     values = np.where(nothing | wrong, np.nan, values)
     return Values(values, np.flatnonzero(nothing), np.flatnonzero(wrong))
@@ -194,15 +232,19 @@ def _by_value(column: pa.ChunkedArray, number_of: Callable[[str], float]) -> Arr
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     known = np.array([*map(number_of, encoded.dictionary.to_pylist()), np.nan])
-    return known[np.asarray(pc.fill_null(encoded.indices, len(known) - 1))]
+    return known[as_numpy(encoded.indices, len(known) - 1)]
 
 
 def _floats(column: pa.ChunkedArray) -> Array:
-    return pc.cast(column, pa.float64(), safe=False).to_numpy()
+    return as_numpy(pc.cast(column, pa.float64(), safe=False))
+
+
+def _is_float(column: pa.ChunkedArray) -> bool:
+    return pa.types.is_float64(column.type)
 
 
 def _rows(mask: Any) -> Rows:
-    return np.flatnonzero(np.asarray(mask, bool))
+    return np.flatnonzero(as_numpy(mask))
 
 
 def _array(values: Any) -> pa.Array:

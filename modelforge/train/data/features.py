@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelforge.core.errors import Problem
-from modelforge.train.data.arrow import Values, as_times, instants, numbers, places, texts
+from modelforge.core.words import plural
+from modelforge.train.data.arrow import Values, as_numpy, as_times, instants, list_of, numbers, places, rows_of, texts
 from modelforge.train.data.columns import ISO, STATISTICS, Fill, Kind
 from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Rows
@@ -127,7 +128,7 @@ def fitted(feature: Feature, values: Any, train: Rows, fill: Fill) -> Feature:
         ForgeError: there is nothing to fill in.
     """
     if feature.kind in ("category", "ids"):
-        known = values.take(pa.array(train))
+        known = values.take(rows_of(train))
         feature = replace(feature, fill=_fill_of_texts(known, fill))
         names = pc.unique(feature.filled(known)).to_pylist()
         feature = replace(feature, categories=tuple(ordered(name for name in names if name is not None)))
@@ -149,8 +150,10 @@ def _fill_of_texts(known: pa.ChunkedArray, fill: Fill) -> str | None:
 
 
 def _fill_of_numbers(feature: Feature, known: Array, fill: Fill) -> float | None:
+    if fill in ("error", "drop"):
+        return None
     there = known[~np.isnan(known)]
-    if fill in ("error", "drop") or (fill in STATISTICS and not len(there)):
+    if fill in STATISTICS and not len(there):
         return None
     match fill:
         case "mean":
@@ -167,7 +170,7 @@ def _fill_of_numbers(feature: Feature, known: Array, fill: Fill) -> float | None
 
 
 def _instant(feature: Feature, text: str) -> float:
-    found = instants(pa.chunked_array([[text]]), (), feature.format)
+    found = instants(pa.chunked_array([list_of([text])]), (), feature.format)
     if len(found.wrong):
         raise refusal("impute", f"`{feature.name}` holds {feature.what}, and {text!r} is none")
     return float(found.values[0])
@@ -179,7 +182,7 @@ def _part(days: Array, part: str) -> Array:
         return days
     there = ~np.isnan(days)
     found = np.full(len(days), np.nan)
-    found[there] = PARTS_OF_DATES[part](as_times(days[there])).to_numpy(zero_copy_only=False)
+    found[there] = as_numpy(PARTS_OF_DATES[part](as_times(days[there])))
     return found
 
 
@@ -206,6 +209,6 @@ def problems(
         first.setdefault(f"{column[int(row)].as_py()!r:.100}", int(row))
     shown = [f"{value} in {place(row)}" for value, row in [*first.items()][:MAX_SHOWN]]
     more = len(values.wrong) - len(shown)
-    rest = f" and {more:,} more" if more else ""
+    rest = f" and {plural(more, "more row")}" if more else ""
     message = f"column `{feature.name}` must hold {feature.what}, but has {', '.join(shown)}{rest}"
     yield fault(key, message, "write it as a number, or leave the row out" if feature.kind == "number" else "")

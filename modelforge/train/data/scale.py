@@ -58,7 +58,7 @@ class Scale:
         unit = np.where((size > 0) & ((size > 1e150) | (size < 1e-150)), size, 1.0)
         values = values / unit if (unit != 1).any() else values
         mean, std = values.mean(0) * unit, values.std(0) * unit
-        fixed = is_constant(values)
+        fixed = are_equal(low / unit, high / unit)
         return cls(np.where(fixed, low, mean), np.where(fixed, 1.0, std))
 
     @classmethod
@@ -105,14 +105,13 @@ class Scaled:
 
 def scaled(numbers: Numbers, parts: Sequence[Rows], *, standardize: bool) -> tuple[Scaled, list[Problem]]:
     """The numbers of each part, on the scale of the first; and what float32 would lose."""
-    train = parts[0]
     values = numbers.values.astype(np.float64, copy=False)
-    known = values[train]
-    scale = Scale.of(known) if standardize else None
-    whole = as_float32(values, scale)
-    fixed = tuple(map(int, np.flatnonzero(is_constant(known))))
-    found = Scaled(numbers.names, numbers.key, tuple(whole[part] for part in parts), scale, fixed)
-    return found, [*_lost(numbers, values, whole, train, scale)]
+    train = values[parts[0]]
+    scale = Scale.of(train) if standardize else None
+    found = [as_float32(train, scale), *(as_float32(values[part], scale) for part in parts[1:])]
+    fixed = tuple(map(int, np.flatnonzero(is_constant(train))))
+    problems = [*_infinite(numbers, found, parts, scale)] or [*_merged(numbers, train, found[0], parts[0], scale)]
+    return Scaled(numbers.names, numbers.key, tuple(found), scale, fixed), problems
 
 
 def side_by_side(blocks: Sequence[Scaled]) -> Scaled:
@@ -152,39 +151,48 @@ def constant(numbers: Scaled, named: str) -> Iterator[Problem]:
 
 def is_constant(values: Array) -> Array:
     """Whether each number of an example is the same in all, up to rounding."""
-    low, high = values.min(0), values.max(0)
+    return are_equal(values.min(0), values.max(0))
+
+
+def are_equal(low: Array, high: Array) -> Array:
+    """Whether numbers differ by rounding alone."""
     with np.errstate(over="ignore"):
         return high - low <= ROUNDING * np.maximum(np.abs(low), np.abs(high))
 
 
-def _lost(numbers: Numbers, values: Array, scaled: Array, train: Rows, scale: Scale | None) -> Iterator[Problem]:
-    """The first number that float32 does not hold, or rounds to its neighbours."""
-    if not len(train) or not values[0].size:
-        return
-    sample = train[:: -(-len(train) // max(2, min(MAX_SAMPLE, 4_000_000 // values[0].size)))]
-    merged = _merged(values[sample], scaled[sample])
-    infinite = np.argwhere(~np.isfinite(scaled).reshape(len(scaled), -1))
-    if not len(infinite) and not merged.any():
-        return
-    row, place = infinite[0] if len(infinite) else (-1, int(np.flatnonzero(merged)[0]))
-    column = values.reshape(len(values), -1)[:, place]
-    row = row if row >= 0 else int(train[np.argmax(np.abs(column[train]))])
-    message = f"{numbers.called(place)} has {column[row]:g} in {numbers.place(row)}"
-    if len(infinite):
-        hint = "leave the row out" if scale else "leave the row out, or write `data.standardize=true`"
-        yield fault(numbers.key, f"{message}, which is more than float32 holds", hint)
-    elif scale:
-        message = f"{message}, so large that most of its other values become equal once standardised"
-        yield fault(numbers.key, message, "leave the row out, or take logarithms")
-    else:
-        message = f"{message}, and values so small that float32 holds most of them as 0"
-        yield fault(numbers.key, message, "write `data.standardize=true`")
+def _infinite(
+    numbers: Numbers, scaled: Sequence[Array], parts: Sequence[Rows], scale: Scale | None
+) -> Iterator[Problem]:
+    """The first number that float32 does not hold."""
+    for array, rows in zip(scaled, parts, strict=True):
+        flat = array.reshape(len(array), -1)
+        if not np.isfinite(flat).all():
+            place, column = np.argwhere(~np.isfinite(flat))[0]
+            row = int(rows[place])
+            value = numbers.values[row].reshape(-1)[column]
+            message = f"{numbers.called(column)} has {value:g} in {numbers.place(row)}"
+            hint = "leave the row out" if scale else "leave the row out, or write `data.standardize=true`"
+            yield fault(numbers.key, f"{message}, which is more than float32 holds", hint)
+            return
 
 
-def _merged(values: Array, scaled: Array) -> Array:
-    """Whether, for each number of an example, at least half of the clearly distinct neighbours became equal."""
-    values, scaled = (np.sort(it.reshape(len(it), -1), axis=0) for it in (values, scaled))
+def _merged(numbers: Numbers, values: Array, scaled: Array, rows: Rows, scale: Scale | None) -> Iterator[Problem]:
+    """The first number of an example of which at least half of the clearly distinct neighbours became equal."""
+    if not len(rows) or not values[0].size:
+        return
+    step = -(-len(rows) // max(2, min(MAX_SAMPLE, 4_000_000 // values[0].size)))
+    before, after = (np.sort(it[::step].reshape(len(it[::step]), -1), axis=0) for it in (values, scaled))
     with np.errstate(over="ignore", invalid="ignore"):
-        apart = np.diff(values, axis=0) > 1e-6 * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
-        equal = apart & ~(np.diff(scaled, axis=0) > 0)
-    return equal.any(0) & (2 * equal.sum(0) >= apart.sum(0))
+        apart = np.diff(before, axis=0) > 1e-6 * np.maximum(np.abs(before[1:]), np.abs(before[:-1]))
+        equal = apart & ~(np.diff(after, axis=0) > 0)
+    merged = np.flatnonzero(equal.any(0) & (2 * equal.sum(0) >= apart.sum(0)))
+    if len(merged):
+        column = values.reshape(len(values), -1)[:, merged[0]]
+        place = int(np.argmax(np.abs(column)))
+        message = f"{numbers.called(merged[0])} has {column[place]:g} in {numbers.place(int(rows[place]))}"
+        if scale:
+            message = f"{message}, so large that most of its other values become equal once standardised"
+            yield fault(numbers.key, message, "leave the row out, or take logarithms")
+        else:
+            message = f"{message}, and values so small that float32 holds most of them as 0"
+            yield fault(numbers.key, message, "write `data.standardize=true`")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelforge.core.quoting import listed
-from modelforge.train.data.arrow import ISO, Values, column_of, numbers, texts
+from modelforge.train.data.arrow import Values, as_numpy, columns_of, numbers, texts
+from modelforge.train.data.columns import ISO, Columns
 from modelforge.train.data.features import Feature, problems
 from modelforge.train.data.findings import Findings
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, refusal
 from modelforge.train.data.split import PARTS
-
-if TYPE_CHECKING:
-    from modelforge.train.data.columns import ColumnSource
 
 MAX_SHOWN = 3
 """Rows, files or values of several that are named."""
@@ -31,7 +28,7 @@ PART_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, 
 class Sheet:
     """The rows of one file or several, one after the other."""
 
-    table: pa.Table
+    columns: Mapping[str, pa.ChunkedArray]
     files: tuple[tuple[str, int, int], ...]
     """The name of each file, how many rows it has, and its part as a place in `PARTS`."""
 
@@ -40,15 +37,22 @@ class Sheet:
         """One sheet of tables with the same columns, in any order.
 
         Raises:
-            ForgeError: their columns differ.
+            ForgeError: their columns differ, or one table has several of a name.
         """
-        (name, first, _), *others = tables
-        names = first.column_names
-        for other, table, _ in others:
-            if lacking := [one for one in names if one not in table.column_names]:
-                raise refusal("path", f"{other} has no column `{lacking[0]}`, but {name} has one")
+        (first, table, _), *others = tables
+        columns = columns_of(table, first)
         files = tuple((name, len(table), part) for name, table, part in tables)
-        return cls(pa.concat_tables((t.select(names) for _, t, _ in tables), promote_options="permissive"), files)
+        if not others:
+            return cls(columns, files)
+        for name, other, _ in others:
+            known = columns_of(other, name)
+            if lacking := [one for one in columns if one not in known]:
+                raise refusal("path", f"{name} has no column `{lacking[0]}`, but {first} has one")
+        one = pa.concat_tables((table.select([*columns]) for _, table, _ in tables), promote_options="permissive")
+        return cls(columns_of(one, first), files)
+
+    def __len__(self) -> int:
+        return sum(number for _, number, _ in self.files)
 
     @property
     def named(self) -> str:
@@ -57,11 +61,10 @@ class Sheet:
 
     def place(self, row: int) -> str:
         """A row in words, counted from 1 in its file."""
-        for name, number, _ in self.files:
-            if row < number:
-                break
-            row -= number
-        return f"row {row + 1}" + (f" of {name}" if len(self.files) > 1 else "")
+        ends = np.cumsum([number for _, number, _ in self.files])
+        file = int(np.searchsorted(ends, row, "right"))
+        name, number, _ = self.files[file]
+        return f"row {row - ends[file] + number + 1}" + (f" of {name}" if len(self.files) > 1 else "")
 
     def own_rows(self, parts: Sequence[Rows]) -> dict[str, Rows]:
         """The rows of each part, counted from 0 in the file of the part, where it has one."""
@@ -81,12 +84,12 @@ class Sheet:
         return f"{len(rows):,} rows ({', '.join(first)}{more})"
 
 
-def splitting(source: ColumnSource, sheet: Sheet, found: Findings) -> dict[str, Array]:
+def splitting(source: Columns, sheet: Sheet, found: Findings) -> dict[str, Array]:
     """What the split depends on besides the classes: the arguments of `split`."""
     given = np.repeat([part for _, _, part in sheet.files], [number for _, number, _ in sheet.files])
     arguments = {"given": given}
     if source.split_column:
-        column = column_of(sheet.table, source.split_column)
+        column = sheet.columns[source.split_column]
         names = {text: PART_NAMES.get(str(text).strip().lower(), -1) for text in pc.unique(column).to_pylist()}
         if unknown := [text for text, part in names.items() if part < 0]:
             shown = listed(map(repr, unknown), 3)
@@ -94,13 +97,13 @@ def splitting(source: ColumnSource, sheet: Sheet, found: Findings) -> dict[str, 
             found.add(fault("split_column", message))
         arguments["given"] = np.array([names[text] for text in column.to_pylist()])
     if source.group:
-        column = column_of(sheet.table, source.group)
+        column = sheet.columns[source.group]
         values = texts(column, source.missing)
         _refuse_missing("group", source.group, values, sheet, found)
         encoded = pc.dictionary_encode(values.values.combine_chunks())
-        arguments["groups"] = np.asarray(pc.fill_null(encoded.indices, -1), np.int64)
+        arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
     if source.time:
-        column = column_of(sheet.table, source.time)
+        column = sheet.columns[source.time]
         values = numbers(column, source.missing, source.decimal_sign)
         feature = Feature(source.time, "date", format=source.dates.get(source.time, ISO))
         if len(values.wrong):

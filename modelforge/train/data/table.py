@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,10 +68,11 @@ def examples(
         answers, more = scaled(targets, parts, standardize=source.scales_targets)
         lost += more
     checked(lost)
-    return assembled(features, answers, parts, named, warnings)
+    return assembled(source, features, answers, parts, named, warnings)
 
 
 def assembled(
+    source: Table,
     inputs: Scaled,
     targets: Labels | Scaled | None,
     parts: Sequence[Rows],
@@ -84,6 +85,7 @@ def assembled(
     """The examples of numbers that were split and scaled, and all that was fitted.
 
     Args:
+        source: What was declared.
         inputs: The features.
         targets: What is to be predicted; None for the features themselves.
         parts: The rows of the parts.
@@ -92,24 +94,20 @@ def assembled(
         ids: A second input of the model, one row for each row of the data.
         fitted: What else was fitted.
     """
-    described: dict[str, Any] = {"inputs": inputs.described(), **(fitted or {})}
+    rows = dict(zip(PARTS, parts, strict=True))
+    kept: dict[str, Any] = {"inputs": inputs.described(), "rows": rows, **(fitted or {})}
     found = [*warnings, *constant(inputs, named)]
     answers = inputs.parts
     if isinstance(targets, Labels):
-        described["classes"] = targets.names
+        kept["classes"] = targets.names
         answers = tuple(targets.classes[part] for part in parts)
         found += missing(targets.classes, parts, targets.names, named)
-    elif targets is not None and targets.kind == "labels":
-        described["labels"] = targets.names
-        answers = targets.parts
-        found += constant(targets, named)
     elif targets is not None:
-        described["targets"] = targets.described()
+        kept |= {"labels": targets.names} if source.target_kind == "labels" else {"targets": targets.described()}
         answers = targets.parts
         found += constant(targets, named)
-    described.setdefault("rows", dict(zip(PARTS, parts, strict=True)))
     both = [array if ids is None else (array, ids[part]) for array, part in zip(inputs.parts, parts, strict=True)]
-    return Examples.of(map(Arrays, both, answers), found, described)
+    return Examples.of(map(Arrays, both, answers), found, kept)
 
 
 def encoded(
@@ -133,8 +131,9 @@ def encoded(
     elif "classes" in fitted:
         answers, problems = among(targets, fitted["classes"], named)
         checked(problems)
-    elif "targets" in fitted:
-        answers = as_float32(np.asarray(targets), Scale.kept(fitted["targets"]))
+    elif "targets" in fitted or "labels" in fitted:
+        scale = Scale.kept(fitted["targets"]) if "targets" in fitted else None
+        answers = as_float32(np.asarray(targets).reshape(len(features), -1), scale)
     else:
         answers = features
     return Arrays(features if ids is None else (features, ids), answers)
@@ -164,12 +163,24 @@ def labels_of(source: Table, targets: Given | Numbers | None, named: str) -> tup
         return encode(targets, source.num_outputs, named)
     number = targets.values.shape[1]
     if number != source.num_outputs:
-        return None, [undeclared("num_outputs", "target", number, source.num_outputs, named)]
+        unit = "label" if source.target_kind == "labels" else "target"
+        return None, [undeclared("num_outputs", unit, number, source.num_outputs, named)]
+    if source.target_kind == "labels":
+        return None, [*_not_labels(targets, named)]
     fixed = np.flatnonzero(is_constant(targets.values.astype(np.float64)))
     if len(targets.values) > 1 and len(fixed):
         message = f"{targets.called(fixed[0])} of {named} has one value: there is nothing to predict"
         return None, [fault("target", message, "leave it out")]
     return None, []
+
+
+def _not_labels(targets: Numbers, named: str) -> Iterator[Problem]:
+    """The first value of each label that is neither 0 nor 1; a missing one is another problem."""
+    wrong = ~np.isin(targets.values, (0, 1)) & ~np.isnan(targets.values.astype(np.float64))
+    for place in np.flatnonzero(wrong.any(0)):
+        row = int(np.argmax(wrong[:, place]))
+        message = f"a label is 0 or 1, but {targets.called(place)} of {named} has {targets.values[row, place]:g}"
+        yield fault("target", f"{message} in {targets.place(row)}", "for numbers: `data.task=regression`")
 
 
 def array_of(raw: Any, name: str, shape: tuple[int, ...], named: str) -> Array:
