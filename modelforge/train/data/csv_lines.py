@@ -21,6 +21,7 @@ BLOCK = 1 << 21
 """Bytes that are looked at together."""
 MAX_SHOWN = 3
 """Rows of a wrong length that are named."""
+CLOSE = "close it; a quote inside quotes is written twice"
 SEE_DELIMITER = "see whether `data.delimiter` is the right one"
 
 
@@ -58,11 +59,9 @@ def header(path: Path, key: str, dialect: Dialect) -> Header:
         records = dialect.records(iter(lines.readline, ""))
         try:
             names = next((record for record in records if record), [])
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, csv.Error):
             check_text(path, key, dialect)
             raise
-        except csv.Error as error:
-            raise refusal(key, f"the first line of `{path}` cannot be read: {error}", CLOSE) from None
         names = tuple(name.strip() for name in names)
         if twice := [name for name, number in Counter(names).items() if number > 1]:
             raise refusal(key, f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
@@ -100,9 +99,6 @@ def check_text(path: Path, key: str, dialect: Dialect) -> None:
     return None
 
 
-CLOSE = "close it; a quote inside quotes is written twice"
-
-
 def ragged(path: Path, key: str, dialect: Dialect, names: tuple[str, ...]) -> None:
     """Refuses the rows that have another number of values than the header names: the first few, then their number.
 
@@ -127,7 +123,8 @@ def _blocks(file: BinaryIO, path: Path, key: str, encoding: str) -> Iterator[str
             text = rest + decoder.decode(raw, not raw)
         except UnicodeDecodeError as error:
             at = read - len(error.object) + len(raw) + error.start
-            message = f"`{path}` is not {encoding.upper()}: byte {at} is 0x{error.object[error.start]:02x}"
+            named = encoding.upper().removesuffix("-SIG")
+            message = f"`{path}` is not {named}: byte {at} is 0x{error.object[error.start]:02x}"
             wide = not read and raw.startswith((b"\xff\xfe", b"\xfe\xff"))
             hint = "it begins as UTF-16 does: write `data.encoding=utf-16`" if wide else "name its `data.encoding`"
             raise refusal(key, message, hint) from None

@@ -209,6 +209,6 @@ def problems(
         first.setdefault(f"{column[int(row)].as_py()!r:.100}", int(row))
     shown = [f"{value} in {place(row)}" for value, row in [*first.items()][:MAX_SHOWN]]
     more = len(values.wrong) - len(shown)
-    rest = f" and {plural(more, "more row")}" if more else ""
+    rest = f" and {plural(more, 'more row')}" if more else ""
     message = f"column `{feature.name}` must hold {feature.what}, but has {', '.join(shown)}{rest}"
     yield fault(key, message, "write it as a number, or leave the row out" if feature.kind == "number" else "")

@@ -37,7 +37,8 @@ def with_guesses(source: Columns, problems: Sequence[Problem], sheet: Sheet) -> 
             hint = f"{problems[0].hint}{problems[0].hint and '; '}for `{left[-1]}`: `{lines}`"
             return [replace(problems[0], hint=hint)]
         return [*problems]
-    if source.target_kind != "class" or not _is_quantity(sheet.columns[source.target[0]]):
+    known = all(name in sheet.columns for name in source.target)
+    if source.target_kind != "class" or not known or not _is_quantity(sheet.columns[source.target[0]]):
         return [*problems]
     hint = f"to predict a number: `{' '.join(settings_for(source, sheet, source.target[0]))}`"
     return [

@@ -12,9 +12,9 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.labels import Given, Labels, among, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
-from modelforge.train.data.refusals import fault, refusal, together, undeclared
+from modelforge.train.data.refusals import fault, together, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, as_float32, constant, is_constant, scaled
-from modelforge.train.data.source import SplitSource, check_float32
+from modelforge.train.data.source import SplitSource, check_float32, new_data
 from modelforge.train.data.split import PARTS, missing, split
 
 
@@ -183,20 +183,35 @@ def _not_labels(targets: Numbers, named: str) -> Iterator[Problem]:
         yield fault("target", f"{message} in {targets.place(row)}", "for numbers: `data.task=regression`")
 
 
-def array_of(raw: Any, name: str, shape: tuple[int, ...], named: str) -> Array:
-    """The array of a name among new arrays, or the one that was given, with one example a row.
+def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tuple[str, str | None]) -> Arrays:
+    """New arrays as the model takes them.
+
+    Args:
+        source: What was declared.
+        raw: The array of inputs, or a mapping of arrays; a mapping of one array may call it as it likes; with targets a
+            pair, or a mapping that has both.
+        fitted: What training kept.
+        names: What the mapping calls the inputs and the targets; None for no targets.
 
     Raises:
-        ForgeError: there is none, or its examples have another shape, or are no finite numbers.
+        ForgeError: an array is missing, has another shape, or is not of finite numbers.
     """
-    if isinstance(raw, Mapping) and name not in raw:
-        raise refusal("features", f"{named} has no array `{name}`", f"known: {', '.join(map(repr, raw))}")
-    array = np.asarray(raw[name] if isinstance(raw, Mapping) else raw)
+    inputs, target = names
+    if isinstance(raw, tuple) and target is not None:
+        raw = dict(zip(names, raw, strict=True))
+    given = {inputs: raw} if not isinstance(raw, Mapping) else raw
+    if isinstance(raw, Mapping) and len(raw) == 1 and target is None:
+        given = {inputs: next(iter(raw.values()))}
+    if lacking := [name for name in (inputs, target) if name is not None and name not in given]:
+        known = ", ".join(f"`{name}`" for name in given)
+        raise new_data(f"the new data has no array `{lacking[0]}`", f"it has {known}")
+    array = np.asarray(given[inputs])
+    if array.shape[1:] != source.input.shape:
+        due = ", ".join(["examples", *map(str, source.input.shape)])
+        raise new_data(f"`{inputs}` of the new data has shape {array.shape}, but must have ({due})")
     if array.dtype.kind not in "biuf":
-        raise refusal("features", f"{named} must hold numbers, but holds {array.dtype}")
-    if array.shape[1:] != shape:
-        raise refusal("input.shape", f"an example of {named} has shape {array.shape[1:]}, but the model takes {shape}")
+        raise new_data(f"`{inputs}` of the new data must hold numbers, but holds {array.dtype}")
     wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
     if len(wrong):
-        raise refusal("features", f"{named} has a value that is not finite in row {wrong[0][0] + 1}")
-    return array
+        raise new_data(f"`{inputs}` of the new data has a value that is not finite in row {wrong[0][0] + 1}")
+    return encoded(array, None if target is None else np.asarray(given[target]), fitted, "the new data")
