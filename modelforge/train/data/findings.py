@@ -73,7 +73,11 @@ class Findings:
     def _update(self, source: Columns, names: tuple[str, ...]) -> dict[str, Any]:
         """The fields that differ in a section that reads the table."""
         update = dict[str, Any]()
-        for key, values in self.fixes.items():
+        fixes = {key: {**values} for key, values in self.fixes.items()}
+        for name in {*fixes.get("categorical", ()), *fixes.get("dates", ()), *fixes.get("ignore", ())}:
+            if name in fixes.get("impute", ()):
+                fixes["impute"][name] = "most_frequent"  # a median is of numbers
+        for key, values in fixes.items():
             before = getattr(source, key)
             if key in ("categorical", "ignore"):
                 update[key] = (*before, *values)

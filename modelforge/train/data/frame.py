@@ -48,8 +48,6 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
     found = Findings()
     values = [_read(sheet, feature, source, found) for feature in features]
     targets, bare = _targets(source, sheet, found)
-    if len(bare) and any(source.fill(name) == "error" for name in source.target):
-        _refuse_bare(source, sheet, bare, found)
     arguments = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
     if found.problems:
@@ -94,14 +92,15 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
     sheet = Sheet(columns, (("the data", len(table), 0),))
     found = Findings()
     values = [_read(sheet, fit, source, found, training=False) for fit in fits]
-    targets, bare = _targets(source, sheet, found) if labelled else (None, NO_ROWS)
-    if len(bare):
-        _refuse_bare(source, sheet, bare, found)
+    targets, _ = _targets(source, sheet, found, training=False) if labelled else (None, NO_ROWS)
     rows = np.arange(len(table))
     checked([*found.problems, *_unseen(source, fits, values, [rows], sheet.place)])
     blocks = [fit.numbers(one.values) for fit, one in zip(fits, values, strict=True) if fit.kind != "ids"]
+    features = np.concatenate(blocks, axis=1)
     answers = targets.values if isinstance(targets, Numbers) else targets
-    return encoded(np.concatenate(blocks, axis=1), answers, kept, "the data", _ids(fits, values))
+    if labelled and source.target_kind == "input":
+        answers = features
+    return encoded(features, answers, kept, "the data", _ids(fits, values))
 
 
 def _declared(source: Columns, name: str) -> Feature:
@@ -131,14 +130,13 @@ def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, t
     return values
 
 
-def _refuse_bare(source: Columns, sheet: Sheet, bare: Rows, found: Findings) -> None:
+def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Findings) -> None:
     """Adds the problem of rows without a target."""
-    what = {"class": "no class", "labels": "no label"}.get(source.target_kind, "no value")
-    names = listed(source.target, MAX_SHOWN, quote="`")
-    message = f"column {names} has {what} in {sheet.rows(bare)}"
-    hint = f"leave such rows out: `{setting('impute', dict.fromkeys(source.target, 'drop'))}`"
-    column = sheet.columns[source.target[0]]
-    if is_text(column) and (text := column[int(bare[0])].as_py()) and text.strip():
+    message = f"column `{name}` has no {'class' if source.target_kind == 'class' else 'value'} in {sheet.rows(bare)}"
+    hint = f"leave such rows out: `{setting('impute', {name: 'drop'})}`"
+    column = sheet.columns[name]
+    text = column[int(bare[0])].as_py() if is_text(column) else None
+    if source.target_kind == "class" and text is not None and text.strip():
         message += f": it has {text!r}"
         hint += """; if it is the name of a class: `'data.missing=[""]'`"""
     found.add(fault("target", message, hint))
@@ -227,22 +225,28 @@ def _ids(fits: Sequence[Feature], values: Sequence[Values]) -> Array | None:
     return np.stack(found, axis=1) if found else None
 
 
-def _targets(source: Columns, sheet: Sheet, found: Findings) -> tuple[Coded | Numbers | None, Rows]:
-    """The targets, and the rows that have none."""
+def _targets(
+    source: Columns, sheet: Sheet, found: Findings, *, training: bool = True
+) -> tuple[Coded | Numbers | None, Rows]:
+    """The targets, and the rows to leave out since they have none."""
     if source.target_kind == "input":
         return None, NO_ROWS
     columns = {name: sheet.columns[name] for name in source.target}
+    missing = dict[str, Rows]()
     if source.target_kind == "class":
         ((name, column),) = columns.items()
-        target, bare = _labels(present(column, source.missing))
+        target, missing[name] = _labels(present(column, source.missing))
     else:
         read = {name: numbers(column, source.missing, source.decimal_sign) for name, column in columns.items()}
+        missing = {name: values.missing for name, values in read.items()}
         for name, values in read.items():
             for problem in problems(Feature(name), values, columns[name], "target", sheet.place):
                 found.add(problem)
         target = Numbers(np.stack([one.values for one in read.values()], 1), source.target, "target", sheet.place)
-        bare = np.unique(np.concatenate([one.missing for one in read.values()]))
-    return target, bare
+    for name, rows in missing.items():
+        if len(rows) and not (training and source.fill(name) == "drop"):
+            _refuse_bare(source, name, sheet, rows, found)
+    return target, np.unique(np.concatenate([*missing.values()]))
 
 
 def _labels(column: pa.ChunkedArray) -> tuple[Coded, Rows]:

@@ -202,16 +202,18 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
     given = {inputs: raw} if not isinstance(raw, Mapping) else raw
     if isinstance(raw, Mapping) and len(raw) == 1 and target is None:
         given = {inputs: next(iter(raw.values()))}
-    if lacking := [name for name in (inputs, target) if name is not None and name not in given]:
+    due = (inputs,) if target is None or source.target_kind == "input" else (inputs, target)
+    if lacking := [name for name in due if name not in given]:
         known = ", ".join(f"`{name}`" for name in given)
         raise new_data(f"the new data has no array `{lacking[0]}`", f"it has {known}")
     array = np.asarray(given[inputs])
     if array.shape[1:] != source.input.shape:
-        due = ", ".join(["examples", *map(str, source.input.shape)])
-        raise new_data(f"`{inputs}` of the new data has shape {array.shape}, but must have ({due})")
+        shape = ", ".join(["examples", *map(str, source.input.shape)])
+        raise new_data(f"`{inputs}` of the new data has shape {array.shape}, but must have ({shape})")
     if array.dtype.kind not in "biuf":
         raise new_data(f"`{inputs}` of the new data must hold numbers, but holds {array.dtype}")
     wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
     if len(wrong):
         raise new_data(f"`{inputs}` of the new data has a value that is not finite in row {wrong[0][0] + 1}")
-    return encoded(array, None if target is None else np.asarray(given[target]), fitted, "the new data")
+    answers = None if target is None else array if source.target_kind == "input" else np.asarray(given[target])
+    return encoded(array, answers, fitted, "the new data")

@@ -51,7 +51,11 @@ def test_what_is_constant_becomes_zero(here: Path):
     [
         (
             ("a,kind\n" + PAIRS).encode("utf-16"),
-            ("data.path", "`flowers.csv` is not UTF-8: byte 0 is 0xff", "it begins as UTF-16 does: write `data.encoding=utf-16`"),
+            (
+                "data.path",
+                "`flowers.csv` is not UTF-8: byte 0 is 0xff",
+                "it begins as UTF-16 does: write `data.encoding=utf-16`",
+            ),
         ),
         (
             ("a,kind\n" + PAIRS).encode("utf-16-le"),

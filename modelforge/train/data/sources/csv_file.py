@@ -71,7 +71,9 @@ class Csv(ColumnSource):
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
-        names = header(self.found()["path"], "path", self.dialect).names
+        path = self.found()["path"]
+        check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
+        names = header(path, "path", self.dialect).names
         other = next((sign for sign in OTHER_DELIMITERS if len(names) == 1 and sign in names[0]), None)
         if other is None or self.target_kind == "input":
             return super().read()

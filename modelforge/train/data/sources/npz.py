@@ -69,7 +69,7 @@ class Npz(Bounded, Table):
         Raises:
             ForgeError: an array is missing, or its examples have another shape.
         """
-        return encoded_arrays(self, raw, fitted, (self.features, self.target if labelled else None))
+        return encoded_arrays(self, raw, fitted, (self.features, (self.target or "y") if labelled else None))
 
     def _arrays(self, named: str) -> tuple[Array, Array | None]:
         path = existing(self.path)
