@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned, Wrapped
+from modelforge.report.columns import as_csv, plain
 from modelforge.report.figures import draw
 from modelforge.train.run import Evaluation, Run, load_run
 
@@ -45,19 +44,15 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     folder = output or run / FOLDER
     files = _write(found, folder, plots)
     reported = {} if overrides else _reported(loaded)
-    differs = {
-        name: value for name, value in reported.items() if name in found.metrics and found.metrics[name] != value
-    }
+    differs = [name for name, value in found.metrics.items() if reported.get(name, value) != value]
     data = {
         "of": found.of,
         "num_examples": found.num_examples,
         "metrics": dict(found.metrics),
         "reported": reported,
         "differs": differs,
-        "report": {
-            "numbers": dict(found.report.numbers),
-            "tables": {k: dict(v) for k, v in found.report.tables.items()},
-        },
+        "numbers": dict(found.report.numbers),
+        "tables": {name: plain(table) for name, table in found.report.tables.items()},
         "files": [str(file) for file in files],
     }
     return Answer(data, _text(found, reported, differs, folder), int(bool(differs)))
@@ -84,18 +79,12 @@ def _reported(run: Run) -> dict[str, float]:
 
 def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = {**found.metrics, **found.report.numbers}
     written = [folder / "metrics.json"]
-    write_atomically(
-        written[0], json.dumps({"of": found.of, "num_examples": found.num_examples, **numbers}, indent=2) + "\n"
-    )
+    numbers = {"of": found.of, "num_examples": found.num_examples, **found.metrics, **found.report.numbers}
+    write_atomically(written[0], json.dumps(numbers, indent=2) + "\n")
     for name, table in found.report.tables.items():
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(table)
-        writer.writerows(zip(*table.values(), strict=True))
         written.append(folder / f"{name}.csv")
-        write_atomically(written[-1], out.getvalue())
+        write_atomically(written[-1], as_csv(table))
     for name, figure in found.report.figures.items() if plots else ():
         written.append(folder / f"{name}.png")
         draw(figure, written[-1])

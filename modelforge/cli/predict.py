@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
+from modelforge.report.columns import as_csv, plain
 from modelforge.train.run import load_run
 
 FORMATS = (".csv", ".json", ".parquet")
@@ -35,14 +34,14 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
         ForgeError: the folder is no run, the data cannot be read or encoded, or the output cannot be written.
     """
     if output is not None and output.suffix not in FORMATS:
-        message = f"`{output}` must end in {listed(FORMATS, len(FORMATS))}"
+        message = f"`{output}` must end in {' or '.join(FORMATS)}"
         raise ForgeError([Problem("MF150", "--output", message)])
     loaded = load_run(run, device=device)
     raw = loaded.source.raw(file)
     columns = {**_kept(raw, keep, file), **loaded.predict(raw)}
     number = len(next(iter(columns.values())))
     if output is None:
-        return Answer(_plain(columns), _as_csv(columns))
+        return Answer(plain(columns), as_csv(columns))
     _write(columns, output)
     said = f"{plural(number, 'prediction')} of {loaded.checkpoint} in {output}"
     return Answer({"output": str(output), "num_examples": number, "columns": list(columns)}, said + "\n")
@@ -68,25 +67,6 @@ def _write(columns: Mapping[str, Any], output: Path) -> None:
         parquet.write_table(pyarrow.table({name: list(values) for name, values in columns.items()}), buffer)
         write_atomically(output, buffer.getvalue().to_pybytes(), "--output")
     elif output.suffix == ".json":
-        write_atomically(output, json.dumps(_plain(columns), indent=2) + "\n", "--output")
+        write_atomically(output, json.dumps(plain(columns), indent=2) + "\n", "--output")
     else:
-        write_atomically(output, _as_csv(columns), "--output")
-
-
-def _as_csv(columns: Mapping[str, Any]) -> str:
-    """A row for each example; what is no single value is written as JSON."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*map(_cells, columns.values()), strict=True))
-    return out.getvalue()
-
-
-def _cells(values: Any) -> list[Any]:
-    array = np.asarray(values)
-    cells = array.tolist()
-    return [json.dumps(cell) for cell in cells] if array.ndim > 1 else cells
-
-
-def _plain(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: np.asarray(values).tolist() for name, values in columns.items()}
+        write_atomically(output, as_csv(columns), "--output")
