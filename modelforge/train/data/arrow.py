@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from modelforge.train.data.columns import ISO
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import refusal
 
+pc: Any = pyarrow.compute
+"""Arrow's functions; it makes most of them when it is imported, unknown to type checkers."""
 BOOLEANS = {"true": 1.0, "false": 0.0}
 DAY = 86_400.0
 """Seconds."""

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from modelforge.core.errors import ForgeError
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.files import opened
@@ -34,7 +35,7 @@ class Dialect:
     encoding: str
     newlines_in_values: bool
 
-    def records(self, lines: Iterator[str] | io.TextIOBase) -> csv.Reader:
+    def records(self, lines: Iterator[str] | io.TextIOBase) -> Any:
         """The records of some lines by Python's own reader, in its strict mode."""
         if self.quote is None:
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
@@ -91,10 +92,9 @@ def check_text(path: Path, key: str, dialect: Dialect) -> None:
                 if dialect.newlines_in_values:
                     return _check_records(path, key, dialect)
                 for match in _lines_with(dialect.quote).finditer(text):
-                    if not well.fullmatch(match[0]) and (wrong := _wrong(match[0], dialect)):
-                        message, hint = wrong
+                    if not well.fullmatch(match[0]) and (error := _wrong(match[0], dialect)):
                         line = _line_at(path, key, dialect, before + match.start())
-                        raise refusal(key, message.format(line=line, path=path), hint)
+                        raise _quote_refusal(path, key, line, error)
             before += len(text)
     return None
 
@@ -148,16 +148,20 @@ def _well_quoted(dialect: Dialect) -> re.Pattern[str]:
     return re.compile(rf"{field}(?:{delimiter}{field})*+")
 
 
-def _wrong(line: str, dialect: Dialect) -> tuple[str, str] | None:
-    """What is wrong with a line on its own, and the way out; a quote inside a value that is not quoted is well."""
+def _wrong(line: str, dialect: Dialect) -> str:
+    """What is wrong with a line on its own; a quote inside a value that is not quoted is well."""
     try:
         next(dialect.records(iter([line])))
     except csv.Error as error:
-        if "unexpected end" in str(error):
-            several = f"{CLOSE}; for values of several lines: `data.newlines_in_values=true`"
-            return "a quote opens in line {line} of `{path}` and does not close in it", several
-        return f"line {{line}} of `{{path}}` cannot be read: {error}", CLOSE
-    return None
+        return str(error)
+    return ""
+
+
+def _quote_refusal(path: Path, key: str, line: int, error: str) -> ForgeError:
+    if "unexpected end" not in error:
+        return refusal(key, f"line {line} of `{path}` cannot be read: {error}", CLOSE)
+    hint = f"{CLOSE}; for values of several lines: `data.newlines_in_values=true`"
+    return refusal(key, f"a quote opens in line {line} of `{path}` and does not close in it", hint)
 
 
 def _check_records(path: Path, key: str, dialect: Dialect) -> None:

@@ -8,11 +8,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelforge.core.errors import Problem
 from modelforge.core.words import plural
-from modelforge.train.data.arrow import Values, as_numpy, as_times, instants, list_of, numbers, places, rows_of, texts
+from modelforge.train.data.arrow import (
+    Values,
+    as_numpy,
+    as_times,
+    instants,
+    list_of,
+    numbers,
+    pc,
+    places,
+    rows_of,
+    texts,
+)
 from modelforge.train.data.columns import ISO, STATISTICS, Fill, Kind
 from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Array, Rows
@@ -54,8 +64,10 @@ class Feature:
     @classmethod
     def kept(cls, described: Mapping[str, Any]) -> Feature:
         """The feature that `described` wrote."""
-        lists = {name: tuple(value) for name, value in described.items() if isinstance(value, list | tuple)}
-        return cls(**{**described, **lists})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list | tuple) else value for name, value in described.items()
+        }
+        return cls(**fields)
 
     def described(self) -> dict[str, Any]:
         """The feature as plain data."""

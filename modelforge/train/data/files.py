@@ -115,7 +115,8 @@ def extra(module: str, what: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         message = f"{what} needs `{package}`, which is not installed"
-        raise refusal("type", message, "pip install 'modelforge[data]'") from None
+        part = "data" if package == "datasets" else "train"
+        raise refusal("type", message, f"pip install 'modelforge[{part}]'") from None
 
 
 def _read_utf8(path: Path, key: str) -> str:

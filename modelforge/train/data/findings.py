@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.train.data.arrow import Values, instants, is_text, present
+from modelforge.train.data.arrow import Values, instants, is_text, pc, present
 from modelforge.train.data.columns import ISO, Columns
 from modelforge.train.data.features import Feature
 from modelforge.train.data.refusals import fault, setting, settings, together

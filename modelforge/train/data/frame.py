@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
-from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, present
+from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present
 from modelforge.train.data.columns import Columns
 from modelforge.train.data.features import Feature, fitted, problems
 from modelforge.train.data.findings import Findings, way_out

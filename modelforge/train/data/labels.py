@@ -41,8 +41,8 @@ class Coded:
     @classmethod
     def of(cls, labels: Array | Sequence[Any]) -> Coded:
         """Labels of any kind; those of different types are different."""
-        simple = isinstance(labels, np.ndarray) and labels.dtype.kind in "biufOUS"
-        values = [_decoded(value) for value in (labels.tolist() if simple else labels)]
+        plain = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype.kind in "biufOUS" else labels
+        values = [_decoded(value) for value in plain]
         known = dict[Any, int]()
         rows = list[int]()
         places = np.empty(len(values), np.int64)

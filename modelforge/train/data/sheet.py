@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelforge.core.quoting import listed
-from modelforge.train.data.arrow import Values, as_numpy, columns_of, numbers, texts
+from modelforge.train.data.arrow import Values, as_numpy, columns_of, is_text, numbers, pc, present, texts
 from modelforge.train.data.columns import ISO, Columns
 from modelforge.train.data.features import Feature, problems
 from modelforge.train.data.findings import Findings
@@ -48,8 +47,7 @@ class Sheet:
             known = columns_of(other, name)
             if lacking := [one for one in columns if one not in known]:
                 raise refusal("path", f"{name} has no column `{lacking[0]}`, but {first} has one")
-        one = pa.concat_tables((table.select([*columns]) for _, table, _ in tables), promote_options="permissive")
-        return cls(columns_of(one, first), files)
+        return cls({name: _joined([table[name] for _, table, _ in tables], name) for name in columns}, files)
 
     def __len__(self) -> int:
         return sum(number for _, number, _ in self.files)
@@ -82,6 +80,20 @@ class Sheet:
         first = [self.place(int(row)) for row in rows[:MAX_SHOWN]]
         more = f" and {len(rows) - MAX_SHOWN:,} more" if len(rows) > MAX_SHOWN else ""
         return f"{len(rows):,} rows ({', '.join(first)}{more})"
+
+
+def _joined(columns: Sequence[pa.ChunkedArray], name: str) -> pa.ChunkedArray:
+    """The columns of several files one after the other; as texts, if they are that in one."""
+    columns = [present(column, ()) for column in columns]
+    kinds = {column.type for column in columns}
+    try:
+        if len(kinds) > 1:
+            kind = pa.string() if any(map(is_text, columns)) else pa.float64()
+            columns = [pc.cast(column, kind) for column in columns]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        shown = " and ".join(sorted(map(str, kinds)))
+        raise refusal("path", f"column `{name}` is {shown} in files that belong together") from None
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
 
 
 def splitting(source: Columns, sheet: Sheet, found: Findings) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from modelforge.train.data.source import SplitSource
 MAX_SHOWN = 5
 PARTS = ("train", "val", "test")
 IN_WORDS = ("training", "validation", "test")
+NO_ROWS = np.zeros(0, np.int64)
 
 
 def split(
@@ -53,7 +54,7 @@ def split(
     if problems := list(_too_small(source, len(rest), [sizes[0], *few[1:]], at_least)):
         raise ForgeError(problems)
     if not (sizes[1] or sizes[2]):
-        parts = rest, rest[:0], rest[:0]
+        parts = np.arange(len(rest)), NO_ROWS, NO_ROWS
     elif groups is not None:
         parts = by_groups(source, groups[rest], sizes)
     elif times is not None:
@@ -91,7 +92,7 @@ def by_groups(source: SplitSource, groups: Array, sizes: Sequence[int]) -> tuple
     """
     from sklearn.model_selection import GroupShuffleSplit
 
-    rest, held = np.arange(len(groups)), [np.zeros(0, np.int64)] * 2
+    rest, held = np.arange(len(groups)), [NO_ROWS] * 2
     number, needed = len(np.unique(groups)), 1 + sum(size > 0 for size in sizes[1:])
     if number < needed:
         message = f"`group` has {plural(number, 'value')}, and {needed} parts need {needed}"

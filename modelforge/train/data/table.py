@@ -179,7 +179,7 @@ def _not_labels(targets: Numbers, named: str) -> Iterator[Problem]:
     wrong = ~np.isin(targets.values, (0, 1)) & ~np.isnan(targets.values.astype(np.float64))
     for place in np.flatnonzero(wrong.any(0)):
         row = int(np.argmax(wrong[:, place]))
-        message = f"a label is 0 or 1, but {targets.called(place)} of {named} has {targets.values[row, place]:g}"
+        message = f"a label is 0 or 1, but {targets.called(int(place))} of {named} has {targets.values[row, place]:g}"
         yield fault("target", f"{message} in {targets.place(row)}", "for numbers: `data.task=regression`")
 
 

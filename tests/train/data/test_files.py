@@ -29,7 +29,7 @@ def test_packages_that_are_not_there(here: Path, monkeypatch: pytest.MonkeyPatch
     ((path, message, hint),) = told(csv(type=kind, path="." if kind == "hf" else "flowers.csv"))
     assert path == "data.type"
     assert message.endswith(f"needs `{package}`, which is not installed")
-    assert hint == "pip install 'modelforge[data]'"
+    assert hint == f"pip install 'modelforge[{'data' if kind == 'hf' else 'train'}]'"
 
 
 def parquet(**fields) -> Source:

@@ -47,8 +47,8 @@ class Csv(ColumnSource):
     def _check_signs(self) -> Csv:
         signs = {"delimiter": self.delimiter, "quote": self.quote, "decimal": self.decimal}
         for key in ("delimiter", "quote"):
-            if signs[key] is not None and signs[key] in NOT_DELIMITERS:
-                raise mistake(key, f"`{key}` cannot be {signs[key]!r}", "line ends have their own use")
+            if (sign := signs[key]) is not None and sign in NOT_DELIMITERS:
+                raise mistake(key, f"`{key}` cannot be {sign!r}", "line ends have their own use")
         for key, other in (("delimiter", "quote"), ("delimiter", "decimal"), ("quote", "decimal")):
             if signs[key] == signs[other]:
                 raise mistake(key, f"`{key}` and `{other}` are both {signs[key]!r}")
