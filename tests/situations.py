@@ -10,12 +10,15 @@ import contextlib
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -29,8 +32,9 @@ from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
+from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
-from modelforge.train import check_command_line
+from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -388,6 +392,92 @@ def a_plugin_that_cannot_be_imported(folder: Path) -> str:
         return command("show", "model=mlp", "--conf", str(CONF))
 
 
+# --- plugins of a project ---------------------------------------------------------------------------------------------
+
+LAYER = """
+import torch
+import modelforge as mf
+
+@mf.register_layer(axes="...")
+class Gate(torch.nn.Module):
+    "Passes what is positive."
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clamp(min=0)
+"""
+
+
+def with_plugins(plugins: str, *arguments: str, status: int = 1, **modules: str) -> str:
+    """The error output of a command in a project whose `plugins` are this TOML."""
+    Path("pyproject.toml").write_text(f"[tool.modelforge]\nplugins = {plugins}\n")
+    Path("my_project").mkdir()
+    for name, code in {"__init__": "", **modules}.items():
+        Path("my_project", f"{name}.py").write_text(code)
+    path, loaded = [*sys.path], {*sys.modules}
+    try:
+        return command(*(arguments or ("show", "model=mlp", "--conf", str(CONF))), status=status)
+    finally:
+        sys.path[:] = path
+        for name in {name for name in sys.modules if name.startswith("my_project")} - loaded:
+            del sys.modules[name]
+        if "Gate" in LAYERS:
+            unregister_layer("Gate")
+
+
+@situation
+def a_plugin_that_is_not_there(folder: Path) -> str:
+    return with_plugins('["my_projct", "my_project.layer", "elsewhere"]', layers="")
+
+
+@situation
+def a_plugin_that_raises(folder: Path) -> str:
+    return with_plugins('["my_project.layers", "my_project.inits"]', layers="\nnn.Linear\n", inits="import timmm")
+
+
+@situation
+def a_plugin_that_is_no_python(folder: Path) -> str:
+    return with_plugins('["my_project.layers"]', layers="class Gate(nn.Module)\n    pass\n")
+
+
+@situation
+def a_plugin_that_ends_the_process(folder: Path) -> str:
+    return with_plugins('["my_project.layers"]', layers="import sys\nsys.exit('no licence')\n")
+
+
+@situation
+def two_plugins_that_register_one_name(folder: Path) -> str:
+    return with_plugins('["my_project.a", "my_project.b"]', a=LAYER, b=LAYER)
+
+
+@situation
+def a_plugin_that_takes_a_name_of_torch(folder: Path) -> str:
+    return with_plugins('["my_project.a"]', a=LAYER.replace("Gate", "Linear"))
+
+
+@situation
+def plugins_that_are_no_list(folder: Path) -> str:
+    return with_plugins('"my_project"')
+
+
+@situation
+def plugins_that_are_no_modules(folder: Path) -> str:
+    return with_plugins('["my_project/layers.py", 3, "my-project", "a b"]\npluginns = []')
+
+
+@situation
+def a_project_file_that_is_no_toml(folder: Path) -> str:
+    return with_plugins('["my_project"')
+
+
+@situation
+def two_revisions_with_a_layer_of_ones_own(folder: Path) -> str:
+    write("model: {input: {shape: [4]}, layers: {gate: Gate}}\n", "config.yaml")
+    (folder / "pyproject.toml").touch()
+    who = ("-c", "user.name=tester", "-c", "user.email=tester@example.com")
+    for arguments in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message=one")):
+        subprocess.run(["git", *who, *arguments], check=True)
+    return with_plugins('["my_project.layers"]', "diff", "HEAD..HEAD", status=2, layers=LAYER)
+
+
 # --- training ---------------------------------------------------------------------------------------------------------
 
 TABLE = "width,height,kind\n" + "".join(f"{row / 2},{row % 7},{'abc'[row % 3]}\n" for row in range(60))
@@ -404,6 +494,38 @@ def training_settings_of_a_wrong_type(folder: Path) -> str:
     with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
         check_command_line(CONF, ["optimizer.lr=abc", "trainer.max_epochs=x"])
     return said.getvalue()
+
+
+@situation
+def task_settings_and_metrics_that_are_wrong(folder: Path) -> str:
+    task = "data.task={type: classification, label_smoothing: 1.5, smoothing: 0.1}"
+    return "\n".join(
+        [
+            train(folder / "task", task),
+            train(folder / "weights", "data.task={type: classification, class_weights: [1, 2]}"),
+            train(folder / "metrics", "metrics={f1: F1Skore, top: {type: Accuracy, topk: 3}, loss: F1Score}"),
+        ]
+    )
+
+
+@situation
+def new_data_that_a_run_cannot_predict_from(folder: Path) -> str:
+    train(folder)
+    np.save("new.npy", np.zeros((3, 9, 9)))
+    commands = [
+        ("predict", "run", "new.npy"),
+        ("predict", "run", "old.npy"),
+        ("predict", "run", "new.npy", "--output", "new.xls"),
+        ("evaluate", "run", "data.task=regression"),
+    ]
+    return "\n".join(command(*words) for words in commands)
+
+
+@situation
+def a_folder_that_is_no_run(folder: Path) -> str:
+    (folder / "runs" / "0").mkdir(parents=True)
+    (folder / "runs" / "0" / "config.yaml").write_text("{}")
+    return "\n".join(command("predict", name, "new.npy") for name in ("none", "runs", "runs/0"))
 
 
 @situation
@@ -491,3 +613,36 @@ def pictures_that_cannot_be_read(folder: Path) -> str:
             Image.new("L", (8, 8), number * 20).save(folder / "pictures" / kind / f"{number}.png")
     (folder / "pictures" / "cat" / "0.png").write_bytes(b"no picture")
     return train(folder, "data=image_folder", f"data.path={folder}/pictures", "data.size=8", "data.num_classes=2")
+
+
+@situation
+def callbacks_that_contradict_the_config(folder: Path) -> str:
+    chosen = ("callbacks=[early_stopping,ema,swa]", "scheduler=cosine", "trainer.max_epochs=-1", "+trainer.max_steps=5")
+    wrong = ("callbacks.early_stopping.monitor=val/los", "callbacks.swa.lr=0.1")
+    return train(folder, *chosen, *wrong)
+
+
+@situation
+def callbacks_with_wrong_settings(folder: Path) -> str:
+    wrong = ("callbacks.ema.decay=2", "+callbacks.ema.dekay=0.9", "callbacks.early_stopping.patience=0")
+    others = ("+callbacks.emma.decay=0.9", "+callbacks.swa=3", "+callbacks.gradient_norm.by=layers")
+    return train(folder, "callbacks=[early_stopping,ema]", *wrong, *others)
+
+
+@situation
+def loggers_with_wrong_settings(folder: Path) -> str:
+    wrong = ("logger.wandb.mode=ofline", "+logger.mlflow.uri=here", "+logger.tensorbord={}", "+logger.csv.path=x")
+    return train(folder, "logger=[csv,wandb,mlflow]", *wrong)
+
+
+@situation
+def a_tracker_that_is_not_installed(folder: Path) -> str:
+    with patch.object(named, "find_spec", lambda package: None):
+        return train(folder, "logger=[csv,wandb,mlflow]")
+
+
+@situation
+def trainer_keys_with_wrong_values(folder: Path) -> str:
+    wrong = ("trainer.precision=bf16_mixed", "trainer.compile=1", "trainer.accumulate_grad_batches=0")
+    others = ("trainer.gradient_clip_algorithm=norms", "trainer.gradient_clip_val=-1", "trainer.log_every_n_steps=-5")
+    return train(folder, *wrong, *others)

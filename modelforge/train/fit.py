@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -28,23 +28,26 @@ from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
-from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints, started
+from modelforge.train.context import Context
 from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
+from modelforge.train.hooks.running import SaveOnInterrupt, SeedSteps
+from modelforge.train.hooks.steps import LogSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.loggers import make_loggers
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
+from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
+from modelforge.train.trackers.history import history_of
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
@@ -60,8 +63,24 @@ class Outcome:
     """The results, for the last line."""
 
 
-def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupts, show_plan: bool = True) -> Outcome:
+def fit(
+    config: Config,
+    folder: Path,
+    *,
+    console: Console,
+    interrupts: Interrupts,
+    note: Callable[[Problem], object],
+    show_plan: bool = True,
+) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
+
+    Args:
+        config: The composed config.
+        folder: The run folder.
+        console: Where plan, progress and warnings are printed.
+        interrupts: What stops it.
+        note: Called with each warning.
+        show_plan: Whether to print the plan, and what is to be said of it.
 
     Raises:
         ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
@@ -69,8 +88,11 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
 
-    def warn(problem: Problem) -> None:
-        console.print(str(config.origins.locate(problem)), markup=False, soft_wrap=True)
+    def warn(problem: Problem, *, shown: bool = True) -> None:
+        found = config.origins.locate(problem)
+        note(found)
+        if shown:
+            console.print(str(found), markup=False, soft_wrap=True)
 
     with located(config):
         job = prepare(config)
@@ -81,7 +103,11 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in filter(None, (*examples.warnings, job.start.warning)):
             warn(problem)
         if show_plan:
-            _show(job.plan, console)
+            console.print(job.plan.table())
+        for problem in findings(job.plan):
+            warn(problem, shown=show_plan)
+        if show_plan:
+            console.print()
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
@@ -100,24 +126,35 @@ def _fit(
     module = Learner(model, task, settings.data, job.optimizer, job.scheduler, settings.factories)
     if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
+    if job.trainer.get("compile"):
+        model.compile()  # in place: checkpoints keep the names of the parameters
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
-    history, others = make_loggers(settings.logger, folder)
-    mode = settings.directions[settings.metric]
-    checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
-    callbacks: list[Callback] = [SeedSteps(settings.seed)]
-    if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
-        callbacks.append(checkpoints)
-    if job.trainer.get("enable_progress_bar", True):
-        callbacks.append(EpochBar(console, task.metric))
-    callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
-    trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
-    started = time.monotonic()
-    _train(trainer, module, data, job)
-    metrics = _test(trainer, module, data, checkpoints)
-    seconds = time.monotonic() - started
-    metrics |= task.finish(module.model, examples, seed=settings.seed, folder=folder, console=console)
+    context = Context(
+        job.terms, folder, job.plan, model.ledger, config.values, Rows(), lambda line: _say(console, line)
+    )
+    hooks = [callback.make(context) for callback in settings.callbacks.values()]
+    with history_of(settings.logger, context) as history:
+        checkpoints = Checkpoints(
+            folder / "checkpoints", settings.metric, context.mode, history, job.start, config.values
+        )
+        callbacks: list[Callback] = [SeedSteps(settings.seed), LogSteps(), *hooks]
+        if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
+            callbacks.append(checkpoints)
+        if job.trainer.get("enable_progress_bar", True):
+            callbacks.append(EpochBar(console, task.metric))
+        callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
+        trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *history.others], callbacks=callbacks)
+        started = time.monotonic()
+        _train(trainer, module, data, job)
+        metrics = _test(trainer, module, data, checkpoints)
+        seconds = time.monotonic() - started
+    metrics |= task.finish(model, examples, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -142,13 +179,6 @@ def _check_lengths(job: Job, rows: int) -> list[Problem]:
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found
-
-
-def _show(plan: Plan, console: Console) -> None:
-    console.print(plan.table())
-    for warning in findings(plan):
-        console.print(str(warning), markup=False, soft_wrap=True)
-    console.print()
 
 
 def _build(job: Job, folder: Path) -> Model:
