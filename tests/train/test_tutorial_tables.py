@@ -45,7 +45,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             command = shlex.split(line)
             if command[:2] == ["python", "train.py"]:
                 result = trained(command[2:], tmp_path / "conf")
-                said = "\n".join(problem.get("hint", "") for problem in result.status.problems)
+                said = "\n".join(str(problem.get("hint", "")) for problem in result.status.error)
                 assert (result.exit_code == 0) == ("hydra.run.dir" in line), result.status.error
             else:
                 called = CliRunner().invoke(app, command[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -197,13 +198,13 @@ def _checked(column: pa.ChunkedArray, values: Array) -> Values:
 
 def _numbers_of_text(column: pa.ChunkedArray, decimal: str) -> Array:
     """Numbers, NaN where there is no text, infinity where a text is no number."""
-    try:
-        return _floats(pc.utf8_trim_whitespace(column)) if decimal == "." else _by_value(column, _comma_number)
-    except pa.ArrowInvalid:
-        values = [text.strip().lower() for text in pc.unique(column).to_pylist() if text is not None]
-        if all(text in BOOLEANS for text in values):
-            return _by_value(column, lambda text: BOOLEANS[text.strip().lower()])
-        return _by_value(column, _number)
+    if decimal == ".":
+        with suppress(pa.ArrowInvalid):
+            return _floats(pc.utf8_trim_whitespace(column))
+    values = [text.strip().lower() for text in pc.unique(column).to_pylist() if text is not None]
+    if all(text in BOOLEANS for text in values):
+        return _by_value(column, lambda text: BOOLEANS[text.strip().lower()])
+    return _by_value(column, _number if decimal == "." else _comma_number)
 
 
 def _number(text: str) -> float:

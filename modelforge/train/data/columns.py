@@ -30,7 +30,7 @@ WAYS = ("error", "drop", *STATISTICS)
 
 def _formats(raw: Any) -> Any:
     """Names of columns with dates as a mapping to their formats."""
-    names = [raw] if isinstance(raw, str) else raw
+    names = [raw] if isinstance(raw, str) else [] if raw is None else raw
     return dict.fromkeys(names, ISO) if isinstance(names, list | tuple) and _are_texts(names) else raw
 
 
@@ -67,7 +67,9 @@ class Columns(Bounded, Table):
     """Columns of categories: one feature, 0 or 1, for each category of the training part (one-hot)."""
     unseen: Literal["zeros", "error"] = "zeros"
     """What becomes of a category that the training part did not have: 0 in all its features (and id 0), or an error."""
-    embed: FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]] = FrozenDict()
+    embed: Annotated[
+        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]], BeforeValidator(lambda raw: {} if raw is None else raw)
+    ] = FrozenDict()
     """Columns of categories as whole numbers for embeddings, each with the number of ids; 0 is a missing or new
     category. They are a second input of the model."""
     dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats)] = FrozenDict()

@@ -70,6 +70,7 @@ def test_decimal_commas():
     found = numbers(column(["1,5", "1.5", "2", "-0,25", "x"]), (), ",")
     assert found.wrong.tolist() == [1, 4]
     assert found.values[[0, 2, 3]].tolist() == [1.5, 2, -0.25]
+    assert numbers(column(["true", "False"]), (), ",").values.tolist() == [1, 0]
 
 
 def test_texts_are_as_they_are_written():
