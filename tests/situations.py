@@ -571,6 +571,13 @@ def a_table_that_is_split_in_two_ways(folder: Path) -> str:
 
 
 @situation
+def a_fill_that_a_column_cannot_have(folder: Path) -> str:
+    fills = ("{age: medain}", "{sex: mean}", "{lived: most_frequent}", "medain")
+    said = [train(folder / fill, *people(PEOPLE, f"data.impute={fill}", "data.categorical=[sex]")) for fill in fills]
+    return "\n".join(said)
+
+
+@situation
 def columns_of_a_split_that_are_not_there(folder: Path) -> str:
     return train(folder, *people(PEOPLE, "data.group=nmae", "data.test_path=test.csv"))
 
