@@ -124,7 +124,11 @@ class Columns(Bounded, Table):
                 raise mistake(f"impute.{name}", f"a target is not filled in: `{name}` can be error or drop")
             kind = self.kind(name)
             if kind in ("category", "ids") and fill in ("mean", "median"):
-                raise mistake(f"impute.{name}", f"`{name}` holds categories, which have no {fill}", "most_frequent")
+                raise mistake(
+                    f"impute.{name}",
+                    f"`{name}` holds categories, which have no {fill}",
+                    "use most_frequent, or a constant",
+                )
             if kind == "number" and isinstance(fill, str) and fill not in WAYS:
                 message = f"`{name}` holds numbers: it takes a number or {', '.join(WAYS)}, not {fill!r}"
                 raise mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
