@@ -14,7 +14,7 @@ datasets = pytest.importorskip("datasets")
 ONE = {"type": "hf", "path": "flowers", "features": ["b"], "num_features": 1}
 
 
-def rows(first: int, end: int) -> dict[str, list[object]]:
+def rows(first: int, end: int):
     return {name: values[first:end] for name, values in COLUMNS.items()}
 
 
