@@ -610,6 +610,71 @@ def a_target_column_that_is_missing(folder: Path) -> str:
     return train(folder, *table(TABLE, "data.target=sort", "data.num_features=2", "data.num_outputs=3"))
 
 
+PEOPLE = "name,sex,age,when,lived\n" + "".join(
+    f"Person {row},{'mf'[row % 2]},{'' if row % 5 == 0 else row},2020-01-{1 + row % 28:02},{'yn'[row // 2 % 2]}\n"
+    for row in range(60)
+)
+
+
+def people(text: str, *overrides: str) -> tuple[str, ...]:
+    Path("people.csv").write_text(text, encoding="utf-8")
+    return ("data=csv", "data.path=people.csv", "data.target=lived", *overrides)
+
+
+@situation
+def a_table_of_texts_dates_and_missing_values(folder: Path) -> str:
+    return train(folder, *people(PEOPLE))
+
+
+@situation
+def settings_of_a_table_that_contradict_each_other(folder: Path) -> str:
+    wrong = ("data.impute={sex: mean, age: medain}", "data.categorical=[sex]", "data.dates=[sex]", "data.decimal=','")
+    return train(folder, *people(PEOPLE, *wrong, "data.embed={name: 1}", "data.unseen=zero", "data.date_parts=[yaer]"))
+
+
+@situation
+def a_table_that_is_split_in_two_ways(folder: Path) -> str:
+    return train(folder, *people(PEOPLE, "data.group=name", "data.time=when", "data.encoding=utf-9"))
+
+
+@situation
+def a_fill_that_a_column_cannot_have(folder: Path) -> str:
+    fills = ("{age: medain}", "{sex: mean}", "{lived: most_frequent}", "medain")
+    said = [train(folder / fill, *people(PEOPLE, f"data.impute={fill}", "data.categorical=[sex]")) for fill in fills]
+    return "\n".join(said)
+
+
+@situation
+def columns_of_a_split_that_are_not_there(folder: Path) -> str:
+    return train(folder, *people(PEOPLE, "data.group=nmae", "data.test_path=test.csv"))
+
+
+@situation
+def a_column_that_names_no_parts(folder: Path) -> str:
+    rest = ("data.ignore=[name,when]", "data.impute={age: 0}", "data.num_features=1")
+    return train(folder, *people(PEOPLE, "data.split_column=sex", *rest))
+
+
+@situation
+def quotes_that_take_rows_with_them(folder: Path) -> str:
+    return train(folder, *people(PEOPLE.replace("Person 7", '"Person 7').replace("Person 9", '7" tall')))
+
+
+@situation
+def rows_of_a_table_that_are_too_short(folder: Path) -> str:
+    return train(folder, *people(PEOPLE.replace("Person 7,", "").replace("Person 9", "Person, 9")))
+
+
+@situation
+def new_rows_that_are_not_as_in_training(folder: Path) -> str:
+    rest = ("data.ignore=[name]", "data.categorical=[sex]", "data.unseen=error", "data.impute={age: median}")
+    train(folder, *people(PEOPLE, *rest, "data.dates=[when]", "data.num_features=7"))
+    Path("new.csv").write_text("sex,when,age\nx,2020-13-01,old\nm,2020-01-01,3\n")
+    Path("less.csv").write_text("sex,wehn\nm,2020-01-01\n")
+    said = [command("predict", str(folder / "run"), name) for name in ("new.csv", "less.csv")]
+    return "\n\n".join(said)
+
+
 @situation
 def a_class_that_is_missing_from_a_part(folder: Path) -> str:
     rows = TABLE + "3,4,rare\n"

@@ -1,44 +1,57 @@
-"""`ColumnSource`: tables with named columns, of which some are features and some the target."""
+"""`Columns`: what a section declares about a table of named columns. Opens no file, and knows no pyarrow."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from pydantic import BeforeValidator, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict
-from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
-from modelforge.train.data.alike import look_alikes, seen
-from modelforge.train.data.parts import Array, Examples
-from modelforge.train.data.refusals import fault, refusal, setting, settings, together, undeclared
-from modelforge.train.data.source import Bounded, mistake
-from modelforge.train.data.table import Numbers, Table, examples
-from modelforge.train.tasks.registry import parse_task, tasks_for
+from modelforge.train.data.alike import seen
+from modelforge.train.data.refusals import fault
+from modelforge.train.data.source import Bounded, InputSettings, mistake
+from modelforge.train.data.table import Table
 
-Columns = Mapping[str, Sequence[Any]]
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
+Kind = Literal["number", "category", "date", "ids"]
+DatePart = Literal["year", "month", "day", "weekday", "yearday", "hour", "minute", "elapsed"]
+Fill = float | str
+ISO = "iso"
+"""The name of the format of dates such as 2026-01-31 and 2026-01-31T12:00."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """How tables write a missing value."""
-MAX_SHOWN = 20
-"""Columns that have a problem each."""
-MAX_LOOKED_AT = 1_000
-"""Values by which a column counts as text."""
+STATISTICS = ("mean", "median", "most_frequent")
+WAYS = ("error", "drop", *STATISTICS)
+"""What can be done about missing values, besides a constant."""
 
 
-class ColumnSource(Bounded, Table):
-    """Numeric columns as features, and a column of classes, or one or more of numbers, as target."""
+def _formats(raw: Any) -> Any:
+    """Names of columns with dates as a mapping to their formats."""
+    names = [raw] if isinstance(raw, str) else [] if raw is None else raw
+    return dict.fromkeys(names, ISO) if isinstance(names, list | tuple) and _are_texts(names) else raw
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
+
+
+class Columns(Bounded, Table):
+    """Columns as features: numbers, dates and categories; and one or more columns as target."""
 
     reads: ClassVar = "path"
 
     path: str | None = None
     """The file, relative to the folder in which the run starts."""
+    val_path: str | None = None
+    """A file with the validation part; null to take it from `path`."""
+    test_path: str | None = None
+    """A file with the test part; null to take it from `path`."""
     target: Names = ()
     """The column, or for a regression the columns, to predict."""
     features: Names | None = None
@@ -47,193 +60,159 @@ class ColumnSource(Bounded, Table):
     """Columns that are neither."""
     missing: Names = MISSING
     """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
+    impute: Fill | FrozenDict[str, Fill] = "error"
+    """What becomes of missing values, for all columns or by name: `error`, `drop` (leave the row out), `mean`,
+    `median`, `most_frequent` (over the training part), or a constant."""
+    categorical: Names = ()
+    """Columns of categories: one feature, 0 or 1, for each category of the training part (one-hot)."""
+    unseen: Literal["zeros", "error"] = "zeros"
+    """What becomes of a category that the training part did not have: 0 in all its features (and id 0), or an error."""
+    embed: Annotated[
+        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]], BeforeValidator(lambda raw: {} if raw is None else raw)
+    ] = FrozenDict()
+    """Columns of categories as whole numbers for embeddings, each with the number of ids; 0 is a missing or new
+    category. They are a second input of the model."""
+    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats)] = FrozenDict()
+    """Columns of dates or times, each with its format, as in `%d.%m.%Y`; a list of names means ISO 8601."""
+    date_parts: Annotated[tuple[DatePart, ...], AsTuple, Field(min_length=1)] = ("year", "month", "day", "elapsed")
+    """The features of each date; `weekday` counts from 0 for Monday, `elapsed` is days since 1970."""
+    split_column: str | None = None
+    """A column that names the part of each row: train, val or test."""
+    group: str | None = None
+    """A column of groups, such as patients: the rows of each come into one part."""
+    time: str | None = None
+    """A column of dates or numbers: the latest rows are the test part, those before them the validation part."""
     num_features: PositiveInt
-    """How many features there are."""
+    """How many features there are, after categories and dates became several."""
+
+    @property
+    def inputs(self) -> Mapping[str, InputSettings]:
+        ids = {"categories": InputSettings(shape=(len(self.embed),), dtype="int64")} if self.embed else {}
+        return {"input": self.input, **ids}
+
+    @property
+    def decimal_sign(self) -> str:
+        """The sign between the whole part and the fraction of a number that is written as text."""
+        return "."
 
     @model_validator(mode="after")
-    def _check_columns(self) -> ColumnSource:
+    def _check_columns(self) -> Columns:
         if self.input.shape != (self.num_features,):
             raise mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
         if self.target_kind == "class" and len(self.target) > 1:
             raise mistake("target", f"a class is one column, but `target` names {len(self.target)}")
+        kinds = {"categorical": self.categorical, "embed": self.embed, "dates": self.dates}
+        both = Counter(name for names in kinds.values() for name in {*names})
+        if twice := [name for name, number in both.items() if number > 1]:
+            keys = " and ".join(f"`{key}`" for key, names in kinds.items() if twice[0] in names)
+            raise mistake(next(key for key, names in kinds.items() if twice[0] in names), f"{keys} name `{twice[0]}`")
+        if len(ways := [key for key in ("split_column", "group", "time") if getattr(self, key)]) > 1:
+            raise mistake(ways[1], f"rows are split in one way, but `{ways[0]}` and `{ways[1]}` are two")
+        if self.embed and self.target_kind == "input":
+            raise mistake("embed", "an autoencoder has one input: `categorical` makes numbers of categories")
         return self
 
-    @abstractmethod
-    def columns(self) -> Columns:
-        """Every column by name, all of one length."""
+    @model_validator(mode="after")
+    def _check_fills(self) -> Columns:
+        if not isinstance(self.impute, FrozenDict):
+            if isinstance(self.impute, str) and self.impute not in WAYS:
+                message = f"`impute` for all columns must be a number or {', '.join(WAYS)}, not {self.impute!r}"
+                raise mistake("impute", message, did_you_mean(self.impute, WAYS))
+            return self
+        for name, fill in self.impute.items():
+            if name in self.target and fill not in ("error", "drop"):
+                raise mistake(f"impute.{name}", f"a target is not filled in: `{name}` can be error or drop")
+            kind = self.kind(name)
+            if kind in ("category", "ids") and fill in ("mean", "median"):
+                raise mistake(
+                    f"impute.{name}",
+                    f"`{name}` holds categories, which have no {fill}",
+                    "use most_frequent, or a constant",
+                )
+            if kind == "number" and isinstance(fill, str) and fill not in WAYS:
+                message = f"`{name}` holds numbers: it takes a number or {', '.join(WAYS)}, not {fill!r}"
+                raise mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
+        return self
 
-    def read(self) -> Examples:
-        """The examples; see `Source.read`."""
-        return self._read(self.columns())
+    def kind(self, name: str) -> Kind:
+        """What a column holds."""
+        if name in self.categorical:
+            return "category"
+        return "ids" if name in self.embed else "date" if name in self.dates else "number"
 
-    def _read(self, columns: Columns) -> Examples:
-        named = f"`{self.path}`"
-        features = self._choose(columns, named)
-        if not features:
-            key = "target" if self.features is None else "features"
-            raise refusal(key, f"no column of {named} is left to predict from", "name one that is not the target")
-        if not len(columns[features[0]]):
-            raise refusal("path", f"{named} has no rows")
-        inputs, problems = self._inputs(columns, features, named)
-        targets, wrong = (None, []) if self.target_kind == "input" else self._targets(columns)
-        if wrong:
-            raise ForgeError(together([*problems, *wrong]))
-        found = [*problems, *look_alikes(columns, "columns", named, "path")]
-        try:
-            return examples(self, Numbers(inputs, features), targets, named, found)
-        except ForgeError as error:
-            raise ForgeError(self._with_regression(error.problems, columns)) from None
+    def fill(self, name: str) -> Fill:
+        """What becomes of missing values of a column. Of a value for all columns, each takes what it can."""
+        if isinstance(self.impute, FrozenDict):
+            return self.impute.get(name, "error")
+        kind = "target" if name in self.target else self.kind(name)
+        can = {
+            "number": True,
+            "date": isinstance(self.impute, str),
+            "category": self.impute in ("drop", "most_frequent"),
+            "ids": self.impute == "drop",
+            "target": self.impute == "drop",
+        }
+        return self.impute if can[kind] else "error"
 
-    def _choose(self, columns: Columns, named: str) -> tuple[str, ...]:
-        """The names of the features, after all names are checked."""
-        keys = {"target": self.target, "features": self.features or (), "ignore": self.ignore}
+    def chosen(self, columns: Sequence[str], named: str) -> tuple[str, ...]:
+        """The names of the columns to predict from, after all names are checked.
+
+        Args:
+            columns: Those that there are.
+            named: The data, in words.
+
+        Raises:
+            ForgeError: a name is not among them, or has two meanings.
+        """
+        problems = list(self._wrong_names(columns, named))
+        if problems:
+            raise ForgeError(problems)
+        return self.features if self.features is not None else self.others(columns)
+
+    def others(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns without another use, and those of dates and categories."""
+        used = {*self.target, *self.ignore, self.split_column, self.group, self.time}
+        used -= {*self.categorical, *self.embed, *self.dates}
+        return tuple(name for name in columns if name not in used)
+
+    def _names(self) -> dict[str, Sequence[str]]:
+        """The names of columns under each key."""
+        alone = {key: [name] for key in ("split_column", "group", "time") if (name := getattr(self, key))}
+        several = ("target", "features", "ignore", "categorical", "embed", "dates")
+        lists = {key: [*(getattr(self, key) or ())] for key in several}
+        return {**lists, **alone, "impute": [*self.impute] if isinstance(self.impute, FrozenDict) else []}
+
+    def _wrong_names(self, columns: Sequence[str], named: str) -> list[Problem]:
+        keys = self._names()
+        known = {*columns}
         problems = [
-            _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
+            _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in known
         ]
         if not self.target and self.target_kind != "input":
             message = f"{self.task.type} needs a target, but `target` names no column"
-            hint = did_you_mean("", columns)
-            if not problems and (guess := next((name for name in reversed([*columns]) if name not in self.ignore), "")):
-                hint = f"{hint}{hint and '; '}for `{guess}`: `{' '.join(self._settings(columns, guess))}`"
-            problems.append(fault("target", message, hint))
-        if both := [name for name in self.features or () if name in self.target]:
-            problems.append(fault("features", f"`{both[0]}` is the target, and cannot be a feature"))
+            problems.append(fault("target", message, did_you_mean("", columns)))
+        kinds = ("features", "categorical", "embed", "dates", "split_column")
+        for key in kinds:
+            if both := [name for name in keys.get(key, ()) if name in self.target]:
+                what = "a feature" if key == "features" else f"in `{key}`"
+                problems.append(fault(key, f"`{both[0]}` is the target, and cannot be {what}"))
         for key, names in keys.items():
             if twice := [name for name, number in Counter(names).items() if number > 1]:
                 problems.append(fault(key, f"`{key}` names `{twice[0]}` twice", "once is enough"))
-        if used := [name for name in self.ignore if name in (*self.target, *(self.features or ()))]:
-            problems.append(fault("ignore", f"`{used[0]}` is to be ignored, and is a feature or the target"))
-        if problems:
-            raise ForgeError(problems)
+        used = {*self.target, *(self.features or ()), *self.categorical, *self.embed, *self.dates}
+        if both := [name for name in self.ignore if name in used]:
+            problems.append(fault("ignore", f"`{both[0]}` is to be ignored, and is a feature or the target"))
         if self.features is not None:
-            return self.features
-        others = {*self.target, *self.ignore}
-        return tuple(name for name in columns if name not in others)
-
-    def all_settings(self) -> list[str]:
-        """The settings with which the table can be read; the last column counts as the target where none is named."""
-        try:
-            columns = self.columns()
-        except ForgeError:
-            return []
-        known = [name for name in self.target if name in columns]
-        return self._settings(columns, known[0] if known else [*columns][-1])
-
-    def _settings(self, columns: Columns, target: str) -> list[str]:
-        """The settings with that column as the target: a class, or a number where it looks like a quantity."""
-        task = parse_task(tasks_for(["number"])[0]) if _is_quantity(columns[target]) else self.task
-        lines = [setting("target", target)] + ([setting("task", task.type)] if task != self.task else [])
-        try:
-            self.model_copy(update={"target": (target,), "task": task})._read(columns)
-        except ForgeError as error:
-            lines += [line for line in settings(error.problems) if line not in lines]
-        return lines
-
-    def _with_regression(self, problems: Sequence[Problem], columns: Columns) -> list[Problem]:
-        """The problems; where another number of classes is declared and they look measured, with a further hint."""
-        if self.target_kind != "class" or not _is_quantity(columns[self.target[0]]):
-            return [*problems]
-        hint = f"to predict a number: `{' '.join(self._settings(columns, self.target[0]))}`"
-        return [
-            replace(problem, hint=f"{problem.hint}; {hint}") if problem.path == "data.num_outputs" else problem
-            for problem in problems
-        ]
-
-    def _targets(self, columns: Columns) -> tuple[Numbers | list[Any], list[Problem]]:
-        """The targets, and their problems."""
-        if self.target_kind == "number":
-            values, wrong = numbers(columns, self.target)
-            return Numbers(values, self.target, "target"), self._not_numeric(columns, wrong, "target")
-        (name,) = self.target
-        values = columns[name]
-        row = next((row for row, value in enumerate(values) if self._is_missing(value)), None)
-        if row is None:
-            return list(values), []
-        message, hint = f"row {row + 1} of column `{name}` has no class", "leave the row out"
-        if isinstance(values[row], str) and values[row].strip():
-            message += f": it has {values[row]!r}"
-            hint += """; if it is the name of a class: `'data.missing=[""]'`"""
-        return [], [fault("target", message, hint)]
-
-    def _inputs(self, columns: Columns, features: tuple[str, ...], named: str) -> tuple[Array, list[Problem]]:
-        """The features, and their problems; columns of text do not count, if others are left."""
-        inputs, wrong = numbers(columns, features)
-        texts = [name for name in wrong if self._is_text(columns[name])] if len(wrong) <= MAX_SHOWN else []
-        kept = [name for name in features if name not in texts]
-        hint = ""
-        if texts and kept:
-            way = setting("ignore", [*self.ignore, *texts]) if self.features is None else setting("features", kept)
-            hint = f"leave it out: `{way}`"
-            named += f" without {listed(texts, MAX_SHOWN, quote='`')}"
-        hints = dict.fromkeys(texts, hint)
-        problems = self._not_numeric(columns, wrong, "features", hints)
-        if (number := len(kept if hint else features)) != self.num_features:
-            problems.insert(0, undeclared("num_features", "feature", number, self.num_features, named))
-        return inputs, problems
-
-    def _not_numeric(
-        self, columns: Columns, wrong: Sequence[str], key: str, hints: Mapping[str, str] = FrozenDict()
-    ) -> list[Problem]:
-        """Problems of columns that hold other values than numbers: the first few, then their number."""
-        problems = list[Problem]()
-        for name in wrong[:MAX_SHOWN]:
-            row, value = next((row, one) for row, one in enumerate(columns[name]) if _as_numbers([one]) is None)
-            what, way = f"{value!r:.100}", "write it as a number, or leave the row out"
-            if self._is_missing(value):
-                what, way = "no value", "fill such values in, or leave the row out"
-            message = f"column `{name}` must hold numbers, but has {what} in row {row + 1}"
-            problems.append(fault(key, message, hints.get(name, way)))
-        if more := len(wrong) - len(problems):
-            problems.append(fault(key, f"{more:,} more of these columns hold what is no number"))
+            for key in ("categorical", "embed", "dates"):
+                if lost := [name for name in keys[key] if name not in self.features and name not in self.target]:
+                    problems.append(fault(key, f"`{lost[0]}` is not among the `features`", "name it there as well"))
         return problems
 
-    def _is_text(self, values: Sequence[Any]) -> bool:
-        """Whether most of a column is neither a number nor missing."""
-        sample = values[:MAX_LOOKED_AT]
-        return 2 * sum(_as_numbers([value]) is None and not self._is_missing(value) for value in sample) > len(sample)
 
-    def _is_missing(self, value: Any) -> bool:
-        if isinstance(value, str):
-            return value.strip().lower() in map(str.lower, self.missing)
-        return value is None or (isinstance(value, float) and value != value)
-
-
-def _unknown(key: str, name: str, columns: Columns, named: str) -> Problem:
+def _unknown(key: str, name: str, columns: Sequence[str], named: str) -> Problem:
     """The problem of a name that no column has; where one looks equal, both are shown with all their characters."""
     twin = next((column for column in columns if seen(column) == seen(name)), None)
     if twin is None:
         return fault(key, f"{named} has no column `{name}`", did_you_mean(name, columns))
     message = f"{named} has no column {name!a}; its column {twin!a} looks equal, but is not"
     return fault(key, message, "copy the name from the file, or write it in the file as here")
-
-
-def numbers(columns: Columns, names: Sequence[str]) -> tuple[Array, list[str]]:
-    """The columns side by side if all are numeric, and the names of those that are not."""
-    arrays = {name: _as_numbers(columns[name]) for name in names}
-    right = [array for array in arrays.values() if array is not None]
-    wrong = [name for name, array in arrays.items() if array is None]
-    return (np.zeros((len(columns[names[0]]), 0)) if wrong else np.stack(right, axis=1)), wrong
-
-
-def _is_quantity(values: Sequence[Any]) -> bool:
-    """Whether a column looks measured: it has fractions, or mostly distinct numbers."""
-    array = _as_numbers(values)
-    return array is not None and bool((array % 1).any() or 2 * len(np.unique(array)) > len(array))
-
-
-def _as_numbers(values: Sequence[Any]) -> Array | None:
-    """A column as finite numbers; None where a value is not one."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (ArithmeticError, TypeError, ValueError):
-        return None
-    return array if array.ndim == 1 and np.isfinite(array).all() and _are_plain(values) else None
-
-
-def _are_plain(values: Sequence[Any]) -> bool:
-    """Whether other tools read these as the same numbers: not `1_000`, digits of other scripts, bytes and times."""
-    try:
-        text = "".join(values)
-    except TypeError:
-        return not any(isinstance(value, str | bytes | np.datetime64 | np.timedelta64) for value in values)
-    return text.isascii() and "_" not in text

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from glob import glob
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rich.console import Console
+from rich.progress import wrap_file
+
 from modelforge.core.errors import ForgeError
 from modelforge.core.regular_files import NotRegular, kind_of, open_regular
 from modelforge.train.data.refusals import fault, refusal
+
+SHOWN = 20_000_000
+"""Bytes of a file from which on its reading is shown."""
 
 
 def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Path:
@@ -83,6 +90,18 @@ def check_size(size: int, max_bytes: int, named: str) -> None:
         raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
 
 
+@contextmanager
+def shown(file: BinaryIO, path: Path) -> Generator[BinaryIO]:
+    """A file that shows on the terminal, where errors go, how much of it is read; a small one is as it is."""
+    size = os.fstat(file.fileno()).st_size
+    console = Console(stderr=True)
+    if size < SHOWN or not console.is_terminal:
+        yield file
+        return
+    with wrap_file(file, size, description=f"reading {path.name}", console=console, transient=True) as watched:
+        yield watched
+
+
 def extra(module: str, what: str) -> Any:
     """A module of a package that only some data needs.
 
@@ -96,7 +115,8 @@ def extra(module: str, what: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         message = f"{what} needs `{package}`, which is not installed"
-        raise refusal("type", message, "pip install 'modelforge[data]'") from None
+        part = "data" if package == "datasets" else "train"
+        raise refusal("type", message, f"pip install 'modelforge[{part}]'") from None
 
 
 def _read_utf8(path: Path, key: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
+from modelforge.core.words import plural
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, undeclared
 
@@ -28,7 +29,37 @@ class Labels:
     names: tuple[Name, ...]
 
 
-def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple[Labels, list[Problem]]:
+@dataclass(frozen=True)
+class Coded:
+    """Labels as places among the different ones, in the order in which they appear."""
+
+    places: Rows
+    """-1 for none."""
+    distinct: Sequence[Any]
+    first_rows: Sequence[int]
+
+    @classmethod
+    def of(cls, labels: Array | Sequence[Any]) -> Coded:
+        """Labels of any kind; those of different types are different."""
+        plain = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype.kind in "biufOUS" else labels
+        values = [_decoded(value) for value in plain]
+        known = dict[Any, int]()
+        rows = list[int]()
+        places = np.empty(len(values), np.int64)
+        for row, value in enumerate(values):
+            key = (type(value), value if isinstance(value, Name) else row)
+            if (place := known.setdefault(key, len(rows))) == len(rows):
+                rows.append(row)
+            places[row] = place
+        return cls(places, [values[row] for row in rows], rows)
+
+
+Given = Array | Sequence[Any] | Coded
+"""Labels as sources have them."""
+NONE = Labels(np.zeros(0, np.int64), ())
+
+
+def encode(labels: Given, num_classes: int, named: str) -> tuple[Labels, list[Problem]]:
     """The distinct values, in their order, as classes.
 
     Whole numbers that lie in 0..num_classes-1 are classes as they are, so that one of them may be missing.
@@ -43,14 +74,12 @@ def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple
     if isinstance(labels, np.ndarray) and labels.ndim != 1:
         message = f"a class is one value, but the target of {named} has shape {labels.shape}"
         return NONE, [fault("target", message, "for numbers: `data.task=regression`")]
-    values = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype.kind in "biufOUS" else list(labels)
-    values = [_decoded(value) for value in values]
-    if problem := _no_classes(values, named):
+    coded = labels if isinstance(labels, Coded) else Coded.of(labels)
+    if problem := _no_classes(coded, named):
         return NONE, [problem]
-    names = ordered(set(values))
+    names = ordered(coded.distinct)
     if all(type(name) is int and 0 <= name < num_classes for name in names) and len(names) > 1:
         names = list(range(num_classes))
-    place = {name: number for number, name in enumerate(names)}
     problems = list[Problem]()
     if len(names) == 1:
         message = f"all examples of {named} are of one class: there is nothing to predict"
@@ -59,10 +88,36 @@ def encode(labels: Array | Sequence[Any], num_classes: int, named: str) -> tuple
         problem = undeclared("num_outputs", "class", len(names), num_classes, f"the target of {named}")
         shown = listed(map(_shown, names), MAX_SHOWN)
         problems.append(fault("num_outputs", f"{problem.message} ({shown})", problem.hint))
-    return Labels(np.array([place[value] for value in values], np.int64), tuple(names)), problems
+    return Labels(_places(coded, names), tuple(names)), problems
 
 
-NONE = Labels(np.zeros(0, np.int64), ())
+def among(labels: Given, names: Sequence[Name], named: str) -> tuple[Rows, list[Problem]]:
+    """The class of each label among known names, and the problem of labels that are none of them.
+
+    >>> among(["b", "a", "b"], ["a", "b"], "the table")[0]
+    array([1, 0, 1])
+    """
+    coded = labels if isinstance(labels, Coded) else Coded.of(labels)
+    if isinstance(names[0], str):
+        coded = Coded(coded.places, [*map(str, coded.distinct)], coded.first_rows)
+    known = set(names)
+    unknown = [place for place, value in enumerate(coded.distinct) if value not in known]
+    if not unknown and (coded.places >= 0).all():
+        return _places(coded, names), []
+    if not unknown:
+        row = int(np.argmin(coded.places)) + 1
+        return NONE.classes, [fault("target", f"row {row} of {named} has no class", "leave the row out")]
+    number = int(np.isin(coded.places, unknown).sum())
+    shown = listed((_shown(coded.distinct[place]) for place in unknown), MAX_SHOWN)
+    message = f"{plural(number, 'row')} of {named} {'has' if number == 1 else 'have'} a class that the training did not"
+    hint = f"known: {listed(map(_shown, names), MAX_SHOWN)}"
+    return NONE.classes, [fault("target", f"{message} ({shown})", hint)]
+
+
+def _places(coded: Coded, names: Sequence[Name]) -> Rows:
+    """The place of each label among names; -1 for none."""
+    place = {name: number for number, name in enumerate(names)}
+    return np.array([*(place[value] for value in coded.distinct), -1], np.int64)[coded.places]
 
 
 def ordered(names: Iterable[Any]) -> list[Any]:
@@ -92,21 +147,21 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def _no_classes(values: Sequence[Any], named: str) -> Problem | None:
+def _no_classes(coded: Coded, named: str) -> Problem | None:
     """The first value that is no class, or not of the kind of the first one."""
-    for row, value in enumerate(values, start=1):
+    for row, value in zip(coded.first_rows, coded.distinct, strict=True):
         what, hint = "", "give every class a name, or a whole number"
         if type(value) not in (str, int, float, bool):
             what = "no value" if value is None else f"a value of type {type(value).__name__}"
         elif isinstance(value, float) and not value.is_integer():
             what = str(value)
             hint = "for numbers: `data.task=regression`" if np.isfinite(value) else "leave such rows out"
-        elif type(value) is not type(values[0]):
-            what = f"{value!r} where row 1 has {values[0]!r}"
+        elif type(value) is not type(coded.distinct[0]):
+            what = f"{value!r} where row {coded.first_rows[0] + 1} has {coded.distinct[0]!r}"
         if what:
-            where = f"row {row} of the target of {named}"
+            where = f"row {row + 1} of the target of {named}"
             return fault("target", f"classes are whole numbers or names, but {where} has {what}", hint)
-    return None if values else fault("target", f"the target of {named} has no rows", "bring examples")
+    return None if coded.distinct else fault("target", f"the target of {named} has no rows", "bring examples")
 
 
 def _shown(name: Name) -> str:

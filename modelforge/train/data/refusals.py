@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.runs.status import as_hydra_reads
 
-SETTING = re.compile(r"(?:write|leave it out:) `([^`]*data\.[^`]*[^`.])`")
+SETTING = re.compile(r"(?:write|leave it out:|as categories:|as dates:|fill it in:) `([^`]*data\.[^`]*[^`.])`")
 """A hint that only names settings."""
+KEY = re.compile(r"""\s(?=["']?data\.)""")
+"""The blank before the next setting."""
 
 
 def fault(where: str, message: str, hint: str = "") -> Problem:
@@ -36,22 +38,32 @@ def setting(key: str, value: object) -> str:
 
     >>> print(setting("num_features", 4), setting("ignore", ["city", "1"]))
     data.num_features=4 "data.ignore=[city,'1']"
+    >>> print(setting("impute", {"age": "median"}), setting("dates", {"sold": "%d.%m.%Y"}))
+    'data.impute={age: median}' "data.dates={sold: '%d.%m.%Y'}"
     """
     match value:
-        case str():
-            shown = as_hydra_reads(value) if value != "\t" else "\\t"
+        case str() if value == "\t":
+            shown = "\\t"
         case list() | tuple():
-            shown = f"[{','.join(as_hydra_reads(one) if isinstance(one, str) else str(one) for one in value)}]"
+            shown = f"[{','.join(map(_as_hydra_reads, value))}]"
+        case Mapping():
+            entries = (f"{name}: {_as_hydra_reads(one)}" for name, one in value.items())
+            shown = f"{{{', '.join(entries)}}}"
         case _:
-            shown = str(value)
+            shown = _as_hydra_reads(value)
     text = f"data.{key}={shown}"
     return f'"{text}"' if "'" in text and not set('"$`\\!') & set(text) else shlex.quote(text)
 
 
+def _as_hydra_reads(value: object) -> str:
+    return as_hydra_reads(value) if isinstance(value, str) else str(value)
+
+
 def settings(problems: Iterable[Problem]) -> list[str]:
-    """The settings that hints of problems name, each once."""
+    """The settings that hints of problems name, each key once: as the last one names it."""
     found = (SETTING.fullmatch(problem.hint) for problem in problems)
-    return list(dict.fromkeys(match[1] for match in found if match))
+    lines = (line for match in found if match for line in KEY.split(match[1]))
+    return [*{line.partition("=")[0].lstrip("\"'"): line for line in lines}.values()]
 
 
 def together(problems: Sequence[Problem]) -> list[Problem]:

@@ -196,9 +196,9 @@ class SplitSource(OneInput):
             raise mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
         return self
 
-    def num_examples(self, size: int) -> tuple[int, int, int]:
-        """The sizes of the parts for training, validation and test of `size` examples."""
-        num_val, num_test = round(size * self.val_fraction), round(size * self.test_fraction)
+    def num_examples(self, size: int, *, val: bool = True, test: bool = True) -> tuple[int, int, int]:
+        """The sizes of the parts for training, validation and test of `size` examples; a part may lie elsewhere."""
+        num_val, num_test = round(size * self.val_fraction) * val, round(size * self.test_fraction) * test
         return size - num_val - num_test, num_val, num_test
 
 

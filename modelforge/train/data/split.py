@@ -7,17 +7,29 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.rng import narrow
 from modelforge.core.words import plural
 from modelforge.train.data.parts import Array, Rows
-from modelforge.train.data.refusals import fault
+from modelforge.train.data.refusals import fault, refusal
 from modelforge.train.data.source import SplitSource
 
 MAX_SHOWN = 5
-PARTS = ("training", "validation", "test")
+PARTS = ("train", "val", "test")
+IN_WORDS = ("training", "validation", "test")
+NO_ROWS = np.zeros(0, np.int64)
 
 
-def split(source: SplitSource, size: int, labels: Array | None = None, *, at_least: int = 1) -> tuple[Rows, Rows, Rows]:
-    """A function of `(split_seed, size, labels)`.
+def split(
+    source: SplitSource,
+    size: int,
+    labels: Array | None = None,
+    *,
+    at_least: int = 1,
+    given: Array | None = None,
+    groups: Array | None = None,
+    times: Array | None = None,
+) -> tuple[Rows, Rows, Rows]:
+    """A function of `(split_seed, size, labels)` and of what else is given.
 
     Of a class with n_c of n examples, a part of m holds m · n_c / n, rounded up or down: less than 1 off, and on
     average over the seeds exactly that.
@@ -27,21 +39,82 @@ def split(source: SplitSource, size: int, labels: Array | None = None, *, at_lea
         size: Number of examples.
         labels: The class of each, where there are classes.
         at_least: What each part must hold.
+        given: The part of each example, as a place in `PARTS`. A part without examples is taken from the first.
+        groups: A number for each; equal ones come into one part.
+        times: A number for each; the latest are the test part, those before them the validation part.
 
     Raises:
         ForgeError: a part would hold less than that.
     """
-    if problems := list(_too_small(source, size, at_least)):
+    given = np.zeros(size, int) if given is None else given
+    held = np.bincount(given, minlength=len(PARTS))
+    rest = np.flatnonzero(given == 0)
+    sizes = source.num_examples(len(rest), val=not held[1], test=not held[2])
+    few = [number or taken for number, taken in zip(held, sizes, strict=True)]
+    if problems := list(_too_small(source, len(rest), [sizes[0], *few[1:]], at_least)):
         raise ForgeError(problems)
+    if not (sizes[1] or sizes[2]):
+        parts = np.arange(len(rest)), NO_ROWS, NO_ROWS
+    elif groups is not None:
+        parts = by_groups(source, groups[rest], sizes)
+    elif times is not None:
+        parts = by_times(times[rest], sizes)
+    else:
+        parts = at_random(source, sizes, None if labels is None else labels[rest])
+    train, val, test = (
+        np.sort(np.concatenate([rest[part], np.flatnonzero(given == number)])) if number else rest[part]
+        for number, part in enumerate(parts)
+    )
+    if short := [name for name, part in zip(PARTS, (train, val, test), strict=True) if len(part) < at_least]:
+        key = "group" if groups is not None else "time" if times is not None else "val_fraction"
+        raise refusal(key, f"no examples are left for {short[0]}", "bring more examples, or change the fractions")
+    return train, val, test
+
+
+def at_random(source: SplitSource, sizes: Sequence[int], labels: Array | None) -> tuple[Rows, ...]:
+    """Parts of these sizes, each class by its share."""
+    size = sum(sizes)
     random = np.random.default_rng(source.split_seed)
     order = random.permutation(size)
     _, members = np.unique(np.zeros(size, int) if labels is None else labels, return_inverse=True)
     order = order[np.argsort(members[order], kind="stable")]
-    shares = rounded(np.bincount(members), source.num_examples(size), random)
+    shares = rounded(np.bincount(members), sizes, random)
     # the rows of `order` lie class by class; so do these: of each class the first to train on, the last to test
     part = np.repeat(np.tile(np.arange(len(PARTS)), len(shares)), shares.ravel())
-    train, val, test = (np.sort(order[part == number]) for number in range(len(PARTS)))
-    return train, val, test
+    return tuple(np.sort(order[part == number]) for number in range(len(PARTS)))
+
+
+def by_groups(source: SplitSource, groups: Array, sizes: Sequence[int]) -> tuple[Rows, ...]:
+    """Parts without a common group; their shares are shares of the groups.
+
+    Raises:
+        ForgeError: there are fewer groups than parts.
+    """
+    from sklearn.model_selection import GroupShuffleSplit
+
+    rest, held = np.arange(len(groups)), [NO_ROWS] * 2
+    number, needed = len(np.unique(groups)), 1 + sum(size > 0 for size in sizes[1:])
+    if number < needed:
+        message = f"`group` has {plural(number, 'value')}, and {needed} parts need {needed}"
+        raise refusal("group", message, "bring more groups, or split the rows: `data.group=null`")
+    for place, size in enumerate(sizes[1:]):
+        if size:
+            left = len(np.unique(groups[rest]))
+            most = left - 1 - sum(later > 0 for later in sizes[place + 2 :])
+            taken = min(max(1, round(number * size / len(groups))), most)
+            shuffle = GroupShuffleSplit(1, test_size=taken, random_state=narrow(source.split_seed) % 2**32)
+            kept, out = next(shuffle.split(rest, groups=groups[rest]))
+            rest, held[place] = rest[kept], rest[out]
+    return rest, *held
+
+
+def by_times(times: Array, sizes: Sequence[int]) -> tuple[Rows, ...]:
+    """The latest rows to test, those before them to validate; rows of one time stay together."""
+    order = np.argsort(times, kind="stable")
+    later = times[order]
+    ends = np.cumsum(sizes)[:-1]
+    first, second = (int(np.searchsorted(later, later[end])) if end < len(later) else len(later) for end in ends)
+    return tuple(np.sort(part) for part in np.split(order, [first, second]))
 
 
 def rounded(counts: Array, sizes: Sequence[int], random: np.random.Generator) -> Array:
@@ -96,7 +169,7 @@ def missing(labels: Rows, parts: Sequence[Rows], names: Sequence[object], named:
     held = np.stack([np.bincount(labels[part], minlength=len(names)) for part in parts], axis=1)
     lacking = np.flatnonzero((held == 0).any(1))
     for label in lacking[:MAX_SHOWN]:
-        where = " and ".join(name for name, number in zip(PARTS, held[label], strict=True) if not number)
+        where = " and ".join(name for name, number in zip(IN_WORDS, held[label], strict=True) if not number)
         examples = plural(int(held[label].sum()), "example")
         message = f"the class `{names[label]}` of {named} has {examples}, and is missing from {where}"
         yield Problem("MW202", "data.val_fraction", message, "bring more examples of it", severity="warning")
@@ -105,8 +178,8 @@ def missing(labels: Rows, parts: Sequence[Rows], names: Sequence[object], named:
         yield Problem("MW202", "data.val_fraction", message, severity="warning")
 
 
-def _too_small(source: SplitSource, size: int, at_least: int) -> Iterator[Problem]:
-    num_train, num_val, num_test = source.num_examples(size)
+def _too_small(source: SplitSource, size: int, sizes: Sequence[int], at_least: int) -> Iterator[Problem]:
+    num_train, num_val, num_test = sizes
     of = f"of {plural(size, 'example')}"
     for key, number in (("val_fraction", num_val), ("test_fraction", num_test)):
         if number < at_least:

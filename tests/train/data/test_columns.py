@@ -12,6 +12,8 @@ from tests.train.tables import TWO, csv, told, write
 
 pytestmark = pytest.mark.usefixtures("here")
 
+ABC = "must hold numbers, but has 'a' in row 1, 'b' in row 2, 'c' in row 3 and 57 more rows"
+
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
@@ -39,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("here")
                     "data.target",
                     "classification needs a target, but `target` names no column",
                     "known: `height`, `kind`, `price`, `width`; for `price`: `data.target=price data.task=regression "
-                    "data.num_features=2 'data.ignore=[kind]' data.num_outputs=1`",
+                    "'data.categorical=[kind]' data.num_features=5 data.num_outputs=1`",
                 )
             ],
         ),
@@ -84,17 +86,17 @@ pytestmark = pytest.mark.usefixtures("here")
             {"target": "price"},
             [
                 (
-                    "data.num_features",
-                    "`flowers.csv` without `kind` has 2 features, but `num_features` is 3",
-                    ALL := "write `data.num_features=2 'data.ignore=[kind]' data.num_outputs=60`",
+                    "data.features",
+                    f"column `kind` {ABC}",
+                    ALL := "write `'data.categorical=[kind]' data.num_features=5 data.num_outputs=60`",
                 ),
-                ("data.features", "column `kind` must hold numbers, but has 'a' in row 1", ALL),
+                ("data.num_features", "`flowers.csv` has 5 features, but `num_features` is 3", ALL),
                 (
                     "data.num_outputs",
                     "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 "
                     "(0, 3, 6, 9, 12, 15 and 54 more)",
-                    f"{ALL}; to predict a number: `data.target=price data.task=regression data.num_features=2 "
-                    "'data.ignore=[kind]' data.num_outputs=1`",
+                    f"{ALL}; to predict a number: `data.target=price data.task=regression "
+                    "'data.categorical=[kind]' data.num_features=5 data.num_outputs=1`",
                 ),
             ],
         ),
@@ -103,7 +105,7 @@ pytestmark = pytest.mark.usefixtures("here")
             [
                 (
                     "data.target",
-                    "column `kind` must hold numbers, but has 'a' in row 1",
+                    f"column `kind` {ABC}",
                     "write it as a number, or leave the row out",
                 )
             ],
@@ -147,7 +149,8 @@ def test_numbers_written_as_text_are_classes_in_their_order(here: Path):
 def test_classes_called_none_and_na(here: Path):
     write(here, "a,kind\n" + "1,None\n2,NA\n3,n/a\n" * 10)
     assert read(csv(num_features=1, missing=[""])).fitted["classes"] == ("NA", "None", "n/a")
-    assert told(csv(num_features=1, missing=["NONE"]))[0][1] == "row 1 of column `kind` has no class: it has 'None'"
+    rows = "10 rows (row 1, row 4, row 7 and 7 more)"
+    assert told(csv(num_features=1, missing=["NONE"]))[0][1] == (f"column `kind` has no class in {rows}: it has 'None'")
 
 
 def test_many_columns(here: Path):
@@ -156,10 +159,11 @@ def test_many_columns(here: Path):
         here, f"{names},kind\n" + "".join(",".join("12"[row % 2] for _ in range(30_000)) + ",a\n" for row in range(4))
     )
     assert told(csv(**TWO))[0][2] == "write `data.num_features=30000`"
-    write(here, f"{names},kind\n" + (",".join("z" for _ in range(30_000)) + ",a\n") * 4)
-    problems = told(csv(num_features=30_000))
-    assert problems[0][1] == "column `c0` must hold numbers, but has 'z' in row 1"
-    assert problems[20] == ("data.features", "29,980 more of these columns hold what is no number", "")
+    names = ",".join(f"c{place}" for place in range(300))
+    write(here, f"{names},kind\n" + (",".join("z" for _ in range(300)) + ",a\n") * 4)
+    problems = told(csv(num_features=300))
+    assert problems[0][1] == "column `c0` must hold numbers, but has 'z' in row 1 and 3 more rows"
+    assert problems[20] == ("data.features", "280 more of these columns hold what is no number", "")
 
 
 def test_no_column_is_named():

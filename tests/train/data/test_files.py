@@ -23,13 +23,13 @@ def test_what_is_not_there_is_reported_before_a_run():
         look(csv(path="other.csv"))
 
 
-@pytest.mark.parametrize(("kind", "package"), [("parquet", "pyarrow"), ("hf", "datasets")])
+@pytest.mark.parametrize(("kind", "package"), [("csv", "pyarrow"), ("parquet", "pyarrow"), ("hf", "datasets")])
 def test_packages_that_are_not_there(here: Path, monkeypatch: pytest.MonkeyPatch, kind: str, package: str):
     monkeypatch.setitem(sys.modules, package, None)
-    ((path, message, hint),) = told(csv(type=kind, path="flowers.csv" if kind == "parquet" else "."))
+    ((path, message, hint),) = told(csv(type=kind, path="." if kind == "hf" else "flowers.csv"))
     assert path == "data.type"
     assert message.endswith(f"needs `{package}`, which is not installed")
-    assert hint == "pip install 'modelforge[data]'"
+    assert hint == f"pip install 'modelforge[{'data' if kind == 'hf' else 'train'}]'"
 
 
 def parquet(**fields) -> Source:

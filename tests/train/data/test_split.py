@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.data.split import missing, rounded, split
 from tests.train.tables import csv, digits
 
@@ -120,3 +121,47 @@ def test_of_many_missing_classes_only_some_are_named():
     assert len(warnings) == 6
     assert {warning.code for warning in warnings} == {"MW202"}
     assert warnings[-1].message == "5 more of it are missing from a part"
+
+
+def test_latest_rows_are_the_test_part():
+    times = np.random.default_rng(0).permutation(100)
+    train, val, test = split(csv(), 100, times=times)
+    assert [len(part) for part in (train, val, test)] == [70, 15, 15]
+    assert times[train].max() < times[val].min()
+    assert times[val].max() < times[test].min()
+
+
+def test_rows_of_one_time_stay_together():
+    times = np.repeat(np.arange(10), 10)
+    parts = split(csv(val_fraction=0.25, test_fraction=0.25), 100, times=times)
+    assert [sorted({*times[part]}) for part in parts] == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]]
+    with pytest.raises(ForgeError, match="no examples are left for train"):
+        split(csv(), 100, times=np.zeros(100))
+
+
+def test_a_group_comes_into_one_part():
+    groups = np.random.default_rng(0).integers(0, 20, 400)
+    for seed in range(5):
+        parts = split(csv(split_seed=seed), 400, groups=groups)
+        assert sorted(np.concatenate(parts)) == list(range(400))
+        held = [{*groups[part].tolist()} for part in parts]
+        assert [len(one) for one in held] == [14, 3, 3]
+        assert len(held[0] | held[1] | held[2]) == 20
+    first, again = (split(csv(split_seed=4), 400, groups=groups) for _ in range(2))
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    assert [len({*groups[part]}) for part in split(csv(val_fraction=0.2), 9, groups=np.arange(9) // 3)] == [1, 1, 1]
+    with pytest.raises(ForgeError, match="`group` has 2 values, and 3 parts need 3"):
+        split(csv(), 400, groups=groups % 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"), [([0, 0, 1, 2], [50, 25, 25]), ([0, 0, 0, 2], [64, 11, 25]), ([0, 0, 0, 1], [64, 25, 11])]
+)
+def test_parts_that_are_given_stay(given: list[int], sizes: list[int]):
+    places = np.tile(given, 25)
+    parts = split(csv(), 100, labels=np.arange(100) % 3, given=places)
+    assert [len(part) for part in parts] == sizes
+    assert sorted(np.concatenate(parts)) == list(range(100))
+    for number in (1, 2):
+        if number in given:
+            assert np.array_equal(parts[number], np.flatnonzero(places == number))

@@ -51,14 +51,18 @@ def test_what_is_constant_becomes_zero(here: Path):
     [
         (
             ("a,kind\n" + PAIRS).encode("utf-16"),
-            ("data.path", "`flowers.csv` is not UTF-8: byte 0 is 0xff", "it begins as UTF-16 does: convert it"),
+            (
+                "data.path",
+                "`flowers.csv` is not UTF-8: byte 0 is 0xff",
+                "it begins as UTF-16 does: write `data.encoding=utf-16`",
+            ),
         ),
         (
             ("a,kind\n" + PAIRS).encode("utf-16-le"),
             (
                 "data.path",
                 "`flowers.csv` has a NUL byte in line 1: it is no text",
-                "UTF-16 has such bytes: convert it to UTF-8",
+                "UTF-16 has such bytes: write `data.encoding=utf-16`",
             ),
         ),
         (
@@ -89,8 +93,9 @@ def test_what_is_constant_becomes_zero(here: Path):
             "a,kind\n1,None\n2,NA\n",
             (
                 "data.target",
-                "row 1 of column `kind` has no class: it has 'None'",
-                """leave the row out; if it is the name of a class: `'data.missing=[""]'`""",
+                "column `kind` has no class in 2 rows (row 1, row 2): it has 'None'",
+                "leave such rows out: `'data.impute={kind: drop}'`; if it is the name of a class: "
+                """`'data.missing=[""]'`""",
             ),
         ),
         (

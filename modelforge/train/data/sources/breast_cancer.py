@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import model_validator
 
-from modelforge.train.data.parts import Examples
+from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.registry import register_data
+from modelforge.train.data.scale import Numbers
 from modelforge.train.data.source import mistake
-from modelforge.train.data.table import Numbers, Table, examples
+from modelforge.train.data.table import Table, encoded_arrays, examples
 
 
 @register_data("breast_cancer")
@@ -25,6 +27,10 @@ class BreastCancer(Table):
         if self.num_outputs != 2:
             raise mistake("num_outputs", f"breast_cancer has 2 classes, but `num_outputs` is {self.num_outputs}")
         return self
+
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Arrays:
+        """New tumours, 30 measurements each: an array, or with labels a pair of arrays; see `Source.encode`."""
+        return encoded_arrays(self, raw, fitted, ("x", "y" if labelled else None))
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""

@@ -2,109 +2,126 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections import Counter
-from collections.abc import Iterator
-from typing import Annotated
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from modelforge.train.data.columns import Columns, ColumnSource
-from modelforge.train.data.files import existing, read_utf8
+from modelforge.train.data.column_source import ColumnSource
+from modelforge.train.data.csv_lines import BLOCK, Dialect, Header, check_text, header, ragged
+from modelforge.train.data.files import check_size, extra, opened, shown
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import mistake
 
-QUOTED = re.compile(r'"(?:[^"]|"")*+"')
-OTHER_DELIMITERS = ",;\t|"
-NOT_DELIMITERS = '"\r\n\0'
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-Delimiter = Annotated[
+OTHER_DELIMITERS = ",;\t|"
+NOT_DELIMITERS = "\r\n\0"
+
+Character = Annotated[
     str, Field(min_length=1, max_length=1), BeforeValidator(lambda raw: "\t" if raw == "\\t" else raw)
 ]
 
 
 @register_data("csv")
 class Csv(ColumnSource):
-    """The first line names the columns."""
+    """The first line names the columns. Read by pyarrow."""
 
-    delimiter: Delimiter = ","
+    delimiter: Character = ","
     """The character between two values; `\\t` is a tab."""
+    decimal: Literal[".", ","] = "."
+    """The sign before the fraction of a number."""
+    quote: Character | None = '"'
+    """The sign around a value that holds delimiters; inside quotes it is written twice. null: there is none."""
+    newlines_in_values: bool = False
+    """Whether a value in quotes may hold line ends. Slower, and a quote that is not closed takes rows with it."""
+    encoding: str = "utf-8"
+    """The encoding of the file, as Python names it: `latin-1`, `cp1252`, `utf-16`."""
 
     @model_validator(mode="after")
-    def _check_delimiter(self) -> Csv:
-        if self.delimiter in NOT_DELIMITERS:
-            hint = "quotes and line ends have their own use"
-            raise mistake("delimiter", f"`delimiter` cannot be {self.delimiter!r}", hint)
+    def _check_signs(self) -> Csv:
+        signs = {"delimiter": self.delimiter, "quote": self.quote, "decimal": self.decimal}
+        for key in ("delimiter", "quote"):
+            if (sign := signs[key]) is not None and sign in NOT_DELIMITERS:
+                raise mistake(key, f"`{key}` cannot be {sign!r}", "line ends have their own use")
+        for key, other in (("delimiter", "quote"), ("delimiter", "decimal"), ("quote", "decimal")):
+            if signs[key] == signs[other]:
+                raise mistake(key, f"`{key}` and `{other}` are both {signs[key]!r}")
+        try:
+            codecs.lookup(self.encoding)
+            "".encode(self.encoding)
+        except (LookupError, ValueError):
+            raise mistake("encoding", f"Python knows no encoding {self.encoding!r}", "such as utf-8, latin-1") from None
         return self
+
+    @property
+    def decimal_sign(self) -> str:
+        return self.decimal
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the file is written."""
+        encoding = "utf-8-sig" if self.encoding.lower() in ("utf-8", "utf8") else self.encoding
+        return Dialect(self.delimiter, self.quote, encoding, self.newlines_in_values)
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
-        columns = self.columns()
-        header = next(iter(columns))
-        other = next((sign for sign in OTHER_DELIMITERS if sign in header), None)
-        if len(columns) > 1 or other is None or self.target_kind == "input":
-            return self._read(columns)
+        path = self.found()["path"]
+        check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
+        names = header(path, "path", self.dialect).names
+        other = next((sign for sign in OTHER_DELIMITERS if len(names) == 1 and sign in names[0]), None)
+        if other is None or self.target_kind == "input":
+            return super().read()
         message = f"the header of `{self.path}` is one column, and holds {other!r}: is that its `delimiter`?"
         lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
         raise refusal("delimiter", message, f"write `{' '.join(lines)}`")
 
-    def columns(self) -> Columns:
-        """Every column by name, as text."""
-        path = existing(self.path)
-        (text,) = read_utf8([path], "path", self.max_bytes)
-        if (place := text.find("\0")) >= 0:
-            message = f"`{path}` has a NUL byte in line {_line(text, place)}: it is no text"
-            raise refusal("path", message, "UTF-16 has such bytes: convert it to UTF-8")
-        lines = ((line, row) for line, row in self._records(text) if row)  # blank lines are none
-        _, header = next(lines, (0, []))
-        names = [name.strip() for name in header]
-        if twice := [name for name, number in Counter(names).items() if number > 1]:
-            raise refusal("path", f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
-        rows = list[list[str]]()
-        for line, row in lines:
-            if len(row) != len(names):
-                message = f"line {line} of `{path}` has {len(row)} values, but the header names {len(names)}"
-                raise refusal("path", message, "see whether `data.delimiter` is the right one")
-            rows.append(row)
-        if not rows:
-            raise refusal("path", f"`{path}` has no rows below its header")
-        return dict(zip(names, zip(*rows, strict=True), strict=True))
-
-    def _records(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """The rows, each with the number of its last line.
-
-        Strict, so that what stands between quotes cannot swallow rows: pandas and pyarrow take a file whose first
-        quote is closed by one in a later row.
-        """
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True)
-        before = csv.field_size_limit(2**31 - 1)  # the bound is max_bytes; of the whole process, so put back
-        read = 0
+    def table(self, path: Path, key: str = "path") -> pa.Table:
+        """The table of a file: columns of numbers as float64, others as texts, exactly as they are written."""
+        pa = extra("pyarrow", "a CSV file")
+        check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
+        check_text(path, key, self.dialect)
+        top = header(path, key, self.dialect)
+        if not top.names:
+            raise refusal(key, f"`{path}` has no rows below its header")
+        texts = {name: pa.string() for name in top.names}
+        floats = {name: pa.float64() for name in self.others(top.names) if self.kind(name) == "number"}
         try:
-            for row in lines:
-                read = lines.line_num
-                yield read, row
-        except csv.Error as error:
-            message = f"line {lines.line_num} of `{self.path}` cannot be read: {error}"
-            if "unexpected end" in str(error):
-                line = _unclosed(text, read, self.delimiter)
-                message = f"a quote opens in line {line} of `{self.path}` and is never closed"
-            hint = "close it; a quote inside quotes is written twice"
-            raise refusal("path", message, hint) from None
-        finally:
-            csv.field_size_limit(before)
+            table = self._read(path, key, top, texts | floats)
+            if not all(_is_finite(table[name]) for name in floats):
+                table = self._read(path, key, top, texts)
+        except pa.ArrowInvalid:  # something is no number, or a row is too short: read it as it is written
+            try:
+                table = self._read(path, key, top, texts)
+            except pa.ArrowInvalid as error:
+                ragged(path, key, self.dialect, top.names)
+                raise refusal(key, f"`{path}` cannot be read: {error}") from None
+        if not len(table):
+            raise refusal(key, f"`{path}` has no rows below its header")
+        return table
+
+    def _read(self, path: Path, key: str, top: Header, types: Mapping[str, Any]) -> pa.Table:
+        """The file by pyarrow, with a bar of its progress where it is large."""
+        csv = extra("pyarrow.csv", "a CSV file")
+        reading = csv.ReadOptions(
+            column_names=top.names, skip_rows=top.num_lines, encoding=self.dialect.encoding, block_size=BLOCK
+        )
+        parsing = csv.ParseOptions(
+            delimiter=self.delimiter, quote_char=self.quote or False, newlines_in_values=self.newlines_in_values
+        )
+        cases = {case for text in self.missing for case in (text, text.lower(), text.upper(), text.title())}
+        converting = csv.ConvertOptions(
+            column_types=types, null_values=[*cases], decimal_point=self.decimal, strings_can_be_null=False
+        )
+        with opened(path, key) as file, shown(file, path) as stream:
+            return csv.read_csv(stream, reading, parsing, converting)
 
 
-def _unclosed(text: str, line: int, delimiter: str) -> int:
-    """The line where the quote opens that never closes; the row behind so many lines has it."""
-    place = sum(map(len, io.StringIO(text, newline="").readlines()[:line]))
-    while (field := QUOTED.match(text, place)) or not text.startswith('"', place):
-        place = text.index(delimiter, field.end() if field else place) + 1
-    return _line(text, place)
-
-
-def _line(text: str, place: int) -> int:
-    return len(io.StringIO(text[: place + 1], newline="").readlines())
+def _is_finite(column: pa.ChunkedArray) -> bool:
+    compute = extra("pyarrow.compute", "a CSV file")
+    return compute.all(compute.is_finite(column)).as_py() is not False

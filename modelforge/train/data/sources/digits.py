@@ -11,7 +11,7 @@ from pydantic import PositiveInt, model_validator
 from modelforge.train.data.parts import Arrays, Examples, Part
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import SplitSource, mistake
-from modelforge.train.data.split import missing, split
+from modelforge.train.data.split import PARTS, missing, split
 
 SIZE = 1797
 """Examples that scikit-learn ships."""
@@ -93,5 +93,5 @@ class Digits(SplitSource):
         return Examples.of(
             (Arrays(inputs[part], targets[part]) for part in parts),
             missing(labels, parts, names, "digits") if self.target_kind == "class" else (),
-            {"classes": [*names], "inputs": scale},
+            {"classes": [*names], "inputs": scale, "rows": dict(zip(PARTS, parts, strict=True))},
         )

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from modelforge.core.suggestions import did_you_mean
-from modelforge.train.data.columns import Columns, ColumnSource
-from modelforge.train.data.files import check_size, existing, extra
+from modelforge.train.data.column_source import ColumnSource
+from modelforge.train.data.files import check_size, extra
 from modelforge.train.data.refusals import refusal
 from modelforge.train.data.registry import register_data
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @register_data("hf")
 class HuggingFace(ColumnSource):
-    """Columns by their names; of a folder with several splits, one is read and split into three parts."""
+    """Columns by their names; a folder with several splits is used as `split`, `val_split` and `test_split` say."""
 
     reads_folder: ClassVar = True
 
     split: str = "train"
     """The split to read, where the folder holds several."""
+    val_split: str | None = None
+    """The split of the validation part; null to take it from `split`."""
+    test_split: str | None = None
+    """The split of the test part; null to take it from `split`."""
 
-    def columns(self) -> Columns:
-        """Every column by name."""
-        path = existing(self.path, folder=True)
+    def tables(self) -> list[tuple[str, pa.Table, int]]:
+        """The table of each part; see `ColumnSource.tables`."""
+        found = super().tables()
+        path = self.found()["path"]
+        for part, key in ((1, "val_split"), (2, "test_split")):
+            if (name := getattr(self, key)) is not None:
+                found.append((f"`{name}` of `{self.path}`", self._split(path, key, name), part))
+        return found
+
+    def table(self, path: Path, key: str = "path") -> pa.Table:
+        """The table of a folder, or of its split."""
+        return self._split(path, "split", self.split, key)
+
+    def _split(self, path: Path, key: str, name: str, path_key: str = "path") -> pa.Table:
         datasets = extra("datasets", "a folder of Hugging Face's datasets")
         try:
             found = datasets.load_from_disk(str(path))
         except Exception as error:  # JSON and Arrow files of any kind lie there, or none
             message = f"`{path}` is not a folder that `save_to_disk` wrote: {error}"
-            raise refusal("path", message, "write it with `dataset.save_to_disk(...)`") from None
+            raise refusal(path_key, message, "write it with `dataset.save_to_disk(...)`") from None
         if isinstance(found, datasets.DatasetDict):
-            if self.split not in found:
-                raise refusal("split", f"`{path}` has no split `{self.split}`", did_you_mean(self.split, found))
-            found = found[self.split]
+            if name not in found:
+                raise refusal(key, f"`{path}` has no split `{name}`", did_you_mean(name, found))
+            found = found[name]
         check_size(found.data.nbytes, self.max_bytes, f"`{path}`")
-        return {name: found[name][:] for name in found.column_names}
+        return found.with_format("arrow")[:]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
@@ -14,11 +15,12 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.train.data.files import check_size, existing, opened
-from modelforge.train.data.parts import Array, Examples
+from modelforge.train.data.parts import Array, Arrays, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings
 from modelforge.train.data.registry import register_data
+from modelforge.train.data.scale import Numbers
 from modelforge.train.data.source import Bounded
-from modelforge.train.data.table import Numbers, Table, examples
+from modelforge.train.data.table import Table, encoded_arrays, examples
 
 UNREADABLE = (ValueError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
@@ -52,9 +54,22 @@ class Npz(Bounded, Table):
         if any(problem.path != "data.input.shape" for problem in problems):
             raise ForgeError(problems)
         answers = targets
-        if targets is not None and self.target_kind == "number":
+        if targets is not None and self.target_kind in ("number", "labels"):
             answers = Numbers(targets.reshape(len(targets), -1), str(self.target), "target")
         return examples(self, Numbers(inputs, self.features), answers, named, problems)
+
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Arrays:
+        """New arrays as the model takes them: see `Source.encode`.
+
+        Args:
+            raw: The array of inputs, or a mapping that names it as training did; with labels, the mapping names both.
+            fitted: What training kept.
+            labelled: Whether there are targets as well.
+
+        Raises:
+            ForgeError: an array is missing, or its examples have another shape.
+        """
+        return encoded_arrays(self, raw, fitted, (self.features, (self.target or "y") if labelled else None))
 
     def _arrays(self, named: str) -> tuple[Array, Array | None]:
         path = existing(self.path)
@@ -113,7 +128,7 @@ def _num_bytes(archive: ZipFile, name: str) -> int:
 def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> list[Problem]:
     problems: list[Problem] = []
     numeric = [("features", source.features, inputs)]
-    if targets is not None and source.target_kind == "number":
+    if targets is not None and source.target_kind in ("number", "labels"):
         numeric.append(("target", str(source.target), targets))
     for key, name, array in numeric:
         if array.dtype.kind not in "biuf":

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.usefixtures("here")
         ("a,kind\n", "`flowers.csv` has no rows below its header"),
         ("\n\r\n\n\n", "`flowers.csv` has no rows below its header"),
         ("a,a,kind\n1,2,x\n", "`flowers.csv` has several columns `a`"),
-        ("a,b,c,kind\n1,2,3,x\n1,2,x\n", "line 3 of `flowers.csv` has 3 values, but the header names 4"),
-        ("a,b,c,kind\n1,2,,x\n", "column `c` must hold numbers, but has no value in row 1"),
+        ("a,b,c,kind\n1,2,3,x\n1,2,x\n", "the header of `flowers.csv` names 4 columns, but line 3 has 3 values"),
+        ("a,b,c,kind\n1,2,,x\n", "column `c` has no value in row 1"),
         ("a,b,c,kind\n1,inf,3,x\n1,2,3,x\n", "column `b` must hold numbers, but has 'inf' in row 1"),
-        ("a,b,c,kind\n1,2,3,x\n1,2,3,\n", "row 2 of column `kind` has no class"),
+        ("a,b,c,kind\n1,2,3,x\n1,2,3,\n", "column `kind` has no class in row 2"),
         (b"a,b,c,kind\n1,2,3,\xe4\n", "`flowers.csv` is not UTF-8: byte 17 is 0xe4"),
     ],
 )
@@ -40,36 +40,49 @@ def test_files_that_are_no_such_table(here: Path, text: str | bytes, message: st
         ("a,kind\n" + PAIRS + '60,"', 62),
         ('a,"kind\n' + PAIRS, 1),
         ('a,kind\n1,"b"\n2,"a\n""b\n' + PAIRS, 3),
-        ('a,kind\n1,"b\nc"\n"2\n3","a\n' + PAIRS, 5),  # the row begins in line 4
+        ('a,kind\n1,"b\nc"\n"2\n3","a\n' + PAIRS, 2),
+        ("a,kind\n" + PAIRS.replace("\n40,", '\n"40,').replace("\n50,", '\n"50,'), 42),  # pyarrow: 51 rows
+        ('a,kind\n1,"a\n2,b"\n' + PAIRS, 2),  # one value, for pandas, pyarrow and Python's `csv`
         ('a,kind\r1,5" x\r2,"a\r' + PAIRS.replace("\n", "\r"), 3),
     ],
-    ids=range(8),
+    ids=range(10),
 )
-def test_a_quote_that_is_never_closed_is_reported_with_its_line(here: Path, text: str, line: int):
+def test_a_quote_that_does_not_close_in_its_line_is_refused(here: Path, text: str, line: int):
     write(here, text)
     assert told(csv(**TWO)) == [
         (
             "data.path",
-            f"a quote opens in line {line} of `flowers.csv` and is never closed",
-            "close it; a quote inside quotes is written twice",
+            f"a quote opens in line {line} of `flowers.csv` and does not close in it",
+            "close it; a quote inside quotes is written twice; for values of several lines: "
+            "`data.newlines_in_values=true`",
         )
     ]
 
 
-def test_a_quote_that_another_closes_rows_later_is_refused(here: Path):
-    write(here, "a,kind\n" + PAIRS.replace("\n40,", '\n"40,').replace("\n50,", '\n"50,'))  # pandas and pyarrow: 51 rows
-    assert told(csv(**TWO)) == [
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
         (
-            "data.path",
-            "line 52 of `flowers.csv` cannot be read: ',' expected after '\"'",
-            "close it; a quote inside quotes is written twice",
-        )
-    ]
+            "a,kind\n" + PAIRS.replace("\n40,", '\n"40,').replace("\n50,", '\n"50,'),
+            "line 42 of `flowers.csv` begins a row that cannot be read: ',' expected after '\"'",
+        ),
+        (
+            'a,kind\n1,"b\nc"\n"2\n3","a\n' + PAIRS,
+            "a quote opens in the row of line 4 of `flowers.csv` and is never closed",
+        ),
+    ],
+)
+def test_where_values_have_several_lines_the_whole_file_is_checked(here: Path, text: str, message: str):
+    write(here, text)
+    hint = "close it; a quote inside quotes is written twice"
+    assert told(csv(**TWO, newlines_in_values=True)) == [("data.path", message, hint)]
 
 
 def test_quotes_that_are_well(here: Path):
     write(here, 'a,kind\n"1","a ""x"",\ny"\n' + '1,"a ""x"",\ny"\n2,5" b\n' * 20)
-    assert read(csv(**TWO)).fitted["classes"] == ('5" b', 'a "x",\ny')
+    assert read(csv(**TWO, newlines_in_values=True)).fitted["classes"] == ('5" b', 'a "x",\ny')
+    write(here, "a,kind\n" + '"1","a ""x"", y"\n' * 9 + '2,5" b\n' * 20)
+    assert read(csv(**TWO)).fitted["classes"] == ('5" b', 'a "x", y')
 
 
 def test_long_fields_and_the_limit_of_the_process(here: Path):

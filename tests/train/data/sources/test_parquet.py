@@ -28,7 +28,7 @@ def test_parquet(here: Path):
     write_parquet(here, COLUMNS)
     assert len(read(parquet(features=["b"], num_features=1)).train) == 22
     assert [problem[1] for problem in told(parquet(num_features=2))] == [
-        "column `a` must hold numbers, but has no value in row 2"
+        "column `a` has no value in 10 rows (row 2, row 5, row 8 and 7 more)"
     ]
 
 
@@ -38,7 +38,7 @@ def test_parquet(here: Path):
         ({"kind": [{"k": 1}] * 30}, "row 1 of the target of `flowers.parquet` has a value of type dict"),
         ({"kind": [date(2026, 1, 1)] * 30}, "row 1 of the target of `flowers.parquet` has a value of type date"),
         ({"kind": [[1], [2]] * 15}, "row 1 of the target of `flowers.parquet` has a value of type list"),
-        ({"b": [{"k": 1}] * 30}, "column `b` must hold numbers, but has {'k': 1} in row 1"),
+        ({"b": [{"k": 1}] * 30}, "column `b` must hold numbers, but has {'k': 1} in row 1 and 29 more rows"),
         ({"b": [], "kind": []}, "`flowers.parquet` has no rows"),
     ],
     ids=range(5),

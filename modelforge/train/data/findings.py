@@ -1,0 +1,103 @@
+"""`Findings`: what is wrong with a table, and the settings with which it could be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.frozen import FrozenDict
+from modelforge.train.data.arrow import Values, instants, is_text, pc, present
+from modelforge.train.data.columns import ISO, Columns
+from modelforge.train.data.features import Feature
+from modelforge.train.data.refusals import fault, setting, settings, together
+
+MAX_SHOWN = 20
+"""Columns that have a problem each."""
+MAX_CATEGORIES = 20
+"""Different texts up to which a column of texts is proposed as one of categories."""
+WAYS = {"ignore": "leave it out", "categorical": "as categories", "dates": "as dates", "impute": "fill it in"}
+"""What each field does for a column, as a hint says it."""
+
+
+@dataclass
+class Findings:
+    """Problems, some with a field of the section that avoids them: a name for a list, or an entry of a mapping."""
+
+    problems: list[Problem] = field(default_factory=list[Problem])
+    fixes: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    ways: dict[int, str] = field(default_factory=dict[int, str])
+    """The field that avoids the problem at a place."""
+
+    def add(self, problem: Problem, key: str = "", name: str = "", value: Any = None) -> None:
+        """Adds a problem, and for which column of which field it would be none."""
+        if key:
+            self.ways[len(self.problems)] = key
+            self.fixes.setdefault(key, {})[name] = value
+        self.problems.append(problem)
+
+    def with_ways_out(self, source: Columns, names: tuple[str, ...], read: Callable[[Columns], Any]) -> list[Problem]:
+        """The problems with the settings that avoid them, and with those that would be wrong after that.
+
+        Args:
+            source: What was declared.
+            names: The features.
+            read: Reads the data as a section declares it; what it raises is named as well.
+        """
+        if len(self.problems) > MAX_SHOWN:
+            rest = len(self.problems) - MAX_SHOWN
+            more = fault("features", f"{rest:,} more of these columns hold what is no number")
+            return [*self.problems[:MAX_SHOWN], more]
+        update = self._update(source, names)
+        lines = {key: setting(key, value) for key, value in update.items()}
+        shown = [
+            replace(problem, hint=f"{WAYS[way]}: `{lines[key]}`")
+            if (way := self.ways.get(place)) and (key := way if way in lines else "features") in lines
+            else problem
+            for place, problem in enumerate(self.problems)
+        ]
+        later = list[Problem]()
+        if update:
+            try:
+                read(source.model_copy(update=update))
+            except ForgeError as error:
+                later = [problem for problem in error.problems if settings([problem])]
+        whole = together([*shown, *later])
+        known = {problem.path for problem in shown}
+        return [problem for place, problem in enumerate(whole) if place < len(shown) or problem.path not in known]
+
+    def _update(self, source: Columns, names: tuple[str, ...]) -> dict[str, Any]:
+        """The fields that differ in a section that reads the table."""
+        update = dict[str, Any]()
+        fixes = {key: {**values} for key, values in self.fixes.items()}
+        for name in {*fixes.get("categorical", ()), *fixes.get("dates", ()), *fixes.get("ignore", ())}:
+            if name in fixes.get("impute", ()):
+                fixes["impute"][name] = "most_frequent"  # a median is of numbers
+        for key, values in fixes.items():
+            before = getattr(source, key)
+            if key in ("categorical", "ignore"):
+                update[key] = (*before, *values)
+            else:
+                update[key] = FrozenDict({**(before if isinstance(before, Mapping) else {}), **values})
+        if "ignore" in update:
+            kept = tuple(name for name in names if name not in self.fixes["ignore"])
+            if not kept or source.features is not None:
+                del update["ignore"]
+            if kept and source.features is not None:
+                update["features"] = kept
+        return update
+
+
+def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: Values) -> tuple[Any, ...]:
+    """The field with which a column that holds no numbers can be read, its name and what the field says of it."""
+    if feature.kind != "number" or 2 * len(values.wrong) < len(column) - len(values.missing):
+        return ()
+    there = pc.drop_null(present(column, source.missing))
+    if not len(instants(there, ()).wrong):
+        return "dates", feature.name, ISO
+    if is_text(column) and len(pc.unique(there)) <= min(MAX_CATEGORIES, len(there) // 2):
+        return "categorical", feature.name
+    return "ignore", feature.name

@@ -1,0 +1,267 @@
+"""A table of named columns → examples, and new rows → the same arrays, as `Columns` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import listed
+from modelforge.core.words import plural
+from modelforge.train.data.alike import look_alikes
+from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present
+from modelforge.train.data.columns import Columns
+from modelforge.train.data.features import Feature, fitted, problems
+from modelforge.train.data.findings import Findings, way_out
+from modelforge.train.data.labels import Coded, Labels
+from modelforge.train.data.parts import Array, Arrays, Examples, Rows
+from modelforge.train.data.refusals import fault, refusal, setting, undeclared
+from modelforge.train.data.scale import Numbers, Scale, Scaled, scaled, side_by_side
+from modelforge.train.data.sheet import Sheet, splitting
+from modelforge.train.data.split import split
+from modelforge.train.data.table import assembled, checked, encoded, labels_of
+
+MAX_SHOWN = 20
+"""Columns that are named."""
+BLOCK = 500_000
+"""Numbers that are scaled at once."""
+
+
+def read_examples(source: Columns, sheet: Sheet) -> Examples:
+    """The examples of a table.
+
+    Raises:
+        ForgeError: the table is not what the section declares. Where fields of it would help, all of them are named.
+    """
+    names = source.chosen([*sheet.columns], sheet.named)
+    if not names:
+        key = "target" if source.features is None else "features"
+        raise refusal(key, f"no column of {sheet.named} is left to predict from", "name one that is not the target")
+    if not len(sheet):
+        raise refusal("path", f"{sheet.named} has no rows")
+    features = [_declared(source, name) for name in names]
+    found = Findings()
+    values = [_read(sheet, feature, source, found) for feature in features]
+    targets, bare = _targets(source, sheet, found)
+    arguments = splitting(source, sheet, found)
+    labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
+    if found.problems:
+        raise ForgeError(found.with_ways_out(source, names, lambda other: read_examples(other, sheet)))
+    kept = _kept(source, features, values, bare, len(sheet))
+    if not len(kept):
+        raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
+    warnings = [*look_alikes([*sheet.columns], "columns", sheet.named, "path")]
+    warnings += look_alikes(labels.names, "classes", sheet.named, "target") if labels else ()
+    classes = labels.classes[kept] if labels and not wrong else None
+    given = {name: array[kept] for name, array in arguments.items()}
+    parts = [kept[part] for part in split(source, len(kept), classes, at_least=source.at_least, **given)]
+    fits = [
+        fitted(feature, one.values, parts[0], source.fill(feature.name))
+        for feature, one in zip(features, values, strict=True)
+    ]
+    checked([*_unfit(source, fits, sheet.named), *wrong, *_unseen(source, fits, values, parts, sheet.place)])
+    inputs, lost = _blocks(source, sheet, fits, values, parts)
+    answers: Labels | Scaled | None = labels
+    if isinstance(targets, Numbers):
+        answers, more = scaled(targets, parts, standardize=source.scales_targets)
+        lost += more
+    checked(lost)
+    extra = {"columns": [fit.described() for fit in fits], "rows": sheet.own_rows(parts)}
+    ids = _ids(fits, values)
+    return assembled(source, inputs, answers, parts, sheet.named, warnings, ids=ids, fitted=extra)
+
+
+def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, labelled: bool = False) -> Arrays:
+    """New rows as the model takes them, by what training kept; see `Source.encode`.
+
+    Raises:
+        ForgeError: a column is missing, or holds what its column did not hold in training.
+    """
+    columns = columns_of(table, "the data")
+    fits = [Feature.kept(described) for described in kept["columns"]]
+    due = [fit.name for fit in fits] + ([*source.target] if labelled and source.target_kind != "input" else [])
+    if lacking := [name for name in due if name not in columns]:
+        hint = f"it has {listed(columns, MAX_SHOWN, quote='`')}"
+        shown = listed(lacking, MAX_SHOWN, quote="`")
+        raise refusal("path", f"the data has no {'column' if len(lacking) == 1 else 'columns'} {shown}", hint)
+    sheet = Sheet(columns, (("the data", len(table), 0),))
+    found = Findings()
+    values = [_read(sheet, fit, source, found, training=False) for fit in fits]
+    targets, _ = _targets(source, sheet, found, training=False) if labelled else (None, NO_ROWS)
+    rows = np.arange(len(table))
+    checked([*found.problems, *_unseen(source, fits, values, [rows], sheet.place)])
+    blocks = [fit.numbers(one.values) for fit, one in zip(fits, values, strict=True) if fit.kind != "ids"]
+    features = np.concatenate(blocks, axis=1)
+    answers = targets.values if isinstance(targets, Numbers) else targets
+    if labelled and source.target_kind == "input":
+        answers = features
+    return encoded(features, answers, kept, "the data", _ids(fits, values))
+
+
+def _declared(source: Columns, name: str) -> Feature:
+    """A column as the section declares it."""
+    match source.kind(name):
+        case "date":
+            return Feature(name, "date", format=source.dates[name], parts=source.date_parts)
+        case kind:
+            return Feature(name, kind)
+
+
+def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, training: bool = True) -> Values:
+    """The values of a column; what is wrong with them is added to the findings."""
+    column = sheet.columns[feature.name]
+    values = feature.read(column, source.missing, source.decimal_sign)
+    for problem in problems(feature, values, column, "features", sheet.place):
+        proposes = training and len(found.problems) <= MAX_SHOWN
+        found.add(problem, *(way_out(source, feature, column, values) if proposes else ()))
+    allowed = source.fill(feature.name) != "error" if training else feature.fill is not None
+    if len(values.missing) and not allowed and feature.kind != "ids":
+        message = f"column `{feature.name}` has no value in {sheet.rows(values.missing)}"
+        way = "median" if feature.kind == "number" else "most_frequent"
+        if training:
+            found.add(fault("features", message, "fill it in, or leave the row out"), "impute", feature.name, way)
+        else:
+            found.add(fault("features", message, "fill it in: in training, all rows had a value"))
+    return values
+
+
+def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Findings) -> None:
+    """Adds the problem of rows without a target."""
+    message = f"column `{name}` has no {'class' if source.target_kind == 'class' else 'value'} in {sheet.rows(bare)}"
+    hint = f"leave such rows out: `{setting('impute', {name: 'drop'})}`"
+    column = sheet.columns[name]
+    text = column[int(bare[0])].as_py() if is_text(column) else None
+    if source.target_kind == "class" and text is not None and text.strip():
+        message += f": it has {text!r}"
+        hint += """; if it is the name of a class: `'data.missing=[""]'`"""
+    found.add(fault("target", message, hint))
+
+
+def _kept(source: Columns, features: Sequence[Feature], values: Sequence[Values], bare: Rows, size: int) -> Rows:
+    """The rows that are not to be dropped."""
+    kept = np.ones(size, bool)
+    kept[bare] = False
+    for feature, one in zip(features, values, strict=True):
+        if source.fill(feature.name) == "drop":
+            kept[one.missing] = False
+    return np.flatnonzero(kept)
+
+
+def _unfit(source: Columns, fits: Sequence[Feature], named: str) -> Iterator[Problem]:
+    """The problems of numbers of features and of ids that are not as declared."""
+    number = sum(len(fit.names) for fit in fits if fit.kind != "ids")
+    if number != source.num_features:
+        yield undeclared("num_features", "feature", number, source.num_features, named)
+    for fit in fits:
+        needed = len(fit.categories) + 1
+        if fit.kind == "ids" and needed > source.embed[fit.name]:
+            message = f"column `{fit.name}` takes {needed:,} ids: 0, and one for each category to train on"
+            hint = f"write `{setting('embed', {**source.embed, fit.name: needed})}`"
+            yield fault("embed", f"{message}; but `embed.{fit.name}` is {source.embed[fit.name]:,}", hint)
+
+
+def _unseen(
+    source: Columns,
+    fits: Sequence[Feature],
+    values: Sequence[Values],
+    parts: Sequence[Rows],
+    place: Callable[[int], str],
+) -> Iterator[Problem]:
+    """The problems of categories that the training part does not have, where they are errors."""
+    if source.unseen == "zeros":
+        return
+    for fit, one in zip(fits, values, strict=True):
+        if fit.kind in ("category", "ids"):
+            rows = np.concatenate([*parts])
+            lost = rows[(fit.places(one.values)[rows] < 0) & ~np.isin(rows, one.missing)]
+            if len(lost):
+                text = one.values[int(lost[0])].as_py()
+                more = f", and {plural(len(lost) - 1, 'more row')} of such" if len(lost) > 1 else ""
+                message = f"column `{fit.name}` has {text!r} in {place(int(lost[0]))}{more}: no category to train on"
+                hint = f"known: {listed(fit.categories, MAX_SHOWN)}; or `data.unseen=zeros`"
+                yield fault("categorical" if fit.kind == "category" else "embed", message, hint)
+
+
+def _blocks(
+    source: Columns, sheet: Sheet, fits: Sequence[Feature], values: Sequence[Values], parts: Sequence[Rows]
+) -> tuple[Scaled, list[Problem]]:
+    """All features side by side, a few columns at once; categories are not scaled."""
+    done, lost = list[Scaled](), list[Problem]()
+    waiting, names = list[Array](), list[str]()
+
+    def scale_waiting(*, one_hot: bool = False) -> None:
+        block = waiting[0] if len(waiting) == 1 else np.concatenate(waiting, axis=1)
+        standardize = source.standardize and not one_hot
+        found, more = scaled(Numbers(block, tuple(names), place=sheet.place), parts, standardize=standardize)
+        as_it_is = Scale.identity((len(names),)) if source.standardize and one_hot else found.scale
+        done.append(replace(found, scale=as_it_is))
+        lost.extend(more)
+        waiting.clear()
+        names.clear()
+
+    for fit, one in zip(fits, values, strict=True):
+        if fit.kind == "ids":
+            continue
+        one_hot = fit.kind == "category"
+        if waiting and (one_hot or len(names) * len(sheet) > BLOCK):
+            scale_waiting()
+        waiting.append(fit.numbers(one.values))
+        names += fit.names
+        if one_hot:
+            scale_waiting(one_hot=True)
+    if waiting:
+        scale_waiting()
+    return side_by_side(done), lost
+
+
+def _ids(fits: Sequence[Feature], values: Sequence[Values]) -> Array | None:
+    """The ids of the columns for embeddings, side by side; None where there are none."""
+    found = [fit.places(one.values) + 1 for fit, one in zip(fits, values, strict=True) if fit.kind == "ids"]
+    return np.stack(found, axis=1) if found else None
+
+
+def _targets(
+    source: Columns, sheet: Sheet, found: Findings, *, training: bool = True
+) -> tuple[Coded | Numbers | None, Rows]:
+    """The targets, and the rows to leave out since they have none."""
+    if source.target_kind == "input":
+        return None, NO_ROWS
+    columns = {name: sheet.columns[name] for name in source.target}
+    missing = dict[str, Rows]()
+    if source.target_kind == "class":
+        ((name, column),) = columns.items()
+        target, missing[name] = _labels(present(column, source.missing))
+    else:
+        read = {name: numbers(column, source.missing, source.decimal_sign) for name, column in columns.items()}
+        missing = {name: values.missing for name, values in read.items()}
+        for name, values in read.items():
+            for problem in problems(Feature(name), values, columns[name], "target", sheet.place):
+                found.add(problem)
+        target = Numbers(np.stack([one.values for one in read.values()], 1), source.target, "target", sheet.place)
+    for name, rows in missing.items():
+        if len(rows) and not (training and source.fill(name) == "drop"):
+            _refuse_bare(source, name, sheet, rows, found)
+    return target, np.unique(np.concatenate([*missing.values()]))
+
+
+def _labels(column: pa.ChunkedArray) -> tuple[Coded, Rows]:
+    """The labels of a column, and the rows that have none."""
+    kind = column.type
+    nothing = np.flatnonzero(as_numpy(pc.is_null(column)))
+    if not (is_text(column) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        coded = Coded.of(column.to_pylist())
+        there = [place for place, value in enumerate(coded.distinct) if value is not None]
+        new = np.full(len(coded.distinct) + 1, -1)
+        new[there] = range(len(there))
+        kept = ([them[place] for place in there] for them in (coded.distinct, coded.first_rows))
+        return Coded(new[coded.places], *kept), nothing
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    places = as_numpy(encoded.indices, -1).astype(np.int64)
+    distinct = encoded.dictionary.to_pylist()
+    first = np.zeros(len(distinct) + 1, np.int64)
+    first[places[::-1]] = np.arange(len(places))[::-1]  # of rows with one place, the first is written last
+    return Coded(places, distinct, first[:-1].tolist()), nothing

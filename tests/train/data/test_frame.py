@@ -1,0 +1,313 @@
+"""Tables of columns: what is fitted on the training part, and that new rows become the same arrays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import modelforge as mf
+from modelforge.train.data.read import read
+from modelforge.train.data.registry import parse_source
+from modelforge.train.preprocessing import read_preprocessing, write_preprocessing
+from tests.train.tables import told
+
+pytestmark = pytest.mark.usefixtures("here")
+SIZE = 120
+PEOPLE = {
+    "age": [None if row % 7 == 0 else 20 + row % 40 for row in range(SIZE)],
+    "fare": [7.25 + row * 0.37 for row in range(SIZE)],
+    "sex": ["male" if row % 3 else "female" for row in range(SIZE)],
+    "port": [None if row % 17 == 0 else "SCQ"[row % 3] for row in range(SIZE)],
+    "when": [f"2020-{1 + row % 12:02}-{1 + row % 28:02}" for row in range(SIZE)],
+    "single": ["true" if row % 2 else "False" for row in range(SIZE)],
+    "name": [f"Person, {row}" for row in range(SIZE)],
+    "survived": ["yes" if row * 7 % 5 < 2 else "no" for row in range(SIZE)],
+}
+ALL = {
+    "impute": {"age": "median", "port": "most_frequent"},
+    "categorical": ["sex", "port"],
+    "dates": ["when"],
+    "date_parts": ["month", "day", "weekday", "elapsed"],
+    "ignore": ["name"],
+    "num_features": 12,
+}
+
+
+@pytest.fixture(autouse=True)
+def files(here: Path) -> None:
+    import pyarrow.csv
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    table = pa.table(PEOPLE)
+    pyarrow.csv.write_csv(table, here / "people.csv")
+    pyarrow.parquet.write_table(table, here / "people.parquet")
+    pyarrow.feather.write_feather(table, str(here / "people.feather"))
+    with pa.OSFile("people.arrows", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    pytest.importorskip("datasets").Dataset.from_dict(PEOPLE).save_to_disk(str(here / "people"))
+
+
+def people(**fields):
+    raw = {"type": "csv", "path": "people.csv", "target": "survived", "task": "classification", "num_outputs": 2}
+    raw |= {"num_features": 12, **fields}
+    return parse_source({**raw, "input": {"shape": [raw["num_features"]]}})
+
+
+def arrays(inputs) -> tuple[np.ndarray, ...]:
+    return inputs if isinstance(inputs, tuple) else (inputs,)
+
+
+SOURCES = [
+    {"type": "csv", "path": "people.csv"},
+    {"type": "parquet", "path": "people.parquet"},
+    {"type": "feather", "path": "people.feather"},
+    {"type": "feather", "path": "people.arrows"},
+    {"type": "hf", "path": "people"},
+]
+TASKS = {
+    "classification": {},
+    "regression": {"task": "regression", "target": ["fare", "age"], "num_features": 12},
+    "labels": {
+        "task": "multilabel_classification",
+        "target": ["single", "up"],
+        "ignore": ["name", "survived"],
+        "num_features": 11,
+    },
+    "autoencoding": {"task": "autoencoding", "target": [], "ignore": ["name", "survived"]},
+    "ids": {"embed": {"port": 6, "name": 121}, "categorical": ["sex"], "ignore": [], "num_features": 9},
+    "dropped": {"impute": "drop"},
+    "groups": {"group": "name", "ignore": []},
+    "times": {"time": "when"},
+    "as it is": {"standardize": False},
+}
+
+
+@pytest.mark.parametrize("where", SOURCES, ids=lambda where: where["path"])
+def test_new_rows_become_the_arrays_that_training_used(where, tmp_path: Path):
+    same_arrays(people(**{**ALL, **where}), tmp_path)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_new_rows_of_every_task_and_option(here: Path, tmp_path: Path, task: str):
+    fields = {**ALL, **TASKS[task]}
+    if task == "labels":
+        import pyarrow.csv
+
+        table = pa.table({**PEOPLE, "up": [row // 3 % 2 for row in range(SIZE)]})
+        pyarrow.csv.write_csv(table, here / "people.csv")
+    if task == "regression":
+        fields |= {"categorical": ["sex", "port", "survived"], "impute": {"age": "drop", "port": "most_frequent"}}
+    same_arrays(people(**fields), tmp_path)
+
+
+def same_arrays(source, folder: Path) -> None:
+    examples = read(source)
+    write_preprocessing(folder, source, examples.fitted)
+    fitted = read_preprocessing(folder)
+    table = source.raw(Path(source.path))
+    for name in ("train", "val", "test"):
+        part = getattr(examples, name)
+        rows = table.take(pa.array(fitted["rows"][name])).select(table.column_names[::-1])  # another order
+        new = source.encode(rows, fitted, labelled=True)
+        assert len(new) == len(part)
+        for array, expected in zip(arrays(new.inputs), arrays(part.inputs), strict=True):
+            assert array.dtype == expected.dtype
+            assert np.array_equal(array, expected)
+        assert np.array_equal(new.targets, part.targets)
+        assert new.targets.dtype == part.targets.dtype
+        bare = source.encode(rows.drop_columns([*source.target]), fitted)
+        assert np.array_equal(arrays(bare.inputs)[0], arrays(part.inputs)[0])
+
+
+def test_what_is_fitted_is_what_scikit_learn_fits_to_the_training_part():
+    compose, impute = pytest.importorskip("sklearn.compose"), pytest.importorskip("sklearn.impute")
+    pipeline, preprocessing = pytest.importorskip("sklearn.pipeline"), pytest.importorskip("sklearn.preprocessing")
+    pandas = pytest.importorskip("pandas")
+    columns = ["age", "fare", "sex", "port"]
+    examples = read(people(**{**ALL, "features": columns, "dates": [], "num_features": 7, "ignore": []}))
+    frame = pandas.DataFrame({name: PEOPLE[name] for name in columns}).replace({None: np.nan})
+    frame["age"] = frame["age"].astype(float)
+    number = pipeline.make_pipeline(impute.SimpleImputer(strategy="median"), preprocessing.StandardScaler())
+    text = pipeline.make_pipeline(
+        impute.SimpleImputer(strategy="most_frequent"), preprocessing.OneHotEncoder(sparse_output=False)
+    )
+    both = compose.ColumnTransformer([("numbers", number, ["age", "fare"]), ("texts", text, ["sex", "port"])])
+    both.fit(frame.iloc[examples.fitted["rows"]["train"]])
+    for name in ("train", "val", "test"):
+        expected = both.transform(frame.iloc[examples.fitted["rows"][name]])
+        assert np.allclose(getattr(examples, name).inputs, expected, atol=1e-6)
+
+
+def test_ids_count_from_1_and_0_is_a_missing_or_new_category():
+    source = people(**{**ALL, **TASKS["ids"], "impute": {"age": "median"}})
+    examples = read(source)
+    fitted = {column["name"]: column for column in examples.fitted["columns"]}
+    assert fitted["port"]["categories"] == ("C", "Q", "S")
+    raw = {name: values[1:4] for name, values in PEOPLE.items()} | {"port": ["S", None, "X"]}
+    features, ids = source.encode(raw, examples.fitted).inputs
+    assert ids.dtype == np.int64
+    assert ids[:, list(source.embed).index("port")].tolist() == [3, 0, 0]
+    assert features.shape == (3, 9)
+    assert [(name, one.shape, one.dtype) for name, one in source.inputs.items()] == [
+        ("input", (9,), "float32"),
+        ("categories", (2,), "int64"),
+    ]
+
+
+def test_a_new_category_is_0_everywhere_or_refused():
+    source = people(**ALL)
+    examples = read(source)
+    names = list(examples.fitted["inputs"]["names"])
+    ports = [names.index(f"port={port}") for port in "CQS"]
+    raw = {name: values[1:2] for name, values in PEOPLE.items()} | {"port": ["X"]}
+    assert source.encode(raw, examples.fitted).inputs[0, ports].tolist() == [0, 0, 0]
+    strict = people(**ALL, unseen="error")
+    assert len(read(strict).train) == 84
+    assert refused(strict, raw, examples.fitted) == ["column `port` has 'X' in row 1: no category to train on"]
+
+
+def refused(source, raw, fitted, **fields) -> list[str]:
+    with pytest.raises(mf.ForgeError) as caught:
+        source.encode(raw, fitted, **fields)
+    assert {problem.code for problem in caught.value.problems} == {"MF150"}
+    return [problem.message for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"age": ..., "sex": ...}, ["the data has no columns `age` and `sex`"]),
+        (
+            {"fare": ["x", "1"], "when": ["2020-02-30", "2020-02-02"]},
+            [
+                "column `fare` must hold numbers, but has 'x' in row 1",
+                "column `when` must hold dates such as 2026-01-31, but has '2020-02-30' in row 1",
+            ],
+        ),
+        ({"fare": [None, 1.0]}, ["column `fare` has no value in row 1"]),
+        ({"survived": ["maybe", "no"]}, ["1 row of the data has a class that the training did not (maybe)"]),
+        ({"survived": [None, "no"]}, ["column `survived` has no class in row 1"]),
+        ({"survived": ...}, ["the data has no column `survived`"]),
+    ],
+    ids=range(6),
+)
+def test_new_rows_that_are_not_as_in_training_are_refused_by_name(change, expected):
+    source = people(**ALL)
+    fitted = read(source).fitted
+    raw = {name: values[1:3] for name, values in PEOPLE.items()} | change
+    raw = {name: values for name, values in raw.items() if values is not ...}
+    assert refused(source, raw, fitted, labelled=True) == expected
+
+
+def test_dropped_rows_are_in_no_part():
+    examples = read(people(**{**ALL, "impute": "drop"}))
+    rows = np.concatenate([*examples.fitted["rows"].values()])
+    assert sorted(rows) == [row for row in range(SIZE) if PEOPLE["age"][row] and PEOPLE["port"][row]]
+
+
+def test_a_row_without_a_target_is_dropped_where_that_is_declared(here: Path):
+    (here / "people.csv").write_text("a,survived\n" + "1,yes\n2,no\n3,\n" * 20)
+    source = people(features="a", num_features=1, impute={"survived": "drop"})
+    examples = read(source)
+    assert sum(map(len, (examples.train, examples.val, examples.test))) == 40
+    assert examples.fitted["classes"] == ("no", "yes")
+
+
+PROPOSED = (
+    "write `'data.impute={age: median, port: most_frequent}' 'data.categorical=[sex,port]' "
+    "'data.dates={when: iso}' 'data.ignore=[name]' data.num_features=12`"
+)
+
+
+def test_one_run_names_all_settings_of_a_table_of_every_kind():
+    problems = told(people(num_features=3))
+    assert [message.partition(",")[0] for _, message, _ in problems] == [
+        "column `age` has no value in 18 rows (row 1",
+        "column `sex` must hold numbers",
+        "column `port` must hold numbers",
+        "column `port` has no value in 8 rows (row 1",
+        "column `when` must hold numbers",
+        "column `name` must hold numbers",
+        "`people.csv` has 12 features",
+    ]
+    assert {hint for _, _, hint in problems} == {PROPOSED}
+    fields = {"impute": {"age": "median", "port": "most_frequent"}, "categorical": ["sex", "port"]}
+    assert len(read(people(**fields, dates={"when": "iso"}, ignore=["name"], num_features=12)).train) == 84
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"embed": {"port": 3}, "categorical": ["sex"], "num_features": 9}, (
+            "data.embed",
+            "column `port` takes 4 ids: 0, and one for each category to train on; but `embed.port` is 3",
+            "write `'data.embed={port: 4}'`",
+        )),
+        ({"categorical": ["sex", "port", "survived"]}, (
+            "data.categorical", "`survived` is the target, and cannot be in `categorical`", "",
+        )),
+        ({"impute": {"agee": 3}}, ("data.impute", "`people.csv` has no column `agee`", "did you mean `age`?")),
+        ({"impute": {"age": 1, "port": "S", "when": "soon"}}, (
+            "data.impute", "`when` holds dates such as 2026-01-31, and 'soon' is none", "",
+        )),
+        ({"features": ["age"]}, (
+            "data.categorical", "`sex` is not among the `features`", "name it there as well",
+        )),
+        ({"split_column": "sex", "categorical": ["port"], "num_features": 10}, (
+            "data.split_column", "column `sex` must hold train, val or test, but has 'female' and 'male'", "",
+        )),
+        ({"time": "name", "ignore": []}, (
+            "data.time",
+            "column `name` must hold dates such as 2026-01-31, but has 'Person, 0' in row 1, 'Person, 1' in row 2, "
+            "'Person, 2' in row 3 and 117 more rows",
+            "",
+        )),
+        ({"group": "sex", "categorical": ["port"], "num_features": 10}, (
+            "data.group",
+            "`group` has 2 values, and 3 parts need 3",
+            "bring more groups, or split the rows: `data.group=null`",
+        )),
+        ({"group": "port", "categorical": ["sex"], "num_features": 9}, (
+            "data.group", "column `port` has no value in 8 rows (row 1, row 18, row 35 and 5 more)", "fill it in",
+        )),
+        ({"test_path": "none.csv"}, (
+            "data.test_path", "there is no file `none.csv`", "`.` is there, `none.csv` in it is not",
+        )),
+        ({"task": "multilabel_classification", "target": ["single", "fare"], "num_features": 12}, (
+            "data.target",
+            "a label is 0 or 1, but column `fare` of `people.csv` has 7.25 in row 1",
+            "for numbers: `data.task=regression`",
+        )),
+    ],
+    ids=range(11),
+)  # fmt: skip
+def test_settings_that_do_not_fit_the_file(fields, expected):
+    if "target" in fields:
+        fields = {**fields, "categorical": ["sex", "port", "survived"]}
+    assert told(people(**{**ALL, **fields}))[0] == expected
+
+
+def test_a_column_without_any_value_has_no_median(here: Path):
+    (here / "people.csv").write_text("a,b,survived\n" + "1,,yes\n2,,no\n" * 20)
+    assert told(people(features=["a", "b"], num_features=2, impute="median")) == [
+        (
+            "data.impute",
+            "column `b` has no value in any row to train on, so that it has no median",
+            "leave it out, or declare a constant",
+        )
+    ]
+    examples = read(people(features=["a", "b"], num_features=2, impute={"b": -1}, standardize=False))
+    assert set(examples.train.inputs[:, 1]) == {-1}
+
+
+def test_what_is_kept_is_plain_data():
+    fitted = dict(read(people(**ALL)).fitted)
+    rows = fitted.pop("rows")
+    assert json.loads(json.dumps(fitted))["columns"][0]["fill"] == np.median(
+        [PEOPLE["age"][row] for row in rows["train"] if PEOPLE["age"][row]]
+    )

@@ -1,0 +1,81 @@
+"""Files that are parts, and columns that say how to split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import modelforge as mf
+from modelforge.train.data.read import read
+from modelforge.train.data.sheet import Sheet
+from tests.train.tables import csv, told
+
+pytestmark = pytest.mark.usefixtures("here")
+ONE = {"num_features": 1, "features": ["a"], "num_outputs": 2, "standardize": False}
+
+
+def rows(first: int, end: int, header: str = "a,kind") -> str:
+    return f"{header}\n" + "".join(f"{row},{'xy'[row % 2]}\n" for row in range(first, end))
+
+
+def values(part) -> list[float]:
+    return part.inputs[:, 0].tolist()
+
+
+def test_files_are_parts(here: Path):
+    (here / "flowers.csv").write_text(rows(0, 40))
+    (here / "val.csv").write_text(rows(40, 50))
+    (here / "test.csv").write_text("kind,a\n" + "y,51\nx,52\n")
+    examples = read(csv(**ONE, val_path="val.csv", test_path="test.csv"))
+    assert values(examples.train) == [*range(40)]
+    assert values(examples.val) == [*range(40, 50)]
+    assert values(examples.test) == [51, 52]
+    assert {name: one.tolist() for name, one in examples.fitted["rows"].items()} == {
+        "train": [*range(40)], "val": [*range(10)], "test": [0, 1],
+    }  # fmt: skip
+    examples = read(csv(**ONE, test_path="test.csv"))
+    assert [len(examples.train), len(examples.val), len(examples.test)] == [34, 6, 2]
+    assert sorted(np.concatenate([*examples.fitted["rows"].values()][:2])) == [*range(40)]
+
+
+def test_a_row_is_named_in_its_file(here: Path):
+    (here / "flowers.csv").write_text(rows(0, 40))
+    (here / "test.csv").write_text(rows(40, 42) + "x,y\n")
+    assert told(csv(**ONE, test_path="test.csv")) == [
+        (
+            "data.features",
+            "column `a` must hold numbers, but has 'x' in row 3 of `test.csv`",
+            "write it as a number, or leave the row out",
+        )
+    ]
+    (here / "test.csv").write_text(rows(40, 42, "a,sort"))
+    assert told(csv(**ONE, test_path="test.csv"))[0][1] == "`test.csv` has no column `kind`, but `flowers.csv` has one"
+
+
+def test_a_column_names_the_parts(here: Path):
+    names = ["train", "TRAIN", "Validation", "test", "dev"]
+    lines = "".join(f"{row},{'xy'[row % 2]},{names[row % 5]}\n" for row in range(50))
+    (here / "flowers.csv").write_text("a,kind,part\n" + lines)
+    examples = read(csv(num_features=1, num_outputs=2, standardize=False, split_column="part"))
+    assert values(examples.test) == [*range(3, 50, 5)]
+    assert [len(examples.train), len(examples.val), len(examples.test)] == [20, 20, 10]
+
+
+def test_the_time_may_be_a_date_and_a_feature(here: Path):
+    lines = "".join(f"{row},{'xy'[row % 2]},{1 + row % 28}.{12 - row // 28}.2025\n" for row in range(56))
+    (here / "flowers.csv").write_text("a,kind,when\n" + lines)
+    dated = {"dates": {"when": "%d.%m.%Y"}, "date_parts": ["elapsed"], "num_outputs": 2, "standardize": False}
+    examples = read(csv(num_features=2, time="when", **dated))
+    assert examples.train.inputs[:, 1].max() < examples.val.inputs[:, 1].min()
+    assert examples.val.inputs[:, 1].max() < examples.test.inputs[:, 1].min()
+
+
+def test_rows_in_words():
+    sheet = Sheet.of([("`a`", pa.table({"x": [1, 2]}), 0), ("`b`", pa.table({"x": [3]}), 2)])
+    assert [sheet.place(row) for row in range(3)] == ["row 1 of `a`", "row 2 of `a`", "row 1 of `b`"]
+    assert len(sheet) == 3
+    with pytest.raises(mf.ForgeError, match="`a` has several columns `x`"):
+        Sheet.of([("`a`", pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"]), 0)])
