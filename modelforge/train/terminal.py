@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
 
 from modelforge.report.screen import Screen, removed_folder
 from modelforge.report.stream import Stream
@@ -60,3 +63,12 @@ def loading(module: str) -> Generator[None]:
 
 def _lasting(stream: Any) -> Any:
     return stream if isinstance(stream, Stream) and stream.lasting else Stream(stream, lasting=True)
+
+
+@contextmanager
+def reading(what: str, total: int) -> Generator[Callable[[int], object]]:
+    """Shows on a terminal's stderr how many of a number of things are read; gives the function that counts them."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading {what}", total=total)
+        yield lambda number: progress.advance(task, number)
