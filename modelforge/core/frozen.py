@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NoReturn, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic_core import CoreSchema, core_schema
 
 from modelforge.core.docstrings import field_docs
@@ -12,6 +12,8 @@ from modelforge.core.docstrings import field_docs
 K = TypeVar("K")
 V = TypeVar("V")
 
+AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else raw)
+"""YAML has lists where a frozen value has tuples."""
 Seed = Annotated[int, Strict()]
 """The key of all random numbers of a model or a run: any whole number, negative ones too."""
 

@@ -42,7 +42,6 @@ from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
-from modelforge.train.tasks.registry import task_of
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
@@ -93,14 +92,15 @@ def _fit(
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-    task = task_of(settings.data)
-    module = Learner(_build(job, folder), task, job.optimizer, job.scheduler)
-    if problems := [*task.check(module.model, examples)]:
+    task = settings.data.task.prepared(examples)
+    model = _build(job, folder)
+    module = Learner(model, task, settings.data, job.optimizer, job.scheduler, settings.factories)
+    if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
     history, others = make_loggers(settings.logger, folder)
-    mode = settings.metrics[settings.metric]
+    mode = settings.directions[settings.metric]
     checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
     callbacks: list[Callback] = [SeedSteps(settings.seed)]
     if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
@@ -113,7 +113,7 @@ def _fit(
     _train(trainer, module, data, job)
     metrics = _test(trainer, module, data, checkpoints)
     seconds = time.monotonic() - started
-    metrics |= task.finish(module.model, examples, seed=settings.seed, folder=folder, console=console)
+    metrics |= task.finish(module.model, examples, metrics, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torchmetrics import MeanMetric, Metric
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
-from modelforge.train.tasks.task import Task
+from modelforge.train.tasks.task import Data, Task
 
 COUNTED = "modelforge_counted"
 """The key in a checkpoint of what the training counted in its epoch, for `train/loss` and the metric."""
@@ -27,17 +28,29 @@ class Learner(LightningModule):
     Args:
         model: Maps a batch of inputs to what the task takes.
         task: The purpose of the training.
+        data: What the data declares.
         optimizer: Makes the optimizer of the model's parameters.
         scheduler: Makes the learning-rate scheduler, if there is one.
+        metrics: Make further metrics of validation and test, by their names.
     """
 
     def __init__(
-        self, model: nn.Module, task: Task, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
+        self,
+        model: nn.Module,
+        task: Task,
+        data: Data,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        metrics: Mapping[str, Callable[[], Metric]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.model = model
         self.task = task
-        self.meters = nn.ModuleDict({stage: task.meter() for stage in ("_train", "_val", "_test")})
+        self.meters = nn.ModuleDict({stage: task.meter(data) for stage in ("_train", "_val", "_test")})
+        further = {stage: {name: make() for name, make in metrics.items()} for stage in ("val", "test")}
+        self.further = further
+        # Registered in order, so that Lightning moves and resets them.
+        self._further = nn.ModuleList(meter for meters in further.values() for meter in meters.values())
         # Unlike the sum that Lightning keeps of a loss, this one can be saved in the middle of an epoch.
         self.train_loss = MeanMetric(nan_strategy=math.nan)
         self.optimizer = optimizer
@@ -119,4 +132,7 @@ class Learner(LightningModule):
         logged = self.train_loss if stage == "train" else loss
         self.log(f"{stage}/loss", logged, on_step=False, on_epoch=True, batch_size=size)
         self.log(f"{stage}/{self.task.metric}", meter, on_step=False, on_epoch=True, batch_size=size)
+        for name, further in self.further.get(stage, {}).items():
+            further.update(*self.task.scored(outputs.detach(), batch))
+            self.log(f"{stage}/{name}", further, on_step=False, on_epoch=True, batch_size=size)
         return loss

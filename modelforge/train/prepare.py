@@ -25,7 +25,7 @@ from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
-from modelforge.train.tasks.registry import TASKS, task_of, val_metrics
+from modelforge.train.tasks.registry import TASKS, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     problems += _too_many_threads(settings)
     optimizer, more = parse_optimizer(config.values.get("optimizer"))
     problems += more
-    metrics = settings.metrics if settings else val_metrics(*TASKS.names())
+    metrics = settings.directions if settings else val_metrics(*TASKS.names())
     scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
     problems += more
     if planned is not None and optimizer is not None:
@@ -106,7 +106,7 @@ def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
         takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
         message = f"the model takes {takes}, but the data gives {gives}"
         yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
-    yield from task_of(source).misfits(plan)
+    yield from source.task.misfits(plan, source)
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

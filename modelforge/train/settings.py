@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from modelforge.core.complaints import Owner, problem
+from modelforge.core.complaints import Owner, all_wrong, problem, wrong
 from modelforge.core.errors import Problem
-from modelforge.core.frozen import Node, Seed
+from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed
 from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.registry import SOURCES, parse_source
-from modelforge.train.data.source import AsTuple, Source, mistake
-from modelforge.train.tasks.registry import TASKS, main_metric, val_metrics
+from modelforge.train.data.source import Source, mistake
+from modelforge.train.metrics import MetricFactory, parse_metrics
+from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_metrics
 from modelforge.train.tasks.task import Mode
 
-SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "logger")
+SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "metrics", "logger")
 
 
 class LoggerSettings(Node):
@@ -46,25 +48,36 @@ class Settings(Node):
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]
     """Which data, and how it is dealt out."""
+    metrics: FrozenDict[str, Any] = FrozenDict()
+    """Further metrics of validation and test: a name in the logs → a torchmetrics class, with its arguments."""
     logger: LoggerSettings = LoggerSettings()
     """What is written while training."""
 
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
-        if self.metric not in self.metrics:
-            message = f"`optimized_metric` must be {' or '.join(map(repr, self.metrics))}, but is {quoted(self.metric)}"
+        if problems := parse_metrics(self.metrics, self.data.task, self.data)[1]:
+            raise all_wrong((tuple(one.path.split(".")), wrong(one.code, one.message, one.hint)) for one in problems)
+        if self.metric not in self.directions:
+            known = " or ".join(map(repr, self.directions))
+            message = f"`optimized_metric` must be {known}, but is {quoted(self.metric)}"
             raise mistake("optimized_metric", message)
         return self
 
     @property
     def metric(self) -> str:
         """The optimized metric."""
-        return self.optimized_metric or main_metric(self.data.task)
+        return self.optimized_metric or main_metric(self.data.task.type)
 
     @property
-    def metrics(self) -> Mapping[str, Mode]:
-        """The metrics of a validation, which a checkpoint or a scheduler may follow."""
-        return val_metrics(self.data.task)
+    def factories(self) -> Mapping[str, MetricFactory]:
+        """The further metrics."""
+        return parse_metrics(self.metrics, self.data.task, self.data)[0]
+
+    @property
+    def directions(self) -> Mapping[str, Mode]:
+        """The metrics of a validation, which a checkpoint or a scheduler may follow, each with its better direction."""
+        further: dict[str, Mode] = {f"val/{name}": factory.mode for name, factory in self.factories.items()}
+        return MappingProxyType({**val_metrics(self.data.task.type), **further})
 
 
 def parse_settings(values: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
@@ -81,8 +94,7 @@ def parse_settings(values: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
 
 def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
     """The optimized metric of a config that is not checked yet, and the metrics of which less is better."""
-    data = values.get("data")
-    task = str(data.get("task", "")) if isinstance(data, Mapping) else ""
+    task = task_type(values.get("data"))
     return {
         "optimized_metric": str(values.get("optimized_metric") or main_metric(task)),
         "lower_is_better": TASKS.get(task).lower_is_better if task in TASKS else ("loss",),
@@ -104,8 +116,13 @@ def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
 
 def _fields(path: Sequence[str | int], values: Mapping[str, Any]) -> Iterable[str]:
     """The keys of the section at a path."""
-    section, *inner = map(str, path)
-    model: Any = SOURCES.get(values["data"]["type"]) if section == "data" else Settings.model_fields[section].annotation
-    for key in inner:
+    keys = [str(key) for key in path]
+    data = values.get("data") or {}
+    model: Any = Settings
+    if keys[:2] == ["data", "task"]:
+        model, keys = TASKS.get(task_type(data)), keys[2:]
+    elif keys[:1] == ["data"]:
+        model, keys = SOURCES.get(data["type"]), keys[1:]
+    for key in keys:
         model = model.model_fields[key].annotation
     return model.model_fields

@@ -22,7 +22,7 @@ def learner(monkeypatch: pytest.MonkeyPatch) -> Learner:
     torch.manual_seed(0)
     factory, _ = parse_optimizer({"type": "SGD", "lr": 0.1})
     assert factory is not None
-    learner = Learner(nn.Linear(2, 10), Classification(digits()), factory)
+    learner = Learner(nn.Linear(2, 10), Classification(), digits(), factory)
     nn.init.zeros_(learner.model.weight)  # pyright: ignore[reportArgumentType]  # a linear layer's
     nn.init.zeros_(learner.model.bias)  # pyright: ignore[reportArgumentType]  # as above
     logged: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def test_what_was_counted_in_an_epoch_goes_on_from_a_checkpoint(learner: Learner
     checkpoint: dict[str, Any] = {}
     learner.on_save_checkpoint(checkpoint)
     assert len(checkpoint[COUNTED]) == 2
-    other = Learner(learner.model, learner.task, learner.optimizer)
+    other = Learner(learner.model, learner.task, digits(), learner.optimizer)
     monkeypatch.setattr(other, "log", lambda *_, **__: None)
     other.on_load_checkpoint(checkpoint)
     more = (BATCH[0], torch.tensor([0, 0, 0, 0]))

@@ -14,7 +14,6 @@ from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.source import Source
 from modelforge.train.prepare import prepare
-from modelforge.train.tasks.registry import task_of
 
 SMALLER = {"vgg": ["model.args.hidden=128"]}
 LARGE = ("resnet", "vgg", "vit", "mobilenet_v2")
@@ -37,7 +36,7 @@ def batches(source: Source) -> list[Batch]:
 )
 def test_a_few_steps_bring_the_loss_down(name: str):
     job = prepare(compose("conf", [f"model={name}", *SMALLER.get(name, [])]))
-    model, task, given = mf.build(job.plan, seed=0), task_of(job.settings.data), batches(job.settings.data)
+    model, task, given = mf.build(job.plan, seed=0), job.settings.data.task, batches(job.settings.data)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     losses: list[float] = []
     with one_thread(), torch.random.fork_rng():

@@ -12,15 +12,15 @@ import numpy as np
 from pydantic import BeforeValidator, PositiveInt, model_validator
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.frozen import AsTuple, FrozenDict
 from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.alike import look_alikes, seen
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.refusals import fault, refusal, setting, settings, together, undeclared
-from modelforge.train.data.source import AsTuple, Bounded, mistake
+from modelforge.train.data.source import Bounded, mistake
 from modelforge.train.data.table import Numbers, Table, examples
-from modelforge.train.tasks.registry import tasks_for
+from modelforge.train.tasks.registry import parse_task, tasks_for
 
 Columns = Mapping[str, Sequence[Any]]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
@@ -91,7 +91,7 @@ class ColumnSource(Bounded, Table):
             _unknown(key, name, columns, named) for key, names in keys.items() for name in names if name not in columns
         ]
         if not self.target and self.target_kind != "input":
-            message = f"{self.task} needs a target, but `target` names no column"
+            message = f"{self.task.type} needs a target, but `target` names no column"
             hint = did_you_mean("", columns)
             if not problems and (guess := next((name for name in reversed([*columns]) if name not in self.ignore), "")):
                 hint = f"{hint}{hint and '; '}for `{guess}`: `{' '.join(self._settings(columns, guess))}`"
@@ -121,8 +121,8 @@ class ColumnSource(Bounded, Table):
 
     def _settings(self, columns: Columns, target: str) -> list[str]:
         """The settings with that column as the target: a class, or a number where it looks like a quantity."""
-        task = tasks_for(["number"])[0] if _is_quantity(columns[target]) else self.task
-        lines = [setting("target", target)] + ([setting("task", task)] if task != self.task else [])
+        task = parse_task(tasks_for(["number"])[0]) if _is_quantity(columns[target]) else self.task
+        lines = [setting("target", target)] + ([setting("task", task.type)] if task != self.task else [])
         try:
             self.model_copy(update={"target": (target,), "task": task})._read(columns)
         except ForgeError as error:

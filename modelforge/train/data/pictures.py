@@ -98,12 +98,12 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, rows: Rows) -> Array:
-        chosen = [self.paths[row] for row in rows]
-        found = decoded(chosen, self.form)
-        for path, levels in zip(chosen, found, strict=True):
+        chosen, found = [self.paths[row] for row in rows], list[Array]()
+        for path, levels in zip(chosen, decoded(chosen, self.form), strict=True):
             if isinstance(levels, Refusal):
                 why = f": {levels}" if str(levels) else ""
                 raise refusal("path", f"`{path}` can no longer be read{why}", "put it back, and resume the run")
+            found.append(levels)
         return np.stack(found)
 
 
@@ -112,7 +112,7 @@ class Pictures:
     """Pictures as bytes, a quarter of what they take as numbers; scaled in each batch."""
 
     levels: Stored
-    labels: Rows
+    targets: Rows
     mean: Array
     """To subtract from each channel, as a share of white."""
     std: Array
@@ -120,10 +120,10 @@ class Pictures:
     augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
 
     def batch(self, rows: Rows) -> tuple[Array, Array]:
-        return self._scaled(self.levels[rows]), self.labels[rows]
+        return self._scaled(self.levels[rows]), self.targets[rows]
 
     def varied(self, rows: Rows, keys: Sequence[tuple[int, ...]]) -> tuple[Array, Array]:
         """A batch, each example augmented by its key."""
@@ -131,13 +131,13 @@ class Pictures:
             return self.batch(rows)
         pairs = zip(self.levels[rows], keys, strict=True)
         varied = [self.augmentation(levels, key) for levels, key in pairs]
-        return self._scaled(np.stack(varied)), self.labels[rows]
+        return self._scaled(np.stack(varied)), self.targets[rows]
 
     def part(self, rows: Rows, augmentation: Augmentation | None = None) -> Pictures:
         """Some of the pictures."""
         files = self.levels
         kept = replace(files, paths=[files.paths[row] for row in rows]) if isinstance(files, Files) else files[rows]
-        return replace(self, levels=kept, labels=self.labels[rows], augmentation=augmentation)
+        return replace(self, levels=kept, targets=self.targets[rows], augmentation=augmentation)
 
     def _scaled(self, levels: Array) -> Array:
         return (levels.astype(np.float32) / LEVELS - self.mean) / self.std

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from modelforge.core.errors import ForgeError
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
+from modelforge.train.data.adapters import examples_of
 from modelforge.train.data.files import existing, matching
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import fault
@@ -41,7 +42,7 @@ def read(source: Source) -> Examples:
         message = f"`num_workers` is {source.num_workers:,}, but this machine has {plural(num_cores(), 'core')}"
         raise ForgeError([fault("num_workers", message, f"at most {most}; 0 is best for what lies in memory")])
     with _in_words(source):
-        return source.read()
+        return examples_of(source.read(), source)
 
 
 @contextmanager

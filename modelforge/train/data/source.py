@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from zipfile import BadZipFile
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+import numpy as np
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PlainValidator,
+    PositiveInt,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from modelforge.core.complaints import all_wrong, wrong
-from modelforge.core.frozen import Node
-from modelforge.core.quoting import quoted
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.frozen import AsTuple, Node
+from modelforge.core.quoting import quoted, sentence
 from modelforge.core.tensors import BATCH, TensorValue
-from modelforge.train.data.parts import Examples, TargetKind
-from modelforge.train.tasks.registry import TASKS, tasks_for
+from modelforge.train.data.parts import Arrays, Part, TargetKind
+from modelforge.train.tasks.registry import parse_task, tasks_for
+from modelforge.train.tasks.task import Task
 
-AsTuple = BeforeValidator(lambda raw: tuple(raw) if isinstance(raw, list) else raw)
-"""YAML has lists where a frozen value has tuples."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OUTPUTS = ("num_classes", "num_targets", "vocab_size")
 """Other names for `num_outputs`; of several, the first counts."""
@@ -47,8 +58,8 @@ class Source(Node, ABC):
 
     type: str
     """The name of the source."""
-    task: str
-    """The purpose of the model: this decides the loss and the metrics."""
+    task: Annotated[SerializeAsAny[Task], PlainValidator(parse_task, json_schema_input_type=str | dict[str, Any])]
+    """The purpose of the model, which decides the loss and the metric: a name, or a mapping with its settings."""
     num_outputs: PositiveInt
     """Classes, targets or tokens: models size their last layer by it."""
     batch_size: PositiveInt = 64
@@ -62,12 +73,56 @@ class Source(Node, ABC):
         """The inputs of the model by name, in their order."""
 
     @abstractmethod
-    def read(self) -> Examples:
-        """The examples.
+    def read(self) -> Any:
+        """The examples: as `Examples`, or in another form that `examples_of` takes, such as three torch Datasets.
 
         Raises:
             ForgeError: they are not there, or not what is declared here.
         """
+
+    def raw(self, path: Path) -> Any:
+        """New data from a file or folder, in the form that `encode` takes. By default NumPy's `.npy` or `.npz`.
+
+        Raises:
+            ForgeError: it cannot be read.
+        """
+        try:
+            found = np.load(path, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            hint = f"new data of `{self.type}` are arrays: save them by `numpy.save`"
+            raise new_data(f"`{path}` cannot be read as arrays: {sentence(error)}", hint) from None
+
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Part:
+        """New data as the model reads it, by what was fitted to the training part. By default arrays as they are.
+
+        Args:
+            raw: From `raw`, or given in Python: an array or tensor, for several inputs a tuple or a mapping.
+            fitted: What `read` kept in `Examples.fitted`.
+            labelled: Whether `raw` is a pair of that and the targets.
+
+        Returns:
+            The inputs; the targets are zeros unless `labelled`.
+
+        Raises:
+            ForgeError: it is not as the section declares.
+        """
+        given, targets = raw if labelled else (raw, None)
+        declared = self.inputs
+        if isinstance(given, Mapping):
+            if missing := [name for name in declared if name not in given and len(declared) > 1]:
+                raise new_data(f"the new data has no `{missing[0]}`", f"it must have {', '.join(declared)}")
+            given = tuple(given[name] for name in declared) if len(declared) > 1 else next(iter(given.values()))
+        arrays = [np.asarray(one) for one in (given if isinstance(given, tuple) else (given,))]
+        if len(arrays) != len(declared):
+            raise new_data(f"the new data has {len(arrays)} inputs, but the model takes {len(declared)}")
+        for (name, settings), array in zip(declared.items(), arrays, strict=True):
+            if tuple(array.shape[1:]) != settings.shape:
+                due = ", ".join(["examples", *map(str, settings.shape)])
+                raise new_data(f"`{name}` of the new data has shape {array.shape}, but must have ({due})")
+        cast = tuple(array.astype(one.dtype) for one, array in zip(declared.values(), arrays, strict=True))
+        answers = np.zeros(len(cast[0]), np.int64) if targets is None else np.asarray(targets)
+        return Arrays(cast if len(cast) > 1 else cast[0], answers)
 
     @property
     def given(self) -> tuple[TensorValue, ...]:
@@ -77,7 +132,7 @@ class Source(Node, ABC):
     @property
     def target_kind(self) -> TargetKind:
         """What there is to predict."""
-        return TASKS.get(self.task).target_kind
+        return self.task.target_kind
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -91,8 +146,10 @@ class Source(Node, ABC):
 
     @model_validator(mode="after")
     def _check_task(self) -> Source:
-        if self.task not in (tasks := tasks_for(self.target_kinds)):
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task)}")
+        if self.task.type not in (tasks := tasks_for(self.target_kinds)):
+            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task.type)}")
+        if wrong := [(f"task.{name}", message) for name, message in self.task.wrong_settings(self)]:
+            raise mistake(*wrong[0])
         return self
 
     @model_validator(mode="after")
@@ -148,6 +205,11 @@ def check_float32(settings: InputSettings, what: str) -> None:
     """Checks that an input of numbers is float32."""
     if settings.dtype != "float32":
         raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
+
+
+def new_data(message: str, hint: str = "") -> ForgeError:
+    """The problem of new data that a finished run is to predict from."""
+    return ForgeError([Problem("MF130", "", message, hint)])
 
 
 def mistake(where: str, message: str, hint: str = "") -> ValidationError:

@@ -107,7 +107,7 @@ def _labels(source: Table, targets: Any, named: str) -> tuple[Labels | None, lis
     if source.target_kind == "input":
         return None, []
     if targets is None:
-        message = f"{source.task} needs a target, but `target` is null"
+        message = f"{source.task.type} needs a target, but `target` is null"
         return None, [fault("target", message, "write `data.target=...`")]
     if source.target_kind == "class":
         return encode(targets, source.num_outputs, named)

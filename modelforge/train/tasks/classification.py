@@ -2,43 +2,89 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
+import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from modelforge.core.frozen import AsTuple
 from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
+from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
-from modelforge.train.tasks.task import Task
+from modelforge.train.tasks.task import Data, Task
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
+
 
 @register_task("classification")
 class Classification(Task):
-    """Cross entropy and accuracy of scores `(batch, ..., num_classes)`."""
+    """Cross entropy and accuracy of scores `(batch, ..., num_classes)`.
+
+    Source of label smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7. Balanced weights are
+    n / (num_classes · n_c), as in scikit-learn; King & Zeng 2001, "Logistic regression in rare events data".
+    """
 
     target_kind: ClassVar = "class"
     metric: ClassVar = "accuracy"
+    family: ClassVar = "Multiclass"
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target that is spread evenly over all classes."""
+    class_weights: Literal["balanced"] | Weights | None = None
+    """A weight for each class in the loss, in their order; `balanced`: in inverse proportion to their frequency in the
+    training part. Null: each example counts the same."""
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(outputs, batch[1])
+        if not (self.label_smoothing or self.class_weights):
+            return cross_entropy(outputs, batch[1])
+        scores, labels = outputs.flatten(0, -2).float(), batch[1].flatten()
+        weights = None if self.class_weights is None else scores.new_tensor(self.class_weights)
+        return functional.cross_entropy(scores, labels, weights, label_smoothing=self.label_smoothing)
 
-    def meter(self) -> Metric:
+    def prepared(self, examples: Examples) -> Self:
+        """The task with numbers in place of `balanced`; a class that the training part lacks gets weight 1."""
+        if self.class_weights != "balanced":
+            return self
+        counts = np.bincount(all_targets(examples.train).ravel(), minlength=len(examples.fitted["classes"]))
+        weights = np.where(counts, counts.sum() / (len(counts) * np.maximum(counts, 1)), 1.0)
+        return self.model_copy(update={"class_weights": tuple(weights.tolist())})
+
+    def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
+        if isinstance(self.class_weights, tuple) and len(self.class_weights) != data.num_outputs:
+            given = plural(len(self.class_weights), "weight")
+            yield "class_weights", f"`class_weights` has {given}, but there are {data.num_outputs} classes"
+
+    def meter(self, data: Data) -> Metric:
         from torchmetrics.classification import MulticlassAccuracy
 
-        return MulticlassAccuracy(self.data.num_outputs, average="micro", ignore_index=self.data.ignored_class)
+        return MulticlassAccuracy(data.num_outputs, average="micro", ignore_index=data.ignored_class)
 
-    def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
-        meter.update(outputs.flatten(0, -2), batch[1].flatten())
+    def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return outputs.flatten(0, -2), batch[1].flatten()
 
-    @property
-    def reason(self) -> str:
-        classes = f"the data has {plural(self.data.num_outputs, 'class')}"
-        positions = self.data.positions
-        return f"{classes} at each of {plural(positions[0], 'step')}" if positions else classes
+    def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """The class with the largest score, its probability, and for single targets the probability of each class."""
+        probabilities = torch.softmax(outputs.double(), -1)
+        chances, best = (found.numpy() for found in probabilities.max(-1))
+        names = np.asarray(fitted.get("classes") or range(outputs.shape[-1]))
+        columns = {"prediction": names[best], "probability": chances}
+        if outputs.ndim > 2:
+            return columns
+        return columns | {
+            f"probability_{name}": values for name, values in zip(names, probabilities.T.numpy(), strict=True)
+        }
+
+    def reason(self, data: Data) -> str:
+        classes = f"the data has {plural(data.num_outputs, 'class')}"
+        return f"{classes} at each of {plural(data.positions[0], 'step')}" if data.positions else classes
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.plugins import check_declaration
+from modelforge.core.quoting import quoted, shortened
 from modelforge.core.registry import Registry
 from modelforge.train.data.parts import TargetKind
-from modelforge.train.tasks.task import Data, Mode, Task
+from modelforge.train.tasks.task import Mode, Task
 
 AnyTask = TypeVar("AnyTask", bound=type[Task])
 
@@ -33,14 +35,38 @@ def register_task(name: str) -> Callable[[AnyTask], AnyTask]:
     return register
 
 
+def parse_task(section: Any) -> Task:
+    """The task that `data.task` declares, by its name or with its settings; Pydantic calls this.
+
+    Example:
+        >>> parse_task("classification") == parse_task({"type": "classification"})
+        True
+        >>> parse_task({"type": "classification", "label_smoothing": 0.1}).label_smoothing
+        0.1
+    """
+    if isinstance(section, Task):
+        return section
+    named = section.get("type") if isinstance(section, Mapping) else section
+    if not isinstance(named, str):
+        message = f"must be the name of a task, or a mapping with a `type`, but is {quoted(section)}"
+        raise wrong("MF051", message, TASKS.suggest(""))
+    if named not in TASKS:
+        problem = wrong("MF051", f"unknown task `{shortened(named)}`", TASKS.suggest(named))
+        raise all_wrong([(("type",), problem)]) if isinstance(section, Mapping) else problem
+    settings = {str(key): value for key, value in section.items()} if isinstance(section, Mapping) else {"type": named}
+    return TASKS.get(named).model_validate(settings)
+
+
+def task_type(section: Any) -> str:
+    """The name of the task that a `data` section, which is not checked yet, declares; empty where there is none."""
+    task = section.get("task") if isinstance(section, Mapping) else None
+    named = task.get("type") if isinstance(task, Mapping) else task
+    return named if isinstance(named, str) else ""
+
+
 def tasks_for(kinds: Iterable[TargetKind]) -> tuple[str, ...]:
     """The names of the tasks that take targets of these kinds."""
     return tuple(name for kind in kinds for name, task in TASKS.entries() if task.target_kind == kind)
-
-
-def task_of(data: Data) -> Task:
-    """The task of a `data` section."""
-    return TASKS.get(data.task)(data)
 
 
 def main_metric(task: str) -> str:

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
 from modelforge.core.tensors import TensorValue, Value
 from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
-from modelforge.train.data.parts import Examples
+from modelforge.train.data.parts import Array, Examples
 from modelforge.train.tasks.registry import register_task
-from modelforge.train.tasks.task import Task
+from modelforge.train.tasks.task import Data, Task
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+LOSSES = {
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
+
 
 @register_task("regression")
 class Regression(Task):
-    """Mean squared error and R², the mean over the targets, of outputs `(batch, num_targets)`."""
+    """Mean squared error and R², the mean over the targets, of outputs `(batch, num_targets)`.
+
+    Source of the Huber loss: Huber 1964, "Robust estimation of a location parameter"; its δ is 1.
+    """
 
     target_kind: ClassVar = "number"
     metric: ClassVar = "r2"
 
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return functional.mse_loss(outputs.float(), batch[1])
+    objective: Literal["mse", "l1", "huber"] = "mse"
+    """The loss, of standardised targets: squared or absolute error, or Huber's."""
 
-    def meter(self) -> Metric:
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return LOSSES[self.objective](outputs.float(), batch[1])
+
+    def meter(self, data: Data) -> Metric:
         from torchmetrics import R2Score
 
         return R2Score()
 
-    def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
-        meter.update(outputs.float(), batch[1])
+    def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return outputs.float(), batch[1]
 
-    @property
-    def reason(self) -> str:
-        return f"the data has {plural(self.data.num_outputs, 'target')}"
+    def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """A column for each target, in its own units."""
+        return dict(zip(target_names(fitted, outputs.shape[1]), target_units(outputs, fitted).T, strict=True))
+
+    def reason(self, data: Data) -> str:
+        return f"the data has {plural(data.num_outputs, 'target')}"
 
     def metric_in_words(self, examples: Examples) -> str:
         return "R²"
@@ -55,26 +72,24 @@ class Autoencoding(Task):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return functional.mse_loss(outputs.float(), _input(batch))
 
-    def meter(self) -> Metric:
+    def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanSquaredError
 
         return MeanSquaredError()
 
-    def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
-        meter.update(outputs.float().contiguous(), _input(batch).contiguous())
+    def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return outputs.float().contiguous(), _input(batch).contiguous()
 
-    @property
-    def reason(self) -> str:
+    def reason(self, data: Data) -> str:
         return "an autoencoder gives back its input"
 
-    @property
-    def output(self) -> TensorValue:
-        return self.data.given[0]
+    def output(self, data: Data) -> TensorValue:
+        return data.given[0]
 
-    def hint(self, output: Value) -> str:
-        due = self.output
+    def hint(self, output: Value, data: Data) -> str:
+        due = self.output(data)
         if not isinstance(output, TensorValue):
-            return super().hint(output)
+            return super().hint(output, data)
         if len(output.shape) == len(due.shape) == 2:
             size = due.shape[1]
             return f"end with `out_features: {size}`; where it is `${{data.num_outputs}}`: `data.num_outputs={size}`"
@@ -82,6 +97,23 @@ class Autoencoding(Task):
 
     def metric_in_words(self, examples: Examples) -> str:
         return "mean squared error"
+
+
+def target_names(fitted: Mapping[str, Any], number: int) -> list[str]:
+    """The names of the targets of a regression, in their order."""
+    names = (fitted.get("targets") or {}).get("names")
+    if isinstance(names, list | tuple):
+        return [str(name) for name in names]
+    return ["prediction"] if number == 1 else [f"prediction_{index}" for index in range(number)]
+
+
+def target_units(values: Tensor, fitted: Mapping[str, Any]) -> Array:
+    """Outputs or targets of a regression `(examples, targets)` in the units of the data, in float64."""
+    scale = fitted.get("targets") or {}
+    numbers = values.double().numpy()
+    if scale.get("mean") is None:
+        return numbers
+    return numbers * np.asarray(scale["std"]) + np.asarray(scale["mean"])
 
 
 def _input(batch: Batch) -> Tensor:

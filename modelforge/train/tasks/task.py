@@ -5,17 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from rich.console import Console
 from torch import Tensor, nn
 
 from modelforge.core.errors import Problem
+from modelforge.core.frozen import Node
 from modelforge.core.tensors import BATCH, TensorValue, Value, show
 from modelforge.core.words import digits
 from modelforge.planning.plan import Plan
 from modelforge.train.data.batches import Batch
-from modelforge.train.data.parts import Examples, TargetKind
+from modelforge.train.data.parts import Array, Examples, TargetKind
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -25,9 +26,6 @@ Mode = Literal["min", "max"]
 
 class Data(Protocol):
     """What a task reads of a `data` section; see `Source`."""
-
-    @property
-    def task(self) -> str: ...
 
     @property
     def num_outputs(self) -> int: ...
@@ -42,11 +40,11 @@ class Data(Protocol):
     def ignored_class(self) -> int | None: ...
 
 
-class Task(ABC):
-    """The loss of a model, and one metric beside it.
+class Task(Node, ABC):
+    """The loss of a model, one metric beside it, and what its outputs mean.
 
-    Args:
-        data: What the data declares.
+    The fields of a subclass are the settings in `data.task`: `{type: classification, label_smoothing: 0.1}`. The name
+    alone stands for the defaults.
     """
 
     target_kind: ClassVar[TargetKind]
@@ -55,41 +53,65 @@ class Task(ABC):
     """Logged beside the loss; `val/` of it chooses the best checkpoint."""
     lower_is_better: ClassVar[tuple[str, ...]] = ("loss",)
     """Metrics that improve downwards."""
+    family: ClassVar[str] = ""
+    """The prefix of torchmetrics' classes for its targets: with `Multiclass`, `F1Score` names `MulticlassF1Score`."""
 
-    def __init__(self, data: Data) -> None:
-        self.data = data
+    type: str = ""
+    """The name of the task."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """The value to minimize for one batch; differentiable."""
 
     @abstractmethod
-    def meter(self) -> Metric:
+    def meter(self, data: Data) -> Metric:
         """A new counter of the metric."""
 
-    @abstractmethod
+    def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The predictions and targets of one batch, as metrics take them."""
+        return outputs, batch[1]
+
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         """Adds one batch to a counter."""
+        meter.update(*self.scored(outputs, batch))
 
-    @property
+    def prepared(self, examples: Examples) -> Self:
+        """The task with what its settings leave to the training part, such as balanced class weights."""
+        return self
+
     @abstractmethod
-    def reason(self) -> str:
+    def reason(self, data: Data) -> str:
         """The reason for the shape of the output, as half a sentence: `the data has 10 classes`."""
 
-    @property
-    def output(self) -> TensorValue:
+    def output(self, data: Data) -> TensorValue:
         """The output that the model must have."""
-        return TensorValue((BATCH, *self.data.positions, self.data.num_outputs))
+        return TensorValue((BATCH, *data.positions, data.num_outputs))
 
-    def misfits(self, plan: Plan) -> Iterator[Problem]:
+    def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """What outputs mean, in the names and units of the data.
+
+        Args:
+            outputs: The model's outputs `(examples, ...)`, on the CPU.
+            fitted: What was measured on the training data; see `Examples.fitted`.
+
+        Returns:
+            Columns by name, one row for each example. By default the outputs as they are.
+        """
+        return {"output": outputs.float().numpy()}
+
+    def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
+        """Settings that do not fit the data: each field's name, and a message."""
+        yield from ()
+
+    def misfits(self, plan: Plan, data: Data) -> Iterator[Problem]:
         """The problem of a model whose output is not what the task takes."""
-        if plan.output != self.output:
-            message = f"the model outputs {show(plan.output)}, but {self.reason}, so it must be {self.output}"
-            yield Problem("MF050", plan.root.children[-1].key, message, self.hint(plan.output), part="key")
+        if plan.output != (due := self.output(data)):
+            message = f"the model outputs {show(plan.output)}, but {self.reason(data)}, so it must be {due}"
+            yield Problem("MF050", plan.root.children[-1].key, message, self.hint(plan.output, data), part="key")
 
-    def hint(self, output: Value) -> str:
+    def hint(self, output: Value, data: Data) -> str:
         """How to change a model with another output."""
-        due = self.output
+        due = self.output(data)
         if not isinstance(output, TensorValue):
             return "end with a layer that gives one tensor"
         if len(output.shape) > len(due.shape):
@@ -98,14 +120,21 @@ class Task(ABC):
             return "keep the steps: leave out the layer that drops them, such as `~model.layers.last`"
         return "end with `{type: Linear, out_features: ${data.num_outputs}}`"
 
-    def check(self, model: nn.Module, examples: Examples) -> Iterable[Problem]:
+    def check(self, model: nn.Module, examples: Examples, data: Data) -> Iterable[Problem]:
         """The problems of a model that only its outputs show; called before the training."""
         return ()
 
     def finish(
-        self, model: nn.Module, examples: Examples, *, seed: int, folder: Path, console: Console
+        self,
+        model: nn.Module,
+        examples: Examples,
+        metrics: Mapping[str, float],
+        *,
+        seed: int,
+        folder: Path,
+        console: Console,
     ) -> Mapping[str, float]:
-        """Does what follows the test, in the run's folder and on the console.
+        """Does what follows the test, whose `metrics` are known, in the run's folder and on the console.
 
         Returns:
             Further metrics.

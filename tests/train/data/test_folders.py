@@ -21,7 +21,7 @@ def test_files_are_listed_by_name_without_hidden_ones(tmp_path: Path):
     make(tmp_path, "b.PNG", "a/c.png", "a.txt", ".hidden.png", ".git/d.png")
     os.symlink(tmp_path / "a", tmp_path / "link")
     found = walk(tmp_path, {".png"})
-    assert [path.relative_to(tmp_path).as_posix() for path in found.pictures] == ["a/c.png", "b.PNG"]
+    assert [path.relative_to(tmp_path).as_posix() for path in found.files] == ["a/c.png", "b.PNG"]
     assert [path.name for path in found.others] == ["a.txt", "link"]
     assert found.inner == {"a", "link"}
     assert not found.holds_folders_alone

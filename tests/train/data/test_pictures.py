@@ -20,6 +20,7 @@ def test_levels_are_given_in_order_and_damaged_files_refused(tmp_path: Path):
     Image.new("RGB", (4, 4), (10, 20, 30)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
     levels, refusal, missing = decoded([tmp_path / name for name in ("a.png", "b.png", "c.png")], Form(3, 2))
+    assert isinstance(levels, np.ndarray)
     assert levels.shape == (3, 2, 2)
     assert [set(channel.ravel().tolist()) for channel in levels] == [{10}, {20}, {30}]
     assert (str(refusal), str(missing)) == ("", "no such file or directory")

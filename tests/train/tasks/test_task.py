@@ -18,7 +18,7 @@ EXAMPLES = Examples.of([Arrays(X, Y)] * 3)
 
 @pytest.fixture
 def task() -> Task:
-    return Classification(digits())
+    return Classification()
 
 
 def plan(**layers: Any) -> mf.Plan:
@@ -26,16 +26,16 @@ def plan(**layers: Any) -> mf.Plan:
 
 
 def test_the_output_is_one_number_for_each_class_at_each_position(task: Task):
-    assert task.output == TensorValue((BATCH, 10))
-    assert Classification(reverse()).output == TensorValue((BATCH, 6, 5))
+    assert task.output(digits()) == TensorValue((BATCH, 10))
+    assert Classification().output(reverse()) == TensorValue((BATCH, 6, 5))
 
 
 def test_a_model_that_fits_has_no_problem(task: Task):
-    assert list(task.misfits(plan(flat="Flatten", head={"type": "Linear", "out_features": 10}))) == []
+    assert list(task.misfits(plan(flat="Flatten", head={"type": "Linear", "out_features": 10}), digits())) == []
 
 
 def test_a_model_that_does_not_fit_is_named_at_its_last_layer(task: Task):
-    (problem,) = task.misfits(plan(flat="Flatten", head={"type": "Linear", "out_features": 9}))
+    (problem,) = task.misfits(plan(flat="Flatten", head={"type": "Linear", "out_features": 9}), digits())
     assert (problem.code, problem.path, problem.part) == ("MF050", "model.layers.head", "key")
     assert problem.message == "the model outputs (9,), but the data has 10 classes, so it must be (10,)"
 
@@ -50,7 +50,7 @@ def test_a_model_that_does_not_fit_is_named_at_its_last_layer(task: Task):
     ],
 )
 def test_the_hint_says_what_to_change(task: Task, output: Any, hint: str):
-    assert task.hint(output).startswith(hint)
+    assert task.hint(output, digits()).startswith(hint)
 
 
 def test_the_results_are_those_of_the_test(task: Task):
@@ -60,4 +60,4 @@ def test_the_results_are_those_of_the_test(task: Task):
 
 def test_a_task_that_is_not_finished_cannot_be_made():
     with pytest.raises(TypeError, match="abstract"):
-        Task(digits())  # pyright: ignore[reportAbstractUsage]  # that is the point
+        Task()  # pyright: ignore[reportAbstractUsage]  # that is the point

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
-from modelforge.train.data.parts import Arrays, Examples
+from modelforge.train.data.parts import Arrays, Examples, Part
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import SplitSource, mistake
 from modelforge.train.data.split import missing, split
@@ -59,6 +60,16 @@ class Digits(SplitSource):
             must = f"{NUM_LEVELS}, the grey levels of a pixel" if tokens else "null where pixels are numbers"
             given = "null" if self.vocab_size is None else self.vocab_size
             raise mistake("vocab_size", f"`vocab_size` must be {must}, but is {given}")
+
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Part:
+        """New images with pixels from 0 to 16; see `Source.encode`."""
+        pixels, targets = raw if labelled else (raw, None)
+        pixels = np.asarray(next(iter(pixels.values())) if isinstance(pixels, Mapping) else pixels)
+        if len(pixels) and pixels[0].size == 64:
+            pixels = pixels.reshape(-1, *self.input.shape)
+        if scale := fitted["inputs"]:
+            pixels = (pixels - scale["mean"]) / scale["std"]
+        return super().encode((pixels, targets) if labelled else pixels, fitted, labelled=labelled)
 
     def read(self) -> Examples:
         """The examples, every class in each part by its share.

@@ -11,19 +11,19 @@ from pydantic import BeforeValidator, PositiveInt, model_validator
 
 from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.errors import ForgeError, Problem, Refusal
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.frozen import AsTuple, FrozenDict
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.augment import Augmentation, parse_augmentation
 from modelforge.train.data.files import existing
-from modelforge.train.data.folders import Listing, PictureFiles, labelled_by, left_out, listing, pictures_in
+from modelforge.train.data.folders import Listing, PictureFiles, labelled_by, left_out, listing, parted, pictures_in
 from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.pictures import LEVELS, Files, Form, Interpolation, Pictures, Resize, Stored, chunks
-from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.refusals import fault, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import AsTuple, Bounded, SplitSource, check_float32, mistake
-from modelforge.train.data.split import missing, split
+from modelforge.train.data.source import Bounded, SplitSource, check_float32, mistake, new_data
+from modelforge.train.data.split import missing
 from modelforge.train.terminal import reading
 
 MAX_SHOWN = 5
@@ -104,16 +104,16 @@ class ImageFolder(Bounded, SplitSource):
         root = existing(self.path, folder=True)
         found = listing(root, by_part=self.split == "folders")
         self._check_number(found, root)
-        levels, moments, broken = self._stored(found.pictures)
+        levels, moments, broken = self._stored(found.files)
         warnings = list(left_out(root, found.others))
-        whole = np.setdiff1d(np.arange(len(found.pictures)), [*broken])
+        whole = np.setdiff1d(np.arange(len(found.files)), [*broken])
         labels = found.labels[whole]
         if broken:
-            warnings.append(_left_out(root, found.pictures, broken))
+            warnings.append(_left_out(root, found.files, broken))
             gone = list(_all_broken(root, found, labels)) if len(whole) else []
             if gone or not len(whole):
                 raise ForgeError([fault("path", warnings[-1].message), *gone])
-        parts = self._parts(found, whole)
+        parts = parted(self, None if found.parts is None else found.parts[whole], labels)
         mean, std = self._scale(moments[whole[parts[0]]])
         warnings += look_alikes(found.classes, "classes", f"`{root}`", "path")
         if self.target_kind == "class":
@@ -128,15 +128,13 @@ class ImageFolder(Bounded, SplitSource):
         """The pictures in a folder, at any depth, or one picture."""
         return pictures_in(path)
 
-    def encode(
-        self, raw: Sequence[Any] | Mapping[str, Sequence[Any]], fitted: Mapping[str, Any], *, labelled: bool = False
-    ) -> Pictures:
+    def encode(self, raw: Sequence[Any], fitted: Mapping[str, Any], *, labelled: bool = False) -> Pictures:
         """Pictures as the model takes them.
 
         Args:
             raw: What `raw` gives; or a list of files, of Pillow's images or of arrays of bytes.
             fitted: What was measured at training time.
-            labelled: Whether to give their classes: the names of the folders, or the keys of a mapping to such lists.
+            labelled: Whether to give their classes: those of the folders, or `raw` is a pair of pictures and names.
 
         Raises:
             ForgeError: a picture cannot be decoded, or its class is none of those at training time.
@@ -145,9 +143,9 @@ class ImageFolder(Bounded, SplitSource):
         levels, _, broken = self._stored(pictures)
         if broken:
             root = raw.root if isinstance(raw, PictureFiles) else None
-            raise refusal("path", _unreadable(root, pictures, broken), "leave them out")
-        scale = (_by_channel(fitted["inputs"][name]) for name in ("mean", "std"))
-        return Pictures(levels, labels, *scale)
+            raise new_data(_unreadable(root, pictures, broken), "leave them out")
+        scale = fitted["inputs"]
+        return Pictures(levels, labels, _by_channel(scale["mean"]), _by_channel(scale["std"]))
 
     @property
     def _form(self) -> Form:
@@ -168,9 +166,9 @@ class ImageFolder(Bounded, SplitSource):
             problems.append(fault("path", message, "make a folder for each class"))
         elif number != self.num_classes:
             problems.append(undeclared("num_classes", "class", number, self.num_classes, f"`{root}`"))
-        size = len(found.pictures) * self.channels * self.size**2
+        size = len(found.files) * self.channels * self.size**2
         if self.cache and size > self.max_bytes:
-            message = f"{plural(len(found.pictures), 'picture')} of {self.size} x {self.size} take {size:,} bytes"
+            message = f"{plural(len(found.files), 'picture')} of {self.size} x {self.size} take {size:,} bytes"
             hint = "to decode each when it is needed: `data.cache=false`"
             problems.append(fault("max_bytes", f"{message}, but `max_bytes` is {self.max_bytes:,}", hint))
         if problems:
@@ -193,19 +191,6 @@ class ImageFolder(Bounded, SplitSource):
                         levels[row] = one
                 advance(len(some))
         return levels, moments, broken
-
-    def _parts(self, found: Listing, whole: Rows) -> tuple[Rows, Rows, Rows]:
-        """The places in `whole` of each part's pictures; what has no folder is drawn from `train`."""
-        if found.parts is None:
-            return split(self, len(whole), found.labels[whole])
-        train, val, test = (np.flatnonzero(found.parts[whole] == part) for part in range(3))
-        if len(val) and len(test):
-            return train, val, test
-        drawn = split(self, len(train), found.labels[whole][train])
-        kept, for_val, for_test = (train[part] for part in drawn)
-        if len(val):
-            return np.union1d(kept, for_val), val, for_test
-        return np.union1d(kept, for_test), for_val, test
 
     def _scale(self, moments: Array) -> tuple[list[float], list[float]]:
         """The mean to subtract from each channel, and the std to divide it by; exact in whole numbers."""

@@ -134,7 +134,7 @@ def levels(root: Path, **fields) -> np.ndarray:
         section |= {"mean": [0, 0, 0], "std": [1, 1, 1]}
     examples = read(folder(**section))
     parts = [part for part in (examples.train, examples.val, examples.test)]
-    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("levels", "labels"))
+    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("levels", "targets"))
     return pixels[np.argsort(labels, kind="stable")]
 
 
@@ -376,7 +376,7 @@ def test_folders_are_the_parts(tmp_path: Path, names: tuple[str, ...]):
     assert shown(examples.train) == list(range(7))
     assert shown(examples.val) == [7, 8, 9]
     assert shown(examples.test) == [10, 11, 12]
-    assert examples.test.labels.tolist() == [0, 0, 1]
+    assert examples.test.targets.tolist() == [0, 0, 1]
     assert examples.fitted["classes"] == ["cat", "dog"]
     assert examples.warnings == ()
 
@@ -388,7 +388,7 @@ def test_a_part_without_a_folder_is_drawn_from_the_training_part(tmp_path: Path,
     assert shown(getattr(examples, given)) == [40, 41, 42, 43]
     assert len(getattr(examples, drawn)) == 4
     assert sorted(shown(examples.train) + shown(getattr(examples, drawn))) == list(range(40))
-    assert np.bincount(getattr(examples, drawn).labels).tolist() == [2, 2]
+    assert np.bincount(getattr(examples, drawn).targets).tolist() == [2, 2]
 
 
 def test_a_class_that_a_part_lacks_is_a_warning_and_one_that_training_lacks_an_error(tmp_path: Path):
@@ -466,9 +466,9 @@ def test_raw_test_files_are_encoded_as_the_run_tested_on_them(tmp_path: Path, ca
     arrays = [np.asarray(image) for image in images]
     for same in (list(raw), images, arrays):
         assert np.array_equal(source.encode(same, examples.fitted).batch(rows)[0], inputs)
-    by_class = {"dog": arrays[3:], "cat": arrays[:3]}
     order = [3, 4, 5, 0, 1, 2]
-    again = source.encode(by_class, examples.fitted, labelled=True).batch(rows)
+    named = [arrays[row] for row in order], ["dog"] * 3 + ["cat"] * 3
+    again = source.encode(named, examples.fitted, labelled=True).batch(rows)
     assert np.array_equal(again[0], inputs[order])
     assert again[1].tolist() == [1, 1, 1, 0, 0, 0]
     (one,) = source.raw(raw[1])
@@ -488,7 +488,7 @@ def test_what_cannot_be_encoded_is_refused_by_name(pictures: Path, tmp_path: Pat
 
     raw = source.raw(new)
     assert refused(lambda: source.encode(raw, fitted, labelled=True)) == (
-        "data.path",
+        "",
         "`bird` and `cow` are no classes of the run",
         "its classes: `blue` and `red`",
     )
@@ -497,14 +497,13 @@ def test_what_cannot_be_encoded_is_refused_by_name(pictures: Path, tmp_path: Pat
     assert refused(lambda: source.encode(source.raw(new), fitted, labelled=True))[1] == message
     (new / "red" / "0.png").write_bytes(b"no picture")
     message = f"1 of 5 pictures in `{new}` cannot be read: `red/0.png`"
-    assert refused(lambda: source.encode(source.raw(new), fitted)) == ("data.path", message, "leave them out")
+    assert refused(lambda: source.encode(source.raw(new), fitted)) == ("", message, "leave them out")
     array = np.zeros((3, 4, 5), np.uint8)
     message = "1 of 2 pictures cannot be read: `picture 2`"
     assert refused(lambda: source.encode([array[..., :3], array], fitted))[1].startswith(message)
     (tmp_path / "empty").mkdir()
     assert refused(lambda: source.raw(tmp_path / "empty"))[1] == f"no picture lies in `{tmp_path / 'empty'}`"
     assert refused(lambda: source.raw(tmp_path / "none"))[1] == f"there is no file `{tmp_path / 'none'}`"
-    assert refused(lambda: source.encode([array], fitted, labelled=True))[1] == "a list of pictures has no classes"
 
 
 # --- scale, memory and augmentation -----------------------------------------------------------------------------------
@@ -518,7 +517,7 @@ def test_pictures_in_files_are_those_in_memory(pictures: Path):
     for one, other in ((cached.train, lazy.train), (cached.val, lazy.val), (cached.test, lazy.test)):
         rows = np.arange(len(one))
         assert np.array_equal(one.batch(rows)[0], other.batch(rows)[0])
-        assert np.array_equal(one.labels, other.labels)
+        assert np.array_equal(one.targets, other.targets)
 
 
 def test_a_picture_that_vanishes_is_named(pictures: Path):

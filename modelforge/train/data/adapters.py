@@ -1,0 +1,152 @@
+"""examples_of: what a source of one's own returns → `Examples`: arrays, torch Datasets or a LightningDataModule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, default_collate
+
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.train.data.parts import Array, Arrays, Examples, Inputs, Part, Rows
+from modelforge.train.data.refusals import fault, refusal
+from modelforge.train.data.source import InputSettings, Source, SplitSource
+from modelforge.train.data.split import split
+
+PARTS = ("train", "val", "test")
+TARGET_TYPES = {"class": np.int64, "token": np.int64, "labels": np.float32, "number": np.float32}
+"""The dtype of targets by their kind."""
+FORMS = "three pairs of inputs and targets, three torch Datasets, a LightningDataModule, or Examples"
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """A map-style torch Dataset, whose items are pairs of inputs and a target, as a part."""
+
+    dataset: Any
+    collate: Callable[[list[Any]], Any] = default_collate
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def batch(self, rows: Rows) -> tuple[Inputs, Array]:
+        inputs, targets = self.collate([self.dataset[int(row)] for row in rows])
+        return _arrays(inputs), np.asarray(targets)
+
+
+def examples_of(given: Any, source: Source) -> Examples:
+    """The examples in what a source's `read` returned, checked against its declaration.
+
+    Args:
+        given: `Examples`; or for each part a pair `(inputs, targets)` or a map-style Dataset; or a LightningDataModule,
+            of whose loaders the datasets and collate functions are used. One pair alone is split as a `SplitSource`
+            declares.
+        source: What was declared.
+
+    Raises:
+        ForgeError: it is none of these, or an example is not as declared.
+    """
+    examples = given if isinstance(given, Examples) else Examples.of(_parts(given, source))
+    wrong = [problem for name in PARTS for problem in _misfits(getattr(examples, name), name, source)]
+    if wrong:
+        raise ForgeError(wrong)
+    return examples
+
+
+def _parts(given: Any, source: Source) -> Sequence[Part]:
+    if hasattr(given, "train_dataloader"):
+        return [_loaded(given, name) for name in PARTS]
+    if isinstance(given, tuple | list) and len(given) == 2 and isinstance(source, SplitSource):
+        inputs, targets = _arrays(given[0]), np.asarray(given[1])
+        labels = targets if source.target_kind == "class" and targets.ndim == 1 else None
+        rows = split(source, len(targets), labels)
+        return [_pair((_taken(inputs, part), targets[part]), source) for part in rows]
+    if not (isinstance(given, tuple | list) and len(given) == 3):
+        raise _unknown(given, source)
+    return [_part(one, source) for one in given]
+
+
+def _part(given: Any, source: Source) -> Part:
+    if isinstance(given, tuple | list) and len(given) == 2:
+        return _pair((_arrays(given[0]), np.asarray(given[1])), source)
+    if isinstance(given, IterableDataset) or not (hasattr(given, "__getitem__") and hasattr(given, "__len__")):
+        raise _unknown(given, source)
+    return DatasetPart(given)
+
+
+def _loaded(module: Any, name: str) -> DatasetPart:
+    """A part of a LightningDataModule, with the collate function of its loader."""
+    if name == "train":
+        module.prepare_data()
+    module.setup("test" if name == "test" else "fit")
+    loader = getattr(module, f"{name}_dataloader")()
+    if isinstance(loader.dataset, IterableDataset):
+        raise refusal(
+            "type", f"{name}_dataloader of {type(module).__name__} streams an IterableDataset, without a length"
+        )
+    return DatasetPart(loader.dataset, loader.collate_fn)
+
+
+def _pair(given: tuple[Inputs, Array], source: Source) -> Arrays:
+    """Inputs and targets in the dtypes that the source declares."""
+    inputs, targets = given
+    declared = list(source.inputs.values())
+    if isinstance(inputs, tuple):
+        cast: Inputs = tuple(one.astype(settings.dtype) for one, settings in zip(inputs, declared, strict=False))
+    else:
+        cast = inputs.astype(declared[0].dtype)
+    targets = targets.astype(TARGET_TYPES.get(source.target_kind, targets.dtype))
+    return Arrays(cast, targets[:, None] if source.target_kind == "number" and targets.ndim == 1 else targets)
+
+
+def _misfits(part: Part, name: str, source: Source) -> list[Problem]:
+    """The problems where the first example of a part is not as the source declares."""
+    if not len(part):
+        return [fault("type", f"the {name} part of `{source.type}` has no examples")]
+    inputs, _ = part.batch(np.zeros(1, np.int64))
+    given = inputs if isinstance(inputs, tuple) else (inputs,)
+    declared = source.inputs
+    if len(given) != len(declared):
+        return [
+            fault("input", f"an example of `{source.type}` has {len(given)} inputs, but {len(declared)} are declared")
+        ]
+    keys = ["input"] if not isinstance(inputs, tuple) else [f"input.{key}" for key in declared]
+    return [
+        problem
+        for key, array, settings in zip(keys, given, declared.values(), strict=True)
+        for problem in _misfit(key, array, settings, source)
+    ]
+
+
+def _misfit(key: str, array: Array, settings: InputSettings, source: Source) -> list[Problem]:
+    found = []
+    shape = tuple(array.shape[1:])
+    if shape != settings.shape:
+        written = f"data.{key}.shape=[{','.join(map(str, shape))}]"
+        message = f"an example of `{source.type}` has shape {shape}, but `shape` is {settings.shape}"
+        found.append(fault(f"{key}.shape", message, f"write `{written}`"))
+    if str(array.dtype) != settings.dtype:
+        message = f"an example of `{source.type}` is {array.dtype}, but `dtype` is {settings.dtype}"
+        found.append(fault(f"{key}.dtype", message, "convert it where it is read, or declare the other"))
+    return found
+
+
+def _arrays(inputs: Any) -> Inputs:
+    """Tensors, lists and arrays as NumPy's; several inputs, in a list or by name, as a tuple."""
+    if isinstance(inputs, dict):
+        inputs = tuple(inputs.values())
+    if isinstance(inputs, tuple) or (isinstance(inputs, list) and inputs and torch.is_tensor(inputs[0])):
+        return tuple(map(np.asarray, inputs))
+    return np.asarray(inputs)
+
+
+def _taken(inputs: Inputs, rows: Rows) -> Inputs:
+    return tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
+
+
+def _unknown(given: Any, source: Source) -> ForgeError:
+    kind = "an IterableDataset, which has no length" if isinstance(given, IterableDataset) else type(given).__name__
+    return refusal("type", f"`read` of `{source.type}` must return {FORMS}, but returned {kind}")

@@ -1,0 +1,143 @@
+"""The `metrics` section: further metrics of validation and test, by their torchmetrics name or one's own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from modelforge.core.errors import Problem
+from modelforge.core.quoting import quoted, sentence, shortened
+from modelforge.core.registry import Registry
+from modelforge.core.suggestions import did_you_mean
+from modelforge.train.arguments import check_arguments, misuse
+from modelforge.train.tasks.task import Data, Mode, Task
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+AnyMetric = TypeVar("AnyMetric", bound="type[Metric]")
+METRICS = Registry["type[Metric]"]("a metric", "modelforge.metrics")
+"""Metrics of one's own, by name."""
+METRIC_HINT = "as in `f1: {type: F1Score, average: macro}`"
+MODULES = ("torchmetrics.classification", "torchmetrics.regression")
+FILLED = MappingProxyType(
+    {
+        "num_classes": "num_outputs",
+        "num_labels": "num_outputs",
+        "num_outputs": "num_outputs",
+        "ignore_index": "ignored_class",
+    }
+)
+"""Arguments of metrics that the data gives, and the field of its section."""
+
+
+def register_metric(name: str) -> Callable[[AnyMetric], AnyMetric]:
+    """Makes a `torchmetrics.Metric` known as `metrics.any_name=name`; its constructor's arguments are the settings.
+
+    `update` gets the predictions and the targets of a batch, as the task scores them; `higher_is_better` states the
+    direction.
+
+    Raises:
+        TypeError: the class is no metric.
+        ValueError: another class has the name.
+    """
+
+    def register(cls: AnyMetric) -> AnyMetric:
+        if not (inspect.isclass(cls) and all(hasattr(cls, part) for part in ("update", "compute", "reset"))):
+            raise TypeError(f"{cls!r} is not a subclass of torchmetrics.Metric")
+        METRICS.add(name, cls)
+        return cls
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFactory:
+    """One metric of the section, its arguments checked."""
+
+    kind: type[Metric]
+    arguments: Mapping[str, Any]
+
+    def __call__(self) -> Metric:
+        """A new counter."""
+        return self.kind(**self.arguments)
+
+    @property
+    def mode(self) -> Mode:
+        """The better direction; of a metric that states none, upwards."""
+        return "min" if self.kind.higher_is_better is False else "max"
+
+
+def parse_metrics(section: Any, task: Task, data: Data) -> tuple[Mapping[str, MetricFactory], list[Problem]]:
+    """The metrics that a `metrics` section declares, and all that is wrong with it.
+
+    Example:
+        >>> from modelforge.train.tasks.registry import parse_task
+        >>> class Digits:
+        ...     num_outputs, ignored_class = 10, None
+        >>> section = {"f1": {"type": "F1Score", "average": "macro"}}
+        >>> factories, _ = parse_metrics(section, parse_task("classification"), Digits)
+        >>> factories["f1"].kind.__name__, dict(factories["f1"].arguments)
+        ('MulticlassF1Score', {'average': 'macro', 'num_classes': 10})
+
+    Args:
+        section: From the name in the logs to a metric's name, or to a mapping with its `type` and arguments.
+        task: Its `family` completes names: `F1Score` is `MulticlassF1Score` for classes.
+        data: Gives the number of classes, labels or targets.
+    """
+    if not isinstance(section, Mapping):
+        return {}, [misuse("metrics", f"`metrics` must be a mapping, but is {quoted(section)}")]
+    factories: dict[str, MetricFactory] = {}
+    problems: list[Problem] = []
+    for name, settings in section.items():
+        if settings is None:
+            continue
+        factory, more = _parse(str(name), settings, task, data)
+        problems += more
+        if factory is not None:
+            factories[str(name)] = factory
+    return MappingProxyType(factories), problems
+
+
+def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFactory | None, list[Problem]]:
+    key = f"metrics.{name}"
+    if name in (task.metric, "loss"):
+        return None, [misuse(key, f"`{name}` is logged already", "choose another name", part="key")]
+    given = settings if isinstance(settings, Mapping) else {"type": settings}
+    named = given.get("type")
+    if not isinstance(named, str):
+        return None, [misuse(key, f"`{name}` must be the name of a metric, or a mapping with a `type`", METRIC_HINT)]
+    known = _known()
+    kind = METRICS.get(named) if named in METRICS else known.get(named) or known.get(f"{task.family}{named}")
+    where = f"{key}.type" if isinstance(settings, Mapping) else key
+    if kind is None:
+        names = [*METRICS.names(), *(one.removeprefix(task.family) for one in known if one.startswith(task.family))]
+        return None, [misuse(where, f"unknown metric `{shortened(named)}`", did_you_mean(named, names))]
+    accepted = inspect.signature(kind).parameters
+    filled = {argument: getattr(data, field) for argument, field in FILLED.items() if argument in accepted}
+    values = {str(argument): value for argument, value in given.items() if argument != "type"}
+    arguments, problems = check_arguments(kind, {**filled, **values}, key, reserved={})
+    if problems:
+        return None, problems
+    factory = MetricFactory(kind, MappingProxyType(arguments))
+    try:
+        factory()
+    except (TypeError, ValueError, ModuleNotFoundError) as error:
+        return None, [misuse(key, f"{kind.__name__} refuses its arguments: {sentence(error)}")]
+    return factory, []
+
+
+def _known() -> Mapping[str, type[Metric]]:
+    """The metrics of torchmetrics by name, without those that only choose among others by a `task` argument."""
+    from torchmetrics import Metric
+
+    return {
+        name: kind
+        for module in map(import_module, MODULES)
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Metric) and "task" not in inspect.signature(kind.__new__).parameters
+    }

@@ -1,0 +1,77 @@
+"""`MultilabelClassification`: which of several labels, any number at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modelforge.core.words import plural
+from modelforge.train.data.batches import Batch
+from modelforge.train.data.parts import Array, Examples, all_targets
+from modelforge.train.tasks.classification import Weights
+from modelforge.train.tasks.registry import register_task
+from modelforge.train.tasks.task import Data, Task
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+
+@register_task("multilabel_classification")
+class MultilabelClassification(Task):
+    """Binary cross entropy and the mean F1 of scores `(batch, num_labels)`, against targets of 0 and 1."""
+
+    target_kind: ClassVar = "labels"
+    metric: ClassVar = "f1"
+    family: ClassVar = "Multilabel"
+
+    positive_weights: Literal["balanced"] | Weights | None = None
+    """What the loss multiplies each label's positive examples by; `balanced`: by the ratio of negative to positive ones
+    in the training part."""
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        weights = (
+            None if self.positive_weights is None else outputs.new_tensor(self.positive_weights, dtype=torch.float)
+        )
+        return functional.binary_cross_entropy_with_logits(outputs.float(), batch[1].float(), pos_weight=weights)
+
+    def prepared(self, examples: Examples) -> Self:
+        """The task with numbers in place of `balanced`; a label that is never or always there gets weight 1."""
+        if self.positive_weights != "balanced":
+            return self
+        share = all_targets(examples.train).astype(np.float64).mean(0)
+        weights = np.where((share > 0) & (share < 1), (1 - share) / np.maximum(share, 1e-12), 1.0)
+        return self.model_copy(update={"positive_weights": tuple(weights.tolist())})
+
+    def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
+        if isinstance(self.positive_weights, tuple) and len(self.positive_weights) != data.num_outputs:
+            given = plural(len(self.positive_weights), "weight")
+            yield "positive_weights", f"`positive_weights` has {given}, but there are {data.num_outputs} labels"
+
+    def meter(self, data: Data) -> Metric:
+        from torchmetrics.classification import MultilabelF1Score
+
+        return MultilabelF1Score(data.num_outputs)
+
+    def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        # Scores within 0 and 1 would be taken for probabilities.
+        return outputs.sigmoid(), batch[1].long()
+
+    def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """For each label whether it is predicted, 0 or 1, and its probability."""
+        names = fitted.get("labels") or range(outputs.shape[-1])
+        probabilities = outputs.double().sigmoid().T.numpy()
+        columns: dict[str, Array] = {}
+        for name, values in zip(names, probabilities, strict=True):
+            columns |= {str(name): (values >= 0.5).astype(np.int64), f"probability_{name}": values}
+        return columns
+
+    def reason(self, data: Data) -> str:
+        return f"the data has {plural(data.num_outputs, 'label')}"
+
+    def metric_in_words(self, examples: Examples) -> str:
+        return "F1"
