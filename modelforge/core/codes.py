@@ -83,6 +83,8 @@ CODES = MappingProxyType(
         "MF133": "modules that cannot be brought into the order of a config",
         "MF134": "example inputs that cannot be used",
         "MF135": "a config that does not make the same network",
+        "MF150": "new data that a finished run cannot predict from",
+        "MF151": "a run folder that cannot be used",
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",

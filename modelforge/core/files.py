@@ -15,14 +15,14 @@ RUN = "hydra.run.dir"
 SWEEP = "hydra.sweep.dir"
 
 
-def write_atomically(path: Path, text: str, key: str = RUN) -> None:
-    """Puts a text into a file as `replacing` does.
+def write_atomically(path: Path, content: str | bytes, key: str = RUN) -> None:
+    """Puts a text or bytes into a file as `replacing` does.
 
     Raises:
         ForgeError: it cannot be written.
     """
     with replacing(path, key) as file:
-        file.write(text.encode())
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

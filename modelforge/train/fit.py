@@ -30,6 +30,7 @@ from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints, started
+from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
@@ -40,6 +41,7 @@ from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.loggers import make_loggers
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
+from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
@@ -82,7 +84,7 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
-        _write_json(folder / "preprocessing.json", {"data": settings.data.model_dump(mode="json"), **examples.fitted})
+        write_preprocessing(folder, settings.data, {**examples.fitted, "digest": digest(examples)})
         with quiet(), _threads(settings.num_threads):
             return _fit(job, config, examples, folder, console, interrupts)
 

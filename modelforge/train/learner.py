@@ -22,6 +22,16 @@ COUNTED = "modelforge_counted"
 _UPDATES = "updates"
 
 
+def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs: Tensor, batch: Batch) -> None:
+    """Adds one batch of a test to the task's metric, further ones, and the loss, as a run counts them."""
+    loss.update(task.loss(outputs, batch).detach(), len(batch[1]))
+    for name, meter in meters.items():
+        if name == task.metric:
+            task.count(meter, outputs, batch)
+        else:
+            meter.update(*task.scored(outputs, batch))
+
+
 class Learner(LightningModule):
     """The loss and the metric of a task around a model.
 

@@ -68,7 +68,7 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
     Raises:
         ForgeError: there is no such file, it is no checkpoint of modelforge, or the config is another.
     """
-    checkpoint = _load(path)
+    checkpoint = load_checkpoint(path)
     try:
         before, hint = checkpoint[KEY], _settings_of(path)
         found = (it for name in SECTIONS for it in _differences(name, before.get(name), config.values.get(name)))
@@ -99,7 +99,7 @@ def adopt(start: Start, folder: Path) -> None:
                 shutil.copyfileobj(old, new)
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def load_checkpoint(path: Path) -> Mapping[str, Any]:
     """The content of a checkpoint of modelforge; its tensors stay in the file."""
     try:
         check_regular(path)
@@ -156,7 +156,7 @@ def _with_best(start: Start, checkpoint: Mapping[str, Any], metric: str) -> Star
 def _holds(path: Path, best: Mapping[str, Any]) -> bool:
     """Whether a checkpoint is of the best epoch."""
     try:
-        found = _load(path)
+        found = load_checkpoint(path)
         state = found["callbacks"][STATE]
         return found["global_step"] == best["best_step"] and best.items() <= {**state, "history": None}.items()
     except (ForgeError, LookupError, TypeError, AttributeError):

@@ -121,8 +121,9 @@ class Source(Node, ABC):
                 due = ", ".join(["examples", *map(str, settings.shape)])
                 raise new_data(f"`{name}` of the new data has shape {array.shape}, but must have ({due})")
         cast = tuple(array.astype(one.dtype) for one, array in zip(declared.values(), arrays, strict=True))
-        answers = np.zeros(len(cast[0]), np.int64) if targets is None else np.asarray(targets)
-        return Arrays(cast if len(cast) > 1 else cast[0], answers)
+        answers = np.zeros(len(arrays[0]), np.int64) if targets is None else np.asarray(targets)
+        first, *others = cast
+        return Arrays(cast if others else first, answers)
 
     @property
     def given(self) -> tuple[TensorValue, ...]:
@@ -209,7 +210,7 @@ def check_float32(settings: InputSettings, what: str) -> None:
 
 def new_data(message: str, hint: str = "") -> ForgeError:
     """The problem of new data that a finished run is to predict from."""
-    return ForgeError([Problem("MF130", "", message, hint)])
+    return ForgeError([Problem("MF150", "", message, hint)])
 
 
 def mistake(where: str, message: str, hint: str = "") -> ValidationError:

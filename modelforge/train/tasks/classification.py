@@ -16,6 +16,7 @@ from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
+from modelforge.train.tasks.report import Report, of_classes
 from modelforge.train.tasks.task import Data, Task
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Classification(Task):
     target_kind: ClassVar = "class"
     metric: ClassVar = "accuracy"
     family: ClassVar = "Multiclass"
+    reports: ClassVar = True
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is spread evenly over all classes."""
@@ -81,6 +83,12 @@ class Classification(Task):
         return columns | {
             f"probability_{name}": values for name, values in zip(names, probabilities.T.numpy(), strict=True)
         }
+
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
+        """Confusion matrix, scores of each class, and calibration; of sequences over all steps."""
+        probabilities = torch.softmax(outputs.flatten(0, -2).double(), -1).numpy()
+        names = fitted.get("classes") or range(probabilities.shape[1])
+        return of_classes(probabilities, targets.ravel(), names)
 
     def reason(self, data: Data) -> str:
         classes = f"the data has {plural(data.num_outputs, 'class')}"

@@ -15,6 +15,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.classification import Weights
 from modelforge.train.tasks.registry import register_task
+from modelforge.train.tasks.report import Report, of_labels
 from modelforge.train.tasks.task import Data, Task
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class MultilabelClassification(Task):
     target_kind: ClassVar = "labels"
     metric: ClassVar = "f1"
     family: ClassVar = "Multilabel"
+    reports: ClassVar = True
 
     positive_weights: Literal["balanced"] | Weights | None = None
     """What the loss multiplies each label's positive examples by; `balanced`: by the ratio of negative to positive ones
@@ -69,6 +71,11 @@ class MultilabelClassification(Task):
         for name, values in zip(names, probabilities, strict=True):
             columns |= {str(name): (values >= 0.5).astype(np.int64), f"probability_{name}": values}
         return columns
+
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
+        """The scores of each label."""
+        names = fitted.get("labels") or range(outputs.shape[1])
+        return of_labels(outputs.double().sigmoid().numpy(), targets, names)
 
     def reason(self, data: Data) -> str:
         return f"the data has {plural(data.num_outputs, 'label')}"

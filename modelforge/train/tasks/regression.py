@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,6 +15,7 @@ from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.tasks.registry import register_task
+from modelforge.train.tasks.report import Report, of_numbers
 from modelforge.train.tasks.task import Data, Task
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Regression(Task):
 
     target_kind: ClassVar = "number"
     metric: ClassVar = "r2"
+    reports: ClassVar = True
 
     objective: Literal["mse", "l1", "huber"] = "mse"
     """The loss, of standardised targets: squared or absolute error, or Huber's."""
@@ -53,6 +56,11 @@ class Regression(Task):
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """A column for each target, in its own units."""
         return dict(zip(target_names(fitted, outputs.shape[1]), target_units(outputs, fitted).T, strict=True))
+
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
+        """Errors and residuals of each target, in its own units."""
+        predicted, right = (target_units(one, fitted) for one in (outputs, torch.from_numpy(targets)))
+        return of_numbers(predicted, right, target_names(fitted, outputs.shape[1]))
 
     def reason(self, data: Data) -> str:
         return f"the data has {plural(data.num_outputs, 'target')}"

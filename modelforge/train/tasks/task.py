@@ -17,6 +17,7 @@ from modelforge.core.words import digits
 from modelforge.planning.plan import Plan
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, TargetKind
+from modelforge.train.tasks.report import Report
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -55,6 +56,9 @@ class Task(Node, ABC):
     """Metrics that improve downwards."""
     family: ClassVar[str] = ""
     """The prefix of torchmetrics' classes for its targets: with `Multiclass`, `F1Score` names `MulticlassF1Score`."""
+
+    reports: ClassVar[bool] = False
+    """Whether `report` is to be called: it takes all outputs of a part at once."""
 
     type: str = ""
     """The name of the task."""
@@ -98,6 +102,10 @@ class Task(Node, ABC):
             Columns by name, one row for each example. By default the outputs as they are.
         """
         return {"output": outputs.float().numpy()}
+
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
+        """What predictions show beside the metrics, such as a confusion matrix. By default nothing."""
+        return Report()
 
     def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
         """Settings that do not fit the data: each field's name, and a message."""
