@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
+    from modelforge.train.data.registry import register_data as register_data
+    from modelforge.train.metrics import register_metric as register_metric
+    from modelforge.train.run import Run as Run
+    from modelforge.train.run import load_run as load_run
+    from modelforge.train.tasks.registry import register_task as register_task
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
@@ -48,7 +53,12 @@ _LAZY = {
     "register_calibration": "modelforge.calibration",
     "register_activation": "modelforge.inits",
     "register_initializer": "modelforge.inits",
+    "register_data": "modelforge.train.data.registry",
     "register_layer": "modelforge.layers.register",
+    "register_metric": "modelforge.train.metrics",
+    "register_task": "modelforge.train.tasks.registry",
+    "Run": "modelforge.train.run",
+    "load_run": "modelforge.train.run",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

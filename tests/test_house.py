@@ -25,13 +25,27 @@ WAITING = {
     **dict.fromkeys(
         (
             f"modelforge.cli.app.{name}"
-            for name in ("check", "show", "explain", "list_", "diff", "sweep", "verify", "schema", "new")
+            for name in (
+                "check",
+                "show",
+                "explain",
+                "list_",
+                "diff",
+                "sweep",
+                "verify",
+                "predict",
+                "evaluate",
+                "schema",
+                "new",
+            )
         ),
         HELP,
     ),
     "modelforge.cli.check._with_settings": TRAIN,
+    "modelforge.cli.predict._write": TRAIN,
     "modelforge.core.tensor_file.opened": HEAVY,
     "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
+    "modelforge.report.figures.draw": "the `plots` extra may be missing",
     "modelforge.runs.lock._is_held": "there is no such module on Windows",
     "modelforge.runs.callback.write_jobs": HYDRA,
     "modelforge.runs.lock.claimed": TRAIN,
@@ -48,9 +62,13 @@ WAITING = {
     "modelforge.train.data.sources.text._written": HEAVY,
     "modelforge.train.job.execute": EARLY,
     "modelforge.train.job.run": EARLY,
+    "modelforge.train.metrics._known": TRAIN,
     "modelforge.train.tasks.classification.meter": TRAIN,
     "modelforge.train.tasks.language_modelling.meter": TRAIN,
+    "modelforge.train.tasks.multilabel.meter": TRAIN,
     "modelforge.train.tasks.regression.meter": TRAIN,
+    "modelforge.train.tasks.report.of_classes": TRAIN,
+    "modelforge.train.tasks.report.of_labels": TRAIN,
 }
 """Functions that import something, each with the reason why it is not imported above."""
 

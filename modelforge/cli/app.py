@@ -230,6 +230,54 @@ def verify(
 
 
 @app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New data: a table, pictures, a text, or arrays.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv, .json or .parquet file to write.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="A column of the new data to keep; repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Predict from new data with the best checkpoint of a run: classes with their names, numbers in their units.
+
+    The run's preprocessing is applied: columns are found by name, scaled and
+    encoded as in training. Targets are not needed.
+    """
+    from modelforge.cli.predict import predict
+
+    say(predict, run, file, output, keep or [], device, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DATA...]", help="Other data, such as data.path=new.csv: the whole file is evaluated."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where tables and figures go.")
+    ] = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw figures.")] = True,
+    device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Evaluate a run: metrics and the task's report, of its test part or of other data.
+
+    Writes tables (CSV) and figures (PNG), such as a confusion matrix, to
+    RUN/evaluation. Exit status 1 if the test part gives another metric than
+    the run reported.
+    """
+    from modelforge.cli.evaluate import evaluate
+
+    say(evaluate, run, overrides or [], output, device, plots=plots, as_json=as_json)
+
+
+@app.command()
 def schema(
     kind: Annotated[
         File, typer.Argument(metavar="[model|init]", help="Files in conf/model, or files in conf/init.")

@@ -1,0 +1,114 @@
+"""evaluate: a run folder → the metrics and the report of its test part, or of other data with targets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Group
+from rich.text import Text
+
+from modelforge.cli.answer import Answer
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.files import write_atomically
+from modelforge.core.words import digits, plural
+from modelforge.report.aligned import Aligned, Wrapped
+from modelforge.report.columns import as_csv, plain
+from modelforge.report.figures import draw
+from modelforge.train.run import Evaluation, Run, load_run
+
+FOLDER = "evaluation"
+"""Where the report goes in the run folder."""
+MAX_ROWS = 20
+"""Rows of a table that are printed; the file has all."""
+
+
+def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: str, *, plots: bool = True) -> Answer:
+    """Computes the metrics of a run again and writes its report. Status 1 if the test part gives another metric.
+
+    Args:
+        run: The folder of a run.
+        overrides: Other values of the `data` section, `data.path=new.csv`; with a path the whole file is evaluated.
+        output: Where the report goes; None for `evaluation/` in the run folder.
+        device: Where the model runs.
+        plots: Whether to draw figures.
+
+    Raises:
+        ForgeError: the folder is no run, the data is not there or not as declared, or nothing can be written.
+    """
+    loaded = load_run(run, device=device)
+    found = loaded.evaluate(_parsed(overrides))
+    folder = output or run / FOLDER
+    files = _write(found, folder, plots)
+    reported = {} if overrides else _reported(loaded)
+    differs = [name for name, value in found.metrics.items() if reported.get(name, value) != value]
+    data = {
+        "of": found.of,
+        "num_examples": found.num_examples,
+        "metrics": dict(found.metrics),
+        "reported": reported,
+        "differs": differs,
+        "numbers": dict(found.report.numbers),
+        "tables": {name: plain(table) for name, table in found.report.tables.items()},
+        "files": [str(file) for file in files],
+    }
+    return Answer(data, _text(found, reported, differs, folder), int(bool(differs)))
+
+
+def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
+    """Overrides as keys of the `data` section, each with its value."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key.startswith("data."):
+            message = f"`{override}` must change the data: `data.path=new.csv`"
+            raise ForgeError([Problem("MF150", override, message)])
+        try:
+            values[key.removeprefix("data.")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ForgeError([Problem("MF150", override, f"`{value}` of `{key}` cannot be read as YAML")]) from None
+    return values
+
+
+def _reported(run: Run) -> dict[str, float]:
+    return {name.removeprefix("test/"): value for name, value in run.reported.items() if name.startswith("test/")}
+
+
+def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "metrics.json"]
+    numbers = {"of": found.of, "num_examples": found.num_examples, **found.metrics, **found.report.numbers}
+    write_atomically(written[0], json.dumps(numbers, indent=2) + "\n")
+    for name, table in found.report.tables.items():
+        written.append(folder / f"{name}.csv")
+        write_atomically(written[-1], as_csv(table))
+    for name, figure in found.report.figures.items() if plots else ():
+        written.append(folder / f"{name}.png")
+        draw(figure, written[-1])
+    return written
+
+
+def _text(found: Evaluation, reported: Mapping[str, float], differs: Sequence[str], folder: Path) -> Group:
+    rows = [[Text("metric", "bold"), Text("now", "bold"), *([Text("in the run", "bold")] if reported else [])]]
+    for name, value in {**found.metrics, **found.report.numbers}.items():
+        then = [Text(digits(reported[name]) if name in reported else "")] if reported else []
+        rows.append([Text(name), Text(digits(value)), *then])
+    parts: list[Any] = [Text(f"{found.of}: {plural(found.num_examples, 'example')}"), Text(), Aligned(rows)]
+    if found.report.tables:
+        parts += [Text(), _table(next(iter(found.report.tables.values())))]
+    if differs:
+        names = ", ".join(f"{name}: {reported[name]!r}, now {found.metrics[name]!r}" for name in differs)
+        parts += [Text(), Wrapped(Text(f"not what the run reported: {names}", "red"))]
+    return Group(*parts, Text(), Wrapped(Text(f"tables and figures: {folder}")))
+
+
+def _table(table: Mapping[str, Sequence[Any]]) -> Aligned:
+    rows = [[Text(name, "bold") for name in table]]
+    body = list(zip(*table.values(), strict=True))
+    rows += [[Text(digits(cell) if isinstance(cell, float) else str(cell)) for cell in row] for row in body[:MAX_ROWS]]
+    if len(body) > MAX_ROWS:
+        rows.append([Text(f"… {len(body) - MAX_ROWS} more"), *(Text("") for _ in rows[0][1:])])
+    return Aligned(rows)

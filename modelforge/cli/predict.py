@@ -1,0 +1,72 @@
+"""predict: a run folder and a file of new data → what its model predicts, as CSV, Parquet or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelforge.cli.answer import Answer
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.files import write_atomically
+from modelforge.core.quoting import listed
+from modelforge.core.words import plural
+from modelforge.report.columns import as_csv, plain
+from modelforge.train.run import load_run
+
+FORMATS = (".csv", ".json", ".parquet")
+
+
+def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], device: str) -> Answer:
+    """Predicts from new data.
+
+    Args:
+        run: The folder of a run.
+        file: New data of the kind that the run was trained on, targets not needed.
+        output: Where the predictions go; None prints them.
+        keep: Columns of a table of new data to put before the predictions.
+        device: Where the model runs.
+
+    Raises:
+        ForgeError: the folder is no run, the data cannot be read or encoded, or the output cannot be written.
+    """
+    if output is not None and output.suffix not in FORMATS:
+        message = f"`{output}` must end in {listed(FORMATS, len(FORMATS))}"
+        raise ForgeError([Problem("MF150", "--output", message)])
+    loaded = load_run(run, device=device)
+    raw = loaded.source.raw(file)
+    columns = {**_kept(raw, keep, file), **loaded.predict(raw)}
+    number = len(next(iter(columns.values())))
+    if output is None:
+        return Answer(plain(columns), as_csv(columns))
+    _write(columns, output)
+    said = f"{plural(number, 'prediction')} of {loaded.checkpoint} in {output}"
+    return Answer({"output": str(output), "num_examples": number, "columns": list(columns)}, said + "\n")
+
+
+def _kept(raw: Any, keep: Sequence[str], file: Path) -> dict[str, Any]:
+    """Columns of the new data that are to stand beside the predictions."""
+    if not keep:
+        return {}
+    names = getattr(raw, "column_names", None) or (list(raw) if isinstance(raw, Mapping) else [])
+    if unknown := [name for name in keep if name not in names]:
+        known = f"it has {listed(names, 10, quote='`')}" if names else "it is no table"
+        raise ForgeError([Problem("MF150", "--keep", f"`{file}` has no column `{unknown[0]}`", known)])
+    return {name: np.asarray(raw[name]) for name in keep}
+
+
+def _write(columns: Mapping[str, Any], output: Path) -> None:
+    if output.suffix == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        buffer = pyarrow.BufferOutputStream()
+        parquet.write_table(pyarrow.table({name: list(values) for name, values in columns.items()}), buffer)
+        write_atomically(output, buffer.getvalue().to_pybytes(), "--output")
+    elif output.suffix == ".json":
+        write_atomically(output, json.dumps(plain(columns), indent=2) + "\n", "--output")
+    else:
+        write_atomically(output, as_csv(columns), "--output")

@@ -1,0 +1,36 @@
+"""Columns: values by name, one row for each example, as CSV or as plain data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def as_csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    """A header, and a row for each example; a cell that is a list is written as JSON.
+
+    Example:
+        >>> print(as_csv({"name": ["a", "b"], "values": [[1, 2], [3, 4]]}), end="")
+        name,values
+        a,"[1, 2]"
+        b,"[3, 4]"
+
+    Args:
+        columns: Of equal length; each a list, or an array.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    cells = (
+        [json.dumps(cell) if isinstance(cell, list) else cell for cell in values] for values in plain(columns).values()
+    )
+    writer.writerows(zip(*cells, strict=True))
+    return out.getvalue()
+
+
+def plain(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """The columns as lists of what JSON knows."""
+    return {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in columns.items()}
