@@ -131,7 +131,7 @@ def _torchvision() -> ModuleType:
         ForgeError: it is not installed, or is a build for another torch.
     """
     try:
-        return extra("torchvision.transforms.v2", "`augment`", "vision")
+        return extra("torchvision.transforms.v2", "`augment`", "vision", "augment")
     except RuntimeError as error:  # of operators that it registers with torch
         message = f"torchvision does not work with torch {torch.__version__}: {sentence(error)}"
         raise refusal("augment", message, "install the builds of both that belong together") from None

@@ -83,8 +83,8 @@ def check_size(size: int, max_bytes: int, named: str) -> None:
         raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
 
 
-def extra(module: str, what: str, name: str = "data") -> Any:
-    """A module of a package that only some data needs; `name` is the extra that installs it.
+def extra(module: str, what: str, name: str = "data", key: str = "type") -> Any:
+    """A module of a package that only some data needs; `name` is the extra that installs it, `key` asks for it.
 
     Raises:
         ForgeError: it is not installed.
@@ -96,7 +96,7 @@ def extra(module: str, what: str, name: str = "data") -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         message = f"{what} needs `{package}`, which is not installed"
-        raise refusal("type", message, f"pip install 'modelforge[{name}]'") from None
+        raise refusal(key, message, f"pip install 'modelforge[{name}]'") from None
 
 
 def _read_utf8(path: Path, key: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -259,10 +259,15 @@ def left_out(root: Path, paths: Sequence[Path], kind: Kind = PICTURES) -> Iterat
 class PictureFiles(Sequence[Path]):
     """The pictures below a folder, or one picture."""
 
+    column_names: ClassVar = ("file",)
+    """What `modelforge predict --keep` can put beside the predictions."""
+
     root: Path
     paths: tuple[Path, ...]
 
     def __getitem__(self, index: Any) -> Any:
+        if index in self.column_names:
+            return [path.relative_to(self.root).as_posix() for path in self.paths]
         return self.paths[index]
 
     def __len__(self) -> int:

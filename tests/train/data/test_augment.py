@@ -150,7 +150,7 @@ def test_without_torchvision_the_package_is_named(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(files, "import_module", missing)
     assert wrong({"flip": "RandomHorizontalFlip"}) == [
-        ("data.type", "`augment` needs `torchvision`, which is not installed", "pip install 'modelforge[vision]'")
+        ("data.augment", "`augment` needs `torchvision`, which is not installed", "pip install 'modelforge[vision]'")
     ]
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, PositiveInt, model_validator
+from pydantic import PlainValidator, PositiveInt, model_validator
 
 from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.errors import ForgeError, Problem, Refusal
-from modelforge.core.frozen import AsTuple, FrozenDict
-from modelforge.core.quoting import listed
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.quoting import listed, quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.augment import Augmentation, parse_augmentation
@@ -27,6 +29,7 @@ from modelforge.train.data.split import missing
 from modelforge.train.terminal import reading
 
 MAX_SHOWN = 5
+RESIZES = ("crop", "stretch", "pad")
 STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
@@ -34,10 +37,25 @@ STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 """Mean and std with which published weights were trained."""
 
+
+def _checked_resize(raw: Any) -> Any:
+    if raw in RESIZES or (type(raw) is int and raw > 0):
+        return raw
+    raise wrong("MF051", f"must be {' or '.join(map(repr, RESIZES))} or a whole number, but is {quoted(raw)}")
+
+
+def _checked_scale(raw: Any) -> Any:
+    if raw is None or raw == "fitted" or raw in STATISTICS:
+        return raw or "fitted"
+    if isinstance(raw, list | tuple) and all(type(one) in (int, float) and math.isfinite(one) for one in raw):
+        return tuple(map(float, raw))
+    known = ("fitted", *STATISTICS)
+    message = f"must be {' or '.join(map(repr, known))} or a number for each channel, but is {quoted(raw)}"
+    raise wrong("MF051", message, did_you_mean(raw, known) if isinstance(raw, str) else "")
+
+
 Scale = Annotated[
-    tuple[float, ...] | Literal["fitted", "imagenet", "clip", "half"],
-    AsTuple,
-    BeforeValidator(lambda raw: "fitted" if raw is None else raw),
+    tuple[float, ...] | str, PlainValidator(_checked_scale, json_schema_input_type=str | list[float] | None)
 ]
 
 
@@ -66,7 +84,7 @@ class ImageFolder(Bounded, SplitSource):
     """3 for colour, 1 for grey."""
     size: PositiveInt = 32
     """Height and width of what the model reads."""
-    resize: Resize = "crop"
+    resize: Annotated[Resize, PlainValidator(_checked_resize, json_schema_input_type=Resize)] = "crop"
     """How a picture becomes a square: `crop` its middle, `stretch` it, or `pad` it with black; a number is the length
     of its shorter side before its middle is cut out."""
     interpolation: Interpolation = "bilinear"

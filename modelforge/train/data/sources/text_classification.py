@@ -43,6 +43,14 @@ class Texts:
     parts: Rows | None = None
     """The part of each, where folders say."""
 
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """What `modelforge predict --keep` can put beside the predictions."""
+        return ("text",) if self.labels is None else ("text", "label")
+
+    def __getitem__(self, name: str) -> Sequence[Any] | None:
+        return self.texts if name == "text" else self.labels
+
 
 @register_data("text_classification")
 class TextClassification(Bounded, SplitSource):
