@@ -94,7 +94,7 @@ def _proof() -> None:
 
 def _unproven(run: Callable[[], Any]) -> Any:
     """The same without the sums, rows and checksums."""
-    nothing = {"measure": _unmeasured, "rows_of_chunk": _no_rows, "rows_of_block": _no_rows, "checksum": _no_checksum}
+    nothing = {"measure": _unmeasured, "rows_of_chunk": _no_rows, "rows_of_matrix": _no_rows, "checksum": _no_checksum}
     with ExitStack() as stack:
         stack.enter_context(patch.object(words, "draw_", _unseen))
         for name, function in nothing.items():
@@ -107,7 +107,7 @@ def _unseen(out: Any, key: Any, transform: Any, numbers: Any, bounds: Any, momen
 
 
 def _unmeasured(parts: Any, fill: Any, **rest: Any) -> Tally:
-    return Tally(shift=fill.mean or 0.0, fill=fill)
+    return Tally(fill)
 
 
 def _no_rows(*args: Any, **rest: Any) -> Rows:

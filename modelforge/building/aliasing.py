@@ -1,4 +1,4 @@
-"""Aliasing: tensors that lie in the same memory, wholly or in part, and tensors that overlap themselves."""
+"""Aliasing: tensors in the same memory or computed from it, so that writing one would change, or need, another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+
+from modelforge.building.shards import shard_of
+from modelforge.modules.parametrised import Parametrised
 
 
 def overlaps_itself(tensor: Tensor) -> bool:
@@ -59,3 +62,19 @@ def _span(tensor: Tensor) -> tuple[int, int]:
     first = int(tensor.storage_offset())
     last = first + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return first * tensor.element_size(), (last + 1) * tensor.element_size()
+
+
+def unwritable(item: Parametrised, uses: Mapping[int, int]) -> str:
+    """What a parametrised tensor is that keeps it from being written; empty where it can be.
+
+    Args:
+        item: The tensor.
+        uses: By the ids of parameters, how often modules compute with them.
+    """
+    if item.refusal:
+        return f"is parametrised: {item.refusal}"
+    if any(uses[id(original)] > 1 for original in item.originals):
+        return "is parametrised, and what it is computed from is also used elsewhere"
+    if any(shard_of(original.detach()).distributed for original in item.originals):
+        return "is parametrised and sharded: its parts cannot be computed alone"
+    return ""

@@ -12,6 +12,7 @@ from torch import nn
 from modelforge.building.fill import fill_module
 from modelforge.building.graph import Graph
 from modelforge.building.ledger import Ledger
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.memory import allocate, free, ran_out
 from modelforge.core.rng import check_seed, keyed_globals, preserved_globals
@@ -74,9 +75,7 @@ def build(
         >>> model.ledger.ok
         True
     """
-    if not isinstance(spec, ModelSpec | Plan):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        kinds = "a ModelSpec or a Plan, as `parse`, `load` and `plan` give"
-        raise TypeError(f"build takes {kinds}, but gets a {type(spec).__name__}")
+    require(spec, ModelSpec | Plan, "build takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         raise TypeError(f"dtype must be a floating-point type, such as torch.bfloat16, but is {dtype!r}")
     if dtype is not None and is_narrow(str(dtype).removeprefix("torch.")):

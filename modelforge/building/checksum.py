@@ -17,7 +17,7 @@ from torch import Tensor
 
 from modelforge.building.shards import Shard
 from modelforge.core.rng import CHUNK
-from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen
+from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen, block_factor
 from modelforge.inits.laws.transforms import loaded
 
 _WIDE = FACTORS.astype(np.uint64)
@@ -52,7 +52,9 @@ def checksum_of(shard: Shard) -> int:
     for values, places in _rows(shard):
         words, each = _words(values)
         spread = (places[:, None] * each + np.arange(each)).reshape(-1)
-        total += int((words * _WIDE[spread % BLOCK] * _block_factors(spread // BLOCK)).sum(dtype=np.uint64))
+        total += int(
+            (words * _WIDE[spread % BLOCK] * block_factor((spread // BLOCK).astype(np.uint64))).sum(dtype=np.uint64)
+        )
     return total & _MASK
 
 
@@ -74,15 +76,11 @@ def digest_of(checksum: int) -> str:
 def _rows(shard: Shard) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Rows of a box, some at a time: their values, and which elements of the whole these are."""
     rows = max(1, CHUNK // max(1, prod(shard.local.shape[1:])))
-    strides = [prod(shard.shape[dim + 1 :]) for dim in range(len(shard.shape))]
-    start = shard.offset[0] if shard.shape else 0
+    start, *others = shard.offset or (0,)
     for part in shard.local.split(rows) if shard.shape else (shard.local,):
-        places = np.zeros((1,) * part.ndim, dtype=np.int64)
-        for dim, (size, stride) in enumerate(zip(part.shape, strides, strict=True)):
-            begin = start if dim == 0 else shard.offset[dim]
-            along = (begin + np.arange(size)) * stride
-            places = places + along.reshape([-1 if other == dim else 1 for other in range(part.ndim)])
-        start += len(part) if part.ndim else 0
+        spans = [np.arange(begin, begin + size) for begin, size in zip((start, *others), part.shape, strict=False)]
+        places = np.ravel_multi_index(np.ix_(*spans), shard.shape) if spans else np.zeros(1, np.int64)
+        start += len(spans[0]) if spans else 0
         yield part, places.reshape(-1)
 
 
@@ -117,12 +115,4 @@ def _run(words: np.ndarray, first: int) -> int:
 def _sums(blocks: np.ndarray, factors: np.ndarray, first: int) -> int:
     """Of blocks side by side, of which the first has this number."""
     sums = (blocks * factors).sum(axis=1, dtype=np.uint64)
-    return int((sums * _block_factors(first + np.arange(len(blocks)))).sum(dtype=np.uint64))
-
-
-def _block_factors(numbers: np.ndarray) -> np.ndarray:
-    """An odd factor for each block: the mixing steps of splitmix64 (Steele, Lea and Flood 2014)."""
-    z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31))) | np.uint64(1)
+    return int((sums * block_factor(np.uint64(first) + np.arange(len(blocks), dtype=np.uint64))).sum(dtype=np.uint64))

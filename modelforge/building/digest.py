@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.complaints import require
+
 
 def digest(module: nn.Module, decimals: int | None = None) -> str:
     """A SHA-256 over every parameter's path, shape, dtype and values, on any device and however sharded.
@@ -32,8 +34,7 @@ def digest(module: nn.Module, decimals: int | None = None) -> str:
         >>> digest(one) == digest(two), digest(one) == digest(nn.Linear(3, 2))
         (True, False)
     """
-    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"digest takes an nn.Module, but gets a {type(module).__name__}")
+    require(module, nn.Module, "digest takes an nn.Module")
     found = hashlib.sha256()
     for path, weight in sorted(module.named_parameters()):
         found.update(f"{path} {tuple(weight.shape)} {weight.dtype}\n".encode())

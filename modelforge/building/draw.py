@@ -6,9 +6,8 @@ nor the order of work changes a bit.
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -18,7 +17,7 @@ import torch
 
 from modelforge.building.checksum import checksum, checksum_of, checksum_of_seen
 from modelforge.building.shards import Shard
-from modelforge.building.tally import Tally, measure, rows_of_chunk, rows_of_matrix, tally_of
+from modelforge.building.tally import Tally, measure, rows_of_chunk, rows_of_matrix
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
@@ -99,6 +98,7 @@ class _Job:
     draw: Callable[[], Tally]
     tally: Tally | None = None
 
+    @torch.no_grad()
     def run(self) -> None:
         try:
             self.tally = self.draw()
@@ -180,7 +180,7 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
     # Rows are measured as they were drawn, before fixed ones are written.
     rows = rows_of_chunk(values, start - region.start, width, region.stop - region.start, region.fill.promise)
     if seen is not None and memory is not None and not fixed:
-        return replace(tally_of(seen, region.fill), rows=rows, checksum=_stored(values, start, shard, seen))
+        return Tally(region.fill, seen.sums, rows, _stored(values, start, shard, seen))
     for first, last, value in fixed:
         values[first - start : last - start] = value
     if memory is None:
@@ -229,34 +229,12 @@ def _empty_values(shard: Shard, count: int) -> torch.Tensor:
 
 def _run(jobs: Sequence[_Job]) -> None:
     """Runs all jobs, on all cores. The first error ends the work and is raised."""
-    pending = deque(jobs)
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        with torch.no_grad():
-            while pending and not errors:
-                try:
-                    job = pending.popleft()
-                except IndexError:
-                    return
-                try:
-                    job.run()
-                except BaseException as error:
-                    errors.append(error)
-
-    threads: list[threading.Thread] = []
     # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
-    with one_thread():
+    with one_thread(), ThreadPoolExecutor(min(len(jobs), num_cores()) or 1) as pool:
         try:
-            for _ in range(min(len(jobs), num_cores()) - 1):
-                thread = threading.Thread(target=work)
-                thread.start()
-                threads.append(thread)
-            work()
+            done, _ = wait([pool.submit(job.run) for job in jobs], return_when=FIRST_EXCEPTION)
+            for job in done:
+                job.result()
         finally:
-            # If this thread was interrupted, jobs are pending, and the other threads must stop too.
-            pending.clear()
-            for thread in threads:
-                thread.join()
-    if errors:
-        raise errors[0]
+            # Where a job failed, or this thread was interrupted, the other threads must stop too.
+            pool.shutdown(cancel_futures=True)

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt
 
 from modelforge.building.tolerances import Verdict
 from modelforge.core.errors import Place
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.frozen import FrozenDict, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Calibrated:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain data."""
-        return {name: getattr(self, name) for name in Calibrated.__dataclass_fields__} | {"factors": [*self.factors]}
+        return {name: plain(getattr(self, name)) for name in Calibrated.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,4 @@ class LedgerEntry:
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as plain data."""
-        data = {name: getattr(self, name) for name in LedgerEntry.__dataclass_fields__}
-        return data | {
-            "shape": list(self.shape),
-            "transposed": self.transposed and list(self.transposed),
-            "matrices": list(self.matrices),
-            "numbers": dict(self.numbers),
-            "aliases": list(self.aliases),
-            "place": self.place.to_dict() if self.place else None,
-            "calibration": self.calibration.to_dict() if self.calibration else None,
-        }
+        return {name: plain(getattr(self, name)) for name in LedgerEntry.__dataclass_fields__}

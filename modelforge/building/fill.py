@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from modelforge.building.checksum import checksum_of
 from modelforge.building.draw import draw
 from modelforge.building.ledger import Ledger, record
+from modelforge.building.load import load
 from modelforge.building.shards import Shard, shard_of
-from modelforge.building.stored import load
 from modelforge.building.tally import Tally, gather, measure, measure_whole
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.matrix import Matrix
-from modelforge.core.paths import is_below
+from modelforge.core.paths import around, is_below
 from modelforge.core.rng import keyed_globals, preserved_globals
 from modelforge.inits.fills import FilePart, Fill
 from modelforge.modules.hooks import reset_method
@@ -118,7 +118,7 @@ def _assign(
         else:
             made = shard_of(values).exchanged(item.transposed)
             measured = [_measure_matrix(made, matrix, fill) for matrix, fill in item.fills]
-            rows = [Tally(shift=one.shift, rows=one.rows, fill=one.fill) for one in drawn.get(item.path, ())]
+            rows = [Tally(one.fill, rows=one.rows) for one in drawn.get(item.path, ())]
             tallies[item.path] = [replace(measured[0], checksum=checksum_of(made)), *measured[1:], *rows]
     if problems:
         for tensor, state in before:
@@ -147,13 +147,13 @@ def _reset(module: nn.Module, items: Sequence[ParameterPlan], weights: Mapping[s
     resets = {path: (owner, reset) for path, owner in module.named_modules() if (reset := reset_method(owner))}
     groups: dict[str, list[ParameterPlan]] = {}
     for item in items:
-        outermost = next(path for path in modules_around(item.path) if path in resets)
+        outermost = next(path for path in around(item.path) if path in resets)
         groups.setdefault(outermost, []).append(item)
     for outermost, group in groups.items():
         written = {item.path: _unwritten(weights[item.path]) for item in group}
-        around = dict.fromkeys(path for item in group for path in modules_around(item.path) if path in resets)
+        outer = dict.fromkeys(path for item in group for path in around(item.path) if path in resets)
         # A module's path is shorter than those of its children.
-        for path in sorted((path for path in around if is_below(path, outermost)), key=len, reverse=True):
+        for path in sorted((path for path in outer if is_below(path, outermost)), key=len, reverse=True):
             inside = {id(weights[name]): values for name, values in written.items() if is_below(name, path)}
             owner, reset = resets[path]
             key = f"{path}." if path else ""
@@ -215,11 +215,6 @@ def _is_unwritten(written: Tensor) -> bool:
 def _no_value(item: ParameterPlan) -> Problem:
     message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: no `reset_parameters` around it writes it"
     return Problem("MF026", item.rule.key, message, "choose a scheme that draws", item.rule.place)
-
-
-def modules_around(path: str) -> list[str]:
-    """Paths of the modules around a parameter, outermost first."""
-    return ["", *(path[:index] for index, letter in enumerate(path) if letter == ".")]
 
 
 def aliases_of(module: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -9,16 +9,13 @@ from torch import nn
 
 from modelforge.planning.references import Read
 
-Step = tuple[str, int | None, tuple[tuple[int, tuple[int, ...]], ...], int, tuple[int, ...]]
-"""A child's name; the register it reads, where it reads one and all of it; the registers and index paths it reads; the
-register it writes; and the registers that are not read after it."""
+Step = tuple[str, str | None, tuple[Read, ...], tuple[str, ...]]
+"""A child's name, by which its value is read; what it reads, where that is one whole value; all that it reads; and the
+values that are not read after it."""
 
 
 class Graph(nn.Module):
-    """Runs its children in order. Each reads registers and writes one; a register is reused after its last reader.
-
-    A chain needs one register, so it runs as fast as `nn.Sequential`; no value lives longer than in code by hand.
-    """
+    """Runs its children in order, each on values before it. No value lives longer than in code by hand."""
 
     def __init__(
         self,
@@ -46,9 +43,10 @@ class Graph(nn.Module):
         for name, child in children.items():
             self.add_module(name, child)
         results = tuple(results) or (Read(list(children)[-1]),)
-        self._steps, self._num_registers, registers = _allocate(list(children), [*inputs, *outer], reads, results)
-        self._results = tuple((registers[read.source], read.path) for read in results)
+        self._steps = _steps(reads, [*children], [*inputs, *outer], results)
+        self._results = results
         self._names = tuple(names)
+        self._arguments = (*inputs, *outer)
         self._num_inputs = num_inputs
         self._num_arguments = num_inputs + len(outer)
         self._packs = len(inputs) != num_inputs
@@ -56,19 +54,19 @@ class Graph(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         if len(inputs) != self._num_arguments:
             raise TypeError(f"forward takes {self._num_arguments} inputs, but gets {len(inputs)}")
-        own = self._num_inputs
-        registers: list[Any] = [inputs[:own], *inputs[own:]] if self._packs else list(inputs)
-        registers += [None] * (self._num_registers - len(registers))
+        if self._packs:
+            inputs = inputs[: self._num_inputs], *inputs[self._num_inputs :]
+        values = dict(zip(self._arguments, inputs, strict=True))
         modules = self._modules
-        for name, only, reads, write, dead in self._steps:
+        for name, only, reads, dead in self._steps:
             module: Any = modules[name]
             if only is None:
-                registers[write] = module(*[_pick(registers[register], path) for register, path in reads])
+                values[name] = module(*[_pick(values[read.source], read.path) for read in reads])
             else:
-                registers[write] = module(registers[only])
-            for register in dead:
-                registers[register] = None
-        results = [_pick(registers[register], path) for register, path in self._results]
+                values[name] = module(values[only])
+            for source in dead:
+                del values[source]
+        results = [_pick(values[read.source], read.path) for read in self._results]
         return dict(zip(self._names, results, strict=True)) if self._names else results[0]
 
 
@@ -78,28 +76,16 @@ def _pick(value: Any, path: tuple[int, ...]) -> Any:
     return value
 
 
-def _allocate(
-    names: list[str], inputs: list[str], reads: Mapping[str, Sequence[Read]], results: Sequence[Read]
-) -> tuple[tuple[Step, ...], int, dict[str, int]]:
-    """Registers for all values: each lives until its last reader, and results to the end."""
-    last_reader = {read.source: index for index, name in enumerate(names) for read in reads[name]}
-    last_reader |= {read.source: len(names) for read in results}
-    register = {name: index for index, name in enumerate(inputs)}
-    num_registers = len(inputs)
-    free = [register[name] for name in inputs if name not in last_reader]
+def _steps(
+    reads: Mapping[str, Sequence[Read]], names: Sequence[str], inputs: Sequence[str], results: Sequence[Read]
+) -> tuple[Step, ...]:
+    """The steps of children in this order; results live to the end."""
+    last_reader = {read.source: name for name in names for read in reads[name]}
+    last_reader |= dict.fromkeys((read.source for read in results), "")
+    last_reader = {name: names[0] for name in inputs} | {name: name for name in names} | last_reader
+    dead = {reader: [name for name in last_reader if last_reader[name] == reader] for reader in names}
     steps: list[Step] = []
-    for index, name in enumerate(names):
-        sources = tuple((register[read.source], read.path) for read in reads[name])
-        dead = {register[read.source] for read in reads[name] if last_reader[read.source] == index}
-        free += dead
-        if not free:
-            free.append(num_registers)
-            num_registers += 1
-        register[name] = free.pop()
-        dead.discard(register[name])
-        if name not in last_reader:
-            free.append(register[name])
-            dead.add(register[name])
-        only = sources[0][0] if len(sources) == 1 and not sources[0][1] else None
-        steps.append((name, only, sources, register[name], tuple(dead)))
-    return tuple(steps), num_registers, register
+    for name in names:
+        whole = len(reads[name]) == 1 and not reads[name][0].path
+        steps.append((name, reads[name][0].source if whole else None, tuple(reads[name]), tuple(dead[name])))
+    return tuple(steps)

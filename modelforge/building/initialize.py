@@ -11,14 +11,16 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from modelforge.building.aliasing import overlaps_itself, shared
-from modelforge.building.fill import KEEP, aliases_of, fill_module, modules_around
+from modelforge.building.aliasing import overlaps_itself, shared, unwritable
+from modelforge.building.fill import KEEP, aliases_of, fill_module
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
 from modelforge.config.origins import Origins
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Context
+from modelforge.core.paths import around
 from modelforge.core.rng import check_seed
 from modelforge.inits import registry
 from modelforge.language.parse import parse_init
@@ -28,8 +30,8 @@ from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
 from modelforge.planning.assign import assign
 from modelforge.planning.precedence import FROZEN, ModelParameter, Scope
-from modelforge.planning.stored import locate, stored_buffers
-from modelforge.planning.study import ParameterFacts, describe, num_branches, parameters
+from modelforge.planning.study import ParameterFacts, describe, num_branches
+from modelforge.planning.weight_files import locate, stored_buffers
 
 
 def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 0) -> Ledger:
@@ -62,10 +64,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         >>> ledger.ok, ledger["0.weight"].scheme, round(ledger["2.bias"].measured_mean, 6)
         (True, 'kaiming', 0.1)
     """
-    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"initialize takes an nn.Module, but gets a {type(module).__name__}")
-    if not isinstance(init, Mapping | str):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        raise TypeError(f"initialize takes an init block or the name of a scheme, but gets a {type(init).__name__}")
+    require(module, nn.Module, "initialize takes an nn.Module")
+    require(init, Mapping | str, "initialize takes an init block or the name of a scheme")
     seed = check_seed(seed)
     block = parse_init(init)
     module = uncompiled(module)
@@ -115,9 +115,9 @@ def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Context | None:
     """The context of a parameter as far as classes declare it; None for a kernel inside a class that declares nothing,
     and so may add residual branches."""
-    around = [path for path in modules_around(facts.name) if path != facts.owner]
+    outer = [path for path in around(facts.name) if path != facts.owner]
     kernel = facts.layout.role in ("weight", "recurrent")
-    if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in around):
+    if kernel and facts.branch is None and not all(is_known(module.get_submodule(path)) for path in outer):
         return None
     return Context(num_branches, facts.branch) if num_branches else None
 
@@ -137,9 +137,7 @@ def _unwritable(
 ) -> Iterator[Problem]:
     uses = Counter(id(weight) for item in parametrised.values() for weight in item.originals)
     uses.update(id(weight) for weight in module.parameters())
-    for path, owner, name, _ in parameters(module):
-        weight = owner._parameters[name]
-        assert weight is not None
+    for path, weight in module.named_parameters():
         item = parametrised.get(path)
         behind = item.originals if item is not None else (weight,)
         if weight.device.type == "meta":
@@ -150,14 +148,8 @@ def _unwritable(
         elif any(overlaps_itself(_local(original)) for original in behind):
             hint = "give each element its own memory: `nn.Parameter(weight.detach().contiguous())`"
             yield Problem("MF094", path, f"`{path}` overlaps itself: several elements share one place in memory", hint)
-        elif item is not None and item.refusal:
-            yield Problem("MF094", path, f"`{path}` is parametrised: {item.refusal}", KEEP.format(path))
-        elif item is not None and any(uses[id(original)] > 1 for original in behind):
-            message = f"`{path}` is parametrised, and what it is computed from is also used elsewhere"
-            yield Problem("MF094", path, message, KEEP.format(path))
-        elif item is not None and any(shard_of(original.detach()).distributed for original in behind):
-            message = f"`{path}` is parametrised and sharded: its parts cannot be computed alone"
-            yield Problem("MF094", path, message, KEEP.format(path))
+        elif item is not None and (reason := unwritable(item, uses)):
+            yield Problem("MF094", path, f"`{path}` {reason}", KEEP.format(path))
 
 
 def _local(weight: Tensor) -> Tensor:

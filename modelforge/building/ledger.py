@@ -22,7 +22,7 @@ from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally
 from modelforge.building.tolerances import Verdict, check
 from modelforge.core.complaints import expected
-from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem, more_problems
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
@@ -93,11 +93,10 @@ class Ledger:
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"this is no ledger: JSON cannot hold it: {sentence(error)}") from error
         try:
-            return _read(text)
-        except _NoLedger as error:
-            (where, what), *others = error.faults
-            more = f" (and {len(others):,} more)" if others else ""
-            raise ValueError(f"this is no ledger: {_sentence(where, what)}{more}") from error
+            return _read(text, "this is no ledger")
+        except ForgeError as error:
+            more = sum(problem.num for problem in error.problems) - 1
+            raise ValueError(error.problems[0].message + (f" (and {more:,} more)" if more else "")) from error
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Ledger:
@@ -108,18 +107,10 @@ class Ledger:
         """
         hint = "`ledger.json` lies in the folder of each run that built its model"
         try:
-            return _read(read_bytes(path, MAX_LEDGER_BYTES))
+            return _read(read_bytes(path, MAX_LEDGER_BYTES), f"`{path}` gives no ledger", str(path))
         except (OSError, ValueError) as error:
             message = f"`{path}` gives no ledger: {sentence(error)}"
             raise ForgeError([Problem("MF066", str(path), message, hint)]) from error
-        except _NoLedger as error:
-            shown, more = error.faults[:MAX_PROBLEMS], len(error.faults) - MAX_PROBLEMS
-            hint = "a ledger is read as it was written; for one of an older version, repeat its run"
-            problems = [
-                Problem("MF066", where or str(path), f"`{path}` gives no ledger: {_sentence(where, what)}", hint)
-                for where, what in shown
-            ]
-            raise ForgeError([*problems, *([more_problems(more)] if more > 0 else [])]) from error
 
     def table(self) -> str:
         """The ledger as a text table."""
@@ -143,31 +134,35 @@ class _Written(Node):
     warnings: tuple[Problem, ...]
 
 
-class _NoLedger(Exception):
-    """A text that is no ledger: the places that are wrong, and how."""
-
-    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
-        super().__init__(faults)
-        self.faults = faults
-
-
-def _read(text: bytes) -> Ledger:
+def _read(text: bytes, refused: str, source: str = "") -> Ledger:
     """The ledger in a JSON text.
 
+    Args:
+        text: The text.
+        refused: What a problem says first.
+        source: Where the text is from, for problems with all of it.
+
     Raises:
-        _NoLedger: there is none.
+        ForgeError: it is none; each place that is wrong is a problem.
     """
+    hint = "a ledger is read as it was written; for one of an older version, repeat its run"
+
+    def refuse(faults: Sequence[tuple[str, str]]) -> ForgeError:
+        return ForgeError(
+            Problem("MF066", where or source, f"{refused}: {_sentence(where, what)}", hint) for where, what in faults
+        )
+
     try:
         written = _Written.model_validate_json(text)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise _NoLedger([(_where(detail["loc"]), _what(detail)) for detail in details]) from error
+        raise refuse([(_where(detail["loc"]), _what(detail)) for detail in details]) from error
     if twice := _twice(text):
-        raise _NoLedger([(twice, "is written twice in one mapping")])
+        raise refuse([(twice, "is written twice in one mapping")])
     rows = tuple(replace(row, numbers=_frozen(row.numbers)) for row in written.parameters)
     ledger = Ledger(rows, written.seed, written.buffers, written.warnings, written.versions)
     if faults := [*_contradictions(ledger, ok=written.ok)]:
-        raise _NoLedger(faults)
+        raise refuse(faults)
     return ledger
 
 
@@ -231,8 +226,8 @@ def record(
     checks = [check(group, dtype) for group in groups.values()]
     digest = sum(tally.checksum for tally in tallies)
     tallies = _decided(item, tallies)
-    count = sum(tally.count for tally in tallies)
-    mean = sum(tally.first + tally.count * tally.shift for tally in tallies) / count if count else None
+    count = sum(tally.sums.count for tally in tallies)
+    mean = sum(tally.sums.first + tally.sums.count * tally.shift for tally in tallies) / count if count else None
     centre = _centre(tallies) if mean is not None else None
     std = _std(tallies, mean if centre is None else centre) if mean is not None else None
     verdicts = {check.verdict for check in checks}
@@ -281,9 +276,9 @@ def _centre(tallies: Sequence[Tally]) -> float | None:
 
 def _std(tallies: Sequence[Tally], mean: float) -> float:
     """The std about `mean`, from sums about the fills' own shifts."""
-    count = sum(tally.count for tally in tallies)
+    count = sum(tally.sums.count for tally in tallies)
     second = 0.0
     for tally in tallies:
         delta = tally.shift - mean
-        second += tally.second + 2 * delta * tally.first + tally.count * delta**2
+        second += tally.sums.second + 2 * delta * tally.sums.first + tally.sums.count * delta**2
     return sqrt(max(second / count, 0.0))

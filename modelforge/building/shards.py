@@ -173,15 +173,11 @@ def shard_of(tensor: Tensor) -> Shard:
     return Shard(spread.to_local(), tuple(tensor.shape), tuple(offset), counts, distributed=True)
 
 
-def extremes_over_processes(values: Sequence[Sequence[float]], device: torch.device) -> list[list[float]]:
-    """The greatest values over all processes, row by row."""
+def over_processes(
+    values: Sequence[Sequence[float]], device: torch.device, *, greatest: bool = False
+) -> list[list[float]]:
+    """The sums over all processes, or the greatest values, row by row."""
     table = torch.tensor(values, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(table, torch.distributed.ReduceOp.MAX)
-    return table.tolist()
-
-
-def add_over_processes(sums: Sequence[Sequence[float]], device: torch.device) -> list[list[float]]:
-    """The sums over all processes, row by row."""
-    table = torch.tensor(sums, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(table)
+    operation = torch.distributed.ReduceOp.MAX if greatest else torch.distributed.ReduceOp.SUM
+    torch.distributed.all_reduce(table, operation)
     return table.tolist()

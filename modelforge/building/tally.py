@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from modelforge.building.checksum import checksum_of, parts_of, whole_of
-from modelforge.building.shards import Shard, add_over_processes, extremes_over_processes, in_memory_order
+from modelforge.building.shards import Shard, in_memory_order, over_processes
 from modelforge.core.rng import CHUNK
 from modelforge.inits.fills import Fill, Isometry, Moments, slant
-from modelforge.inits.laws.seen import BLOCK, ROW_FACTOR, Seen, every
+from modelforge.inits.laws.seen import BLOCK, ROW_FACTOR, Sums, every
 from modelforge.inits.laws.tails import same_value
 from modelforge.inits.laws.transforms import loaded, look
 
@@ -28,9 +28,6 @@ _ROWS_WHOLE, _ROWS_SAMPLE = 1 << 16, 1 << 14
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Facts about whole rows."""
-
-    SUMS: ClassVar = ("count", "strays")
-    GREATEST: ClassVar = ("width", "greatest", "compared", "equal", "slant")
 
     count: int = 0
     width: int = 0
@@ -46,45 +43,47 @@ class Rows:
     strays: int = 0
     """Values that contradict what the scheme fixes of them, or that no scheme may change."""
 
-    def __add__(self, other: Rows) -> Rows:
-        return replace(self, **_together(self, other))
+
+Part = TypeVar("Part", Sums, Rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The values that one fill made: their number, sums, extremes and rows."""
+    """What was measured of the values that one fill made."""
 
-    SUMS: ClassVar = ("count", "first", "second", "sampled", "third", "fourth")
-    GREATEST: ClassVar = ("greatest",)
-
-    count: int = 0
-    shift: float = 0.0
-    first: float = 0.0
-    """Sums of x - shift and (x - shift)²."""
-    second: float = 0.0
-    sampled: int = 0
-    """How many elements are in the sums of z³ and z⁴, z = (x - shift) / std."""
-    third: float = 0.0
-    fourth: float = 0.0
-    least: float = inf
-    greatest: float = -inf
+    fill: Fill | None = None
+    sums: Sums = Sums()  # noqa: RUF009  # it is frozen
+    """About the fill's mean, 0 where it promises none."""
     rows: Rows = Rows()
     checksum: int = 0
     """Of all elements that were written, rows that no scheme may change included."""
-    fill: Fill | None = None
+
+    @property
+    def shift(self) -> float:
+        """What the sums are about."""
+        return self.fill.mean or 0.0 if self.fill is not None else 0.0
 
     def __add__(self, other: Tally) -> Tally:
         """The tally of both, which must be of one fill."""
-        assert (self.shift, self.fill) == (other.shift, other.fill), "sums about one shift"
+        assert self.fill == other.fill, "sums about one shift"
         checksum = (self.checksum + other.checksum) % 2**64
-        return replace(self, **_together(self, other), rows=self.rows + other.rows, checksum=checksum)
+        return Tally(self.fill, _together(self.sums, other.sums), _together(self.rows, other.rows), checksum)
 
 
-def _together(one: Any, other: Any) -> dict[str, Any]:
+SUMS = ("count", "strays", "first", "second", "sampled", "third", "fourth")
+GREATEST = ("width", "greatest", "compared", "equal", "slant")
+"""What of sums and rows is added over parts, and of what the greatest counts; of `least` the least does."""
+
+
+def _names(part: Sums | Rows, among: Sequence[str]) -> list[str]:
+    return [name for name in among if hasattr(part, name)]
+
+
+def _together(one: Part, other: Part) -> Part:
     """The sums and extremes of two parts."""
-    sums = {name: getattr(one, name) + getattr(other, name) for name in one.SUMS}
-    greatest = {name: max(getattr(one, name), getattr(other, name)) for name in one.GREATEST}
-    return {**sums, **greatest, "least": min(one.least, other.least)}
+    sums = {name: getattr(one, name) + getattr(other, name) for name in _names(one, SUMS)}
+    greatest = {name: max(getattr(one, name), getattr(other, name)) for name in _names(one, GREATEST)}
+    return replace(one, **sums, **greatest, least=min(one.least, other.least))
 
 
 def measure(parts: Iterable[Tensor], fill: Fill) -> Tally:
@@ -96,37 +95,21 @@ def measure(parts: Iterable[Tensor], fill: Fill) -> Tally:
         parts: The memory; fixed elements are left out of it.
         fill: What wrote it.
     """
-    tally = Tally(shift=fill.mean or 0.0, fill=fill)
+    tally = Tally(fill)
     for part in filter(len, map(_flat, parts)):
         if (seen := look(part, tally.shift, fill.std)) is not None:
-            tally += tally_of(seen, fill)
+            tally += Tally(fill, seen.sums)
             continue
         each = every(len(part))
         for piece in part.split(_PIECE if part.device.type == "cpu" and fill.std != 0 else CHUNK):
-            tally += _of_piece(piece, fill, each)
+            tally += Tally(fill, _of_piece(piece, tally.shift, fill.std, each))
     return tally
 
 
-def tally_of(seen: Seen, fill: Fill) -> Tally:
-    """The tally of values that a compiled loop has measured."""
-    return Tally(
-        seen.count,
-        fill.mean or 0.0,
-        seen.first,
-        seen.second,
-        seen.sampled,
-        seen.third,
-        seen.fourth,
-        seen.least,
-        seen.greatest,
-        fill=fill,
-    )
-
-
-def _of_piece(piece: Tensor, fill: Fill, each: int) -> Tally:
-    shift, std, count = fill.mean or 0.0, fill.std, len(piece)
+def _of_piece(piece: Tensor, shift: float, std: float | None, each: int) -> Sums:
+    count = len(piece)
     if std == 0 and (off := _offset(piece, shift)) is not None:
-        return Tally(count, shift, off * count, off**2 * count, least=shift + off, greatest=shift + off, fill=fill)
+        return Sums(count, off * count, off**2 * count, least=shift + off, greatest=shift + off)
     # Single precision is enough for a piece, unless squares or differences would lose it, and keeps up with the draws.
     exact = std is None or not 1e-15 < std < 1e15 or abs(shift) > std
     stored = piece.to("cpu", torch.float64) - shift if exact else piece.to("cpu", torch.float32)
@@ -143,7 +126,7 @@ def _of_piece(piece: Tensor, fill: Fill, each: int) -> Tally:
     if not exact:
         second += shift * (shift * count - 2 * first)
         first -= shift * count
-    return Tally(count, shift, first, second, sampled, third, fourth, least, greatest, fill=fill)
+    return Sums(count, first, second, sampled, third, fourth, least, greatest)
 
 
 def _flat(values: Tensor) -> Tensor:
@@ -252,8 +235,8 @@ def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) 
         return dict(tallies)
     device = shards[spread[0][0]].local.device
     own = [tally if shards[path].counts else Tally() for path, tally in spread]
-    sums = add_over_processes([_sums(tally) for tally in own], device)
-    ends = extremes_over_processes([_extremes(tally) for _, tally in spread], device)
+    sums = over_processes([_sums(tally) for tally in own], device)
+    ends = over_processes([_extremes(tally) for _, tally in spread], device, greatest=True)
     total = dict(tallies)
     for path in dict.fromkeys(path for path, _ in spread):
         total[path] = []
@@ -263,24 +246,26 @@ def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) 
 
 
 def _sums(tally: Tally) -> list[float]:
-    numbers = [getattr(part, name) for part in (tally, tally.rows) for name in part.SUMS]
+    numbers = [getattr(part, name) for part in (tally.sums, tally.rows) for name in _names(part, SUMS)]
     return [*map(float, numbers), *parts_of(tally.checksum)]
 
 
 def _extremes(tally: Tally) -> list[float]:
     """The numbers of which the greatest counts."""
-    numbers = [getattr(part, name) for part in (tally, tally.rows) for name in part.GREATEST]
-    return [*map(float, numbers), -tally.least, -tally.rows.least]
+    parts = (tally.sums, tally.rows)
+    numbers = [getattr(part, name) for part in parts for name in _names(part, GREATEST)]
+    return [*map(float, numbers), *(-part.least for part in parts)]
 
 
 def _gathered(tally: Tally, sums: list[float], extremes: list[float]) -> Tally:
     numbers, ends = iter(sums), iter(extremes)
 
-    def changes(part: Any) -> dict[str, Any]:
-        found = {name: next(numbers) for name in part.SUMS} | {name: next(ends) for name in part.GREATEST}
+    def changes(part: Sums | Rows) -> dict[str, Any]:
+        found = {name: next(numbers) for name in _names(part, SUMS)}
+        found |= {name: next(ends) for name in _names(part, GREATEST)}
         return {name: type(getattr(part, name))(value) for name, value in found.items()}
 
-    own, of_rows = changes(tally), changes(tally.rows)
+    of_values, of_rows = changes(tally.sums), changes(tally.rows)
     least, lowest = (-end for end in ends)
-    rows = replace(tally.rows, **of_rows, least=lowest)
-    return replace(tally, **own, least=least, rows=rows, checksum=whole_of(numbers))
+    values, rows = replace(tally.sums, **of_values, least=least), replace(tally.rows, **of_rows, least=lowest)
+    return Tally(tally.fill, values, rows, whole_of(numbers))

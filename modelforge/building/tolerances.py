@@ -20,6 +20,7 @@ import torch
 from modelforge.building.tally import Rows, Tally
 from modelforge.inits.fills import MAX_SLANT, Moments
 from modelforge.inits.laws.law import Distribution
+from modelforge.inits.laws.seen import Sums
 from modelforge.inits.laws.tails import LOG_ODDS, Limits, impossible, limits, same_value, several
 
 Verdict = Literal["pass", "fail", "unpromised"]
@@ -43,16 +44,16 @@ class Check:
 def check(tallies: Sequence[Tally], dtype: torch.dtype) -> Check:
     """Compares the values of one fill with its promise, up to the rounding of the dtype."""
     tally = reduce(add, tallies)
-    promise = tally.fill.promise if tally.fill is not None else None
+    sums, promise = tally.sums, tally.fill.promise if tally.fill is not None else None
     if promise is None or promise.mean is None or promise.std is None:
         return Check("unpromised")
-    if tally.count == 0:
+    if sums.count == 0:
         return Check("pass")
     rounding = _rounding(dtype)
     smallest = _subnormal(dtype)
     error = rounding * (abs(promise.mean) + promise.std) + smallest
-    off, square = tally.first / tally.count, tally.second / tally.count
-    low, high, least, most = _tolerances(promise, tally.count)
+    off, square = sums.first / sums.count, sums.second / sums.count
+    low, high, least, most = _tolerances(promise, sums.count)
     reasons = _reasons(tally, promise, rounding, smallest)
     if not (isfinite(off) and isfinite(square)):
         reason = "values that are not finite"
@@ -110,21 +111,20 @@ def _reasons(tally: Tally, promise: Moments, rounding: float, smallest: float) -
     """Further properties that a sound fill does not have."""
     assert promise.mean is not None, "it promises"
     assert promise.std is not None, "it promises"
-    law = promise.law
-    rows = tally.rows
+    law, sums, rows = promise.law, tally.sums, tally.rows
     if rows.strays:
         yield f"{rows.strays} values that are not those of its formula"
     if promise.std == 0:
         error = rounding * abs(promise.mean) + smallest
-        for value in (tally.least, tally.greatest):
+        for value in (sums.least, sums.greatest):
             if not abs(value - promise.mean) <= error:
                 yield f"a value of {value:.6g}"
     if law is not None:
-        error = rounding * max(abs(tally.least), abs(tally.greatest), promise.std, 1e-3 * abs(promise.mean)) + smallest
-        if found := impossible(law, tally.count / promise.copies, tally.least, tally.greatest, error):
+        error = rounding * max(abs(sums.least), abs(sums.greatest), promise.std, 1e-3 * abs(promise.mean)) + smallest
+        if found := impossible(law, sums.count / promise.copies, sums.least, sums.greatest, error):
             yield found
         if (coarse := rounding * (abs(promise.mean) + promise.std) / promise.std) <= 0.1:
-            yield from _moments(tally, limits(law, max(int(tally.sampled / promise.copies), 1)), coarse)
+            yield from _moments(sums, limits(law, max(int(sums.sampled / promise.copies), 1)), coarse)
         yield from _norms(rows, law)
         if promise.distinct_rows and rows.equal and _too_many(rows, same_value(law)):
             yield f"{rows.equal} of {rows.compared} rows that equal another one"
@@ -132,12 +132,12 @@ def _reasons(tally: Tally, promise: Moments, rounding: float, smallest: float) -
         yield f"a matrix that is not orthogonal: off by {rows.slant:.2g} of a vector's length"
 
 
-def _moments(tally: Tally, known: Limits, coarse: float) -> Iterator[str]:
+def _moments(sums: Sums, known: Limits, coarse: float) -> Iterator[str]:
     """Wrong third and fourth moments; `coarse` is the rounding in units of the std."""
-    for index, total in enumerate((tally.third, tally.fourth) if tally.sampled else (), start=2):
+    for index, total in enumerate((sums.third, sums.fourth) if sums.sampled else (), start=2):
         low, high = known.low[index], known.high[index]
         slack = 4 * coarse * (max(abs(low), abs(high)) + 1)
-        value = total / tally.sampled
+        value = total / sums.sampled
         if not low - slack <= value <= high + slack:
             yield f"a {_ORDINALS[index]} of {value:.4g}, in units of its std"
 

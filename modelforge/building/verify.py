@@ -15,7 +15,8 @@ from torch.nn.parameter import is_lazy
 from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.ledger import Ledger
-from modelforge.building.shards import add_over_processes, shard_of
+from modelforge.building.shards import over_processes, shard_of
+from modelforge.core.complaints import require
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
@@ -101,8 +102,7 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
         >>> verify(net, ledger).problems[0].message
         '`0.weight` is not what the ledger says: its values were changed'
     """
-    if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"verify takes an nn.Module, but gets a {type(model).__name__}")
+    require(model, nn.Module, "verify takes an nn.Module")
     known = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(known, Ledger):
         raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(known).__name__}")
@@ -236,6 +236,6 @@ def _digest(entry: LedgerEntry, tensor: Tensor) -> str:
     shard = shard_of(tensor.detach()).exchanged(entry.transposed)
     total = checksum_of(shard)
     if shard.distributed:
-        (sums,) = add_over_processes([parts_of(total)], shard.local.device)
+        (sums,) = over_processes([parts_of(total)], shard.local.device)
         total = whole_of(sums)
     return digest_of(total)

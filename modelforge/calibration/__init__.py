@@ -8,16 +8,11 @@
 tensor(0.5000)
 """
 
-from modelforge.calibration.base import Calibration, Correction, Moments
-from modelforge.calibration.registry import get, names, read, register_calibration, unregister_calibration
-
-__all__ = [
-    "Calibration",
-    "Correction",
-    "Moments",
-    "get",
-    "names",
-    "read",
-    "register_calibration",
-    "unregister_calibration",
-]
+from modelforge.calibration.base import Calibration as Calibration
+from modelforge.calibration.base import Correction as Correction
+from modelforge.calibration.base import Moments as Moments
+from modelforge.calibration.registry import get as get
+from modelforge.calibration.registry import names as names
+from modelforge.calibration.registry import read as read
+from modelforge.calibration.registry import register_calibration as register_calibration
+from modelforge.calibration.registry import unregister_calibration as unregister_calibration

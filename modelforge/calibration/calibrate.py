@@ -6,7 +6,7 @@ The second pass of data-dependent initialisation. It draws nothing: weights keep
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,10 +20,11 @@ from modelforge.building.entries import Calibrated, LedgerEntry
 from modelforge.building.initialize import initialize
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
-from modelforge.calibration import Calibration, Moments, read
-from modelforge.calibration.runs import Watch, run, undisturbed
+from modelforge.calibration import Moments, read
+from modelforge.calibration.forward_pass import Watch, run, undisturbed
 from modelforge.calibration.sites import Held, Site, find_sites
-from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.complaints import require
+from modelforge.core.errors import ForgeError, Problem
 
 Run = Callable[[Sequence[Site], Watch], None]
 _TARGETS = ("target_mean", "target_std", "mean_tolerance", "std_tolerance")
@@ -69,12 +70,9 @@ def calibrate(
         >>> done.passes, round(done.variance_before, 1), round(done.variance_after, 3)
         (1, 0.4, 1.0)
     """
-    if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"calibrate takes an nn.Module, but gets a {type(model).__name__}")
-    if not isinstance(method, str | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        raise TypeError(f"calibrate takes the name of a method or a mapping, but gets a {type(method).__name__}")
-    if not isinstance(ledger, Ledger | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(ledger).__name__}")
+    require(model, nn.Module, "calibrate takes an nn.Module")
+    require(method, str | Mapping, "calibrate takes the name of a method or a mapping")
+    require(ledger, Ledger | None, "calibrate takes a Ledger, as `initialize` gives")
     chosen = read(method)
     if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
         raise ForgeError(problems)
@@ -87,16 +85,24 @@ def calibrate(
         raise ValueError(f"the ledger is of another model: it has no entry for {', '.join(unknown)}")
     with undisturbed(model):
         once: Run = partial(run, model, batch, before.seed)
-        order = _discover(once, sites, chosen, left)
-        if not order:
-            raise ForgeError([_nothing(chosen, left)])
-        try:
-            calibrated = _settle(once, order, chosen, left)
-        except BaseException:
-            for site in order:
-                site.restore()
-            raise
-    after = replace(before, entries=tuple(_entries(before, calibrated, left, chosen)))
+        order = _discover(once, sites)
+        if order:
+            try:
+                _settle(once, order)
+            except BaseException:
+                for site in order:
+                    site.restore()
+                raise
+    left |= {site.path: site.left for site in sites if site.left}
+    if not order:
+        raise ForgeError([_nothing(chosen.method, left)])
+    done = {site.path: (site, site.weight) for site in order if not site.left}
+    done |= {site.bias_path: (site, site.bias) for site, _ in [*done.values()] if site.bias_path and site.bias}
+    entries = {
+        path: replace(before[path], calibration=Calibrated(chosen.method, left[path])) for path in left.keys() & known
+    }
+    entries |= {path: _calibrated(before[path], *changed) for path, changed in done.items()}
+    after = replace(before, entries=tuple(entries.get(entry.path, entry) for entry in before))
     if isinstance(getattr(model, "ledger", None), Ledger):
         model.ledger = after  # pyright: ignore[reportArgumentType]  # torch's annotation: tensors and modules alone
     return after
@@ -109,58 +115,49 @@ def _is_empty(weight: Tensor) -> bool:
 # --- the passes -------------------------------------------------------------------------------------------------------
 
 
-def _discover(once: Run, sites: Sequence[Site], method: Calibration, left: dict[str, str]) -> list[Site]:
+def _discover(once: Run, sites: Sequence[Site]) -> list[Site]:
     """The sites in the order in which they are first called; those that the batch does not reach are left."""
     order: dict[str, Site] = {}
 
-    def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def see(site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         site.calls += 1
         order[site.path] = site
-        dim = site.channel_dim(method)
-        if not (isinstance(output, Tensor) and output.is_floating_point()):
-            left[site.path] = f"{site.kind} gives no single tensor of real numbers"
-        elif dim is not None and (output.ndim < -dim or output.shape[dim] != site.num_channels):
-            left[site.path] = f"{site.kind} has {site.num_channels} channels, but gives {tuple(output.shape)}"
+        site.left = site.left or site.obstacle(output)
 
     once(sites, see)
     for site in sites:
         # Between runs only the hooks of others are there.
         site.alone = site.calls == 1 and not (site.module._forward_hooks or site.module._forward_pre_hooks)
         if site.calls == 0:
-            left[site.path] = f"this {site.kind} is never called: what holds it may compute with it directly"
-    return [site for path, site in order.items() if path not in left]
+            site.left = f"this {site.kind} is never called: what holds it may compute with it directly"
+    return [site for site in order.values() if not site.left]
 
 
-def _settle(once: Run, order: Sequence[Site], method: Calibration, left: dict[str, str]) -> list[Site]:
-    """Corrects all sites and measures them; again where a later one has changed what an earlier one reads.
-
-    Returns:
-        The sites that are calibrated; `left` says why others are not.
-    """
+def _settle(once: Run, sites: Sequence[Site]) -> None:
+    """Corrects all sites and measures them; again where a later one has changed what an earlier one reads."""
     while True:
-        before = sum(site.passes for site in order)
-        _sweep(once, [site for site in order if site.path not in left], method, left)
-        done = [site for site in order if site.path not in left]
-        _measure(once, done, method)
-        off = [site for site in done if site.seen is None or not method.satisfied(site.seen)]
-        progress = sum(site.passes for site in order) > before
-        if not progress or not any(site.passes < method.max_passes for site in off):
-            return done
+        before = sum(site.passes for site in sites)
+        _sweep(once, [site for site in sites if not site.left])
+        done = [site for site in sites if not site.left]
+        _measure(once, done)
+        progress = sum(site.passes for site in sites) > before
+        if not progress or not any(site.passes < site.method.max_passes for site in done if not site.settled):
+            return
 
 
-def _sweep(once: Run, order: Sequence[Site], method: Calibration, left: dict[str, str]) -> None:
+def _sweep(once: Run, sites: Sequence[Site]) -> None:
     """Corrects every site in its turn. One run settles all that are called once: each is run again where it stands,
     and what comes behind it reads the result. A site that is called several times takes a run for each correction."""
-    pending = deque(order)
+    pending = deque(sites)
 
-    def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    def see(site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if not pending or site is not pending[0]:
             return None
         if not site.alone:
-            site.gather(output, method)
+            site.gather(output)
             return None
-        while _correct(site, site.look(output, method), method, left):
-            output = site.module.forward(*args, **kwargs)
+        while site.correct(site.look(output)):
+            output = module.forward(*args, **kwargs)
         pending.popleft()
         return output
 
@@ -172,44 +169,16 @@ def _sweep(once: Run, order: Sequence[Site], method: Calibration, left: dict[str
             return
         site = pending[0]
         if site.seen is None:
-            _leave(site, "its module is not called in every run", left)
-        if site.seen is None or not _correct(site, site.seen, method, left):
+            site.leave("its module is not called in every run")
+        if site.seen is None or not site.correct(site.seen):
             pending.popleft()
 
 
-def _correct(site: Site, seen: Moments, method: Calibration, left: dict[str, str]) -> bool:
-    """Corrects a site if it needs it and may still be corrected; says whether its output is another one now.
-
-    Raises:
-        ForgeError: what it makes is not finite, or does not vary.
-    """
-    if site.first is None:
-        site.first = seen
-    if not seen.is_finite:
-        raise ForgeError([_not_finite(site, seen)])
-    if site.path in left or method.satisfied(seen):
-        return False
-    if bool((seen.variance <= 0).any()):
-        raise ForgeError([_constant(site, seen, method)])
-    if site.passes == method.max_passes:
-        return False
-    try:
-        site.apply(method.correct(seen))
-    except Refusal as refusal:
-        _leave(site, f"it is parametrised: {refusal}", left)
-    return True
-
-
-def _leave(site: Site, reason: str, left: dict[str, str]) -> None:
-    site.restore()
-    left[site.path] = reason
-
-
-def _measure(once: Run, sites: Sequence[Site], method: Calibration) -> None:
+def _measure(once: Run, sites: Sequence[Site]) -> None:
     """What every site makes of the batch now."""
 
-    def see(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        site.gather(output, method)
+    def see(site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        site.gather(output)
 
     for site in sites:
         site.seen = None
@@ -219,55 +188,40 @@ def _measure(once: Run, sites: Sequence[Site], method: Calibration) -> None:
 # --- the ledger -------------------------------------------------------------------------------------------------------
 
 
-def _entries(
-    before: Ledger, sites: Sequence[Site], left: Mapping[str, str], method: Calibration
-) -> Iterator[LedgerEntry]:
-    changed = {site.path: (site, site.weight) for site in sites}
-    changed |= {site.bias_path: (site, site.bias) for site in sites if site.bias_path is not None and site.bias}
-    for entry in before:
-        if entry.path in left:
-            yield replace(entry, calibration=Calibrated(method.method, left[entry.path]))
-        elif entry.path in changed:
-            yield _entry(entry, *changed[entry.path], method)
-        else:
-            yield entry
-
-
-def _entry(entry: LedgerEntry, site: Site, held: Held, method: Calibration) -> LedgerEntry:
+def _calibrated(entry: LedgerEntry, site: Site, held: Held) -> LedgerEntry:
     """The targets of the first pass go with the factor; where channels part, or move, they are no promise any more."""
-    record = _record(site, method)
+    record, by_channel = _record(site), site.method.by_channel
     values = held.values().double()
-    centre = None if entry.centre is None or method.by_channel else entry.centre * record.factor
+    centre = None if entry.centre is None or by_channel else entry.centre * record.factor
     std, mean = torch.std_mean(values, correction=0)
     if centre is not None:
         std = (values - centre).square().mean().sqrt()
-    targets = {name: None if method.by_channel else getattr(entry, name) for name in _TARGETS}
-    sound = entry.verdict != "fail" and site.seen is not None and method.satisfied(site.seen)
+    targets = {name: None if by_channel else getattr(entry, name) for name in _TARGETS}
     return replace(
         entry,
         **{name: None if target is None else target * record.factor for name, target in targets.items()},
         measured_mean=float(mean),
         measured_std=float(std),
-        verdict="pass" if sound else "fail",
+        verdict="pass" if entry.verdict != "fail" and site.settled else "fail",
         calibration=record,
         centre=centre,
         digest=digest_of(checksum_of(shard_of(held.values()).exchanged(entry.transposed))),
     )
 
 
-def _record(site: Site, method: Calibration) -> Calibrated:
+def _record(site: Site) -> Calibrated:
     assert site.first is not None, "it had its turn"
     assert site.seen is not None, "the last run measured it"
     (mean_before, variance_before), (mean_after, variance_after) = _farthest(site.first), _farthest(site.seen)
     return Calibrated(
-        method.method,
+        site.method.method,
         factors=(float(site.factor.min()), float(site.factor.max())),
         passes=site.passes,
         mean_before=mean_before,
         mean_after=mean_after,
         variance_before=variance_before,
         variance_after=variance_after,
-        tolerance=method.tolerance,
+        tolerance=site.method.tolerance,
     )
 
 
@@ -285,25 +239,7 @@ def _without_memory(path: str) -> Problem:
     return Problem("MF094", path, f"`{path}` has no values yet: there is nothing to calibrate", hint)
 
 
-def _nothing(method: Calibration, left: Mapping[str, str]) -> Problem:
+def _nothing(method: str, left: Mapping[str, str]) -> Problem:
     reasons = "\n".join(f"`{path}`: {reason}" for path, reason in left.items())
-    message = f"there is nothing that `{method.method}` can calibrate here"
+    message = f"there is nothing that `{method}` can calibrate here"
     return Problem("MF122", "calibrate", message, reasons or "the model has no layer with a kernel", part="key")
-
-
-def _not_finite(site: Site, seen: Moments) -> Problem:
-    if seen.count == 0:
-        return Problem("MF050", "batch", f"the batch is empty: `{site.path}` makes nothing of it", "give it examples")
-    hint = "look for values in the batch that are not finite, and at the values of the layers in front"
-    return Problem("MF123", site.path, f"what {site.kind} makes of the batch with `{site.path}` is not finite", hint)
-
-
-def _constant(site: Site, seen: Moments, method: Calibration) -> Problem:
-    if seen.variance.ndim:
-        constant = int((seen.variance <= 0).sum())
-        of = f"{constant} of {seen.variance.numel()} channels"
-        what = f"{of} that {site.kind} makes with `{site.path}` do not vary"
-    else:
-        what = f"what {site.kind} makes with `{site.path}` does not vary"
-    hint = "give a larger batch of different examples; a weight of zeros stays zero, whatever it is multiplied by"
-    return Problem("MF123", site.path, f"`{method.method}` cannot calibrate it: {what} over the batch", hint)

@@ -21,6 +21,8 @@ METHODS = Registry[type[Calibration]](
 )
 """Every calibration by the name of its method."""
 get = METHODS.get
+names = METHODS.names
+unregister_calibration = METHODS.remove
 
 
 def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration]:
@@ -54,20 +56,6 @@ def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration
         return cls
 
     return register
-
-
-def unregister_calibration(name: str) -> None:
-    """Forgets a method; for tests and notebooks.
-
-    Raises:
-        KeyError: no method has this name.
-    """
-    METHODS.remove(name)
-
-
-def names() -> tuple[str, ...]:
-    """The names of all methods, sorted."""
-    return tuple(sorted(METHODS.names()))
 
 
 def read(config: str | Mapping[str, Any]) -> Calibration:

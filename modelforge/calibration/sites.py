@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from modelforge.building.aliasing import unwritable
+from modelforge.building.fill import aliases_of
 from modelforge.building.shards import shard_of
 from modelforge.calibration.base import Calibration, Correction, Moments
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.paths import join
 from modelforge.modules.parameters import ParameterLayout, layout
 from modelforge.modules.parametrised import Parametrised, plain
@@ -21,16 +24,19 @@ KERNELS = ("weight", "recurrent")
 
 @dataclass(slots=True)
 class Site:
-    """A module with one kernel: where it is, what it held, and what has been done to it."""
+    """A module with one kernel: where it is, what it held, and what a method has done to it."""
 
+    method: Calibration
     path: str
     """Of the kernel."""
     module: nn.Module
     layout: ParameterLayout
     weight: Held
-    bias_path: str | None
+    bias_path: str | None = None
     """Of the bias that is moved; None where none is."""
-    bias: Held | None
+    bias: Held | None = None
+    left: str = ""
+    """Why it is left as it was; empty where it is calibrated."""
     calls: int = 0
     """How often a batch comes by."""
     alone: bool = False
@@ -55,20 +61,56 @@ class Site:
             return len(self.layout.matrices) * matrix.shape[1]
         return self.layout.outputs_first(self.weight.old).shape[0]
 
-    def channel_dim(self, method: Calibration) -> int | None:
+    @property
+    def channel_dim(self) -> int | None:
         """The dimension of the output that counts channels, from the end; None where they are measured together."""
-        if not method.by_channel:
+        if not self.method.by_channel:
             return None
         return 1 - self.weight.old.ndim if isinstance(self.module, nn.modules.conv._ConvNd) else -1
 
-    def look(self, output: Tensor, method: Calibration) -> Moments:
-        """The moments of one output."""
-        return Moments.of(output, self.channel_dim(method))
+    @property
+    def settled(self) -> bool:
+        """Whether what it made of the batch in the run at hand is as the method wants it."""
+        return self.seen is not None and self.method.satisfied(self.seen)
 
-    def gather(self, output: Tensor, method: Calibration) -> None:
+    def obstacle(self, output: object) -> str:
+        """Why an output cannot be measured; empty if it can."""
+        dim = self.channel_dim
+        if not (isinstance(output, Tensor) and output.is_floating_point()):
+            return f"{self.kind} gives no single tensor of real numbers"
+        if dim is not None and (output.ndim < -dim or output.shape[dim] != self.num_channels):
+            return f"{self.kind} has {self.num_channels} channels, but gives {tuple(output.shape)}"
+        return ""
+
+    def look(self, output: Tensor) -> Moments:
+        """The moments of one output."""
+        return Moments.of(output, self.channel_dim)
+
+    def gather(self, output: Tensor) -> None:
         """Adds one call's output to what was seen."""
-        moments = self.look(output, method)
+        moments = self.look(output)
         self.seen = moments if self.seen is None else self.seen.merged(moments)
+
+    def correct(self, seen: Moments) -> bool:
+        """Corrects it if that is needed and still allowed; says whether its output is another one now.
+
+        Raises:
+            ForgeError: what it makes is not finite, or does not vary.
+        """
+        self.first = self.first or seen
+        if not seen.is_finite:
+            raise ForgeError([_not_finite(self, seen)])
+        if self.left or self.method.satisfied(seen):
+            return False
+        if bool((seen.variance <= 0).any()):
+            raise ForgeError([_constant(self, seen)])
+        if self.passes == self.method.max_passes:
+            return False
+        try:
+            self.apply(self.method.correct(seen))
+        except Refusal as refusal:
+            self.leave(f"it is parametrised: {refusal}")
+        return True
 
     def apply(self, correction: Correction) -> None:
         """Corrects from the values at first, so that rounding does not add up over passes.
@@ -83,11 +125,16 @@ class Site:
             self.shift = self.shift * correction.factor + correction.shift
             self.bias.write(self.factor, self.shift)
 
+    def leave(self, reason: str) -> None:
+        """Puts the values at first back, for good."""
+        self.restore()
+        self.left = reason
+
     def restore(self) -> None:
         """Puts the values at first back."""
-        self.weight.restore()
-        if self.bias is not None:
-            self.bias.restore()
+        for held in (self.weight, self.bias):
+            if held is not None:
+                held.restore()
 
 
 class Held:
@@ -132,9 +179,8 @@ def find_sites(model: nn.Module, method: Calibration) -> tuple[list[Site], dict[
     sites: list[Site] = []
     left: dict[str, str] = {}
     with plain(model) as parametrised:
-        names: dict[int, list[str]] = {}
-        for path, weight in model.named_parameters(remove_duplicate=False):
-            names.setdefault(id(weight), []).append(path)
+        weights = dict(model.named_parameters())
+        names = {id(weights[first]): (first, *others) for first, others in aliases_of(model).items()}
         for prefix, module in model.named_modules():
             layouts = layout(module)
             paths = {name: join(prefix, name) for name in layouts}
@@ -146,19 +192,18 @@ def find_sites(model: nn.Module, method: Calibration) -> tuple[list[Site], dict[
                 left[paths[name]] = f"it is not known what {type(module).__name__} does with it"
             for name in kernels:
                 reason = _obstacle(module, held[name], bias, kernels, method)
-                for local in [name] if bias is None else [name, bias]:
+                changed = [name] if bias is None else [name, bias]
+                for local in changed:
                     item = parametrised.get(paths[local])
                     reason = reason or _unwritable(held[local], names[id(held[local])], item, uses)
                 if reason:
                     left[names[id(held[name])][0]] = reason
                     continue
-                weight, moved = (
-                    Held(held[local], parametrised.get(paths[local])) if local is not None else None
-                    for local in (name, bias)
-                )
-                assert weight is not None, "it has a name"
-                bias_path = None if bias is None else paths[bias]
-                sites.append(Site(paths[name], module, layouts[name], weight, bias_path, moved))
+                weight, *moved = (Held(held[local], parametrised.get(paths[local])) for local in changed)
+                site = Site(method, paths[name], module, layouts[name], weight)
+                if bias is not None:
+                    site.bias_path, site.bias = paths[bias], moved[0]
+                sites.append(site)
     return sites, left
 
 
@@ -176,18 +221,16 @@ def _obstacle(module: nn.Module, weight: Tensor, bias: str | None, kernels: list
     return ""
 
 
-def _unwritable(weight: Tensor, names: list[str], item: Parametrised | None, uses: Mapping[int, int]) -> str:
+def _unwritable(weight: Tensor, names: tuple[str, ...], item: Parametrised | None, uses: Mapping[int, int]) -> str:
     """Why a tensor cannot be given other values for one module's sake; empty if it can."""
     behind = (weight,) if item is None else item.originals
     if not all(original.requires_grad for original in behind):
         return "it is frozen (`requires_grad=False`)"
     if len(names) > 1:
         return f"several modules share it: {', '.join(names)}"
-    if item is not None and item.refusal:
-        return f"it is parametrised: {item.refusal}"
-    if item is not None and any(uses[id(original)] > 1 for original in behind):
-        return "it is parametrised, and what it is computed from is also used elsewhere"
-    if any(shard_of(original.detach()).distributed for original in behind):
+    if item is not None and (reason := unwritable(item, uses)):
+        return f"it {reason}"
+    if shard_of(weight.detach()).distributed:
         return "it is sharded: no process holds it whole"
     return ""
 
@@ -202,3 +245,20 @@ def _along_outputs(factor: Tensor, layout: ParameterLayout, weight: Tensor) -> T
     groups = zip(layout.matrices, factor.chunk(len(layout.matrices)), strict=True)
     rows = [group.expand(matrix.shape[0], -1) for matrix, group in groups]
     return torch.cat(rows).view(weight.shape[0], weight.shape[1], *tail)
+
+
+def _not_finite(site: Site, seen: Moments) -> Problem:
+    if seen.count == 0:
+        return Problem("MF050", "batch", f"the batch is empty: `{site.path}` makes nothing of it", "give it examples")
+    hint = "look for values in the batch that are not finite, and at the values of the layers in front"
+    return Problem("MF123", site.path, f"what {site.kind} makes of the batch with `{site.path}` is not finite", hint)
+
+
+def _constant(site: Site, seen: Moments) -> Problem:
+    what = f"what {site.kind} makes with `{site.path}` does not vary"
+    if seen.variance.ndim:
+        of = f"{int((seen.variance <= 0).sum())} of {seen.variance.numel()} channels"
+        what = f"{of} that {site.kind} makes with `{site.path}` do not vary"
+    hint = "give a larger batch of different examples; a weight of zeros stays zero, whatever it is multiplied by"
+    message = f"`{site.method.method}` cannot calibrate it: {what} over the batch"
+    return Problem("MF123", site.path, message, hint)

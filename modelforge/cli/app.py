@@ -60,7 +60,7 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         # As other tools do: end in silence when the reader of a pipe has gone.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking for garbage in it takes a tenth of a command
+    gc.set_threshold(500_000, 20, 20)  # what is imported stays: looking for garbage in it takes a tenth of a command
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal without σ or … shows a question mark, not a traceback.

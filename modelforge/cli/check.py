@@ -15,7 +15,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.config import Config, compose, default_conf, options
-from modelforge.config.source import Library
+from modelforge.config.composition import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed, printable

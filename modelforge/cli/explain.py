@@ -185,9 +185,9 @@ def _chain(chain: tuple[Rule, ...]) -> RenderableType:
     keys = max(cell_len(printable(link.key)) for link in chain)
     for link in chain:
         style = "dim" if link.verdict == "overridden" else ""
-        says = ", ".join(
-            [*filter(None, [link.scheme]), *(f"{name}: {cut(short(item))}" for name, item in link.fields.items())]
-        )
+        declared = {} if link.matrices is None else {"matrices": link.matrices}
+        fields = (f"{name}: {cut(short(item))}" for name, item in (declared | dict(link.fields)).items())
+        says = ", ".join([*filter(None, [link.scheme]), *fields])
         key = Text(printable(link.key).ljust(keys), style)
         verdict = Text(link.verdict.ljust(width), VERDICTS[link.verdict])
         parts.append(Aligned([[verdict, key, Text(where(link.place), style)]], indent=2, stages=(2,)))

@@ -16,14 +16,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from modelforge.config import overrides as ov
+from modelforge.config.composition import Composition, Contribution, Library, plain
 from modelforge.config.failures import FAILURES, explain, unknown_options
 from modelforge.config.folder import check_conf, default_conf
 from modelforge.config.in_place import in_place
-from modelforge.config.loader import NO_JOB, Loader, hydra_settings, plain, search_path
+from modelforge.config.loader import NO_JOB, Loader, hydra_settings, search_path
 from modelforge.config.origins import Origins
 from modelforge.config.references import KeyPath
 from modelforge.config.resolve import resolve
-from modelforge.config.source import Library, Naming
+from modelforge.config.source import Files, Naming, Reading
 from modelforge.config.trust import CODES, placed
 from modelforge.core.errors import ForgeError
 
@@ -67,17 +68,23 @@ def compose(
     overrides = in_place(overrides)
     folder = Path(conf) if conf is not None else default_conf()
     check_conf(folder, config_name)
+    library = library or Library()
+    naming, name = Naming(folder, shown_as, Path.cwd()), config_name.removesuffix(".yaml")
     with hydra_settings():
         parsed = ov.parse(overrides)
-        naming = Naming(folder, shown_as, Path.cwd())
-        loader = Loader(create_config_search_path(os.path.abspath(folder)), naming, library)
-        config = _load(loader, config_name.removesuffix(".yaml"), parsed, folder)
-        runtime = config.pop("hydra")
-        if runtime["job"]["name"] == NO_JOB:
-            runtime["job"]["name"] = "???"
-        origins = Origins(config, loader.contributions, _assignments(loader, parsed), _environment(overrides))
-        values = _resolve(config, runtime, origins)
-    return Config(values, origins, tuple(overrides), _choices(runtime, loader), runtime)
+        made = library.last = library.composed(naming, name, parsed) or _composed(naming, name, parsed, library.files)
+        origins = Origins(made.config, made.contributions, _assignments(made.folders, parsed), _environment(overrides))
+        values = _resolve(made.config, made.hydra, origins)
+    return Config(values, origins, tuple(overrides), _choices(made.hydra, made.contributions), made.hydra)
+
+
+def _composed(naming: Naming, name: str, parsed: tuple[Override, ...], files: Files) -> Composition:
+    loader = Loader(create_config_search_path(os.path.abspath(naming.root)), naming, files)
+    config = _load(loader, name, parsed, naming.root)
+    hydra = config.pop("hydra")
+    if hydra["job"]["name"] == NO_JOB:
+        hydra["job"]["name"] = "???"
+    return Composition(config, hydra, parsed, loader.contributions, loader.folders, naming, name)
 
 
 def open_config(folder: Path, parsed: Sequence[Override]) -> tuple[Mapping[str, Any], Origins, Loader]:
@@ -90,7 +97,7 @@ def open_config(folder: Path, parsed: Sequence[Override]) -> tuple[Mapping[str, 
     with hydra_settings():
         loader = Loader(create_config_search_path(os.path.abspath(folder)), Naming(folder, None, Path.cwd()))
         config = _load(loader, "config", parsed, folder, RunMode.MULTIRUN)
-        origins = Origins(config, loader.contributions, _assignments(loader, parsed))
+        origins = Origins(config, loader.contributions, _assignments(loader.folders, parsed))
     return config["hydra"], origins, loader
 
 
@@ -127,9 +134,9 @@ def from_hydra(cfg: DictConfig) -> Config:
                 raise
             # The files are gone or were edited since the job began: its values hold, their places are unknown.
             loader.contributions = ()
-        origins = Origins(config, loader.contributions, _assignments(loader, parsed), _environment(task))
+        origins = Origins(config, loader.contributions, _assignments(loader.folders, parsed), _environment(task))
     values = _resolve(config, None, origins)
-    return Config(values, origins, task, _choices(job, loader))
+    return Config(values, origins, task, _choices(job, loader.contributions))
 
 
 def _load(
@@ -150,8 +157,8 @@ def _load(
     raise ForgeError(origins.hide(placed(problem, loader.shelf.values(), lines)) for problem in problems) from cause
 
 
-def _assignments(loader: Loader, parsed: Sequence[Override]) -> tuple[ov.Assignment, ...]:
-    return tuple(ov.assignment(one) for one in parsed if ov.sets_value(one, loader.folders.group_exists))
+def _assignments(folders: Reading, parsed: Sequence[Override]) -> tuple[ov.Assignment, ...]:
+    return tuple(ov.assignment(one) for one in parsed if ov.sets_value(one, folders.group_exists))
 
 
 def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origins: Origins) -> dict[str, Any]:
@@ -177,12 +184,13 @@ def _environment(overrides: Sequence[str]) -> dict[str, str]:
     return {os.environ[name]: f"${{{asked}}}" for asked, name in found if os.environ.get(name)}
 
 
-def _choices(hydra: Mapping[str, Any], loader: Loader) -> dict[str, str]:
+def _choices(hydra: Mapping[str, Any], parts: Sequence[Contribution]) -> dict[str, str]:
     """The chosen options; Hydra's own groups, empty choices and optional ones that are not there are left out."""
+    known = {part.path for part in parts}
     return {
         group: option
         for group, option in hydra["runtime"]["choices"].items()
         if isinstance(option, str)
         and group.partition("/")[0] != "hydra"
-        and (not loader.contributions or f"{group.partition('@')[0]}/{option}" in loader.shelf)
+        and (not parts or f"{group.partition('@')[0]}/{option}" in known)
     }

@@ -20,6 +20,7 @@ from modelforge.config.nodes import (
     TooDeep,
     children,
     compose,
+    items,
     loader_class,
     nodes,
     num_nodes,
@@ -101,6 +102,17 @@ class Document:
             message = f"the file is nested more than {MAX_FILE_DEPTH} levels deep"
             raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys at the top."""
+        return frozenset(items(self.root)) if isinstance(self.root, yaml.MappingNode) else frozenset()
+
+    @cached_property
+    def interpolations(self) -> tuple[str, ...]:
+        """The texts in the file that hold an interpolation."""
+        every = nodes(self.root) if self.root is not None else ()
+        return tuple(node.value for node in every if isinstance(node, yaml.ScalarNode) and "${" in node.value)
 
     @cached_property
     def num_nodes(self) -> int:

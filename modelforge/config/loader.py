@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import takewhile
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any
 
 import hydra
 import hydra._internal.hydra
@@ -32,14 +30,14 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig, Node, OmegaConf, flag_override
+from omegaconf import Container, DictConfig, Node, OmegaConf
 from omegaconf._utils import OmegaConfDumper
-from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import create, decode
 from yaml.resolver import BaseResolver
 
+from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
-from modelforge.config.source import Library, Naming, Reading, Repository, check_nodes, folder_of
+from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import check_hydra, check_override, placed
 from modelforge.core.errors import ForgeError, Problem
 
@@ -48,31 +46,18 @@ NO_JOB = "no job"
 
 _LOCK = RLock()
 
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """One file's part in the composed config: its content was merged at `package`."""
-
-    package: str
-    document: Document
-    primary: bool
-    group: str
-    """The config group that the file is an option of; empty for one that lies in the config folder itself."""
-
 
 class Loader(ConfigLoaderImpl):
     """Hydra's loader, for configs that are data; `contributions` says afterwards which files were merged, in order."""
 
-    def __init__(self, search_path: ConfigSearchPath, naming: Naming, library: Library | None = None) -> None:
+    def __init__(self, search_path: ConfigSearchPath, naming: Naming, files: Files | None = None) -> None:
         self.shelf: dict[str, Document] = {}
         self.contributions: tuple[Contribution, ...] = ()
-        self.library = library
+        self.files = files or Files()
         self._opened: tuple[list[Override], Reading] | None = None
         super().__init__(search_path)
         self.repository = Repository(search_path, self.shelf, naming)
-        self.folders: IConfigRepository = self.repository
+        self.folders = Reading(self.repository, self.files)
 
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: list[str]
@@ -86,7 +71,7 @@ class Loader(ConfigLoaderImpl):
         problems = [one for it in parsed for one in check_override(it.key_or_group, it.value(), it.input_line or "")]
         if problems:
             raise ForgeError(problems)
-        reading = Reading(self.repository, self.library or Library())
+        reading = Reading(self.repository, self.files)
         self._process_config_searchpath(config_name, parsed, reading)
         return reading
 
@@ -102,9 +87,9 @@ class Loader(ConfigLoaderImpl):
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""
         self.contributions = tuple(
-            _contribution(default.package or "", default.config_path, self.shelf, primary=bool(default.primary))
+            Contribution(path, default.package or "", self.shelf[path], bool(default.primary))
             for default in defaults
-            if default.config_path is not None and default.config_path in self.shelf
+            if (path := default.config_path) is not None and path in self.shelf
         )
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
@@ -114,66 +99,13 @@ class Loader(ConfigLoaderImpl):
             check_nodes(documents, documents[-1].file)
         if problems := [one for part in self.contributions for one in check_hydra(part.package, part.document)]:
             raise ForgeError(problems)
-        if self.library is not None and isinstance(repo, Reading):
-            defaults = self._first_as_one(defaults, repo, self.library)
         return super()._compose_config_from_defaults_list(defaults, repo)
-
-    def _first_as_one(self, defaults: list[ResultDefault], repo: Reading, library: Library) -> list[ResultDefault]:
-        """The defaults list with its first files merged, as far as the config before this one began with the same."""
-        order = tuple((repo.delegate.place, default.config_path, default.package) for default in defaults)
-        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(order, library.order, strict=False)))
-        library.order = order
-        known = next((length for length in range(len(order), 0, -1) if order[:length] in library.merged), 0)
-        if common > known:
-            merged = OmegaConf.create()
-            try:
-                with flag_override(merged, "no_deepcopy_set_nodes", True):
-                    for default in _behind(defaults[:common], known, library.merged.get(order[:known])):
-                        merged.merge_with(self._load_single_config(default, repo).config)
-            except OmegaConfBaseException:
-                return defaults  # Hydra says in which of them
-            known = common
-            library.merged[order[:known]] = _copies(merged)
-        return _behind(defaults, known, library.merged.get(order[:known]))
-
-    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
-        if isinstance(default, _Merged):
-            return ConfigResult("", "", default.copy(), {"package": ""})
-        if self.library is None or not isinstance(repo, Reading):
-            return super()._load_single_config(default, repo)
-        key = repo.delegate.place, default.config_path, default.package, default.primary
-        if key not in self.library.placed:
-            loaded = super()._load_single_config(default, repo)
-            if key[:2] not in self.library.results:
-                return loaded
-            self.library.placed[key] = _copies(loaded)
-        return self.library.placed[key]()
 
     @staticmethod
     def _embed_result_config(ret: ConfigResult, package_override: str | None) -> ConfigResult:
         embedded = ConfigLoaderImpl._embed_result_config(ret, package_override)
         # At the top level Hydra would merge what the repository keeps itself, and later files into that.
         return replace(ret, config=deepcopy(ret.config)) if embedded is ret else embedded
-
-
-@dataclass
-class _Merged(ResultDefault):
-    """Several files in one, merged already."""
-
-    copy: Callable[[], DictConfig] = OmegaConf.create  # pyright: ignore[reportAssignmentType]  # it has overloads
-
-
-def _behind(defaults: list[ResultDefault], length: int, merged: Callable[[], DictConfig] | None) -> list[ResultDefault]:
-    """A defaults list whose first files are merged already."""
-    return defaults if merged is None else [_Merged(package="", copy=merged), *defaults[length:]]
-
-
-def _copies(value: Item) -> Callable[[], Item]:
-    """Makes a copy of a value at each call: by `pickle`, which is faster than `deepcopy`, where it can."""
-    try:
-        return partial(pickle.loads, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return partial(deepcopy, value)
 
 
 class Door(Loader):
@@ -256,17 +188,6 @@ ConfigStore.instance().store(
 )
 
 
-def _contribution(package: str, path: str, shelf: dict[str, Document], *, primary: bool) -> Contribution:
-    return Contribution(package, shelf[path], primary, path.rpartition("/")[0])
-
-
-def plain(cfg: Any) -> dict[str, Any]:
-    """The config as plain data, interpolations as text, keys as strings."""
-    data = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
-    assert isinstance(data, dict)
-    return _with_text_keys(data)
-
-
 def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
     """A search path from (provider, scheme, path)."""
     path = ConfigSearchPathImpl()
@@ -310,13 +231,3 @@ def hydra_settings() -> Generator[None]:
 
 def _lines(overrides: Sequence[Override]) -> list[str]:
     return [override.input_line or "" for override in overrides]
-
-
-def _with_text_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_key_text(key): _with_text_keys(item) for key, item in value.items()}
-    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
-
-
-def _key_text(key: Any) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import yaml
 
+from modelforge.config.composition import Contribution
 from modelforge.config.document import Document
-from modelforge.config.loader import Contribution
 from modelforge.config.nodes import items
 from modelforge.config.overrides import Assignment
 from modelforge.config.references import Cycle, KeyPath, follow, references, split

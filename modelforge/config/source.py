@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -16,7 +16,6 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig
 
 from modelforge.config.document import Document
 from modelforge.config.folder import is_inside
@@ -45,19 +44,13 @@ class Naming:
 
 
 @dataclass
-class Library:
-    """What was read and merged of files: one for all configs that a command composes saves what they share."""
+class Files:
+    """What was read of files: one for all configs that a command composes saves what they share."""
 
     results: dict[Any, tuple[ConfigResult | None, Document | None]] = field(default_factory=dict[Any, Any])
     """(place, config path) → what Hydra keeps of a file, and the file."""
     options: dict[Any, list[str]] = field(default_factory=dict[Any, "list[str]"])
     """(place, group, kind) → the options of a group."""
-    placed: dict[tuple[Any, ...], Callable[[], ConfigResult]] = field(default_factory=dict[Any, Any])
-    """A file and its package → copies of its content, as they are merged."""
-    merged: dict[tuple[Any, ...], Callable[[], DictConfig]] = field(default_factory=dict[Any, Any])
-    """The first files of a config, in order → copies of what merging them gives."""
-    order: tuple[Any, ...] = ()
-    """The files of the config that was composed last."""
 
 
 class Repository(ConfigRepository):
@@ -93,12 +86,17 @@ class Repository(ConfigRepository):
 class Reading(CachingConfigRepository):
     """What one config asks of a repository: what was read once is kept, and a defaults list that doubles ends."""
 
-    def __init__(self, repository: Repository, library: Library) -> None:
+    def __init__(self, repository: Repository, files: Files) -> None:
         # Hydra's own would make a deep copy here, because of `initialize_sources`.
         self.delegate: Repository = repository
         self.cache: dict[str, ConfigResult | None] = {}
-        self.library = library
+        self.files = files
         self.num_asked = 0
+
+    @property
+    def shelf(self) -> dict[str, Document]:
+        """Config path → file, of all that were read."""
+        return self.delegate.shelf
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         self.delegate = Repository(config_search_path, self.delegate.shelf, self.delegate.naming)
@@ -115,12 +113,12 @@ class Reading(CachingConfigRepository):
     def _read(self, config_path: str) -> ConfigResult | None:
         shelf = self.delegate.shelf
         key = self.delegate.place, config_path
-        if key not in self.library.results:
+        if key not in self.files.results:
             result = self.delegate.load_config(config_path)
             if result is not None and not result.is_schema_source and self.get_schema_source().is_config(config_path):
                 return result  # Hydra will merge a schema into it
-            self.library.results[key] = result, shelf.get(config_path)
-        result, document = self.library.results[key]
+            self.files.results[key] = result, shelf.get(config_path)
+        result, document = self.files.results[key]
         if document is not None and config_path not in shelf:
             shelf[config_path] = document
             check_nodes(shelf.values(), document.file)
@@ -128,9 +126,9 @@ class Reading(CachingConfigRepository):
 
     def get_group_options(self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG) -> list[str]:
         key = self.delegate.place, group_name, results_filter
-        if key not in self.library.options:
-            self.library.options[key] = super().get_group_options(group_name, results_filter)
-        return list(self.library.options[key])
+        if key not in self.files.options:
+            self.files.options[key] = super().get_group_options(group_name, results_filter)
+        return list(self.files.options[key])
 
 
 class Folder(FileConfigSource):

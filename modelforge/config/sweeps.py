@@ -18,10 +18,11 @@ from omegaconf import DictConfig
 
 from modelforge.config import overrides as ov
 from modelforge.config.compose import Config, compose, open_config
+from modelforge.config.composition import Library, plain
 from modelforge.config.folder import default_conf
-from modelforge.config.loader import Loader, hydra_settings, plain, search_path
+from modelforge.config.loader import Loader, hydra_settings, search_path
 from modelforge.config.origins import Origins
-from modelforge.config.source import Library, Naming
+from modelforge.config.source import Naming
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_JOBS
 from modelforge.core.suggestions import did_you_mean

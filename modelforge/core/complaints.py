@@ -96,6 +96,21 @@ def _plural(words: str) -> str:
     return re.sub(r"\ba ((?:whole )?\w+)", r"\1s", words)
 
 
+def require(value: object, kinds: type | UnionType, what: str) -> None:
+    """Checks what a public function is given: its callers need not be typed.
+
+    Args:
+        value: What is given.
+        kinds: What it must be.
+        what: That in words, beginning with the function: `digest takes an nn.Module`.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, kinds):
+        raise TypeError(f"{what}, but gets a {type(value).__name__}")
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Later:
     """A hint that is made when its problem is shown: of thousands of problems most never are."""

@@ -72,12 +72,14 @@ class Problem:
     place: Place | None = None
     part: Literal["key", "value", "parameter"] = "value"
     severity: Severity = "error"
+    """`warning` where the code is one of a warning."""
     num: int = 1
     """How many problems it stands for."""
 
     def __post_init__(self) -> None:
         for name in ("message", "hint"):
             object.__setattr__(self, name, bounded(getattr(self, name)))
+        object.__setattr__(self, "severity", "warning" if self.code.startswith("MW") else "error")
 
     def at(self, place: Place | None) -> Problem:
         """The same problem with its place filled in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
@@ -40,6 +41,19 @@ class Node(BaseModel):
             if name in properties:
                 properties[name].setdefault("description", text)
         return schema
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: tuples as lists, and what has a `to_dict` as that says.
+
+    >>> plain(FrozenDict({"rows": (0, 4), "place": None}))
+    {'rows': [0, 4], 'place': None}
+    """
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value.to_dict() if hasattr(value, "to_dict") else value
 
 
 class FrozenDict(dict[K, V]):

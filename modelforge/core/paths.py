@@ -40,6 +40,24 @@ def is_below(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(f"{prefix}.")
 
 
+def around(path: str) -> list[str]:
+    """The paths of what holds something, outermost first.
+
+    >>> around("blocks.0.norm")
+    ['', 'blocks', 'blocks.0']
+    """
+    return ["", *(path[:index] for index, letter in enumerate(path) if letter == ".")]
+
+
+def relative(path: str, prefix: str) -> str:
+    """A path seen from one that it is below.
+
+    >>> relative("blocks.0.norm", "blocks"), relative("norm", "")
+    ('0.norm', 'norm')
+    """
+    return path.removeprefix(f"{prefix}.") if prefix else path
+
+
 def matches(path: str, globs: Iterable[str]) -> bool:
     """Whether one of the globs covers a path; `*` stands for dots too.
 

@@ -87,15 +87,14 @@ class Registry(Generic[Entry]):
         self._entries[name] = entry
         self._aliases.update(dict.fromkeys(aliases, name))
 
-    def remove(self, name: str) -> Entry:
+    def remove(self, name: str) -> None:
         """Forgets an entry and its aliases; for tests and notebooks.
 
         Raises:
             KeyError: no entry has this name.
         """
-        entry = self._entries.pop(name)
+        del self._entries[name]
         self._aliases = {alias: target for alias, target in self._aliases.items() if target != name}
-        return entry
 
     def get(self, name: str) -> Entry:
         """The entry of a name or an alias.

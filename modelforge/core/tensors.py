@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from modelforge.core.frozen import plain
 
 
 class BatchSize(int):
@@ -111,6 +113,17 @@ def leaves(value: Value) -> Iterator[TensorValue]:
             yield from leaves(item)
 
 
+def mapped(function: Callable[..., Any], value: Any, *others: Any) -> Any:
+    """A function of each tensor of a value, and of what has its place in others of the same nesting.
+
+    >>> mapped(lambda one, other: one + other, (1, (2, None)), (10, (20, None)))
+    (11, (22, None))
+    """
+    if isinstance(value, tuple | list):
+        return tuple(mapped(function, *items) for items in zip(value, *others, strict=True))
+    return None if value is None else function(value, *others)
+
+
 def show(value: Value) -> str:
     """A value in words: `(8, 64)`, or `(8, 64) and ((1, B, 64), (1, B, 64))`."""
     if isinstance(value, tuple):
@@ -118,13 +131,6 @@ def show(value: Value) -> str:
     return str(value) if value is not None else "nothing"
 
 
-def plain(value: object) -> object:
-    """Arguments as JSON has them: tuples as lists."""
-    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
 def to_data(value: Value) -> object:
     """A value as plain data."""
-    if isinstance(value, tuple):
-        return [to_data(item) for item in value]
-    return None if value is None else {"shape": list(value.example_shape), "dtype": value.dtype}
+    return plain(mapped(lambda tensor: {"shape": list(tensor.example_shape), "dtype": tensor.dtype}, value))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 DrawsPer = Literal["matrix", "parameter", "attention"]
+Source = Literal["draw", "module", "existing", "file"]
 
 
 NOTHING_TO_COUNT = "MF095"
@@ -40,7 +41,7 @@ class Initializer(Node, ABC):
 
     scheme: ClassVar[str] = ""
     """The registry name, set by `register_initializer`."""
-    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "draw"
+    values_from: ClassVar[Source] = "draw"
     """What makes the values: `Fill.draw_`, the module's own `reset_parameters`, what filled it before, or a file."""
     draws_per: ClassVar[DrawsPer] = "matrix"
     """What has a generator of its own. Blocks with equal generators can mirror what another draws: those of one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,8 +16,6 @@ from modelforge.inits.laws.law import Constant, Drawn
 from modelforge.inits.laws.tails import misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
     from modelforge.core.matrix import Matrix
@@ -144,54 +142,6 @@ class FilePart:
         whole = tensor[0] if self.squeeze else tensor
         whole = whole.t() if self.transpose else whole
         return whole if self.rows is None else whole[slice(*self.rows)]
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """The names in the model that a name in a file means; none where its tensor is of no use."""
-
-    names: tuple[str, ...]
-    by: tuple[str, ...] = ()
-    """The keys of `rename` that say so."""
-    transpose: bool = False
-    squeeze: bool = False
-    """Whether a first dimension of size 1 is left out."""
-
-
-class ReadsFile(Protocol):
-    """A scheme whose values are in a file (`values_from = "file"`)."""
-
-    @property
-    def path(self) -> str:
-        """The file."""
-        ...
-
-    @property
-    def subset(self) -> tuple[str, ...]:
-        """Globs for the names in the file that are used; empty for all."""
-        ...
-
-    @property
-    def strip(self) -> tuple[str, ...]:
-        """Prefixes that are taken off names in the file."""
-        ...
-
-    @property
-    def rename(self) -> Mapping[str, Any]:
-        """From names in the file to names in the model; None where a tensor is of no use."""
-        ...
-
-    def selected(self, name: str) -> bool:
-        """Whether a name in the file is used."""
-        ...
-
-    def renamed(self, name: str) -> Renamed:
-        """The names in the model that a name in the file means."""
-        ...
-
-    def model_copy(self, *, update: Mapping[str, Any]) -> Self:
-        """The scheme with other fields."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

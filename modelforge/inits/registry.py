@@ -24,6 +24,7 @@ SCHEMES = Registry[type[Initializer]](
 """Every initializer by the name of its scheme."""
 get = SCHEMES.get
 aliases = SCHEMES.aliases
+unregister_initializer = SCHEMES.remove
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 
@@ -69,15 +70,6 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
         return cls
 
     return register
-
-
-def unregister_initializer(name: str) -> None:
-    """Forgets a scheme and its aliases; for tests and notebooks.
-
-    Raises:
-        KeyError: no scheme has this name.
-    """
-    SCHEMES.remove(name)
 
 
 def create(block: Mapping[str, Any]) -> Initializer:

@@ -14,7 +14,7 @@ from modelforge.config.templates import fill, is_broken, is_template, names_of
 from modelforge.core.complaints import in_words
 from modelforge.core.errors import MAX_PROBLEMS, Problem, Refusal
 from modelforge.core.limits import MAX_ARGUMENT_VALUES, MAX_DEPTH, MAX_LAYERS, MAX_PARTS
-from modelforge.core.paths import join
+from modelforge.core.paths import join, last
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean
 from modelforge.language import registry
@@ -79,6 +79,7 @@ class _Expander:
     problems: dict[Problem, None] = field(default_factory=dict)
     num_layers: int = 0
     _used: set[str] = field(default_factory=set[str])
+    _dropped: set[str] = field(default_factory=set[str])
 
     def model(self) -> dict[str, Any]:
         self._blocks = {str(name): block for name, block in self.section.get("blocks", {}).items()}
@@ -93,7 +94,7 @@ class _Expander:
             return {}
         unused = *unread(self.section.get("args") or {}, rest), *alone(self._blocks, self._used)
         self.problems |= dict.fromkeys(unused)
-        return found
+        return found | ({"dropped": frozenset(self._dropped)} if self._dropped else {})
 
     def _model_arguments(self) -> dict[str, Any]:
         """The model's own arguments: `args`, of which `sizes[size]` gives those that are `???`."""
@@ -172,6 +173,7 @@ class _Expander:
             kind = self._filled(raw, place)
             return self._use({}, kind, place) if isinstance(kind, str) and kind in self._blocks else kind
         if "when" in raw and not self._holds(raw["when"], place.at("when")):
+            self._dropped.add(last(place.key))
             return _DROPPED
         fields = {key: value for key, value in raw.items() if key != "when"}
         kind = self._filled(fields.get("type"), place.at("type"))

@@ -37,7 +37,7 @@ def left_behind(blocks: Iterable[tuple[str, InitSpec]], origins: Origins) -> Ite
             assert place is not None
             named = listed(kept, MAX_NAMED, quote="`")
             message = f"`{place.override}` changes the scheme alone: {named} stay as they were"
-            yield Problem("MW110", f"{key}.scheme", message, in_place_of(key, block.scheme), severity="warning")
+            yield Problem("MW110", f"{key}.scheme", message, in_place_of(key, block.scheme))
 
 
 def explained(problem: Problem, origins: Origins) -> Problem:

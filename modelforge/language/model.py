@@ -98,6 +98,8 @@ class ModelSpec(Node):
     """The `weights` config group: a file of values, before every init block."""
     seed: Annotated[Seed, Field(exclude=True)] = 0
     """Key of all random numbers."""
+    dropped: Annotated[frozenset[str], Field(exclude=True)] = frozenset()
+    """Names of layers that their `when` leaves out."""
     origins: Annotated[Any, Field(exclude=True, repr=False)] = Origins.empty()
     """Where every key was written."""
 

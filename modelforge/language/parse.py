@@ -20,7 +20,7 @@ from modelforge.core.paths import join, parent
 from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.registry import SCHEMES
 from modelforge.inits.registry import owner as scheme_owner
-from modelforge.inits.schemes.pretrained import Pretrained
+from modelforge.inits.schemes.undrawn import Pretrained
 from modelforge.language import registry
 from modelforge.language.expand import expand, source_key
 from modelforge.language.init import SECTIONS as INIT_SECTIONS

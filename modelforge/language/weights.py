@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails
 from modelforge.core.complaints import relocated, wrong
 from modelforge.core.frozen import Node
 from modelforge.core.quoting import quoted
-from modelforge.inits.schemes.pretrained import Pretrained
+from modelforge.inits.schemes.undrawn import Pretrained
 from modelforge.language.init import Init
 
 

@@ -86,7 +86,8 @@ def unregister_layer(name: str) -> None:
     Raises:
         KeyError: there is no such layer.
     """
-    layer = registry.LAYERS.remove(name)
+    layer = registry.LAYERS.get(name)
+    registry.LAYERS.remove(name)
     if layer.make is not None and registry.name_of(layer.make) is None:
         forget_class(layer.make)
 

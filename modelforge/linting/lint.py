@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import prod
 
+from modelforge.core.complaints import require
 from modelforge.core.errors import Problem
 from modelforge.inits import statistics
 from modelforge.planning.assign import ParameterPlan
@@ -24,11 +25,9 @@ def lint(plan: Plan) -> tuple[Problem, ...]:
         >>> [warning.code for warning in lint(plan(parse({"input": {"shape": [4]}, "layers": layers})))]
         ['MW101']
     """
-    if not isinstance(plan, Plan):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"lint takes a Plan, as `plan` gives, but gets a {type(plan).__name__}")
-    found = [problem for parameter in plan.parameters for problem in _symmetry(parameter)]
-    together = (problem for rule in (_unstable_variance, _parted_attention) for problem in rule(plan.parameters))
-    return tuple(plan.origins.locate(problem) for problem in dict.fromkeys([*found, *together]))
+    require(plan, Plan, "lint takes a Plan, as `plan` gives")
+    found = dict.fromkeys(problem for rule in RULES for problem in rule(plan.parameters))
+    return tuple(map(plan.origins.locate, found))
 
 
 def findings(plan: Plan) -> tuple[Problem, ...]:
@@ -36,24 +35,24 @@ def findings(plan: Plan) -> tuple[Problem, ...]:
     return (*plan.warnings, *lint(plan))
 
 
-def _symmetry(parameter: ParameterPlan) -> Iterable[Problem]:
+def _symmetry(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
     """Units with equal incoming weights get equal gradients, unless their outgoing weights differ.
 
     Goodfellow, Bengio and Courville 2016, section 8.4.
     """
-    context = parameter.fills[0][0].context
-    if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
-        return  # a readout that starts at zero is a choice: the targets of its units differ
-    constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
-    if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
-        yield Problem(
-            "MW101",
-            parameter.rule.key,
-            f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights differ, "
-            "they get equal gradients and stay equal",
-            "draw weights from a distribution; constants suit biases and scales",
-            severity="warning",
-        )
+    for parameter in parameters:
+        context = parameter.fills[0][0].context
+        if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
+            continue  # a readout that starts at zero is a choice: the targets of its units differ
+        constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
+        if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
+            yield Problem(
+                "MW101",
+                parameter.rule.key,
+                f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights "
+                "differ, they get equal gradients and stay equal",
+                "draw weights from a distribution; constants suit biases and scales",
+            )
 
 
 def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
@@ -80,7 +79,6 @@ def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]
                 f"unit variance is unstable under {name}: each layer multiplies a small error of it by {slope:.3f}, "
                 f"{len(chain)} layers by {slope ** len(chain):,.0f}",
                 "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
-                severity="warning",
             )
 
 
@@ -101,5 +99,8 @@ def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 f"`{joint[0].scheme}` draws the projections of `{path}` together, but {listed} start otherwise: their "
                 "product is not what the scheme promises",
                 "cover all of them by one block; of two `types`, that of a projection's own class comes first",
-                severity="warning",
             )
+
+
+RULES = (_symmetry, _unstable_variance, _parted_attention)
+"""Parameters of a plan → warnings about how the network starts."""

@@ -1,4 +1,4 @@
-"""left: a plan → the parameters that a bare `init` block does not reach, because their roles have defaults."""
+"""unreached: a plan → the parameters that a bare `init` block does not reach, because their roles have defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Unreached:
     """Parameters that start by one default, which no init block replaces or refines."""
 
     default: str
@@ -45,7 +45,7 @@ class Left:
         }
 
 
-def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[Left, ...]:
+def unreached(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[Unreached, ...]:
     """The parameters that keep their default, grouped by default.
 
     Args:
@@ -58,7 +58,7 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
         >>> layers = {"e": {"type": "Embedding", "num_embeddings": 9, "embedding_dim": 4}}
         >>> spec = parse({"input": {"shape": [5], "dtype": "int64"}, "layers": layers}, init={"scheme": "xavier"})
         >>> decided = plan(spec)
-        >>> left_words(left(decided.parameters, decided.ties)).partition(" (")[0]
+        >>> unreached_words(unreached(decided.parameters, decided.ties)).partition(" (")[0]
         '`init` itself does not reach e.weight: it keeps N(0, 0.02²), the default of role `embedding`'
     """
     found: dict[tuple[Any, ...], list[str]] = {}
@@ -72,17 +72,17 @@ def left(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> tuple[
     for name, path in ties.items():
         aliases[path] = (*aliases.get(path, ()), name)
     return tuple(
-        Left(*rule, paths=tuple(paths), aliases={path: aliases[path] for path in paths if path in aliases})
+        Unreached(*rule, paths=tuple(paths), aliases={path: aliases[path] for path in paths if path in aliases})
         for rule, paths in found.items()
     )
 
 
-def left_words(found: Iterable[Left], std: float | None = None) -> str:
+def unreached_words(found: Iterable[Unreached], std: float | None = None) -> str:
     """A sentence about the parameters that a bare block does not reach, with an override for the drawn ones; empty
     where there are none.
 
     Args:
-        found: See `left`.
+        found: See `unreached`.
         std: The std that the block sets, for the override.
     """
     parts = [_drawn(one, std) for one in found if one.std]
@@ -90,20 +90,20 @@ def left_words(found: Iterable[Left], std: float | None = None) -> str:
     return f"`init` itself does not reach {'; '.join(parts)}" if parts else ""
 
 
-def _drawn(one: Left, std: float | None) -> str:
+def _drawn(one: Unreached, std: float | None) -> str:
     keeps = "it keeps" if len(one.paths) == 1 else "they keep"
     reach = f" (`+init.{one.role}.std={number(one.std if std is None else std)}` sets that)" if one.role else ""
     return f"{_names(one)}: {keeps} {_law(one)}, {one.default.replace('default', 'the default', 1)}{reach}"
 
 
-def _fixed(one: Left) -> str:
+def _fixed(one: Unreached) -> str:
     noun = one.role or "parameter"
     verb = "stays" if len(one.paths) == 1 else "stay"
     what = number(one.mean) if one.std is not None else one.scheme
     return f"{plural(len(one.paths), noun)} that {verb} {what}"
 
 
-def _law(one: Left) -> str:
+def _law(one: Unreached) -> str:
     match one.law:
         case Normal(mean, std):
             return f"N({number(mean)}, {number(std)}²)"
@@ -113,5 +113,5 @@ def _law(one: Left) -> str:
             return f"{one.scheme} with std {number(one.std)}"
 
 
-def _names(one: Left) -> str:
+def _names(one: Unreached) -> str:
     return listed([" = ".join((path, *one.aliases.get(path, ()))) for path in one.paths], MAX_NAMED)

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelforge.config.origins import Origins
+from modelforge.core.bounded_cache import Recent
 from modelforge.core.complaints import problem
 from modelforge.core.errors import Problem, Refusal
 from modelforge.core.matrix import Matrix
@@ -23,7 +24,7 @@ from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
 from modelforge.modules.parameters import split
 from modelforge.planning.precedence import ModelParameter, Precedence, Rule, Scope
-from modelforge.planning.study import ParameterFacts
+from modelforge.planning.study import ParameterFacts, Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,12 @@ class ParameterPlan:
 
 
 def assign(
-    parameters: list[ModelParameter], scopes: list[Scope], origins: Origins, *, fresh: bool = False
+    parameters: list[ModelParameter],
+    scopes: list[Scope],
+    origins: Origins,
+    *,
+    fresh: bool = False,
+    placed: Placed | None = None,
 ) -> tuple[tuple[ParameterPlan, ...], list[Problem]]:
     """Gives every parameter its initializer.
 
@@ -93,25 +99,27 @@ def assign(
         scopes: Every init block that was declared, those around no parameter included.
         origins: Where the blocks were written.
         fresh: The parameters are new, so there are no values to keep.
+        placed: The matrices of earlier plans; a layer that stands at the same place again has the same.
 
     Returns:
         The plans, and all problems and warnings: uncovered parameters, rules of equal rank, blocks that apply to
         nothing, fields that a scheme does not have, and schemes that cannot serve a shape.
     """
-    assigner = _Assigner(origins, fresh)
+    assigner = _Assigner(origins, fresh, placed or Recent())
     plans = [plan for parameter in parameters if (plan := assigner.plan(parameter)) is not None]
     return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, parameters)))
 
 
 class _Assigner:
-    def __init__(self, origins: Origins, fresh: bool) -> None:
+    def __init__(self, origins: Origins, fresh: bool, placed: Placed) -> None:
         self.fresh = fresh
+        self.placed = placed
         self.precedence = Precedence()
         self.problems = self.precedence.problems
         # Copies of a layer have the same rules and matrices.
         self._place = cache(origins.place)
         self._initializer = cache(self._validate)
-        self._fills: dict[Any, Fill] = {}
+        self._fills: dict[Initializer, dict[Matrix, Fill]] = {}
 
     def plan(self, parameter: ModelParameter) -> ParameterPlan | None:
         facts = parameter.facts
@@ -126,9 +134,7 @@ class _Assigner:
         try:
             _check(initializer, facts, fresh=self.fresh)
             parameter = _as_declared(parameter, chain)
-            fills = tuple(
-                (matrix, self._fill(_holder(matrix) or initializer, matrix)) for matrix in self._matrices(parameter)
-            )
+            fills = tuple(self._filled(initializer, self._matrices(parameter)))
         except Refusal as refusal:
             path = parameter.key if won.default else won.key
             message = f"`{won.scheme}` cannot fill {parameter.path} {facts.shape}: {refusal.reason}"
@@ -187,25 +193,19 @@ class _Assigner:
                 self.problems.append(problem(detail, key, owner))
             return None
 
-    def _matrices(self, parameter: ModelParameter) -> Iterator[Matrix]:
-        for matrix in parameter.facts.layout.matrices:
-            activations = parameter.follows if matrix.activations is None else matrix.activations
-            yield replace(
-                matrix,
-                activations=activations,
-                role=parameter.facts.layout.role,
-                context=parameter.context,
-                attention=matrix.attention and matrix.attention.below(parameter.layer_path),
-                tied=parameter.tied,
-                default=parameter.facts.layout.default,
-                stored=parameter.facts.shape,
-            )
+    def _matrices(self, parameter: ModelParameter) -> tuple[Matrix, ...]:
+        facts = parameter.facts
+        # Facts are long, and equal ones are the same object: what is known of them keeps them, and so their id.
+        key = id(facts), parameter.path, parameter.follows, parameter.context, parameter.tied
+        return self.placed.get(key, lambda: (facts, tuple(_matrices_in_model(parameter))))[1]
 
-    def _fill(self, initializer: Initializer, matrix: Matrix) -> Fill:
-        memo = (initializer, matrix)
-        if memo not in self._fills:
-            self._fills[memo] = initializer.resolve(matrix)
-        return self._fills[memo]
+    def _filled(self, initializer: Initializer, matrices: tuple[Matrix, ...]) -> Iterator[tuple[Matrix, Fill]]:
+        for matrix in matrices:
+            holder = initializer if matrix.fixed is None else registry.create(constant(matrix.fixed))
+            known = self._fills.setdefault(holder, {})
+            if (fill := known.get(matrix)) is None:
+                fill = known[matrix] = holder.resolve(matrix)
+            yield matrix, fill
 
     def _uncovered(self, parameter: ModelParameter, chain: tuple[Rule, ...]) -> None:
         facts = parameter.facts
@@ -275,7 +275,7 @@ def _guess(parameter: ModelParameter, fills: tuple[tuple[Matrix, Fill], ...]) ->
     message = f"`{parameter.path}` {facts.shape} may be {guess} matrices side by side, and counts as one"
     declared = f"`params: {{{facts.name}: {{matrices: {guess}}}}}`"
     hint = f"say what it is: {declared}, or `matrices: [...]` with the rows of each"
-    return Problem("MW113", parameter.key, message, hint, severity="warning", part="key")
+    return Problem("MW113", parameter.key, message, hint, part="key")
 
 
 def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelParameter:
@@ -302,6 +302,16 @@ def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelPar
     return replace(parameter, facts=replace(facts, layout=split(facts.layout, declared)))
 
 
-def _holder(matrix: Matrix) -> Initializer | None:
-    """The initializer of rows that no scheme may change."""
-    return None if matrix.fixed is None else registry.create(constant(matrix.fixed))
+def _matrices_in_model(parameter: ModelParameter) -> Iterator[Matrix]:
+    facts, path, tied = parameter.facts, parameter.layer_path, parameter.tied
+    for matrix in facts.layout.matrices:
+        yield replace(
+            matrix,
+            activations=parameter.follows if matrix.activations is None else matrix.activations,
+            role=facts.layout.role,
+            context=parameter.context,
+            attention=matrix.attention and matrix.attention.below(path),
+            tied=tied,
+            default=facts.layout.default,
+            stored=facts.shape,
+        )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from modelforge.core.tensors import TensorValue, Value, leaves
+from modelforge.core.tensors import TensorValue, Value, leaves, mapped
 
 CHANGED = 1
 """The example in which the two batches differ: it has neighbours on both sides."""
 Integers = Literal["both", 0, 1]
-Batch = list[Any]
+Batch = tuple[Any, ...]
+"""The inputs of a layer."""
 
 
 def has_integers(inputs: tuple[Value, ...]) -> bool:
@@ -27,25 +27,27 @@ def _dtype(value: TensorValue) -> torch.dtype:
 
 def random_values(value: Value, rows: int, integers: Integers) -> Any:
     """N(0, 1), zeros and ones, or true."""
-    if isinstance(value, tuple):
-        return tuple(random_values(item, rows, integers) for item in value)
-    if value is None:
-        return None
-    dtype, shape = _dtype(value), value.of(rows)
-    if dtype.is_complex:
-        return torch.randn(shape, dtype=dtype)
-    if dtype.is_floating_point:
-        return torch.randn(shape).to(dtype)
-    if dtype == torch.bool:
-        return torch.ones(shape, dtype=dtype)
-    return torch.randint(2, shape, dtype=dtype) if integers == "both" else torch.full(shape, integers, dtype=dtype)
+
+    def made(value: TensorValue) -> Tensor:
+        dtype, shape = _dtype(value), value.of(rows)
+        if dtype.is_complex:
+            return torch.randn(shape, dtype=dtype)
+        if dtype.is_floating_point:
+            return torch.randn(shape).to(dtype)
+        if dtype == torch.bool:
+            return torch.ones(shape, dtype=dtype)
+        return torch.randint(2, shape, dtype=dtype) if integers == "both" else torch.full(shape, integers, dtype=dtype)
+
+    return mapped(made, value)
 
 
 def changed(value: Value, one: Any) -> Any:
     """The same batch with another example in one place."""
-    if isinstance(value, tuple):
-        return tuple(changed(*pair) for pair in zip(value, one, strict=True))
-    if value is None or value.batch_axis is None or one.dtype == torch.bool:
+    return mapped(_changed, value, one)
+
+
+def _changed(value: TensorValue, one: Tensor) -> Tensor:
+    if value.batch_axis is None or one.dtype == torch.bool:
         return one
     other = one.clone()
     row = other.select(value.batch_axis, CHANGED)
@@ -56,44 +58,28 @@ def changed(value: Value, one: Any) -> Any:
     return other
 
 
-def mapped(function: Callable[[Tensor], Tensor], batch: Any) -> Any:
-    """A function of each tensor in a batch; all else stays."""
-    if isinstance(batch, tuple | list):
-        return type(batch)(mapped(function, item) for item in batch)
-    return function(batch) if isinstance(batch, Tensor) else batch
-
-
-def copied(batch: Any) -> Any:
+def copied(batch: Batch) -> Batch:
     """A copy, which a layer may write into."""
     return mapped(Tensor.clone, batch)
 
 
-def with_gradient(batch: Any) -> Any:
+def with_gradient(batch: Batch) -> Batch:
     """The same values, which gradients reach."""
     return mapped(lambda value: value.clone().requires_grad_() if _is_real_or_complex(value) else value, batch)
 
 
-def times(factor: float, batch: Any) -> Any:
+def times(factor: float, batch: Batch) -> Batch:
     """The same values on another scale."""
     return mapped(lambda value: value * factor if value.is_floating_point() else value, batch)
 
 
-def positive(batch: Any) -> Any:
+def positive(batch: Batch) -> Batch:
     """The same values without their signs."""
     return mapped(lambda value: value.abs() if value.is_floating_point() else value, batch)
 
 
 def _is_real_or_complex(value: Tensor) -> bool:
     return value.is_floating_point() or value.is_complex()
-
-
-def inner_tensors(batch: Any) -> Iterator[Tensor]:
-    """The tensors in a batch."""
-    if isinstance(batch, Tensor):
-        yield batch
-    elif isinstance(batch, tuple | list):
-        for item in batch:
-            yield from inner_tensors(item)
 
 
 def alike(one: Tensor, other: Tensor) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelforge.config.origins import Origins
 from modelforge.core.errors import Place
+from modelforge.core.frozen import plain
 from modelforge.planning.assign import ParameterPlan
 
 
@@ -23,8 +24,7 @@ class DecidedField:
 
     def to_dict(self) -> dict[str, Any]:
         """The field as plain data."""
-        place = self.place.to_dict() if self.place else None
-        return {"name": self.name, "value": self.value, "key": self.key, "place": place}
+        return {name: plain(getattr(self, name)) for name in DecidedField.__dataclass_fields__}
 
 
 def decided_fields(parameter: ParameterPlan, origins: Origins) -> tuple[DecidedField, ...]:

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelforge.core.quoting import sentence
-from modelforge.core.tensors import BatchSize, TensorValue, Value, at, compared, first, is_batch, leaves, show
+from modelforge.core.tensors import BatchSize, TensorValue, Value, at, compared, first, is_batch, leaves, mapped, show
 from modelforge.language.registry import LayerType
 
 FEW = 4
@@ -74,7 +75,7 @@ def construct(layer: LayerType, arguments: Mapping[str, Any], device: str = "met
 
 def run(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Any:
     """The output of a module on the meta device; in evaluation where it cannot train there."""
-    arguments = tuple(_to_meta(value, rows) for value in inputs)
+    arguments = mapped(partial(_on_meta, rows=rows), inputs)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they concern values, and there are none
         try:
@@ -124,7 +125,7 @@ def scaled(alike: Value, many: Any) -> Value:
     tensors = list(tensors_in(many))
     if len(shown) != len(tensors) or not all(map(_is_alike, shown, tensors)):
         return None
-    return _scaled(alike, many)
+    return mapped(_scaled, alike, many)
 
 
 def tensors_in(output: Any) -> Iterator[Tensor]:
@@ -213,10 +214,8 @@ def _with_batch(text: str, other: str, rows: tuple[int, int]) -> str:
     return "".join(part if part == beside else str(compared(int(part), int(beside), rows)) for part, beside in pairs)
 
 
-def _to_meta(value: Value, rows: int) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_to_meta(item, rows) for item in value)
-    return None if value is None else torch.empty(value.of(rows), dtype=getattr(torch, value.dtype), device="meta")
+def _on_meta(value: TensorValue, rows: int) -> Tensor:
+    return torch.empty(value.of(rows), dtype=getattr(torch, value.dtype), device="meta")
 
 
 def _value(many: Any, few: Any, rows: tuple[int, int]) -> Value:
@@ -240,12 +239,10 @@ def _is_alike(value: TensorValue, tensor: Tensor) -> bool:
     return all(size == real for size, real in sizes if isinstance(size, BatchSize))
 
 
-def _scaled(alike: Value, many: Any) -> Value:
-    if isinstance(alike, TensorValue):
-        sizes = zip(alike.shape, many.shape, strict=True)
-        shape = tuple(size if isinstance(size, BatchSize) else real for size, real in sizes)
-        return TensorValue(shape, str(many.dtype).removeprefix("torch."))
-    return None if alike is None else tuple(_scaled(*pair) for pair in zip(alike, many, strict=True))
+def _scaled(value: TensorValue, tensor: Tensor) -> TensorValue:
+    sizes = zip(value.shape, tensor.shape, strict=True)
+    shape = tuple(size if isinstance(size, BatchSize) else real for size, real in sizes)
+    return TensorValue(shape, str(tensor.dtype).removeprefix("torch."))
 
 
 def _check_batch(output: Value) -> None:

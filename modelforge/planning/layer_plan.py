@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelforge.core.tensors import Value, plain, to_data
+from modelforge.core.frozen import plain
+from modelforge.core.paths import last
+from modelforge.core.tensors import Value, to_data
 from modelforge.planning.references import Read
 
 
@@ -34,7 +36,7 @@ class LayerPlan:
 
     @property
     def name(self) -> str:
-        return self.path.rpartition(".")[2]
+        return last(self.path)
 
     def walk(self) -> Iterator[LayerPlan]:
         """This layer and all below it, in execution order."""

@@ -1,6 +1,6 @@
 """plan: `ModelSpec` → `Plan`. Every decision is taken here; nothing is allocated.
 
-`walk` finds shapes and parameters, `assign` gives each parameter its initializer, `unused` warns.
+`walk` finds shapes and parameters, `assign` gives each parameter its initializer, `idle_rules` warns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from modelforge.config.origins import Origins
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
@@ -25,13 +26,14 @@ from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan, assign
+from modelforge.planning.idle_rules import idle_rules
 from modelforge.planning.layer_plan import LayerPlan as LayerPlan
+from modelforge.planning.precedence import absent_schemes
 from modelforge.planning.references import Read
-from modelforge.planning.stored import locate, stored_buffers
 from modelforge.planning.study import Studies, construct
 from modelforge.planning.table import TreeTable
-from modelforge.planning.unused import unused
 from modelforge.planning.walk import Walk
+from modelforge.planning.weight_files import locate, stored_buffers
 from modelforge.report.table import to_text
 
 
@@ -120,13 +122,15 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
         >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
         0.707107
     """
-    if not isinstance(spec, ModelSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"plan takes a ModelSpec, as `parse` and `load` give, but gets a {type(spec).__name__}")
+    require(spec, ModelSpec, "plan takes a ModelSpec, as `parse` and `load` give")
     with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not depend on other draws
-        walk = Walk(spec, studies or Studies())
+        studies = studies or Studies()
+        walk = Walk(spec, studies)
         root = walk.model()
         scopes = walk.judged_scopes()
-        parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True)
+        if absent := [problem for scope in walk.scopes for problem in absent_schemes(scope.block, scope.key)]:
+            raise ForgeError(map(spec.origins.locate, dict.fromkeys(absent)))
+        parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True, placed=studies.placed)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
         located = locate(parameters, names, skips, walk.ties)
@@ -135,7 +139,7 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
         raise ForgeError(spec.origins.locate(problem) for problem in errors)
     assert root is not None
     left = left_behind(((scope.key, scope.block) for scope in scopes), spec.origins)
-    found = [*walk.warnings, *problems, *left, *unused(located.parameters)]
+    found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
         root,

@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from modelforge.core.errors import Place, Problem, for_each
-from modelforge.core.frozen import FrozenDict
+from modelforge.core.frozen import FrozenDict, plain
 from modelforge.core.matrix import Activation, Context
+from modelforge.core.paths import is_below, relative
 from modelforge.core.suggestions import did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
@@ -98,6 +99,8 @@ class Rule:
         """The rule as plain data."""
         place = self.place.to_dict() if self.place else None
         fields = {"scheme": self.scheme, **self.fields}
+        if self.matrices is not None:
+            fields["matrices"] = plain(self.matrices)
         return {"key": self.key, **fields, "verdict": self.verdict, "place": place}
 
 
@@ -204,7 +207,6 @@ class Precedence:
                 yield replace(
                     self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, parameters)),
                     code="MW109",
-                    severity="warning",
                 )
 
     def _unmatched_skips(self, scope: Scope, parameters: list[ModelParameter]) -> Iterator[Problem]:
@@ -239,7 +241,9 @@ class Precedence:
                 yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, parameters)
 
         def nothing(name: str) -> Problem:
-            hint = did_you_mean(name, (_below(parameter.path, scope.path) for parameter in _inside(scope, parameters)))
+            hint = did_you_mean(
+                name, (relative(parameter.path, scope.path) for parameter in _inside(scope, parameters))
+            )
             return Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
 
         yield from for_each([name for name in block.params if f"{key}.params.{name}" not in self._matched], nothing)
@@ -248,6 +252,16 @@ class Precedence:
         roles = sorted({parameter.facts.layout.role or "none" for parameter in inside})
         hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
         return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
+
+
+def absent_schemes(block: InitSpec, key: str) -> Iterator[Problem]:
+    """Schemes of a block that were unregistered after the config was read."""
+    if block.scheme is not None and block.scheme not in registry.SCHEMES:
+        hint = registry.explain_absence(block.scheme)
+        yield Problem("MF020", f"{key}.scheme", f"unknown scheme `{block.scheme}`", hint)
+    for at, inner in (("", block.roles), (".types", block.types), (".params", block.params)):
+        for name, leaf in inner.items():
+            yield from absent_schemes(leaf, f"{key}{at}.{name}")
 
 
 FROZEN = "frozen: `requires_grad=False`"
@@ -271,12 +285,8 @@ def _inside(scope: Scope, parameters: list[ModelParameter]) -> list[ModelParamet
 
 def _names(parameter: ModelParameter, name: str, scope_path: str) -> list[str]:
     """The names that rules below `scope_path` have for a parameter: `name`, and its aliases there."""
-    others = [alias for alias in parameter.aliases if not scope_path or alias.startswith(f"{scope_path}.")]
-    return [_below(path, scope_path) for path in (name, *others)]
-
-
-def _below(path: str, scope_path: str) -> str:
-    return path.removeprefix(f"{scope_path}.") if scope_path else path
+    others = [alias for alias in parameter.aliases if is_below(alias, scope_path)]
+    return [relative(path, scope_path) for path in (name, *others)]
 
 
 assert set(ROLE_DEFAULTS) <= set(NAMED_ROLES)

@@ -77,6 +77,8 @@ class References:
     inputs: Mapping[str, TensorValue]
     """Inputs of the model, by name."""
     problems: list[Problem]
+    dropped: Collection[str] = ()
+    """Names of layers that their `when` leaves out."""
     known: set[str] = field(default_factory=set[str])
     """Names of all layers so far, in reach or not."""
 
@@ -125,5 +127,8 @@ class References:
         if source in self.known:
             hint = "a layer can read the layers before it, beside it and around it"
             return Problem("MF030", key, f"`{source}` cannot be read from here", hint)
+        if source in self.dropped:
+            hint = "read another layer, or leave out the reader by the same `when`"
+            return Problem("MF030", key, f"`{source}` is left out of the model: its `when` is false", hint)
         hint = did_you_mean(source, scope.known()) if len(self.problems) < MAX_PROBLEMS else ""
         return Problem("MF030", key, f"there is no layer `{source}` here", hint)

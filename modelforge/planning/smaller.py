@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelforge.core.tensors import TensorValue, Value
+from modelforge.core.tensors import TensorValue, Value, mapped
 from modelforge.language import registry
 from modelforge.language.registry import LayerType
 
@@ -61,12 +61,12 @@ def _free_axes(layer: LayerType, first: TensorValue) -> frozenset[int]:
 
 def _with_small_axes(value: Value, axes: frozenset[int] | None, sizes: set[int]) -> Value:
     """A value with small axes: those of the numbers `axes`, or for None those of the sizes `sizes`."""
-    if isinstance(value, tuple):
-        return tuple(_with_small_axes(item, axes, sizes) for item in value)
-    if value is None:
-        return None
-    shape = (
-        min(size, SMALL) if axis and (size in sizes if axes is None else axis in axes) else size
-        for axis, size in enumerate(value.shape)
-    )
-    return replace(value, shape=tuple(shape))
+
+    def small(tensor: TensorValue) -> TensorValue:
+        shape = (
+            min(size, SMALL) if axis and (size in sizes if axes is None else axis in axes) else size
+            for axis, size in enumerate(tensor.shape)
+        )
+        return replace(tensor, shape=tuple(shape))
+
+    return mapped(small, value)

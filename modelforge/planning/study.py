@@ -1,7 +1,7 @@
 """study: a layer type, its arguments and its inputs → its output and parameters.
 
 The layer runs on torch's meta device, which knows shapes, and on the CPU, which knows what fails: see `forward` and
-`verdict`.
+`layer_faults`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.core.bounded_cache import Recent
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.matrix import Branch
+from modelforge.core.matrix import Branch, Matrix
+from modelforge.core.paths import around, join, parent
 from modelforge.core.tensors import BatchSize, TensorValue, Value, show
 from modelforge.language.registry import LayerType
 from modelforge.modules.hooks import reset_method
@@ -26,7 +27,7 @@ from modelforge.modules.structure import Follows, branches, follows, is_known, m
 from modelforge.planning.forward import Misfit as Misfit
 from modelforge.planning.forward import construct as construct
 from modelforge.planning.forward import run as run
-from modelforge.planning.verdict import Trials, Warned
+from modelforge.planning.layer_faults import Trials, Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ParameterFacts:
     @property
     def owner(self) -> str:
         """Path of the module that holds it, below the layer."""
-        return self.name.rpartition(".")[0]
+        return parent(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,15 @@ class LayerFacts:
     """Code, message and hint of each warning."""
 
 
+Placed: TypeAlias = Recent[tuple[ParameterFacts, tuple[Matrix, ...]]]
+"""The matrices of parameters at their places in a model."""
+
+
 class Studies:
     """Studies layers, equal ones on equal inputs once, also for several plans."""
 
     def __init__(self) -> None:
+        self.placed: Placed = Recent()
         self._known: Recent[LayerFacts | Misfit] = Recent()
         self._trials = Trials()
 
@@ -107,15 +113,15 @@ def study(
     module = construct(layer, arguments)
     _check_held(layer, module)
     _check_dtypes(layer, module, inputs)
-    verdict = (trials or Trials()).run(layer, arguments, inputs, module)
+    tried = (trials or Trials()).run(layer, arguments, inputs, module)
     return LayerFacts(
         arguments=arguments,
-        output=verdict.output,
+        output=tried.output,
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
         inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
-        warnings=verdict.warnings,
+        warnings=tried.warnings,
     )
 
 
@@ -140,21 +146,10 @@ def _holds_parameters(module: nn.Module) -> bool:
     return any(True for child in module.children() for _ in child.parameters())
 
 
-def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, FrozenDict[str, str]]]:
-    """Every parameter of a module once: full name, owner, local name, and class names from the owner outwards."""
-    seen: set[int] = set()
-    for prefix, owner in module.named_modules():
-        for name, weight in owner._parameters.items():
-            if weight is not None and id(weight) not in seen:
-                seen.add(id(weight))
-                yield f"{prefix}.{name}" if prefix else name, owner, name, _classes(module, prefix)
-
-
 def _classes(module: nn.Module, path: str) -> FrozenDict[str, str]:
+    """Class names from a module outwards, each with the path where it is met first."""
     found: dict[str, str] = {}
-    parts = path.split(".") if path else []
-    for depth in range(len(parts), -1, -1):
-        owner = ".".join(parts[:depth])
+    for owner in dict.fromkeys((path, *reversed(around(path)))):
         for cls in type(module.get_submodule(owner)).__mro__:
             if cls not in (nn.Module, object):
                 found.setdefault(cls.__name__, owner)
@@ -172,9 +167,9 @@ def _branches(module: nn.Module) -> dict[str, Branch]:
     count = 0
     for prefix, inner in module.named_modules():
         for names in branches(inner):
-            paths = {f"{prefix}.{name}" if prefix else name: inner.get_submodule(name) for name in names}
+            paths = {join(prefix, name): inner.get_submodule(name) for name in names}
             inside = {
-                f"{path}.{below}" if below else path: (path, below, owner)
+                join(path, below): (path, below, owner)
                 for path, child in paths.items()
                 for below, owner in child.named_modules()
             }
@@ -191,18 +186,16 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
     """The facts of each parameter of a module."""
     known = layouts(module)
     within = _branches(module)
-    for full_name, owner, name, classes in parameters(module):
-        weight: Tensor = owner._parameters[name]  # pyright: ignore[reportAssignmentType]  # parameters() skips None
-        dtype = str(weight.dtype).removeprefix("torch.")
-        resettable = reset_method(owner) is not None
-        path = full_name.rpartition(".")[0]
+    for name, weight in module.named_parameters():
+        path = parent(name)
+        owner = module.get_submodule(path)
         yield ParameterFacts(
-            full_name,
+            name,
             tuple(weight.shape),
-            dtype,
-            known[full_name],
-            classes,
-            resettable,
+            str(weight.dtype).removeprefix("torch."),
+            known[name],
+            _classes(module, path),
+            reset_method(owner) is not None,
             makes_output(module, path),
             within.get(path),
             follows(module, path),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 from modelforge.core.matrix import Activation, Branch, Context
+from modelforge.core.paths import is_below
 from modelforge.language import registry
 from modelforge.language.registry import Kind
 from modelforge.planning.study import LayerFacts, ParameterFacts
@@ -59,8 +61,8 @@ class Topology:
     """The leaves of a model and their connections."""
 
     def __init__(self) -> None:
-        self._order: list[str] = []
         self._leaves: dict[str, _Leaf] = {}
+        """In execution order."""
         self._consumers: dict[str, list[str]] = {}
         self._followers: dict[str, tuple[Activation, ...] | None] = {}
         self._branches: dict[str, Branch] = {}
@@ -71,7 +73,7 @@ class Topology:
 
     @property
     def num_leaves(self) -> int:
-        return len(self._order)
+        return len(self._leaves)
 
     def add_leaf(
         self, path: str, type_name: str, facts: LayerFacts, reads: tuple[tuple[str, ...], ...], *, counts: bool = True
@@ -85,8 +87,7 @@ class Topology:
             reads: For each of its inputs the leaves that make it; a name of no leaf is an input of the model.
             counts: Whether a sum may join residual branches; not where a combinator declares the branches.
         """
-        self._order.append(path)
-        leaf = self._leaves[path] = _Leaf(type_name, facts, len(self._order), reads, self._num_branches)
+        leaf = self._leaves[path] = _Leaf(type_name, facts, len(self._leaves) + 1, reads, self._num_branches)
         self._num_branches += facts.num_branches
         for maker in leaf.makers:
             self._consumers.setdefault(maker, []).append(path)
@@ -101,8 +102,8 @@ class Topology:
             ends: The leaves that make its output.
             start: The number of leaves before it.
         """
-        later = self._order[start:]
-        self._add([path for path in later if any(f"{path}.".startswith(f"{prefix}.") for prefix in prefixes)], ends)
+        later = islice(self._leaves, start, None)
+        self._add([path for path in later if any(is_below(path, prefix) for prefix in prefixes)], ends)
 
     def _add(self, inside: Collection[str], ends: Collection[str]) -> None:
         num_weights = self._num_weights(inside)
@@ -227,8 +228,7 @@ class Topology:
         """The leaves that an input of the model reaches and passes: `stop` is false for all of them."""
         if stop not in self._passing or self._passing[stop][0] != self.num_leaves:
             found: set[str] = set()
-            for path in self._order:
-                leaf = self._leaves[path]
+            for path, leaf in self._leaves.items():
                 if not getattr(leaf, stop) and any(it in found or it not in self._leaves for it in leaf.makers):
                     found.add(path)
             self._passing[stop] = self.num_leaves, found

@@ -26,7 +26,6 @@ from modelforge.planning.batches import (
     changed,
     copied,
     has_integers,
-    inner_tensors,
     random_values,
     with_gradient,
 )
@@ -90,15 +89,14 @@ class Trial:
         failed: Exception | None = None
         inputs = self.setting.inputs
         for integers in ("both", 0, 1) if has_integers(inputs) else (0,):
-            one = [random_values(value, FEW, integers) for value in inputs]
+            one = random_values(inputs, FEW, integers)
             try:
                 found: dict[Mode, Outputs] = {mode: self.run(one, mode) for mode in MODES}
-                more = self.run([random_values(value, MORE, integers) for value in inputs], "training")
+                more = self.run(random_values(inputs, MORE, integers), "training")
             except Broken as broken:
                 failed = failed or self.complaint(broken, integers)
                 continue
-            other = [changed(*pair) for pair in zip(inputs, one, strict=True)]
-            return one, other, found, values(more.output, found["training"].output, (MORE, FEW))
+            return one, changed(inputs, one), found, values(more.output, found["training"].output, (MORE, FEW))
         assert failed is not None
         raise failed
 
@@ -135,10 +133,10 @@ class Trial:
             Misfit: backward fails.
         """
         with torch.enable_grad():
-            batch = [with_gradient(value) for value in self.one]
+            batch = with_gradient(self.one)
             outputs = [value for value in self.run(batch, "training").tensors if value.requires_grad]
             weights = [weight for weight in self.module.parameters() if weight.requires_grad]
-            sources = [*weights, *(value for value in inner_tensors(batch) if value.requires_grad)]
+            sources = [*weights, *(value for value in tensors_in(batch) if value.requires_grad)]
             if not (outputs and sources):
                 return []
             ones = [*map(torch.ones_like, outputs)]
@@ -177,7 +175,7 @@ class Trial:
 
         def again() -> None:
             self.module.train(mode == "training")
-            self.module(*[random_values(value, FEW + 2, integers) for value in self.setting.inputs])
+            self.module(*random_values(self.setting.inputs, FEW + 2, integers))
 
         note = " in evaluation" if mode == "evaluation" else ""
         return complaint(error, self.module, self.setting.inputs, again, (FEW, FEW + 2), note)

@@ -5,13 +5,15 @@ One pass in execution order expands combinators, resolves `inputs`, and studies 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
 from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_DEPTH, MAX_KINDS, MAX_LAYERS, MAX_MATRICES, MAX_PARAMETERS
+from modelforge.core.paths import around, join
+from modelforge.core.registry import Absent
 from modelforge.core.tensors import BATCH, TensorValue, Value, first
 from modelforge.language import registry
 from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
@@ -41,9 +43,7 @@ class _Site:
 
     def below(self, child: Child) -> _Site:
         """The site of a child."""
-        path = f"{self.path}.{child.name}" if self.path else child.name
-        root = child.root or self.key
-        return _Site(path, f"{root}.{child.at}" if child.at else root, self.scopes, self.depth + 1)
+        return _Site(join(self.path, child.name), join(child.root or self.key, child.at), self.scopes, self.depth + 1)
 
 
 class Walk:
@@ -59,7 +59,7 @@ class Walk:
         self.results: dict[str, Read] = {}
         self.warnings: dict[Problem, None] = {}
         self._ties = Ties(spec.tie)
-        self._references = References(self.inputs, self.problems)
+        self._references = References(self.inputs, self.problems, spec.dropped)
         self._studies = studies
         self._kinds: set[Hashable] = set()
         self._has_many_kinds = False
@@ -78,8 +78,8 @@ class Walk:
 
     def judged_scopes(self) -> list[Scope]:
         """The scopes whose parameters are all known: in the others a rule may be for a layer that failed."""
-        around = {path[:end] for path in self._unknown for end in (0, *_dots(path), len(path))}
-        return [scope for scope in self.scopes if scope.path not in around]
+        failed = {path for unknown in self._unknown for path in (*around(unknown), unknown)}
+        return [scope for scope in self.scopes if scope.path not in failed]
 
     def model(self) -> LayerPlan | None:
         """The whole model as one combinator; completes `parameters`."""
@@ -159,12 +159,11 @@ class Walk:
         used = names.read | ends
         for child in wired:
             if child.name not in used:
-                at_key = f"{child.root or key}.{child.at}" if child.at else key
                 hint = "name it in `inputs` of a later layer or in `outputs`, or remove it"
-                self._warn(at_key, f"nothing reads the output of `{child.name}`", hint)
+                self._warn(join(child.root or key, child.at), f"nothing reads the output of `{child.name}`", hint)
 
     def _warn(self, key: str, message: str, hint: str = "", code: str = "MW104") -> None:
-        self.warnings[Problem(code, key, message, hint, part="key", severity="warning")] = None
+        self.warnings[Problem(code, key, message, hint, part="key")] = None
 
     def _within(self, scope: Scope, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
         self.scopes.append(scope)
@@ -272,7 +271,11 @@ class Walk:
 
     def _facts(self, spec: LayerSpec, site: _Site, inputs: tuple[Value, ...], flows: list[Flow]) -> LayerFacts | None:
         """The facts of a layer; None where it does not fit, or the model is too large with it."""
-        layer, arguments = registry.get(spec.type), spec.arguments
+        try:
+            layer, arguments = registry.get(spec.type), spec.arguments
+        except Absent as absent:
+            self.problems.append(replace(absent.problems[0], path=f"{site.key}.type"))
+            return None
         # A constructor may draw by the seed.
         kind = layer.name, layer.make, repr(arguments), repr(inputs), self.spec.seed
         if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
@@ -315,10 +318,6 @@ class Walk:
         places = {key: self.spec.origins.place(key) for key in keys if problem.part == "key"}
         given = [key for key, place in places.items() if place is not None and place.override is not None]
         return replace(problem, path=given[0], part="value") if len(given) == 1 else problem
-
-
-def _dots(path: str) -> Iterator[int]:
-    return (index for index, letter in enumerate(path) if letter == ".")
 
 
 def _misfit(misfit: Misfit, key: str, flows: list[Flow]) -> Problem:

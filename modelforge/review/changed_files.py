@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import yaml
 
+from modelforge.config.composition import plain
 from modelforge.config.document import Document
-from modelforge.config.loader import plain
 from modelforge.config.nodes import items
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_FILES

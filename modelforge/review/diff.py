@@ -9,7 +9,7 @@ from typing import Any
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.language.model import ModelSpec
-from modelforge.linting.unreached import left
+from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
@@ -59,7 +59,7 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         layers=tuple(_layers(before, after)),
         parameters=parameters,
         num_unchanged=len(common) - num_changed,
-        left=left(after.parameters, after.ties),
+        left=unreached(after.parameters, after.ties),
     )
 
 

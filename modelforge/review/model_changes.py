@@ -7,7 +7,7 @@ from math import inf
 from typing import Any, Literal
 
 from modelforge.core.errors import Place
-from modelforge.linting.unreached import BARE, Left, left_words
+from modelforge.linting.unreached import BARE, Unreached, unreached_words
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import LayerPlan
 from modelforge.review.values import Change as Change
@@ -111,7 +111,7 @@ class Changes:
     parameters: tuple[ParameterDiff, ...]
     num_unchanged: int
     """Parameters of both sides that have the same initial values."""
-    left: tuple[Left, ...] = ()
+    left: tuple[Unreached, ...] = ()
     """Parameters of the new side that a bare `init` block does not reach."""
 
     @property
@@ -124,7 +124,7 @@ class Changes:
             if one and other and one.initializer != other.initializer and {one.rule.key, other.rule.key} & BARE:
                 differs = True
                 std = getattr(other.initializer, "std", None) if item.change("std") else std
-        return left_words(self.left, std) if differs else ""
+        return unreached_words(self.left, std) if differs else ""
 
     @property
     def equal(self) -> bool:

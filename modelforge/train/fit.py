@@ -44,6 +44,7 @@ from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
+from modelforge.train.tasks.task import Task
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
@@ -84,17 +85,17 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
-        write_preprocessing(folder, settings.data, {**examples.fitted, "digest": digest(examples)})
+        source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
+        write_preprocessing(folder, source, {**examples.fitted, "digest": digest(examples)})
         with quiet(), _threads(settings.num_threads):
-            return _fit(job, config, examples, folder, console, interrupts)
+            return _fit(job, source.task, config, examples, folder, console, interrupts)
 
 
 def _fit(
-    job: Job, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
+    job: Job, task: Task, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-    task = settings.data.task.prepared(examples)
     model = _build(job, folder)
     module = Learner(model, task, settings.data, job.optimizer, job.scheduler, settings.factories)
     if problems := [*task.check(model, examples, settings.data)]:

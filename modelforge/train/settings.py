@@ -48,14 +48,14 @@ class Settings(Node):
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]
     """Which data, and how it is dealt out."""
-    metrics: FrozenDict[str, Any] = FrozenDict()
+    metrics: FrozenDict[str, Any] | None = None
     """Further metrics of validation and test: a name in the logs → a torchmetrics class, with its arguments."""
     logger: LoggerSettings = LoggerSettings()
     """What is written while training."""
 
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
-        if problems := parse_metrics(self.metrics, self.data.task, self.data)[1]:
+        if problems := parse_metrics(self.metrics or {}, self.data.task, self.data)[1]:
             raise all_wrong((tuple(one.path.split(".")), wrong(one.code, one.message, one.hint)) for one in problems)
         if self.metric not in self.directions:
             known = " or ".join(map(repr, self.directions))
@@ -71,7 +71,7 @@ class Settings(Node):
     @property
     def factories(self) -> Mapping[str, MetricFactory]:
         """The further metrics."""
-        return parse_metrics(self.metrics, self.data.task, self.data)[0]
+        return parse_metrics(self.metrics or {}, self.data.task, self.data)[0]
 
     @property
     def directions(self) -> Mapping[str, Mode]:

@@ -62,7 +62,9 @@ def schemes(rank: int, world: int, folder: str) -> None:
             shards = {"p": shard_of(spread)}
             tallies = gather(draw.draw([item], shards, 0), shards)["p"]
             assert torch.equal(spread.full_tensor(), alone), f"{case} {placement}"
-            assert [tally.count for tally in tallies] == [tally.count for tally in own["p"]], f"{case} {placement}"
+            assert [tally.sums.count for tally in tallies] == [tally.sums.count for tally in own["p"]], (
+                f"{case} {placement}"
+            )
             for mine, whole in zip(tallies, own["p"], strict=True):
                 torch.testing.assert_close([mine.first, mine.second], [whole.first, whole.second], rtol=1e-4, atol=1e-4)
     _leave()
@@ -83,7 +85,7 @@ def _transposed(mesh: Any) -> None:
             shards = {"p": shard_of(spread)}
             (tally,) = gather(draw.draw([item], shards, 0), shards)["p"]
             assert torch.equal(spread.full_tensor(), alone.transpose(0, 1)), f"{case} {dim}"
-            assert tally.count == own.count
+            assert tally.sums.count == own.sums.count
 
 
 def models(rank: int, world: int, folder: str) -> None:

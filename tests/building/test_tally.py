@@ -27,23 +27,23 @@ def test_sums_and_extremes_are_those_of_the_values(dtype: torch.dtype):
     values = drawn(40, 50, dtype=dtype)
     tally = measure([values], FILL)
     off = values.double() - 0.1
-    assert (tally.count, tally.shift) == (2000, 0.1)
-    assert tally.first == pytest.approx(float(off.sum()), abs=1e-3)
-    assert tally.second == pytest.approx(float((off**2).sum()), rel=1e-5)
-    assert tally.third / tally.sampled == pytest.approx(float(((off / STD) ** 3).mean()), abs=1e-3)
-    assert tally.fourth / tally.sampled == pytest.approx(float(((off / STD) ** 4).mean()), rel=1e-4)
+    assert (tally.sums.count, tally.shift) == (2000, 0.1)
+    assert tally.sums.first == pytest.approx(float(off.sum()), abs=1e-3)
+    assert tally.sums.second == pytest.approx(float((off**2).sum()), rel=1e-5)
+    assert tally.sums.third / tally.sums.sampled == pytest.approx(float(((off / STD) ** 3).mean()), abs=1e-3)
+    assert tally.sums.fourth / tally.sums.sampled == pytest.approx(float(((off / STD) ** 4).mean()), rel=1e-4)
     # Extremes of float64 are seen in single precision, as the check allows for.
-    assert (tally.least, tally.greatest) == (float(values.min().float()), float(values.max().float()))
+    assert (tally.sums.least, tally.sums.greatest) == (float(values.min().float()), float(values.max().float()))
 
 
 def test_parts_add_up_to_the_whole():
     values = drawn(64, 64)
     whole = measure([values], FILL)
     parts = measure([values[:10]], FILL) + measure([values[10:]], FILL)
-    assert parts.count == whole.count
-    assert (parts.least, parts.greatest) == (whole.least, whole.greatest)
-    assert parts.second == pytest.approx(whole.second, rel=1e-6)
-    assert measure([values[:10], values[10:]], FILL).second == pytest.approx(whole.second, rel=1e-6)
+    assert parts.sums.count == whole.sums.count
+    assert (parts.sums.least, parts.sums.greatest) == (whole.sums.least, whole.sums.greatest)
+    assert parts.sums.second == pytest.approx(whole.sums.second, rel=1e-6)
+    assert measure([values[:10], values[10:]], FILL).sums.second == pytest.approx(whole.sums.second, rel=1e-6)
 
 
 def test_tallies_of_different_fills_do_not_add_up():
@@ -57,26 +57,26 @@ def test_checksums_add_up_modulo_their_size():
 
 def test_nothing_has_no_extremes():
     tally = measure([torch.zeros(0, 3)], FILL)
-    assert (tally.count, tally.least, tally.greatest) == (0, float("inf"), float("-inf"))
+    assert (tally.sums.count, tally.sums.least, tally.sums.greatest) == (0, float("inf"), float("-inf"))
 
 
 def test_complex_numbers_count_as_their_two_parts():
     tally = measure([torch.tensor([1 + 2j, 3 - 4j])], Fill())
-    assert (tally.count, tally.first, tally.second) == (4, 2.0, 30.0)
-    assert (tally.least, tally.greatest) == (-4.0, 3.0)
+    assert (tally.sums.count, tally.sums.first, tally.sums.second) == (4, 2.0, 30.0)
+    assert (tally.sums.least, tally.sums.greatest) == (-4.0, 3.0)
 
 
 def test_constants_far_from_their_target_are_seen_exactly():
     tally = measure([torch.full((1000,), 1e8)], Fill(Moments(1.0, 0.0)))
-    assert (tally.least, tally.greatest) == (1e8, 1e8)
-    assert tally.first == pytest.approx(1000 * (1e8 - 1))
+    assert (tally.sums.least, tally.sums.greatest) == (1e8, 1e8)
+    assert tally.sums.first == pytest.approx(1000 * (1e8 - 1))
 
 
 def test_a_whole_parameter_is_measured_with_its_checksum():
     values = drawn(6, 5)
     fixed = (Matrix((1, 5), 5, 1, fixed=0.0), Fill())
     tally = measure_whole([fixed, (Matrix((5, 5), 5, 5, start=1), FILL)], shard_of(values))
-    assert (tally.fill, tally.count, tally.checksum) == (FILL, 30, checksum(values))
+    assert (tally.fill, tally.sums.count, tally.checksum) == (FILL, 30, checksum(values))
 
 
 def test_rows_of_a_chunk_are_the_whole_ones_in_it():

@@ -39,6 +39,12 @@ def test_an_override_is_the_place_of_what_it_sets(data):
     assert parameter["fields"][0]["place"] == {"override": "init.gain=3"}
 
 
+def test_a_block_that_only_declares_matrices_says_which(text, data):
+    command = ("explain", "head.weight", "+init.params={head.weight: {matrices: 3}}")
+    assert "matrices: 3" in text(*command)
+    assert data(*command)["parameters"][0]["chain"][0]["matrices"] == 3
+
+
 def test_a_layer_stands_for_its_parameters(data):
     for name in ("rnn", "model.layers.rnn", "rnn.*"):
         paths = [parameter["path"] for parameter in data("explain", name)["parameters"]]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from modelforge.config import Config, compose
+from modelforge.config.composition import Library
 from modelforge.config.document import Document
-from modelforge.config.source import Library
 from modelforge.core.errors import ForgeError
 
 FILES = {

@@ -122,3 +122,11 @@ def test_gates_are_identities_each():
     assert mf.initialize(lstm, {"scheme": "xavier", "recurrent": "eye"}).ok
     for gate in lstm.get_parameter("weight_hh_l0").chunk(4):
         assert torch.equal(gate, torch.eye(4))
+
+
+@pytest.mark.parametrize(("scheme", "shape"), [("eye", (4, 4)), ("dirac", (4, 4, 3))])
+def test_the_gain_that_was_resolved_is_shown_as_a_number(scheme: str, shape: tuple[int, ...]):
+    matrix = Matrix(shape=shape, fan_in=4, fan_out=4, activations=())
+    assert inits.create({"scheme": scheme, "gain": "auto"}).resolve(matrix).numbers["gain"] == 1.0
+    named = inits.create({"scheme": scheme, "gain": "relu"}).resolve(matrix).numbers
+    assert named == {"gain": pytest.approx(2**0.5), "activation": "relu"}

@@ -152,7 +152,7 @@ def test_a_scheme_that_was_unregistered_after_the_config_was_read():
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(spec)
     [problem] = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == ("MF020", "own", "unknown scheme `own`")
+    assert (problem.code, problem.path, problem.message) == ("MF020", "init.scheme", "unknown scheme `own`")
     assert mf.build(decided).ledger.ok
 
 
@@ -169,4 +169,4 @@ def test_a_layer_that_was_unregistered_after_the_config_was_read():
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(spec)
     [problem] = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == ("MF010", "Own", "unknown layer `Own`")
+    assert (problem.code, problem.path, problem.message) == ("MF010", "model.layers.own.type", "unknown layer `Own`")

@@ -10,7 +10,7 @@ import modelforge as mf
 from modelforge.core.matrix import Matrix
 from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
 from modelforge.inits.defaults import ROLE_DEFAULTS
-from modelforge.linting.unreached import left, left_words
+from modelforge.linting.unreached import unreached, unreached_words
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_a_default_is_called_by_its_law(law: Law, words: str, monkeypatch):
         plan = mf.plan(mf.parse({"input": {"shape": [5], "dtype": "int64"}, "layers": layers}, init="xavier"))
     finally:
         registry.unregister_initializer("elsewhere")
-    assert f"e.weight: it keeps {words}, the default" in left_words(left(plan.parameters, plan.ties))
+    assert f"e.weight: it keeps {words}, the default" in unreached_words(unreached(plan.parameters, plan.ties))

@@ -12,12 +12,12 @@ from modelforge.planning.batches import (
     changed,
     copied,
     has_integers,
-    inner_tensors,
     positive,
     random_values,
     times,
     with_gradient,
 )
+from modelforge.planning.forward import tensors_in
 
 FLOATS, WHOLE = TensorValue((BATCH, 5)), TensorValue((BATCH, 5), "int64")
 FLAGS = TensorValue((BATCH, 5), "bool")
@@ -40,7 +40,7 @@ def test_whole_numbers_are_zeros_and_ones_or_one_of_them_alone():
 def test_a_state_keeps_its_nesting_and_what_is_not_given():
     made = random_values((FLOATS, (WHOLE, None)), 2, 1)
     assert made[1][1] is None
-    assert [tensor.dtype for tensor in inner_tensors(made)] == [torch.float32, torch.int64]
+    assert [tensor.dtype for tensor in tensors_in(made)] == [torch.float32, torch.int64]
 
 
 def test_only_floats_have_no_integers():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import modelforge as mf
 from modelforge.core.errors import Problem
 from modelforge.core.tensors import BATCH, TensorValue
 from modelforge.planning.references import Flow, Names, Read, References, bundle
@@ -101,3 +102,13 @@ def test_a_first_layer_must_say_which_of_several_inputs_it_reads():
     (problem,) = references.problems
     assert problem.message == "`here` does not say which of the model's 2 inputs it reads"
     assert problem.hint == "say which: `inputs: [left, right]`"
+
+
+@pytest.mark.parametrize("inputs", ["norm", "head"])
+def test_a_layer_that_is_left_out_is_named_as_such(inputs: str):
+    layers = {"norm": {"type": "ReLU", "when": False}, "act": {"type": "ReLU", "inputs": inputs}}
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}))
+    (problem,) = caught.value.problems
+    left_out = "`norm` is left out of the model: its `when` is false"
+    assert problem.message == (left_out if inputs == "norm" else "there is no layer `head` here")

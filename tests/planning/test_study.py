@@ -11,7 +11,7 @@ from torch import nn
 from modelforge.core.tensors import BATCH, TensorValue, Value
 from modelforge.language import registry
 from modelforge.planning.forward import Misfit
-from modelforge.planning.study import LayerFacts, Studies, describe, num_branches, parameters, study
+from modelforge.planning.study import LayerFacts, Studies, describe, num_branches, study
 
 
 def studied(kind: str, *inputs: Value, **given: Any) -> LayerFacts:
@@ -72,16 +72,16 @@ def test_a_shared_parameter_is_met_once_under_its_first_name():
     one = nn.Linear(4, 4)
     two = nn.Linear(4, 4, bias=False)
     two.weight = one.weight
-    found = [(path, owner, name) for path, owner, name, _ in parameters(nn.ModuleDict({"one": one, "two": two}))]
-    assert found == [("one.weight", one, "weight"), ("one.bias", one, "bias")]
+    found = [facts.name for facts in describe(nn.ModuleDict({"one": one, "two": two}))]
+    assert found == ["one.weight", "one.bias"]
 
 
 def test_classes_lead_from_the_owner_outwards_with_their_bases():
     class Special(nn.Linear):
         """A linear layer."""
 
-    (*_, classes) = next(parameters(nn.Sequential(nn.Sequential(Special(2, 2)))))
-    assert dict(classes) == {"Special": "0.0", "Linear": "0.0", "Sequential": "0"}
+    facts = next(describe(nn.Sequential(nn.Sequential(Special(2, 2)))))
+    assert dict(facts.classes) == {"Special": "0.0", "Linear": "0.0", "Sequential": "0"}
 
 
 def test_a_description_says_what_resets_a_parameter():

@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge.building.load import load
 from modelforge.building.shards import Shard
-from modelforge.building.stored import load
 from modelforge.core import tensor_file as weights
 from modelforge.language.parse import dump
-from modelforge.planning.stored import locate
+from modelforge.planning.weight_files import locate
 
 MODEL = {
     "input": {"shape": [4]},

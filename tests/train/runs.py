@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from modelforge.config import compose
+from modelforge.train.job import execute
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,3 +25,11 @@ def child(folder: Path, *overrides: str, before: str = "", **surroundings: Any) 
     command = [sys.executable, "-c", code, str(ROOT / "train.py"), *settings, *overrides]
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **surroundings.pop("env", {})}
     return subprocess.run(command, text=True, env=variables, cwd=folder.parent, check=False, **surroundings)
+
+
+def trained(folder: Path, *overrides: str) -> Path:
+    """The folder of a finished run of two epochs, trained in this process."""
+    every = ("trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false", *overrides)
+    result = execute(lambda: compose(ROOT / "conf", list(every)), folder, every, show_plan=False)
+    assert result.exit_code == 0, result.status.error
+    return folder

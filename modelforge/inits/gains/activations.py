@@ -24,6 +24,7 @@ RESERVED = frozenset({"auto", "auto_backward", "critical", "none"})
 
 ACTIVATIONS = Registry[Callable[..., Any]]("an activation", "modelforge.initializers")
 """Every activation by its names: functions of a tensor, and classes of modules."""
+unregister_activation = ACTIVATIONS.remove
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -101,18 +102,7 @@ def register_activation(
         if not str(label).isidentifier() or label in RESERVED:
             raise ValueError(f"`{label}` cannot be the name of an activation")
     ACTIVATIONS.add(name, function, aliases)
-    find_activation.cache_clear()
     return function
-
-
-def unregister_activation(name: str) -> None:
-    """Forgets an activation and its other names; for tests and notebooks.
-
-    Raises:
-        KeyError: there is no such activation.
-    """
-    ACTIVATIONS.remove(name)
-    find_activation.cache_clear()
 
 
 def activation_names() -> tuple[str, ...]:
@@ -121,12 +111,11 @@ def activation_names() -> tuple[str, ...]:
     >>> {"ReLU", "relu", "quick_gelu"} < set(activation_names()), "Threshold" in activation_names()
     (True, False)
     """
-    others = {
-        name: [alias for alias, of in ACTIVATIONS.aliases().items() if of == name] for name in ACTIVATIONS.names()
-    }
-    signatures = {
-        label: _signature(function) for name, function in ACTIVATIONS.entries() for label in (name, *others[name])
-    }
+    others = ACTIVATIONS.aliases()
+    names = [
+        label for name in ACTIVATIONS.names() for label in (name, *(alias for alias in others if others[alias] == name))
+    ]
+    signatures = {label: _signature(ACTIVATIONS.get(label)) for label in names}
     empty = inspect.Parameter.empty
     return tuple(
         name
@@ -135,7 +124,6 @@ def activation_names() -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=256)
 def find_activation(text: str) -> Activation:
     """The activation that a text names, with its arguments if it has any.
 
@@ -149,7 +137,11 @@ def find_activation(text: str) -> Activation:
     call = read_call(text)
     if call.name not in ACTIVATIONS:
         raise UnknownActivation(f"there is no activation `{call.name}`", ACTIVATIONS.suggest(call.name))
-    function = ACTIVATIONS.get(call.name)
+    return _called(text, call, ACTIVATIONS.get(call.name))
+
+
+@lru_cache(maxsize=256)
+def _called(text: str, call: Call, function: Callable[..., Any]) -> Activation:
     signature = _signature(function)
     arguments = call.bind(signature)
     hint = f"it is `{call.name}{signature}`"
@@ -257,33 +249,13 @@ def _squared_relu(x: Tensor) -> Tensor:
     return torch.relu(x).square()
 
 
-for _cls, _aliases in (
-    (nn.CELU, ("celu",)),
-    (nn.ELU, ("elu",)),
-    (nn.GELU, ("gelu",)),
-    (nn.Hardshrink, ("hardshrink",)),
-    (nn.Hardsigmoid, ("hardsigmoid",)),
-    (nn.Hardswish, ("hardswish",)),
-    (nn.Hardtanh, ("hardtanh",)),
-    (nn.Identity, ("identity", "linear")),
-    (nn.LeakyReLU, ("leaky_relu",)),
-    (nn.LogSigmoid, ("logsigmoid",)),
-    (nn.Mish, ("mish",)),
-    (nn.PReLU, ("prelu",)),
-    (nn.RReLU, ("rrelu",)),
-    (nn.ReLU, ("relu",)),
-    (nn.ReLU6, ("relu6",)),
-    (nn.SELU, ("selu",)),
-    (nn.SiLU, ("silu", "swish")),
-    (nn.Sigmoid, ("sigmoid",)),
-    (nn.Softplus, ("softplus",)),
-    (nn.Softshrink, ("softshrink",)),
-    (nn.Softsign, ("softsign",)),
-    (nn.Tanh, ("tanh",)),
-    (nn.Tanhshrink, ("tanhshrink",)),
-    (nn.Threshold, ("threshold",)),
-):
-    register_activation(_cls.__name__, _cls, _aliases)
+_ALIASES = {"Identity": ("identity", "linear"), "LeakyReLU": ("leaky_relu",), "SiLU": ("silu", "swish")}
+for _cls in (
+    nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.Identity, nn.LeakyReLU,
+    nn.LogSigmoid, nn.Mish, nn.PReLU, nn.RReLU, nn.ReLU, nn.ReLU6, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus,
+    nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
+):  # fmt: skip
+    register_activation(_cls.__name__, _cls, _ALIASES.get(_cls.__name__, (_cls.__name__.lower(),)))
 register_activation("abs", torch.abs)
 register_activation("erf", torch.erf)
 register_activation("sin", torch.sin)

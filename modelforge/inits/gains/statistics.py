@@ -139,20 +139,15 @@ def _integrand(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], 
 
 def _moments(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], x: np.ndarray, q: float) -> np.ndarray:
     points = _spread(torch.from_numpy(x), channels)
-    values = _rows(_values(function, points))
+    # One row a point, one column a channel.
+    values, slopes = (part(function, points).reshape(len(x), -1) for part in (_values, _derivative))
     square = (values**2).mean(axis=1)
-    derivative = (_rows(_derivative(function, points)) ** 2).mean(axis=1)
-    return np.stack([values.mean(axis=1), square, square * x**2 / q, derivative])
+    return np.stack([values.mean(axis=1), square, square * x**2 / q, (slopes**2).mean(axis=1)])
 
 
 def _spread(x: Tensor, channels: tuple[int, ...]) -> Tensor:
     """The same points in every channel."""
     return x.view(-1, *(1 for _ in channels)).expand(-1, *channels)
-
-
-def _rows(values: np.ndarray) -> np.ndarray:
-    """One row a point, one column a channel."""
-    return values.reshape(len(values), -1)
 
 
 def _values(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:

@@ -15,7 +15,7 @@ from numba.extending import register_jitable
 
 from modelforge.core.rng import Key
 from modelforge.inits.laws import transforms as words
-from modelforge.inits.laws.seen import BLOCK, FACTORS, ROW_FACTOR, Seen, every
+from modelforge.inits.laws.seen import BLOCK, FACTORS, ROW_FACTOR, Seen, Sums, block_factor, every
 from modelforge.inits.laws.transforms import UNBOUNDED, Transform
 
 register_jitable(words._quantile)
@@ -24,6 +24,7 @@ _PIECE = 2 * BLOCK
 _3, _11, _24, _40 = (np.uint64(bits) for bits in (3, 11, 24, 40))
 _uniform = numba.njit(words.uniform, error_model="numpy")
 _normal = numba.njit(words.normal, error_model="numpy")
+_block_factor = numba.njit(block_factor, error_model="numpy")
 
 
 @cache
@@ -128,7 +129,7 @@ def _report(count: int, about: Any, seen: Any) -> Seen:
     ends = np.array([most if most >= 2**31 else lowest, highest if highest >= 0 else lowest])
     least, greatest = map(float, ends.astype(np.uint32).view(np.float32)) if count else (np.inf, -np.inf)
     sampled = sum(min(BLOCK, count - start) for start in range(0, count, BLOCK * each))
-    return Seen(count, first, second, sampled, third, fourth, least, greatest, blocks)
+    return Seen(Sums(count, first, second, sampled, third, fourth, least, greatest), blocks)
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
@@ -157,15 +158,6 @@ def rows(values: Any, words: Any, mean: Any, scale: Any) -> Any:
             key += np.uint64(words[row, column]) * (np.uint64(2 * column + 1) * ROW_FACTOR)
         squares[row], keys[row] = total / values.shape[1], key
     return squares, keys
-
-
-@numba.njit(error_model="numpy")
-def _block_factor(number: Any) -> Any:
-    """See `modelforge.building.checksum`."""
-    z = (number + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31))) | np.uint64(1)
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)

@@ -7,7 +7,7 @@ laws rise with the same uniform number, so that runs that differ in a law only s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -60,17 +60,12 @@ class Drawn:
     __slots__ = ()
 
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
-        """Fills `out` (float32 or float64, contiguous, on the CPU) in place; element i depends on the key and i only.
-
-        Values in float64 are those in float32 with more digits.
-
-        Returns:
-            What a compiled loop saw of the values, if one made them.
-        """
+        """See `Law.draw_`. Values in float64 are those in float32 with more digits."""
         values = _flat(out)
         if out.dtype == torch.float64:
             return words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
-        return words.draw_(values, key, *self._transform(), self._clip(), self._moments())
+        law: Any = self  # each leaf class states its moments
+        return words.draw_(values, key, *self._transform(), self._clip(), (law.mean, law.std))
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -89,10 +84,6 @@ class Drawn:
         """The float64 values of x, which is uniform in (-1, 1), for `rest` = 1 - |x|."""
         return self._quantile(np.where(x < 0, rest / 2, 1 - rest / 2))
 
-    def _moments(self) -> tuple[float, float] | None:
-        """Mean and standard deviation, of a law that has a compiled loop."""
-        return None
-
     def _clip(self) -> tuple[np.float32, np.float32]:
         """What no value may leave, should rounding lead there."""
         return words.UNBOUNDED if self.bounds is None else within(*self.bounds)
@@ -106,31 +97,18 @@ def _by_quantile(word: np.ndarray, law: Drawn) -> np.ndarray:
 class Constant:
     """One value everywhere."""
 
-    value: float
-
-    @property
-    def mean(self) -> float:
-        return self.value
-
-    @property
-    def std(self) -> float:
-        return 0.0
-
-    @property
-    def kurtosis(self) -> float:
-        return 1.0
-
-    @property
-    def bounds(self) -> None:
-        return None
+    mean: float
+    std: float = field(default=0.0, init=False, repr=False)
+    kurtosis: float = field(default=1.0, init=False, repr=False)
+    bounds: None = field(default=None, init=False, repr=False)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """0 below the value, 1 from it on."""
-        return np.asarray(x >= self.value, dtype=np.float64)
+        return np.asarray(x >= self.mean, dtype=np.float64)
 
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` (float32 or float64, contiguous, on the CPU) in place."""
-        _flat(out).fill(self.value)
+        """See `Law.draw_`."""
+        _flat(out).fill(self.mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +117,7 @@ class Uniform(Drawn):
 
     low: float
     high: float
+    kurtosis: float = field(default=9 / 5, init=False, repr=False)
 
     @property
     def mean(self) -> float:
@@ -149,19 +128,12 @@ class Uniform(Drawn):
         return (self.high - self.low) / math.sqrt(12)
 
     @property
-    def kurtosis(self) -> float:
-        return 9 / 5
-
-    @property
     def bounds(self) -> tuple[float, float]:
         return self.low, self.high
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """A ramp from `low` to `high`."""
         return np.clip((np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low), 0, 1)
-
-    def _moments(self) -> tuple[float, float]:
-        return self.mean, self.std
 
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
@@ -176,17 +148,11 @@ class Normal(Drawn):
 
     mean: float
     std: float
-
-    @property
-    def kurtosis(self) -> float:
-        return 3.0
+    kurtosis: float = field(default=3.0, init=False, repr=False)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """(1 + erf((x - mean) / (std √2))) / 2."""
         return (1 + _erf((np.asarray(x, dtype=np.float64) - self.mean) / (self.std * math.sqrt(2)))) / 2
-
-    def _moments(self) -> tuple[float, float]:
-        return self.mean, self.std
 
     def _transform(self) -> tuple[words.Transform, Any]:
         return words.normal, words.normal_numbers(self.mean, self.std)

@@ -6,7 +6,8 @@ Sums, extremes and checksums are of all values; third and fourth moments of some
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from math import inf
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +20,15 @@ FACTORS: Final = np.concatenate([*Key(0, "checksum").words(BLOCK)]).view(np.uint
 ROW_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 """Times 1, 3, 5, …: of the words of a row, in its key."""
 
+
+def block_factor(numbers: Any) -> Any:
+    """An odd factor for each block of words (uint64): the mixing steps of splitmix64 (Steele, Lea and Flood 2014)."""
+    z = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))) | np.uint64(1)
+
+
 _ALL: Final = 1 << 16
 """At least so many values are in third and fourth moments, if there are as many,"""
 _EVERY: Final = 16
@@ -26,19 +36,26 @@ _EVERY: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Of flat values, about a mean m and in units of a standard deviation s."""
+class Sums:
+    """Number, sums and extremes of values, about a mean m and in units of a standard deviation s."""
 
-    count: int
-    first: float
+    count: int = 0
+    first: float = 0.0
     """Sums of x - m and of (x - m)²."""
-    second: float
-    sampled: int
+    second: float = 0.0
+    sampled: int = 0
     """How many values are in the sums of z³ and z⁴, z = (x - m) / s."""
-    third: float
-    fourth: float
-    least: float
-    greatest: float
+    third: float = 0.0
+    fourth: float = 0.0
+    least: float = inf
+    greatest: float = -inf
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a compiled loop sees of flat values."""
+
+    sums: Sums
     blocks: np.ndarray
     """Of each block the sum of its words times their factors: its part in a checksum."""
 

@@ -126,7 +126,8 @@ def misfit(law: Any) -> str:
         return f"the `bounds` or the `cdf` of its law cannot be used: {sentence(error)}"
     if abs(mean) <= _AGREE and abs(square - 1) <= _AGREE:
         return ""
-    found = f"mean {law.mean + law.std * mean:.4g} and std {law.std * max(square - mean**2, 0.0) ** 0.5:.4g}"
+    centre = law.mean + law.std * (mean if abs(mean) > _AGREE / 100 else 0.0)  # less is rounding
+    found = f"mean {centre:.4g} and std {law.std * max(square - mean**2, 0.0) ** 0.5:.4g}"
     return f"its law states mean {law.mean:.4g} and std {law.std:.4g}, but by its `cdf` it has {found}"
 
 

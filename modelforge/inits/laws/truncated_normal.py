@@ -81,9 +81,6 @@ class TruncatedNormal(Drawn):
         below = ndtr(torch.tensor(self.unit.low, dtype=torch.float64))
         return ((ndtr(z) - below) / self.unit.mass).numpy()
 
-    def _moments(self) -> tuple[float, float]:
-        return self.mean, self.std
-
     def _transform(self) -> tuple[words.Transform, Any]:
         unit = self.unit
         if unit.symmetric:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,6 +89,9 @@ class Eye(OneToOne):
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return resolve_gain(self.gain, matrix).numbers()
+
     def kernel(self, matrix: Matrix) -> np.ndarray:
         if len(matrix.shape) > 2:
             raise Refusal("`eye` fills matrices, but this is the kernel of a convolution", "use `dirac`")
@@ -106,6 +110,9 @@ class Dirac(OneToOne):
 
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
+
+    def numbers(self, matrix: Matrix) -> dict[str, Any]:
+        return resolve_gain(self.gain, matrix).numbers()
 
     def kernel(self, matrix: Matrix) -> np.ndarray:
         if len(matrix.shape) == 2:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -75,8 +76,12 @@ class OrthogonalKernel(Initializer):
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
 
-    def numbers(self, matrix: Matrix) -> dict[str, Any]:
-        """The gain as a number and where it comes from, and the matrix.
+    @abstractmethod
+    def decided(self, matrix: Matrix, gain: float) -> tuple[float, Whole]:
+        """By how much the taps raise the kurtosis, and what draws the kernel."""
+
+    def resolve(self, matrix: Matrix) -> Fill:
+        """The law of the entries of a Haar matrix, spread over the taps.
 
         Raises:
             Refusal: it is no kernel, or has more inputs than outputs.
@@ -92,7 +97,11 @@ class OrthogonalKernel(Initializer):
                 "use `orthogonal`, or give the layer more outputs",
                 "MF093",
             )
-        return resolve_gain(self.gain, matrix).numbers() | {"outputs": outputs, "inputs": inputs}
+        gain, taps = resolve_gain(self.gain, matrix), math.prod(matrix.shape[2:])
+        peak, drawn_by = self.decided(matrix, gain.value)
+        promise = haar_moments(matrix, gain.value, outputs, taps=taps, peak=peak, summed=True)
+        numbers = gain.numbers() | {"outputs": outputs, "inputs": inputs}
+        return Fill(promise, FrozenDict(numbers), drawn_by)
 
 
 @register_initializer("delta_orthogonal")
@@ -105,11 +114,9 @@ class DeltaOrthogonal(OrthogonalKernel):
     Source: Xiao et al., Dynamical isometry and a mean field theory of CNNs, arXiv:1806.05393, algorithm 2
     """
 
-    def resolve(self, matrix: Matrix) -> Fill:
+    def decided(self, matrix: Matrix, gain: float) -> tuple[float, Whole]:
         """A mixture of a point at zero and the law of the entries of a Haar matrix."""
-        numbers, taps = self.numbers(matrix), math.prod(matrix.shape[2:])
-        promise = haar_moments(matrix, numbers["gain"], numbers["outputs"], taps=taps, peak=taps, summed=True)
-        return Fill(promise, FrozenDict(numbers), HaarAtCentre(matrix, numbers["gain"]))
+        return math.prod(matrix.shape[2:]), HaarAtCentre(matrix, gain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +147,11 @@ class ConvOrthogonal(OrthogonalKernel):
         python/ops/init_ops.py, by which a basis vector is in P with probability 1/2
     """
 
-    def resolve(self, matrix: Matrix) -> Fill:
+    def decided(self, matrix: Matrix, gain: float) -> tuple[float, Whole]:
         """The kurtosis is that of many channels."""
-        numbers, sizes = self.numbers(matrix), matrix.shape[2:]
+        sizes = matrix.shape[2:]
         peak = math.prod(size * math.comb(2 * size - 2, size - 1) / 4 ** (size - 1) for size in sizes if size)
-        taps = math.prod(sizes)
-        promise = haar_moments(matrix, numbers["gain"], numbers["outputs"], taps=taps, peak=peak, summed=True)
-        return Fill(promise, FrozenDict(numbers), HaarKernel(matrix, numbers["gain"]))
+        return peak, HaarKernel(matrix, gain)
 
 
 @dataclass(frozen=True, slots=True)

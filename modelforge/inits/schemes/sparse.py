@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
@@ -32,10 +32,8 @@ class Sparsified:
 
     sigma: float
     share: float
-
-    @property
-    def mean(self) -> float:
-        return 0.0
+    mean: float = field(default=0.0, init=False, repr=False)
+    bounds: None = field(default=None, init=False, repr=False)
 
     @property
     def std(self) -> float:
@@ -44,10 +42,6 @@ class Sparsified:
     @property
     def kurtosis(self) -> float:
         return 3 / self.share
-
-    @property
-    def bounds(self) -> None:
-        return None
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """A normal law's, with a step at 0."""

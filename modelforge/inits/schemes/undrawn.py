@@ -1,10 +1,11 @@
-"""The schemes that draw nothing: the values come from the module itself, or stay as they are."""
+"""The schemes that draw nothing: the values come from the module itself or a file, or stay as they are."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from modelforge.inits.base import Undrawn
+from modelforge.inits.base import Source, Undrawn
+from modelforge.inits.from_file import FromFile
 from modelforge.inits.registry import register_initializer
 
 
@@ -19,7 +20,7 @@ class Torch(Undrawn):
     Source: torch.nn
     """
 
-    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "module"
+    values_from: ClassVar[Source] = "module"
 
 
 @register_initializer("keep")
@@ -30,4 +31,17 @@ class Keep(Undrawn):
     Source: for fine-tuning and for modules that were loaded
     """
 
-    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "existing"
+    values_from: ClassVar[Source] = "existing"
+
+
+@register_initializer("pretrained")
+class Pretrained(FromFile):
+    """Values from a file of tensors: safetensors, or a checkpoint of `torch.save`, of which nothing is run.
+
+    A tensor of the file belongs to the parameter of its name. Whatever does not fit is an error before anything is
+    allocated: a covered parameter that the file lacks, a tensor that the model has no place for, another shape. Buffers
+    that the file names, such as running statistics, are loaded too. Values are rounded to the parameter's type.
+
+    Formula: w = the tensor of the same name, after `subset`, `strip` and `rename`
+    Source: for fine-tuning
+    """

@@ -93,13 +93,13 @@ def _loaded(module: Any, name: str) -> DatasetPart:
 def _pair(given: tuple[Inputs, Array], source: Source) -> Arrays:
     """Inputs and targets in the dtypes that the source declares."""
     inputs, targets = given
-    declared = list(source.inputs.values())
-    if isinstance(inputs, tuple):
-        cast: Inputs = tuple(one.astype(settings.dtype) for one, settings in zip(inputs, declared, strict=False))
-    else:
-        cast = inputs.astype(declared[0].dtype)
+    types = [settings.dtype for settings in source.inputs.values()]
+    if not isinstance(inputs, tuple):
+        inputs = inputs.astype(types[0])
+    elif len(inputs) == len(types):  # else `_misfits` says so
+        inputs = tuple(one.astype(dtype) for one, dtype in zip(inputs, types, strict=True))
     targets = targets.astype(TARGET_TYPES.get(source.target_kind, targets.dtype))
-    return Arrays(cast, targets[:, None] if source.target_kind == "number" and targets.ndim == 1 else targets)
+    return Arrays(inputs, targets[:, None] if source.target_kind == "number" and targets.ndim == 1 else targets)
 
 
 def _misfits(part: Part, name: str, source: Source) -> list[Problem]:

@@ -56,13 +56,13 @@ def test_what_compiled_loops_see_is_what_is_there(law: Law, size: int, monkeypat
     again = compiled.look(out.numpy(), law.mean, law.std)
     assert seen is not None
     assert all(np.array_equal(getattr(seen, name.name), getattr(again, name.name)) for name in fields(seen))
-    assert (seen.count, seen.least, seen.greatest) == (size, float(out.min()), float(out.max()))
+    assert (seen.sums.count, seen.sums.least, seen.sums.greatest) == (size, float(out.min()), float(out.max()))
     off = out.double().numpy() - law.mean
-    assert seen.first == pytest.approx(off.sum(), rel=1e-6, abs=1e-6 * law.std * size)
-    assert seen.second == pytest.approx(off @ off, rel=1e-6)
+    assert seen.sums.first == pytest.approx(off.sum(), rel=1e-6, abs=1e-6 * law.std * size)
+    assert seen.sums.second == pytest.approx(off @ off, rel=1e-6)
     z = np.concatenate(np.split(off, range(BLOCK, size, BLOCK))[:: every(size)]) / law.std
-    assert (seen.sampled, seen.third) == (len(z), pytest.approx((z**3).sum(), rel=1e-9, abs=1e-9 * size))
-    assert seen.fourth == pytest.approx((z**4).sum(), rel=1e-9)
+    assert (seen.sums.sampled, seen.sums.third) == (len(z), pytest.approx((z**3).sum(), rel=1e-9, abs=1e-9 * size))
+    assert seen.sums.fourth == pytest.approx((z**4).sum(), rel=1e-9)
     for first in (0, 3 * BLOCK):
         monkeypatch.setattr(checksum, "loaded", lambda: compiled)
         found = checksum.checksum_of_seen(seen, first), checksum.checksum(out, first)
@@ -79,7 +79,7 @@ def test_compiled_extremes_are_those_of_numbers(values: list[float]):
     compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
     seen = compiled.look(np.array(values, dtype=np.float32), 0.0, 1.0)
     if any(map(math.isnan, values)):
-        assert any(map(math.isnan, (seen.least, seen.greatest)))
-        assert math.isnan(seen.first)
+        assert any(map(math.isnan, (seen.sums.least, seen.sums.greatest)))
+        assert math.isnan(seen.sums.first)
     else:
-        assert (seen.least, seen.greatest) == pytest.approx((min(values), max(values)))
+        assert (seen.sums.least, seen.sums.greatest) == pytest.approx((min(values), max(values)))

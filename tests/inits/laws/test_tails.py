@@ -71,7 +71,7 @@ class Wide:
 
 def test_a_law_whose_distribution_has_other_moments_is_no_law():
     assert tails.misfit(Wide(std=3**-0.5)) == ""
-    assert tails.misfit(Wide()).startswith("its law states mean 0 and std 2, but by its `cdf` it has mean ")
+    assert tails.misfit(Wide()).startswith("its law states mean 0 and std 2, but by its `cdf` it has mean 0 and std ")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs: a model on a batch, watched and repeatable, and afterwards as if it had not run."""
+"""Forward passes of a model on a batch: watched, repeatable, and without a trace in the model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key
 
-Watch = Callable[[Site, tuple[Any, ...], dict[str, Any], Any], Any]
-"""Sees a site, its arguments by place and by name, and what it makes; may give something in the place of that."""
+Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
+"""Sees a site, its module, the arguments by place and by name, and what it makes; may replace that."""
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def run(model: nn.Module, batch: Any, seed: int, sites: Sequence[Site], watch: W
         torch.cuda.default_generators[index].manual_seed(key.integer())
     with ExitStack() as hooks:
         for site in sites:
-            hook = site.module.register_forward_hook(partial(_visit, watch, site), with_kwargs=True)
+            hook = site.module.register_forward_hook(partial(watch, site), with_kwargs=True)
             hooks.callback(hook.remove)
         try:
             if isinstance(batch, Mapping):
@@ -66,10 +66,6 @@ def run(model: nn.Module, batch: Any, seed: int, sites: Sequence[Site], watch: W
             raise
         except Exception as error:
             raise ForgeError([_cannot_run(model, batch, error)]) from error
-
-
-def _visit(watch: Watch, site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
-    return watch(site, args, kwargs, out)
 
 
 def _gpus(model: nn.Module) -> list[int]:

@@ -1,4 +1,4 @@
-"""verdict: a layer on trial → its output and warnings, or what would go wrong in the first batch.
+"""The faults of a layer on trial: what would go wrong in the first batch, or its output and warnings.
 
 Each layer runs in training and in evaluation, on two batches that differ in one example. A layer that would take long
 runs at a smaller size: fewer channels, features or steps, as far as its declaration permits that. A layer that is large
@@ -32,7 +32,7 @@ Warned = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Tried:
     """The output of a layer that passed its trial, and warnings."""
 
     output: Value
@@ -43,11 +43,11 @@ class Trials:
     """Tries layers, each kind at each size once."""
 
     def __init__(self) -> None:
-        self._known: Recent[Verdict | Misfit | None] = Recent()
+        self._known: Recent[Tried | Misfit | None] = Recent()
 
     def run(
         self, layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...], module: nn.Module
-    ) -> Verdict:
+    ) -> Tried:
         """Runs a layer on the CPU, and `module`, which is the layer on the meta device, there.
 
         Raises:
@@ -55,34 +55,34 @@ class Trials:
         """
         seen = observe(module, inputs)
         setting, smaller = Setting(layer, arguments, inputs), shrunk(layer, arguments, inputs)
-        verdict: Verdict | Misfit | None = None
+        tried: Tried | Misfit | None = None
         if smaller is not None and (layer.axes or seen.cost > CHEAP):
-            verdict = self._known.get(_key(smaller), lambda: _judge_smaller(smaller, seen))
-        if not isinstance(verdict, Verdict):
+            tried = self._known.get(_key(smaller), lambda: _judge_smaller(smaller, seen))
+        if not isinstance(tried, Tried):
             if seen.cost <= DEAR:
-                verdict = self._known.get(_key(setting), lambda: _judge(setting))
+                tried = self._known.get(_key(setting), lambda: _judge(setting))
             elif smaller is not None and not _can_run(smaller):  # it must not be that small
-                verdict = None
-        if isinstance(verdict, Misfit):
-            raise verdict
-        if verdict is not None and (output := scaled(verdict.output, seen.output)) is not None:
-            return Verdict(output, verdict.warnings)
+                tried = None
+        if isinstance(tried, Misfit):
+            raise tried
+        if tried is not None and (output := scaled(tried.output, seen.output)) is not None:
+            return Tried(output, tried.warnings)
         output = values(seen.output, observe(module, inputs, FEW).output)
-        return Verdict(output, () if verdict is None else verdict.warnings)
+        return Tried(output, () if tried is None else tried.warnings)
 
 
 def _key(setting: Setting) -> tuple[Any, ...]:
     return setting.layer.name, setting.layer.make, repr(setting.arguments), repr(setting.inputs)
 
 
-def _judge(setting: Setting) -> Verdict | Misfit | None:
-    """The verdict of a trial; None where there can be none."""
+def _judge(setting: Setting) -> Tried | Misfit | None:
+    """What a trial finds; None where there can be none."""
     with preserved_globals(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
             trial = Trial(setting)
             try:
-                return Verdict(trial.value, tuple(_findings(trial)))
+                return Tried(trial.value, tuple(_findings(trial)))
             except Broken as broken:
                 raise trial.complaint(broken) from broken
         except Misfit as misfit:
@@ -91,8 +91,8 @@ def _judge(setting: Setting) -> Verdict | Misfit | None:
             return None
 
 
-def _judge_smaller(setting: Setting, seen: Seen) -> Verdict | Misfit | None:
-    """The verdict on a layer in place of a larger one, which was observed and writes no less."""
+def _judge_smaller(setting: Setting, seen: Seen) -> Tried | Misfit | None:
+    """What is found of a layer in place of a larger one, which was observed and writes no less."""
     try:
         module = construct(setting.layer, setting.arguments)
         if replace(seen, held=num_held(module)).cost > DEAR and observe(module, setting.inputs).cost > DEAR:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import modelforge as mf
-from modelforge.inits.schemes.pretrained import Pretrained
+from modelforge.inits.schemes.undrawn import Pretrained
 
 LAYERS = {
     "embed": {"type": "Embedding", "num_embeddings": 7, "embedding_dim": 6, "padding_idx": 0},

@@ -15,7 +15,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensor_file import Weights, opened
 from modelforge.inits.fills import FilePart
 from modelforge.planning.assign import ParameterPlan
-from modelforge.planning.stored import stored_buffers
+from modelforge.planning.weight_files import stored_buffers
 
 
 @dataclass(frozen=True)

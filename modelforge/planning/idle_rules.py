@@ -1,4 +1,4 @@
-"""unused: decided parameters → warnings about init rules without effect."""
+"""idle_rules: decided parameters → warnings about init rules without effect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelforge.core.quoting import listed
 from modelforge.planning.assign import ParameterPlan
 
 
-def unused(parameters: Sequence[ParameterPlan]) -> list[Problem]:
+def idle_rules(parameters: Sequence[ParameterPlan]) -> list[Problem]:
     """Rules for ends of residual branches where none is known, and rules that are always overridden."""
     return list(dict.fromkeys(problem for rule in RULES for problem in rule(parameters)))
 
@@ -32,7 +32,6 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 f"`{scheme}` treats the ends of residual branches apart, but it fills none: only {shown}",
                 "a branch ends with the last layer in it that has parameters, a norm too: put the rule there, say "
                 "`ends: true`, or choose a scheme that does not count",
-                severity="warning",
             )
 
 
@@ -50,7 +49,6 @@ def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 "register its class with `register_inside` and `register_branches` of `modelforge.layers`, or name the "
                 "parameters in `params`, with `branches` and `ends`",
                 part="key",
-                severity="warning",
             )
 
 
@@ -68,7 +66,8 @@ def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
     for key, (path, other) in before.items():
         if key not in acting:
             message = f"this init rule has no effect: other rules override it, `{other}` at `{path}`"
-            yield Problem("MW109", key, message, "remove it, or the others", part="key", severity="warning")
+            yield Problem("MW109", key, message, "remove it, or the others", part="key")
 
 
 RULES = (_no_branch_ends, _unknown_inside, _overridden)
+"""Decided parameters → warnings about rules for them."""

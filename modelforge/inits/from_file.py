@@ -1,12 +1,13 @@
-"""The scheme that takes values from a file, and what the names there mean here."""
+"""Values from a file of tensors: which of them, and what the names there mean here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_serializer
 
@@ -14,9 +15,7 @@ from modelforge.core.complaints import WrongField, wrong
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_PLACEHOLDERS
 from modelforge.core.paths import matches
-from modelforge.inits.base import Undrawn
-from modelforge.inits.fills import Renamed
-from modelforge.inits.registry import register_initializer
+from modelforge.inits.base import Source, Undrawn
 
 
 class Moved(Node):
@@ -53,19 +52,22 @@ def _moved(old: str, raw: Mapping[str, Any]) -> Moved:
         raise wrong("MF022", message, "write `{to: name}`, with `transpose: true` or `squeeze: true`") from None
 
 
-@register_initializer("pretrained")
-class Pretrained(Undrawn):
-    """Values from a file of tensors: safetensors, or a checkpoint of `torch.save`, of which nothing is run.
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The names in the model that a name in a file means; none where its tensor is of no use."""
 
-    A tensor of the file belongs to the parameter of its name. Whatever does not fit is an error before anything is
-    allocated: a covered parameter that the file lacks, a tensor that the model has no place for, another shape. Buffers
-    that the file names, such as running statistics, are loaded too. Values are rounded to the parameter's type.
+    names: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    """The keys of `rename` that say so."""
+    transpose: bool = False
+    squeeze: bool = False
+    """Whether a first dimension of size 1 is left out."""
 
-    Formula: w = the tensor of the same name, after `subset`, `strip` and `rename`
-    Source: for fine-tuning
-    """
 
-    values_from: ClassVar[Literal["draw", "module", "existing", "file"]] = "file"
+class FromFile(Undrawn):
+    """A scheme whose values are in a file."""
+
+    values_from: ClassVar[Source] = "file"
 
     path: Annotated[str, Field(min_length=1, examples=["weights.safetensors"])]
     """The file; a relative path starts at the folder that the program runs in."""
@@ -96,7 +98,7 @@ class Pretrained(Undrawn):
         """The names in the model that a name in the file means.
 
         >>> rename = {"h.{n}": "layers.{n+1}", "*.qk": {"to": ["*.q", "*.k"], "transpose": True}, "*.mask": None}
-        >>> scheme = Pretrained(path="w", strip="bert", rename=rename)
+        >>> scheme = FromFile(path="w", strip="bert", rename=rename)
         >>> scheme.renamed("bert.h.0.norm.bias")
         Renamed(names=('layers.1.norm.bias',), by=('h.{n}',), transpose=False, squeeze=False)
         >>> scheme.renamed("h.4.qk").names, scheme.renamed("h.4.mask").names, scheme.renamed("hat.4").names

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from modelforge.core.errors import Problem, Refusal
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.paths import join, parent
 from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensor_file import WRAPPERS, Header, opened
-from modelforge.inits.fills import FilePart, Fill, ReadsFile, Renamed
+from modelforge.inits.fills import FilePart, Fill
+from modelforge.inits.from_file import FromFile, Renamed
 from modelforge.planning.assign import ParameterPlan
 
 Shape = tuple[int, ...]
@@ -50,10 +52,10 @@ def locate(
         skips: By the key of a rule, globs for names in the model whose values are not taken from its file.
         ties: Second names of tied parameters, each with the first.
     """
-    rules: dict[tuple[ReadsFile, str], list[ParameterPlan]] = {}
+    rules: dict[tuple[FromFile, str], list[ParameterPlan]] = {}
     for item in decided:
-        if item.initializer.values_from == "file":
-            rules.setdefault((cast("ReadsFile", item.initializer), item.rule.key), []).append(item)
+        if isinstance(item.initializer, FromFile):
+            rules.setdefault((item.initializer, item.rule.key), []).append(item)
     if not rules:
         return Located(tuple(decided))
     shapes = {item.path: item.shape for item in decided}
@@ -88,10 +90,10 @@ def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, T
     for path, owner in module.named_modules(prefix=prefix):
         for name, value in owner._buffers.items():
             if value is not None and name not in owner._non_persistent_buffers_set:
-                yield f"{path}.{name}" if path else name, value
+                yield join(path, name), value
 
 
-def _of_training(scheme: ReadsFile, headers: Collection[str], shapes: Collection[str]) -> ReadsFile:
+def _of_training(scheme: FromFile, headers: Collection[str], shapes: Collection[str]) -> FromFile:
     """The scheme, with the prefixes that training puts before each name (`state_dict.model.`, `module.`, `_orig_mod.`)
     stripped as well, unless the model or the scheme itself has a name that begins so."""
     known = {name.partition(".")[0] for name in (*shapes, *scheme.strip, *scheme.rename)}
@@ -110,7 +112,7 @@ def _of_training(scheme: ReadsFile, headers: Collection[str], shapes: Collection
 class _Source:
     """The file of one rule: where in it the values of each name in the model are."""
 
-    scheme: ReadsFile
+    scheme: FromFile
     key: str
     skips: Collection[str] | None
     """Globs for names in the model that it leaves out; None where the rule has no `skip`."""
@@ -266,7 +268,7 @@ def _globs(names: Sequence[str], known: Collection[str]) -> list[str]:
     >>> _globs(["head.weight", "head.bias", "a.weight"], ["head.weight", "head.bias", "a.weight", "a.bias"])
     ['head.*', 'a.weight']
     """
-    parents = {name: name.rpartition(".")[0] for name in names}
+    parents = {name: parent(name) for name in names}
     others = [name for name in known if name not in parents]
     split = {parent for parent in parents.values() if any(name.startswith(f"{parent}.") for name in others)} | {""}
     return [*dict.fromkeys(name if parent in split else f"{parent}.*" for name, parent in parents.items())]

@@ -10,8 +10,8 @@ import torch
 
 import modelforge as mf
 from modelforge.core import tensor_file as weights
-from modelforge.planning import stored as checkpoint
-from tests.inits.test_pretrained import LAYERS, dense, problems, saved, spec, tensors
+from modelforge.planning import weight_files as checkpoint
+from tests.inits.test_from_file import LAYERS, dense, problems, saved, spec, tensors
 
 
 @pytest.fixture

@@ -1,0 +1,135 @@
+"""evaluate and predict on the command line: what they write, print and refuse."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from modelforge.cli.evaluate import evaluate
+from modelforge.cli.predict import predict
+from modelforge.core.errors import ForgeError
+from tests.train.runs import trained
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the digits."""
+    return trained(tmp_path_factory.mktemp("runs") / "run", "data=digits")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    path = tmp_path / "images.npy"
+    np.save(path, pytest.importorskip("sklearn.datasets").load_digits().images[:3])
+    return path
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def rendered(text: object, width: int = 80) -> str:
+    console = Console(width=width, no_color=True, record=True, file=io.StringIO())
+    console.print(text)
+    return console.export_text()
+
+
+def test_an_evaluation_writes_its_tables_and_figures(run: Path):
+    answer = evaluate(run, [], None, "cpu")
+    assert answer.status == 0
+    assert answer.data["differs"] == []
+    assert answer.data["metrics"]["accuracy"] == answer.data["reported"]["accuracy"]
+    folder = run / "evaluation"
+    assert {path.name for path in folder.iterdir()} == {
+        "metrics.json",
+        "per_class.csv",
+        "confusion_matrix.csv",
+        "confusion_matrix.png",
+        "calibration.csv",
+        "calibration.png",
+    }
+    rows = read(folder / "per_class.csv")
+    assert sum(int(row["examples"]) for row in rows) == 270
+    matrix = read(folder / "confusion_matrix.csv")
+    right = sum(int(row[row["class"]]) for row in matrix)
+    assert right / 270 == pytest.approx(answer.data["metrics"]["accuracy"], abs=1e-6)
+    assert json.loads((folder / "metrics.json").read_text())["num_examples"] == 270
+    lines = rendered(answer.text).splitlines()
+    assert lines[0] == "the test part: 270 examples"
+    assert max(map(len, lines)) <= 80
+
+
+def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path: Path):
+    status = run / "status.json"
+    before = status.read_text()
+    try:
+        told = json.loads(before)
+        told["metrics"]["test/accuracy"] = 0.5
+        status.write_text(json.dumps(told))
+        answer = evaluate(run, [], tmp_path / "out", "cpu", plots=False)
+    finally:
+        status.write_text(before)
+    assert answer.status == 1
+    assert "not what the run reported: accuracy: 0.5, now 0." in rendered(answer.text)
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.depth=3", "must change the data"),
+        ("data.path", "must change the data"),
+        ("data.task=regression", "`data.task` cannot be changed for an evaluation"),
+        ("data.nothing=3", "`data.nothing` cannot be changed for an evaluation"),
+        ("data.batch_size=[", "cannot be read as YAML"),
+        ("data.batch_size=0", "must be greater than 0"),
+    ],
+)
+def test_what_cannot_be_evaluated(run: Path, override: str, message: str):
+    with pytest.raises(ForgeError) as caught:
+        evaluate(run, [override], None, "cpu")
+    assert message in caught.value.problems[0].message
+
+
+def test_predictions_are_printed_as_csv(run: Path, images: Path):
+    answer = predict(run, images, None, [], "cpu")
+    assert isinstance(answer.text, str)
+    header, *rows = csv.reader(answer.text.splitlines())
+    assert header[:3] == ["prediction", "probability", "probability_0"]
+    assert len(rows) == 3
+    assert sum(map(float, rows[0][2:])) == pytest.approx(1)
+    assert answer.data["prediction"] == [int(row[0]) for row in rows]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_predictions_go_into_a_file(run: Path, images: Path, tmp_path: Path, ending: str):
+    output = tmp_path / f"out.{ending}"
+    answer = predict(run, images, output, [], "cpu")
+    assert answer.data["num_examples"] == 3
+    if ending == "parquet":
+        found = pytest.importorskip("pyarrow.parquet").read_table(output).to_pydict()["prediction"]
+    elif ending == "json":
+        found = json.loads(output.read_text())["prediction"]
+    else:
+        found = [int(row["prediction"]) for row in read(output)]
+    assert found == predict(run, images, None, [], "cpu").data["prediction"]
+
+
+def test_what_cannot_be_predicted(run: Path, images: Path, tmp_path: Path):
+    def message(*arguments) -> str:
+        with pytest.raises(ForgeError) as caught:
+            predict(*arguments)
+        return caught.value.problems[0].message
+
+    assert "must end in .csv or .json or .parquet" in message(run, images, tmp_path / "out.xls", [], "cpu")
+    assert "has no column `id`" in message(run, images, None, ["id"], "cpu")
+    assert "cannot be read as arrays" in message(run, tmp_path / "none.npy", None, [], "cpu")
+    (tmp_path / "pickle.npy").write_bytes(b"\x80\x04]\x94.")
+    assert "cannot be read as arrays" in message(run, tmp_path / "pickle.npy", None, [], "cpu")
+    assert "no run that can be used" in message(tmp_path / "nowhere", images, None, [], "cpu")

@@ -1,0 +1,155 @@
+"""What a source of one's own may return: arrays, torch Datasets, a LightningDataModule."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+import modelforge as mf
+from modelforge.train.data.adapters import DatasetPart, examples_of
+from modelforge.train.data.parts import Arrays, Examples
+from modelforge.train.data.source import SplitSource
+from modelforge.train.tasks.registry import parse_task
+
+X = np.arange(120.0).reshape(60, 2)
+Y = np.arange(60) % 3
+
+
+class Own(SplitSource):
+    """Points of one's own."""
+
+    target_kinds: ClassVar = ("class", "number")
+
+    def read(self) -> Any:
+        raise NotImplementedError
+
+
+def own(**fields: Any) -> Own:
+    section = {"type": "own", "task": "classification", "num_outputs": 3, "input": {"shape": (2,)}, **fields}
+    return Own.model_validate(section)
+
+
+class Pairs(Dataset):
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return torch.tensor(X[index], dtype=torch.float32), int(Y[index])
+
+
+class Module(LightningDataModule):
+    """As the tutorials write it: three loaders over parts of one data set, made in `setup`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prepared = 0
+
+    def prepare_data(self) -> None:
+        self.prepared += 1
+
+    def setup(self, stage: str) -> None:
+        whole = TensorDataset(torch.tensor(X, dtype=torch.float32), torch.tensor(Y))
+        self.parts = torch.utils.data.random_split(whole, [40, 10, 10], torch.Generator().manual_seed(0))
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[0], batch_size=7, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[1], batch_size=7)
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[2], batch_size=7)
+
+
+def rows(examples: Examples) -> np.ndarray:
+    parts = (examples.train, examples.val, examples.test)
+    return np.concatenate([part.batch(np.arange(len(part)))[0] for part in parts])
+
+
+@pytest.mark.parametrize("given", [(X, Y), (X.tolist(), Y.tolist()), (torch.tensor(X), torch.tensor(Y))])
+def test_one_pair_is_split_as_the_section_declares(given: Any):
+    examples = examples_of(given, own())
+    assert (len(examples.train), len(examples.val), len(examples.test)) == (42, 9, 9)
+    assert isinstance(examples.train, Arrays)
+    assert (examples.train.inputs.dtype, examples.train.targets.dtype) == (np.float32, np.int64)
+    assert sorted(map(tuple, rows(examples))) == sorted(map(tuple, X))
+    for part in (examples.train, examples.val, examples.test):
+        inputs, labels = part.batch(np.arange(len(part)))
+        assert (labels == (inputs[:, 0] / 2) % 3).all()
+
+
+def test_three_pairs_are_the_parts():
+    examples = examples_of([(X[:40], Y[:40]), (X[40:50], Y[40:50]), (X[50:], Y[50:])], own())
+    assert (examples.val.batch(np.arange(10))[0] == X[40:50]).all()
+
+
+def test_numbers_get_a_column_each_and_float32():
+    examples = examples_of((X, Y * 0.5), own(task="regression", num_outputs=1))
+    assert examples.train.batch(np.arange(2))[1].shape == (2, 1)
+    assert examples.train.batch(np.arange(2))[1].dtype == np.float32
+
+
+def test_datasets_give_their_items_batch_by_batch():
+    examples = examples_of((Pairs(), Pairs(), Pairs()), own())
+    inputs, labels = examples.train.batch(np.array([5, 2]))
+    assert (inputs == X[[5, 2]]).all()
+    assert labels.tolist() == [2, 2]
+    assert isinstance(examples.train, DatasetPart)
+
+
+def test_a_lightning_data_module_gives_the_data_sets_of_its_loaders():
+    module = Module()
+    examples = examples_of(module, own())
+    assert module.prepared == 1
+    assert (len(examples.train), len(examples.val), len(examples.test)) == (40, 10, 10)
+    assert sorted(map(tuple, rows(examples))) == sorted(map(tuple, X))
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        yield X[0], 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "`read` of `own` must return three pairs"),
+        ((X, Y, X, Y), "but returned tuple"),
+        ((Stream(), Stream(), Stream()), "but returned an IterableDataset, which has no length"),
+        ((X[:, :1], Y), "an example of `own` has shape (1,), but `shape` is (2,)"),
+        (([(X[:40], Y[:40]), (X[:0], Y[:0]), (X[:9], Y[:9])]), "the val part of `own` has no examples"),
+        ([({"a": X, "b": X}, Y)] * 3, "an example of `own` has 2 inputs, but 1 are declared"),
+    ],
+)
+def test_what_is_not_as_declared_is_said(given: Any, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        examples_of(given, own())
+    assert message in caught.value.problems[0].message
+
+
+def test_the_way_out_of_another_shape_is_an_override():
+    with pytest.raises(mf.ForgeError) as caught:
+        examples_of((np.zeros((60, 3, 4)), Y), own())
+    (problem,) = {problem.hint for problem in caught.value.problems}
+    assert problem == "write `data.input.shape=[3,4]`"
+
+
+def test_a_data_set_of_another_dtype_is_said():
+    parts = [TensorDataset(torch.zeros(9, 2, dtype=torch.float64), torch.zeros(9, dtype=torch.int64))] * 3
+    with pytest.raises(mf.ForgeError, match="is float64, but `dtype` is float32"):
+        examples_of(parts, own())
+
+
+def test_new_data_is_checked_against_the_section():
+    source = own()
+    part = source.encode(X, {})
+    assert (len(part), part.batch(np.arange(1))[0].dtype) == (60, np.float32)
+    assert source.encode((X, Y), {}, labelled=True).batch(np.arange(3))[1].tolist() == [0, 1, 2]
+    with pytest.raises(mf.ForgeError, match=r"has shape \(60, 3\), but must have \(examples, 2\)"):
+        source.encode(np.zeros((60, 3)), {})
+    assert parse_task("classification").type == "classification"

@@ -1,0 +1,105 @@
+"""The `metrics` section: torchmetrics by name, one's own, and what is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torchmetrics import Metric
+
+from modelforge.train.metrics import METRICS, parse_metrics, register_metric
+from modelforge.train.tasks.registry import parse_task
+from tests.train.tables import digits
+
+
+def parse(section: Any, task: str = "classification"):
+    return parse_metrics(section, parse_task(task), digits())
+
+
+@pytest.mark.parametrize("named", ["F1Score", "MulticlassF1Score", {"type": "F1Score", "average": "macro"}])
+def test_a_metric_of_torchmetrics_by_its_name(named: Any):
+    factories, problems = parse({"f1": named})
+    assert problems == []
+    metric = factories["f1"]()
+    scores = torch.eye(10)
+    metric.update(scores, torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 0]))
+    # 0 is right once in one prediction and two examples, 9 never: F1 of 2/3 and 0, the other eight 1.
+    assert metric.compute().item() == pytest.approx((8 + 2 / 3) / 10)
+    assert factories["f1"].mode == "max"
+
+
+def test_the_better_direction_is_torchmetrics_own():
+    factories, _ = parse({"mae": "MeanAbsoluteError"}, "regression")
+    assert factories["mae"].mode == "min"
+
+
+def test_null_is_none():
+    assert parse({"f1": None}) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "message", "hint"),
+    [
+        (3, "metrics", "`metrics` must be a mapping, but is 3", ""),
+        ({"f1": 3}, "metrics.f1", "`f1` must be the name of a metric, or a mapping with a `type`", "F1Score"),
+        ({"f1": "F1Skore"}, "metrics.f1", "unknown metric `F1Skore`", "did you mean `F1Score`?"),
+        ({"f1": {"type": "F1Skore"}}, "metrics.f1.type", "unknown metric `F1Skore`", "did you mean `F1Score`?"),
+        ({"f1": {"type": "F1Score", "averag": "macro"}}, "metrics.f1.averag", "has no argument `averag`", "average"),
+        ({"f1": {"type": "F1Score", "average": "mean"}}, "metrics.f1.average", "`average` of", ""),
+        ({"f1": {"type": "F1Score", "top_k": 11}}, "metrics.f1", "refuses its arguments", ""),
+        ({"accuracy": "F1Score"}, "metrics.accuracy", "`accuracy` is logged already", "choose another name"),
+    ],
+)
+def test_what_is_wrong_with_a_metric(section: Any, key: str, message: str, hint: str):
+    factories, (problem,) = parse(section)
+    assert factories == {}
+    assert problem.path == key
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_all_mistakes_at_once():
+    _, problems = parse({"a": "F1Skore", "b": 3, "c": "Precision"})
+    assert [problem.path for problem in problems] == ["metrics.a", "metrics.b"]
+
+
+@pytest.fixture
+def own() -> Iterator[None]:
+    @register_metric("largest_error")
+    class LargestError(Metric):
+        """The largest absolute error."""
+
+        higher_is_better = False
+
+        def __init__(self, floor: float = 0.0) -> None:
+            super().__init__()
+            self.add_state("largest", torch.tensor(floor), dist_reduce_fx="max")
+
+        def update(self, predictions: torch.Tensor, targets: torch.Tensor) -> None:
+            self.largest = torch.maximum(self.largest, (predictions - targets).abs().max())
+
+        def compute(self) -> torch.Tensor:
+            return self.largest
+
+    yield
+    METRICS.remove("largest_error")
+
+
+@pytest.mark.usefixtures("own")
+def test_a_metric_of_ones_own_is_logged_and_can_choose_the_checkpoint(train):
+    sizes = ("data.num_steps=4", "data.num_train=64", "data.num_val=32", "data.num_test=32")
+    overrides = ("model=lstm", "data=adding", *sizes, "metrics={worst: largest_error, mae: MeanAbsoluteError}")
+    result = train(*overrides, "optimized_metric=val/worst")
+    assert result.exit_code == 0, result.status.error
+    assert set(result.status.metrics) == {"val/worst", "test/worst", "test/mae", "test/r2", "test/loss"}
+    assert result.status.metrics["test/worst"] > result.status.metrics["test/mae"] > 0
+    (problem,) = train(*overrides[:-1], "metrics={worst: {type: largest_error, flor: 1}}", folder="x").status.error
+    assert problem["path"] == "metrics.worst.flor"
+    assert problem["hint"] == "did you mean `floor`?"
+
+
+def test_only_metrics_are_registered():
+    with pytest.raises(TypeError, match="not a subclass"):
+        register_metric("none")(dict)  # pyright: ignore[reportArgumentType]  # that is the point
