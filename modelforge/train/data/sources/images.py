@@ -39,13 +39,13 @@ STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 def _checked_resize(raw: Any) -> Any:
-    if raw in RESIZES or (type(raw) is int and raw > 0):
+    if (isinstance(raw, str) and raw in RESIZES) or (type(raw) is int and raw > 0):
         return raw
     raise wrong("MF051", f"must be {' or '.join(map(repr, RESIZES))} or a whole number, but is {quoted(raw)}")
 
 
 def _checked_scale(raw: Any) -> Any:
-    if raw is None or raw == "fitted" or raw in STATISTICS:
+    if raw is None or (isinstance(raw, str) and raw in ("fitted", *STATISTICS)):
         return raw or "fitted"
     if isinstance(raw, list | tuple) and all(type(one) in (int, float) and math.isfinite(one) for one in raw):
         return tuple(map(float, raw))

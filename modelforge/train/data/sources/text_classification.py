@@ -49,7 +49,7 @@ class Texts:
         return ("text",) if self.labels is None else ("text", "label")
 
     def __getitem__(self, name: str) -> Sequence[Any] | None:
-        return self.texts if name == "text" else self.labels
+        return dict(zip(self.column_names, (self.texts, self.labels), strict=False))[name]
 
 
 @register_data("text_classification")

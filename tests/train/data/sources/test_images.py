@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pydantic import ValidationError
 
@@ -569,3 +570,91 @@ def test_only_the_training_part_is_augmented(pictures: Path):
     for name in ("val", "test"):
         part, other = getattr(examples, name), getattr(plain, name)
         assert np.array_equal(part.varied(rows, keys)[0], other.batch(rows)[0])
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """Pictures of two classes, of which no two are alike."""
+    random = np.random.default_rng(0)
+    return save_all(
+        tmp_path / "noise",
+        make=lambda v, path: grey(v // 257 + random.integers(0, 90, v.shape), np.uint8).save(path),
+        ending=".png",
+    )
+
+
+AUGMENTED = ("data=image_folder", "data.size=8", "data.channels=1", "data.batch_size=4")
+AUGMENTED += ("+data.augment.flip=RandomHorizontalFlip", "+data.augment.turn={type: RandomRotation, degrees: 20}")
+
+
+@pytest.mark.parametrize("overrides", [("data.num_workers=1",), ("data.num_workers=2", "data.cache=false")], ids=str)
+def test_an_augmented_run_does_not_depend_on_its_processes(train, noise: Path, overrides: tuple[str, ...]):
+    pytest.importorskip("torchvision")
+    alone = train(*AUGMENTED, f"data.path={noise}")
+    helped = train(*AUGMENTED, f"data.path={noise}", *overrides, folder="helped")
+    assert helped.exit_code == 0, helped.status.error
+    assert helped.status.metrics == alone.status.metrics
+    plain = train(*AUGMENTED[:4], f"data.path={noise}", folder="plain")
+    assert plain.status.metrics["test/loss"] != alone.status.metrics["test/loss"]
+
+
+def test_an_augmented_run_is_resumed_to_the_bit(train, noise: Path, tmp_path: Path):
+    pytest.importorskip("torchvision")
+    overrides = (*AUGMENTED, f"data.path={noise}", "data.num_workers=1")
+    whole = train(*overrides, "trainer.max_epochs=3")
+    train(*overrides, "trainer.max_epochs=1", folder="first")
+    resumed = train(*overrides, "trainer.max_epochs=3", f"ckpt={tmp_path}/first/checkpoints/last.ckpt", folder="second")
+    assert resumed.exit_code == 0, resumed.status.error
+    assert resumed.status.metrics == whole.status.metrics
+    kept = (torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("run", "second"))
+    one, other = (checkpoint["state_dict"] for checkpoint in kept)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_run_predicts_from_raw_files_what_it_reported(train, noise: Path, tmp_path: Path, cache: bool):
+    result = train("data=image_folder", "data.size=8", "data.channels=1", f"data.path={noise}", f"data.cache={cache}")
+    assert result.exit_code == 0, result.status.error
+    run = mf.load_run(tmp_path / "run")
+    evaluation = run.evaluate()
+    assert evaluation.metrics["accuracy"] == result.status.metrics["test/accuracy"]
+    assert evaluation.metrics["loss"] == pytest.approx(result.status.metrics["test/loss"], rel=1e-6)
+    every = run.predict_file(noise)
+    assert len(every["prediction"]) == 24
+    assert {*every["prediction"]} <= {"one", "two"}
+    one = run.predict_file(noise / "two" / "3.png")
+    files = list(run.source.raw(noise))
+    place = files.index(noise / "two" / "3.png")
+    assert one["probability_two"][0] == pytest.approx(every["probability_two"][place], abs=1e-6)
+    assert run.evaluate({"path": str(noise)}).num_examples == 24
+
+
+# --- hostile folders --------------------------------------------------------------------------------------------------
+
+
+def test_links_that_lead_in_circles(pictures: Path):
+    (pictures / "red" / "again").symlink_to(pictures)
+    (pictures / "green").symlink_to(pictures / "green")
+    (pictures / "red" / "self.png").symlink_to(pictures / "red" / "self.png")
+    examples = read(folder(path=str(pictures)))
+    assert len(examples.train) + len(examples.val) + len(examples.test) == 20
+    said = " ".join(warning.message for warning in examples.warnings)
+    assert "`green`" in said
+    assert "`red/again`" in said
+    assert "`red/self.png`" in said
+
+
+def test_a_picture_that_may_not_be_read_is_named(pictures: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(path: Path, key: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("modelforge.train.data.pictures.opened", denied)
+    ((_, message, _),) = told(folder(path=str(pictures)))
+    assert message.endswith("(permission denied)")
+
+
+def test_a_header_of_huge_sides_is_refused_before_it_is_decoded(pictures: Path):
+    header = b"P5 60000 60000 255\n"
+    (pictures / "red" / "huge.pgm").write_bytes(header)
+    (warning,) = read(folder(path=str(pictures))).warnings
+    assert "`red/huge.pgm` (more than " in warning.message
