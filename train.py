@@ -14,7 +14,7 @@ CONF = Path(__file__).parent / "conf"
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> float:
     """Runs one job; `-m` runs one for each combination of the values given."""
-    return run(config)
+    return run(config, CONF)
 
 
 if __name__ == "__main__":

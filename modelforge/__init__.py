@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelforge.building.verify import verify as verify
     from modelforge.calibration import register_calibration as register_calibration
     from modelforge.calibration.calibrate import calibrate as calibrate
+    from modelforge.core.plugins import load_plugins as load_plugins
     from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
     from modelforge.language import ModelSpec as ModelSpec
@@ -30,16 +31,23 @@ if TYPE_CHECKING:
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
     from modelforge.train.data.registry import register_data as register_data
+    from modelforge.train.data.source import Source as Source
+    from modelforge.train.data.source import SplitSource as SplitSource
     from modelforge.train.metrics import register_metric as register_metric
     from modelforge.train.run import Run as Run
     from modelforge.train.run import load_run as load_run
     from modelforge.train.tasks.registry import register_task as register_task
+    from modelforge.train.tasks.task import Task as Task
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
     "Ledger": "modelforge.building.ledger",
     "ModelSpec": "modelforge.language",
     "Plan": "modelforge.planning.plan",
+    "Run": "modelforge.train.run",
+    "Source": "modelforge.train.data.source",
+    "SplitSource": "modelforge.train.data.source",
+    "Task": "modelforge.train.tasks.task",
     "build": "modelforge.building.build",
     "calibrate": "modelforge.calibration.calibrate",
     "diff": "modelforge.review",
@@ -48,17 +56,17 @@ _LAZY = {
     "initialize": "modelforge.building.initialize",
     "lint": "modelforge.linting.lint",
     "load": "modelforge.language.load",
+    "load_plugins": "modelforge.core.plugins",
+    "load_run": "modelforge.train.run",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "register_calibration": "modelforge.calibration",
     "register_activation": "modelforge.inits",
-    "register_initializer": "modelforge.inits",
     "register_data": "modelforge.train.data.registry",
+    "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
     "register_metric": "modelforge.train.metrics",
     "register_task": "modelforge.train.tasks.registry",
-    "Run": "modelforge.train.run",
-    "load_run": "modelforge.train.run",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

@@ -10,12 +10,15 @@ import contextlib
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -29,6 +32,7 @@ from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
+from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
 from modelforge.train import check_command_line
 from modelforge.train.job import execute
@@ -389,6 +393,92 @@ def a_plugin_that_cannot_be_imported(folder: Path) -> str:
         return command("show", "model=mlp", "--conf", str(CONF))
 
 
+# --- plugins of a project ---------------------------------------------------------------------------------------------
+
+LAYER = """
+import torch
+import modelforge as mf
+
+@mf.register_layer(axes="...")
+class Gate(torch.nn.Module):
+    "Passes what is positive."
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clamp(min=0)
+"""
+
+
+def with_plugins(plugins: str, *arguments: str, status: int = 1, **modules: str) -> str:
+    """The error output of a command in a project whose `plugins` are this TOML."""
+    Path("pyproject.toml").write_text(f"[tool.modelforge]\nplugins = {plugins}\n")
+    Path("my_project").mkdir()
+    for name, code in {"__init__": "", **modules}.items():
+        Path("my_project", f"{name}.py").write_text(code)
+    path, loaded = [*sys.path], {*sys.modules}
+    try:
+        return command(*(arguments or ("show", "model=mlp", "--conf", str(CONF))), status=status)
+    finally:
+        sys.path[:] = path
+        for name in {name for name in sys.modules if name.startswith("my_project")} - loaded:
+            del sys.modules[name]
+        if "Gate" in LAYERS:
+            unregister_layer("Gate")
+
+
+@situation
+def a_plugin_that_is_not_there(folder: Path) -> str:
+    return with_plugins('["my_projct", "my_project.layer", "elsewhere"]', layers="")
+
+
+@situation
+def a_plugin_that_raises(folder: Path) -> str:
+    return with_plugins('["my_project.layers", "my_project.inits"]', layers="\nnn.Linear\n", inits="import timmm")
+
+
+@situation
+def a_plugin_that_is_no_python(folder: Path) -> str:
+    return with_plugins('["my_project.layers"]', layers="class Gate(nn.Module)\n    pass\n")
+
+
+@situation
+def a_plugin_that_ends_the_process(folder: Path) -> str:
+    return with_plugins('["my_project.layers"]', layers="import sys\nsys.exit('no licence')\n")
+
+
+@situation
+def two_plugins_that_register_one_name(folder: Path) -> str:
+    return with_plugins('["my_project.a", "my_project.b"]', a=LAYER, b=LAYER)
+
+
+@situation
+def a_plugin_that_takes_a_name_of_torch(folder: Path) -> str:
+    return with_plugins('["my_project.a"]', a=LAYER.replace("Gate", "Linear"))
+
+
+@situation
+def plugins_that_are_no_list(folder: Path) -> str:
+    return with_plugins('"my_project"')
+
+
+@situation
+def plugins_that_are_no_modules(folder: Path) -> str:
+    return with_plugins('["my_project/layers.py", 3, "my-project", "a b"]\npluginns = []')
+
+
+@situation
+def a_project_file_that_is_no_toml(folder: Path) -> str:
+    return with_plugins('["my_project"')
+
+
+@situation
+def two_revisions_with_a_layer_of_ones_own(folder: Path) -> str:
+    write("model: {input: {shape: [4]}, layers: {gate: Gate}}\n", "config.yaml")
+    (folder / "pyproject.toml").touch()
+    who = ("-c", "user.name=tester", "-c", "user.email=tester@example.com")
+    for arguments in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message=one")):
+        subprocess.run(["git", *who, *arguments], check=True)
+    return with_plugins('["my_project.layers"]', "diff", "HEAD..HEAD", status=2, layers=LAYER)
+
+
 # --- training ---------------------------------------------------------------------------------------------------------
 
 TABLE = "width,height,kind\n" + "".join(f"{row / 2},{row % 7},{'abc'[row % 3]}\n" for row in range(60))
@@ -405,6 +495,38 @@ def training_settings_of_a_wrong_type(folder: Path) -> str:
     with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
         check_command_line(CONF, ["optimizer.lr=abc", "trainer.max_epochs=x"])
     return said.getvalue()
+
+
+@situation
+def task_settings_and_metrics_that_are_wrong(folder: Path) -> str:
+    task = "data.task={type: classification, label_smoothing: 1.5, smoothing: 0.1}"
+    return "\n".join(
+        [
+            train(folder / "task", task),
+            train(folder / "weights", "data.task={type: classification, class_weights: [1, 2]}"),
+            train(folder / "metrics", "metrics={f1: F1Skore, top: {type: Accuracy, topk: 3}, loss: F1Score}"),
+        ]
+    )
+
+
+@situation
+def new_data_that_a_run_cannot_predict_from(folder: Path) -> str:
+    train(folder)
+    np.save("new.npy", np.zeros((3, 9, 9)))
+    commands = [
+        ("predict", "run", "new.npy"),
+        ("predict", "run", "old.npy"),
+        ("predict", "run", "new.npy", "--output", "new.xls"),
+        ("evaluate", "run", "data.task=regression"),
+    ]
+    return "\n".join(command(*words) for words in commands)
+
+
+@situation
+def a_folder_that_is_no_run(folder: Path) -> str:
+    (folder / "runs" / "0").mkdir(parents=True)
+    (folder / "runs" / "0" / "config.yaml").write_text("{}")
+    return "\n".join(command("predict", name, "new.npy") for name in ("none", "runs", "runs/0"))
 
 
 @situation

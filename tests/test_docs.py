@@ -13,7 +13,6 @@ import torch
 import yaml
 
 import modelforge as mf
-from modelforge.inits import registry as schemes
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
 from modelforge.layers.register import unregister_layer
@@ -137,22 +136,6 @@ def run(page: Path, **namespace: object) -> dict[str, object]:
 
 def test_the_python_of_the_readme_runs() -> None:
     assert "ledger" in run(ROOT / "README.md")
-
-
-def test_what_is_registered_in_the_docs_works() -> None:
-    try:
-        run(ROOT / "docs" / "extending.md")
-        spec = mf.parse(
-            {
-                "input": {"shape": [3]},
-                "layers": {"act": "ScaledTanh", "head": {"type": "Linear", "out_features": 2, "init": "toeplitz"}},
-            }
-        )
-        weight = mf.build(spec).get_parameter("head.weight")
-    finally:
-        unregister_layer("ScaledTanh")
-        schemes.unregister_initializer("toeplitz")
-    assert torch.equal(weight[0, :-1], weight[1, 1:])
 
 
 def test_gpt2_in_plain_torch_is_the_config_beside_it() -> None:

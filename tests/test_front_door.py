@@ -15,8 +15,9 @@ import modelforge as mf
 DESIGN = {
     *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint"),
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
-    "verify",
-    *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "__version__"),
+    *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
+    *("verify", "load_run"),
+    *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "Run", "__version__"),
 }
 
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.report.screen import Screen
 from modelforge.report.stream import Stream
@@ -38,11 +39,20 @@ class Answer:
 
 
 def say(
-    command: Callable[..., Answer], *arguments: Any, as_json: bool = False, failure: int = 1, **options: Any
+    command: Callable[..., Answer],
+    *arguments: Any,
+    as_json: bool = False,
+    failure: int = 1,
+    plugins: bool = True,
+    **options: Any,
 ) -> NoReturn:
-    """Runs a command, prints its answer or its problems, and exits (with `failure`)."""
+    """Imports the project's plugins unless `plugins` is false, runs a command, prints its answer or its problems, and
+    exits (with `failure`).
+    """
     put_off()
     try:
+        if plugins:
+            load_plugins()
         answer = command(*arguments, **options)
     except ForgeError as error:
         _say_problems(error.problems, as_json)

@@ -190,7 +190,7 @@ def diff(
 
     _one_of("--markdown", markdown, as_json)
     options = {"markdown": markdown, "exit_code": exit_code}
-    say(compare, old, new, conf, overrides or [], as_json=as_json, failure=2, **options)
+    say(compare, old, new, conf, overrides or [], as_json=as_json, failure=2, plugins=False, **options)
 
 
 @app.command()
@@ -207,7 +207,7 @@ def sweep(
     from modelforge.cli.sweep import sweep
 
     _one_of("--csv", csv, as_json)
-    say(sweep, folder, metric, csv=csv, as_json=as_json)
+    say(sweep, folder, metric, csv=csv, as_json=as_json, plugins=False)
 
 
 @app.command()
@@ -291,10 +291,12 @@ def schema(
 
 @app.command()
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to create; it may exist if it is empty.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to create, or one that is empty but for dotfiles.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Create a starter project: all configs, a model of your own, train.py, a test, a schema for your editor."""
     from modelforge.cli.new import new
 
-    say(new, folder, as_json=as_json)
+    say(new, folder, as_json=as_json, plugins=False)

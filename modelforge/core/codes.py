@@ -58,6 +58,7 @@ CODES = MappingProxyType(
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
         "MF082": "a sweep whose jobs are not those that are written",
+        "MF083": "a `pyproject.toml` whose settings for modelforge are wrong",
         "MF090": "a scheme lacks a field",
         "MF091": "fields of a scheme that do not go together",
         "MF092": "a truncation that keeps nothing",

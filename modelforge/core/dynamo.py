@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache, wraps
 from importlib import import_module
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 _DYNAMO, _SHAPES, _SYMPY = "torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy"
+_INDUCTOR, _CONFIG = "torch._inductor", "torch._inductor.config"
 
 
 def put_off() -> None:
     """From now on each of these modules is imported at the first use of anything that has no answer here."""
-    for stand_in in (_Dynamo, _Shapes, _Sympy):
+    for stand_in in (_Dynamo, _Inductor, _Shapes, _Sympy):
         if stand_in.NAME not in sys.modules:
             sys.modules[stand_in.NAME] = stand_in(stand_in.NAME)
 
 
-class _Later(ModuleType):
+class Later(ModuleType):
     """Stands for a module until it is imported."""
 
     NAME: str
@@ -44,8 +46,33 @@ class _Later(ModuleType):
         """The module is about to be imported."""
 
 
-class _Dynamo(_Later):
+def asker() -> str:
+    """The module whose code asks a stand-in for a name; to be called by the stand-in's `__getattr__`."""
+    return str(sys._getframe(2).f_globals.get("__name__"))
+
+
+class _Compiled(type):
+    """The class of a class that has as instances what the compiler made, once there is a compiler."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        there = sys.modules.get(f"{_DYNAMO}.eval_frame")
+        return there is not None and isinstance(instance, there.OptimizedModule)
+
+
+class OptimizedModule(metaclass=_Compiled):
+    """Stands for torch's class of compiled modules where Lightning asks whether a module is one."""
+
+
+class _Dynamo(Later):
     NAME = _DYNAMO
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(_DYNAMO) is self and asker().startswith("lightning."):
+            if name == "__path__":
+                raise AttributeError(name)  # `from ... import` asks for it, and would import what is in the package
+            if name == "OptimizedModule":
+                return OptimizedModule
+        return super().__getattr__(name)
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -53,14 +80,65 @@ class _Dynamo(_Later):
 
     def disable(self, function: Callable[..., Any] | None = None, *options: Any, **named: Any) -> Any:
         """The function itself, where torch asks for one of its own: nothing compiles yet."""
-        if named.get("wrapping", True):
-            return self.there("disable")(function, *options, **named)
-        self._left.append(function)
-        return function
+        if not named.get("wrapping", True):
+            self._left.append(function)
+            return function
+        if isinstance(function, FunctionType) and sys.modules.get(_DYNAMO) is self:
+            return self._disabled(function, *options, **named)
+        return self.there("disable")(function, *options, **named)
+
+    def graph_break(self, *options: Any) -> None:
+        """Nothing, where nothing compiles: an optimizer asks for it at each step."""
+
+    def _disabled(self, function: FunctionType, *options: Any, **named: Any) -> Callable[..., Any]:
+        """The function, which the compiler leaves out as soon as it is there."""
+        real = cache(lambda: self.there("disable")(function, *options, **named))
+
+        @wraps(function)
+        def disabled(*values: Any, **more: Any) -> Any:
+            return (function if sys.modules.get(_DYNAMO) is self else real())(*values, **more)
+
+        disabled._torchdynamo_disable = True  # pyright: ignore[reportAttributeAccessIssue]  # by which it knows
+        return disabled
 
     def arrives(self) -> None:
         for function in self._left:  # what `disable` gave is kept there: torch asks again
             vars(function).pop("__dynamo_disable", None)
+
+
+class _Inductor(Later):
+    NAME = _INDUCTOR
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.config = sys.modules[_CONFIG] = _Settings(self)
+
+    def there(self, name: str) -> Any:
+        if sys.modules.get(_INDUCTOR) is self:
+            set_early = sys.modules.pop(_CONFIG).__dict__["set_early"]
+            super().there(name)
+            for setting, value in set_early.items():
+                setattr(import_module(_CONFIG), setting, value)
+        return super().there(name)
+
+
+class _Settings(ModuleType):
+    """Keeps the settings of a compiler that is not there; `torch.use_deterministic_algorithms` makes one."""
+
+    def __init__(self, package: _Inductor) -> None:
+        super().__init__(_CONFIG)
+        self.__dict__.update(package=package, set_early={})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.__dict__["package"].there("config"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if sys.modules.get(_CONFIG) is self:
+            self.__dict__["set_early"][name] = value
+        else:
+            setattr(import_module(_CONFIG), name, value)
 
 
 def _itself(value: Any) -> Any:
@@ -71,7 +149,7 @@ def _are_equal(one: Any, other: Any) -> bool:
     return [*one] == [*other] if isinstance(one, tuple | list) else one == other
 
 
-class _Shapes(_Later):
+class _Shapes(Later):
     NAME = _SHAPES
 
     ANSWERS: Mapping[str, Callable[..., Any]] = {
@@ -108,12 +186,11 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, bool | int) or (isinstance(value, tuple | list) and all(map(_is_plain, value)))
 
 
-class _Sympy(_Later):
+class _Sympy(Later):
     NAME = _SYMPY
 
     def __getattr__(self, name: str) -> Any:
-        asked_by = sys._getframe(1).f_globals.get("__name__")
-        if name == "Basic" and asked_by == "torch._prims_common" and sys.modules.get(_SYMPY) is self:
+        if name == "Basic" and asker() == "torch._prims_common" and sys.modules.get(_SYMPY) is self:
             return _NoValue  # whether an argument is an expression: before sympy is there, none is
         return super().__getattr__(name)
 

@@ -1,4 +1,7 @@
-"""Plugins: what modelforge and other packages offer is imported when it is first needed, and registers itself."""
+"""Plugins: modules that register what they declare when they are imported.
+
+Those of modelforge and of other packages are imported when they are first needed, those of a project by its commands.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,22 @@ import inspect
 import os
 import pkgutil
 import sys
+import traceback
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec
+from pathlib import Path
 from types import ModuleType
 
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.project import FILE, KEY, Project, find_project, shown
+from modelforge.core.quoting import sentence
+from modelforge.core.suggestions import did_you_mean
 
 _loaded: set[str] = set()
+_imported: set[str] = set()
 
 
 def load_package(package: str) -> None:
@@ -23,7 +33,7 @@ def load_package(package: str) -> None:
         import_module(module.name)
 
 
-def load_plugins(group: str) -> None:
+def load_entry_points(group: str) -> None:
     """Imports what the group's entry points name, the first time it is called.
 
     Raises:
@@ -48,6 +58,37 @@ def load_plugins(group: str) -> None:
         raise
 
 
+def load_plugins(folder: str | Path | None = None) -> tuple[str, ...]:
+    """Imports the modules that `[tool.modelforge] plugins` names, with the project's folder first on the search path.
+
+    Every command does so for the working folder, and `train.py` for its own. A module that was imported before stays as
+    it is.
+
+    Args:
+        folder: The folder of the project, or one below it; None for the working folder.
+
+    Returns:
+        The names of the modules; empty where there is no project.
+
+    Raises:
+        ForgeError: the file is wrong, or modules cannot be imported.
+    """
+    project = find_project(folder)
+    if project is None or not project.plugins:
+        return ()
+    if os.path.realpath(project.folder) not in map(os.path.realpath, sys.path):
+        sys.path.insert(0, str(project.folder))
+    problems = [problem for name in project.plugins if (problem := _import(name, project))]
+    if problems:
+        raise ForgeError(problems)
+    return project.plugins
+
+
+def own_module() -> str:
+    """The end of a hint at registering something of one's own: where to name its module; empty once one is named."""
+    return "" if _imported else f", in a module listed as `[{KEY}] plugins` in {FILE}"
+
+
 def installed_alone(package: str) -> None:
     """From now on a package is what is installed of it; the working folder adds nothing and takes nothing's place.
 
@@ -69,6 +110,59 @@ def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> 
         f"correct, update or uninstall it: `pip uninstall {package}`" if package else "correct or uninstall its package"
     )
     return Problem("MF081", f"{group}:{entry_point.name}", message, hint)
+
+
+def _import(name: str, project: Project) -> Problem | None:
+    """Imports a plugin; what it prints goes to standard error, since standard output may be data."""
+    try:
+        with redirect_stdout(sys.stderr):
+            import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            return _not_found(name, project)
+        return _raised(name, project, error)
+    except (Exception, SystemExit) as error:
+        return _raised(name, project, error)
+    _imported.add(name)
+    return None
+
+
+def _not_found(name: str, project: Project) -> Problem:
+    first = name.partition(".")[0]
+    if (project.folder / "src" / first).is_dir():
+        hint = f"`src/{first}` is found once it is installed: `pip install -e .`"
+    else:
+        folder = project.folder.joinpath(*name.split(".")[:-1])
+        here = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+        known = [path.stem for path in here if path.suffix == ".py" or (path / "__init__.py").is_file()]
+        near = did_you_mean(name.rpartition(".")[2], known)
+        hint = near if near.startswith("did") else f"create `{name.replace('.', '/')}.py`, or correct the name"
+    message = f"there is no module `{name}`, neither beside `{shown(project.file)}` nor in this environment"
+    return Problem("MF081", "", message, hint, project.place(f'"{name}"') or project.place(name))
+
+
+def _raised(name: str, project: Project, error: BaseException) -> Problem:
+    """The problem of a plugin whose own code stops its import, at the line that does."""
+    said = f"{type(error).__name__}: {sentence(error)}"
+    message = f"the plugin `{name}` cannot be imported: {said}"
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"install what provides `{error.name}`, or correct the name"
+    else:
+        hint = f"correct it; `python -c 'import {name}'` in its folder shows the whole traceback"
+    return Problem("MF081", "", message, hint, _place_of(error, project) or project.place(name))
+
+
+def _place_of(error: BaseException, project: Project) -> Place | None:
+    """The line of the project's own code that an error comes from."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        source = (error.text or "").rstrip("\n")
+        return Place(shown(Path(error.filename)), error.lineno, error.offset or 1, 1, source)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(project.folder) and "site-packages" not in path.parts and frame.lineno:
+            source = frame.line or ""
+            return Place(shown(path), frame.lineno, 1, max(len(source), 1), source)
+    return None
 
 
 def check_declaration(cls: object, base: type, named: str) -> None:

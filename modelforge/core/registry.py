@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.plugins import load_package, load_plugins
+from modelforge.core.plugins import load_entry_points, load_package, own_module
 from modelforge.core.suggestions import did_you_mean
 
 Entry = TypeVar("Entry")
@@ -35,6 +35,7 @@ class Registry(Generic[Entry]):
             the name of the old one is that one defined again, as in a notebook, and replaces it.
         package: The package of what modelforge itself ships; its modules are imported, and register what they have.
         code: Of the problem that a name is which no entry has.
+        decorator: What registers one of the user's own, for hints: `mf.register_layer`.
 
     Example:
         >>> shapes = Registry[type]("a shape")
@@ -51,12 +52,14 @@ class Registry(Generic[Entry]):
         definition: Callable[[Entry], Any] = itself,
         package: str = "",
         code: str = "",
+        decorator: str = "",
     ) -> None:
         self.kind = kind
         self.group = group
         self._definition = definition
         self.package = package
         self.code = code
+        self.decorator = decorator
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
         self._shipped: frozenset[str] | None = None
@@ -133,9 +136,13 @@ class Registry(Generic[Entry]):
         """The first name of an entry that is there already, or None."""
         return next((name for name, known in self._entries.items() if known is entry), None)
 
-    def suggest(self, name: str) -> str:
-        """A hint for a name that is not there: which one was meant, or all that there are."""
-        return did_you_mean(name, self.names())
+    def suggest(self, name: str, others: Collection[str] = ()) -> str:
+        """A hint for a name that is not there, nor among `others`: which one was meant, or how to add one."""
+        meant = did_you_mean(name, (*self.names(), *others))
+        if not self.decorator or meant.startswith("did you mean"):
+            return meant
+        own = f"register your own in code first: `@{self.decorator}`{own_module()}"
+        return f"{meant}; {own}" if meant else own
 
     def is_redefined(self, old: Entry, new: Entry) -> bool:
         """Whether an entry is the old one defined again."""
@@ -149,7 +156,7 @@ class Registry(Generic[Entry]):
     def _load(self) -> None:
         self._load_shipped()
         if self.group:
-            load_plugins(self.group)
+            load_entry_points(self.group)
 
     def _load_shipped(self) -> None:
         if self._shipped is not None or not self.package:

@@ -195,10 +195,13 @@ def _load(path: str) -> Any:
 
 def _of_model(checkpoint: Any) -> Any:
     """A checkpoint of a training without what belongs to the optimizer, to callbacks and to metrics."""
-    if not isinstance(checkpoint, Mapping) or any(isinstance(value, Tensor) for value in checkpoint.values()):
+    if not isinstance(checkpoint, Mapping):
         return checkpoint
-    wrapped = [name for name in STATE_DICTS if isinstance(checkpoint.get(name), Mapping)]
-    return {wrapped[0]: checkpoint[wrapped[0]]} if wrapped else checkpoint
+    # Beside `model` there may be other parts of a network; beside the others, tensors are a training's own.
+    parts = any(isinstance(value, Tensor) and value.dim() for value in checkpoint.values())
+    known = [name for name in STATE_DICTS if not (name == "model" and parts)]
+    wrapped = next((name for name in known if isinstance(checkpoint.get(name), Mapping)), None)
+    return checkpoint if wrapped is None else {wrapped: checkpoint[wrapped]}
 
 
 def _check_zip(path: str) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from modelforge.core.complaints import Owner
-from modelforge.core.plugins import check_declaration
+from modelforge.core.plugins import check_declaration, own_module
 from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.base import Initializer
@@ -100,7 +100,7 @@ def explain_absence(name: object) -> str:
     known = (*names(), *aliases())
     near = did_you_mean(name, known)
     own = "`modelforge list inits` has all; one of your own is registered in code first: `@mf.register_initializer`"
-    return near if near.startswith("did you mean") else own
+    return near if near.startswith("did you mean") else own + own_module()
 
 
 def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -> str:

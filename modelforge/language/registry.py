@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelforge.core.paths import last
+from modelforge.core.plugins import own_module
 from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
 
@@ -112,7 +113,7 @@ def explain_absence(name: str) -> str:
     meant, known = did_you_mean(short, names()), [other.lower() for other in names()]
     if difflib.get_close_matches(short.lower(), known, n=1, cutoff=0.75):
         return meant
-    own = "register your own layer in code first: `@mf.register_layer`"
+    own = f"register your own layer in code first: `@mf.register_layer`{own_module()}"
     return f"{meant} {own[0].upper()}{own[1:]}" if meant else own
 
 

@@ -95,8 +95,8 @@ def stored_buffers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, T
 
 def _of_training(scheme: FromFile, headers: Collection[str], shapes: Collection[str]) -> FromFile:
     """The scheme, with the prefixes that training puts before each name (`state_dict.model.`, `module.`, `_orig_mod.`)
-    stripped as well, unless the model or the scheme itself has a name that begins so."""
-    known = {name.partition(".")[0] for name in (*shapes, *scheme.strip, *scheme.rename)}
+    stripped as well, unless the model has a name that begins so, or the scheme renames one."""
+    known = {name.partition(".")[0] for name in (*shapes, *scheme.rename)}
     strip: list[str] = []
     names = [*headers]
     while names:

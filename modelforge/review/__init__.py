@@ -11,4 +11,5 @@ from modelforge.review.model_changes import LayerDiff as LayerDiff
 from modelforge.review.model_changes import ParameterDiff as ParameterDiff
 from modelforge.review.review import Review as Review
 from modelforge.review.review_text import review_text as review_text
+from modelforge.review.sides import Side as Side
 from modelforge.review.sides import read as read

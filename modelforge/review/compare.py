@@ -29,6 +29,7 @@ def review(
     conf: Path | None = None,
     overrides: Sequence[str] = (),
     track: Track = lambda items, label: items,
+    opened: Callable[[Sequence[Side]], None] = lambda sides: None,
 ) -> Review:
     """Compares all that two sides' configs compose to: every entry that reads a file that differs.
 
@@ -38,6 +39,7 @@ def review(
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for both sides.
         track: Wraps the entries while they are composed, to show progress.
+        opened: Called with both sides before anything of them is composed.
 
     Raises:
         ForgeError: a side cannot be read, or its default does not compose, or has no plan.
@@ -59,6 +61,7 @@ def review(
         if problems:
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
+        opened(sides)
         return _Reviewer(sides[0], sides[1], tuple(overrides), track).review(old if ends else "")
 
 

@@ -47,6 +47,8 @@ class Status:
     """Final values; one that is not finite is left out: JSON cannot hold it."""
     error: tuple[Mapping[str, Any], ...] = ()
     """Problems as data, where the run did not finish."""
+    warnings: tuple[Mapping[str, Any], ...] = ()
+    """Warnings as data, also those that a job of a multirun does not print."""
     started: str = ""
     ended: str | None = None
     seconds: float | None = None
@@ -63,6 +65,7 @@ class Status:
         *,
         metrics: Mapping[str, float] | None = None,
         error: tuple[Mapping[str, Any], ...] = (),
+        warnings: tuple[Mapping[str, Any], ...] = (),
         fit_seconds: float | None = None,
     ) -> Status:
         """The same run, over."""
@@ -74,6 +77,7 @@ class Status:
             state=state,
             metrics=finite,
             error=error,
+            warnings=warnings,
             ended=now.isoformat(),
             seconds=round(seconds, 3),
             fit_seconds=None if fit_seconds is None else round(fit_seconds, 3),

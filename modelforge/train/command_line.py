@@ -14,11 +14,14 @@ from tempfile import TemporaryFile
 from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
-from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unused_params
+from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream
 from modelforge.train.arguments import misuse
-from modelforge.train.terminal import check_folder, keep_streams, loading
+from modelforge.train.later import put_off_extras
+from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
+from modelforge.train.unread import unread
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
@@ -84,18 +87,22 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
     config = compose(conf, overrides)
     if config.hydra["mode"] == "MULTIRUN":
         return _check_jobs(conf, overrides)
+    announce(config)
+    load_plugins(conf.parent)
     _prepare(config)
     if problems := [*_folder_problems(config, "run")]:
         raise ForgeError(problems)
-    return [*_without_effect(config, overrides, multirun=False), *unused_params(config, overrides)]
+    return [*unread(config, overrides, multirun=False)]
 
 
 def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
     sweep = read_sweep(conf, overrides)
     configs = compose_jobs(sweep, conf, MAX_COMPOSED)
+    announce_jobs(configs[0], sweep.num_jobs if sweep.axes else None)
     if problems := [*_folder_problems(configs[0], "sweep"), *_long_names(configs)]:
         raise ForgeError(problems)
-    return [*_without_effect(configs[0], overrides, multirun=True)]
+    load_plugins(conf.parent)
+    return [*unread(configs[0], overrides, multirun=True)]
 
 
 def _guard(arguments: Sequence[str]) -> None:
@@ -124,6 +131,7 @@ def _parsed(arguments: Sequence[str]) -> Namespace | None:
 
 
 def _prepare(config: Config) -> None:
+    put_off_extras()
     with loading("torch"):
         from modelforge.train.data.read import look
         from modelforge.train.prepare import located, prepare
@@ -173,15 +181,3 @@ def _long_names(configs: Sequence[Config]) -> Iterator[Problem]:
             problem = misuse("hydra.sweep.subdir", message, f"`hydra.sweep.subdir={short}` cuts it")
             yield config.origins.locate(problem)
             return
-
-
-def _without_effect(config: Config, overrides: Sequence[str], *, multirun: bool) -> Iterator[Problem]:
-    """The settings of the command line that the other kind of run would read."""
-    kind = "multirun" if multirun else "single run"
-    unread = ("hydra.run.",) if multirun else ("hydra.sweep.", "hydra.sweeper.", "hydra.launcher.")
-    for text in overrides:
-        key = text.lstrip("+~").partition("=")[0]
-        if f"{key}.".replace("/", ".").startswith(unread):
-            message = f"`{key}` has no effect on a {kind}"
-            hint = "`hydra.sweep.dir` is the folder of a multirun" if multirun else "add `-m` for a multirun"
-            yield Problem("MW220", key, message, hint, Place(override=text), severity="warning")

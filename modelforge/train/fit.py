@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -60,8 +60,24 @@ class Outcome:
     """The results, for the last line."""
 
 
-def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupts, show_plan: bool = True) -> Outcome:
+def fit(
+    config: Config,
+    folder: Path,
+    *,
+    console: Console,
+    interrupts: Interrupts,
+    note: Callable[[Problem], object],
+    show_plan: bool = True,
+) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
+
+    Args:
+        config: The composed config.
+        folder: The run folder.
+        console: Where plan, progress and warnings are printed.
+        interrupts: What stops it.
+        note: Called with each warning.
+        show_plan: Whether to print the plan, and what is to be said of it.
 
     Raises:
         ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
@@ -69,8 +85,11 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
 
-    def warn(problem: Problem) -> None:
-        console.print(str(config.origins.locate(problem)), markup=False, soft_wrap=True)
+    def warn(problem: Problem, *, shown: bool = True) -> None:
+        found = config.origins.locate(problem)
+        note(found)
+        if shown:
+            console.print(str(found), markup=False, soft_wrap=True)
 
     with located(config):
         job = prepare(config)
@@ -81,7 +100,11 @@ def fit(config: Config, folder: Path, *, console: Console, interrupts: Interrupt
         for problem in filter(None, (*examples.warnings, job.start.warning)):
             warn(problem)
         if show_plan:
-            _show(job.plan, console)
+            console.print(job.plan.table())
+        for problem in findings(job.plan):
+            warn(problem, shown=show_plan)
+        if show_plan:
+            console.print()
         for problem in _check_lengths(job, len(examples.train)):
             warn(problem)
         _write_json(folder / "plan.json", job.plan.to_dict())
@@ -142,13 +165,6 @@ def _check_lengths(job: Job, rows: int) -> list[Problem]:
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found
-
-
-def _show(plan: Plan, console: Console) -> None:
-    console.print(plan.table())
-    for warning in findings(plan):
-        console.print(str(warning), markup=False, soft_wrap=True)
-    console.print()
 
 
 def _build(job: Job, folder: Path) -> Model:

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
@@ -18,14 +18,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelforge.config import Config
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
+from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
+from modelforge.core.words import plural
 from modelforge.runs.lock import claimed
-from modelforge.runs.status import Status, begin, read_state, resume_command, write, write_end
+from modelforge.runs.status import State, Status, begin, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
+from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import complain, keep_streams, loading, screen
+from modelforge.train.unread import unread
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,11 +48,16 @@ class Result:
         return self.status.metrics.get(self.status.optimized_metric, math.nan)
 
 
-def run(config: DictConfig) -> float:
+def run(config: DictConfig, conf: str | Path | None = None) -> float:
     """What `train.py` hands to `hydra.main`.
 
     Alone, a job that did not finish exits the process (1, or 130 after Ctrl-C). In a multirun it returns, so that the
     other jobs run; `modelforge.runs.callback` exits at the end. Ctrl-C ends a multirun too.
+
+    Args:
+        config: As Hydra composed it.
+        conf: The folder of configs, as `train.py` names it: the plugins of the project around it are imported. None for
+            no project.
 
     Returns:
         The optimized metric for Hydra's sweepers, NaN where the job failed.
@@ -59,10 +68,22 @@ def run(config: DictConfig) -> float:
 
     from modelforge.config import from_hydra
 
+    def composed() -> Config:
+        found = from_hydra(config)
+        if conf is not None:
+            load_plugins(Path(conf).parent)
+        return found
+
+    def without_effect(config: Config) -> Iterable[Problem]:
+        every = [str(override) for kind in ("hydra", "task") for override in written["overrides"][kind]]
+        return unread(replace(config, hydra=written), every, multirun=not alone)
+
     keep_streams()
     hydra: Any = HydraConfig.get()
     # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
-    written: Any = OmegaConf.to_container(OmegaConf.masked_copy(hydra, ["runtime", "overrides"]), resolve=False)
+    written: Any = OmegaConf.to_container(
+        OmegaConf.masked_copy(hydra, ["runtime", "overrides", "sweeper"]), resolve=False
+    )
     folder = Path(written["runtime"]["output_dir"])
     alone = hydra.mode is not RunMode.MULTIRUN
     overrides = tuple(str(override) for override in written["overrides"]["task"])
@@ -74,7 +95,7 @@ def run(config: DictConfig) -> float:
         sys.exit(1)
     try:
         with claimed(folder):
-            result = execute(lambda: from_hydra(config), folder, overrides, show_plan=alone)
+            result = execute(composed, folder, overrides, show_plan=alone, without_effect=without_effect)
     except ForgeError as error:
         complain(error)
         if alone:
@@ -91,7 +112,12 @@ def run(config: DictConfig) -> float:
 
 
 def execute(
-    compose: Callable[[], Config], folder: Path, overrides: tuple[str, ...] = (), *, show_plan: bool = True
+    compose: Callable[[], Config],
+    folder: Path,
+    overrides: tuple[str, ...] = (),
+    *,
+    show_plan: bool = True,
+    without_effect: Callable[[Config], Iterable[Problem]] = lambda config: (),
 ) -> Result:
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
@@ -100,20 +126,28 @@ def execute(
         folder: The run folder.
         overrides: What the command line set, for the status.
         show_plan: Whether to print the model's table.
+        without_effect: Gives the warnings about the command line, which were printed before.
 
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
     """
+    put_off_extras()
     console = screen()
 
     def say(line: str) -> None:
         console.print(printable(line), markup=False, soft_wrap=True)
+
+    noted: list[Problem] = []
+
+    def end(state: State, **facts: Any) -> Status:
+        return status.end(state, warnings=tuple(problem.to_dict() for problem in noted), **facts)
 
     status = begin(overrides)
     try:
         write(status, folder)
         with Interrupts(say) as interrupts:
             config = compose()
+            noted += without_effect(config)
             status = _describe(status, config.values)
             write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
             with loading("lightning"):
@@ -121,11 +155,13 @@ def execute(
                 from modelforge.train.settings import judged_by
             status = replace(status, **judged_by(config.values))
             write(status, folder)
-            outcome = fit(config, folder, console=console, interrupts=interrupts, show_plan=show_plan)
-            ended, exit_code = status.end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
+            outcome = fit(
+                config, folder, console=console, interrupts=interrupts, note=noted.append, show_plan=show_plan
+            )
+            ended, exit_code = end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
             write(ended, folder)
     except Interrupted as error:
-        ended, exit_code = status.end("interrupted"), error.exit_code
+        ended, exit_code = end("interrupted"), error.exit_code
         write_end(ended, folder)
         say(f"interrupted  ·  {_shown(folder)}")
         if (last := folder / "checkpoints" / "last.ckpt").exists():
@@ -134,14 +170,14 @@ def execute(
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
             bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-            write_end(status.end("failed", error=(bug,)), folder)
+            write_end(end("failed", error=(bug,)), folder)
             raise
         state = "diverged" if any(problem.code == "MF052" for problem in wrong.problems) else "failed"
-        ended, exit_code = status.end(state, error=tuple(problem.to_dict() for problem in wrong.problems)), 1
+        ended, exit_code = end(state, error=tuple(problem.to_dict() for problem in wrong.problems)), 1
         write_end(ended, folder)
         complain(wrong)
     else:
-        say("  ·  ".join([*outcome.words, f"{outcome.seconds:.1f} s", _shown(folder)]))
+        say("  ·  ".join([*outcome.words, *_count(noted), f"{outcome.seconds:.1f} s", _shown(folder)]))
     return Result(exit_code, ended)
 
 
@@ -150,6 +186,18 @@ def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
     if not isinstance(error, OSError) or error.errno not in (ENOSPC, EDQUOT, EFBIG, EIO, EROFS):
         return None
     return ForgeError([unwritable(_shown(folder), os.strerror(error.errno).lower())])
+
+
+def _count(warnings: Sequence[Problem]) -> list[str]:
+    """How many warnings there are, and of which kinds; nothing where there are none.
+
+    Example:
+        >>> _count([Problem("MW203", "", "a", num=2), Problem("MW101", "", "b"), Problem("MW203", "", "c")])
+        ['4 warnings (MW101, MW203)']
+    """
+    number = sum(problem.num for problem in warnings)
+    codes = ", ".join(sorted({problem.code for problem in warnings}))
+    return [f"{plural(number, 'warning')} ({codes})"] if warnings else []
 
 
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:

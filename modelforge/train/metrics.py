@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import quoted, sentence, shortened
 from modelforge.core.registry import Registry
-from modelforge.core.suggestions import did_you_mean
 from modelforge.train.arguments import check_arguments, misuse
 from modelforge.train.tasks.task import Data, Mode, Task
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 AnyMetric = TypeVar("AnyMetric", bound="type[Metric]")
-METRICS = Registry["type[Metric]"]("a metric", "modelforge.metrics")
+METRICS = Registry["type[Metric]"]("a metric", "modelforge.metrics", decorator="mf.register_metric")
 """Metrics of one's own, by name."""
 METRIC_HINT = "as in `f1: {type: F1Score, average: macro}`"
 MODULES = ("torchmetrics.classification", "torchmetrics.regression")
@@ -115,8 +114,8 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
     kind = METRICS.get(named) if named in METRICS else known.get(named) or known.get(f"{task.family}{named}")
     where = f"{key}.type" if isinstance(settings, Mapping) else key
     if kind is None:
-        names = [*METRICS.names(), *(one.removeprefix(task.family) for one in known if one.startswith(task.family))]
-        return None, [misuse(where, f"unknown metric `{shortened(named)}`", did_you_mean(named, names))]
+        names = [one.removeprefix(task.family) for one in known if one.startswith(task.family)]
+        return None, [misuse(where, f"unknown metric `{shortened(named)}`", METRICS.suggest(named, names))]
     accepted = inspect.signature(kind).parameters
     filled = {argument: getattr(data, field) for argument, field in FILLED.items() if argument in accepted}
     values = {str(argument): value for argument, value in given.items() if argument != "type"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric, Metric
 from modelforge.building.build import build
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_CONFIG_BYTES
-from modelforge.core.quoting import listed, quoted, sentence
+from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular_files import read_text
 from modelforge.core.suggestions import did_you_mean
 from modelforge.language import parse
@@ -241,9 +241,9 @@ def _reported(folder: Path) -> Mapping[str, float]:
 
 def _nearest(folder: Path) -> str:
     """The hint where a folder of runs is named in place of one."""
-    runs: Sequence[Path] = sorted(path.parent for path in folder.glob("*/config.yaml"))[:20]
-    return f"it holds runs: {listed([quoted(str(run)) for run in runs], 3)}" if runs else ""
+    runs = sorted(path.parent for path in folder.glob("*/config.yaml"))[:20]
+    return f"it holds runs: {listed(map(str, runs), 3, quote='`')}" if runs else ""
 
 
 def _no_run(path: Path, reason: str, hint: str = "") -> ForgeError:
-    return ForgeError([Problem("MF151", str(path), f"`{path}` is no run that can be used: {reason}", hint)])
+    return ForgeError([Problem("MF151", str(path), f"`{path}` is not a complete run: {reason}", hint)])

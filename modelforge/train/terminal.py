@@ -1,19 +1,24 @@
-"""The terminal of a run: streams that never end it, a line while slow imports last, and problems. Imports no torch."""
+"""The terminal of a run: streams that never end it, its first line, a line while slow imports last, and problems.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
+from modelforge.config import Config
+from modelforge.core.quoting import printable
+from modelforge.core.words import plural
 from modelforge.report.screen import Screen, removed_folder
 from modelforge.report.stream import Stream
 
+GROUPS = ("experiment", "model", "weights", "init", "data")
+"""What the first line of a run names."""
 WIDTH = 120
 """Columns of output for a file or a log, where the environment does not set them."""
 
@@ -29,6 +34,35 @@ def check_folder() -> None:
     if problem := removed_folder():
         complain(problem)
         sys.exit(1)
+
+
+def announce(config: Config) -> None:
+    """Prints what a run is about to do, before torch is imported: what the groups chose, the seed, and the folder."""
+    choices = config.hydra["runtime"]["choices"]
+    chosen = [f"{group}={choices[group]}" for group in GROUPS if choices.get(group)]
+    words = " ".join([*chosen, f"seed={config.values.get('seed', 0)}"])
+    say(words, _folder(str(config.hydra["run"]["dir"]), choices))
+
+
+def announce_jobs(config: Config, number: int | None) -> None:
+    """Prints how many jobs a multirun is about to run, None where its sweeper decides that, and in which folder."""
+    say(
+        "multirun" if number is None else plural(number, "job"),
+        _folder(str(config.hydra["sweep"]["dir"]), config.hydra["runtime"]["choices"]),
+    )
+
+
+def say(*parts: str) -> None:
+    """Prints one line on standard output."""
+    print(printable("  ·  ".join(filter(None, parts))), file=_lasting(sys.stdout), flush=True)
+
+
+def _folder(name: str, choices: Mapping[str, Any]) -> str:
+    """The folder of a run as far as it is known before it starts: its last part is the time."""
+    for group, choice in choices.items():
+        name = name.replace(f"${{hydra:runtime.choices.{group}}}", str(choice))
+    known, dollar, _ = name.partition("${")
+    return f"{known}..." if dollar else known
 
 
 def screen() -> Screen:
@@ -63,12 +97,3 @@ def loading(module: str) -> Generator[None]:
 
 def _lasting(stream: Any) -> Any:
     return stream if isinstance(stream, Stream) and stream.lasting else Stream(stream, lasting=True)
-
-
-@contextmanager
-def reading(what: str, total: int) -> Generator[Callable[[int], object]]:
-    """Shows on a terminal's stderr how many of a number of things are read; gives the function that counts them."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"reading {what}", total=total)
-        yield lambda number: progress.advance(task, number)

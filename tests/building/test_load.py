@@ -48,6 +48,8 @@ WRAPPED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pytorch tutorials": lambda values: {"model_state_dict": values, "optimizer_state_dict": OPTIMIZER},
     "model": lambda values: {"model": values, "optimizer": OPTIMIZER},
     "Lightning": lambda values: {"state_dict": prefixed(values, "model."), "callbacks": {"x": {"best": torch.ones(1)}}},
+    "with numbers beside": lambda values: {"state_dict": values, "best_acc1": torch.tensor(0.5)},
+    "with tensors of the training": lambda values: {"model_state_dict": values, "rng_state": torch.zeros(9)},
     "data parallel": lambda values: prefixed(values, "module."),
     "compiled, in Lightning": lambda values: {"state_dict": prefixed(values, "model._orig_mod.")},
 }
@@ -61,6 +63,23 @@ def test_the_path_of_a_checkpoint_is_enough(tmp_path: Path, wrap: str, config: d
     model = build(config, tmp_path / "own.pt")
     assert equal(model, original)
     assert model.ledger.ok
+
+
+@pytest.mark.parametrize("strip", ["state_dict", "model", ["state_dict"], ["state_dict", "model"], "state_dict.model"])
+def test_prefixes_of_a_training_may_be_written_all_the_same(tmp_path: Path, strip: Any) -> None:
+    original = build(PLAIN)
+    torch.save(WRAPPED["Lightning"](original.state_dict()), tmp_path / "own.pt")
+    assert equal(build(PLAIN, tmp_path / "own.pt", strip=strip), original)
+
+
+def test_tensors_beside_a_part_that_is_called_model_are_the_model_s_too(tmp_path: Path) -> None:
+    config = {"input": {"shape": [4]}, "layers": {"model": {"type": "Sequential", "layers": PLAIN["layers"]}}}
+    config["layers"] |= {"last": {"type": "Linear", "out_features": 2, "bias": False}}
+    original = build(config)
+    values = original.state_dict()
+    inner = {name.removeprefix("model."): value for name, value in values.items() if name.startswith("model.")}
+    torch.save({"model": inner, "last.weight": values["last.weight"]}, tmp_path / "own.pt")
+    assert equal(build(config, tmp_path / "own.pt"), original)
 
 
 def test_a_layer_that_is_called_like_a_wrapper_keeps_its_name(tmp_path: Path) -> None:

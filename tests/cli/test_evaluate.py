@@ -132,4 +132,4 @@ def test_what_cannot_be_predicted(run: Path, images: Path, tmp_path: Path):
     assert "cannot be read as arrays" in message(run, tmp_path / "none.npy", None, [], "cpu")
     (tmp_path / "pickle.npy").write_bytes(b"\x80\x04]\x94.")
     assert "cannot be read as arrays" in message(run, tmp_path / "pickle.npy", None, [], "cpu")
-    assert "no run that can be used" in message(tmp_path / "nowhere", images, None, [], "cpu")
+    assert "is not a complete run" in message(tmp_path / "nowhere", images, None, [], "cpu")

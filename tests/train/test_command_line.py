@@ -55,21 +55,24 @@ def test_a_mistake_is_refused_with_a_way_out(
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "line"),
     [
-        [],
-        ["model=lstm", "init.gain=2"],
-        ["--multirun", "init.gain=0.5,1", "model=lstm,cnn"],
-        ["-m", "init=glob(*)", "seed=range(0,3)"],
-        ["--cfg", "job", "model=nothing_of_ours_to_judge"],
+        ([], "model=mlp init=xavier_uniform data=digits seed=0  ·  runs/mlp-xavier_uniform/...\n"),
+        (
+            ["model=lstm", "init.gain=2", "hydra.run.dir=a/b"],
+            "model=lstm init=xavier_uniform data=digits_rows seed=0  ·  a/b\n",
+        ),
+        (["--multirun", "init.gain=0.5,1", "model=lstm,cnn"], "4 jobs  ·  runs/sweeps/...\n"),
+        (["-m", "init=glob(*)", "seed=range(0,3)"], "45 jobs  ·  runs/sweeps/...\n"),
+        (["--cfg", "job", "model=nothing_of_ours_to_judge"], ""),
     ],
 )
-def test_what_hydra_takes_passes_in_silence(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_what_hydra_takes_passes_with_one_line(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     check_command_line(CONF, arguments)
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == (line, "")
 
 
 @pytest.mark.parametrize("mode", ["run", "sweep"])

@@ -107,6 +107,22 @@ def test_what_is_asked_for_needs_no_torch_and_shows_no_control(project: Path):
     assert "model: " in helped.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        ("seed=3", "model=mlp init=xavier_uniform data=digits seed=3  ·  runs/mlp-xavier_uniform/..."),
+        (
+            "experiment=adding hydra.run.dir=here",
+            "experiment=adding model=rnn init=xavier_uniform data=adding seed=0  ·  here",
+        ),
+        ("-m init=orthogonal,constant seed=1,2", "4 jobs  ·  runs/sweeps/..."),
+    ],
+)
+def test_the_first_line_says_what_is_to_be_done_before_torch_is_there(project: Path, arguments: str, first: str):
+    result = train(project, *arguments.split())
+    assert result.stdout.splitlines()[:1] == [first], result.stderr
+
+
 def test_the_command_line_may_read_the_environment(project: Path):
     shown = train(project, "tags=[${oc.env:TOKEN}]", "--cfg", "job", "--resolve")
     assert shown.returncode == 0, shown.stderr

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from modelforge.core.errors import ForgeError, Refusal
 from modelforge.core.quoting import sentence
@@ -143,10 +145,12 @@ class Pictures:
         return (levels.astype(np.float32) / LEVELS - self.mean) / self.std
 
 
-def chunks(sources: Sequence[Any], form: Form) -> Iterator[tuple[int, list[Array | Refusal]]]:
-    """All pictures, decoded some at a time; each time the place of the first."""
-    for start in range(0, len(sources), CHUNK):
-        yield start, decoded(sources[start : start + CHUNK], form)
+def each_decoded(sources: Sequence[Any], form: Form) -> Iterator[Array | Refusal]:
+    """What `decoded` gives of all pictures, some at a time; a terminal shows how many there are."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for start in progress.track(range(0, len(sources), CHUNK), description="reading pictures"):
+            yield from decoded(sources[start : start + CHUNK], form)
 
 
 def decoded(sources: Sequence[Any], form: Form) -> list[Array | Refusal]:

@@ -15,7 +15,9 @@ from modelforge.train.data.source import Source, mistake
 
 AnySource = TypeVar("AnySource", bound=type[Source])
 
-SOURCES = Registry[type[Source]]("a data source", "modelforge.data", package="modelforge.train.data.sources")
+SOURCES = Registry[type[Source]](
+    "a data source", "modelforge.data", package="modelforge.train.data.sources", decorator="mf.register_data"
+)
 """Every data source by its name."""
 
 

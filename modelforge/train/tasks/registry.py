@@ -15,7 +15,9 @@ from modelforge.train.tasks.task import Mode, Task
 
 AnyTask = TypeVar("AnyTask", bound=type[Task])
 
-TASKS = Registry[type[Task]]("a task", "modelforge.tasks", package="modelforge.train.tasks")
+TASKS = Registry[type[Task]](
+    "a task", "modelforge.tasks", package="modelforge.train.tasks", decorator="mf.register_task"
+)
 """Every task by its name."""
 
 

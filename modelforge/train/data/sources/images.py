@@ -21,12 +21,11 @@ from modelforge.train.data.augment import Augmentation, parse_augmentation
 from modelforge.train.data.files import existing
 from modelforge.train.data.folders import Listing, PictureFiles, labelled_by, left_out, listing, parted, pictures_in
 from modelforge.train.data.parts import Array, Examples, Rows
-from modelforge.train.data.pictures import LEVELS, Files, Form, Interpolation, Pictures, Resize, Stored, chunks
+from modelforge.train.data.pictures import LEVELS, Files, Form, Interpolation, Pictures, Resize, Stored, each_decoded
 from modelforge.train.data.refusals import fault, undeclared
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import Bounded, SplitSource, check_float32, mistake, new_data
 from modelforge.train.data.split import missing
-from modelforge.train.terminal import reading
 
 MAX_SHOWN = 5
 RESIZES = ("crop", "stretch", "pad")
@@ -197,17 +196,14 @@ class ImageFolder(Bounded, SplitSource):
         shape = (len(pictures), self.channels, self.size, self.size)
         levels = np.zeros(shape, np.uint8) if self.cache else Files(pictures, self._form)
         moments, broken = np.zeros((*shape[:2], 2), np.int64), dict[int, Refusal]()
-        with reading("pictures", len(pictures)) as advance:
-            for start, some in chunks(pictures, self._form):
-                for row, one in enumerate(some, start):
-                    if isinstance(one, Refusal):
-                        broken[row] = one
-                        continue
-                    wide = one.astype(np.int64)
-                    moments[row] = np.stack([wide.sum((1, 2)), (wide**2).sum((1, 2))], axis=1)
-                    if isinstance(levels, np.ndarray):
-                        levels[row] = one
-                advance(len(some))
+        for row, one in enumerate(each_decoded(pictures, self._form)):
+            if isinstance(one, Refusal):
+                broken[row] = one
+                continue
+            wide = one.astype(np.int64)
+            moments[row] = np.stack([wide.sum((1, 2)), (wide**2).sum((1, 2))], axis=1)
+            if isinstance(levels, np.ndarray):
+                levels[row] = one
         return levels, moments, broken
 
     def _scale(self, moments: Array) -> tuple[list[float], list[float]]:

@@ -203,3 +203,18 @@ def test_a_run_says_how_many_bits_a_byte_takes(train, book: Path, capsys):
     result = train(*small, "data.sample=0", folder="plain")
     assert result.status.metrics["test/bits_per_byte"] == result.status.metrics["test/bits"]
     assert " per byte" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_run_predicts_from_raw_text_what_it_reported(train, book: Path, tmp_path: Path):
+    pytest.importorskip("tokenizers")
+    small = ("model=char_lstm", f"data.files={book}", "data.context=8", "model.layers.rnn.hidden_size=16")
+    result = train(*small, "data.level=tokens", "data.vocab_size=280", "data.sample=0")
+    assert result.exit_code == 0, result.status.error
+    run = mf.load_run(tmp_path / "run")
+    assert run.evaluate().metrics["bits"] == pytest.approx(result.status.metrics["test/bits"], rel=1e-6)
+    written = book.read_text(encoding="utf-8")
+    (tmp_path / "test.txt").write_text(written[-round(0.1 * len(written)) :], encoding="utf-8")
+    found = run.evaluate({"files": str(tmp_path / "test.txt")})
+    assert found.metrics["bits"] == pytest.approx(result.status.metrics["test/bits"], rel=1e-6)
+    predicted = run.predict("Æther and æther again.\n" * 3)
+    assert all(isinstance(piece, str) for piece in predicted["prediction"])

@@ -254,3 +254,24 @@ def test_a_run_learns_which_words_matter(train, model: str):
     result = train(f"model={model}", *data, "trainer.max_epochs=12", "optimizer.lr=0.01")
     assert result.exit_code == 0, result.status.error
     assert result.status.metrics["test/accuracy"] == 1
+
+
+def test_a_run_predicts_from_raw_texts_what_it_reported(train, reviews: Path, tmp_path: Path):
+    folders(tmp_path / "all", "train", "test", number=10)
+    data = ("model=bag_of_words", "data.path=all", "data.split=folders", "data.context=8", "data.vocab_size=40")
+    result = train(*data, "trainer.max_epochs=3", "optimizer.lr=0.01")
+    assert result.exit_code == 0, result.status.error
+    run = mf.load_run(tmp_path / "run")
+    found = run.evaluate({"path": str(tmp_path / "all" / "test")}).metrics
+    assert found["accuracy"] == result.status.metrics["test/accuracy"]
+    assert found["loss"] == pytest.approx(result.status.metrics["test/loss"], rel=1e-6)
+    predicted = run.predict(["a fine film", "bad"])
+    assert {*predicted["prediction"]} <= {"good", "bad"}
+    raw = run.source.raw(tmp_path / "all" / "test")
+    assert (raw.column_names, list(raw["label"])) == (("text", "label"), ["bad"] * 10 + ["good"] * 10)
+
+
+def test_workers_after_a_tokenizer_are_silent(train, capfd: pytest.CaptureFixture[str]):
+    data = ("model=bag_of_words", "data.path=reviews.csv", "data.context=8", "data.vocab_size=60")
+    assert train(*data, "data.num_workers=1").exit_code == 0
+    assert "fork" not in capfd.readouterr().err
