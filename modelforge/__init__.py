@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
     from modelforge.tracing import from_module as from_module
+    from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
     from modelforge.train.data.source import Source as Source
     from modelforge.train.data.source import SplitSource as SplitSource
+    from modelforge.train.loggers.registry import register_logger as register_logger
     from modelforge.train.metrics import register_metric as register_metric
     from modelforge.train.run import Run as Run
     from modelforge.train.run import load_run as load_run
@@ -61,12 +63,14 @@ _LAZY = {
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "register_calibration": "modelforge.calibration",
+    "register_callback": "modelforge.train.callbacks.registry",
     "register_activation": "modelforge.inits",
     "register_data": "modelforge.train.data.registry",
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
     "register_metric": "modelforge.train.metrics",
     "register_task": "modelforge.train.tasks.registry",
+    "register_logger": "modelforge.train.loggers.registry",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

@@ -34,7 +34,7 @@ from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
-from modelforge.train import check_command_line
+from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.settings import parse_settings
 
@@ -720,3 +720,36 @@ def texts_without_their_columns(folder: Path) -> str:
 def settings_of_texts_of_a_wrong_kind(folder: Path) -> str:
     wrong = ("level=letters", "padding=middle", "padding_id=-1", "split=3", "context=0", "vocab_size=many")
     return train(folder, "model=bag_of_words", *(f"data.{one}" for one in wrong))
+
+
+@situation
+def callbacks_that_contradict_the_config(folder: Path) -> str:
+    chosen = ("callbacks=[early_stopping,ema,swa]", "scheduler=cosine", "trainer.max_epochs=-1", "+trainer.max_steps=5")
+    wrong = ("callbacks.early_stopping.monitor=val/los", "callbacks.swa.lr=0.1")
+    return train(folder, *chosen, *wrong)
+
+
+@situation
+def callbacks_with_wrong_settings(folder: Path) -> str:
+    wrong = ("callbacks.ema.decay=2", "+callbacks.ema.dekay=0.9", "callbacks.early_stopping.patience=0")
+    others = ("+callbacks.emma.decay=0.9", "+callbacks.swa=3", "+callbacks.gradient_norm.by=layers")
+    return train(folder, "callbacks=[early_stopping,ema]", *wrong, *others)
+
+
+@situation
+def loggers_with_wrong_settings(folder: Path) -> str:
+    wrong = ("logger.wandb.mode=ofline", "+logger.mlflow.uri=here", "+logger.tensorbord={}", "+logger.csv.path=x")
+    return train(folder, "logger=[csv,wandb,mlflow]", *wrong)
+
+
+@situation
+def a_tracker_that_is_not_installed(folder: Path) -> str:
+    with patch.object(named, "find_spec", lambda package: None):
+        return train(folder, "logger=[csv,wandb,mlflow]")
+
+
+@situation
+def trainer_keys_with_wrong_values(folder: Path) -> str:
+    wrong = ("trainer.precision=bf16_mixed", "trainer.compile=1", "trainer.accumulate_grad_batches=0")
+    others = ("trainer.gradient_clip_algorithm=norms", "trainer.gradient_clip_val=-1", "trainer.log_every_n_steps=-5")
+    return train(folder, *wrong, *others)

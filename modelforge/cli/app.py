@@ -35,6 +35,15 @@ class Kind(StrEnum):
     layers = "layers"
     inits = "inits"
     activations = "activations"
+    callbacks = "callbacks"
+    loggers = "loggers"
+
+
+class Tunable(StrEnum):
+    """What `tune` looks for."""
+
+    lr = "lr"
+    batch_size = "batch_size"
 
 
 class File(StrEnum):
@@ -150,7 +159,7 @@ def list_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List layers, inits or activations; with NAME, the fields, formula and source of one."""
+    """List layers, inits, activations, callbacks or loggers; with NAME, the fields and documentation of one."""
     from modelforge.cli.list import catalogue
 
     say(catalogue, kind.value, name, as_json=as_json)
@@ -191,6 +200,32 @@ def diff(
     _one_of("--markdown", markdown, as_json)
     options = {"markdown": markdown, "exit_code": exit_code}
     say(compare, old, new, conf, overrides or [], as_json=as_json, failure=2, plugins=False, **options)
+
+
+@app.command()
+def tune(
+    kind: Annotated[Tunable, typer.Argument(metavar="lr|batch_size", help="What to look for.")],
+    overrides: Overrides = None,
+    lowest: Annotated[float, typer.Option("--min", help="The first learning rate.")] = 1e-6,
+    highest: Annotated[float, typer.Option("--max", help="The last learning rate.")] = 1.0,
+    steps: Annotated[int, typer.Option("--steps", min=20, help="Steps from the first to the last.")] = 100,
+    curve: Annotated[
+        Path | None, typer.Option("--curve", metavar="FILE", help="Write learning rates and losses as CSV.")
+    ] = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Try learning rates or batch sizes on a config, and print an override to begin with; no config is changed.
+
+    The model starts with the initial values, and reads the batches in the
+    order, of `train.py` with the same overrides. `lr` raises the learning
+    rate from step to step and finds where the loss falls most steeply;
+    `batch_size` doubles the batch until memory is short.
+    """
+    from modelforge.cli.tune import tune
+
+    options = {"lowest": lowest, "highest": highest, "num_steps": steps, "curve": curve}
+    say(tune, kind.value, conf, overrides or [], as_json=as_json, **options)
 
 
 @app.command()

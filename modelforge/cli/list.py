@@ -1,10 +1,11 @@
-"""catalogue: what layers, initializers and activations there are, all of a kind or one in full."""
+"""catalogue: what layers, initializers, callbacks and so on there are, all of a kind or one in full."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -16,14 +17,18 @@ from rich.text import Text
 from modelforge import inits
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import number, value
+from modelforge.inits.describe import fields
 from modelforge.inits.gains import gain as gains
 from modelforge.language import registry
 from modelforge.layers.describe import describe as describe_layer
 from modelforge.report.aligned import Wrapped
 from modelforge.report.docs import argument_docs, summary
 from modelforge.report.table import new_table
+from modelforge.train.callbacks.registry import CALLBACKS
+from modelforge.train.loggers.registry import LOGGERS
 
 INDENT = (0, 0, 0, 2)
 KINDS: Mapping[str, str] = {
@@ -39,7 +44,7 @@ def catalogue(kind: str, name: str | None) -> Answer:
     """What there is of a kind.
 
     Args:
-        kind: `layers`, `inits` or `activations`.
+        kind: `layers`, `inits`, `activations`, `callbacks` or `loggers`.
         name: One of them, or a glob over their names; None for all.
 
     Raises:
@@ -228,11 +233,44 @@ _ABOUT_GAINS = (
 )
 
 
+# --- callbacks and loggers --------------------------------------------------------------------------------------------
+
+
+def _entry_facts(registry: Registry[Any], name: str) -> dict[str, Any]:
+    cls = registry.get(name)
+    return {"name": name, "summary": summary(cls) or "", "fields": fields(cls)}
+
+
+def _entry(registry: Registry[Any], name: str) -> Answer:
+    if name not in registry:
+        message = f"unknown {registry.kind.removeprefix('a ')} `{name}`"
+        raise ForgeError([Problem("MF080", name, message, registry.suggest(name))])
+    facts = _entry_facts(registry, name)
+    parts: list[RenderableType] = [Text.assemble((name, "bold"), "  ", facts["summary"])]
+    if facts["fields"]:
+        parts += [Text(), Padding(_fields(facts["fields"]), INDENT)]
+    return Answer(facts, Group(*parts))
+
+
+def _entries(kind: str, registry: Registry[Any], names: Sequence[str]) -> Answer:
+    facts = [_entry_facts(registry, name) for name in names]
+    table = _plain_table()
+    for item in facts:
+        table.add_row(Text(item["name"], "cyan"), item["summary"])
+    return Answer({kind: facts}, table)
+
+
+def _shelf(kind: str, registry: Registry[Any]) -> _Shelf:
+    return registry.names, partial(_entry, registry), lambda names, every: _entries(kind, registry, names)
+
+
 _Shelf = tuple[Callable[[], Sequence[str]], Callable[[str], Answer], Callable[[Sequence[str], bool], Answer]]
 _SHELVES: Mapping[str, _Shelf] = {
     "layers": (registry.names, _layer, _layers),
     "inits": (inits.names, _init, _inits),
     "activations": (gains.names, _activation, _activations),
+    "callbacks": _shelf("callbacks", CALLBACKS),
+    "loggers": _shelf("loggers", LOGGERS),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from modelforge.core.docstrings import field_docs
+from modelforge.core.frozen import Node
 from modelforge.inits.base import Initializer
 from modelforge.inits.registry import aliases, get
 
@@ -36,7 +37,7 @@ def describe(name: str) -> dict[str, Any]:
         "formula": _unwrap(text.get("formula", "")),
         "source": _unwrap(text.get("source", "")),
         "example": {"scheme": cls.scheme} | _examples(cls),
-        "fields": _fields(cls),
+        "fields": fields(cls),
     }
 
 
@@ -45,12 +46,13 @@ def _examples(cls: type[Initializer]) -> dict[str, Any]:
     return {name: info.examples[0] for name, info in cls.model_fields.items() if info.examples}
 
 
-def _fields(cls: type[Initializer]) -> list[dict[str, Any]]:
+def fields(cls: type[Node]) -> list[dict[str, Any]]:
+    """The fields of a class that is its own declaration: name, type, default and documentation."""
     schemas = cls.model_json_schema()["properties"] if cls.model_fields else {}
     return [_field(cls, name, info, schemas[name]) for name, info in cls.model_fields.items()]
 
 
-def _field(cls: type[Initializer], name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:
+def _field(cls: type[Node], name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "type": _type(schema),

@@ -34,7 +34,18 @@ from modelforge.language.weights import WeightsSpec
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed"}
-    | {"data", "optimizer", "scheduler", "trainer", "logger", "num_threads", "ckpt", "optimized_metric", "tags"}
+    | {
+        "data",
+        "optimizer",
+        "scheduler",
+        "trainer",
+        "callbacks",
+        "logger",
+        "num_threads",
+        "ckpt",
+        "optimized_metric",
+        "tags",
+    }
 )
 """What a config is made of; the second line is training's."""
 

@@ -52,7 +52,8 @@ def check_arguments(
             try:
                 arguments[key] = fit(value, hint)
             except ValidationError:
-                problems.append(misuse(where, f"`{key}` of {name} must be {in_words(hint)}, but is {quoted(value)}"))
+                message = f"`{key}` of {name} must be {in_words(hint)}, but is {quoted(value)}"
+                problems.append(misuse(where, message, _nearest(value, hint)))
     required = {key for key in known if parameters[key].default is inspect.Parameter.empty}
     for key in sorted(required - set(values)):
         problems.append(misuse(path, f"{name} needs the argument `{key}`", f"add `{key}: ...`", part="key"))
@@ -71,6 +72,13 @@ def fit(value: Any, hint: Any) -> Any:
     is_enum = inspect.isclass(hint) and issubclass(hint, Enum)  # strict, it takes no values of YAML
     config = ConfigDict(strict=not is_enum, arbitrary_types_allowed=True)
     return TypeAdapter(hint, config=config).validate_python(value)
+
+
+def _nearest(value: Any, hint: Any) -> str:
+    """The hint for a word that is none of the words that an annotation lists."""
+    words = [word for choice in _choices(hint) if get_origin(choice) is Literal for word in get_args(choice)]
+    found = did_you_mean(str(value), [word for word in words if isinstance(word, str)])
+    return found if found.startswith("did") else ""
 
 
 def _choices(hint: Any) -> Iterable[Any]:

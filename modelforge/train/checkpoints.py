@@ -18,9 +18,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
-from modelforge.train.loggers import MetricsCSV
 from modelforge.train.resume import BEST, KEY, LAST, SECTIONS, STATE, Position, Start
 from modelforge.train.tasks.task import Mode
+from modelforge.train.trackers.history import History
 
 
 class AtomicIO(TorchCheckpointIO):
@@ -47,7 +47,7 @@ class Checkpoints(Checkpoint):
     """
 
     def __init__(
-        self, folder: Path, metric: str, mode: Mode, history: MetricsCSV, start: Start, config: Mapping[str, Any]
+        self, folder: Path, metric: str, mode: Mode, history: History, start: Start, config: Mapping[str, Any]
     ) -> None:
         self.folder = folder
         self.metric = metric
@@ -73,7 +73,7 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         best = {"metric": self.metric, "best_score": self.best_score, "best_step": self.best_step}
-        return best | {"history": self._rows()}
+        return best | self.history.rows.state()
 
     @property
     def state_key(self) -> str:
@@ -83,7 +83,7 @@ class Checkpoints(Checkpoint):
         """Restores the metrics of the checkpoint for a training, not for a test, which reads one too."""
         state = checkpoint["callbacks"].get(STATE)
         if trainer.state.fn == TrainerFn.FITTING and state is not None:
-            self.history.restore(state["history"])
+            self.history.rows.restore(state["history"], state.get("steps"))
             self._ended = state.get("ended")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -95,6 +95,7 @@ class Checkpoints(Checkpoint):
         self._has_begun = True
         if self.start.ckpt is not None:
             resumed(trainer, self.start.position)
+            self.history.replay()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking or trainer.is_last_batch:
@@ -131,14 +132,12 @@ class Checkpoints(Checkpoint):
             return
         count_cut_epoch(trainer, self.start.position)
         if self._ended is not None:
-            self.history.restore(self._ended)
+            self.history.rows.restore(self._ended)
+        self.history.replay()
 
     def save_last(self, trainer: Trainer) -> None:
         """Writes last.ckpt now."""
         trainer.save_checkpoint(self.folder / LAST)
-
-    def _rows(self) -> list[dict[str, Any]]:
-        return [dict(row) for row in self.history.rows.values()]
 
     def _judge(self, trainer: Trainer) -> bool:
         value = trainer.callback_metrics.get(self.metric)
@@ -154,7 +153,11 @@ class Checkpoints(Checkpoint):
         if self._cut is None:
             self.save_last(trainer)
         else:
-            state = {"best_score": self.best_score, "best_step": self.best_step, "ended": self._rows()}
+            state = {
+                "best_score": self.best_score,
+                "best_step": self.best_step,
+                "ended": self.history.rows.epoch_rows(),
+            }
             self._cut["callbacks"][STATE].update(state)
             trainer.strategy.save_checkpoint(self._cut, self.folder / LAST)
         self._is_between = self._is_new = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,7 +89,7 @@ def locate(model: nn.Module, inputs: Inputs) -> Finding:
 
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _eager(model):
             read_by(model, inputs)
     finally:
         for handle in handles:
@@ -99,6 +100,16 @@ def locate(model: nn.Module, inputs: Inputs) -> Finding:
     # Last those of modules that are read, but never called.
     last_first = sorted(gradients, key=lambda path: -order.get(path.rpartition(".")[0], -1))
     return _first("gradient", {path: gradients[path] for path in last_first}) or Finding("loss", largest=largest)
+
+
+@contextmanager
+def _eager(model: nn.Module) -> Generator[None]:
+    """Sets aside what torch.compile made of a model: it calls no hooks that came later."""
+    compiled, model._compiled_call_impl = model._compiled_call_impl, None
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = compiled
 
 
 def _first(kind: Literal["parameter", "gradient"], tensors: Mapping[str, Tensor]) -> Finding | None:

@@ -28,23 +28,26 @@ from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
-from modelforge.train.callbacks import SaveOnInterrupt, SeedSteps
 from modelforge.train.checkpoints import Checkpoints, started
+from modelforge.train.context import Context
 from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
+from modelforge.train.hooks.running import SaveOnInterrupt, SeedSteps
+from modelforge.train.hooks.steps import LogSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.loggers import make_loggers
 from modelforge.train.optimizers import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.resume import ASK, adopt
+from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
+from modelforge.train.trackers.history import history_of
 from modelforge.train.trainer import check_trainer, complaint, make_trainer, quiet
 
 
@@ -123,24 +126,35 @@ def _fit(
     module = Learner(model, task, settings.data, job.optimizer, job.scheduler, settings.factories)
     if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
+    if job.trainer.get("compile"):
+        model.compile()  # in place: checkpoints keep the names of the parameters
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
-    history, others = make_loggers(settings.logger, folder)
-    mode = settings.directions[settings.metric]
-    checkpoints = Checkpoints(folder / "checkpoints", settings.metric, mode, history, job.start, config.values)
-    callbacks: list[Callback] = [SeedSteps(settings.seed)]
-    if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
-        callbacks.append(checkpoints)
-    if job.trainer.get("enable_progress_bar", True):
-        callbacks.append(EpochBar(console, task.metric))
-    callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
-    trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *others], callbacks=callbacks)
-    started = time.monotonic()
-    _train(trainer, module, data, job)
-    metrics = _test(trainer, module, data, checkpoints)
-    seconds = time.monotonic() - started
-    metrics |= task.finish(module.model, examples, metrics, seed=settings.seed, folder=folder, console=console)
+    context = Context(
+        job.terms, folder, job.plan, model.ledger, config.values, Rows(), lambda line: _say(console, line)
+    )
+    hooks = [callback.make(context) for callback in settings.callbacks.values()]
+    with history_of(settings.logger, context) as history:
+        checkpoints = Checkpoints(
+            folder / "checkpoints", settings.metric, context.mode, history, job.start, config.values
+        )
+        callbacks: list[Callback] = [SeedSteps(settings.seed), LogSteps(), *hooks]
+        if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
+            callbacks.append(checkpoints)
+        if job.trainer.get("enable_progress_bar", True):
+            callbacks.append(EpochBar(console, task.metric))
+        callbacks.append(SaveOnInterrupt(interrupts, checkpoints))
+        trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *history.others], callbacks=callbacks)
+        started = time.monotonic()
+        _train(trainer, module, data, job)
+        metrics = _test(trainer, module, data, checkpoints)
+        seconds = time.monotonic() - started
+    metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
+from modelforge.train.hooks.averaging import go_on_from_trained
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
 from modelforge.train.tasks.task import Data, Task
 
@@ -106,7 +108,9 @@ class Learner(LightningModule):
         ]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting from there."""
+        """Goes on counting from there, and training from the weights that were trained."""
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            go_on_from_trained(checkpoint)
         for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
             for name in meter._defaults:
                 setattr(meter, name, values[name].to(meter.device))

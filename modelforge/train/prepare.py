@@ -20,8 +20,11 @@ from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.train.arguments import misuse
+from modelforge.train.callbacks.registry import check_callbacks
+from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.lengths import lengths, out_of_step, too_short
+from modelforge.train.named import missing_packages
 from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
 from modelforge.train.resume import Start, check_resumable
 from modelforge.train.settings import Settings, parse_settings
@@ -40,6 +43,7 @@ class Job:
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
     trainer: Mapping[str, Any]
+    terms: Terms
     start: Start
 
 
@@ -77,6 +81,12 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
         problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
+    terms = None
+    if settings is not None:
+        terms = Terms(settings.metric, settings.directions, arguments, bool(config.values.get("scheduler")))
+        problems += check_callbacks(settings.callbacks, terms)
+        problems += missing_packages("callbacks", settings.callbacks)
+        problems += missing_packages("logger", settings.logger)
     if planned is not None and settings is not None:
         problems += misfits(planned, settings.data)
         length = lengths(settings.data, arguments)
@@ -95,8 +105,9 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     assert planned is not None
     assert settings is not None
     assert optimizer is not None
+    assert terms is not None
     assert start is not None
-    return Job(settings, planned, optimizer, scheduler, arguments, start)
+    return Job(settings, planned, optimizer, scheduler, arguments, terms, start)
 
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:

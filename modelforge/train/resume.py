@@ -158,7 +158,10 @@ def _holds(path: Path, best: Mapping[str, Any]) -> bool:
     try:
         found = load_checkpoint(path)
         state = found["callbacks"][STATE]
-        return found["global_step"] == best["best_step"] and best.items() <= {**state, "history": None}.items()
+        return (
+            found["global_step"] == best["best_step"]
+            and best.items() <= {**state, "history": None, "steps": None}.items()
+        )
     except (ForgeError, LookupError, TypeError, AttributeError):
         return False
 

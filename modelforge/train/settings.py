@@ -1,4 +1,4 @@
-"""The config apart from the model → `Settings`: data, logger, metric, seed. Strict and frozen."""
+"""The config apart from the model → `Settings`: data, callbacks, loggers, metric, seed. Strict and frozen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, all_wrong, problem, wrong
@@ -14,23 +14,21 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed
 from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
+from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
+from modelforge.train.callbacks.registry import CALLBACKS, CallbackSettings, parse_callbacks
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import Source, mistake
+from modelforge.train.loggers.registry import LOGGERS, LoggerSettings, parse_loggers
 from modelforge.train.metrics import MetricFactory, parse_metrics
 from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_metrics
 from modelforge.train.tasks.task import Mode
 
-SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "metrics", "logger")
+SECTIONS = ("seed", "num_threads", "ckpt", "optimized_metric", "tags", "data", "metrics", "callbacks", "logger")
 
 
-class LoggerSettings(Node):
-    """The `logger` section: what is written while training."""
-
-    csv: bool = True
-    """`metrics.csv` in the run folder."""
-    tensorboard: bool = True
-    """TensorBoard events in the run folder."""
+def _default() -> FrozenDict[str, LoggerSettings]:
+    return parse_loggers({"csv": True, "tensorboard": True})
 
 
 class Settings(Node):
@@ -50,8 +48,10 @@ class Settings(Node):
     """Which data, and how it is dealt out."""
     metrics: FrozenDict[str, Any] | None = None
     """Further metrics of validation and test: a name in the logs → a torchmetrics class, with its arguments."""
-    logger: LoggerSettings = LoggerSettings()
-    """What is written while training."""
+    callbacks: Annotated[FrozenDict[str, CallbackSettings], PlainValidator(parse_callbacks)] = FrozenDict()
+    """What is done while training, by name."""
+    logger: Annotated[FrozenDict[str, LoggerSettings], PlainValidator(parse_loggers)] = Field(default_factory=_default)
+    """What keeps the metrics, by name."""
 
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
@@ -114,6 +114,10 @@ def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     return problem(detail, join(*detail["loc"]), owner)
 
 
+NAMED: Mapping[str, Registry[Any]] = MappingProxyType({"callbacks": CALLBACKS, "logger": LOGGERS})
+"""The sections that hold sections by name."""
+
+
 def _fields(path: Sequence[str | int], values: Mapping[str, Any]) -> Iterable[str]:
     """The keys of the section at a path."""
     keys = [str(key) for key in path]
@@ -123,6 +127,8 @@ def _fields(path: Sequence[str | int], values: Mapping[str, Any]) -> Iterable[st
         model, keys = TASKS.get(task_type(data)), keys[2:]
     elif keys[:1] == ["data"]:
         model, keys = SOURCES.get(data["type"]), keys[1:]
+    elif keys[0] in NAMED:
+        model, keys = NAMED[keys[0]].get(keys[1]), keys[2:]
     for key in keys:
         model = model.model_fields[key].annotation
     return model.model_fields

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shutil
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from modelforge.core.errors import Problem
 from modelforge.core.quoting import MAX_MESSAGE, sentence
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
-from modelforge.train.trainer_settings import one_process
+from modelforge.train.trainer_settings import for_lightning, one_process
+
+COMPILERS = ("g++", "clang++")
 
 # Hints about small data, data in memory, a resumed run, and one cycle over whole epochs.
 QUIET = (
@@ -41,7 +45,7 @@ def make_trainer(
 ) -> Trainer:
     """A trainer that writes to `folder`; `check_trainer` has found nothing wrong with its arguments."""
     return Trainer(
-        **{**arguments, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
+        **{**for_lightning(arguments), "enable_progress_bar": arguments.get("enable_progress_bar", True)},
         default_root_dir=folder,
         logger=loggers,
         plugins=[AtomicIO()],
@@ -53,7 +57,7 @@ def make_trainer(
 
 def check_trainer(arguments: Mapping[str, Any]) -> list[Problem]:
     """What Lightning refuses of a `trainer` section on this machine, and more processes than one; writes nothing."""
-    bare: Mapping[str, Any] = {**arguments, "enable_progress_bar": False}
+    bare: Mapping[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
     try:
         with quiet():
             trainer = Trainer(**bare, logger=False, enable_checkpointing=False)
@@ -64,7 +68,14 @@ def check_trainer(arguments: Mapping[str, Any]) -> list[Problem]:
         return [one_process(key, arguments.get(key), trainer.world_size)]
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         return [one_process("strategy", arguments.get("strategy"), 2)]
-    return []
+    return [*_check_compiler(arguments)]
+
+
+def _check_compiler(arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    """The problem of a machine without what torch.compile needs."""
+    if arguments.get("compile") and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
+        message = f"`compile` needs a C++ compiler, but this machine has none of {', '.join(COMPILERS)}"
+        yield misuse("trainer.compile", message, "install one, or write `trainer.compile=false`")
 
 
 def refused(error: Exception, arguments: Mapping[str, Any]) -> Problem:

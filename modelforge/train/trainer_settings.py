@@ -1,4 +1,7 @@
-"""The `trainer` section → checked arguments of `lightning.Trainer`. Imports no Lightning, which takes seconds."""
+"""The `trainer` section → checked arguments of `lightning.Trainer`, and `compile`.
+
+Imports no Lightning, which takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from modelforge.train.arguments import check_arguments, misuse
 RESERVED = MappingProxyType(
     {
         "logger": "choose with the `logger` group: logger=csv",
-        "callbacks": "a config is data and cannot name code",
+        "callbacks": "choose with the `callbacks` group: callbacks=early_stopping",
         "plugins": "a config is data and cannot name code",
         "default_root_dir": "it is the run folder: hydra.run.dir=...",
         "enable_checkpointing": "checkpoints/best.ckpt and last.ckpt are part of every run",
@@ -26,6 +29,7 @@ RESERVED = MappingProxyType(
     }
 )
 
+CLIPPING = ("norm", "value")
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
 
 
@@ -70,8 +74,18 @@ def Trainer(  # messages call it as Lightning does
     profiler: str | None = None,
     detect_anomaly: bool = False,
     sync_batchnorm: bool = False,
+    compile: bool = False,
 ) -> None:
-    """The arguments of `lightning.Trainer` that a config may give; a test compares them with Lightning's."""
+    """The arguments of `lightning.Trainer` that a config may give, and `OWN`; a test compares them with Lightning's."""
+
+
+OWN = frozenset({"compile"})
+"""Keys of the `trainer` section that are not Lightning's."""
+
+
+def for_lightning(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without `OWN`."""
+    return {name: value for name, value in arguments.items() if name not in OWN}
 
 
 def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
@@ -101,6 +115,15 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         yield misuse("trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
     if number > 1:
         yield one_process("devices", devices, number)
+    algorithm = arguments.get("gradient_clip_algorithm")
+    if algorithm not in (None, *CLIPPING):
+        message = f"`gradient_clip_algorithm` of Trainer must be 'norm' or 'value', but is {quoted(algorithm)}"
+        yield misuse("trainer.gradient_clip_algorithm", message, did_you_mean(algorithm, CLIPPING))
+    for name, least in (("accumulate_grad_batches", 1), ("log_every_n_steps", 0)):
+        given = arguments.get(name)
+        if given is not None and given < least:
+            message = f"`{name}` of Trainer must be at least {least}, but is {quoted(given)}"
+            yield misuse(f"trainer.{name}", message)
     for name in ("gradient_clip_val", "check_val_every_n_epoch"):
         given = arguments.get(name)
         if given is not None and given <= 0:

@@ -98,6 +98,8 @@ def test_all_activations(data, text):
         ("layers", "Linea", "error[MF010]: unknown layer type `Linea`", "`Linear`"),
         ("inits", "xavir", "error[MF020]: unknown initializer `xavir`", "`xavier`"),
         ("activations", "relo", "error[MF080]: no activation named `relo` has a gain", "`ReLU`"),
+        ("callbacks", "emma", "error[MF080]: unknown callback `emma`", "`ema`"),
+        ("loggers", "wandbee", "error[MF080]: unknown logger `wandbee`", "`wandb`"),
         ("layers", "Q*", "error[MF080]: `Q*` matches none of the layers", "see `list layers`"),
     ],
 )
@@ -109,3 +111,11 @@ def test_unknown_names(text, kind, name, message, hint):
 
 def test_an_unknown_kind_is_misuse(run):
     assert "'layer' is not one of" in run("list", "layer", status=2).stderr
+
+
+@pytest.mark.parametrize(("kind", "name"), [("callbacks", "ema"), ("loggers", "wandb")])
+def test_a_callback_and_a_logger(text, data, snapshot, kind, name):
+    assert text("list", kind, name) == snapshot
+    facts = data("list", kind, name)
+    assert all(field["doc"] for field in facts["fields"])
+    assert facts in data("list", kind)[kind]

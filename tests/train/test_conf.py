@@ -13,7 +13,19 @@ from modelforge.linting.lint import findings
 from modelforge.train.prepare import prepare
 
 CONF = Path(__file__).parents[2] / "conf"
-GROUPS = ("data", "model", "init", "weights", "optimizer", "scheduler", "trainer", "logger", "experiment", "debug")
+GROUPS = (
+    "data",
+    "model",
+    "init",
+    "weights",
+    "optimizer",
+    "scheduler",
+    "trainer",
+    "callbacks",
+    "logger",
+    "experiment",
+    "debug",
+)
 
 MODELS = {
     "data=digits_rows": ["model=lstm"],

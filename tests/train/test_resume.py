@@ -16,7 +16,8 @@ import torch
 from lightning.pytorch.callbacks import Timer
 
 from modelforge.runs.status import read_state
-from modelforge.train import callbacks, checkpoints
+from modelforge.train import checkpoints
+from modelforge.train.hooks import running
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
@@ -41,7 +42,7 @@ STOPS = [
     (Learner, "validation_step", 6, signal.SIGINT),
     (Learner, "validation_step", 7, None),
     (checkpoints.Checkpoints, "on_train_epoch_end", 2, None),
-    (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (running.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
     (Learner, "test_step", 1, signal.SIGTERM),
 ]
 
@@ -53,6 +54,10 @@ KINDS = [
     ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.interval=step", "scheduler.T_max=25"),
     ("+trainer.max_steps=25", "+trainer.val_check_interval=0.5"),  # validated after the last step, within an epoch
     ("+trainer.limit_train_batches=7", "+trainer.max_steps=18"),
+    ("callbacks=[ema,lr_monitor,gradient_norm]", "callbacks.ema.start_step=12", "trainer.log_every_n_steps=3"),
+    ("callbacks=ema", "+trainer.val_check_interval=0.5", "+trainer.accumulate_grad_batches=2"),
+    ("callbacks=[swa,early_stopping]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.001"),
+    ("callbacks=early_stopping", "callbacks.early_stopping.min_delta=1.0", "+trainer.val_check_interval=0.5"),
 ]
 
 
@@ -80,7 +85,8 @@ def assert_equal(whole: Path, other: Path) -> None:
     for name in ("best.ckpt", "last.ckpt"):
         first, second = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, other))
         assert [*differences(first, second, name)] == []
-    assert (whole / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+    for name in ("metrics.csv", "steps.csv"):
+        assert (whole / name).read_text() == (other / name).read_text()
     first, second = (json.loads((run / "status.json").read_text()) for run in (whole, other))
     assert first["state"] == second["state"] == "finished"
     assert first["metrics"] == second["metrics"]

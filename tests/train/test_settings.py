@@ -87,7 +87,21 @@ DATA = {
             ("data.input.shape", "`shape` must be a list, but is 64", ""),
         ),
         ({"data": DATA | {"input": 64}}, ("data.input", "`input` must be a mapping, but is 64", "")),
-        ({"data": DATA, "logger": {"csw": True}}, ("logger.csw", "`logger` has no key `csw`", "did you mean `csv`?")),
+        ({"data": DATA, "logger": {"csw": True}}, ("logger.csw", "unknown logger `csw`", "did you mean `csv`?")),
+        ({"data": DATA, "logger": {"csv": 3}}, ("logger.csv", "`csv` must be a mapping, but is 3", "")),
+        (
+            {"data": DATA, "callbacks": {"emma": {}, "swa": None}},
+            ("callbacks.emma", "unknown callback `emma`", "did you mean `ema`?"),
+        ),
+        (
+            {"data": DATA, "callbacks": {"ema": {"dekay": 0.9}}},
+            ("callbacks.ema.dekay", "`callbacks.ema` has no key `dekay`", "did you mean `decay`?"),
+        ),
+        (
+            {"data": DATA, "callbacks": {"ema": {"decay": 1.0}}},
+            ("callbacks.ema.decay", "`decay` must be less than 1, but is 1.0", ""),
+        ),
+        ({"data": DATA, "callbacks": ["ema"]}, ("callbacks", "`callbacks` must be a mapping, but is ['ema']", "")),
         (
             {"data": DATA, "optimized_metric": "acc"},
             ("optimized_metric", "`optimized_metric` must be 'val/accuracy' or 'val/loss', but is 'acc'", ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -39,6 +41,14 @@ def test_what_lightning_refuses_is_reported_in_its_words_at_its_key(section, pat
 
 def test_what_lightning_takes():
     assert check_trainer({"accelerator": "cpu", "devices": 1}) == []
+
+
+def test_a_machine_without_a_compiler(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    (problem,) = check_trainer({"accelerator": "cpu", "devices": 1, "compile": True})
+    assert problem.path == "trainer.compile"
+    assert problem.message == "`compile` needs a C++ compiler, but this machine has none of g++, clang++"
+    assert check_trainer({"accelerator": "cpu", "devices": 1, "compile": False}) == []
 
 
 def test_an_error_that_names_no_argument_is_no_complaint_about_one():

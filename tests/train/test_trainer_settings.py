@@ -10,7 +10,7 @@ from lightning import Trainer
 
 from modelforge.core.complaints import in_words
 from modelforge.train import trainer_settings
-from modelforge.train.trainer_settings import RESERVED, parse_trainer
+from modelforge.train.trainer_settings import OWN, RESERVED, parse_trainer
 from tests.train.problems import said
 
 
@@ -27,7 +27,7 @@ def test_wrong_trainer_settings_come_all_at_once():
         (
             "trainer.callbacks",
             "`callbacks` of Trainer is not for a config to set",
-            "a config is data and cannot name code",
+            "choose with the `callbacks` group: callbacks=early_stopping",
         ),
     ]
 
@@ -56,6 +56,30 @@ ONE_PROCESS = "its order of examples, its dropout and its checkpoints are those 
             ("trainer.devices", "a run trains in one process, but `devices` = [0, 2] starts 2", ONE_PROCESS),
         ),
         (
+            {"gradient_clip_algorithm": "valu"},
+            (
+                "trainer.gradient_clip_algorithm",
+                "`gradient_clip_algorithm` of Trainer must be 'norm' or 'value', but is 'valu'",
+                "did you mean `value`?",
+            ),
+        ),
+        (
+            {"accumulate_grad_batches": 0},
+            (
+                "trainer.accumulate_grad_batches",
+                "`accumulate_grad_batches` of Trainer must be at least 1, but is 0",
+                "",
+            ),
+        ),
+        (
+            {"log_every_n_steps": -1},
+            ("trainer.log_every_n_steps", "`log_every_n_steps` of Trainer must be at least 0, but is -1", ""),
+        ),
+        (
+            {"compile": "yes"},
+            ("trainer.compile", "`compile` of Trainer must be true or false, but is 'yes'", ""),
+        ),
+        (
             {"num_nodes": 2},
             ("trainer.num_nodes", "a run trains in one process, but `num_nodes` = 2 starts 2", ONE_PROCESS),
         ),
@@ -72,10 +96,11 @@ def test_devices_that_some_machine_takes(devices):
 
 def test_a_config_may_give_the_arguments_of_the_trainer_but_those_reserved():
     real, ours = Trainer.__init__, trainer_settings.Trainer
-    assert {*inspect.signature(ours).parameters, *RESERVED} == {*inspect.signature(real).parameters} - {"self"}
+    assert {*inspect.signature(ours).parameters, *RESERVED} - OWN == {*inspect.signature(real).parameters} - {"self"}
     types, expected = get_type_hints(ours), get_type_hints(real)
     # As sets: `typing` gives equal unions in the order in which some module was the first to write them.
-    words = {name: {*in_words(hint).split(" or ")} for name, hint in types.items() if name != "return"}
+    words = {name: {*in_words(hint).split(" or ")} for name, hint in types.items() if name not in {"return", *OWN}}
     assert words == {name: {*in_words(expected[name]).split(" or ")} for name in words}
     defaults = {name: parameter.default for name, parameter in inspect.signature(real).parameters.items()}
-    assert all(one.default == defaults[name] for name, one in inspect.signature(ours).parameters.items())
+    ours = inspect.signature(ours).parameters.items()
+    assert all(one.default == defaults[name] for name, one in ours if name not in OWN)

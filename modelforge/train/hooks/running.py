@@ -1,4 +1,4 @@
-"""Callbacks of a training: `SeedSteps` seeds each step, `SaveOnInterrupt` stops it after a signal."""
+"""What every run needs: `SeedSteps` seeds each step, `SaveOnInterrupt` stops the training after a signal."""
 
 from __future__ import annotations
 

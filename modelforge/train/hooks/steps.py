@@ -1,0 +1,61 @@
+"""`LogSteps`: loss, learning rate and gradient norm of every n-th step; `log_step` logs more beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from modelforge.train.rows import PER_STEP
+
+
+class LogSteps(Callback):
+    """Logs each step that `trainer.log_every_n_steps` names, as `step/loss`, `step/lr` and `step/gradient_norm`.
+
+    The loss is what the step minimized: the mean over the batches that it accumulates. The learning rate is that of
+    the optimizer's first group, the gradient norm that of all parameters before clipping.
+    """
+
+    def __init__(self) -> None:
+        self._loss: float | Tensor = 0.0
+        self._values: dict[str, Any] = {}
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if is_logged(trainer):
+            gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
+            self._values = {"lr": optimizer.param_groups[0]["lr"], "gradient_norm": nn.utils.get_total_norm(gradients)}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._loss = self._loss + outputs["loss"].detach()  # divided by the number of batches that a step accumulates
+        if trainer.fit_loop._should_accumulate():
+            return
+        if self._values:
+            log_step(trainer, {"loss": self._loss, **self._values})
+        self._loss, self._values = 0.0, {}
+
+
+def step_of(trainer: Trainer) -> int:
+    """The number of the step at hand, from 0, as Lightning logs it."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped
+
+
+def is_logged(trainer: Trainer) -> bool:
+    """Whether `trainer.log_every_n_steps` names the step at hand."""
+    every: int = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+    return every > 0 and (step_of(trainer) + 1) % every == 0
+
+
+def log_step(trainer: Trainer, values: Mapping[str, float | Tensor]) -> None:
+    """Gives values of the step at hand to every logger, each as `step/...`."""
+    numbers = {
+        f"{PER_STEP}{name}": value.item() if isinstance(value, torch.Tensor) else value
+        for name, value in values.items()
+    }
+    for logger in trainer.loggers:
+        logger.log_metrics({**numbers, "epoch": trainer.current_epoch}, step=step_of(trainer))

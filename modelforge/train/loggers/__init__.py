@@ -1,0 +1,1 @@
+"""What a `logger` section may name: each is one class, whose fields are its settings."""

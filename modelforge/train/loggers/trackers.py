@@ -1,0 +1,69 @@
+"""`wandb` and `mlflow`: trackers, which keep runs side by side. Both stay on this machine unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from modelforge.train.context import Context
+from modelforge.train.loggers.registry import LoggerSettings, register_logger
+
+if TYPE_CHECKING:
+    from modelforge.train.trackers.mlflow import MLflow
+    from modelforge.train.trackers.wandb import Wandb
+
+
+@register_logger("wandb")
+class WandbSettings(LoggerSettings):
+    """A run in Weights & Biases; offline, it is in the run folder, and `wandb sync` sends it later."""
+
+    packages: ClassVar = ("wandb",)
+    extra: ClassVar = "wandb"
+
+    mode: Literal["offline", "online"] = "offline"
+    """Whether metrics are sent while training, which takes an account and `wandb login`."""
+    project: str = "modelforge"
+    """The project of the run."""
+    entity: str | None = None
+    """The user or team that owns it; null for your own."""
+    group: str | None = None
+    """What the run is shown together with."""
+    name: str | None = None
+    """The name of the run; null for the last two parts of its folder."""
+
+    def make(self, context: Context) -> Wandb:
+        from modelforge.train.trackers.wandb import Wandb
+
+        name = self.name or context.name
+        return Wandb(context, mode=self.mode, project=self.project, entity=self.entity, group=self.group, name=name)
+
+    def close(self, logger: Any, *, finished: bool) -> None:
+        """Ends the run."""
+        logger.end(finished=finished)
+
+
+@register_logger("mlflow")
+class MLflowSettings(LoggerSettings):
+    """A run in MLflow, by default in `mlflow.db` and `mlruns` of the working folder."""
+
+    packages: ClassVar = ("mlflow", "sqlalchemy", "alembic")
+    extra: ClassVar = "mlflow"
+
+    tracking_uri: str | None = None
+    """Where runs are kept; null for the environment's MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."""
+    experiment: str = "modelforge"
+    """The experiment of the run; it is made if there is none."""
+    name: str | None = None
+    """The name of the run; null for the last two parts of its folder."""
+
+    def make(self, context: Context) -> MLflow:
+        from modelforge.train.trackers.mlflow import MLflow
+
+        here = f"sqlite:///{Path('mlflow.db').absolute()}"  # MLflow keeps what it opened by its name
+        uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or here
+        return MLflow(context, tracking_uri=uri, experiment_name=self.experiment, run_name=self.name or context.name)
+
+    def close(self, logger: Any, *, finished: bool) -> None:
+        """Ends the run."""
+        logger.end(finished=finished)

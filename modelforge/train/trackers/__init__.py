@@ -1,0 +1,1 @@
+"""The loggers of Lightning that carry out what a config declares."""

@@ -1,0 +1,52 @@
+"""`MLflow`: Lightning's logger for MLflow; parameters have the names of override keys, as far as MLflow takes them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from argparse import Namespace
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+
+from lightning.pytorch.loggers import MLFlowLogger
+from lightning.pytorch.utilities import rank_zero_only
+from mlflow.entities import Param
+
+from modelforge.train.context import Context
+
+MAX_VALUE = 6000
+"""Characters of a parameter that MLflow takes."""
+MAX_PARAMS = 100
+"""Parameters that it takes at once."""
+_NOT_IN_A_NAME = re.compile(r"[^\w./: -]")
+
+
+class MLflow(MLFlowLogger):
+    """A run of its own for each training, with files of the run folder as artifacts.
+
+    Args:
+        context: What is known of the run.
+        settings: Of Lightning's logger.
+    """
+
+    def __init__(self, context: Context, **settings: Any) -> None:
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        tags = {"modelforge.folder": str(context.folder), **{f"modelforge.{tag}": "true" for tag in context.tags}}
+        super().__init__(tags=tags, **settings)
+        for path in context.artifacts:
+            self.experiment.log_artifact(self.run_id, str(path))
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Logs them with as much of their names and values as MLflow takes."""
+        given = vars(params) if isinstance(params, Namespace) else params
+        entries = [Param(_NOT_IN_A_NAME.sub("_", name), str(value)[:MAX_VALUE]) for name, value in given.items()]
+        for start in range(0, len(entries), MAX_PARAMS):
+            self.experiment.log_batch(self.run_id, params=entries[start : start + MAX_PARAMS])
+
+    @rank_zero_only
+    def end(self, *, finished: bool) -> None:
+        """Ends the run."""
+        self.experiment.set_terminated(self.run_id, "FINISHED" if finished else "FAILED")
