@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelforge.starter import create
@@ -117,7 +118,7 @@ def test_revisions_are_compared_without_the_plugins(project: Path):
     assert "compared without the project's plugins: `modelforge diff HEAD` has them" in problem["hint"]
 
 
-def test_train_runs_the_command_of_the_page(project: Path):
+def test_train_runs_the_command_of_the_page_and_its_run_predicts(project: Path):
     (command,) = re.findall(r"^python (train\.py .*)$", PAGE, flags=re.MULTILINE)
     out = python(project, *command.split(), "trainer.max_epochs=2", "hydra.run.dir=run", "logger=csv")
     assert out.startswith("model=my_model init=xavier_uniform data=rings seed=0  ·  run\n")
@@ -128,3 +129,13 @@ def test_train_runs_the_command_of_the_page(project: Path):
     assert "val/confidence" in header
     ledger = json.loads((project / "run" / "ledger.json").read_text())
     assert [row["scheme"] for row in ledger["parameters"] if row["path"] == "head.weight"] == ["toeplitz"]
+    points = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, -3.0]], np.float32)
+    np.save(project / "points.npy", points)
+    words = {"predict": ["predict", "run", "points.npy", "--json"], "evaluate": ["evaluate", "run", "--json"]}
+    after = json.loads(python(project, "-c", RUN, json.dumps(words)))
+    predicted = answer(after, "predict")
+    assert len(predicted["prediction"]) == 3
+    assert {*predicted["prediction"]} <= {0, 1, 2}
+    metrics = json.dumps(answer(after, "evaluate"))
+    assert "accuracy" in metrics
+    assert "confidence" in metrics

@@ -9,7 +9,7 @@ import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -224,7 +224,7 @@ def tune(
     """
     from modelforge.cli.tune import tune
 
-    options = {"lowest": lowest, "highest": highest, "num_steps": steps, "curve": curve}
+    options: dict[str, Any] = {"lowest": lowest, "highest": highest, "num_steps": steps, "curve": curve}
     say(tune, kind.value, conf, overrides or [], as_json=as_json, **options)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 
-def as_csv(columns: Mapping[str, Sequence[Any]]) -> str:
+def as_csv(columns: Mapping[str, Any]) -> str:
     """A header, and a row for each example; a cell that is a list is written as JSON.
 
     Example:
@@ -31,6 +31,6 @@ def as_csv(columns: Mapping[str, Sequence[Any]]) -> str:
     return out.getvalue()
 
 
-def plain(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+def plain(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The columns as lists of what JSON knows."""
     return {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in columns.items()}

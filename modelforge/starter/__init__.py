@@ -69,7 +69,9 @@ def create(folder: Path) -> Created:
             raise _refusal(folder, "it is a file", "choose another name")
         there = sorted(path.name for path in place.iterdir()) if place.exists() else []
         if others := [name for name in there if not any(fnmatchcase(name, glob) for glob in WELCOME)]:
-            raise _refusal(folder, f"it holds {listed(others, 3)}", "choose a new folder: nothing is overwritten")
+            raise _refusal(
+                folder, f"it holds {listed(others, 3, quote='`')}", "choose a new folder: nothing is overwritten"
+            )
         with _made(place):
             return _fill(place)
     except OSError as error:

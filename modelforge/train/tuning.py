@@ -13,7 +13,7 @@ from typing import Any
 
 import lightning
 from lightning import Trainer
-from lightning.pytorch.tuner import Tuner
+from lightning.pytorch.tuner.tuning import Tuner
 
 from modelforge.building.build import build
 from modelforge.config import Config
@@ -130,9 +130,11 @@ def _no_bar_in_a_file() -> AbstractContextManager[Any]:
 
 def _trainer(job: Job, folder: str) -> Trainer:
     """Trains as long as the tuner asks it to."""
-    unlimited: dict[str, Any] = {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
+    arguments: dict[str, Any] = dict(for_lightning(job.trainer))
+    arguments |= {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
+    arguments |= {"enable_progress_bar": False, "limit_val_batches": 0}
     return Trainer(
-        **{**for_lightning(job.trainer), **unlimited, "enable_progress_bar": False, "limit_val_batches": 0},
+        **arguments,
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
