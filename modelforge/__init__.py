@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from modelforge.train.data.source import SplitSource as SplitSource
     from modelforge.train.loggers.registry import register_logger as register_logger
     from modelforge.train.metrics import register_metric as register_metric
+    from modelforge.train.optimizers.param_groups import param_groups as param_groups
     from modelforge.train.run import Run as Run
     from modelforge.train.run import load_run as load_run
     from modelforge.train.tasks.registry import register_task as register_task
@@ -58,6 +59,7 @@ _LAZY = {
     "initialize": "modelforge.building.initialize",
     "lint": "modelforge.linting.lint",
     "load": "modelforge.language.load",
+    "param_groups": "modelforge.train.optimizers.param_groups",
     "load_plugins": "modelforge.core.plugins",
     "load_run": "modelforge.train.run",
     "parse": "modelforge.language",

@@ -36,6 +36,7 @@ from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
+from modelforge.train.prepare import prepare
 from modelforge.train.settings import parse_settings
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -564,7 +565,79 @@ def classes_that_look_equal(folder: Path) -> str:
 
 @situation
 def a_scheduler_that_does_not_get_to_its_end(folder: Path) -> str:
-    return train(folder, "scheduler=cosine", "scheduler.T_max=31")
+    return train(folder, "+scheduler={type: CosineAnnealingLR, T_max: 31}")
+
+
+def refused_settings(*overrides: str) -> str:
+    """What is wrong with the settings of a training."""
+    return refused(lambda: prepare(compose(CONF, ["model=mlp", *overrides], shown_as="conf")))
+
+
+@situation
+def an_optimizer_whose_type_alone_is_changed(folder: Path) -> str:
+    overrides = ["model=mlp", "optimizer.type=SGD", "scheduler=cosine", "scheduler.type=PolynomialLR"]
+    return printed(prepare(compose(CONF, overrides, shown_as="conf")).warnings)
+
+
+@situation
+def arguments_for_another_optimizer(folder: Path) -> str:
+    return refused_settings("optimizer.type=SGD", "optimizer.betas=[0.9,0.99]", "+optimizer.momentun=0.9")
+
+
+@situation
+def groups_of_parameters_that_do_not_fit(folder: Path) -> str:
+    return refused_settings("optimizer.groups={hidden1.*: {lr: 1}, bias: {lr: 1}, haed.*: {lr: 1}, scale: {lr: 1}}")
+
+
+@situation
+def settings_of_groups_that_are_wrong(folder: Path) -> str:
+    groups = "optimizer.groups={head.*: {lr: -1}, bias: {lrr: 1}, weight: 3}"
+    return refused_settings(
+        groups, "optimizer.no_decay=[bais,norm]", "optimizer.layer_decay=1.5", "optimizer.mup=maybe"
+    )
+
+
+@situation
+def a_scheduler_with_wrong_settings(folder: Path) -> str:
+    return refused_settings("scheduler=cosine", "scheduler.warmup=1.5", "scheduler.final=-1", "+scheduler.T_max=3")
+
+
+@situation
+def schedulers_in_a_row_that_are_wrong(folder: Path) -> str:
+    parts = "[{type: LinearLR}, {type: StepLR}, {type: ReduceLROnPlateau}, {type: Cosine}]"
+    return refused_settings(f"+scheduler={{type: SequentialLR, milestones: [5, 4], schedulers: {parts}}}")
+
+
+@situation
+def a_scheduler_of_a_training_without_end(folder: Path) -> str:
+    return refused_settings("scheduler=cosine", "trainer.max_epochs=-1")
+
+
+@situation
+def a_scheduler_that_cannot_be_lengthened(folder: Path) -> str:
+    train(folder, "scheduler=onecycle")
+    ckpt = (folder / "run" / "checkpoints" / "last.ckpt").rename(folder / "moved.ckpt")
+    return train(folder, "scheduler=onecycle", "trainer.max_epochs=2", f"ckpt={ckpt}")
+
+
+@situation
+def globs_that_freeze_nothing(folder: Path) -> str:
+    return refused_settings("freeze={stem.*: 3, hidden1.*: 0, *.bias: 2, hidden2.*: 3}")
+
+
+@situation
+def a_model_that_is_frozen_as_a_whole(folder: Path) -> str:
+    return refused_settings("freeze=[*]")
+
+
+@situation
+def a_thaw_after_the_end(folder: Path) -> str:
+    return train(folder, "freeze={hidden1.*: 3}")
+
+
+@situation
+def an_unknown_dtype(folder: Path) -> str:
+    return refused_settings("dtype=bf16")
 
 
 @situation

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +15,13 @@ import torch
 import yaml
 
 import modelforge as mf
+from modelforge.config import compose
+from modelforge.config.sweeps import compose_jobs, read_sweep
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
 from modelforge.layers.register import unregister_layer
+from modelforge.train.prepare import prepare
+from modelforge.train.schedulers.scheduler import parse_scheduler
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,6 +61,57 @@ def test_pages_show_the_files_they_name(page: str) -> None:
     assert shown
     for name, text in shown:
         assert text in (ROOT / name).read_text(encoding="utf-8"), f"{name} has changed"
+
+
+def shown_commands(text: str) -> Iterator[str]:
+    """What follows `python train.py` in each command on a line of its own, or at the end of a comment."""
+    for found in re.findall(r"^(?:\$ |#.*)?python train\.py (.*)$", text.replace("\\\n", " "), flags=re.MULTILINE):
+        yield re.sub(r"\s+\(.*|, then .*", "", found)  # a remark
+
+
+def test_every_command_that_is_shown_can_be_composed() -> None:
+    pages = [*PAGES, *sorted((ROOT / "conf").rglob("*.yaml"))]
+    commands = dict.fromkeys(one for page in pages for one in shown_commands(page.read_text(encoding="utf-8")))
+    assert len(commands) > 100
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        overrides = [word for word in words if word != "-m"]
+        if "-m" in words:
+            configs = compose_jobs(read_sweep(ROOT / "conf", overrides), ROOT / "conf", 2)
+        else:  # Hydra's own flags come last
+            configs = [compose(ROOT / "conf", overrides[: words.index("--cfg")] if "--cfg" in words else overrides)]
+        for config in configs:
+            mf.parse(config)
+
+
+TRAINING = shown_commands((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("command", [one for one in TRAINING if "weights=" not in one])
+def test_every_command_of_the_page_on_training_is_right(command: str) -> None:
+    assert not prepare(compose(ROOT / "conf", shlex.split(command))).plan.warnings
+
+
+def test_the_python_of_the_page_on_training_runs() -> None:
+    assert "optimizer" in run(ROOT / "docs" / "training.md")
+
+
+def test_the_schedulers_of_the_page_on_training_are_right() -> None:
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert parse_scheduler(yaml.safe_load(shown)["scheduler"], {})[1] == []
+    names = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`\w+`.*?) \|", text, flags=re.MULTILINE))))
+    assert {path.stem for path in (ROOT / "conf" / "scheduler").glob("*.yaml")} <= names
+
+
+INLINE = re.compile(r"`((?:optimizer|scheduler|trainer|freeze|dtype|seed|num_threads)[\w.]*=[^`\s]+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_override_of_a_training_that_is_shown_can_be_composed(page: Path) -> None:
+    for override in INLINE.findall(page.read_text(encoding="utf-8")):
+        if "..." not in override and "…" not in override:
+            compose(ROOT / "conf", [override])
 
 
 def prose(page: Path) -> str:

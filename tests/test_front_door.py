@@ -15,8 +15,9 @@ import modelforge as mf
 DESIGN = {
     *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint"),
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
+    *("register_callback", "register_logger"),
     *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
-    *("verify", "load_run"),
+    *("param_groups", "verify", "load_run"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "Run", "__version__"),
 }
 
@@ -76,7 +77,18 @@ def test_everything_works_without_warnings_in_a_fresh_process():
 
 @pytest.mark.parametrize(
     "name",
-    ["load", "parse", "plan", "build", "from_module", "initialize", "lint", "register_layer", "register_initializer"],
+    [
+        "load",
+        "parse",
+        "plan",
+        "build",
+        "from_module",
+        "initialize",
+        "lint",
+        "register_layer",
+        "register_logger",
+        "register_initializer",
+    ],
 )
 def test_every_function_shows_an_example(name):
     assert ">>> " in getattr(mf, name).__doc__

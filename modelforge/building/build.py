@@ -52,8 +52,8 @@ def build(
         spec: The model; a `Plan` is built as it is.
         seed: Key of all random numbers; default the spec's own.
         device: Where parameters and buffers live.
-        dtype: Floating-point type of parameters and buffers; default the layers' own (float32). Values are drawn in
-            float32 and rounded; values of float64 have all its digits.
+        dtype: Floating-point type of parameters and buffers; default the spec's own, or the layers' (float32). Values
+            are drawn in float32 and rounded; values of float64 have all its digits.
         shard: Called with the model while it is on the meta device, to make its parameters `DTensor`s: FSDP2's
             `fully_shard`, or a function that calls it layer by layer. Each process then draws the part that it holds,
             with the same bits as one process alone.
@@ -87,6 +87,8 @@ def build(
         raise TypeError(f"shard must be a function of the module, but is a {type(shard).__name__}")
     place = _usable(device)
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
+    if dtype is None and decided.dtype is not None:
+        dtype = getattr(torch, decided.dtype)
     seed = decided.seed if seed is None else check_seed(seed)
     if shard is None:
         _check_memory(decided, place, dtype)

@@ -107,11 +107,13 @@ def _examine(
     every = (*choice, *overrides)
     try:
         config = compose(conf, every, library=library)
-        decided, note = _with_settings(config, studies) if settings else (plan(parse(config), studies), "")
+        decided, note, found = _with_settings(config, studies) if settings else (plan(parse(config), studies), "", ())
         note = "; ".join(filter(None, (note, _check_jobs(config, conf, every, library, studies))))
     except ForgeError as error:
         return Finding(choice, every, None, 0, error.problems)
-    return Finding(choice, every, decided.num_parameters, len(decided.parameters), (), findings(decided), note)
+    return Finding(
+        choice, every, decided.num_parameters, len(decided.parameters), (), (*found, *findings(decided)), note
+    )
 
 
 def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], library: Library, studies: Studies) -> str:
@@ -135,15 +137,17 @@ def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], library: L
     return f"{len(configs)} of the {plural(sweep.num_jobs, 'job')} that it asks for with `-m` were checked too"
 
 
-def _with_settings(config: Config, studies: Studies) -> tuple[Plan, str]:
+def _with_settings(config: Config, studies: Studies) -> tuple[Plan, str, tuple[Problem, ...]]:
+    """The plan, a note, and warnings about the training."""
     if not config.values.keys() & {"optimizer", "trainer"}:
-        return plan(parse(config), studies), ""
+        return plan(parse(config), studies), "", ()
     if find_spec("lightning") is None:
         note = "the training settings were not checked: that takes `pip install modelforge[train]`"
-        return plan(parse(config), studies), note
+        return plan(parse(config), studies), note, ()
     from modelforge.train.prepare import prepare
 
-    return prepare(config, studies).plan, ""
+    job = prepare(config, studies)
+    return job.plan, "", job.warnings
 
 
 def _answer(findings: list[Finding], text: RenderableType) -> Answer:

@@ -102,7 +102,8 @@ CODES = MappingProxyType(
         "MW203": "numbers of the data that are constant",
         "MW204": "names in the data that look equal, but are not",
         "MW210": "the best epoch of a resumed run is lost",
-        "MW211": "a scheduler that does not get to its end",
+        "MW211": "a schedule that does not get to its end",
+        "MW212": "an argument of another optimizer or scheduler that is left out",
         "MW220": "a setting without effect on this run",
     }
 )

@@ -17,6 +17,7 @@ from modelforge.language.layer import NAME, check_reference
 from modelforge.language.nested import Layers
 from modelforge.language.weights import WeightsSpec
 
+ParameterDType = Literal["float32", "float64", "bfloat16", "float16"]
 DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
 
@@ -96,6 +97,8 @@ class ModelSpec(Node):
     """The `init` config group."""
     weights: Annotated[WeightsSpec | None, Field(exclude=True)] = None
     """The `weights` config group: a file of values, before every init block."""
+    dtype: Annotated[ParameterDType | None, Field(exclude=True)] = None
+    """Of parameters and buffers; default the layers' own, float32."""
     seed: Annotated[Seed, Field(exclude=True)] = 0
     """Key of all random numbers."""
     dropped: Annotated[frozenset[str], Field(exclude=True)] = frozenset()
@@ -109,6 +112,8 @@ class ModelSpec(Node):
         if list(self.input) == ["input"]:
             model["input"] = model["input"]["input"]
         config: dict[str, Any] = {"model": model, "seed": self.seed}
+        if self.dtype is not None:
+            config["dtype"] = self.dtype
         if self.default_init is not None:
             config["init"] = self.default_init.model_dump(mode="json")
         if self.weights is not None:

@@ -27,17 +27,18 @@ from modelforge.language.init import SECTIONS as INIT_SECTIONS
 from modelforge.language.init import Init, InitSpec
 from modelforge.language.layer import LayerSpec
 from modelforge.language.left_behind import explained
-from modelforge.language.model import ModelSpec
+from modelforge.language.model import ModelSpec, ParameterDType
 from modelforge.language.nested import explain_absent_argument
 from modelforge.language.weights import WeightsSpec
 
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
-    {"model", "init", "weights", "seed"}
+    {"model", "init", "weights", "seed", "dtype"}
     | {
         "data",
         "optimizer",
         "scheduler",
+        "freeze",
         "trainer",
         "callbacks",
         "logger",
@@ -91,10 +92,13 @@ def parse(
         model = _validate(ModelSpec, section, "model", problems)
     group = _validate(Init | None, given.get("init", values.get("init")), "init", problems)
     stored = _validate(WeightsSpec | None, given.get("weights", values.get("weights")), "weights", problems)
+    dtype = _validate(ParameterDType | None, values.get("dtype"), "dtype", problems)
     key = _validate(Seed, values.get("seed", 0) if seed is None else seed, "seed", problems)
     if problems or model is None:
         raise ForgeError(explained(_replaced(origins.locate(problem), origins), origins) for problem in problems)
-    return model.model_copy(update={"default_init": group, "weights": stored, "seed": key, "origins": origins})
+    return model.model_copy(
+        update={"default_init": group, "weights": stored, "seed": key, "dtype": dtype, "origins": origins}
+    )
 
 
 def _replaced(problem: Problem, origins: Origins) -> Problem:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import prod
 from typing import Any
@@ -52,6 +52,8 @@ class Plan:
     """Second names of tied parameters, each with the first, whose rule fills both."""
     buffers: Mapping[str, FilePart] = FrozenDict()
     """Buffers whose values are in files, by path."""
+    dtype: str | None = None
+    """Of floating-point parameters and buffers, where the model states it."""
     warnings: tuple[Problem, ...] = ()
     origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
 
@@ -80,6 +82,7 @@ class Plan:
         """The plan as plain data."""
         return {
             "seed": self.seed,
+            "dtype": self.dtype,
             "num_parameters": self.num_parameters,
             "inputs": {name: to_data(value) for name, value in self.inputs.items()},
             "output": to_data(self.output),
@@ -144,14 +147,20 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
     return Plan(
         root,
         FrozenDict(walk.inputs),
-        located.parameters,
+        tuple(_as_stated(item, spec.dtype) for item in located.parameters),
         spec.seed,
         FrozenDict(walk.results),
         FrozenDict(walk.ties),
         located.buffers,
+        spec.dtype,
         warnings,
         spec.origins,
     )
+
+
+def _as_stated(item: ParameterPlan, dtype: str | None) -> ParameterPlan:
+    """The parameter in the dtype that the model states, if it holds real numbers."""
+    return replace(item, dtype=dtype) if dtype is not None and "float" in item.dtype else item
 
 
 def _names(walk: Walk, root: LayerPlan) -> dict[str, tuple[int, ...] | None]:

@@ -152,6 +152,9 @@ def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
     ]
     if lines and not rescheme:
         lines += [(words, "") for words in _sizes(parameter)]
+    dtype = parameter.change("dtype")
+    if not lines and dtype is not None and parameter.change("shape") is None:
+        return [(f"the same rule, as {dtype.new} in place of {dtype.old}", "")]
     return lines or [("the same rule, other fans" if parameter.std_changed else "the same rule, another shape", "")]
 
 

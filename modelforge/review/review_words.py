@@ -16,9 +16,9 @@ from modelforge.review.values import ABSENT, Change, exact
 
 Section = Literal["model", "training", "other values"]
 SECTIONS: Mapping[str, Section] = {
-    **dict.fromkeys(("model", "init", "weights", "seed"), "model"),
+    **dict.fromkeys(("model", "init", "weights", "seed", "dtype"), "model"),
     **dict.fromkeys(
-        ("optimizer", "scheduler", "trainer", "data", "num_threads", "ckpt", "optimized_metric"), "training"
+        ("optimizer", "scheduler", "freeze", "trainer", "data", "num_threads", "ckpt", "optimized_metric"), "training"
     ),
 }
 MAX_NAMED = 3

@@ -40,7 +40,7 @@ from modelforge.train.hooks.steps import LogSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
-from modelforge.train.optimizers import OptimizerFactory
+from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
@@ -100,7 +100,7 @@ def fit(
         if wrong := check_trainer(job.trainer):
             raise ForgeError(wrong)
         examples = read(settings.data)
-        for problem in filter(None, (*examples.warnings, job.start.warning)):
+        for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
             warn(problem)
         if show_plan:
             console.print(job.plan.table())
@@ -122,8 +122,10 @@ def _fit(
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
+    length = lengths(settings.data, job.trainer, rows=len(examples.train))
+    scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
     model = _build(job, folder)
-    module = Learner(model, task, settings.data, job.optimizer, job.scheduler, settings.factories)
+    module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing)
     if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
     if job.trainer.get("compile"):
@@ -175,7 +177,8 @@ def _check_lengths(job: Job, rows: int) -> list[Problem]:
         ForgeError: it would go wrong.
     """
     length = lengths(job.settings.data, job.trainer, rows=rows)
-    found = [*out_of_step(job.scheduler, length), *too_short(job.plan, job.settings.data, length)]
+    found = [*out_of_step(job.scheduler, length), *job.freezing.late(length.horizon("epoch"))]
+    found += too_short(job.plan, job.settings.data, length)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found

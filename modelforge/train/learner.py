@@ -13,14 +13,19 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.divergence import NotFinite, locate
+from modelforge.train.freezing import Freezing
 from modelforge.train.hooks.averaging import go_on_from_trained
-from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory
+from modelforge.train.optimizers.optimizer import OptimizerFactory
+from modelforge.train.schedulers.scheduler import SchedulerFactory
 from modelforge.train.tasks.task import Data, Task
 
 COUNTED = "modelforge_counted"
 """The key in a checkpoint of what the training counted in its epoch, for `train/loss` and the metric."""
+LENGTH = "modelforge_length"
+"""The key in a checkpoint of the length of the training, in intervals of its scheduler."""
 _UPDATES = "updates"
 
 
@@ -44,6 +49,7 @@ class Learner(LightningModule):
         optimizer: Makes the optimizer of the model's parameters.
         scheduler: Makes the learning-rate scheduler, if there is one.
         metrics: Make further metrics of validation and test, by their names.
+        freezing: Which parameters are not trained, and when.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Learner(LightningModule):
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory | None = None,
         metrics: Mapping[str, Callable[[], Metric]] = MappingProxyType({}),
+        freezing: Freezing | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -67,10 +74,22 @@ class Learner(LightningModule):
         self.train_loss = MeanMetric(nan_strategy=math.nan)
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.freezing = freezing or Freezing()
 
     def forward(self, inputs: Inputs) -> Tensor:
         """The model's outputs."""
         return read_by(self.model, inputs)
+
+    def on_train_start(self) -> None:
+        """Brings a training that goes on from a checkpoint to where it was."""
+        self.freezing.apply(self.model, self.current_epoch)
+        if self.scheduler is not None:
+            for timing in self.trainer.lr_scheduler_configs:
+                self.scheduler.realign(timing.scheduler)
+
+    def on_train_epoch_start(self) -> None:
+        """Thaws what is to be trained from this epoch on."""
+        self.freezing.apply(self.model, self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -106,9 +125,16 @@ class Learner(LightningModule):
             {name: getattr(meter, name) for name in meter._defaults} | {_UPDATES: meter._update_count}
             for meter in self._counting()
         ]
+        checkpoint[LENGTH] = None if self.scheduler is None else self.scheduler.length
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting from there, and training from the weights that were trained."""
+        """Goes on counting from there, and training from the weights that were trained.
+
+        Raises:
+            ForgeError: the scheduler keeps the length of the training that it began with, and now it is another.
+        """
+        if self.scheduler is not None and (problem := self.scheduler.wrong_length(checkpoint.get(LENGTH))):
+            raise ForgeError([problem])
         if self.trainer.state.fn == TrainerFn.FITTING:
             go_on_from_trained(checkpoint)
         for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
@@ -123,7 +149,10 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler where there is one."""
-        optimizer = self.optimizer(self.model.named_parameters())
+        never = self.freezing.never_trained
+        optimizer = self.optimizer(
+            (path, weight) for path, weight in self.model.named_parameters() if path not in never
+        )
         if self.scheduler is None:
             return optimizer
         scheduler = self.scheduler(optimizer, self.trainer.check_val_every_n_epoch)

@@ -18,18 +18,12 @@ from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
-from modelforge.train.optimizers import SchedulerFactory
+from modelforge.train.schedulers.curves import WSD, Curve
+from modelforge.train.schedulers.scheduler import SchedulerFactory
+from modelforge.train.schedulers.torch_scheduler import ENDS, TorchScheduler
 
 DEFAULT_EPOCHS = 1000
 """Lightning's, where neither epochs nor steps are limited."""
-ENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "OneCycleLR": ("total_steps", "then it raises an error"),
-        "CosineAnnealingLR": ("T_max", "then the learning rate rises again"),
-        "PolynomialLR": ("total_iters", "then the learning rate is 0"),
-    }
-)
-"""The argument that is the end of a scheduler, and what follows the end."""
 STAGES: Mapping[str, str] = MappingProxyType(
     {
         "StepLR": "step_size",
@@ -38,6 +32,7 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "LinearLR": "total_iters",
         "CosineAnnealingWarmRestarts": "T_0",
         "CyclicLR": "step_size_up",
+        "SequentialLR": "milestones",
     }
 )
 """The argument whose step should lie within the training."""
@@ -69,23 +64,47 @@ class Lengths:
             return self.batch_size == 1
         return self.rows % self.batch_size == 1 and self.num_batches == math.ceil(self.rows / self.batch_size)
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether neither epochs nor steps end the training."""
+        return self._max_epochs < 0 and self._max_steps < 0
+
     def steps(self, interval: str) -> int | None:
-        """How often a scheduler is stepped; None where that depends on the data."""
-        max_steps = self.trainer.get("max_steps", -1)
-        epochs = self.trainer.get("max_epochs")
-        if epochs is None:
-            epochs = -1 if max_steps >= 0 else DEFAULT_EPOCHS
-        batches = self.num_batches
-        each = None if batches is None else math.ceil(batches / self.trainer.get("accumulate_grad_batches", 1))
+        """How often a scheduler is stepped; None where that depends on the data, or where nothing ends the training."""
+        epochs, each = self._max_epochs, self._steps_of_epoch
         if interval == "step":
-            limits = [max_steps] if max_steps >= 0 else []
+            limits = [self._max_steps] if self._max_steps >= 0 else []
             limits += [epochs * each] if epochs >= 0 and each is not None else []
             unknown = not limits or (epochs >= 0 and each is None)
         else:
             limits = [epochs] if epochs >= 0 else []
-            limits += [max_steps // each] if max_steps >= 0 and each else []
-            unknown = not limits or (max_steps >= 0 and not each)
+            limits += [self._max_steps // each] if self._max_steps >= 0 and each else []
+            unknown = not limits or (self._max_steps >= 0 and not each)
         return None if unknown else min(limits)
+
+    def horizon(self, interval: str) -> int | None:
+        """The length of the training for a curve; an epoch that a limit of steps cuts counts in whole."""
+        steps, each = self.steps(interval), self._steps_of_epoch
+        if interval == "step" or steps is None or not each or self._max_steps < 0:
+            return steps
+        whole = math.ceil(self._max_steps / each)
+        return whole if self._max_epochs < 0 else min(whole, self._max_epochs)
+
+    @property
+    def _max_steps(self) -> int:
+        return self.trainer.get("max_steps", -1)
+
+    @property
+    def _max_epochs(self) -> int:
+        epochs = self.trainer.get("max_epochs")
+        if epochs is not None:
+            return epochs
+        return -1 if self._max_steps >= 0 or self.trainer.get("max_time") is not None else DEFAULT_EPOCHS
+
+    @property
+    def _steps_of_epoch(self) -> int | None:
+        batches = self.num_batches
+        return None if batches is None else math.ceil(batches / self.trainer.get("accumulate_grad_batches", 1))
 
 
 def lengths(source: Source, trainer: Mapping[str, Any], *, rows: int | None = None) -> Lengths:
@@ -131,31 +150,64 @@ def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator
     """The problem of a scheduler with another end than the training: an error where it is wrong after its end."""
     if scheduler is None:
         return
-    steps, kind = length.steps(scheduler.interval), scheduler.kind.__name__
+    if scheduler.rule.needs_horizon and length.is_unlimited and not scheduler.over(None).horizon:
+        message = f"`{scheduler.name}` needs the length of the training, but nothing ends it"
+        hint = "limit it: `trainer.max_epochs`, `+trainer.max_steps`"
+        own = isinstance(scheduler.rule, Curve)
+        yield misuse("scheduler", message, f"{hint}; or give `scheduler.horizon`" if own else hint, part="key")
+    elif isinstance(scheduler.rule, Curve):
+        yield from _curve_out_of_step(scheduler, scheduler.rule, length)
+    else:
+        yield from _torch_out_of_step(scheduler, scheduler.rule, length)
+
+
+def _curve_out_of_step(scheduler: SchedulerFactory, curve: Curve, length: Lengths) -> Iterator[Problem]:
+    """Parts of a curve that are longer than the training."""
+    horizon, unit = scheduler.over(length.horizon(scheduler.interval)).horizon, scheduler.interval
+    if horizon is None:
+        return
+    if horizon > (steps := length.steps(unit) or horizon):
+        yield _beyond("horizon", scheduler.name, horizon, steps, unit)
+    decay = curve.decay if isinstance(curve, WSD) else 0
+    warmup = curve.num_warmup(horizon)
+    if warmup > horizon:
+        yield _beyond("warmup", scheduler.name, warmup, horizon, unit)
+    elif isinstance(decay, int) and warmup + decay > horizon:
+        taken = f"`warmup` and `decay` of {scheduler.name} take {plural(warmup + decay, unit)}"
+        message = f"{taken}, but there are {horizon:,}"
+        yield Problem("MW211", "scheduler.decay", message, "the decay is cut", severity="warning")
+
+
+def _torch_out_of_step(scheduler: SchedulerFactory, rule: TorchScheduler, length: Lengths) -> Iterator[Problem]:
+    steps, kind = length.steps(scheduler.interval), scheduler.name
     name, after = ENDS.get(kind, (STAGES.get(kind, ""), ""))
-    end = _end(scheduler, name)
+    end = 0 if rule.end else _end(rule.arguments, name)
     if not end:
         return
-    unit = "epoch" if scheduler.interval == "epoch" else "step"
+    unit = scheduler.interval
     if steps is None:
         epochs = length.trainer.get("max_epochs") or 0
         if after and unit == "step" and end <= epochs and length.trainer.get("max_steps", -1) < 0:
             message = f"`{name}` is {end}, but the scheduler is stepped after each batch of {plural(epochs, 'epoch')}"
             yield misuse(f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
         return
-    trains = f"the training has {plural(steps, unit)}"
     if after and end < steps:
         hint = f"{after}: `scheduler.{name}={steps}`"
         hint += ", or `scheduler.interval=epoch`" if unit == "step" else ""
-        yield misuse(f"scheduler.{name}", f"`{name}` of {kind} is {end}, but {trains}", hint)
+        message = f"`{name}` of {kind} is {end}, but the training has {plural(steps, unit)}"
+        yield misuse(f"scheduler.{name}", message, hint)
     elif end > steps or (not after and end == steps and kind not in ("LinearLR", "ConstantLR")):
-        message = f"`{name}` of {kind} is {end}, but {trains}: it does not get that far"
-        yield Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
+        yield _beyond(name, kind, end, steps, unit)
 
 
-def _end(scheduler: SchedulerFactory, name: str) -> int:
+def _beyond(name: str, kind: str, end: int, steps: int, unit: str) -> Problem:
+    trains = f"the training has {plural(steps, unit)}"
+    message = f"`{name}` of {kind} is {end}, but {trains}: it does not get that far"
+    return Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
+
+
+def _end(given: Mapping[str, Any], name: str) -> int:
     """The number of steps to a scheduler's end, or to the last of its stages; 0 where it has none."""
-    given = scheduler.arguments
     if name == "total_steps" and given.get(name) is None:
         return int((given.get("epochs") or 0) * (given.get("steps_per_epoch") or 0))
     if name == "":

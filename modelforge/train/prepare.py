@@ -23,10 +23,13 @@ from modelforge.train.arguments import misuse
 from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
+from modelforge.train.freezing import Freezing, parse_freeze
 from modelforge.train.lengths import lengths, out_of_step, too_short
 from modelforge.train.named import missing_packages
-from modelforge.train.optimizers import OptimizerFactory, SchedulerFactory, parse_optimizer, parse_scheduler
+from modelforge.train.optimizers.left_behind import without_left_behind
+from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
 from modelforge.train.resume import Start, check_resumable
+from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.registry import TASKS, val_metrics
 from modelforge.train.trainer_settings import parse_trainer
@@ -42,9 +45,11 @@ class Job:
     plan: Plan
     optimizer: OptimizerFactory
     scheduler: SchedulerFactory | None
+    freezing: Freezing
     trainer: Mapping[str, Any]
     terms: Terms
     start: Start
+    warnings: tuple[Problem, ...] = ()
 
 
 @contextmanager
@@ -71,14 +76,23 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     planned, wrong = _tried(lambda: plan(parse(config), studies))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
-    optimizer, more = parse_optimizer(config.values.get("optimizer"))
+    section, warnings, more = _section(config, "optimizer", optimizer_arguments())
+    problems += more
+    optimizer, more = parse_optimizer(section)
     problems += more
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
-    scheduler, more = parse_scheduler(config.values.get("scheduler"), metrics, config.values.get("trainer"))
+    section, notes, more = _section(config, "scheduler", scheduler_arguments())
+    warnings += notes
     problems += more
-    if planned is not None and optimizer is not None:
-        optimizer, more = optimizer.following(planned.parameters)
+    scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"))
+    problems += more
+    freezing = Freezing()
+    if planned is not None:
+        freezing, more = parse_freeze(config.values.get("freeze"), planned)
         problems += more
+        if optimizer is not None and not more:
+            optimizer, more = optimizer.following(planned, freezing.never_trained)
+            problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += more
     terms = None
@@ -107,7 +121,15 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     assert optimizer is not None
     assert terms is not None
     assert start is not None
-    return Job(settings, planned, optimizer, scheduler, arguments, terms, start)
+    notes = tuple(map(config.origins.locate, warnings))
+    return Job(settings, planned, optimizer, scheduler, freezing, arguments, terms, start, notes)
+
+
+def _section(
+    config: Config, name: str, known: Mapping[str, frozenset[str]]
+) -> tuple[Any, list[Problem], list[Problem]]:
+    """A section of a config, what was left out of it, and what is wrong with that."""
+    return without_left_behind(config.values.get(name), name, known, config.origins)
 
 
 def misfits(plan: Plan, source: Source) -> Iterator[Problem]:

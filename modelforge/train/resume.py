@@ -21,7 +21,7 @@ from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 
 KEY = "modelforge_config"
-SECTIONS = ("model", "init", "weights", "data", "optimizer", "scheduler", "seed")
+SECTIONS = ("model", "init", "weights", "dtype", "data", "optimizer", "scheduler", "freeze", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
 LAST = "last.ckpt"
 BEST = "best.ckpt"

@@ -168,7 +168,7 @@ class Run:
             for first in range(0, len(part), size):
                 inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))
                 moved = tuple(one.to(device) for one in inputs) if isinstance(inputs, tuple) else inputs.to(device)
-                yield read_by(self.model, moved).cpu(), (inputs, targets)
+                yield read_by(self.model, moved).float().cpu(), (inputs, targets)
 
 
 def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:

@@ -112,13 +112,12 @@ def _ready(config: Config) -> Generator[tuple[Tuner, Learner, _Sized]]:
         job = prepare(config)
         if wrong := check_trainer(job.trainer):
             raise ForgeError(wrong)
-        examples = read(job.settings.data)
-        seed = job.settings.seed
-        lightning.seed_everything(narrow(seed), workers=True, verbose=False)
-        source = job.settings.data
-        task = source.task.prepared(examples)
-        learner = Learner(build(job.plan, seed=seed), task, source, job.optimizer, job.scheduler)
-        data = _Sized(source, examples, seed)
+        settings, source = job.settings, job.settings.data
+        examples = read(source)
+        lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
+        model, task = build(job.plan, seed=settings.seed), source.task.prepared(examples)
+        learner = Learner(model, task, source, job.optimizer, job.scheduler, settings.factories, freezing=job.freezing)
+        data = _Sized(source, examples, settings.seed)
         with quiet(), _no_bar_in_a_file(), TemporaryDirectory() as folder:
             yield Tuner(_trainer(job, folder)), learner, data
 
@@ -130,11 +129,10 @@ def _no_bar_in_a_file() -> AbstractContextManager[Any]:
 
 def _trainer(job: Job, folder: str) -> Trainer:
     """Trains as long as the tuner asks it to."""
-    arguments: dict[str, Any] = dict(for_lightning(job.trainer))
-    arguments |= {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
-    arguments |= {"enable_progress_bar": False, "limit_val_batches": 0}
+    without_limits: dict[str, Any] = {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
+    without_display: dict[str, Any] = {"enable_progress_bar": False, "limit_val_batches": 0}
     return Trainer(
-        **arguments,
+        **{**for_lightning(job.trainer), **without_limits, **without_display},
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,

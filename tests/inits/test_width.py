@@ -14,7 +14,7 @@ import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.inits import Context, Matrix
-from modelforge.train.optimizers import parse_optimizer
+from modelforge.train.optimizers.optimizer import parse_optimizer
 
 
 def layers(width: int) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def change(model: dict[str, Any], width: int, optimizer: str, seed: int) -> floa
     plan = mf.plan(mf.parse(model, init={**block, **dict.fromkeys(("bias", "scale", "embedding"), block)}))
     factory, problems = parse_optimizer({"type": optimizer, "mup": True, "lr": 0.1 if optimizer == "SGD" else 0.003})
     assert factory is not None
-    factory, more = factory.following(plan.parameters)
+    factory, more = factory.following(plan)
     assert not problems + more
     net = mf.build(plan, seed=seed)
     generator = torch.Generator().manual_seed(seed)

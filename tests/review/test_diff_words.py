@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import modelforge as mf
 from modelforge.core.errors import Place
 from modelforge.review import diff
 from modelforge.review.diff_words import both_places, causes, change_words, layer_groups, layer_lines, summary, totals
@@ -51,6 +52,13 @@ def test_a_wider_layer_has_the_same_rule_and_other_fans(plan):
     (effect,) = next(cause.effects for cause in found if cause.effects[0].label == "hidden.weight")
     assert effect.shape == "4×8 → 8×8"
     assert found[0].lines[0][0].startswith("the same rule, other fans")
+
+
+def test_another_dtype_has_the_same_rule():
+    raw = {"model": {"input": {"shape": [3]}, "layers": {"hidden": HIDDEN}}, "init": "xavier"}
+    old, new = (mf.plan(mf.parse({**raw, **more})) for more in ({}, {"dtype": "bfloat16"}))
+    (cause,) = causes(diff(old, new).parameters)
+    assert [words for words, _ in cause.lines] == ["the same rule, as bfloat16 in place of float32"]
 
 
 def test_the_summary_counts_each_kind(plan):

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from lightning import Trainer
 from torch import nn
 
 from modelforge.train.divergence import NotFinite
 from modelforge.train.learner import COUNTED, Learner
-from modelforge.train.optimizers import parse_optimizer, parse_scheduler
+from modelforge.train.optimizers.optimizer import parse_optimizer
+from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.tasks.classification import Classification
 from tests.train.tables import digits
 
@@ -63,6 +65,7 @@ def test_what_was_counted_in_an_epoch_goes_on_from_a_checkpoint(learner: Learner
     assert len(checkpoint[COUNTED]) == 2
     other = Learner(learner.model, learner.task, digits(), learner.optimizer)
     monkeypatch.setattr(other, "log", lambda *_, **__: None)
+    monkeypatch.setattr(Learner, "trainer", Trainer(logger=False, enable_checkpointing=False, accelerator="cpu"))
     other.on_load_checkpoint(checkpoint)
     more = (BATCH[0], torch.tensor([0, 0, 0, 0]))
     for one in (learner, other):

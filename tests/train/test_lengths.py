@@ -31,14 +31,25 @@ BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linea
             "write `scheduler.interval=epoch`",
         ),
         (
-            ["scheduler=onecycle", "scheduler.interval=step", "trainer.max_epochs=3"], "scheduler.total_steps",
+            ["scheduler=onecycle", "+scheduler.total_steps=3", "scheduler.interval=step", "trainer.max_epochs=3"],
+            "scheduler.total_steps",
             "`total_steps` is 3, but the scheduler is stepped after each batch of 3 epochs",
             "then it raises an error: `scheduler.interval=epoch`",
         ),
         (
-            ["scheduler=cosine", "scheduler.T_max=3"], "scheduler.T_max",
+            ["+scheduler={type: CosineAnnealingLR, T_max: 3}"], "scheduler.T_max",
             "`T_max` of CosineAnnealingLR is 3, but the training has 30 epochs",
             "then the learning rate rises again: `scheduler.T_max=30`",
+        ),
+        (
+            ["scheduler=cosine", "trainer.max_epochs=-1"], "scheduler",
+            "`cosine` needs the length of the training, but nothing ends it",
+            "limit it: `trainer.max_epochs`, `+trainer.max_steps`; or give `scheduler.horizon`",
+        ),
+        (
+            ["scheduler=onecycle", "trainer.max_epochs=null", "+trainer.max_time='00:01:00:00'"], "scheduler",
+            "`OneCycleLR` needs the length of the training, but nothing ends it",
+            "limit it: `trainer.max_epochs`, `+trainer.max_steps`",
         ),
     ],
 )  # fmt: skip
@@ -54,13 +65,13 @@ def test_other_sizes_pass(config, size: int):
     prepare(config("model=mlp", "data=digits", *BATCH_NORM, f"data.batch_size={size}"))
 
 
-@pytest.mark.parametrize("name", ["plateau", "cosine", "onecycle"])
+@pytest.mark.parametrize("name", ["plateau", "cosine", "linear", "constant", "inverse_sqrt", "wsd", "onecycle"])
 def test_shipped_schedulers_pass(config, name: str):
     prepare(config("model=mlp", "data=digits", f"scheduler={name}"))
 
 
 def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
-    job = prepare(config("model=mlp", "data=digits", "scheduler=cosine", "scheduler.T_max=31"))
+    job = prepare(config("model=mlp", "data=digits", "+scheduler={type: CosineAnnealingLR, T_max: 31}"))
     (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
     assert (problem.code, problem.severity, problem.path) == ("MW211", "warning", "scheduler.T_max")
     assert (
@@ -68,3 +79,26 @@ def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
         == "`T_max` of CosineAnnealingLR is 31, but the training has 30 epochs: it does not get that far"
     )
     assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 31}))] == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name", "message"),
+    [
+        (
+            ["scheduler=cosine", "scheduler.warmup=601"], "warmup",
+            "`warmup` of cosine is 601, but the training has 600 steps: it does not get that far",
+        ),
+        (
+            ["scheduler=linear", "scheduler.interval=epoch", "scheduler.horizon=31"], "horizon",
+            "`horizon` of linear is 31, but the training has 30 epochs: it does not get that far",
+        ),
+        (
+            ["scheduler=wsd", "scheduler.warmup=300", "scheduler.decay=301"], "decay",
+            "`warmup` and `decay` of wsd take 601 steps, but there are 600",
+        ),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_curve_that_is_too_long_is_a_warning(config, overrides: list[str], name: str, message: str):
+    job = prepare(config("model=mlp", "data=digits", *overrides))
+    (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
+    assert (problem.code, problem.path, problem.message) == ("MW211", f"scheduler.{name}", message)

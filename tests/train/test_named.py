@@ -35,8 +35,13 @@ class Counter(Callback):
 class Lines(Logger):
     """Keeps what it gets in a file."""
 
-    name: str = "lines"  # pyright: ignore  # theirs is a property
-    version: str = "lines"  # pyright: ignore  # as above
+    @property
+    def name(self) -> str:
+        return "lines"
+
+    @property
+    def version(self) -> str:
+        return ""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -51,9 +51,15 @@ KINDS = [
     ("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=10.0"),
     ("+trainer.val_check_interval=0.5",),
     ("+trainer.accumulate_grad_batches=3", "trainer.check_val_every_n_epoch=2"),
-    ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.interval=step", "scheduler.T_max=25"),
+    ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.warmup=5"),
     ("+trainer.max_steps=25", "+trainer.val_check_interval=0.5"),  # validated after the last step, within an epoch
     ("+trainer.limit_train_batches=7", "+trainer.max_steps=18"),
+    (
+        "freeze={hidden1.*: 1, hidden2.weight: 2}",
+        "optimizer.no_decay=[bias]",
+        "scheduler=wsd",
+        "optimizer.layer_decay=0.5",
+    ),
     ("callbacks=[ema,lr_monitor,gradient_norm]", "callbacks.ema.start_step=12", "trainer.log_every_n_steps=3"),
     ("callbacks=ema", "+trainer.val_check_interval=0.5", "+trainer.accumulate_grad_batches=2"),
     ("callbacks=[swa,early_stopping]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.001"),
@@ -266,3 +272,39 @@ def test_output_that_goes_nowhere(tmp_path: Path):
         assert child(tmp_path / "full", stdout=full, stderr=full).returncode == 0
     assert child(tmp_path / "closed", before="import os\nos.close(1)", stderr=subprocess.DEVNULL).returncode == 0
     assert read_state(tmp_path / "full") == read_state(tmp_path / "closed") == "finished"
+
+
+def rates(folder: Path) -> list[float]:
+    return [group["lr"] for group in torch.load(last(folder), weights_only=True)["optimizer_states"][0]["param_groups"]]
+
+
+def test_a_run_with_a_curve_is_lengthened_along_its_new_curve(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = ("scheduler=linear", "optimizer.lr=1e-2", "data.batch_size=128")
+    assert train(*settings, "trainer.max_epochs=1", folder="short").exit_code == 0
+    assert rates(tmp_path / "short") == [0.0]
+    resumed = (*settings, "trainer.max_epochs=4", "+trainer.limit_test_batches=1", *resuming(tmp_path / "short"))
+    seen: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def seeing(self: Any, closure: Any = None) -> Any:
+        seen.append(self.param_groups[0]["lr"])
+        return step(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", seeing)
+    assert train(*resumed, folder="long").exit_code == 0
+    assert seen == pytest.approx([1e-2 * (1 - t / 40) for t in range(10, 40)])  # 10 steps an epoch
+
+
+def test_with_a_horizon_a_lengthened_run_equals_an_undisturbed_one(train, tmp_path: Path):
+    settings = ("scheduler=cosine", "scheduler.horizon=30", "scheduler.warmup=3", "data.batch_size=128")
+    assert train(*settings, "trainer.max_epochs=2", folder="whole").exit_code == 0
+    assert train(*settings, "trainer.max_epochs=1", folder="half").exit_code == 0
+    assert train(*settings, *resuming(tmp_path / "half"), "trainer.max_epochs=2", folder="new").exit_code == 0
+    assert_equal(tmp_path / "whole", tmp_path / "new")
+
+
+def test_a_scheduler_that_keeps_its_length_is_not_lengthened(train, tmp_path: Path, capsys):
+    assert train("scheduler=onecycle", "trainer.max_epochs=1", folder="short").exit_code == 0
+    assert train("scheduler=onecycle", *resuming(tmp_path / "short"), folder="long").exit_code == 1
+    shown = capsys.readouterr().err
+    assert "training of 1 epoch, and this one has 2 epochs, but OneCycleLR keeps its length" in shown

@@ -27,7 +27,7 @@ def test_the_suggestion_is_where_the_loss_falls_most_steeply(config):
     found = find_rate(config(), lowest=1e-5, highest=1.0, num_steps=60)
     assert found.rates[0] == pytest.approx(1e-5)
     assert np.allclose(np.diff(np.log10(found.rates[1:])), 5 / 60)  # Lightning's first interval is twice as long
-    falls = np.gradient(found.losses[10:-1])
+    falls = np.gradient(found.losses[10:-1], found.rates[10:-1])
     assert found.suggestion == found.rates[10 + int(falls.argmin())]
     assert found.suggestion is not None
     assert 1e-4 < found.suggestion < 0.3

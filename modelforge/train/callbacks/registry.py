@@ -49,6 +49,18 @@ def register_callback(name: str) -> Callable[[AnyCallback], AnyCallback]:
     Raises:
         TypeError: the class is no finished `CallbackSettings`, or has no docstring.
         ValueError: another class has the name.
+
+    Example:
+        >>> from lightning import Callback
+        >>> @register_callback("nothing")
+        ... class Nothing(CallbackSettings):
+        ...     "Does nothing."
+        ...
+        ...     def make(self, context):
+        ...         return Callback()
+        >>> parse_callbacks({"nothing": True})
+        {'nothing': Nothing()}
+        >>> _ = CALLBACKS.remove("nothing")
     """
 
     def register(cls: AnyCallback) -> AnyCallback:

@@ -59,8 +59,10 @@ class Batched(Dataset[Batch]):
 
 
 def read_by(model: nn.Module, inputs: Inputs) -> Any:
-    """The outputs of a model for the inputs of a batch."""
-    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+    """The outputs of a model for the inputs of a batch, whose real numbers are converted to the model's dtype."""
+    dtype = next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), None)
+    given = (inputs,) if isinstance(inputs, Tensor) else inputs
+    return model(*(one.to(dtype) if dtype is not None and one.is_floating_point() else one for one in given))
 
 
 class Shuffle(Sampler[int]):

@@ -43,6 +43,18 @@ def register_logger(name: str) -> Callable[[AnyLogger], AnyLogger]:
     Raises:
         TypeError: the class is no finished `LoggerSettings`, or has no docstring.
         ValueError: another class has the name.
+
+    Example:
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> @register_logger("lightning_csv")
+        ... class LightningCSV(LoggerSettings):
+        ...     "Writes a file as Lightning does."
+        ...
+        ...     def make(self, context):
+        ...         return CSVLogger(context.folder)
+        >>> parse_loggers({"lightning_csv": True})
+        {'lightning_csv': LightningCSV()}
+        >>> _ = LOGGERS.remove("lightning_csv")
     """
 
     def register(cls: AnyLogger) -> AnyLogger:

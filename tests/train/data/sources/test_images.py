@@ -583,8 +583,10 @@ def noise(tmp_path: Path) -> Path:
     )
 
 
-AUGMENTED = ("data=image_folder", "data.size=8", "data.channels=1", "data.batch_size=4")
-AUGMENTED += ("+data.augment.flip=RandomHorizontalFlip", "+data.augment.turn={type: RandomRotation, degrees: 20}")
+AUGMENTED = (
+    *("data=image_folder", "data.size=8", "data.channels=1", "data.batch_size=4"),
+    *("+data.augment.flip=RandomHorizontalFlip", "+data.augment.turn={type: RandomRotation, degrees: 20}"),
+)
 
 
 @pytest.mark.parametrize("overrides", [("data.num_workers=1",), ("data.num_workers=2", "data.cache=false")], ids=str)

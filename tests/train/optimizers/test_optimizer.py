@@ -1,4 +1,4 @@
-"""Optimizers and schedulers of torch, with checked arguments and learning rates of each initializer."""
+"""Optimizers of torch, with checked arguments, groups, and learning rates of each initializer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.train.optimizers import optimizers, parse_optimizer, parse_scheduler, schedulers
+from modelforge.train.optimizers.optimizer import optimizers, parse_optimizer
 from tests.train.problems import said
-
-METRICS = {"val/accuracy": "max", "val/loss": "min"}
 
 
 @pytest.mark.parametrize(
@@ -59,32 +57,6 @@ def test_wrong_optimizers(section, expected):
     assert said(parse_optimizer(section)[1]) == [expected]
 
 
-@pytest.mark.parametrize(
-    ("section", "expected"),
-    [
-        ({"type": "OneCycleLR"}, ("scheduler", "OneCycleLR needs the argument `max_lr`", "add `max_lr: ...`")),
-        (
-            {"type": "LambdaLR"},
-            ("scheduler.type", "unknown scheduler `LambdaLR`", "it takes a function, and a config is data"),
-        ),
-        (
-            {"type": "StepLR", "step_size": 3, "interval": "batch"},
-            ("scheduler.interval", "`interval` must be 'epoch' or 'step', but is 'batch'", ""),
-        ),
-        (
-            {"type": "ReduceLROnPlateau"},
-            ("scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`"),
-        ),
-        (
-            {"type": "StepLR", "step_size": 3, "monitor": "loss"},
-            ("scheduler.monitor", "`monitor` must be 'val/accuracy' or 'val/loss', but is 'loss'", ""),
-        ),
-    ],
-)
-def test_wrong_schedulers(section, expected):
-    assert said(parse_scheduler(section, METRICS)[1]) == [expected]
-
-
 def test_lists_become_the_tuples_that_torch_takes():
     factory, problems = parse_optimizer({"type": "AdamW", "lr": 1, "betas": [0.8, 0.9]})
     assert not problems
@@ -108,7 +80,7 @@ def test_learning_rates_follow_the_initializers(given):
     factory, problems = parse_optimizer({"type": "Adam", "mup": True, **given})
     assert factory is not None
     plan = planned(WIDE)
-    factory, more = factory.following(plan.parameters)
+    factory, more = factory.following(plan)
     assert not problems + more
     model = mf.build(plan)
     groups = factory(model.named_parameters()).param_groups
@@ -152,7 +124,7 @@ def test_one_step_without_gradients_shrinks_all_weights_alike():
     factory, _ = parse_optimizer({"type": "AdamW", "mup": True, "lr": 0.1, "weight_decay": 0.5})
     assert factory is not None
     plan = planned(WIDE)
-    factory, _ = factory.following(plan.parameters)
+    factory, _ = factory.following(plan)
     model = mf.build(plan)
     before = {path: weight.detach().clone() for path, weight in model.named_parameters()}
     for weight in model.parameters():
@@ -167,32 +139,15 @@ def following(section: Mapping[str, Any], init: Mapping[str, Any]) -> torch.opti
     factory, problems = parse_optimizer({**section, "mup": True})
     assert factory is not None
     plan = planned(init)
-    factory, more = factory.following(plan.parameters)
+    factory, more = factory.following(plan)
     assert not problems + more
     return factory(mf.build(plan).named_parameters())
-
-
-@pytest.mark.parametrize(
-    ("section", "first"),
-    [
-        ({"type": "OneCycleLR", "max_lr": 0.5, "total_steps": 10}, 0.5 / 25),
-        ({"type": "CyclicLR", "base_lr": 0.2, "max_lr": 0.5}, 0.2),
-    ],
-    ids=["OneCycleLR", "CyclicLR"],
-)
-def test_schedulers_with_rates_of_their_own_keep_the_ratios(section, first):
-    scheduler, problems = parse_scheduler(section, METRICS)
-    assert scheduler is not None
-    assert not problems
-    optimizer = following({"type": "AdamW", "lr": 0.1}, WIDE)
-    scheduler(optimizer)
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([first, first / 4])
 
 
 def test_without_mup_all_learn_alike():
     factory, _ = parse_optimizer({"type": "Adam"})
     assert factory is not None
-    assert factory.following(planned(WIDE).parameters) == (factory, [])
+    assert factory.following(planned(WIDE))[1] == []
     assert len(factory(mf.build(planned(WIDE)).named_parameters()).param_groups) == 1
 
 
@@ -231,10 +186,154 @@ def test_without_mup_all_learn_alike():
 def test_learning_rates_that_cannot_follow(init, section, expected):
     factory, _ = parse_optimizer(section)
     assert factory is not None
-    assert said(factory.following(planned(init).parameters)[1]) == [expected]
+    assert said(factory.following(planned(init))[1]) == [expected]
 
 
 def test_all_of_torch_optim_is_there_but_what_takes_code():
     assert {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LBFGS", "NAdam"} <= set(optimizers())
-    assert {"StepLR", "OneCycleLR", "CosineAnnealingLR", "ReduceLROnPlateau"} <= set(schedulers())
-    assert not {"Optimizer", "SparseAdam", "LambdaLR", "SequentialLR", "LRScheduler"} & {*optimizers(), *schedulers()}
+    assert not {"Optimizer", "SparseAdam"} & {*optimizers()}
+
+
+GROUPS = {"a": {"type": "Linear", "out_features": 4}, "norm": "LayerNorm", "b": {"type": "Linear", "out_features": 2}}
+
+
+def grouped(**section: Any) -> tuple[mf.Plan, torch.optim.Optimizer]:
+    plan = mf.plan(mf.parse({"input": {"shape": [3]}, "layers": GROUPS}, init="xavier"))
+    factory, problems = parse_optimizer({"type": "AdamW", "lr": 0.1, "weight_decay": 0.2, **section})
+    assert factory is not None
+    factory, more = factory.following(plan)
+    assert not problems + more
+    return plan, factory(mf.build(plan).named_parameters())
+
+
+def settings(optimizer: torch.optim.Optimizer, *names: str) -> dict[str, tuple[int, ...]]:
+    return {group["name"]: (len(group["params"]), *(group[name] for name in names)) for group in optimizer.param_groups}
+
+
+def test_roles_without_decay_are_a_group():
+    _, optimizer = grouped(no_decay=["bias", "scale"])
+    assert settings(optimizer, "lr", "weight_decay") == {"default": (2, 0.1, 0.2), "no_decay": (4, 0.1, 0.0)}
+
+
+def test_groups_by_glob_and_by_role():
+    _, optimizer = grouped(no_decay=["bias"], groups={"b.*": {"lr": 1.0}, "scale": {"betas": [0.5, 0.6]}})
+    assert settings(optimizer, "lr", "weight_decay", "betas") == {
+        "default": (1, 0.1, 0.2, (0.9, 0.999)),
+        "no_decay": (2, 0.1, 0.0, (0.9, 0.999)),
+        "scale": (1, 0.1, 0.2, (0.5, 0.6)),
+        "b.*": (1, 1.0, 0.2, (0.9, 0.999)),
+        "b.*/no_decay": (1, 1.0, 0.0, (0.9, 0.999)),
+    }
+
+
+def test_layers_learn_by_depth():
+    _, optimizer = grouped(layer_decay=0.5)
+    assert settings(optimizer, "lr") == {"a": (2, 0.1 / 4), "norm": (2, 0.1 / 2), "b": (2, 0.1)}
+
+
+def test_depth_width_and_groups_multiply():
+    section = {"type": "AdamW", "lr": 0.1, "weight_decay": 0.2, "mup": True, "layer_decay": 0.5, "no_decay": ["bias"]}
+    factory, problems = parse_optimizer({**section, "groups": {"head.*": {"lr": 0.8}}})
+    assert factory is not None
+    plan = planned(WIDE)
+    factory, more = factory.following(plan)
+    assert not problems + more
+    options = {path: group.options for path, group in factory.groups.items()}
+    assert {path: (own.get("lr"), own.get("weight_decay")) for path, own in options.items()} == {
+        "one.weight": (0.025, None),
+        "one.bias": (0.025, 0.0),
+        "two.weight": (0.1 * 0.25 * 0.5, 0.8),
+        "two.bias": (0.05, 0.0),
+        "head.weight": (0.8 / 4, 0.8),
+        "head.bias": (0.8, 0.0),
+    }
+
+
+def test_a_parameter_that_is_never_trained_is_in_no_group():
+    factory, _ = parse_optimizer({"type": "SGD"})
+    assert factory is not None
+    factory, problems = factory.following(planned(WIDE), frozenset({"one.weight", "one.bias"}))
+    assert not problems
+    assert [*factory.groups] == ["two.weight", "two.bias", "head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (
+            {"no_decay": ["bais"]},
+            [("optimizer.no_decay.0", "`no_decay` takes roles, and 'bais' is none", "did you mean `bias`?")],
+        ),
+        (
+            {"no_decay": "bias"},
+            [
+                (
+                    "optimizer.no_decay",
+                    "`no_decay` must be a list of roles, but is 'bias'",
+                    "write `no_decay: [bias, scale]`",
+                )
+            ],
+        ),
+        (
+            {"layer_decay": 0, "groups": [1]},
+            [
+                (
+                    "optimizer.groups",
+                    "`groups` must be a mapping from roles or globs to settings, but is [1]",
+                    "write `groups: {head.*: {lr: 1e-2}}`",
+                ),
+                (
+                    "optimizer.layer_decay",
+                    "`layer_decay` must be a number greater than 0 and at most 1, but is 0",
+                    "",
+                ),
+            ],
+        ),
+        (
+            {"groups": {"b.*": {"lr": -1}, "bias": {"lrr": 1}, "scale": {}}},
+            [
+                ("optimizer.groups.b.*.lr", "AdamW refuses its arguments: Invalid learning rate: -1.0", ""),
+                ("optimizer.groups.bias.lrr", "AdamW has no argument `lrr`", "did you mean `lr`?"),
+                (
+                    "optimizer.groups.scale",
+                    "a group must be a mapping with settings of AdamW, but is {}",
+                    "write `{lr: 1e-4}`",
+                ),
+            ],
+        ),
+    ],
+)
+def test_wrong_groups(section: dict[str, Any], expected: list[tuple[str, str, str]]):
+    assert said(parse_optimizer({"type": "AdamW", **section})[1]) == expected
+
+
+def test_groups_that_do_not_fit_the_model():
+    groups = {"one.*": {"lr": 1}, "bias": {"lr": 1}, "tow.*": {"lr": 1}, "recurrent": {"lr": 1}}
+    factory, _ = parse_optimizer({"type": "AdamW", "groups": groups})
+    assert factory is not None
+    assert said(factory.following(planned(WIDE))[1]) == [
+        (
+            "optimizer.groups.bias",
+            "`one.*` and `bias` both cover `one.bias`",
+            "a parameter is in one group: narrow one of them",
+        ),
+        (
+            "optimizer.groups.tow.*",
+            "no parameter that is trained has the path `tow.*`",
+            "did you mean `two.*` or `one.*`?",
+        ),
+        (
+            "optimizer.groups.recurrent",
+            "no parameter that is trained has the role `recurrent`",
+            "known: `bias`, `weight`",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["Muon", "LBFGS"])
+def test_an_optimizer_that_does_not_take_the_models_parameters_is_refused_before_it_is_built(kind: str):
+    factory, _ = parse_optimizer({"type": kind, **({} if kind == "Muon" else {"groups": {"bias": {"lr": 0.5}}})})
+    assert factory is not None
+    (problem,) = factory.following(planned(WIDE))[1]
+    assert problem.path == "optimizer.type"
+    assert problem.message.startswith(f"{kind} refuses its arguments: ")

@@ -1,0 +1,1 @@
+"""The `optimizer` section: any optimizer of torch.optim, and which parameters share which of its settings."""
