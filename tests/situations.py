@@ -39,6 +39,7 @@ from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.prepare import prepare
 from modelforge.train.repeat import repeat
+from modelforge.train.settings import parse_settings
 
 CONF = Path(__file__).parents[1] / "conf"
 DENSE = {"type": "Linear", "out_features": 16}
@@ -817,6 +818,112 @@ def pictures_that_cannot_be_read(folder: Path) -> str:
             Image.new("L", (8, 8), number * 20).save(folder / "pictures" / kind / f"{number}.png")
     (folder / "pictures" / "cat" / "0.png").write_bytes(b"no picture")
     return train(folder, "data=image_folder", f"data.path={folder}/pictures", "data.size=8", "data.num_classes=2")
+
+
+# --- pictures and text ------------------------------------------------------------------------------------------------
+
+PICTURES = ("data=image_folder", "data.path=pictures", "data.size=8", "data.channels=1", "model=mlp")
+
+
+def draw_pictures(*places: str) -> None:
+    from PIL import Image
+
+    for place in places:
+        Path("pictures", place).mkdir(parents=True)
+        for number in range(5):
+            Image.new("L", (8, 8), number * 20).save(Path("pictures", place, f"{number}.png"))
+
+
+@situation
+def folders_of_parts_that_are_read_as_classes(folder: Path) -> str:
+    draw_pictures("train/cat", "train/dog", "val/cat", "val/dog")
+    return train(folder, *PICTURES)
+
+
+@situation
+def parts_that_are_none_or_lack_classes(folder: Path) -> str:
+    draw_pictures("train/cat", "train/dog", "vall/cat", "testing/cat", "test/cat")
+    return train(folder, *PICTURES, "data.split=folders")
+
+
+@situation
+def classes_without_pictures_to_train_on(folder: Path) -> str:
+    draw_pictures("train/cat", "train/dog", *(f"test/breed{number}" for number in range(5)))
+    return train(folder, *PICTURES, "data.split=folders")
+
+
+@situation
+def settings_of_pictures_of_a_wrong_kind(folder: Path) -> str:
+    wrong = ("split=thirds", "resize=cut", "interpolation=cubic", "mean=imagnet", "cache=3", "channels=2", "augment=3")
+    return train(folder, *PICTURES[:3], *(f"data.{one}" for one in wrong))
+
+
+@situation
+def scales_that_do_not_fit_the_channels(folder: Path) -> str:
+    return train(folder, *PICTURES, "data.mean=imagenet")
+
+
+@situation
+def more_pictures_than_memory_may_hold(folder: Path) -> str:
+    draw_pictures("cat", "dog")
+    return train(folder, *PICTURES, "data.max_bytes=100")
+
+
+@situation
+def an_augmentation_without_its_package(folder: Path) -> str:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("none", name="torchvision")
+
+    with patch("modelforge.train.data.files.import_module", missing):
+        return train(folder, *PICTURES, "+data.augment.flip=RandomHorizontalFlip")
+
+
+def section(*overrides: str) -> Any:
+    """The data of a config."""
+    settings, problems = parse_settings(compose(CONF, list(overrides)).values)
+    assert settings is not None, problems
+    return settings.data
+
+
+@situation
+def new_pictures_that_cannot_be_encoded(folder: Path) -> str:
+    draw_pictures("cat", "dog", "bird")
+    source, fitted = section(*PICTURES), {"classes": ["cat", "dog"], "inputs": {"mean": [0], "std": [1]}}
+    raw = source.raw(Path("pictures"))
+    strangers = refused(lambda: source.encode(raw, fitted, labelled=True))
+    Path("pictures/bird/0.png").write_bytes(b"no picture")
+    return "\n\n".join([strangers, refused(lambda: source.encode(raw, fitted))])
+
+
+@situation
+def settings_of_text_of_a_wrong_kind(folder: Path) -> str:
+    wrong = ("level=words", "tokenizer=3", "vocab_size=0", "context=-1", "temperature=hot")
+    return train(folder, "model=char_lstm", *(f"data.{one}" for one in wrong))
+
+
+@situation
+def a_tokenizer_that_is_none(folder: Path) -> str:
+    Path("tokenizer.json").write_text("{}")
+    written = ("data.level=tokens", "data.tokenizer=tokenizer.json", "data.vocab_size=300")
+    return re.sub(r"(?<=holds no tokenizer: ).*", "<reason>", train(folder, "model=char_lstm", *written))
+
+
+@situation
+def new_text_with_an_unknown_character(folder: Path) -> str:
+    source = section("model=char_lstm", "data.level=characters", "data.vocab_size=2")
+    return refused(lambda: source.encode("abba!" * 99, {"alphabet": ["a", "b"]}))
+
+
+@situation
+def texts_without_their_columns(folder: Path) -> str:
+    Path("reviews.csv").write_text("review,stars\nfine,5\n")
+    return train(folder, "model=bag_of_words", "data.path=reviews.csv")
+
+
+@situation
+def settings_of_texts_of_a_wrong_kind(folder: Path) -> str:
+    wrong = ("level=letters", "padding=middle", "padding_id=-1", "split=3", "context=0", "vocab_size=many")
+    return train(folder, "model=bag_of_words", *(f"data.{one}" for one in wrong))
 
 
 @situation

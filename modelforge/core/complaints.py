@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -85,6 +86,8 @@ def _options(kind: Any) -> Iterator[str]:
         number = "" if origin is list or Ellipsis in arguments else f"{len(arguments)} "
         item = in_words(arguments[0])
         yield f"a list of {number}{item.removeprefix('a ') if number == '1 ' else _plural(item)}"
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        yield from (repr(member.value) for member in kind)
     elif (origin or kind) in WORDS:
         yield WORDS[origin or kind]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -68,7 +69,8 @@ def fit(value: Any, hint: Any) -> Any:
     choices = _choices(hint)
     if isinstance(value, list) and any(get_origin(choice) is tuple or choice is tuple for choice in choices):
         value = tuple(value)
-    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    is_enum = inspect.isclass(hint) and issubclass(hint, Enum)  # strict, it takes no values of YAML
+    config = ConfigDict(strict=not is_enum, arbitrary_types_allowed=True)
     return TypeAdapter(hint, config=config).validate_python(value)
 
 

@@ -162,7 +162,7 @@ def _fit(
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
         seconds = time.monotonic() - started
-    metrics |= task.finish(model, examples, seed=settings.seed, folder=folder, console=console)
+    metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
 
 

@@ -32,6 +32,7 @@ MODELS = {
     "data=digits_autoencoding": ["model=autoencoder"],
     "data=copy": ["model=lstm", "~model.layers.last"],
     "data=text": ["model=char_lstm"],
+    "data=text_classification": ["model=bag_of_words"],
     "data=digits_pixels": ["model=bert"],
     "data=reverse": ["model=t5"],
 }

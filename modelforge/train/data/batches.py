@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,18 +11,33 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 
 from modelforge.core.rng import narrow
-from modelforge.train.data.parts import Part
+from modelforge.train.data.parts import Array, Part, Rows
 
 Inputs = Tensor | tuple[Tensor, ...]
 """What a model with one input reads, or a model with several, in their order."""
 Batch = tuple[Inputs, Tensor]
 
 
-class Batched(Dataset[Batch]):
-    """A part that hands out a whole batch at once: one index instead of a stack of rows."""
+@runtime_checkable
+class Varying(Protocol):
+    """A part whose examples differ from epoch to epoch."""
 
-    def __init__(self, part: Part) -> None:
+    def varied(self, rows: Rows, keys: Sequence[tuple[int, ...]]) -> tuple[Any, Array]:
+        """A batch; each example is a function of its row and its key."""
+        ...
+
+
+class Batched(Dataset[Batch]):
+    """A part that hands out a whole batch at once: one index instead of a stack of rows.
+
+    Args:
+        part: The examples; index `epoch * len(part) + row` is a row as it is in an epoch.
+        seed: Keys what differs between epochs.
+    """
+
+    def __init__(self, part: Part, seed: int = 0) -> None:
         self.part = part
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.part)
@@ -32,7 +47,12 @@ class Batched(Dataset[Batch]):
         return tuple(part[0] for part in inputs) if isinstance(inputs, tuple) else inputs[0], targets[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        inputs, targets = self.part.batch(np.asarray(indices, np.int64))
+        epochs, rows = np.divmod(np.asarray(indices, np.int64), len(self.part))
+        if isinstance(self.part, Varying):
+            keys = [(self.seed, epoch, row) for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True)]
+            inputs, targets = self.part.varied(rows, keys)
+        else:
+            inputs, targets = self.part.batch(rows)
         if isinstance(inputs, tuple):
             return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets)
         return torch.from_numpy(inputs), torch.from_numpy(targets)
@@ -47,6 +67,8 @@ def read_by(model: nn.Module, inputs: Inputs) -> Any:
 
 class Shuffle(Sampler[int]):
     """A new order each epoch, a function of `(seed, epoch)`: a resumed run has the same order as an uninterrupted one.
+
+    Gives indices of `Batched`, which hold the epoch.
 
     Args:
         size: Number of examples.
@@ -67,8 +89,8 @@ class Shuffle(Sampler[int]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        order = np.random.default_rng((narrow(self.seed), self.epoch)).permutation(self.size).tolist()
-        return iter(order[self.skip[1] :] if self.epoch == self.skip[0] else order)
+        order = np.random.default_rng((narrow(self.seed), self.epoch)).permutation(self.size) + self.epoch * self.size
+        return iter(order.tolist()[self.skip[1] :] if self.epoch == self.skip[0] else order.tolist())
 
     def __len__(self) -> int:
         return self.size

@@ -102,8 +102,8 @@ def shown(file: BinaryIO, path: Path) -> Generator[BinaryIO]:
         yield watched
 
 
-def extra(module: str, what: str) -> Any:
-    """A module of a package that only some data needs.
+def extra(module: str, what: str, name: str = "train", key: str = "type") -> Any:
+    """A module of a package that only some data needs; `name` is the extra that installs it, `key` asks for it.
 
     Raises:
         ForgeError: it is not installed.
@@ -115,8 +115,7 @@ def extra(module: str, what: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         message = f"{what} needs `{package}`, which is not installed"
-        part = "data" if package == "datasets" else "train"
-        raise refusal("type", message, f"pip install 'modelforge[{part}]'") from None
+        raise refusal(key, message, f"pip install 'modelforge[{name}]'") from None
 
 
 def _read_utf8(path: Path, key: str) -> str:

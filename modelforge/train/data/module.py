@@ -43,7 +43,7 @@ class DataModule(LightningDataModule):
 
     def _loader(self, part: Part, order: Shuffle | None = None) -> DataLoader[Batch]:
         return DataLoader(
-            Batched(part),
+            Batched(part, self.order.seed),
             batch_size=self.source.batch_size,
             sampler=order,
             num_workers=self.source.num_workers,

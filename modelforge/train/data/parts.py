@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelforge.core.errors import Problem
+from modelforge.train.data.vocabulary import Vocabulary
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -47,41 +48,22 @@ class Arrays:
 
 def all_targets(part: Part) -> Array:
     """The targets of all examples, one row each."""
-    return part.targets if isinstance(part, Arrays) else part.batch(np.arange(len(part)))[1]
+    targets = getattr(part, "targets", None)  # of many parts known without a batch
+    return part.batch(np.arange(len(part)))[1] if targets is None else targets
 
 
 @dataclass(frozen=True)
 class Text:
-    """The tokens to train on; without an alphabet they are bytes.
-
-    Example:
-        >>> import numpy as np
-        >>> Text(np.array([1, 0, 1]), ("a", "b")).decode([0, 1]), Text(np.array([104]), ()).decode([104, 105])
-        ('ab', 'hi')
-    """
+    """The tokens to train on, and what they are."""
 
     tokens: Array
-    alphabet: tuple[str, ...]
+    vocabulary: Vocabulary
     num_sampled: int = 0
     """Tokens that the trained model is to write."""
     temperature: float = 1.0
     """What the scores of these are divided by."""
-
-    @property
-    def unit(self) -> str:
-        """What a token is."""
-        return "character" if self.alphabet else "byte"
-
-    @property
-    def vocab_size(self) -> int:
-        """How many different tokens there can be."""
-        return len(self.alphabet) or 256
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens; bytes that are not UTF-8 become the replacement character."""
-        if self.alphabet:
-            return "".join(self.alphabet[token] for token in tokens)
-        return bytes(tokens).decode(errors="replace")
+    bytes_per_token: float = 1.0
+    """Of the test part, in UTF-8."""
 
 
 @dataclass(frozen=True)

@@ -1,90 +1,162 @@
-"""Folders of pictures: `walk` lists the files, `laid_out` sees folders that are no classes, `decoded` reads pixels."""
+"""Pictures: `Form` is what each becomes, `decoded` decodes several, `Pictures` is a part of the data."""
 
 from __future__ import annotations
 
-import os
+import math
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from modelforge.core.errors import ForgeError, Refusal
-from modelforge.core.quoting import listed
+from modelforge.core.quoting import sentence
 from modelforge.core.torch_state import num_cores
+from modelforge.train.data.augment import Augmentation
 from modelforge.train.data.files import opened
-from modelforge.train.data.parts import Array
+from modelforge.train.data.parts import Array, Rows
+from modelforge.train.data.refusals import refusal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"})
-"""Usual names of the parts of a data set."""
-MAX_SHOWN = 5
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """By Pillow's names. For other formats it may start a program, as Ghostscript for EPS."""
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of TIFF."""
+LEVELS = 255
+CHUNK = 256
+"""Pictures that are decoded at a time."""
+
+Resize = Literal["crop", "stretch", "pad"] | int
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
 @dataclass(frozen=True)
-class Folder:
-    """The files below the folder of a class."""
+class Form:
+    """What every picture becomes: an array of bytes `(channels, size, size)`."""
 
-    path: Path
-    pictures: tuple[Path, ...]
-    others: tuple[Path, ...]
-    """Files that do not end as pictures do, and links to folders: these are not followed."""
-    inner: frozenset[str]
-    """Names of the folders directly in it."""
+    channels: int
+    size: int
+    resize: Resize = "crop"
+    """How a picture becomes a square; a number is the length of its shorter side before the middle is cut out."""
+    interpolation: Interpolation = "bilinear"
 
-    @property
-    def holds_folders_alone(self) -> bool:
-        """Whether pictures lie in its folders and none beside these."""
-        return bool(self.inner) and all(path.parent != self.path for path in self.pictures)
+    def __call__(self, image: Image) -> Array:
+        """The levels of a picture, upright, on white where it is transparent.
 
+        Raises:
+            Refusal: its levels have no defined white.
+        """
+        from PIL import ImageOps
 
-def walk(root: Path, endings: Collection[str]) -> Folder:
-    """Everything below `root`, sorted by name, except hidden files and folders: their names begin with a dot.
+        ImageOps.exif_transpose(image, in_place=True)
+        plain = image_of_bytes(image).convert("L" if self.channels == 1 else "RGB")
+        return np.atleast_3d(np.asarray(self._square(plain))).transpose(2, 0, 1)
 
-    Raises:
-        OSError: a folder may not be read.
-    """
-    pictures, others, inner = list[Path](), list[Path](), frozenset[str]()
-    for place, folders, names in os.walk(root, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if Path(place) == root:
-            inner = frozenset(folders)
-        others += [path for name in folders if (path := Path(place, name)).is_symlink()]
-        for path in (Path(place, name) for name in names if not name.startswith(".")):
-            (pictures if path.suffix.lower() in endings else others).append(path)
-    return Folder(root, tuple(sorted(pictures)), tuple(sorted(others)), inner)
+    def _square(self, image: Image) -> Image:
+        from PIL import Image, ImageOps
 
-
-def laid_out(folders: Sequence[Folder]) -> str:
-    """The reason why folders are parts of the data, such as `train` and `val`, and not classes; empty for classes."""
-    if len(folders) < 2 or not all(folder.holds_folders_alone for folder in folders):
-        return ""
-    names = folders[0].inner.union(*(folder.inner for folder in folders))
-    same = len(names) > 1 and all(folder.inner == names for folder in folders)
-    if same:
-        return f"each holds folders of the same names, {listed(sorted(names), MAX_SHOWN, quote='`')}"
-    called_so = {folder.path.name.lower() for folder in folders} <= PARTS
-    return "they are called as parts of the data are, and hold folders" if called_so else ""
+        shape, method = (self.size, self.size), Image.Resampling[self.interpolation.upper()]
+        match self.resize:
+            case "stretch":
+                return image.resize(shape, method)
+            case "pad":
+                return ImageOps.pad(image, shape, method)
+            case "crop":
+                return ImageOps.fit(image, shape, method)
+            case int(shorter):
+                # as `Resize(shorter)` and `CenterCrop(size)` of torchvision
+                width, height = (int(shorter * side / min(image.size)) for side in image.size)
+                if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                    raise Refusal(f"{image.width} x {image.height} cannot be resized to {width} x {height}")
+                left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+                whole = image.resize((width, height), method)
+                return whole.crop((left, top, left + self.size, top + self.size))
 
 
-def _raise(error: OSError) -> None:
-    raise error
+class Stored(Protocol):
+    """Levels of pictures `(pictures, channels, size, size)`: an array in memory, or files."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Rows, /) -> Array: ...
 
 
-def decoded(paths: Sequence[Path], out: Array) -> dict[int, str]:
-    """Puts the pictures into `out`, an array of (pictures, channels, height, width).
+@dataclass(frozen=True)
+class Files:
+    """Pictures that are decoded each time they are asked for."""
 
-    Returns:
-        The rows that could not be read, and the reason where it is one of ours.
+    paths: Sequence[Any]
+    form: Form
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: Rows) -> Array:
+        chosen, found = [self.paths[row] for row in rows], list[Array]()
+        for path, levels in zip(chosen, decoded(chosen, self.form), strict=True):
+            if isinstance(levels, Refusal):
+                why = f": {levels}" if str(levels) else ""
+                raise refusal("path", f"`{path}` can no longer be read{why}", "put it back, and resume the run")
+            found.append(levels)
+        return np.stack(found)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures as bytes, a quarter of what they take as numbers; scaled in each batch."""
+
+    levels: Stored
+    targets: Rows
+    mean: Array
+    """To subtract from each channel, as a share of white."""
+    std: Array
+    """To divide each channel by."""
+    augmentation: Augmentation | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, rows: Rows) -> tuple[Array, Array]:
+        return self._scaled(self.levels[rows]), self.targets[rows]
+
+    def varied(self, rows: Rows, keys: Sequence[tuple[int, ...]]) -> tuple[Array, Array]:
+        """A batch, each example augmented by its key."""
+        if self.augmentation is None:
+            return self.batch(rows)
+        pairs = zip(self.levels[rows], keys, strict=True)
+        varied = [self.augmentation(levels, key) for levels, key in pairs]
+        return self._scaled(np.stack(varied)), self.targets[rows]
+
+    def part(self, rows: Rows, augmentation: Augmentation | None = None) -> Pictures:
+        """Some of the pictures."""
+        files = self.levels
+        kept = replace(files, paths=[files.paths[row] for row in rows]) if isinstance(files, Files) else files[rows]
+        return replace(self, levels=kept, targets=self.targets[rows], augmentation=augmentation)
+
+    def _scaled(self, levels: Array) -> Array:
+        return (levels.astype(np.float32) / LEVELS - self.mean) / self.std
+
+
+def each_decoded(sources: Sequence[Any], form: Form) -> Iterator[Array | Refusal]:
+    """What `decoded` gives of all pictures, some at a time; a terminal shows how many there are."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for start in progress.track(range(0, len(sources), CHUNK), description="reading pictures"):
+            yield from decoded(sources[start : start + CHUNK], form)
+
+
+def decoded(sources: Sequence[Any], form: Form) -> list[Array | Refusal]:
+    """The levels of pictures: files, Pillow's images, or arrays of bytes `(height, width[, channels])`.
+
+    Of one that cannot be decoded, the refusal; its text is empty unless the reason is known.
     """
     from PIL import Image
 
@@ -92,29 +164,27 @@ def decoded(paths: Sequence[Path], out: Array) -> dict[int, str]:
         warnings.simplefilter("ignore")  # of strange metadata, while the pixels are well
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with ThreadPoolExecutor(num_cores()) as pool:
-            reasons = list(pool.map(_decode, paths, out))
-    return {row: reason for row, reason in enumerate(reasons) if reason is not None}
+            return list(pool.map(partial(_decoded, form=form), sources))
 
 
-def _decode(path: Path, out: Array) -> str | None:
-    """Puts a picture, of an animation the first frame, into `out`; else returns the reason why not."""
-    from PIL import Image, ImageOps
+def _decoded(source: Any, form: Form) -> Array | Refusal:
+    from PIL import Image
 
     try:
-        with opened(path, "path") as file, Image.open(file, formats=FORMATS) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-            plain = image_of_bytes(image).convert("L" if len(out) == 1 else "RGB")
-            fitted = np.asarray(ImageOps.fit(plain, out.shape[1:][::-1], Image.Resampling.BILINEAR))
+        if not isinstance(source, Path):
+            return form(source.copy() if isinstance(source, Image.Image) else Image.fromarray(source))
+        with opened(source, "path") as file, Image.open(file, formats=FORMATS) as image:
+            return form(image)
     except Refusal as error:
-        return str(error)
+        return error
     except ForgeError:
-        return "a pipe, a socket or a device is no picture"
+        return Refusal("a pipe, a socket or a device is no picture")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+        return Refusal(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels")
+    except OSError as error:
+        return Refusal(sentence(error) if error.strerror else "")
     except Exception:  # a damaged file meets decoders with errors of all kinds
-        return ""
-    out[...] = np.atleast_3d(fitted).transpose(2, 0, 1)
-    return None
+        return Refusal("")
 
 
 def image_of_bytes(image: Image) -> Image:

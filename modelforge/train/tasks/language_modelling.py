@@ -18,7 +18,8 @@ from modelforge.core.quoting import printable
 from modelforge.core.rng import narrow
 from modelforge.core.words import digits, plural
 from modelforge.train.data.batches import Batch, Batched
-from modelforge.train.data.parts import Array, Examples, Text
+from modelforge.train.data.parts import Array, Examples
+from modelforge.train.data.vocabulary import vocabulary_of
 from modelforge.train.tasks.classification import cross_entropy
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.task import Data, Task
@@ -37,7 +38,7 @@ class LanguageModelling(Task):
 
     target_kind: ClassVar = "token"
     metric: ClassVar = "bits"
-    lower_is_better: ClassVar = ("loss", "bits", "bigram_bits")
+    lower_is_better: ClassVar = ("loss", "bits", "bits_per_byte", "bigram_bits")
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(outputs, batch[1])
@@ -56,8 +57,8 @@ class LanguageModelling(Task):
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The likeliest next token after each window, as text, and its probability."""
         chances, best = (found.numpy() for found in torch.softmax(outputs[:, -1].double(), -1).max(-1))
-        text = Text(np.zeros(0, np.int64), tuple(fitted.get("alphabet") or ()))
-        return {"prediction": np.array([text.decode([token]) for token in best.tolist()]), "probability": chances}
+        vocabulary = vocabulary_of(fitted)
+        return {"prediction": np.array([vocabulary.decode([token]) for token in best.tolist()]), "probability": chances}
 
     def reason(self, data: Data) -> str:
         return f"each of {plural(data.positions[0], 'token')} is followed by one of {data.num_outputs}"
@@ -73,9 +74,16 @@ class LanguageModelling(Task):
             yield Problem("MF050", "model.layers", message, hint, part="key")
 
     def finish(
-        self, model: nn.Module, examples: Examples, *, seed: int, folder: Path, console: Console
+        self,
+        model: nn.Module,
+        examples: Examples,
+        metrics: Mapping[str, float],
+        *,
+        seed: int,
+        folder: Path,
+        console: Console,
     ) -> Mapping[str, float]:
-        """Lets the model continue the test part, and measures a bigram model on it."""
+        """Lets the model continue the test part, measures a bigram model on it, and gives bits per byte."""
         if (text := examples.text) is None:
             return {}
         before, after = examples.test.batch(np.arange(len(examples.test)))
@@ -83,19 +91,24 @@ class LanguageModelling(Task):
         if text.num_sampled:
             prompt = torch.from_numpy(before[0]).to(next(model.parameters()).device)
             tokens = write(model, prompt, text.num_sampled, temperature=text.temperature, seed=narrow(seed))
-            written = text.decode(tokens)
-            write_atomically(folder / SAMPLE, f"{text.decode(before[0])}{written}\n")
+            written = text.vocabulary.decode(tokens)
+            write_atomically(folder / SAMPLE, f"{text.vocabulary.decode(before[0])}{written}\n")
             console.print("the model goes on from the beginning of the test:", style="dim")
             console.print(printable(written, "\n\t"), markup=False, highlight=False, soft_wrap=True)
-        return {"test/bigram_bits": Bigram.fit(text.tokens, text.vocab_size).bits(before, after)}
+        found = {"test/bigram_bits": Bigram.fit(text.tokens, text.vocabulary.size).bits(before, after)}
+        if "test/bits" in metrics:
+            found["test/bits_per_byte"] = metrics["test/bits"] / text.bytes_per_token
+        return found
 
     def results(self, metrics: Mapping[str, float], examples: Examples) -> Iterator[str]:
         yield from super().results(metrics, examples)
+        if examples.text and examples.text.bytes_per_token != 1 and (bits := metrics.get("test/bits_per_byte")):
+            yield f"{digits(bits)} per byte"
         if (bits := metrics.get("test/bigram_bits")) is not None:
             yield f"{digits(bits)} by a bigram model"
 
     def metric_in_words(self, examples: Examples) -> str:
-        return f"bits per {examples.text.unit if examples.text else 'token'}"
+        return f"bits per {examples.text.vocabulary.unit if examples.text else 'token'}"
 
 
 def looks_ahead(model: nn.Module, tokens: Tensor, vocab_size: int) -> int | None:

@@ -142,9 +142,16 @@ class Task(Node, ABC):
         return ()
 
     def finish(
-        self, model: nn.Module, examples: Examples, *, seed: int, folder: Path, console: Console
+        self,
+        model: nn.Module,
+        examples: Examples,
+        metrics: Mapping[str, float],
+        *,
+        seed: int,
+        folder: Path,
+        console: Console,
     ) -> Mapping[str, float]:
-        """Does what follows the test, in the run's folder and on the console.
+        """Does what follows the test, whose `metrics` are known, in the run's folder and on the console.
 
         Returns:
             Further metrics.

@@ -1,4 +1,4 @@
-"""The three parts of the examples, and the text that they may be windows of."""
+"""The three parts of the examples, each read a batch at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelforge.core.errors import Problem
-from modelforge.train.data.parts import Arrays, Examples, Text
+from modelforge.train.data.parts import Arrays, Examples
 
 ROWS = np.array([2, 0])
 
@@ -24,13 +24,6 @@ def test_several_inputs_are_taken_together():
     assert isinstance(inputs, tuple)
     assert [array.tolist() for array in inputs] == [[2, 0], [20, 0]]
     assert targets.tolist() == [2, 0]
-
-
-def test_a_text_is_of_characters_or_of_bytes():
-    characters, plain = Text(np.array([1, 0]), ("a", "ä")), Text(np.array([104]), ())
-    assert (characters.unit, characters.vocab_size, characters.decode([1, 0, 1])) == ("character", 2, "äaä")
-    assert (plain.unit, plain.vocab_size, plain.decode("ä".encode())) == ("byte", 256, "ä")
-    assert plain.decode([255, 104]) == "\ufffdh"
 
 
 def test_examples_are_exactly_three_parts():

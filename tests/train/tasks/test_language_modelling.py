@@ -35,7 +35,7 @@ def test_a_run_compares_and_writes(train, tmp_path: Path, capsys):
     result = train("model=char_lstm", "data.files=book.txt", *SMALL)
     assert result.exit_code == 0
     metrics = result.status.metrics
-    assert set(metrics) == {"val/bits", "test/bits", "test/loss", "test/bigram_bits"}
+    assert set(metrics) == {"val/bits", "test/bits", "test/bits_per_byte", "test/loss", "test/bigram_bits"}
     assert metrics["test/bits"] == pytest.approx(metrics["test/loss"] / math.log(2), rel=1e-5)
     assert result.status.optimized_metric == "val/bits"
     assert result.metric == metrics["val/bits"]

@@ -42,7 +42,7 @@ class HuggingFace(ColumnSource):
         return self._split(path, "split", self.split, key)
 
     def _split(self, path: Path, key: str, name: str, path_key: str = "path") -> pa.Table:
-        datasets = extra("datasets", "a folder of Hugging Face's datasets")
+        datasets = extra("datasets", "a folder of Hugging Face's datasets", "data")
         try:
             found = datasets.load_from_disk(str(path))
         except Exception as error:  # JSON and Arrow files of any kind lie there, or none

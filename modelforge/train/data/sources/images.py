@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import PositiveInt, model_validator
+from pydantic import PlainValidator, PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.frozen import AsTuple
-from modelforge.core.quoting import listed
+from modelforge.core.complaints import all_wrong, wrong
+from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.quoting import listed, quoted
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
+from modelforge.train.data.augment import Augmentation, parse_augmentation
 from modelforge.train.data.files import existing
-from modelforge.train.data.labels import ordered
+from modelforge.train.data.folders import Listing, PictureFiles, labelled_by, left_out, listing, parted, pictures_in
 from modelforge.train.data.parts import Array, Examples, Rows
-from modelforge.train.data.pictures import Folder, decoded, laid_out, walk
-from modelforge.train.data.refusals import fault, refusal, undeclared
+from modelforge.train.data.pictures import LEVELS, Files, Form, Interpolation, Pictures, Resize, Stored, each_decoded
+from modelforge.train.data.refusals import fault, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import Bounded, SplitSource, check_float32, mistake
-from modelforge.train.data.split import missing, split
+from modelforge.train.data.source import Bounded, SplitSource, check_float32, mistake, new_data
+from modelforge.train.data.split import missing
 
-ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 MAX_SHOWN = 5
-Numbers = Annotated[tuple[float, ...], AsTuple]
+RESIZES = ("crop", "stretch", "pad")
+STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""Mean and std with which published weights were trained."""
+
+
+def _checked_resize(raw: Any) -> Any:
+    if (isinstance(raw, str) and raw in RESIZES) or (type(raw) is int and raw > 0):
+        return raw
+    raise wrong("MF051", f"must be {' or '.join(map(repr, RESIZES))} or a whole number, but is {quoted(raw)}")
+
+
+def _checked_scale(raw: Any) -> Any:
+    if raw is None or (isinstance(raw, str) and raw in ("fitted", *STATISTICS)):
+        return raw or "fitted"
+    if isinstance(raw, list | tuple) and all(type(one) in (int, float) and math.isfinite(one) for one in raw):
+        return tuple(map(float, raw))
+    known = ("fitted", *STATISTICS)
+    message = f"must be {' or '.join(map(repr, known))} or a number for each channel, but is {quoted(raw)}"
+    raise wrong("MF051", message, did_you_mean(raw, known) if isinstance(raw, str) else "")
+
+
+Scale = Annotated[
+    tuple[float, ...] | str, PlainValidator(_checked_scale, json_schema_input_type=str | list[float] | None)
+]
 
 
 @register_data("image_folder")
@@ -44,16 +73,27 @@ class ImageFolder(Bounded, SplitSource):
     """The folder of folders, relative to the folder in which the run starts."""
     num_classes: PositiveInt
     """How many folders there are."""
+    split: Literal["random", "folders"] = "random"
+    """Whether the three parts are drawn, or are folders `train`, `val` and `test` with the classes in them."""
+    cache: bool = True
+    """Hold all pictures in memory, as bytes; else each is decoded whenever it is needed."""
     max_bytes: PositiveInt = 8 * 2**30
     """The most bytes of all pictures in memory."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     size: PositiveInt = 32
-    """Height and width: pictures are cut to a square from their middle, and resized."""
-    mean: Numbers | None = None
-    """The value to subtract from each channel, from 0 to 1; null for the mean of the training part."""
-    std: Numbers | None = None
-    """The value to divide each channel by; null for the std of the training part."""
+    """Height and width of what the model reads."""
+    resize: Annotated[Resize, PlainValidator(_checked_resize, json_schema_input_type=Resize)] = "crop"
+    """How a picture becomes a square: `crop` its middle, `stretch` it, or `pad` it with black; a number is the length
+    of its shorter side before its middle is cut out."""
+    interpolation: Interpolation = "bilinear"
+    """How values between pixels are found."""
+    mean: Scale = "fitted"
+    """To subtract from each channel, from 0 to 1: numbers, those of published weights by name, or `fitted`."""
+    std: Scale = "fitted"
+    """To divide each channel by: the same; `fitted` is measured on the training part."""
+    augment: FrozenDict[str, Any] = FrozenDict()
+    """Random changes of the training part's pictures: transforms of torchvision, each under a name of its own."""
 
     @model_validator(mode="after")
     def _check_images(self) -> ImageFolder:
@@ -62,124 +102,147 @@ class ImageFolder(Bounded, SplitSource):
         if self.input.shape != shape:
             raise mistake("input.shape", f"a picture has shape {shape}, but `shape` is {self.input.shape}")
         for name in ("mean", "std"):
-            numbers = getattr(self, name)
+            numbers = self._declared(name)
             if numbers is not None and len(numbers) != self.channels:
                 raise mistake(name, f"`{name}` must hold one number a channel: {self.channels}, not {len(numbers)}")
-        if self.std is not None and min(self.std) <= 0:
+        if min(self._declared("std") or (1,)) <= 0:
             raise mistake("std", f"`std` must be greater than 0, but is {list(self.std)}")
+        if isinstance(self.resize, int) and self.resize < self.size:
+            raise mistake("resize", f"`resize` must be at least `size`, {self.size}, but is {self.resize}")
+        _, problems = self._augmentation()
+        if problems:
+            raise all_wrong(
+                (tuple(one.path.split(".")[1:]), wrong(one.code, one.message, one.hint)) for one in problems
+            )
         return self
 
     def read(self) -> Examples:
         """The examples; see `Source.read`. What cannot be decoded is left out, and named in a warning."""
         root = existing(self.path, folder=True)
-        folders, warnings = _listed(self, root)
-        paths = [path for folder in folders for path in folder.pictures]
-        labels = np.repeat(np.arange(len(folders)), [len(folder.pictures) for folder in folders])
-        pixels = np.zeros((len(paths), self.channels, self.size, self.size), np.uint8)
-        broken = decoded(paths, pixels)
-        whole = np.setdiff1d(np.arange(len(paths)), [*broken])
+        found = listing(root, by_part=self.split == "folders")
+        self._check_number(found, root)
+        levels, moments, broken = self._stored(found.files)
+        warnings = list(left_out(root, found.others))
+        whole = np.setdiff1d(np.arange(len(found.files)), [*broken])
+        labels = found.labels[whole]
         if broken:
-            warnings.append(_broken(root, paths, broken))
-            problems = [fault("path", warnings[-1].message)]
-            if len(whole):
-                problems += _all_broken(root, folders, np.bincount(labels[whole], minlength=len(folders)))
-            if len(problems) > 1 or not len(whole):
-                raise ForgeError(problems)
-        labels = labels[whole]
-        parts = split(self, len(whole), labels)
-        scale = _scale(self, pixels[whole[parts[0]]])
-        names = [folder.path.name for folder in folders]
-        warnings += look_alikes(names, "classes", f"`{root}`", "path")
+            warnings.append(_left_out(root, found.files, broken))
+            gone = list(_all_broken(root, found, labels)) if len(whole) else []
+            if gone or not len(whole):
+                raise ForgeError([fault("path", warnings[-1].message), *gone])
+        parts = parted(self, None if found.parts is None else found.parts[whole], labels)
+        mean, std = self._scale(moments[whole[parts[0]]])
+        warnings += look_alikes(found.classes, "classes", f"`{root}`", "path")
         if self.target_kind == "class":
-            warnings += missing(labels, parts, names, f"`{root}`")
-        mean, std = (numbers.ravel().tolist() for numbers in scale)
-        fitted = {"classes": names, "inputs": {"levels": 255, "mean": mean, "std": std}}
-        return Examples.of((Pixels(pixels[whole[part]], labels[part], *scale) for part in parts), warnings, fitted)
+            warnings += missing(labels, parts, found.classes, f"`{root}`")
+        every = Pictures(levels, found.labels, _by_channel(mean), _by_channel(std))
+        train, val, test = (whole[part] for part in parts)
+        augmentation, _ = self._augmentation()
+        fitted = {"classes": list(found.classes), "inputs": {"levels": LEVELS, "mean": mean, "std": std}}
+        return Examples.of((every.part(train, augmentation), every.part(val), every.part(test)), warnings, fitted)
+
+    def raw(self, path: Path) -> PictureFiles:
+        """The pictures in a folder, at any depth, or one picture."""
+        return pictures_in(path)
+
+    def encode(self, raw: Sequence[Any], fitted: Mapping[str, Any], *, labelled: bool = False) -> Pictures:
+        """Pictures as the model takes them.
+
+        Args:
+            raw: What `raw` gives; or a list of files, of Pillow's images or of arrays of bytes.
+            fitted: What was measured at training time.
+            labelled: Whether to give their classes: those of the folders, or `raw` is a pair of pictures and names.
+
+        Raises:
+            ForgeError: a picture cannot be decoded, or its class is none of those at training time.
+        """
+        pictures, labels = labelled_by(raw, fitted["classes"]) if labelled else ([*raw], np.zeros(len(raw), np.int64))
+        levels, _, broken = self._stored(pictures)
+        if broken:
+            root = raw.root if isinstance(raw, PictureFiles) else None
+            raise new_data(_unreadable(root, pictures, broken), "leave them out")
+        scale = fitted["inputs"]
+        return Pictures(levels, labels, _by_channel(scale["mean"]), _by_channel(scale["std"]))
+
+    @property
+    def _form(self) -> Form:
+        return Form(self.channels, self.size, self.resize, self.interpolation)
+
+    def _augmentation(self) -> tuple[Augmentation | None, list[Problem]]:
+        return parse_augmentation(self.augment, "data.augment", self.input.shape)
+
+    def _declared(self, name: Literal["mean", "std"]) -> tuple[float, ...] | None:
+        """The mean or std of each channel; None where it is to be measured."""
+        scale: Any = getattr(self, name)
+        return STATISTICS[scale][name == "std"] if scale in STATISTICS else None if scale == "fitted" else scale
+
+    def _check_number(self, found: Listing, root: Path) -> None:
+        problems, number = list[Problem](), len(found.classes)
+        if number == 1 and self.target_kind == "class":
+            message = f"`{root}` has one folder, and so one class: there is nothing to predict"
+            problems.append(fault("path", message, "make a folder for each class"))
+        elif number != self.num_classes:
+            problems.append(undeclared("num_classes", "class", number, self.num_classes, f"`{root}`"))
+        size = len(found.files) * self.channels * self.size**2
+        if self.cache and size > self.max_bytes:
+            message = f"{plural(len(found.files), 'picture')} of {self.size} x {self.size} take {size:,} bytes"
+            hint = "to decode each when it is needed: `data.cache=false`"
+            problems.append(fault("max_bytes", f"{message}, but `max_bytes` is {self.max_bytes:,}", hint))
+        if problems:
+            raise ForgeError(problems)
+
+    def _stored(self, pictures: Sequence[Any]) -> tuple[Stored, Array, dict[int, Refusal]]:
+        """Levels of pictures, moments of each, and what is wrong with those that cannot be decoded."""
+        shape = (len(pictures), self.channels, self.size, self.size)
+        levels = np.zeros(shape, np.uint8) if self.cache else Files(pictures, self._form)
+        moments, broken = np.zeros((*shape[:2], 2), np.int64), dict[int, Refusal]()
+        for row, one in enumerate(each_decoded(pictures, self._form)):
+            if isinstance(one, Refusal):
+                broken[row] = one
+                continue
+            wide = one.astype(np.int64)
+            moments[row] = np.stack([wide.sum((1, 2)), (wide**2).sum((1, 2))], axis=1)
+            if isinstance(levels, np.ndarray):
+                levels[row] = one
+        return levels, moments, broken
+
+    def _scale(self, moments: Array) -> tuple[list[float], list[float]]:
+        """The mean to subtract from each channel, and the std to divide it by; exact in whole numbers."""
+        size, total = len(moments) * self.size**2, moments.sum(0).tolist()
+        means = [first / size / LEVELS for first, _ in total]
+        stds = [max(size * second - first**2, 0) ** 0.5 / size / LEVELS or 1.0 for first, second in total]
+        return [*(self._declared("mean") or means)], [*(self._declared("std") or stds)]
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """Pictures as bytes, a quarter of what they take as numbers; scaled in each batch."""
-
-    pixels: Array
-    labels: Rows
-    mean: Array
-    std: Array
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batch(self, rows: Rows) -> tuple[Array, Array]:
-        return (self.pixels[rows].astype(np.float32) / 255 - self.mean) / self.std, self.labels[rows]
+def _by_channel(numbers: Sequence[float]) -> Array:
+    return np.array(numbers, np.float32)[:, None, None]
 
 
-def _listed(source: ImageFolder, root: Path) -> tuple[list[Folder], list[Problem]]:
-    """The classes with their pictures, and warnings about other files."""
-    places = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    folders = [walk(places[name], ENDINGS) for name in ordered(places)]
-    if not any(folder.pictures for folder in folders):
-        message = f"`{root}` has no folders with pictures" if not folders else f"no folder in `{root}` holds a picture"
-        raise refusal("path", message, f"one folder per class; files end in {', '.join(sorted(ENDINGS))}")
-    if shared := laid_out(folders):
-        one = folders[0].path.name
-        message = f"the folders of `{root}` are no classes: {shared}"
-        way = f"one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
-        raise refusal("path", message, way)
-    empty = [folder.path.name for folder in folders if not folder.pictures]
-    hint = "remove the folder, or fill it"
-    problems = [fault("path", f"the class `{name}` of `{root}` has no picture", hint) for name in empty]
-    if len(folders) == 1 and source.target_kind == "class":
-        message = f"`{root}` has one folder, and so one class: there is nothing to predict"
-        problems.append(fault("path", message, "make a folder for each class"))
-    elif len(folders) != source.num_classes:
-        problems.append(undeclared("num_classes", "class", len(folders), source.num_classes, f"`{root}`"))
-    number = sum(len(folder.pictures) for folder in folders)
-    size = number * source.channels * source.size**2
-    if size > source.max_bytes:
-        message = f"{plural(number, 'picture')} of {source.size} x {source.size} take {size:,} bytes of memory"
-        hint = f"write a smaller `data.size=...`, or `data.max_bytes={size}`"
-        problems.append(fault("size", f"{message}, but `max_bytes` is {source.max_bytes:,}", hint))
-    if problems:
-        raise ForgeError(problems)
-    loose = [path for path in sorted(root.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
-    return folders, list(_others(root, [*loose, *(path for folder in folders for path in folder.others)]))
-
-
-def _others(root: Path, paths: list[Path]) -> Iterator[Problem]:
-    if paths:
-        one = "lies in no class or does not end as pictures do, and is"
-        verbs = one if len(paths) == 1 else "lie in no class or do not end as pictures do, and are"
-        names = listed([path.relative_to(root) for path in paths], MAX_SHOWN, quote="`")
-        yield _left_out(f"{plural(len(paths), 'file')} in `{root}` {verbs} left out: {names}")
-
-
-def _broken(root: Path, paths: list[Path], broken: dict[int, str]) -> Problem:
-    names = [f"{paths[row].relative_to(root)}" for row in broken]
-    reasons = sorted({reason for reason in broken.values() if reason})
-    why = f" ({'; '.join(reasons)})" if reasons else ""
-    of = f"{len(broken)} of {plural(len(paths), 'picture')} in `{root}`"
+def _left_out(root: Path, pictures: Sequence[Path], broken: Mapping[int, Refusal]) -> Problem:
+    """The warning about pictures that cannot be read."""
     verb = "is" if len(broken) == 1 else "are"
-    return _left_out(f"{of} cannot be read, and {verb} left out: {listed(names, MAX_SHOWN, quote='`')}{why}")
+    return Problem(
+        "MW201", "data.path", _unreadable(root, pictures, broken, f", and {verb} left out"), severity="warning"
+    )
 
 
-def _left_out(message: str) -> Problem:
-    return Problem("MW201", "data.path", message, severity="warning")
+def _unreadable(root: Path | None, pictures: Sequence[Any], broken: Mapping[int, Refusal], then: str = "") -> str:
+    where = f" in `{root}`" if root else ""
+    names = [
+        str(pictures[row].relative_to(root) if root else pictures[row])
+        if isinstance(pictures[row], Path)
+        else f"picture {row + 1}"
+        for row in broken
+    ]
+    reasons = sorted({str(reason) for reason in broken.values()} - {""})
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    of = f"{len(broken)} of {plural(len(pictures), 'picture')}{where} cannot be read{then}"
+    return f"{of}: {listed(names, MAX_SHOWN, quote='`')}{why}"
 
 
-def _all_broken(root: Path, folders: list[Folder], whole: Rows) -> Iterator[Problem]:
-    for folder, number in zip(folders, whole, strict=True):
+def _all_broken(root: Path, found: Listing, whole: Rows) -> Iterator[Problem]:
+    """The problems of classes of which no picture is left."""
+    for name, number in zip(found.classes, np.bincount(whole, minlength=len(found.classes)), strict=True):
         if not number:
-            message = f"of the class `{folder.path.name}` of `{root}` no picture can be read"
+            message = f"of the class `{name}` of `{root}` no picture can be read"
             yield fault("path", message, "remove the folder, or bring pictures that can")
-
-
-def _scale(source: ImageFolder, pixels: Array) -> tuple[Array, Array]:
-    """The mean to subtract from each channel, and the std to divide it by."""
-    levels, measured = np.arange(256) / 255, list[tuple[float, float]]()
-    for channel in range(source.channels):
-        counts = np.bincount(pixels[:, channel].ravel(), minlength=256)
-        mean = float(np.average(levels, weights=counts))
-        measured.append((mean, float(np.sqrt(np.average((levels - mean) ** 2, weights=counts))) or 1.0))
-    means, stds = zip(*measured, strict=True)
-    mean, std = (np.array(numbers, np.float32)[:, None, None] for numbers in (source.mean or means, source.std or stds))
-    return mean, std

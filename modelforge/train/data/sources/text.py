@@ -1,20 +1,26 @@
-"""`TextFiles`: text to continue token by token; a token is a byte or a character."""
+"""`TextFiles`: text to continue token by token; a token is a byte, a character or a piece of text."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Refusal
 from modelforge.core.words import plural
 from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake
+from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake, new_data
+from modelforge.train.data.vocabulary import Bytes, Characters, Pieces, Vocabulary, pieces, vocabulary_of
+
+Cut = TypeVar("Cut", str, Array)
 
 
 @register_data("text")
@@ -30,10 +36,12 @@ class TextFiles(Bounded, OneInput):
 
     files: str | None = None
     """The files, as a glob such as `books/**/*.txt`; null for the English text of Python's own help."""
-    level: Literal["bytes", "characters"] = "bytes"
-    """What a token is."""
+    level: Literal["bytes", "characters", "tokens"] = "bytes"
+    """What a token is; `tokens` are those of a tokenizer."""
+    tokenizer: str | None = None
+    """A file `tokenizer.json`; null learns byte pairs from the training part."""
     vocab_size: PositiveInt = 256
-    """The number of tokens: 256 bytes, or the distinct characters of the text."""
+    """The number of tokens: 256 bytes, the distinct characters of the text, or the most that a tokenizer has."""
     context: PositiveInt = 64
     """How many tokens a model reads at once."""
     val_fraction: Fraction = 0.1
@@ -54,6 +62,12 @@ class TextFiles(Bounded, OneInput):
             raise mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
         if self.level == "bytes" and self.vocab_size != 256:
             raise mistake("vocab_size", f"there are 256 bytes, but `vocab_size` is {self.vocab_size}")
+        if self.level == "tokens" and self.tokenizer is None and self.vocab_size < 256:
+            message = f"tokens are learnt from the 256 bytes, but `vocab_size` is {self.vocab_size}"
+            raise mistake("vocab_size", message, "write a number above 256, such as 1024")
+        if self.level != "tokens" and self.tokenizer is not None:
+            message = f"`tokenizer` is `{self.tokenizer}`, but `level` is {self.level!r}"
+            raise mistake("tokenizer", message, "write `data.level=tokens`")
         return self
 
     @property
@@ -62,23 +76,56 @@ class TextFiles(Bounded, OneInput):
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
-        written = self._written()
-        alphabet = tuple(sorted(set(written))) if self.level == "characters" else ()
-        named = f"`{self.files}`" if self.files else "the text"
-        if alphabet and len(alphabet) != self.vocab_size:
-            problem = undeclared("vocab_size", "different character", len(alphabet), self.vocab_size, named)
-            raise ForgeError([problem])
-        tokens = _numbered(written) if alphabet else np.frombuffer(written.encode(), np.uint8)
-        num_val, num_test = round(len(tokens) * self.val_fraction), round(len(tokens) * self.test_fraction)
-        cuts = [len(tokens) - num_val - num_test, len(tokens) - num_test]
-        parts = [Windows(part, self.context) for part in np.split(tokens, cuts)]
-        if short := [part for part in parts if not len(part)]:
+        written, named = self._written(), f"`{self.files}`" if self.files else "the text"
+        parts, vocabulary, num_bytes = self._cut(written, named)
+        windows = [Windows(tokens, self.context) for tokens in parts]
+        if short := [part for part in windows if not len(part)]:
             least = f"each of its three parts needs more than {plural(self.context, 'token')}, and one has"
             message = f"{named} is too short: {least} {len(short[0].tokens)}"
             raise ForgeError([fault("context", message, "bring more text, or write a smaller `data.context=...`")])
-        train, val, test = parts
-        text = Text(train.tokens, alphabet, self.sample, self.temperature)
-        return Examples(train, val, test, text=text, fitted={"alphabet": alphabet or None})
+        train, val, test = windows
+        text = Text(train.tokens, vocabulary, self.sample, self.temperature, num_bytes / len(test.tokens))
+        return Examples(train, val, test, text=text, fitted=vocabulary.fitted)
+
+    def raw(self, path: Path) -> str:
+        """The text of a file, or of all files in a folder."""
+        paths = [path] if path.is_file() else matching(str(path / "**"))
+        return "\n".join(read_utf8(paths, "files", self.max_bytes))
+
+    def encode(self, raw: str, fitted: Mapping[str, Any], *, labelled: bool = False) -> Windows:
+        """A text in windows; targets are always there, the tokens one further on. See `Source.encode`.
+
+        Raises:
+            ForgeError: it is too short, or has a character that the text to train on had not.
+        """
+        try:
+            windows = Windows(vocabulary_of(fitted).encode(raw), self.context)
+        except Refusal as error:
+            raise new_data(str(error)) from None
+        if not len(windows):
+            given = plural(len(windows.tokens), "token")
+            raise new_data(f"the text has {given}, but must have more than `context`, {self.context}")
+        return windows
+
+    def _cut(self, written: str, named: str) -> tuple[list[Array], Vocabulary, int]:
+        """The tokens of the three parts, what they are, and the bytes of the last part; pieces are of the first."""
+        if self.level == "tokens":
+            train, val, test = _thirds(written, self.val_fraction, self.test_fraction)
+            if self.tokenizer is None:
+                vocabulary: Vocabulary = Pieces.byte_pairs(pieces(train), self.vocab_size)
+            else:
+                vocabulary = Pieces.stored(self.tokenizer, "tokenizer")
+            if vocabulary.size > self.vocab_size:
+                where = f"`{self.tokenizer}`"
+                raise ForgeError([undeclared("vocab_size", "token", vocabulary.size, self.vocab_size, where)])
+            return [vocabulary.encode(part) for part in (train, val, test)], vocabulary, len(test.encode())
+        vocabulary = Characters.of(written) if self.level == "characters" else Bytes()
+        if vocabulary.size != self.vocab_size:
+            unit = "different character"
+            raise ForgeError([undeclared("vocab_size", unit, vocabulary.size, self.vocab_size, named)])
+        parts = _thirds(vocabulary.encode(written), self.val_fraction, self.test_fraction)
+        last = parts[2] if self.level == "bytes" else vocabulary.decode(parts[2].tolist()).encode()
+        return parts, vocabulary, len(last)
 
     def _written(self) -> str:
         if self.files is not None:
@@ -108,7 +155,8 @@ class Windows:
         return windows[:, :-1], windows[:, 1:]
 
 
-def _numbered(written: str) -> Array:
-    """The index of every character in the sorted alphabet."""
-    codes = np.frombuffer(written.encode("utf-32-le"), np.uint32)
-    return np.unique(codes, return_inverse=True)[1].astype(np.uint32)
+def _thirds(whole: Cut, val: float, test: float) -> list[Cut]:
+    """A text, or its tokens, cut in three."""
+    num_val, num_test = round(len(whole) * val), round(len(whole) * test)
+    cuts = [0, len(whole) - num_val - num_test, len(whole) - num_test, len(whole)]
+    return [whole[start:end] for start, end in pairwise(cuts)]

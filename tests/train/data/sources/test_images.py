@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ COLOURS = {"blue": (0, 0, 200), "red": (200, 0, 0)}
 def folder(**fields) -> Source:
     raw = {"type": "image_folder", "task": "classification", "num_classes": 2, "num_outputs": 2, "channels": 3}
     raw |= {"size": 4, **fields}
+    raw["num_outputs"] = raw["num_classes"]
     return parse_source({**raw, "input": {"shape": [raw["channels"], raw["size"], raw["size"]]}})
 
 
@@ -102,9 +104,9 @@ def test_folders_that_do_not_fit(pictures: Path):
     (pictures / "green").rmdir()
     assert told(folder(path=str(pictures), max_bytes=100)) == [
         (
-            "data.size",
-            "20 pictures of 4 x 4 take 960 bytes of memory, but `max_bytes` is 100",
-            "write a smaller `data.size=...`, or `data.max_bytes=960`",
+            "data.max_bytes",
+            "20 pictures of 4 x 4 take 960 bytes, but `max_bytes` is 100",
+            "to decode each when it is needed: `data.cache=false`",
         )
     ]
     (pictures / "green").mkdir()
@@ -133,7 +135,7 @@ def levels(root: Path, **fields) -> np.ndarray:
         section |= {"mean": [0, 0, 0], "std": [1, 1, 1]}
     examples = read(folder(**section))
     parts = [part for part in (examples.train, examples.val, examples.test)]
-    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pixels", "labels"))
+    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("levels", "targets"))
     return pixels[np.argsort(labels, kind="stable")]
 
 
@@ -283,16 +285,19 @@ def test_which_files_count(pictures: Path):
     )
 
 
-@pytest.mark.parametrize("parts", [("train", "val"), ("Train", "Valid", "Test"), ("left", "right")])
+@pytest.mark.parametrize("parts", [("train", "val"), ("Train", "Valid", "Test"), ("left", "right")], ids=" ".join)
 def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path, parts: tuple[str, ...]):
     for part in parts:
         save_all(tmp_path / "all" / part, make=lambda v, path: grey(v // 257, np.uint8).save(path), ending=".png")
     root, number = tmp_path / "all", len(parts)
+    one = f"for one of them: `data.path={root / min(parts)}`"
     assert told(folder(path=str(root), num_classes=number, num_outputs=number)) == [
         (
             "data.path",
             f"the folders of `{root}` are no classes: each holds folders of the same names, `one` and `two`",
-            f"one of them: `data.path={root / min(parts)}`; or put the pictures of a class right into its folder",
+            f"to use it as it is: `data.split=folders`; {one}"
+            if parts[0] != "left"
+            else f"{one}; or put the pictures of a class right into its folder",
         )
     ]
     Image.new("L", (8, 8)).save(root / parts[0] / "0.png")  # with pictures of its own it is a class
@@ -336,3 +341,322 @@ def test_a_file_for_which_pillow_would_start_a_program_is_left_out(tmp_path: Pat
     (root / "two" / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     (warning,) = read(folder(path=str(root), channels=1)).warnings
     assert warning.message == f"1 of 25 pictures in `{root}` cannot be read, and is left out: `two/x.png`"
+
+
+# --- existing splits --------------------------------------------------------------------------------------------------
+
+
+def split_folders(root: Path, **parts: dict[str, int]) -> Path:
+    """So many pictures of each class in each part; every picture has a grey level of its own."""
+    level = 0
+    for part, classes in parts.items():
+        for name, number in classes.items():
+            (root / part / name).mkdir(parents=True, exist_ok=True)
+            for index in range(number):
+                Image.new("L", (6, 6), level).save(root / part / name / f"{index}.png")
+                level += 1
+    return root
+
+
+def by_folders(root: Path, **fields) -> Source:
+    return folder(path=str(root), split="folders", channels=1, mean=[0], std=[1], **fields)
+
+
+def shown(part) -> list[int]:
+    """The grey level of each picture."""
+    return np.rint(part.batch(np.arange(len(part)))[0][:, 0, 0, 0] * 255).astype(int).tolist()
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "validation", "TEST"), ("train", "valid", "testing")]
+)
+def test_folders_are_the_parts(tmp_path: Path, names: tuple[str, ...]):
+    sizes = ({"cat": 4, "dog": 3}, {"cat": 1, "dog": 2}, {"cat": 2, "dog": 1})
+    root = split_folders(tmp_path, **dict(zip(names, sizes, strict=True)))
+    examples = read(by_folders(root))
+    assert shown(examples.train) == list(range(7))
+    assert shown(examples.val) == [7, 8, 9]
+    assert shown(examples.test) == [10, 11, 12]
+    assert examples.test.targets.tolist() == [0, 0, 1]
+    assert examples.fitted["classes"] == ["cat", "dog"]
+    assert examples.warnings == ()
+
+
+@pytest.mark.parametrize(("given", "drawn"), [("val", "test"), ("test", "val")])
+def test_a_part_without_a_folder_is_drawn_from_the_training_part(tmp_path: Path, given: str, drawn: str):
+    root = split_folders(tmp_path, train={"cat": 20, "dog": 20}, **{given: {"cat": 2, "dog": 2}})
+    examples = read(by_folders(root, val_fraction=0.1, test_fraction=0.1))
+    assert shown(getattr(examples, given)) == [40, 41, 42, 43]
+    assert len(getattr(examples, drawn)) == 4
+    assert sorted(shown(examples.train) + shown(getattr(examples, drawn))) == list(range(40))
+    assert np.bincount(getattr(examples, drawn).targets).tolist() == [2, 2]
+
+
+def test_a_class_that_a_part_lacks_is_a_warning_and_one_that_training_lacks_an_error(tmp_path: Path):
+    root = split_folders(tmp_path / "a", train={"cat": 3, "dog": 3}, val={"cat": 1, "dog": 1}, test={"cat": 1})
+    (warning,) = read(by_folders(root)).warnings
+    assert warning.message == f"the class `dog` of `{root}` has 4 examples, and is missing from test"
+    split_folders(root, val={"bird": 1}, test={"dogs": 1, "cow": 2})
+    assert told(by_folders(root)) == [
+        (
+            "data.path",
+            f"`{root / 'val'}` has pictures of the class `bird`, and `{root / 'train'}` has none",
+            "known: `cat`, `dog`",
+        ),
+        (
+            "data.path",
+            f"`{root / 'test'}` has pictures of the class `cow`, and `{root / 'train'}` has none",
+            "known: `cat`, `dog`",
+        ),
+        (
+            "data.path",
+            f"`{root / 'test'}` has pictures of the class `dogs`, and `{root / 'train'}` has none",
+            "did you mean `dog`?",
+        ),
+    ]
+
+
+def test_folders_that_are_no_parts(tmp_path: Path):
+    root = split_folders(tmp_path, cat={"a": 1}, dog={"a": 1}, tset={"a": 1})
+    known = "known: `dev`, `test`, `testing`, `train`, `training`, `val`, `valid`, `validation`"
+    (cat, _, tset, none) = told(by_folders(root))
+    assert cat == ("data.split", f"the folder `cat` of `{root}` is no part of the data", known)
+    assert tset[2] == "did you mean `test`?"
+    hint = "for a random split of a folder of classes: `data.split=random`"
+    assert none == ("data.split", f"`split` is 'folders', but `{root}` has no folder `train`", hint)
+
+
+def test_one_part_alone_or_two_of_one_kind(tmp_path: Path):
+    root = split_folders(tmp_path / "a", train={"cat": 2, "dog": 2})
+    message = f"`split` is 'folders', but `{root}` has no folder `val` or `test` beside `train`"
+    assert [one[1] for one in told(by_folders(root))] == [message]
+    root = split_folders(tmp_path / "b", train={"cat": 2}, val={"cat": 2}, valid={"cat": 2})
+    message = f"the folders `val` and `valid` of `{root}` are both the same part"
+    assert [one[1] for one in told(by_folders(root))] == [message]
+
+
+def test_parts_without_classes(tmp_path: Path):
+    root = split_folders(tmp_path, train={"cat": 2, "dog": 2}, val={"cat": 2, "dog": 2}, test={".": 3})
+    assert [one[1] for one in told(by_folders(root))] == [f"`{root / 'test'}` has no folders with pictures"]
+
+
+# --- new pictures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("resize", ["crop", "stretch", "pad", 5])
+def test_raw_test_files_are_encoded_as_the_run_tested_on_them(tmp_path: Path, cache: bool, resize: str | int):
+    random = np.random.default_rng(0)
+    for part, number in (("train", 6), ("val", 2), ("test", 3)):
+        for name in ("cat", "dog"):
+            (tmp_path / part / name / "deeper").mkdir(parents=True)
+            for index in range(number):
+                levels = random.integers(0, 256, (7 + index, 9, 3), dtype=np.uint8)
+                Image.fromarray(levels).save(tmp_path / part / name / ("deeper" if index % 2 else ".") / f"{index}.png")
+    source = folder(path=str(tmp_path), split="folders", cache=cache, resize=resize)
+    examples = read(source)
+    rows = np.arange(6)
+    inputs, labels = examples.test.batch(rows)
+    raw = source.raw(tmp_path / "test")
+    assert [path.name for path in raw] == ["0.png", "2.png", "1.png"] * 2
+    encoded = source.encode(raw, examples.fitted, labelled=True)
+    assert len(encoded) == 6
+    assert np.array_equal(encoded.batch(rows)[0], inputs)
+    assert np.array_equal(encoded.batch(rows)[1], labels)
+    images = [Image.open(path) for path in raw]
+    arrays = [np.asarray(image) for image in images]
+    for same in (list(raw), images, arrays):
+        assert np.array_equal(source.encode(same, examples.fitted).batch(rows)[0], inputs)
+    order = [3, 4, 5, 0, 1, 2]
+    named = [arrays[row] for row in order], ["dog"] * 3 + ["cat"] * 3
+    again = source.encode(named, examples.fitted, labelled=True).batch(rows)
+    assert np.array_equal(again[0], inputs[order])
+    assert again[1].tolist() == [1, 1, 1, 0, 0, 0]
+    (one,) = source.raw(raw[1])
+    assert np.array_equal(source.encode([one], examples.fitted).batch(rows[:1])[0], inputs[1:2])
+
+
+def test_what_cannot_be_encoded_is_refused_by_name(pictures: Path, tmp_path: Path):
+    source = folder(path=str(pictures))
+    fitted = read(source).fitted
+    new = split_folders(tmp_path / "new", red={".": 2}, bird={".": 1}, cow={".": 1})
+
+    def refused(call) -> tuple[str, str, str]:
+        with pytest.raises(mf.ForgeError) as caught:
+            call()
+        (problem,) = caught.value.problems
+        return problem.path, problem.message, problem.hint
+
+    raw = source.raw(new)
+    assert refused(lambda: source.encode(raw, fitted, labelled=True)) == (
+        "",
+        "`bird` and `cow` are no classes of the run",
+        "its classes: `blue` and `red`",
+    )
+    Image.new("L", (3, 3)).save(new / "loose.png")
+    message = f"1 picture in `{new}` lies in no class: `loose.png`"
+    assert refused(lambda: source.encode(source.raw(new), fitted, labelled=True))[1] == message
+    (new / "red" / "0.png").write_bytes(b"no picture")
+    message = f"1 of 5 pictures in `{new}` cannot be read: `red/0.png`"
+    assert refused(lambda: source.encode(source.raw(new), fitted)) == ("", message, "leave them out")
+    array = np.zeros((3, 4, 5), np.uint8)
+    message = "1 of 2 pictures cannot be read: `picture 2`"
+    assert refused(lambda: source.encode([array[..., :3], array], fitted))[1].startswith(message)
+    (tmp_path / "empty").mkdir()
+    assert refused(lambda: source.raw(tmp_path / "empty"))[1] == f"no picture lies in `{tmp_path / 'empty'}`"
+    assert refused(lambda: source.raw(tmp_path / "none"))[1] == f"there is no file `{tmp_path / 'none'}`"
+
+
+# --- scale, memory and augmentation -----------------------------------------------------------------------------------
+
+
+def test_pictures_in_files_are_those_in_memory(pictures: Path):
+    (pictures / "red" / "0.png").write_bytes(b"no picture")
+    cached, lazy = (read(folder(path=str(pictures), cache=cache)) for cache in (True, False))
+    assert cached.fitted == lazy.fitted
+    assert cached.warnings == lazy.warnings
+    for one, other in ((cached.train, lazy.train), (cached.val, lazy.val), (cached.test, lazy.test)):
+        rows = np.arange(len(one))
+        assert np.array_equal(one.batch(rows)[0], other.batch(rows)[0])
+        assert np.array_equal(one.targets, other.targets)
+
+
+def test_a_picture_that_vanishes_is_named(pictures: Path):
+    train = read(folder(path=str(pictures), cache=False)).train
+    for path in pictures.rglob("*.png"):
+        path.unlink()
+    with pytest.raises(mf.ForgeError) as caught:
+        train.batch(np.arange(1))
+    (problem,) = caught.value.problems
+    assert problem.message.endswith(".png` can no longer be read: no such file or directory")
+
+
+def test_the_scale_of_published_weights(pictures: Path):
+    fitted = read(folder(path=str(pictures), mean="imagenet", std="imagenet")).fitted["inputs"]
+    assert (fitted["mean"], fitted["std"]) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    assert read(folder(path=str(pictures), mean=None, std="half")).fitted["inputs"]["std"] == [0.5] * 3
+
+
+def wrong(**fields) -> list[tuple[str, str]]:
+    with pytest.raises(ValidationError) as caught:
+        folder(**fields)
+    return [(".".join(map(str, detail["loc"])), detail["msg"]) for detail in caught.value.errors()]
+
+
+def test_settings_that_contradict_each_other():
+    assert wrong(channels=1, mean="imagenet") == [("mean", "`mean` must hold one number a channel: 1, not 3")]
+    assert wrong(std=[1, 0, 1]) == [("std", "`std` must be greater than 0, but is [1.0, 0.0, 1.0]")]
+    assert wrong(size=32, resize=16) == [("resize", "`resize` must be at least `size`, 32, but is 16")]
+    assert all(where.startswith("mean") for where, _ in wrong(mean="image"))
+
+
+def test_every_mistake_of_an_augmentation_at_once():
+    pytest.importorskip("torchvision")
+    found = wrong(augment={"flip": "RandomHorizontalFlp", "crop": {"type": "RandomCrop"}, "jitter": 3})
+    assert [where for where, _ in found] == ["augment.flip", "augment.crop", "augment.jitter"]
+
+
+def test_only_the_training_part_is_augmented(pictures: Path):
+    pytest.importorskip("torchvision")
+    source = folder(
+        path=str(pictures), mean=[0, 0, 0], std=[1, 1, 1], augment={"invert": {"type": "RandomInvert", "p": 1.0}}
+    )
+    plain = read(folder(path=str(pictures), mean=[0, 0, 0], std=[1, 1, 1]))
+    examples = read(source)
+    rows = np.arange(3)
+    keys = [(0, 0, row) for row in range(3)]
+    assert np.allclose(examples.train.varied(rows, keys)[0], 1 - plain.train.batch(rows)[0], atol=1e-6)
+    assert np.array_equal(examples.train.batch(rows)[0], plain.train.batch(rows)[0])
+    for name in ("val", "test"):
+        part, other = getattr(examples, name), getattr(plain, name)
+        assert np.array_equal(part.varied(rows, keys)[0], other.batch(rows)[0])
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """Pictures of two classes, of which no two are alike."""
+    random = np.random.default_rng(0)
+    return save_all(
+        tmp_path / "noise",
+        make=lambda v, path: grey(v // 257 + random.integers(0, 90, v.shape), np.uint8).save(path),
+        ending=".png",
+    )
+
+
+AUGMENTED = (
+    *("data=image_folder", "data.size=8", "data.channels=1", "data.batch_size=4"),
+    *("+data.augment.flip=RandomHorizontalFlip", "+data.augment.turn={type: RandomRotation, degrees: 20}"),
+)
+
+
+@pytest.mark.parametrize("overrides", [("data.num_workers=1",), ("data.num_workers=2", "data.cache=false")], ids=str)
+def test_an_augmented_run_does_not_depend_on_its_processes(train, noise: Path, overrides: tuple[str, ...]):
+    pytest.importorskip("torchvision")
+    alone = train(*AUGMENTED, f"data.path={noise}")
+    helped = train(*AUGMENTED, f"data.path={noise}", *overrides, folder="helped")
+    assert helped.exit_code == 0, helped.status.error
+    assert helped.status.metrics == alone.status.metrics
+    plain = train(*AUGMENTED[:4], f"data.path={noise}", folder="plain")
+    assert plain.status.metrics["test/loss"] != alone.status.metrics["test/loss"]
+
+
+def test_an_augmented_run_is_resumed_to_the_bit(train, noise: Path, tmp_path: Path):
+    pytest.importorskip("torchvision")
+    overrides = (*AUGMENTED, f"data.path={noise}", "data.num_workers=1")
+    whole = train(*overrides, "trainer.max_epochs=3")
+    train(*overrides, "trainer.max_epochs=1", folder="first")
+    resumed = train(*overrides, "trainer.max_epochs=3", f"ckpt={tmp_path}/first/checkpoints/last.ckpt", folder="second")
+    assert resumed.exit_code == 0, resumed.status.error
+    assert resumed.status.metrics == whole.status.metrics
+    kept = (torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("run", "second"))
+    one, other = (checkpoint["state_dict"] for checkpoint in kept)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_run_predicts_from_raw_files_what_it_reported(train, noise: Path, tmp_path: Path, cache: bool):
+    result = train("data=image_folder", "data.size=8", "data.channels=1", f"data.path={noise}", f"data.cache={cache}")
+    assert result.exit_code == 0, result.status.error
+    run = mf.load_run(tmp_path / "run")
+    evaluation = run.evaluate()
+    assert evaluation.metrics["accuracy"] == result.status.metrics["test/accuracy"]
+    assert evaluation.metrics["loss"] == pytest.approx(result.status.metrics["test/loss"], rel=1e-6)
+    every = run.predict_file(noise)
+    assert len(every["prediction"]) == 24
+    assert {*every["prediction"]} <= {"one", "two"}
+    one = run.predict_file(noise / "two" / "3.png")
+    files = list(run.source.raw(noise))
+    place = files.index(noise / "two" / "3.png")
+    assert one["probability_two"][0] == pytest.approx(every["probability_two"][place], abs=1e-6)
+    assert run.evaluate({"path": str(noise)}).num_examples == 24
+
+
+# --- hostile folders --------------------------------------------------------------------------------------------------
+
+
+def test_links_that_lead_in_circles(pictures: Path):
+    (pictures / "red" / "again").symlink_to(pictures)
+    (pictures / "green").symlink_to(pictures / "green")
+    (pictures / "red" / "self.png").symlink_to(pictures / "red" / "self.png")
+    examples = read(folder(path=str(pictures)))
+    assert len(examples.train) + len(examples.val) + len(examples.test) == 20
+    said = " ".join(warning.message for warning in examples.warnings)
+    assert "`green`" in said
+    assert "`red/again`" in said
+    assert "`red/self.png`" in said
+
+
+def test_a_picture_that_may_not_be_read_is_named(pictures: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(path: Path, key: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("modelforge.train.data.pictures.opened", denied)
+    ((_, message, _),) = told(folder(path=str(pictures)))
+    assert message.endswith("(permission denied)")
+
+
+def test_a_header_of_huge_sides_is_refused_before_it_is_decoded(pictures: Path):
+    header = b"P5 60000 60000 255\n"
+    (pictures / "red" / "huge.pgm").write_bytes(header)
+    (warning,) = read(folder(path=str(pictures))).warnings
+    assert "`red/huge.pgm` (more than " in warning.message

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 import modelforge as mf
 from modelforge.train.data.read import read
@@ -35,7 +37,7 @@ def test_targets_are_the_tokens_one_further_on(book: Path):
     assert np.array_equal(inputs[:, 1:], targets[:, :-1])
     assert bytes(inputs.ravel().tolist()) == book.read_bytes()[: inputs.size]
     assert examples.text is not None
-    assert examples.text.unit == "byte"
+    assert examples.text.vocabulary.unit == "byte"
 
 
 def test_the_parts_lie_one_behind_the_other():
@@ -50,8 +52,8 @@ def test_characters_have_an_alphabet():
     letters = sorted(set(Path("book.txt").read_text(encoding="utf-8")))
     examples = read(text(files="book.txt", level="characters", vocab_size=len(letters)))
     assert examples.text is not None
-    assert examples.text.alphabet == tuple(letters)
-    assert examples.text.decode(examples.train.batch(np.arange(1))[0][0]) == "Æther an"
+    assert examples.fitted == {"alphabet": letters}
+    assert examples.text.vocabulary.decode(examples.train.batch(np.arange(1))[0][0]) == "Æther an"
     assert told(text(files="book.txt", level="characters", vocab_size=9)) == [
         (
             "data.vocab_size",
@@ -105,3 +107,114 @@ def test_text_that_is_no_regular_file_or_too_large(book: Path):
         "`sparse.txt` takes 2,000,000,000 bytes, but `max_bytes` is 1,073,741,824"
     )
     assert told(text(files="*.txt", max_bytes=1000))[0][1].startswith("the text takes 2,000,001,000 bytes")
+
+
+# --- tokens and new texts ---------------------------------------------------------------------------------------------
+
+
+def test_pieces_are_learnt_from_the_training_part(book: Path):
+    pytest.importorskip("tokenizers")
+    written = "first half of it, " * 60 + "something else: zyx " * 10
+    book.write_text(written, encoding="utf-8")
+    examples = read(text(files="book.txt", level="tokens", vocab_size=270))
+    assert examples.text is not None
+    kept = examples.text.vocabulary
+    assert kept.size <= 270
+    parts = [kept.decode(part.tokens.tolist()) for part in (examples.train, examples.val, examples.test)]
+    assert "".join(parts) == written
+    assert [len(part) for part in parts] == [1024, 128, 128]
+    assert len(examples.train.tokens) < 1024 / 3
+    assert kept.encode("zyx").tolist() == [kept.tokenizer.token_to_id(sign) for sign in "zyx"]
+    assert examples.text.bytes_per_token == 128 / len(examples.test.tokens)
+
+
+def test_a_tokenizer_in_a_file_has_its_own_number_of_tokens(book: Path):
+    library = pytest.importorskip("tokenizers")
+    tokenizer = library.Tokenizer(library.models.WordLevel({"[UNK]": 0, "æther": 1, "and": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()
+    tokenizer.save("tokenizer.json")
+    examples = read(text(files="book.txt", level="tokens", tokenizer="tokenizer.json", vocab_size=4, context=2))
+    assert examples.train.batch(np.arange(1))[0].tolist() == [[0, 2]]
+    assert told(text(files="book.txt", level="tokens", tokenizer="tokenizer.json", vocab_size=2)) == [
+        ("data.vocab_size", "`tokenizer.json` has 3 tokens, but `vocab_size` is 2", "write `data.vocab_size=3`")
+    ]
+    assert told(text(files="book.txt", level="tokens", tokenizer="none.json"))[0][0] == "data.tokenizer"
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "message"),
+    [
+        (
+            {"level": "tokens", "vocab_size": 100},
+            "vocab_size",
+            "tokens are learnt from the 256 bytes, but `vocab_size` is 100",
+        ),
+        ({"tokenizer": "x.json"}, "tokenizer", "`tokenizer` is `x.json`, but `level` is 'bytes'"),
+        ({"vocab_size": 100}, "vocab_size", "there are 256 bytes, but `vocab_size` is 100"),
+    ],
+)
+def test_settings_that_contradict_each_other(fields: dict, where: str, message: str):
+    with pytest.raises(ValidationError) as caught:
+        text(**fields)
+    assert [(detail["loc"], detail["msg"]) for detail in caught.value.errors()] == [((where,), message)]
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"level": "characters", "vocab_size": 14}, {"level": "tokens", "vocab_size": 262}], ids=str
+)
+def test_the_raw_text_of_the_test_part_is_encoded_as_the_run_tested_on_it(book: Path, fields: dict):
+    pytest.importorskip("tokenizers")
+    source = text(files="book.txt", **fields)
+    examples = read(source)
+    assert examples.text is not None
+    (book.parent / "test.txt").write_text(examples.text.vocabulary.decode(examples.test.tokens.tolist()))
+    encoded = source.encode(source.raw(book.parent / "test.txt"), json.loads(json.dumps(examples.fitted)))
+    rows = np.arange(len(examples.test))
+    assert len(encoded) == len(examples.test)
+    for one, other in zip(encoded.batch(rows), examples.test.batch(rows), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_new_text_that_cannot_be_encoded(book: Path):
+    source = text(files="book.txt", level="characters", vocab_size=14)
+    fitted = read(source).fitted
+
+    def refused(raw: str) -> str:
+        with pytest.raises(mf.ForgeError) as caught:
+            source.encode(raw, fitted)
+        return caught.value.problems[0].message
+
+    assert refused("and again!" * 9) == "the character '!', number 10 of the text, is none that was trained on"
+    assert refused("and") == "the text has 3 tokens, but must have more than `context`, 8"
+    (book.parent / "more").mkdir()
+    for name in ("b.txt", "a.txt"):
+        (book.parent / "more" / name).write_text(name)
+    assert source.raw(book.parent / "more") == "a.txt\nb.txt"
+
+
+def test_a_run_says_how_many_bits_a_byte_takes(train, book: Path, capsys):
+    pytest.importorskip("tokenizers")
+    small = ("model=char_lstm", f"data.files={book}", "data.context=8", "model.layers.rnn.hidden_size=16")
+    result = train(*small, "data.level=tokens", "data.vocab_size=280", "data.sample=5")
+    assert result.exit_code == 0, result.status.error
+    metrics = result.status.metrics
+    assert metrics["test/bits_per_byte"] < metrics["test/bits"] / 2
+    assert " per byte  ·  " in capsys.readouterr().out.splitlines()[-1]
+    result = train(*small, "data.sample=0", folder="plain")
+    assert result.status.metrics["test/bits_per_byte"] == result.status.metrics["test/bits"]
+    assert " per byte" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_run_predicts_from_raw_text_what_it_reported(train, book: Path, tmp_path: Path):
+    pytest.importorskip("tokenizers")
+    small = ("model=char_lstm", f"data.files={book}", "data.context=8", "model.layers.rnn.hidden_size=16")
+    result = train(*small, "data.level=tokens", "data.vocab_size=280", "data.sample=0")
+    assert result.exit_code == 0, result.status.error
+    run = mf.load_run(tmp_path / "run")
+    assert run.evaluate().metrics["bits"] == pytest.approx(result.status.metrics["test/bits"], rel=1e-6)
+    written = book.read_text(encoding="utf-8")
+    (tmp_path / "test.txt").write_text(written[-round(0.1 * len(written)) :], encoding="utf-8")
+    found = run.evaluate({"files": str(tmp_path / "test.txt")})
+    assert found.metrics["bits"] == pytest.approx(result.status.metrics["test/bits"], rel=1e-6)
+    predicted = run.predict("Æther and æther again.\n" * 3)
+    assert all(isinstance(piece, str) for piece in predicted["prediction"])
