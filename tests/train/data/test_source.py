@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("fields", "path", "message"),
     [
-        ({"delimiter": '"'}, "data.delimiter", "`delimiter` cannot be '\"'"),
+        ({"delimiter": '"'}, "data.delimiter", "`delimiter` and `quote` are both '\"'"),
         ({"delimiter": "\n"}, "data.delimiter", "`delimiter` cannot be '\\n'"),
         ({"type": {"csv": 1}}, "data.type", "`type` must be the name of a source, but is {'csv': 1}"),
         ({"type": ["csv"]}, "data.type", "`type` must be the name of a source, but is ['csv']"),
