@@ -119,7 +119,7 @@ def test_revisions_are_compared_without_the_plugins(project: Path):
 
 
 def test_train_runs_the_command_of_the_page_and_its_run_predicts(project: Path):
-    (command,) = re.findall(r"^python (train\.py .*)$", PAGE, flags=re.MULTILINE)
+    (command,) = re.findall(r"^python (train\.py .*)$", PAGE.replace("\\\n", ""), flags=re.MULTILINE)
     out = python(project, *command.split(), "trainer.max_epochs=2", "hydra.run.dir=run", "logger=csv")
     assert out.startswith("model=my_model init=xavier_uniform data=rings seed=0  ·  run\n")
     status = json.loads((project / "run" / "status.json").read_text())
@@ -127,6 +127,7 @@ def test_train_runs_the_command_of_the_page_and_its_run_predicts(project: Path):
     assert {"val/accuracy", "test/accuracy", "test/confidence", "test/loss"} <= {*status["metrics"]}
     header, *_ = (project / "run" / "metrics.csv").read_text().splitlines()
     assert "val/confidence" in header
+    assert "train/weight_norm" in header
     ledger = json.loads((project / "run" / "ledger.json").read_text())
     assert [row["scheme"] for row in ledger["parameters"] if row["path"] == "head.weight"] == ["toeplitz"]
     points = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, -3.0]], np.float32)
