@@ -37,6 +37,8 @@ class Kind(StrEnum):
     activations = "activations"
     callbacks = "callbacks"
     loggers = "loggers"
+    tasks = "tasks"
+    data = "data"
 
 
 class Tunable(StrEnum):
@@ -159,7 +161,7 @@ def list_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List layers, inits, activations, callbacks or loggers; with NAME, the fields and documentation of one."""
+    """List what a config can name; with NAME, the fields and documentation of one."""
     from modelforge.cli.list import catalogue
 
     say(catalogue, kind.value, name, as_json=as_json)

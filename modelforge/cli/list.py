@@ -28,7 +28,9 @@ from modelforge.report.aligned import Wrapped
 from modelforge.report.docs import argument_docs, summary
 from modelforge.report.table import new_table
 from modelforge.train.callbacks.registry import CALLBACKS
+from modelforge.train.data.registry import SOURCES
 from modelforge.train.loggers.registry import LOGGERS
+from modelforge.train.tasks.registry import TASKS
 
 INDENT = (0, 0, 0, 2)
 KINDS: Mapping[str, str] = {
@@ -44,7 +46,7 @@ def catalogue(kind: str, name: str | None) -> Answer:
     """What there is of a kind.
 
     Args:
-        kind: `layers`, `inits`, `activations`, `callbacks` or `loggers`.
+        kind: `layers`, `inits`, `activations`, `callbacks`, `loggers`, `tasks` or `data`.
         name: One of them, or a glob over their names; None for all.
 
     Raises:
@@ -233,7 +235,7 @@ _ABOUT_GAINS = (
 )
 
 
-# --- callbacks and loggers --------------------------------------------------------------------------------------------
+# --- callbacks, loggers, tasks and data -------------------------------------------------------------------------------
 
 
 def _entry_facts(registry: Registry[Any], name: str) -> dict[str, Any]:
@@ -271,6 +273,8 @@ _SHELVES: Mapping[str, _Shelf] = {
     "activations": (gains.names, _activation, _activations),
     "callbacks": _shelf("callbacks", CALLBACKS),
     "loggers": _shelf("loggers", LOGGERS),
+    "tasks": _shelf("tasks", TASKS),
+    "data": _shelf("data", SOURCES),
 }
 
 

@@ -71,7 +71,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         return schema["title"]
     if "enum" in schema:
-        return " | ".join(schema["enum"]) if len(schema["enum"]) <= 8 else schema["title"]
+        return " | ".join(map(str, schema["enum"])) if len(schema["enum"]) <= 8 else schema["title"]
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
     bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if abs(schema.get(key, 1e37)) < 1e37]
     return " ".join([schema.get("type", "any"), ", ".join(bounds)]).strip()

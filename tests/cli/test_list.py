@@ -100,6 +100,8 @@ def test_all_activations(data, text):
         ("activations", "relo", "error[MF080]: no activation named `relo` has a gain", "`ReLU`"),
         ("callbacks", "emma", "error[MF080]: unknown callback `emma`", "`ema`"),
         ("loggers", "wandbee", "error[MF080]: unknown logger `wandbee`", "`wandb`"),
+        ("tasks", "regresion", "error[MF080]: unknown task `regresion`", "`regression`"),
+        ("data", "cvs", "error[MF080]: unknown data source `cvs`", "`csv`"),
         ("layers", "Q*", "error[MF080]: `Q*` matches none of the layers", "see `list layers`"),
     ],
 )
@@ -113,7 +115,9 @@ def test_an_unknown_kind_is_misuse(run):
     assert "'layer' is not one of" in run("list", "layer", status=2).stderr
 
 
-@pytest.mark.parametrize(("kind", "name"), [("callbacks", "ema"), ("loggers", "wandb")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("callbacks", "ema"), ("loggers", "wandb"), ("tasks", "classification"), ("data", "csv")]
+)
 def test_a_callback_and_a_logger(text, data, snapshot, kind, name):
     assert text("list", kind, name) == snapshot
     facts = data("list", kind, name)
