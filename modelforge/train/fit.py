@@ -37,7 +37,8 @@ from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
 from modelforge.train.examined import Examined
-from modelforge.train.hooks.running import SaveOnInterrupt, SeedSteps
+from modelforge.train.hooks.interrupts import SaveOnInterrupt
+from modelforge.train.hooks.seeding import SeedSteps
 from modelforge.train.hooks.steps import LogSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner

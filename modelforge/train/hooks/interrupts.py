@@ -1,25 +1,14 @@
-"""What every run needs: `SeedSteps` seeds each step, `SaveOnInterrupt` stops the training after a signal."""
+"""`SaveOnInterrupt`: what a training does after a signal."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from modelforge.core.rng import Key
 from modelforge.train.checkpoints import Checkpoints, can_stop_after, ends_within
 from modelforge.train.interrupt import Interrupted, Interrupts
-
-
-class SeedSteps(Callback):
-    """Seeds torch's global generators at each step, so that dropout too is a function of `(seed, step)` alone."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        Key(self.seed, "step", trainer.fit_loop.total_batch_idx).seed_globals()
 
 
 class SaveOnInterrupt(Checkpoint):
