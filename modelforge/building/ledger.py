@@ -107,9 +107,9 @@ class Ledger:
         """
         hint = "`ledger.json` lies in the folder of each run that built its model"
         try:
-            return _read(read_bytes(path, MAX_LEDGER_BYTES), f"`{path}` gives no ledger", str(path))
+            return _read(read_bytes(path, MAX_LEDGER_BYTES), f"`{path}` cannot be read as a ledger", str(path))
         except (OSError, ValueError) as error:
-            message = f"`{path}` gives no ledger: {sentence(error)}"
+            message = f"`{path}` cannot be read as a ledger: {sentence(error)}"
             raise ForgeError([Problem("MF066", str(path), message, hint)]) from error
 
     def table(self) -> str:
@@ -200,7 +200,7 @@ def _what(detail: ErrorDetails) -> str:
         case "extra_forbidden" | "unexpected_keyword_argument":
             return "is not part of a ledger"
         case "json_invalid":
-            return f"it is no JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
+            return f"it is not valid JSON: {detail['msg'].removeprefix('Invalid JSON: ')}"
         case _:
             return f"must be {expected(detail)}, but is {quoted(detail['input'])}"
 

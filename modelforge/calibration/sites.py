@@ -255,10 +255,10 @@ def _not_finite(site: Site, seen: Moments) -> Problem:
 
 
 def _constant(site: Site, seen: Moments) -> Problem:
-    what = f"what {site.kind} makes with `{site.path}` does not vary"
+    what = f"the output of {site.kind} does not vary"
     if seen.variance.ndim:
         of = f"{int((seen.variance <= 0).sum())} of {seen.variance.numel()} channels"
-        what = f"{of} that {site.kind} makes with `{site.path}` do not vary"
+        what = f"{of} of the output of {site.kind} do not vary"
     hint = "give a larger batch of different examples; a weight of zeros stays zero, whatever it is multiplied by"
-    message = f"`{site.method.method}` cannot calibrate it: {what} over the batch"
+    message = f"`{site.method.method}` cannot calibrate `{site.path}`: {what} over the batch"
     return Problem("MF123", site.path, message, hint)

@@ -103,7 +103,8 @@ def _checkpoint(folder: Path, ckpt: str, ledger: Ledger) -> Verification:
 
 def _no_config(path: Path, reason: str) -> Problem:
     hint = "a run writes it beside its ledger; `--ckpt` compares a checkpoint without it"
-    return Problem("MF068", str(path), f"the start cannot be built again: `{path}` cannot be read: {reason}", hint)
+    message = f"the initial values cannot be computed again: `{path}` cannot be read: {reason}"
+    return Problem("MF068", str(path), message, hint)
 
 
 def _versions(ledger: Ledger) -> str:

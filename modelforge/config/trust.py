@@ -319,7 +319,8 @@ def _registered(what: str) -> str:
     if what == "callbacks":
         line = "- override hydra/callbacks: sweep_report"
         return (
-            f"the table of a multirun: `{line}` in config.yaml\nothers are registered in code, with Hydra's ConfigStore"
+            f"for the table of a multirun, write `{line}` in config.yaml\n"
+            "other callbacks of Hydra are registered in code, with its ConfigStore"
         )
     if what in ("launcher", "sweeper", "job_logging", "hydra_logging"):
         return f"register it in code (Hydra's ConfigStore), then `override hydra/{what}: NAME`"

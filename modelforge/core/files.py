@@ -69,5 +69,5 @@ def unwritable(path: str, reason: str, key: str = RUN) -> Problem:
     """The problem of a file or folder that cannot be written."""
     hint = "make room, or choose another folder"
     if key == RUN:
-        hint += "; a run goes on with `ckpt=.../checkpoints/last.ckpt`"
+        hint += "; a run is resumed with `ckpt=.../checkpoints/last.ckpt`"
     return Problem("MF058", key, f"`{path}` cannot be written: {reason}", hint)

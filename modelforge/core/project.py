@@ -92,7 +92,7 @@ def _parse(file: Path, text: str) -> Project | None:
         found = _TOML_PLACE.search(reason)
         line, column = (int(found[1]), int(found[2])) if found else (0, 0)
         place = Place(shown(file), line, column, 1, lines[line - 1]) if 0 < line <= len(lines) else None
-        message = f"`{shown(file)}` is no TOML: {_TOML_PLACE.sub('', reason)}"
+        message = f"`{shown(file)}` is not valid TOML: {_TOML_PLACE.sub('', reason)}"
         raise ForgeError([_wrong(message, "", place)]) from None
     section = table.get("modelforge") if isinstance(table, Mapping) else None
     if section is None:

@@ -53,8 +53,8 @@ def explained(problem: Problem, origins: Origins) -> Problem:
 def in_place_of(key: str, scheme: str) -> str:
     """How a block with another scheme is given in place of one."""
     if key == "init":
-        return f"in place of the block: `init={{scheme: {scheme}, ...}}`"
-    return f"in place of the block: `~{key}` and `+{key}={{scheme: {scheme}, ...}}`"
+        return f"to replace the whole block: `init={{scheme: {scheme}, ...}}`"
+    return f"to replace the whole block: `~{key}` and `+{key}={{scheme: {scheme}, ...}}`"
 
 
 def _is_override(place: Place | None) -> bool:

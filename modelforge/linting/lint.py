@@ -76,8 +76,8 @@ def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]
             yield Problem(
                 "MW102",
                 chain[0].rule.key,
-                f"unit variance is unstable under {name}: each layer multiplies a small error of it by {slope:.3f}, "
-                f"{len(chain)} layers by {slope ** len(chain):,.0f}",
+                f"unit variance is unstable under {name}: each layer multiplies an error in the variance by "
+                f"{slope:.3f}, {len(chain)} layers by {slope ** len(chain):,.0f}",
                 "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
             )
 
@@ -96,9 +96,10 @@ def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
             yield Problem(
                 "MW103",
                 apart[0].rule.key,
-                f"`{joint[0].scheme}` draws the projections of `{path}` together, but {listed} start otherwise: their "
-                "product is not what the scheme promises",
-                "cover all of them by one block; of two `types`, that of a projection's own class comes first",
+                f"`{joint[0].scheme}` draws the projections of `{path}` together, but another rule fills {listed}: "
+                "the product of the projections is not what the scheme promises",
+                "let one init block cover all of them; of two entries of `types`, the one for a projection's own class "
+                "wins",
             )
 
 

@@ -89,9 +89,9 @@ class Parametrised:
         largest = float(values.abs().max())
         # A few roundings of the dtype.
         if isnan(off):
-            raise Refusal(f"{self.by} makes NaN of them")
+            raise Refusal(f"{self.by} computes NaN from these values")
         if off > 64 * torch.finfo(values.dtype).eps * largest:
-            raise Refusal(f"{self.by} makes other values of them, off by up to {off:.2g}")
+            raise Refusal(f"{self.by} computes other values from these, off by up to {off:.2g}")
         return got
 
     def state(self) -> _State:

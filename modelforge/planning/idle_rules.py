@@ -29,9 +29,9 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
             yield Problem(
                 "MW108",
                 key,
-                f"`{scheme}` treats the ends of residual branches apart, but it fills none: only {shown}",
-                "a branch ends with the last layer in it that has parameters, a norm too: put the rule there, say "
-                "`ends: true`, or choose a scheme that does not count",
+                f"`{scheme}` starts the ends of residual branches differently, but fills none of them, only {shown}",
+                "a branch ends with its last layer that has parameters, which may be a norm: put the rule there, write "
+                "`ends: true`, or choose a scheme that does not count branches",
             )
 
 
@@ -44,8 +44,8 @@ def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
             yield Problem(
                 "MW107",
                 parameter.key,
-                f"`{parameter.scheme}` cannot see into this layer: which of its parameters end a residual branch, and "
-                "which branches it has inside, is not known, so none does and none counts",
+                f"`{parameter.scheme}` cannot see into this layer: its inner residual branches are not known, so none "
+                "is counted, and none of its parameters is treated as the end of one",
                 "register its class with `register_inside` and `register_branches` of `modelforge.layers`, or name the "
                 "parameters in `params`, with `branches` and `ends`",
                 part="key",

@@ -181,8 +181,8 @@ def _mixing(trial: Trial) -> Iterator[Warned]:
     if _differ(trial, "evaluation", evaluation):
         if _mixes_without(trial, "evaluation"):
             raise _mixes(trial, "")
-        message = f"what {trial.name} gives for an example depends on the others of its batch, in evaluation too"
-        yield "MW106", message, "let it keep statistics of training for evaluation, as batch norms do by default"
+        message = f"the output of {trial.name} for an example depends on the rest of its batch, in evaluation too"
+        yield "MW106", message, "let it keep running statistics for evaluation, as batch norms do by default"
     if trial.module in trial.declared or all(map(torch.equal, training.tensors, evaluation.tensors)):
         return
     if _differ(trial, "training", None if trial.declared else training) and _mixes_without(trial, "training"):
@@ -228,7 +228,7 @@ def _mixes_without(trial: Trial, mode: Mode) -> bool:
 
 
 def _mixes(trial: Trial, when: str) -> Misfit:
-    message = f"an example must not depend on the others of its batch, but what {trial.name} gives for it does{when}"
+    message = f"the output for an example must not depend on the rest of its batch, but that of {trial.name} does{when}"
     hint = "dimension 0 is the batch; dimensions of the example start at 1"
     if "dim" in trial.setting.layer.spec.model_fields and trial.setting.arguments.get("dim") is None:
         hint = f"give `dim`: -1 is the last; {hint}"

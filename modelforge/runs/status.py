@@ -154,7 +154,7 @@ def check_idle(folder: Path) -> None:
         status = read(folder)
         if status["state"] == "running" and status.get("machine") != machine():
             message = f"another run is writing to `{folder}`, on `{status['host']}`"
-            hint = f"wait for it, or choose another folder; if it was killed, that is known {SILENCE:.0f} s later"
+            hint = f"wait for it, or choose another folder; if it was killed, its folder is free after {SILENCE:.0f} s"
             raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)])
 
 

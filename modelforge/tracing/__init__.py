@@ -126,7 +126,7 @@ def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
     elif not problems and len({len(value) for value in tensors}) > 1:
         sizes = " and ".join(str(len(value)) for value in tensors)
         hint = "the batch is dimension 0 of all of them"
-        problems.append(Problem("MF134", "example_inputs", f"their batches differ: {sizes}", hint))
+        problems.append(Problem("MF134", "example_inputs", f"the batches have different sizes: {sizes}", hint))
     _raise(problems)
 
 

@@ -46,7 +46,8 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
             said = sentence(error)
             return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {said}")]
         if not same:
-            return [_problem(module, f"the config makes a network with other outputs for {len(batch[0])} examples")]
+            message = f"for {len(batch[0])} examples, the network of the config gives other outputs than the module"
+            return [_problem(module, message)]
     return []
 
 

@@ -91,17 +91,17 @@ def _hooks(path: str, module: nn.Module) -> Iterator[Problem]:
     hooks = [hook for name in _HOOKS for hook in getattr(module, name).values()]
     if is_computed(module):
         removes = " and ".join(f"`torch.nn.utils.{name}`" for name in _removers(module))
-        hint = f"{removes} removes it; add it to what `mf.build` makes"
+        hint = f"{removes} removes it; add it to the module that `mf.build` returns"
         yield _problem(path, module, f"a parameter of {type(module).__name__} is computed by a parametrisation", hint)
     elif hooks:
-        hint = "remove them, and add them to what `mf.build` makes"
+        hint = "remove them, and add them to the module that `mf.build` returns"
         yield _problem(path, module, f"{type(module).__name__} has hooks, which a config cannot hold", hint)
 
 
 def _frozen(path: str, module: nn.Module) -> Iterator[Problem]:
     frozen = [name for name, weight in module._parameters.items() if weight is not None and not weight.requires_grad]
     if frozen:
-        hint = "freezing belongs to training: `requires_grad_(True)` first, and freeze what `mf.build` makes"
+        hint = "freezing belongs to training: `requires_grad_(True)` first, and freeze what `mf.build` returns"
         yield _problem(path, module, f"{', '.join(frozen)} of {type(module).__name__} is frozen", hint)
     lazy = [name for name, weight in module._parameters.items() if weight is not None and is_lazy(weight)]
     if lazy:

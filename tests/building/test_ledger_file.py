@@ -79,7 +79,7 @@ def test_what_takes_the_place_of_a_part(other: Any, tmp_path: Path):
         read, problems = loaded(path)
         for problem in problems:
             assert problem.code in ("MF066", "MF061")
-            assert "gives no ledger: " in problem.message
+            assert "cannot be read as a ledger: " in problem.message
             assert not {"indices", "attribute", "NoneType", "unhashable"} & set(problem.message.split())
         if problems and len(at) == 3:
             assert any(f"parameters[{at[1]}]" in problem.message for problem in problems), at
@@ -169,7 +169,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch):
     for path, what in whats.items():
         with pytest.raises(mf.ForgeError) as caught:
             Ledger.load(path)
-        assert caught.value.problems[0].message == f"`{path}` gives no ledger: {what}"
+        assert caught.value.problems[0].message == f"`{path}` cannot be read as a ledger: {what}"
 
 
 def test_each_part_of_a_row_is_compared_or_said_not_to_be():

@@ -168,9 +168,9 @@ def test_a_ledger_comes_back_as_it_was(name):
     ("text", "reason"),
     [
         (None, "no such file or directory"),
-        ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
+        ("{", "it is not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "it must be a mapping, but is []"),
-        ("[" * 100_000, "it is no JSON: recursion limit exceeded at line 1 column 202"),
+        ("[" * 100_000, "it is not valid JSON: recursion limit exceeded at line 1 column 202"),
     ],
 )
 def test_what_is_no_ledger(tmp_path: Path, text, reason):
@@ -181,7 +181,7 @@ def test_what_is_no_ledger(tmp_path: Path, text, reason):
         mf.Ledger.load(path)
     (problem,) = caught.value.problems
     assert problem.code == "MF066"
-    assert problem.message == f"`{path}` gives no ledger: {reason}"
+    assert problem.message == f"`{path}` cannot be read as a ledger: {reason}"
 
 
 # --- modelforge verify ------------------------------------------------------------------------------------------------

@@ -445,15 +445,15 @@ def test_what_does_not_vary_is_named_and_everything_is_put_back():
         (
             "MF123",
             "4.weight",
-            "`lsuv` cannot calibrate it: what Linear makes with `4.weight` does not vary over the batch",
+            "`lsuv` cannot calibrate `4.weight`: the output of Linear does not vary over the batch",
         )
     ]
     assert refused(model, normal(1, 8), "per_channel") == [
         (
             "MF123",
             "0.weight",
-            "`per_channel` cannot calibrate it: "
-            "8 of 8 channels that Linear makes with `0.weight` do not vary over the batch",
+            "`per_channel` cannot calibrate `0.weight`: "
+            "8 of 8 channels of the output of Linear do not vary over the batch",
         )
     ]
 

@@ -46,7 +46,7 @@ def test_what_cannot_be_rescaled_is_named_and_left():
         "attend.in_proj_weight": "MultiheadAttention has layers inside that work on what this makes",
         "attend.out_proj.weight": "this NonDynamicallyQuantizableLinear is never called: "
         "what holds it may compute with it directly",
-        "spectral.weight": "it is parametrised: `SpectralNorm` makes other values of them, off by up to 0",
+        "spectral.weight": "it is parametrised: `SpectralNorm` computes other values from these, off by up to 0",
         "one.weight": "several modules share it: one.weight, other.weight",
     }
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, old[name])]

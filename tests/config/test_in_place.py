@@ -43,7 +43,7 @@ def test_a_training_run_takes_the_same_block():
 def test_a_field_that_the_new_scheme_lacks_has_a_way_out():
     with pytest.raises(mf.ForgeError) as caught:
         mf.load(overrides=["init=orthogonal", "init.scheme=normal"])
-    hint = "`init.scheme=normal` changes the scheme alone; in place of the block: `init={scheme: normal, ...}`"
+    hint = "`init.scheme=normal` changes the scheme alone; to replace the whole block: `init={scheme: normal, ...}`"
     told = {(problem.code, problem.path, problem.hint) for problem in caught.value.problems}
     assert {item for item in told if item[0] == "MF021"} == {
         ("MF021", "init.gain", hint),
@@ -61,14 +61,14 @@ def test_fields_that_the_new_scheme_has_too_stay_and_are_named():
         (
             "init.scheme",
             "`init.scheme=xavier` changes the scheme alone: `distribution`, `gain` and `mode` stay as they were",
-            "in place of the block: `init={scheme: xavier, ...}`",
+            "to replace the whole block: `init={scheme: xavier, ...}`",
         )
     ]
     assert warnings("model=rnn", "init=irnn", "init.scheme=normal") == [
         (
             "init.scheme",
             "`init.scheme=normal` changes the scheme alone: `std` and `recurrent` stay as they were",
-            "in place of the block: `init={scheme: normal, ...}`",
+            "to replace the whole block: `init={scheme: normal, ...}`",
         )
     ]
 

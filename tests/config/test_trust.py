@@ -279,8 +279,8 @@ def test_the_text_of_a_callback(write, fails):
           --> conf/m/a.yaml:3:3
            |
         3  |   callbacks:
-           |   ^^^^^^^^^ the table of a multirun: `- override hydra/callbacks: sweep_report` in config.yaml
-           = help: others are registered in code, with Hydra's ConfigStore
+           |   ^^^^^^^^^ for the table of a multirun, write `- override hydra/callbacks: sweep_report` in config.yaml
+           = help: other callbacks of Hydra are registered in code, with its ConfigStore
            = override key: hydra.callbacks
         """,
     )

@@ -89,7 +89,11 @@ def test_a_file_of_another_owner_above_is_not_read(folder: Path, given: str):
             "`plugins` must be a list of names, but is {}",
             "pyproject.toml:2:1",
         ),
-        ("[tool.modelforge\n", "`pyproject.toml` is no TOML: Expected ']' at the end of a table declaration", "1:17"),
+        (
+            "[tool.modelforge\n",
+            "`pyproject.toml` is not valid TOML: Expected ']' at the end of a table declaration",
+            "1:17",
+        ),
         ('[tool.modelforge]\nplugins = [".x"]', "a plugin must be the name of a module, but is '.x'", "2:13"),
         ('[tool.modelforge]\nplugins = [""]', "a plugin must be the name of a module, but is ''", "2:1"),
         ("[tool.modelforge]\nplugins = [['a']]", "a plugin must be the name of a module, but is ['a']", "2:12"),

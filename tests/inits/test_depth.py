@@ -100,7 +100,7 @@ def test_what_the_ledger_shows():
 @pytest.mark.parametrize(
     ("config", "block", "reason"),
     [
-        ({"scheme": "gpt2"}, WIDE, "`gpt2` treats the ends of residual branches apart: no graph is known"),
+        ({"scheme": "gpt2"}, WIDE, "`gpt2` starts the ends of residual branches differently, but no graph is known"),
         (
             {"scheme": "gpt2", "ends": True},
             WIDE,

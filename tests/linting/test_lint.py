@@ -32,7 +32,7 @@ AUTO = {"scheme": "kaiming", "gain": "auto"}
 def test_gelu_at_depth_50():
     slope = statistics("GELU").variance_slope
     message = (
-        "unit variance is unstable under GELU(approximate=none): each layer multiplies a small error of it by "
+        "unit variance is unstable under GELU(approximate=none): each layer multiplies an error in the variance by "
         f"1.144, 50 layers by {slope**50:,.0f}"
     )
     [(code, said)] = warned(deep(50, "GELU"), AUTO)
@@ -73,8 +73,8 @@ def test_projections_that_belong_together():
     assert not attention(MultiheadAttention="mimetic")
     assert not attention(Linear="kaiming")
     message = (
-        "`mimetic` draws the projections of `mix` together, but `mix.out_proj.weight` start otherwise: their product "
-        "is not what the scheme promises"
+        "`mimetic` draws the projections of `mix` together, but another rule fills `mix.out_proj.weight`: the "
+        "product of the projections is not what the scheme promises"
     )
     assert attention(MultiheadAttention="mimetic", Linear="kaiming") == [("MW103", message)]
     other = {"scheme": "mimetic", "beta_vo": 0.1}
@@ -92,7 +92,9 @@ def test_a_rule_for_ends_of_branches_that_fills_none(scheme):
     found = warned(
         {"block": {"type": "Residual", "layers": {"norm": "LayerNorm", "dense": DENSE}}}, {**NORMAL, "scale": scheme}
     )
-    message = f"`{scheme}` treats the ends of residual branches apart, but it fills none: only `block.norm.weight`"
+    message = (
+        f"`{scheme}` starts the ends of residual branches differently, but fills none of them, only `block.norm.weight`"
+    )
     assert found == [("MW108", message)]
     behind = {"block": {"type": "Residual", "layers": {"dense": DENSE, "norm": "LayerNorm"}}}
     assert warned(behind, {**NORMAL, "scale": scheme}) == []
@@ -101,7 +103,7 @@ def test_a_rule_for_ends_of_branches_that_fills_none(scheme):
 def test_depth_that_no_kernel_sees():
     block = {"type": "Residual", "layers": {"dense": DENSE, "norm": "LayerNorm"}}
     [(code, said)] = warned({"block": block, "head": DENSE}, "gpt2")
-    assert (code, said.endswith("it fills none: only `block.dense.weight` and `head.weight`")) == ("MW108", True)
+    assert (code, said.endswith("fills none of them, only `block.dense.weight` and `head.weight`")) == ("MW108", True)
 
 
 def test_rules_that_others_go_before():
@@ -144,6 +146,6 @@ def test_a_layer_that_a_scheme_cannot_see_into():
         unregister_layer("Mixer")
     assert (code, said) == (
         "MW107",
-        "`gpt2` cannot see into this layer: which of its parameters end a residual branch, and which branches it has "
-        "inside, is not known, so none does and none counts",
+        "`gpt2` cannot see into this layer: its inner residual branches are not known, so none is counted, and none of "
+        "its parameters is treated as the end of one",
     )

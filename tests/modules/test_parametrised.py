@@ -82,7 +82,7 @@ def test_orthogonal_refuses_what_is_not():
     net = nn.Sequential(nn.Linear(4, 4), parametrizations.orthogonal(nn.Linear(4, 4)))
     (problem,) = refused(net, NORMAL)
     assert problem.code == "MF094"
-    begins = "`normal` cannot fill 1.weight (4, 4): `Orthogonal` makes other values of them, off by up to "
+    begins = "`normal` cannot fill 1.weight (4, 4): `Orthogonal` computes other values from these, off by up to "
     assert problem.message.startswith(begins)
     assert problem.hint == "initialise before it is parametrised, or keep its values: `params: {1.weight: keep}`"
 
@@ -90,7 +90,7 @@ def test_orthogonal_refuses_what_is_not():
 def test_one_refusal_undoes_all():
     net = nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 4)), parametrizations.spectral_norm(nn.Linear(4, 4)))
     (problem,) = refused(net.train(), NORMAL)
-    assert "1.weight (4, 4): `SpectralNorm` makes other values" in problem.message
+    assert "1.weight (4, 4): `SpectralNorm` computes other values" in problem.message
     assert net.training
     assert net[1].parametrizations.weight[0].training
     old = net[1].weight.detach().clone()
@@ -101,7 +101,7 @@ def test_one_refusal_undoes_all():
 
 def test_zeros_have_no_direction():
     (problem,) = refused(parametrizations.weight_norm(nn.Linear(4, 4)), "zeros")
-    assert problem.message == "`zeros` cannot fill weight (4, 4): `WeightNorm` makes NaN of them"
+    assert problem.message == "`zeros` cannot fill weight (4, 4): `WeightNorm` computes NaN from these values"
 
 
 def test_no_way_back():

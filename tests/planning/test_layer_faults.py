@@ -159,7 +159,7 @@ def test_an_axis_as_long_as_the_batch_that_stands_for_any_is_no_batch():
 
 @pytest.mark.parametrize("kind", ["Softmax", "Softmin", "LogSoftmax"])
 def test_an_activation_over_the_batch(kind):
-    message = f"an example must not depend on the others of its batch, but what {kind} gives for it does"
+    message = f"the output for an example must not depend on the rest of its batch, but that of {kind} does"
     hint = "dimension 0 is the batch; dimensions of the example start at 1"
     assert refused(kind, STEPS) == ("MF044", message, f"give `dim`: -1 is the last; {hint}")
     assert refused({"type": kind, "dim": 0}, ROW) == ("MF044", message, hint)
@@ -251,7 +251,7 @@ def test_statistics_of_the_batch_in_training_are_declared(own):
     def normed(module: Any, x: Tensor) -> Tensor:
         return x - x.mean(0) if module.training else x
 
-    message = "an example must not depend on the others of its batch, but what Own0 gives for it does in training"
+    message = "the output for an example must not depend on the rest of its batch, but that of Own0 does in training"
     hint = "where that is its purpose, as in a batch norm, register the layer with `mixes_batch=True`"
     assert refused(own(normed), ROW) == ("MF044", message, hint)
     assert not planned(own(normed, mixes_batch=True), ROW).warnings
@@ -269,8 +269,8 @@ def test_statistics_of_the_batch_in_evaluation_are_a_warning():
     [warning] = planned({"type": "BatchNorm1d", "track_running_stats": False}, ROW).warnings
     assert (warning.code, warning.message, warning.hint) == (
         "MW106",
-        "what BatchNorm1d gives for an example depends on the others of its batch, in evaluation too",
-        "let it keep statistics of training for evaluation, as batch norms do by default",
+        "the output of BatchNorm1d for an example depends on the rest of its batch, in evaluation too",
+        "let it keep running statistics for evaluation, as batch norms do by default",
     )
 
 

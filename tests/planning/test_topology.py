@@ -132,7 +132,8 @@ def test_modules_that_were_not_built_here():
 
 def test_where_no_graph_is_known_the_block_must_say_it():
     net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
-    with pytest.raises(mf.ForgeError, match="`gpt2` treats the ends of residual branches apart: no graph is known"):
+    message = "`gpt2` starts the ends of residual branches differently, but no graph is known"
+    with pytest.raises(mf.ForgeError, match=message):
         mf.initialize(net, GPT2)
     given = {"scheme": "normal", "std": 0.02, "params": {"1.weight": {**GPT2, "branches": 16, "ends": True}}}
     assert mf.initialize(net, given)["1.weight"].target_std == pytest.approx(0.005)

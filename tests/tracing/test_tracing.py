@@ -29,9 +29,9 @@ def test_what_only_running_it_shows():
         return y * kept
 
     text = refused(Net(keeps, a=linear()))
-    assert "error[MF135]: the config makes a network with other outputs for 2 examples" in text
+    assert "error[MF135]: for 2 examples, the network of the config gives other outputs than the module" in text
     text = refused(Net(lambda m, x: m.a(x) * x.shape[0], a=linear()))
-    assert "error[MF135]: the config makes a network with other outputs for 4 examples" in text
+    assert "error[MF135]: for 4 examples, the network of the config gives other outputs than the module" in text
 
     def counts(module: Any, x: Tensor) -> Tensor:
         assert x.shape[0] == 2, "two at a time"
@@ -52,7 +52,7 @@ def test_compiled_modules():
         ([], "there is none"),
         ([torch.tensor(1.0)], "it has no batch: its shape is ()"),
         ([torch.zeros(0, 4)], "it has no batch: its shape is (0, 4)"),
-        ([torch.zeros(2, 4), torch.zeros(3, 4)], "their batches differ: 2 and 3"),
+        ([torch.zeros(2, 4), torch.zeros(3, 4)], "the batches have different sizes: 2 and 3"),
         ([torch.zeros(2, 4, dtype=torch.complex64)], "a config has no input of dtype torch.complex64"),
     ],
 )

@@ -88,6 +88,6 @@ def test_a_disk_that_is_full_leaves_no_half_file(tmp_path: Path):
     assert done.stderr == (
         f"error[MF058]: `{tmp_path}/run/checkpoints/best.ckpt` cannot be written: file too large\n"
         f"  --> override hydra.run.dir={tmp_path}/run\n"
-        "   = help: make room, or choose another folder; a run goes on with `ckpt=.../checkpoints/last.ckpt`\n"
+        "   = help: make room, or choose another folder; a run is resumed with `ckpt=.../checkpoints/last.ckpt`\n"
     )
     assert [*(tmp_path / "run" / "checkpoints").iterdir()] == []

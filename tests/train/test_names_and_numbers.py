@@ -80,7 +80,7 @@ def test_columns_that_never_differ_are_named(here: Path):
     write(here, "a,b,c,kind\n" + "".join(f"{row},5,{0.1 + 0.2 * (row % 1)},{'ab'[row % 2]}\n" for row in range(60)))
     examples = read(csv(num_features=3, num_outputs=2))
     assert [warning.message for warning in examples.warnings] == [
-        "2 columns, `b` and `c`, of `flowers.csv` have one value in all examples to train on"
+        "2 columns, `b` and `c`, of `flowers.csv` have the same value in all training examples"
     ]
     assert (examples.warnings[0].code, examples.warnings[0].path) == ("MW203", "data.features")
     assert (examples.fitted["inputs"]["std"][1:], abs(examples.train.inputs[:, 1:]).max()) == ([1.0, 1.0], 0)
@@ -89,7 +89,7 @@ def test_columns_that_never_differ_are_named(here: Path):
 def test_numbers_of_an_array_that_never_differ_are_named(here: Path):
     np.savez(here / "arrays.npz", x=np.where(np.arange(8).reshape(2, 4) < 3, 7.0, X), y=Y)
     assert [warning.message for warning in read(npz()).warnings] == [
-        "3 of the 8 numbers of an example of `arrays.npz` have one value in all examples to train on"
+        "3 of the 8 numbers of an example of `arrays.npz` have the same value in all training examples"
     ]
 
 

@@ -57,7 +57,8 @@ class DepthAware(Elementwise):
         if self.ends != "auto":
             return self.ends
         if matrix.context is None:
-            raise Refusal(f"`{self.scheme}` treats the ends of residual branches apart: no graph is known", _HINT)
+            reason = f"`{self.scheme}` starts the ends of residual branches differently, but no graph is known"
+            raise Refusal(reason, _HINT)
         branch = matrix.context.branch
         return branch is not None and branch.ends
 

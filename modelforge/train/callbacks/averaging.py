@@ -67,7 +67,7 @@ class StochasticWeightAverage(CallbackSettings):
         """SWA counts from the end of the training, and sets the learning rate alone."""
         most = terms.trainer.get("max_epochs")
         if most is None or most < 1:
-            message = "`swa` begins at a share of `trainer.max_epochs`, but that is not limited"
+            message = "`swa` begins after a share of the training, but `trainer.max_epochs` sets no limit"
             yield misuse(f"{key}.start", message, "write `trainer.max_epochs=...`")
         if self.lr is not None and terms.has_scheduler:
             message = "`swa.lr` and the scheduler both set the learning rate"

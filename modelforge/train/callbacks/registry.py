@@ -87,5 +87,5 @@ def check_callbacks(callbacks: Mapping[str, CallbackSettings], terms: Terms) -> 
         yield from settings.check(f"callbacks.{name}", terms)
     first, *others = [name for name, settings in callbacks.items() if settings.replaces_weights] or [""]
     for other in others:
-        message = f"`{first}` and `{other}` each validate and save weights of their own"
+        message = f"`{first}` and `{other}` exclude each other: each validates and saves its own average of the weights"
         yield misuse(f"callbacks.{other}", message, f"switch one off: `callbacks.{other}=null`", part="key")

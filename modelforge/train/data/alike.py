@@ -45,7 +45,7 @@ def look_alikes(names: Iterable[object], kind: str, named: str, where: str) -> I
         where: The key of the `data` section.
     """
     groups = alike(names)
-    hint = f"if they are one: write them alike in the data; texts that differ are different {kind}"
+    hint = f"if they are meant to be equal, write them in the same way; texts that differ are different {kind}"
     for group in groups[:MAX_SHOWN]:
         shown = listed(map(ascii, group), MAX_SHOWN)
         message = f"{len(group)} {kind} of {named} look equal, but are not: {shown}"

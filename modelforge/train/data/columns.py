@@ -121,7 +121,8 @@ class Columns(Bounded, Table):
             return self
         for name, fill in self.impute.items():
             if name in self.target and fill not in ("error", "drop"):
-                raise mistake(f"impute.{name}", f"a target is not filled in: `{name}` can be error or drop")
+                message = f"a missing target is not filled in: `impute.{name}` must be error or drop"
+                raise mistake(f"impute.{name}", message)
             kind = self.kind(name)
             if kind in ("category", "ids") and fill in ("mean", "median"):
                 raise mistake(

@@ -160,10 +160,11 @@ def _part_folders(root: Path) -> dict[int, Path]:
         part = PARTS.get(place.name.lower())
         if part is None:
             hint = did_you_mean(place.name.lower(), PARTS)
-            problems.append(fault("split", f"the folder `{place.name}` of `{root}` is no part of the data", hint))
+            message = f"the folder `{place.name}` of `{root}` is not named as a part of the data"
+            problems.append(fault("split", message, hint))
         elif part in places:
-            message = f"the folders `{places[part].name}` and `{place.name}` of `{root}` are both the same part"
-            problems.append(fault("split", message, "put them together, or rename one"))
+            message = f"the folders `{places[part].name}` and `{place.name}` of `{root}` both name the same part"
+            problems.append(fault("split", message, "merge them, or rename one"))
         else:
             places[part] = place
     if 0 not in places or (len(places) == 1 and not problems):

@@ -181,7 +181,8 @@ def _unseen(
             if len(lost):
                 text = one.values[int(lost[0])].as_py()
                 more = f", and {plural(len(lost) - 1, 'more row')} of such" if len(lost) > 1 else ""
-                message = f"column `{fit.name}` has {text!r} in {place(int(lost[0]))}{more}: no category to train on"
+                where = f"{place(int(lost[0]))}{more}"
+                message = f"column `{fit.name}` has {text!r} in {where}: not a category of the training part"
                 hint = f"known: {listed(fit.categories, MAX_SHOWN)}; or `data.unseen=zeros`"
                 yield fault("categorical" if fit.kind == "category" else "embed", message, hint)
 

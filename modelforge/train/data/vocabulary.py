@@ -109,7 +109,7 @@ class Characters(Vocabulary):
         if len(strangers := np.flatnonzero(known[places] != codes)):
             first = int(strangers[0])
             raise Refusal(
-                f"the character {text[first]!r}, number {first + 1:,} of the text, is none that was trained on"
+                f"the character {text[first]!r}, number {first + 1:,} of the text, does not occur in the training text"
             )
         return places.astype(np.uint32)
 

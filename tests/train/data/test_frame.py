@@ -168,7 +168,8 @@ def test_a_new_category_is_0_everywhere_or_refused():
     assert source.encode(raw, examples.fitted).inputs[0, ports].tolist() == [0, 0, 0]
     strict = people(**ALL, unseen="error")
     assert len(read(strict).train) == 84
-    assert refused(strict, raw, examples.fitted) == ["column `port` has 'X' in row 1: no category to train on"]
+    message = "column `port` has 'X' in row 1: not a category of the training part"
+    assert refused(strict, raw, examples.fitted) == [message]
 
 
 def refused(source, raw, fitted, **fields) -> list[str]:

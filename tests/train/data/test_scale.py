@@ -38,7 +38,7 @@ def test_constant_columns_keep_their_places():
         for names, fixed in ((("a", "b"), (1,)), (("c", "d"), (0,)))
     ]
     (warning,) = constant(side_by_side(blocks), "it")
-    assert warning.message == "2 columns, `b` and `c`, of it have one value in all examples to train on"
+    assert warning.message == "2 columns, `b` and `c`, of it have the same value in all training examples"
 
 
 def test_the_scale_that_is_kept_gives_the_same_numbers():

@@ -420,7 +420,7 @@ def test_folders_that_are_no_parts(tmp_path: Path):
     root = split_folders(tmp_path, cat={"a": 1}, dog={"a": 1}, tset={"a": 1})
     known = "known: `dev`, `test`, `testing`, `train`, `training`, `val`, `valid`, `validation`"
     (cat, _, tset, none) = told(by_folders(root))
-    assert cat == ("data.split", f"the folder `cat` of `{root}` is no part of the data", known)
+    assert cat == ("data.split", f"the folder `cat` of `{root}` is not named as a part of the data", known)
     assert tset[2] == "did you mean `test`?"
     hint = "for a random split of a folder of classes: `data.split=random`"
     assert none == ("data.split", f"`split` is 'folders', but `{root}` has no folder `train`", hint)
@@ -431,7 +431,7 @@ def test_one_part_alone_or_two_of_one_kind(tmp_path: Path):
     message = f"`split` is 'folders', but `{root}` has no folder `val` or `test` beside `train`"
     assert [one[1] for one in told(by_folders(root))] == [message]
     root = split_folders(tmp_path / "b", train={"cat": 2}, val={"cat": 2}, valid={"cat": 2})
-    message = f"the folders `val` and `valid` of `{root}` are both the same part"
+    message = f"the folders `val` and `valid` of `{root}` both name the same part"
     assert [one[1] for one in told(by_folders(root))] == [message]
 
 

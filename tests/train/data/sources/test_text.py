@@ -184,7 +184,7 @@ def test_new_text_that_cannot_be_encoded(book: Path):
             source.encode(raw, fitted)
         return caught.value.problems[0].message
 
-    assert refused("and again!" * 9) == "the character '!', number 10 of the text, is none that was trained on"
+    assert refused("and again!" * 9) == "the character '!', number 10 of the text, does not occur in the training text"
     assert refused("and") == "the text has 3 tokens, but must have more than `context`, 8"
     (book.parent / "more").mkdir()
     for name in ("b.txt", "a.txt"):
