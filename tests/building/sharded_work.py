@@ -66,7 +66,8 @@ def schemes(rank: int, world: int, folder: str) -> None:
                 f"{case} {placement}"
             )
             for mine, whole in zip(tallies, own["p"], strict=True):
-                torch.testing.assert_close([mine.first, mine.second], [whole.first, whole.second], rtol=1e-4, atol=1e-4)
+                sums = [[one.sums.first, one.sums.second] for one in (mine, whole)]
+                torch.testing.assert_close(*sums, rtol=1e-4, atol=1e-4)
     _leave()
 
 

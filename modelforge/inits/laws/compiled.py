@@ -68,7 +68,7 @@ def _clipped(value: Any, low: Any, high: Any) -> Any:
 # --- looking at values ------------------------------------------------------------------------------------------------
 
 
-@numba.njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+@numba.njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, forceinline=True)
 def _look(piece: Any, start: Any, about: Any, seen: Any) -> None:
     """Adds what a piece holds, of which the first value has the number `start`, a multiple of BLOCK.
 
