@@ -17,7 +17,8 @@ pytestmark = pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "written",
     ["1_000", "\u0663", "\uff11\uff12", "0x10", "1e400", "-1e400", "nan(7)", "infinity", "-Inf", "True", "1,5", "1e",
-     "1d5", "\u22125", "\u00a05", "5\u200b", "5%", "$5", "1 000", "1'000", "9" * 400, "0b1", "1/2", "1+2j", "--5"],
+     "1d5", "\u22125", "\u00a05", "5\u2003", "\x1c5", "5\x1f", "5\u200b", "5%", "$5", "1 000",
+     "1'000", "9" * 400, "0b1", "1/2", "1+2j", "--5"],
 )  # fmt: skip
 def test_a_number_that_tools_for_data_do_not_read_is_none(here: Path, written: str):
     write(here, "a,kind\n" + PAIRS + f'"{written}",a\n')
@@ -55,6 +56,24 @@ def test_classes_that_look_equal_stay_two_and_are_named(here: Path, one: str, ot
     with pytest.raises(mf.ForgeError) as caught:
         read(csv(num_features=1))
     assert [problem.path for problem in caught.value.problems] == ["data.num_outputs", "data.target"]
+
+
+def test_names_that_look_equal_are_named_beside_columns_that_hold_no_numbers(here: Path):
+    rows = "".join(f"{'xyz'[row % 3]},{row},{('cat', ' cat')[row % 2]}\n" for row in range(60))
+    write(here, f"a,a\u200b,kind\n{rows}")
+    with pytest.raises(mf.ForgeError) as caught:
+        read(csv(num_features=2))
+    found = [(problem.code, problem.path) for problem in caught.value.problems]
+    assert found == [
+        ("MF053", "data.features"), ("MF053", "data.num_features"), ("MF053", "data.num_outputs"),
+        ("MW204", "data.path"), ("MW204", "data.target"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["\u00a0true", "true\u2003", "\x1ctrue"])
+def test_a_truth_value_with_other_blanks_is_no_number(here: Path, written: str):
+    write(here, "a,kind\n" + "true,a\nfalse,b\n" * 30 + f"{written},a\n")
+    assert told(csv(**TWO))[0][0] == "data.features"
 
 
 @pytest.mark.parametrize(

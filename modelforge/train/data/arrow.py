@@ -21,6 +21,8 @@ from modelforge.train.data.refusals import refusal
 pc: Any = pyarrow.compute
 """Arrow's functions; it makes most of them when it is imported, unknown to type checkers."""
 BOOLEANS = {"true": 1.0, "false": 0.0}
+BLANKS = " \t\n\v\f\r"
+"""What may lie around a number."""
 DAY = 86_400.0
 """Seconds."""
 NO_ROWS = np.zeros(0, np.int64)
@@ -200,17 +202,18 @@ def _numbers_of_text(column: pa.ChunkedArray, decimal: str) -> Array:
     """Numbers, NaN where there is no text, infinity where a text is no number."""
     if decimal == ".":
         with suppress(pa.ArrowInvalid):
-            return _floats(pc.utf8_trim_whitespace(column))
-    values = [text.strip().lower() for text in pc.unique(column).to_pylist() if text is not None]
+            return _floats(pc.ascii_trim_whitespace(column))
+    values = [text.strip(BLANKS).lower() for text in pc.unique(column).to_pylist() if text is not None]
     if all(text in BOOLEANS for text in values):
-        return _by_value(column, lambda text: BOOLEANS[text.strip().lower()])
+        return _by_value(column, lambda text: BOOLEANS[text.strip(BLANKS).lower()])
     return _by_value(column, _number if decimal == "." else _comma_number)
 
 
 def _number(text: str) -> float:
-    """The number that a text is; infinity for none, as for `1_000` and digits of other scripts."""
+    """The number that a text is; infinity for none, as for `1_000`, and digits and blanks of other scripts."""
+    bare = text.strip(BLANKS)
     try:
-        number = float(text) if text.isascii() and "_" not in text else math.inf
+        number = float(bare) if bare.isascii() and bare.isprintable() and "_" not in bare else math.inf
     except ValueError:
         return math.inf
     return number if math.isfinite(number) else math.inf

@@ -18,7 +18,7 @@ from modelforge.train.data.refusals import fault, setting, settings, together
 MAX_SHOWN = 20
 """Columns that have a problem each."""
 MAX_CATEGORIES = 20
-"""Different texts up to which a column of texts is proposed as one of categories."""
+"""Different texts up to which a column of texts is proposed as one of categories; a single one tells rows not apart."""
 WAYS = {"ignore": "leave it out", "categorical": "as categories", "dates": "as dates", "impute": "fill it in"}
 """What each field does for a column, as a hint says it."""
 
@@ -98,6 +98,6 @@ def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: 
     there = pc.drop_null(present(column, source.missing))
     if not len(instants(there, ()).wrong):
         return "dates", feature.name, ISO
-    if is_text(column) and len(pc.unique(there)) <= min(MAX_CATEGORIES, len(there) // 2):
+    if is_text(column) and 1 < len(pc.unique(there)) <= min(MAX_CATEGORIES, len(there) // 2):
         return "categorical", feature.name
     return "ignore", feature.name

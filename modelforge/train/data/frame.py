@@ -49,13 +49,13 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
     targets, bare = _targets(source, sheet, found)
     arguments = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
+    equal = _look_alikes(sheet, targets)
     if found.problems:
-        raise ForgeError(found.with_ways_out(source, names, lambda other: read_examples(other, sheet)))
+        shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet))
+        raise ForgeError([*shown, *equal])
     kept = _kept(source, features, values, bare, len(sheet))
     if not len(kept):
         raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
-    warnings = [*look_alikes([*sheet.columns], "columns", sheet.named, "path")]
-    warnings += look_alikes(labels.names, "classes", sheet.named, "target") if labels else ()
     classes = labels.classes[kept] if labels and not wrong else None
     given = {name: array[kept] for name, array in arguments.items()}
     parts = [kept[part] for part in split(source, len(kept), classes, at_least=source.at_least, **given)]
@@ -63,7 +63,8 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
         fitted(feature, one.values, parts[0], source.fill(feature.name))
         for feature, one in zip(features, values, strict=True)
     ]
-    checked([*_unfit(source, fits, sheet.named), *wrong, *_unseen(source, fits, values, parts, sheet.place)])
+    unseen = _unseen(source, fits, values, parts, sheet.place)
+    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
     inputs, lost = _blocks(source, sheet, fits, values, parts)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
@@ -127,6 +128,15 @@ def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, t
         else:
             found.add(fault("features", message, "fill it in: in training, all rows had a value"))
     return values
+
+
+def _look_alikes(sheet: Sheet, targets: Coded | Numbers | None) -> list[Problem]:
+    """Warnings about names of columns, and of classes, that look equal."""
+    warnings = [*look_alikes([*sheet.columns], "columns", sheet.named, "path")]
+    if isinstance(targets, Coded):
+        classes = sorted(name for name in targets.distinct if isinstance(name, str))
+        warnings += look_alikes(classes, "classes", sheet.named, "target")
+    return warnings
 
 
 def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Findings) -> None:

@@ -16,6 +16,8 @@ from mlflow.entities import Param
 
 from modelforge.train.context import Context
 
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+"""The variable of the environment that says where runs are kept."""
 MAX_VALUE = 6000
 """Characters of a parameter that MLflow takes."""
 MAX_PARAMS = 100
@@ -35,8 +37,14 @@ class MLflow(MLFlowLogger):
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         tags = {"modelforge.folder": str(context.folder), **{f"modelforge.{tag}": "true" for tag in context.tags}}
         super().__init__(tags=tags, **settings)
+        asked = os.environ.get(TRACKING_URI)
+        experiment = self.experiment
+        if asked is None:  # MLflow wrote its own there, which the next run of this process would take for the user's
+            os.environ.pop(TRACKING_URI, None)
+        else:
+            os.environ[TRACKING_URI] = asked
         for path in context.artifacts:
-            self.experiment.log_artifact(self.run_id, str(path))
+            experiment.log_artifact(self.run_id, str(path))
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

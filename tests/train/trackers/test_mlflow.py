@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def test_metrics_hyperparameters_and_artifacts_are_there(train, tmp_path: Path, 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = train(*SETTINGS)
     assert result.exit_code == 0
+    assert "MLFLOW_TRACKING_URI" not in os.environ  # a run in another folder has its own
     assert train(*SETTINGS, "trainer.max_epochs=3", f"ckpt={last(tmp_path / 'run')}", folder="next").exit_code == 0
     client, (first, second) = read(tmp_path)
 
