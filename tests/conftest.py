@@ -23,5 +23,13 @@ def _clear_hydra() -> Iterator[None]:
         GlobalHydra.instance().clear()
 
 
+@pytest.fixture(autouse=True)
+def _forget_plugins() -> Iterator[None]:
+    """The plugins that a test imports are no other test's: hints depend on whether a project has any."""
+    yield
+    if (plugins := sys.modules.get("modelforge.core.plugins")) is not None:
+        plugins._imported.clear()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="runs that tests/train/test_kill.py kills")

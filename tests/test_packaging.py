@@ -51,7 +51,9 @@ def test_wheel_holds_the_package_and_the_configs(wheel: ZipFile) -> None:
     code = {f"modelforge/{path.relative_to(ROOT / 'modelforge')}" for path in (ROOT / "modelforge").rglob("*.py")}
     configs = {f"modelforge/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     starter = {
-        f"modelforge/starter/{path.name}" for path in (ROOT / "modelforge" / "starter").iterdir() if path.is_file()
+        f"modelforge/{path.relative_to(ROOT / 'modelforge')}"
+        for path in (ROOT / "modelforge" / "starter").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
     }
     info = f"modelforge-{__version__}.dist-info/"
     assert "modelforge/conf/config.yaml" in configs

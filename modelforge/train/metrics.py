@@ -81,7 +81,7 @@ def parse_metrics(section: Any, task: Task, data: Data) -> tuple[Mapping[str, Me
         >>> section = {"f1": {"type": "F1Score", "average": "macro"}}
         >>> factories, _ = parse_metrics(section, parse_task("classification"), Digits)
         >>> factories["f1"].kind.__name__, dict(factories["f1"].arguments)
-        ('MulticlassF1Score', {'average': 'macro', 'num_classes': 10})
+        ('MulticlassF1Score', {'num_classes': 10, 'average': 'macro'})
 
     Args:
         section: From the name in the logs to a metric's name, or to a mapping with its `type` and arguments.
@@ -117,7 +117,8 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
         names = [one.removeprefix(task.family) for one in known if one.startswith(task.family)]
         return None, [misuse(where, f"unknown metric `{shortened(named)}`", METRICS.suggest(named, names))]
     accepted = inspect.signature(kind).parameters
-    filled = {argument: getattr(data, field) for argument, field in FILLED.items() if argument in accepted}
+    found = {argument: getattr(data, field) for argument, field in FILLED.items() if argument in accepted}
+    filled = {argument: value for argument, value in found.items() if value is not None}
     values = {str(argument): value for argument, value in given.items() if argument != "type"}
     arguments, problems = check_arguments(kind, {**filled, **values}, key, reserved={})
     if problems:

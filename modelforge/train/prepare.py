@@ -78,8 +78,8 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     problems += _too_many_threads(settings)
     section, warnings, more = _section(config, "optimizer", optimizer_arguments())
     problems += more
-    optimizer, more = parse_optimizer(section)
-    problems += more
+    optimizer, refused = parse_optimizer(section)
+    problems += refused
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
     section, notes, more = _section(config, "scheduler", scheduler_arguments())
     warnings += notes
@@ -90,7 +90,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     if planned is not None:
         freezing, more = parse_freeze(config.values.get("freeze"), planned)
         problems += more
-        if optimizer is not None and not more:
+        if optimizer is not None and not (more or refused):
             optimizer, more = optimizer.following(planned, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))

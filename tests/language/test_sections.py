@@ -102,7 +102,8 @@ def test_it_is_told_with_what_else_is_wrong(conf):
 
 
 def test_all_sections_of_training_are_known():
-    assert set(settings.SECTIONS) | {"model", "init", "weights", "optimizer", "scheduler", "trainer"} == SECTIONS
+    others = {"model", "init", "weights", "dtype", "optimizer", "scheduler", "freeze", "trainer"}
+    assert set(settings.SECTIONS) | others == SECTIONS
 
 
 @pytest.mark.parametrize("nothing", ["", "# nothing\n", "defaults: []\n", "{}\n"])

@@ -15,7 +15,11 @@ from modelforge.train.data.parts import Examples
 from modelforge.train.data.source import Source
 from modelforge.train.prepare import prepare
 
-SMALLER = {"vgg": ["model.args.hidden=128"]}
+SMALLER = {
+    "vgg": ["model.args.hidden=128"],
+    # its own data is a file of the user's
+    "bag_of_words": ["data=digits_pixels", "model.layers.words.padding_idx=null"],
+}
 LARGE = ("resnet", "vgg", "vit", "mobilenet_v2")
 NUM_ROUNDS = 6
 
