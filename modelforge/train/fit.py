@@ -141,7 +141,8 @@ def _fit(
         job.terms, folder, job.plan, model.ledger, config.values, Rows(), lambda line: _say(console, line)
     )
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
-    with history_of(settings.logger, context) as history:
+    is_dry = bool(job.trainer.get("fast_dev_run"))
+    with history_of({} if is_dry else settings.logger, context) as history:  # a dry run has nothing to keep
         checkpoints = Checkpoints(
             folder / "checkpoints",
             settings.metric,
@@ -152,7 +153,7 @@ def _fit(
             settings.checkpoint.every_n_steps,
         )
         callbacks: list[Callback] = [SeedSteps(settings.seed), LogSteps(), *hooks]
-        if not job.trainer.get("fast_dev_run"):  # a dry run has nothing to keep
+        if not is_dry:
             callbacks.append(checkpoints)
         if job.trainer.get("enable_progress_bar", True):
             callbacks.append(EpochBar(console, task.metric))

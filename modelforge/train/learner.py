@@ -120,12 +120,13 @@ class Learner(LightningModule):
             raise NotFinite(locate(self.model, self._inputs), self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what was counted so far in this epoch."""
+        """Keeps what was counted so far in this epoch, and the length of the training where the scheduler keeps it."""
         checkpoint[COUNTED] = [
             {name: getattr(meter, name) for name in meter._defaults} | {_UPDATES: meter._update_count}
             for meter in self._counting()
         ]
-        checkpoint[LENGTH] = None if self.scheduler is None else self.scheduler.length
+        scheduler = self.scheduler
+        checkpoint[LENGTH] = scheduler.length if scheduler is not None and scheduler.keeps_length else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on counting from there, and training from the weights that were trained.

@@ -48,7 +48,7 @@ INTERVALS = [
     (("checkpoint.every_n_steps=8",), [8, 16, 20, 28, 36, 40]),
     (("checkpoint.every_n_steps=1000",), [20, 40]),
     # Seven steps of three batches an epoch: not before the optimizer's step, and not twice after the last.
-    (("checkpoint.every_n_steps=3", "+trainer.accumulate_grad_batches=3"), [3, 6, 7, 10, 13, 14]),
+    (("checkpoint.every_n_steps=3", "trainer.accumulate_grad_batches=3"), [3, 6, 7, 10, 13, 14]),
     # Before a validation it is not written: one batch later.
     (("checkpoint.every_n_steps=10", "+trainer.val_check_interval=0.5"), [11, 20, 31, 40]),
 ]

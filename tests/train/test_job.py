@@ -15,7 +15,7 @@ from modelforge.config import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.words import digits
 from modelforge.runs.lock import claimed
-from modelforge.train import callbacks
+from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.job import execute
 from modelforge.train.learner import Learner
 
@@ -34,7 +34,8 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     assert result.exit_code == 0
     assert {path.name for path in folder.iterdir() if not path.name.startswith("events")} == {
         "config.yaml", "plan.json", "environment.json", "test_predictions.csv", "test_worst.csv",
-        "preprocessing.json", "ledger.json", "metrics.csv", "checkpoints", "status.json",
+        "preprocessing.json", "preprocessing.safetensors", "ledger.json", "metrics.csv", "steps.csv", "checkpoints",
+        "status.json",
     }  # fmt: skip
     assert any(path.name.startswith("events") for path in folder.iterdir())
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -113,7 +114,7 @@ def test_a_bug_is_kept_and_not_hidden(train, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def signal_at(monkeypatch: pytest.MonkeyPatch):
     """A Ctrl-C that arrives during the given batch."""
-    original = callbacks.SaveOnInterrupt.on_train_batch_end
+    original = SaveOnInterrupt.on_train_batch_end
 
     def arrange(number: int) -> None:
         seen = iter(range(1, 1_000_000))
@@ -123,7 +124,7 @@ def signal_at(monkeypatch: pytest.MonkeyPatch):
                 signal.raise_signal(signal.SIGINT)
             original(self, *arguments)
 
-        monkeypatch.setattr(callbacks.SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
+        monkeypatch.setattr(SaveOnInterrupt, "on_train_batch_end", on_train_batch_end)
 
     return arrange
 
@@ -158,9 +159,9 @@ WHERE = [
     (Learner, "validation_step", 10, signal.SIGTERM),  # the last batch of the last epoch
     (Learner, "training_step", 7, signal.SIGTERM),
     (Learner, "training_step", 40, signal.SIGTERM),
-    (callbacks.SaveOnInterrupt, "on_train_epoch_end", 1, signal.SIGTERM),
-    (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
-    (callbacks.SaveOnInterrupt, "on_train_end", 1, signal.SIGINT),
+    (SaveOnInterrupt, "on_train_epoch_end", 1, signal.SIGTERM),
+    (SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (SaveOnInterrupt, "on_train_end", 1, signal.SIGINT),
     (Learner, "test_step", 2, signal.SIGTERM),
 ]
 

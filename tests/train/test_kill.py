@@ -24,7 +24,7 @@ from tests.train.runs import DROPOUT, ROOT, assert_equal, last, resuming
 SETTINGS = ("model=mlp", "data=digits", "logger=csv", *DROPOUT, "trainer.max_epochs=12")
 KINDS = (
     ("scheduler=plateau", "scheduler.patience=0"),
-    ("checkpoint.every_n_steps=2", "+trainer.accumulate_grad_batches=2", "trainer.check_val_every_n_epoch=3"),
+    ("checkpoint.every_n_steps=2", "trainer.accumulate_grad_batches=2", "trainer.check_val_every_n_epoch=3"),
     ("checkpoint.every_n_steps=1", "+trainer.val_check_interval=0.5", "data.num_workers=2"),
 )
 FORKS = """

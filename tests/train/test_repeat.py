@@ -99,7 +99,7 @@ def test_other_values_are_shown_and_not_judged(train, repeated, tmp_path: Path, 
 
 def test_what_cannot_change_the_numbers_is_judged(train, repeated, capsys):
     train(*SMALL, "trainer.max_epochs=1")
-    free = ("checkpoint.every_n_steps=3", "tags=[again]", "logger.tensorboard=true", "data.num_workers=1")
+    free = ("checkpoint.every_n_steps=3", "tags=[again]", "+logger.tensorboard=true", "data.num_workers=1")
     assert repeated("--from", "run", *free, "hydra.run.dir=again") == 0
     assert "the same numbers as run" in capsys.readouterr().out
 

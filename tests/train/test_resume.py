@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Timer
 
 from modelforge.runs.status import read_state
 from modelforge.train import checkpoints
-from modelforge.train.hooks import running
+from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
@@ -35,7 +35,7 @@ STOPS = [
     (Learner, "validation_step", 6, signal.SIGINT),
     (Learner, "validation_step", 7, None),
     (checkpoints.Checkpoints, "on_train_epoch_end", 2, None),
-    (running.SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
+    (SaveOnInterrupt, "on_train_end", 1, signal.SIGTERM),
     (Learner, "test_step", 1, signal.SIGTERM),
 ]
 
@@ -43,7 +43,7 @@ STOPS = [
 KINDS = [
     ("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=10.0"),
     ("+trainer.val_check_interval=0.5",),
-    ("+trainer.accumulate_grad_batches=3", "trainer.check_val_every_n_epoch=2"),
+    ("trainer.accumulate_grad_batches=3", "trainer.check_val_every_n_epoch=2"),
     ("+trainer.max_steps=25", "scheduler=cosine", "scheduler.warmup=5"),
     ("+trainer.max_steps=25", "+trainer.val_check_interval=0.5"),  # validated after the last step, within an epoch
     ("+trainer.limit_train_batches=7", "+trainer.max_steps=18"),
@@ -54,7 +54,7 @@ KINDS = [
         "optimizer.layer_decay=0.5",
     ),
     ("callbacks=[ema,lr_monitor,gradient_norm]", "callbacks.ema.start_step=12", "trainer.log_every_n_steps=3"),
-    ("callbacks=ema", "+trainer.val_check_interval=0.5", "+trainer.accumulate_grad_batches=2"),
+    ("callbacks=ema", "+trainer.val_check_interval=0.5", "trainer.accumulate_grad_batches=2"),
     ("callbacks=[swa,early_stopping]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.001"),
     ("callbacks=early_stopping", "callbacks.early_stopping.min_delta=1.0", "+trainer.val_check_interval=0.5"),
     ("data.num_workers=2", "checkpoint.every_n_steps=3"),
@@ -175,7 +175,7 @@ def test_a_run_that_ends_within_its_first_epoch(train, broken, tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [(), ("+trainer.accumulate_grad_batches=3",)], ids=" ".join)
+@pytest.mark.parametrize("kind", [(), ("trainer.accumulate_grad_batches=3",)], ids=" ".join)
 def test_a_limit_of_time_in_an_epoch(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, ...]):
     """What was left of the epoch is trained when the run goes on; a run without time left stands where it stood."""
     settings = (*DROPOUT, "trainer.max_epochs=4", *kind)

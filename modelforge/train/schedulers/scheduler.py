@@ -56,9 +56,14 @@ class SchedulerFactory:
         own = self.rule.horizon if isinstance(self.rule, Curve) else None
         return own if own is not None else self.length
 
+    @property
+    def keeps_length(self) -> bool:
+        """Whether a training that goes on keeps the length that it began with."""
+        return isinstance(self.rule, TorchScheduler) and self.rule.needs_horizon
+
     def wrong_length(self, began: int | None) -> Problem | None:
         """The problem of a training that goes on with another length, where a scheduler of torch keeps the old one."""
-        if isinstance(self.rule, Curve) or not self.rule.needs_horizon or began in (None, self.length):
+        if not self.keeps_length or began in (None, self.length):
             return None
         was, now = (plural(number or 0, self.interval) for number in (began, self.length))
         message = (

@@ -125,10 +125,12 @@ def test_a_lengthened_training_goes_on_along_the_curve_of_its_new_length():
         scheduler.step()
     assert found == [0.5, 0.375, 0.25, 0.125]
     assert longer.wrong_length(4) is None
+    assert not longer.keeps_length
 
 
 def test_a_scheduler_of_torch_keeps_its_length():
     factory = parsed({"type": "OneCycleLR", "max_lr": 1.0}).over(8)
+    assert factory.keeps_length
     assert factory.wrong_length(8) is factory.wrong_length(None) is None
     problem = factory.wrong_length(4)
     assert problem is not None
@@ -136,3 +138,4 @@ def test_a_scheduler_of_torch_keeps_its_length():
         "the checkpoint comes from a training of 4 epochs, and this one has 8 epochs, but OneCycleLR keeps its length"
     )
     assert parsed({"type": "OneCycleLR", "max_lr": 1.0, "total_steps": 8}).over(8).wrong_length(4) is None
+    assert not parsed({"type": "ExponentialLR", "gamma": 0.9}).over(8).keeps_length
