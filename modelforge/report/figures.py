@@ -1,4 +1,4 @@
-"""Figures: data that is drawn by matplotlib into a PNG or an SVG; the data is kept beside it by whoever made it."""
+"""`Figure`: data that matplotlib draws into a PNG or an SVG. The caller writes the data itself to a file."""
 
 from __future__ import annotations
 

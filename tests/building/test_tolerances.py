@@ -334,7 +334,7 @@ def test_a_padding_row_that_was_written_shows(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_a_constant_of_any_size_is_no_failure(value: float, dtype: torch.dtype):
     if abs(value) > torch.finfo(dtype).max:
-        pytest.skip("too large")
+        pytest.skip("too large to draw in a test")
     item = planned({"scheme": "constant", "value": value}, Matrix((8, 8), 8.0, 8.0))
     values = torch.empty(8, 8, dtype=dtype)
     assert check(draw.draw([item], {"p": shard_of(values)}, 0)["p"], dtype).verdict == "pass"

@@ -120,7 +120,7 @@ def test_a_class_must_be_finished_and_documented():
     with pytest.raises(TypeError, match="does not implement make"):
         mf.register_callback("half")(type("Half", (CallbackSettings,), {"__doc__": "Half."}))
     with pytest.raises(TypeError, match="is not a subclass of LoggerSettings"):
-        mf.register_logger("no")(Lines)  # pyright: ignore
+        mf.register_logger("no")(Lines)  # pyright: ignore  # that is the point
     with pytest.raises(ValueError, match="a callback `ema` exists already"):
         mf.register_callback("ema")(
             type("Ema", (CallbackSettings,), {"__doc__": "Another.", "make": lambda self, context: Callback()})

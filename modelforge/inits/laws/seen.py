@@ -37,7 +37,7 @@ _EVERY: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Number, sums and extremes of values, about a mean m and in units of a standard deviation s."""
+    """Number, sums and extremes of values, centred at a mean m and in units of a std s."""
 
     count: int = 0
     first: float = 0.0

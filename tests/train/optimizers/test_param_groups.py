@@ -18,7 +18,7 @@ CONF = Path(__file__).parents[3] / "conf"
 
 def by_name(groups: list[dict[str, object]], model: nn.Module) -> dict[str, list[str]]:
     paths = {id(weight): path for path, weight in model.named_parameters()}
-    return {str(group["name"]): [paths[id(weight)] for weight in group["params"]] for group in groups}  # pyright: ignore
+    return {str(group["name"]): [paths[id(weight)] for weight in group["params"]] for group in groups}  # pyright: ignore  # groups are dicts of anything
 
 
 def net() -> nn.Module:
