@@ -53,6 +53,14 @@ class File(StrEnum):
 
     model = "model"
     init = "init"
+    weights = "weights"
+    data = "data"
+    optimizer = "optimizer"
+    scheduler = "scheduler"
+    trainer = "trainer"
+    callbacks = "callbacks"
+    logger = "logger"
+    config = "config"
 
 
 app = typer.Typer(
@@ -317,13 +325,54 @@ def evaluate(
 @app.command()
 def schema(
     kind: Annotated[
-        File, typer.Argument(metavar="[model|init]", help="Files in conf/model, or files in conf/init.")
+        File, typer.Argument(metavar="KIND", help="The group of the file, or config: a primary config, an experiment.")
     ] = File.model,
+    write: Annotated[bool, typer.Option("--write", help="Write the schemas of all kinds to CONF/.schema.")] = False,
+    conf: Conf = None,
 ) -> None:
-    """Print the JSON Schema of model or init files, for editors and check-jsonschema; it includes plugins' layers."""
-    from modelforge.cli.schema import schema
+    """Print the JSON Schema of a kind of config file, for editors and check-jsonschema; it includes plugins' names.
 
-    say(schema, kind.value)
+    Kinds: model, init, weights, data, optimizer, scheduler, trainer,
+    callbacks, logger, config.
+    """
+    from modelforge.cli.schema import schema, write_schemas
+
+    if write:
+        say(write_schemas, conf)
+    else:
+        say(schema, kind.value)
+
+
+@app.command()
+def fmt(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files and folders. Default: the config folder.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Format config files: canonical order and spacing, comments kept, the same values.
+
+    `defaults`, `type` and `scheme` come first, the `init` of a layer last.
+    Layers, and names of your own, stay in the order they have.
+    """
+    from modelforge.cli.fmt import fmt
+
+    say(fmt, paths or [], conf, check=check, diff=diff, as_json=as_json)
+
+
+@app.command()
+def upgrade(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a config folder to the present version of the language, and note the version in its config.yaml."""
+    from modelforge.cli.fmt import upgrade
+
+    say(upgrade, conf, check=check, as_json=as_json)
 
 
 @app.command()

@@ -37,7 +37,7 @@ def check_arguments(
     """
     name = getattr(target, "__name__", str(target))
     parameters = _parameters(target)
-    hints = _hints(target)
+    hints = argument_types(target)
     known = set(parameters) - set(reserved)
     arguments: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -94,9 +94,10 @@ def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a callable by argument; empty where they exist for type checkers alone."""
     function = target.__init__ if inspect.isclass(target) else target
     try:
         return get_type_hints(function)
-    except (NameError, TypeError):  # annotations that exist for type checkers alone
+    except (NameError, TypeError):
         return {}

@@ -38,7 +38,14 @@ def _are_texts(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw, json_schema_input_type=str | list[str]),
+    AsTuple,
+]
+
+Formats = dict[str, str] | list[str] | str | None
+Ids = Annotated[PositiveInt, Field(ge=2)]
 
 
 class Columns(Bounded, Table):
@@ -68,11 +75,12 @@ class Columns(Bounded, Table):
     unseen: Literal["zeros", "error"] = "zeros"
     """What becomes of a category that the training part did not have: 0 in all its features (and id 0), or an error."""
     embed: Annotated[
-        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]], BeforeValidator(lambda raw: {} if raw is None else raw)
+        FrozenDict[str, Ids],
+        BeforeValidator(lambda raw: {} if raw is None else raw, json_schema_input_type=dict[str, Ids] | None),
     ] = FrozenDict()
     """Columns of categories as whole numbers for embeddings, each with the number of ids; 0 is a missing or new
     category. They are a second input of the model."""
-    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats)] = FrozenDict()
+    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats, json_schema_input_type=Formats)] = FrozenDict()
     """Columns of dates or times, each with its format, as in `%d.%m.%Y`; a list of names means ISO 8601."""
     date_parts: Annotated[tuple[DatePart, ...], AsTuple, Field(min_length=1)] = ("year", "month", "day", "elapsed")
     """The features of each date; `weekday` counts from 0 for Monday, `elapsed` is days since 1970."""

@@ -136,4 +136,4 @@ def _steps(given: float, horizon: int) -> int:
 
 def _part(step: int, length: int) -> float:
     """The part of a length that is done, from 0 to 1."""
-    return 1.0 if step >= length else max(step, 0) / length
+    return 0.0 if step < 0 else 1.0 if step >= length else step / length
