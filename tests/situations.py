@@ -927,6 +927,21 @@ def settings_of_texts_of_a_wrong_kind(folder: Path) -> str:
 
 
 @situation
+def a_text_that_formatting_would_change(folder: Path) -> str:
+    write("note: |\n  two blanks  \n  at the end\n", "local/default.yaml")
+    write("seed: 0\n", "config.yaml")
+    return command("fmt", "conf")
+
+
+@situation
+def configs_of_another_version(folder: Path) -> str:
+    write("modelforge: 3\n", "config.yaml")
+    later = command("upgrade")
+    write("modelforge: newest\n", "config.yaml")
+    return f"{later}\n{command('upgrade')}"
+
+
+@situation
 def callbacks_that_contradict_the_config(folder: Path) -> str:
     chosen = ("callbacks=[early_stopping,ema,swa]", "scheduler=cosine", "trainer.max_epochs=-1", "+trainer.max_steps=5")
     wrong = ("callbacks.early_stopping.monitor=val/los", "callbacks.swa.lr=0.1")

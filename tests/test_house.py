@@ -37,6 +37,8 @@ WAITING = {
                 "predict",
                 "evaluate",
                 "schema",
+                "fmt",
+                "upgrade",
                 "new",
             )
         ),
@@ -50,7 +52,6 @@ WAITING = {
     "modelforge.runs.lock._is_held": "there is no such module on Windows",
     "modelforge.runs.callback.write_jobs": HYDRA,
     "modelforge.runs.lock.claimed": TRAIN,
-    "modelforge.starter._write_schemas": "a project that cannot be written is refused before torch is imported",
     "modelforge.train.callbacks.averaging.make": TRAIN,
     "modelforge.train.callbacks.early_stopping.make": TRAIN,
     "modelforge.train.callbacks.monitors.make": TRAIN,

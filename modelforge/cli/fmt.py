@@ -7,10 +7,13 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TypeVar
 
+from yaml import MappingNode
+
 from modelforge.cli.answer import Answer
 from modelforge.config import default_conf
 from modelforge.config.document import Document
 from modelforge.config.folder import check_conf
+from modelforge.config.nodes import items
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.quoting import printable
@@ -132,12 +135,16 @@ def _version(folder: Path) -> int:
     """The version that a config folder is written for; 0 where it does not say."""
     check_conf(folder, "config")
     path = folder / "config.yaml"
-    values = Document.read(path, path.as_posix()).load()
-    said = {KEY: values[KEY]} if KEY in values else {}
-    problems = [problem for problem in check_version(said) if not (type(said[KEY]) is int and 0 <= said[KEY] < VERSION)]
-    if problems:
-        raise ForgeError(problems)
-    return said.get(KEY, 0)
+    document = Document.read(path, path.as_posix())
+    values = document.load()
+    if KEY not in values:
+        return 0
+    version = values[KEY]
+    if type(version) is int and 0 <= version <= VERSION:
+        return version
+    assert isinstance(document.root, MappingNode)
+    place = document.place(items(document.root)[KEY][1])
+    raise ForgeError(problem.at(place) for problem in check_version({KEY: version}))
 
 
 def _write(changed: Sequence[tuple[Path, str, str]], *, write: bool) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from modelforge.config.composition import plain
 from modelforge.config.document import Document
@@ -78,7 +78,8 @@ def formatted(document: Document, group: str) -> str:
     text = serialize(root)
     if _exact(Document(document.file, text)) != before:
         message = "the file cannot be formatted without changing what it says"
-        raise ForgeError([Problem("MF160", "", message, "it stays as it is", Place(file=document.file, line=1))])
+        hint = "blanks at the end of a line of a text over several lines? Remove them, or write the text in quotes"
+        raise ForgeError([Problem("MF160", "", message, hint, Place(file=document.file, line=1))])
     return text
 
 
@@ -213,7 +214,7 @@ def _indentation(line: str) -> int:
 
 def last_line(key: Node, value: Node) -> int:
     """The last line with a part of an entry."""
-    if isinstance(value, ScalarNode) or value.flow_style:
+    if not isinstance(value, MappingNode | SequenceNode) or value.flow_style:
         end = value.end_mark
         within = end.line > key.start_mark.line and end.column == 0  # a block scalar ends where the next line begins
         return max(end.line - within, key.start_mark.line)

@@ -77,8 +77,8 @@ def _init() -> Schema:
 def _weights() -> Schema:
     described = of_model(Pretrained)["properties"]
     fields = {name: open_field(field) for name, field in described.items() if name != "scheme"}
-    skip = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-    skip["description"] = "Globs for parameters that start by their init blocks."
+    skip: Schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    skip |= {"description": "Globs for parameters that start by their init blocks."}
     own = {"skip": skip, "defaults": DEFAULTS}
     return {"$schema": DIALECT, "title": "Weights from a file", **closed({**fields, **own}, Pretrained.__doc__)}
 

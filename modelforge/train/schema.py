@@ -76,7 +76,9 @@ def _trainer() -> Schema:
 
 
 def _named(title: str, registry: Any) -> Schema:
-    entries = {name: {"anyOf": [section(kind), {"type": ["boolean", "null"]}]} for name, kind in sorted(registry.entries())}
+    entries = {
+        name: {"anyOf": [section(kind), {"type": ["boolean", "null"]}]} for name, kind in sorted(registry.entries())
+    }
     return _file(title, closed(entries, "Settings by name; `null` switches one off."), {})
 
 
