@@ -34,7 +34,7 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
         ForgeError: the folder is no run, the data cannot be read or encoded, or the output cannot be written.
     """
     if output is not None and output.suffix not in FORMATS:
-        message = f"`{output}` must end in {' or '.join(FORMATS)}"
+        message = f"`{output}` must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         raise ForgeError([Problem("MF150", "--output", message)])
     loaded = load_run(run, device=device)
     raw = loaded.source.raw(file)

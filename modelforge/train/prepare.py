@@ -138,8 +138,18 @@ def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
         both = (plan.inputs.values(), source.given)
         takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
         message = f"the model takes {takes}, but the data gives {gives}"
-        yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
+        yield Problem("MF050", "model.input", message, _inputs_hint(source))
     yield from source.task.misfits(plan, source)
+
+
+def _inputs_hint(source: Source) -> str:
+    """The `input` of a model that takes what the data gives."""
+    first, *others = source.inputs.items()
+    if not others or first[0] != "input":
+        return "write `input: ${data.input}`"
+    rest = ", ".join(f"{name}: {{shape: {[*one.shape]}, dtype: {one.dtype}}}" for name, one in others)
+    names = " and ".join(f"`inputs: {name}`" for name in ("features", *(name for name, _ in others)))
+    return f"write `input: {{features: ${{data.input}}, {rest}}}`; layers read them by {names}"
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

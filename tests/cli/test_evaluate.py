@@ -127,7 +127,7 @@ def test_what_cannot_be_predicted(run: Path, images: Path, tmp_path: Path):
             predict(*arguments)
         return caught.value.problems[0].message
 
-    assert "must end in .csv or .json or .parquet" in message(run, images, tmp_path / "out.xls", [], "cpu")
+    assert "must end in .csv, .json or .parquet" in message(run, images, tmp_path / "out.xls", [], "cpu")
     assert "has no column `id`" in message(run, images, None, ["id"], "cpu")
     assert "cannot be read as arrays" in message(run, tmp_path / "none.npy", None, [], "cpu")
     (tmp_path / "pickle.npy").write_bytes(b"\x80\x04]\x94.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 import modelforge as mf
 from modelforge.train.prepare import misfits
-from tests.train.tables import reverse
+from tests.train.tables import csv, reverse
 
 
 def test_a_model_must_take_all_inputs():
@@ -15,6 +16,17 @@ def test_a_model_must_take_all_inputs():
     plan = mf.plan(mf.parse({"input": {"shape": [6], "dtype": "int64"}, "layers": layers}, init="xavier"))
     (problem,) = misfits(plan, reverse())
     assert problem.message == "the model takes int64 (6,), but the data gives int64 (6,) and int64 (6,)"
+    assert problem.hint == "write `input: ${data.input}`"
+
+
+def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
+    embedded = csv(target="y", num_features=2, num_outputs=2, embed={"a": 3, "b": 4})
+    layers = {"head": {"type": "Linear", "out_features": 2}}
+    (problem,) = misfits(mf.plan(mf.parse({"input": {"shape": [2]}, "layers": layers}, init="xavier")), embedded)
+    expected = {"features": "${data.input}", "categories": {"shape": [2], "dtype": "int64"}}
+    shown = problem.hint.split("`")[1]
+    assert yaml.safe_load(shown.replace("${data.input}", "'${data.input}'")) == {"input": expected}
+    assert problem.hint.endswith("layers read them by `inputs: features` and `inputs: categories`")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.runs.status import as_hydra_reads
 
-SETTING = re.compile(r"(?:write|leave it out:|as categories:|as dates:|fill it in:) `([^`]*data\.[^`]*[^`.])`")
+SETTING = re.compile(
+    r"(?:write|leave it out:|as categories:|as dates:|with a decimal comma:|fill it in:) `([^`]*data\.[^`]*[^`.])`"
+)
 """A hint that only names settings."""
 KEY = re.compile(r"""\s(?=["']?data\.)""")
 """The blank before the next setting."""

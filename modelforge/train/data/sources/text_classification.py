@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,14 +42,16 @@ class Texts:
     """The class of each, where it is known."""
     parts: Rows | None = None
     """The part of each, where folders say."""
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
+    """All columns of the table that the texts are from."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """What `modelforge predict --keep` can put beside the predictions."""
-        return ("text",) if self.labels is None else ("text", "label")
+        return tuple(self.columns or ("text", "label")[: 1 if self.labels is None else 2])
 
     def __getitem__(self, name: str) -> Sequence[Any] | None:
-        return dict(zip(self.column_names, (self.texts, self.labels), strict=False))[name]
+        return self.columns[name] if self.columns else {"text": self.texts, "label": self.labels}[name]
 
 
 @register_data("text_classification")
@@ -104,7 +106,7 @@ class TextClassification(Bounded, SplitSource):
         """The examples; see `Source.read`."""
         found, warnings = self._found()
         named = f"`{self.path}`"
-        labels, problems = encoded(found.labels or [], self.num_outputs, named)
+        labels, problems = encoded(found.labels or [], self.num_classes, named, key="num_classes")
         if problems:
             raise ForgeError(together(problems))
         parts = parted(self, found.parts, labels.classes)
@@ -214,7 +216,7 @@ class TextClassification(Bounded, SplitSource):
             raise refusal("text", f"column `{self.text}` must hold texts, but has {what} in row {empty[0] + 1}")
         if labelled and (bare := [row for row, label in enumerate(labels or ()) if label in (None, "")]):
             raise refusal("label", f"row {bare[0] + 1} of column `{self.label}` has no class", "leave the row out")
-        return Texts(texts, labels)
+        return Texts(texts, labels, columns=columns)
 
 
 def _separated(delimiter: str) -> Any:

@@ -161,9 +161,9 @@ def test_what_cannot_be_encoded(tmp_path: Path):
             "text,label\na,1\nb,2\nc,3\n",
             [
                 (
-                    "data.num_outputs",
-                    "the target of `table.csv` has 3 classes, but `num_outputs` is 2 (1, 2 and 3)",
-                    "write `data.num_outputs=3`",
+                    "data.num_classes",
+                    "the target of `table.csv` has 3 classes, but `num_classes` is 2 (1, 2 and 3)",
+                    "write `data.num_classes=3`",
                 )
             ],
         ),
@@ -275,3 +275,11 @@ def test_workers_after_a_tokenizer_are_silent(train, capfd: pytest.CaptureFixtur
     data = ("model=bag_of_words", "data.path=reviews.csv", "data.context=8", "data.vocab_size=60")
     assert train(*data, "data.num_workers=1").exit_code == 0
     assert "fork" not in capfd.readouterr().err
+
+
+def test_any_column_of_a_table_of_texts_can_be_kept(tmp_path: Path):
+    table = tmp_path / "new.csv"
+    table.write_text("id,words\n7,good\n8,bad\n", encoding="utf-8")
+    raw: Any = texts(text="words").raw(table)
+    assert raw.column_names == ("id", "words")
+    assert list(raw["id"]) == ["7", "8"]
