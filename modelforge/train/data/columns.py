@@ -18,7 +18,7 @@ from modelforge.train.data.table import Table
 
 Kind = Literal["number", "category", "date", "ids"]
 DatePart = Literal["year", "month", "day", "weekday", "yearday", "hour", "minute", "elapsed"]
-Fill = float | str
+Fill = int | float | str
 ISO = "iso"
 """The name of the format of dates such as 2026-01-31 and 2026-01-31T12:00."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
@@ -28,8 +28,15 @@ WAYS = ("error", "drop", *STATISTICS)
 """What can be done about missing values, besides a constant."""
 
 
+def _by_name(raw: Any) -> Any:
+    """Pairs of a name and a value as a mapping: on the command line, Hydra takes few signs in a key."""
+    pairs = isinstance(raw, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in raw)
+    return {str(name): value for name, value in raw} if pairs and raw else raw
+
+
 def _formats(raw: Any) -> Any:
     """Names of columns with dates as a mapping to their formats."""
+    raw = _by_name(raw)
     names = [raw] if isinstance(raw, str) else [] if raw is None else raw
     return dict.fromkeys(names, ISO) if isinstance(names, list | tuple) and _are_texts(names) else raw
 
@@ -60,7 +67,7 @@ class Columns(Bounded, Table):
     """Columns that are neither."""
     missing: Names = MISSING
     """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
-    impute: Fill | FrozenDict[str, Fill] = "error"
+    impute: Annotated[Fill | FrozenDict[str, Fill], BeforeValidator(_by_name)] = "error"
     """What becomes of missing values, for all columns or by name: `error`, `drop` (leave the row out), `mean`,
     `median`, `most_frequent` (over the training part), or a constant."""
     categorical: Names = ()
@@ -68,7 +75,8 @@ class Columns(Bounded, Table):
     unseen: Literal["zeros", "error"] = "zeros"
     """What becomes of a category that the training part did not have: 0 in all its features (and id 0), or an error."""
     embed: Annotated[
-        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]], BeforeValidator(lambda raw: {} if raw is None else raw)
+        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]],
+        BeforeValidator(lambda raw: {} if raw is None else _by_name(raw)),
     ] = FrozenDict()
     """Columns of categories as whole numbers for embeddings, each with the number of ids; 0 is a missing or new
     category. They are a second input of the model."""

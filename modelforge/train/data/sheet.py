@@ -111,9 +111,12 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> dict[str, Array
     if source.group:
         column = sheet.columns[source.group]
         values = texts(column, source.missing)
+        for problem in problems(Feature(source.group, "category"), values, column, "group", sheet.place):
+            found.add(problem)
         _refuse_missing("group", source.group, values, sheet, found)
-        encoded = pc.dictionary_encode(values.values.combine_chunks())
-        arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
+        if not len(values.wrong):
+            encoded = pc.dictionary_encode(values.values.combine_chunks())
+            arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
     if source.time:
         column = sheet.columns[source.time]
         values = numbers(column, source.missing, source.decimal_sign)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +21,12 @@ from pydantic import (
 )
 
 from modelforge.core.complaints import all_wrong, wrong
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.frozen import AsTuple, Node
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.tensors import BATCH, TensorValue
-from modelforge.train.data.parts import Arrays, Part, TargetKind
+from modelforge.train.data.declared import as_array, as_input, as_targets
+from modelforge.train.data.parts import Array, Arrays, Part, TargetKind
 from modelforge.train.tasks.registry import parse_task, tasks_for
 from modelforge.train.tasks.task import Task
 
@@ -89,7 +91,7 @@ class Source(Node, ABC):
         try:
             found = np.load(path, allow_pickle=False)
             return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
             hint = f"new data of `{self.type}` are arrays: save them by `numpy.save`"
             raise new_data(f"`{path}` cannot be read as arrays: {sentence(error)}", hint) from None
 
@@ -107,23 +109,37 @@ class Source(Node, ABC):
         Raises:
             ForgeError: it is not as the section declares.
         """
+        if labelled and not (isinstance(raw, tuple | list) and len(raw) == 2):
+            raise new_data("new data with targets must be a pair of inputs and targets")
         given, targets = raw if labelled else (raw, None)
+        try:
+            inputs = self._inputs(given)
+            size = len(inputs[0])
+            answers = np.zeros(size, np.int64) if targets is None else as_targets(targets, self)
+        except Refusal as error:
+            raise new_data(f"the new data: {error}") from None
+        if odd := next((len(one) for one in (*inputs, answers) if len(one) != size), None):
+            raise new_data(f"the arrays of the new data differ in length: {size:,} and {odd:,}")
+        return Arrays(inputs if len(inputs) > 1 else inputs[0], answers)
+
+    def _inputs(self, given: Any) -> tuple[Array, ...]:
+        """Arrays of new data, or a mapping of them, as the inputs that are declared."""
         declared = self.inputs
         if isinstance(given, Mapping):
-            if missing := [name for name in declared if name not in given and len(declared) > 1]:
+            if missing := [name for name in declared if name not in given and (len(declared) > 1 or not given)]:
                 raise new_data(f"the new data has no `{missing[0]}`", f"it must have {', '.join(declared)}")
-            given = tuple(given[name] for name in declared) if len(declared) > 1 else next(iter(given.values()))
-        arrays = [np.asarray(one) for one in (given if isinstance(given, tuple) else (given,))]
-        if len(arrays) != len(declared):
-            raise new_data(f"the new data has {len(arrays)} inputs, but the model takes {len(declared)}")
+            first = [given[name] if name in given else next(iter(given.values())) for name in declared]
+            given = tuple(first)
+        several = given if isinstance(given, tuple) else (given,)
+        if len(several) != len(declared):
+            raise new_data(f"the new data has {len(several)} inputs, but the model takes {len(declared)}")
+        arrays = [as_array(one, f"`{name}`") for name, one in zip(declared, several, strict=True)]
         for (name, settings), array in zip(declared.items(), arrays, strict=True):
-            if tuple(array.shape[1:]) != settings.shape:
+            if not array.ndim or tuple(array.shape[1:]) != settings.shape:
                 due = ", ".join(["examples", *map(str, settings.shape)])
                 raise new_data(f"`{name}` of the new data has shape {array.shape}, but must have ({due})")
-        cast = tuple(array.astype(one.dtype) for one, array in zip(declared.values(), arrays, strict=True))
-        answers = np.zeros(len(arrays[0]), np.int64) if targets is None else np.asarray(targets)
-        first, *others = cast
-        return Arrays(cast if others else first, answers)
+        pairs = zip(arrays, declared.items(), strict=True)
+        return tuple(as_input(array, settings, self, f"`{name}`") for array, (name, settings) in pairs)
 
     @property
     def given(self) -> tuple[TensorValue, ...]:

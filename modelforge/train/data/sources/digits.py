@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
+from modelforge.core.errors import Refusal
+from modelforge.train.data.declared import as_array, as_type
 from modelforge.train.data.parts import Arrays, Examples, Part
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import SplitSource, mistake
+from modelforge.train.data.source import SplitSource, mistake, new_data
 from modelforge.train.data.split import PARTS, missing, split
 
 SIZE = 1797
@@ -64,9 +66,17 @@ class Digits(SplitSource):
     def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Part:
         """New images with pixels from 0 to 16; see `Source.encode`."""
         pixels, targets = raw if labelled else (raw, None)
-        pixels = np.asarray(next(iter(pixels.values())) if isinstance(pixels, Mapping) else pixels)
-        if len(pixels) and pixels[0].size == 64:
-            pixels = pixels.reshape(-1, *self.input.shape)
+        pixels = next(iter(pixels.values())) if isinstance(pixels, Mapping) and pixels else pixels
+        try:
+            pixels = as_type(as_array(pixels, "`input`"), np.float64, "`input`")
+        except Refusal as error:
+            raise new_data(str(error), "images are arrays of pixels from 0 to 16") from None
+        if ((pixels < 0) | (pixels >= NUM_LEVELS)).any():
+            raise new_data(
+                f"pixels are from 0 to {NUM_LEVELS - 1}, but the new data has {pixels.min():g} to {pixels.max():g}"
+            )
+        if pixels.ndim > 1 and pixels[0:1].size in (0, 64):
+            pixels = pixels.reshape(len(pixels), *self.input.shape)
         if scale := fitted["inputs"]:
             pixels = (pixels - scale["mean"]) / scale["std"]
         return super().encode((pixels, targets) if labelled else pixels, fitted, labelled=labelled)
