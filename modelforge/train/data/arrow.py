@@ -210,9 +210,11 @@ def _checked(column: pa.ChunkedArray, values: Array) -> Values:
 
 def _numbers_of_text(column: pa.ChunkedArray, decimal: str) -> Array:
     """Numbers, NaN where there is no text, infinity where a text is no number."""
-    if decimal == ".":
-        with suppress(pa.ArrowInvalid):
+    with suppress(pa.ArrowInvalid):
+        if decimal == ".":
             return _floats(pc.ascii_trim_whitespace(column))
+        if not pc.any(pc.match_substring(column, ".")).as_py():
+            return _floats(pc.replace_substring(pc.ascii_trim_whitespace(column), decimal, "."))
     values = [text.strip(BLANKS).lower() for text in pc.unique(column).to_pylist() if text is not None]
     if all(text in BOOLEANS for text in values):
         return _by_value(column, lambda text: BOOLEANS[text.strip(BLANKS).lower()])

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from modelforge.train.data.column_source import ColumnSource
 from modelforge.train.data.csv_lines import BLOCK, Dialect, Header, check_text, header, ragged
-from modelforge.train.data.files import check_size, extra, opened, shown
+from modelforge.train.data.files import check_size, existing, extra, opened, shown
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.registry import register_data
@@ -81,8 +81,15 @@ class Csv(ColumnSource):
         lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
         raise refusal("delimiter", message, f"write `{' '.join(lines)}`")
 
+    def raw(self, path: Path) -> pa.Table:
+        """The table of a file, every value as a text as it is written: some may stand beside predictions."""
+        return self._table(existing(str(path)), "path", typed=False)
+
     def table(self, path: Path, key: str = "path") -> pa.Table:
         """The table of a file: columns of numbers as float64, others as texts, exactly as they are written."""
+        return self._table(path, key, typed=True)
+
+    def _table(self, path: Path, key: str, *, typed: bool) -> pa.Table:
         pa = extra("pyarrow", "a CSV file")
         check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
         check_text(path, key, self.dialect)
@@ -90,7 +97,8 @@ class Csv(ColumnSource):
         if not top.names:
             raise refusal(key, f"`{path}` has no rows below its header")
         texts = {name: pa.string() for name in top.names}
-        floats = {name: pa.float64() for name in self.others(top.names) if self.kind(name) == "number"}
+        numeric = [name for name in self.others(top.names) if self.kind(name) == "number"] if typed else []
+        floats = dict.fromkeys(numeric, pa.float64())
         try:
             table = self._read(path, key, top, texts | floats)
             if not all(_is_finite(table[name]) for name in floats):

@@ -156,7 +156,11 @@ class ImageFolder(Bounded, SplitSource):
         Raises:
             ForgeError: a picture cannot be decoded, or its class is none of those at training time.
         """
-        pictures, labels = labelled_by(raw, fitted["classes"]) if labelled else ([*raw], np.zeros(len(raw), np.int64))
+        if isinstance(raw, str) or not isinstance(raw, Sequence | np.ndarray):
+            message = f"pictures must be a list of files, of Pillow's images or of arrays, but are {type(raw).__name__}"
+            raise new_data(message, "`[picture]` for one")
+        pictures, labels = labelled_by(raw, fitted["classes"]) if labelled else (raw, np.zeros(len(raw), np.int64))
+        pictures = [Path(one) if isinstance(one, str) else one for one in pictures]
         levels, _, broken = self._stored(pictures)
         if broken:
             root = raw.root if isinstance(raw, PictureFiles) else None
