@@ -53,8 +53,8 @@ class Source(Node, ABC):
 
     reads: ClassVar[Literal["", "path", "files"]] = ""
     """The field with the location of the data."""
-    reads_folder: ClassVar[bool] = False
-    """Whether that is a folder, not a file."""
+    reads_folder: ClassVar[bool | None] = False
+    """Whether that is a folder, not a file; None for either."""
     target_kinds: ClassVar[tuple[TargetKind, ...]]
     """The kinds of targets that it has, and so the tasks that it can be used for."""
 

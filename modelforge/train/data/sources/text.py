@@ -18,7 +18,7 @@ from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake, new_data
-from modelforge.train.data.vocabulary import Bytes, Characters, Pieces, Vocabulary, pieces, vocabulary_of
+from modelforge.train.data.vocabulary import Bytes, Characters, Pieces, Vocabulary, is_unicode, pieces, vocabulary_of
 
 Cut = TypeVar("Cut", str, Array)
 
@@ -98,6 +98,9 @@ class TextFiles(Bounded, OneInput):
         Raises:
             ForgeError: it is too short, or has a character that the text to train on had not.
         """
+        if not isinstance(raw, str) or not is_unicode(raw):
+            what = "a text with half of a surrogate pair" if isinstance(raw, str) else type(raw).__name__
+            raise new_data(f"the new data must be one text, but is {what}")
         try:
             windows = Windows(vocabulary_of(fitted).encode(raw), self.context)
         except Refusal as error:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt, model_validator
@@ -17,19 +16,26 @@ from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
-from modelforge.train.data.files import check_size, existing, extra, opened, read_utf8
-from modelforge.train.data.folders import Kind, left_out, listing, parted
+from modelforge.train.data.csv_lines import Dialect
+from modelforge.train.data.files import existing, read_utf8
+from modelforge.train.data.folders import Kind, left_out, listing, parted, walk
 from modelforge.train.data.labels import encode as encoded
+from modelforge.train.data.parquet import read_parquet
 from modelforge.train.data.parts import Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.registry import register_data
+from modelforge.train.data.separated import read_separated
 from modelforge.train.data.source import Bounded, SplitSource, mistake, new_data
 from modelforge.train.data.split import missing
-from modelforge.train.data.vocabulary import PADDING, Pieces, vocabulary_of
+from modelforge.train.data.vocabulary import PADDING, Pieces, is_unicode, vocabulary_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEXTS = Kind("text", frozenset({".txt"}))
 PADDINGS = (PADDING, "<pad>", "<|padding|>", "<|pad|>")
 """How tokenizers call the token for padding."""
+HOW = "a table of texts is written in UTF-8, with commas between values, or tabs in a `.tsv`"
 MAX_SHOWN = 5
 
 
@@ -57,6 +63,7 @@ class TextClassification(Bounded, SplitSource):
     """Texts of at most `context` tokens; shorter ones are filled up with padding, longer ones cut at their end."""
 
     reads: ClassVar = "path"
+    reads_folder: ClassVar = None
     target_kinds: ClassVar = ("class",)
 
     path: str | None = None
@@ -121,7 +128,7 @@ class TextClassification(Bounded, SplitSource):
         """The texts of a table, with their classes where it has that column, or of `.txt` files."""
         if path.suffix.lower() in TABLES:
             return self._table(path, labelled=False)
-        files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+        files = walk(path, TEXTS.endings).files if path.is_dir() else (existing(str(path)),)
         if not files:
             raise new_data(f"no text lies in `{path}`", "files end in .txt")
         classes = [file.relative_to(path).parts[0] for file in files] if path.is_dir() else None
@@ -138,9 +145,16 @@ class TextClassification(Bounded, SplitSource):
         Raises:
             ForgeError: what is given is no text, or its class is none of those at training time.
         """
+        if labelled and not isinstance(raw, Texts) and not (isinstance(raw, tuple | list) and len(raw) == 2):
+            raise new_data("new data with targets must be a pair of texts and classes")
         given = raw if isinstance(raw, Texts) else Texts(*raw) if labelled else Texts(raw)
+        if isinstance(given.texts, str | bytes) or not isinstance(given.texts, Iterable):
+            raise new_data(f"texts must be a list, but are {type(given.texts).__name__}", "`[text]` for one")
+        given = replace(given, texts=[*given.texts])
         if strangers := [row for row, text in enumerate(given.texts) if not isinstance(text, str)]:
             raise new_data(f"text {strangers[0] + 1} is {type(given.texts[strangers[0]]).__name__}, not text")
+        if broken := [row for row, text in enumerate(given.texts) if not is_unicode(text)]:
+            raise new_data(f"text {broken[0] + 1} has half of a surrogate pair, which is no Unicode")
         vocabulary = vocabulary_of(fitted)
         assert isinstance(vocabulary, Pieces), "texts are read in pieces"
         rows = self._tokens(vocabulary, given.texts)
@@ -148,6 +162,8 @@ class TextClassification(Bounded, SplitSource):
             return Arrays(rows, np.zeros(len(rows), np.int64))
         if given.labels is None:
             raise new_data(f"the texts have no classes: there is no column `{self.label}`")
+        if len(given.labels) != len(rows):
+            raise new_data(f"{plural(len(rows), 'text')} have {len(given.labels)} classes")
         number = {str(name): place for place, name in enumerate(fitted["classes"])}
         if others := sorted({str(label) for label in given.labels} - {*number}):
             what = "is no class" if len(others) == 1 else "are no classes"
@@ -201,14 +217,18 @@ class TextClassification(Bounded, SplitSource):
         if (ending := path.suffix.lower()) not in TABLES:
             hint = f"a table ends in {', '.join(TABLES)}"
             raise refusal("path", f"`{path}` is neither a table nor a folder", hint)
-        columns = TABLES[ending](path, self.max_bytes)
+        table = TABLES[ending](existing(str(path)), "path", self.max_bytes)
+        columns = table.column_names
         wanted = {"text": self.text} | ({"label": self.label} if labelled else {})
         lacking = [(key, name) for key, name in wanted.items() if name not in columns]
         if lacking:
             raise ForgeError(
                 fault(key, f"`{path}` has no column `{name}`", did_you_mean(name, columns)) for key, name in lacking
             )
-        texts, labels = columns[self.text], columns.get(self.label)
+        if twice := [name for name in wanted.values() if columns.count(name) > 1]:
+            raise refusal("path", f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
+        texts = table[self.text].to_pylist()
+        labels = table[self.label].to_pylist() if columns.count(self.label) == 1 else None
         if empty := [row for row, text in enumerate(texts) if not isinstance(text, str)]:
             what = "no value" if texts[empty[0]] is None else f"{texts[empty[0]]!r:.50}"
             raise refusal("text", f"column `{self.text}` must hold texts, but has {what} in row {empty[0] + 1}")
@@ -217,38 +237,22 @@ class TextClassification(Bounded, SplitSource):
         return Texts(texts, labels)
 
 
-def _separated(delimiter: str) -> Any:
-    def read(path: Path, max_bytes: int) -> dict[str, list[str]]:
-        (text,) = read_utf8([path], "path", max_bytes)
-        before = csv.field_size_limit(2**31 - 1)  # the bound is max_bytes; of the whole process, so put back
-        try:
-            header, *rows = [
-                row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row
-            ] or [[]]
-        except csv.Error as error:
-            raise refusal(
-                "path", f"`{path}` cannot be read: {error}", "a quote inside quotes is written twice"
-            ) from None
-        finally:
-            csv.field_size_limit(before)
-        if ragged := [number for number, row in enumerate(rows, 1) if len(row) != len(header)]:
-            found = plural(len(rows[ragged[0] - 1]), "value")
-            raise refusal("path", f"row {ragged[0]} of `{path}` has {found}, but the header names {len(header)}")
-        return {name.strip(): [row[place] for row in rows] for place, name in enumerate(header)}
-
-    return read
+def _separated(delimiter: str) -> Callable[[Path, str, int], pa.Table]:
+    """The reader of tables as text; a value may have several lines."""
+    return partial(_read_separated, Dialect(delimiter, '"', "utf-8-sig", newlines_in_values=True))
 
 
-def _parquet(path: Path, max_bytes: int) -> dict[str, list[Any]]:
-    pyarrow, parquet = extra("pyarrow", "a Parquet file"), extra("pyarrow.parquet", "a Parquet file")
+def _read_separated(dialect: Dialect, path: Path, key: str, max_bytes: int) -> pa.Table:
     try:
-        with opened(path, "path") as file:
-            table = parquet.read_table(file)
-    except (pyarrow.ArrowException, ValueError, OSError) as error:
-        raise refusal("path", f"`{path}` cannot be read as Parquet: {error}") from None
-    check_size(table.nbytes, max_bytes, f"`{path}`")
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+        return read_separated(path, key, dialect, max_bytes)
+    except ForgeError as error:  # hints of tables name fields that this section has not
+        kept = (replace(one, hint=HOW if "`data." in one.hint else one.hint) for one in error.problems)
+        raise ForgeError(kept) from None
 
 
-TABLES: Mapping[str, Any] = {".csv": _separated(","), ".tsv": _separated("\t"), ".parquet": _parquet}
+TABLES: Mapping[str, Callable[[Path, str, int], pa.Table]] = {
+    ".csv": _separated(","),
+    ".tsv": _separated("\t"),
+    ".parquet": read_parquet,
+}
 """Readers of tables by how their files end."""

@@ -155,7 +155,7 @@ def test_what_cannot_be_encoded(tmp_path: Path):
                 ("data.label", "`table.csv` has no column `label`", "did you mean `lable`?"),
             ],
         ),
-        ("text,label\na\n", [("data.path", "row 1 of `table.csv` has 1 value, but the header names 2", "")]),
+        ("text,label\na\n", [("data.path", "the header of `table.csv` names 2 columns, but line 2 has 1 value", HOW)]),
         ("text,label\na,\n", [("data.label", "row 1 of column `label` has no class", "leave the row out")]),
         (
             "text,label\na,1\nb,2\nc,3\n",
@@ -167,14 +167,14 @@ def test_what_cannot_be_encoded(tmp_path: Path):
                 )
             ],
         ),
-        ("text,label\n", [("data.target", "the target of `table.csv` has no rows", "bring examples")]),
+        ("text,label\n", [("data.path", "`table.csv` has no rows below its header", "")]),
         (
             'text,label\n"a,1\n',
             [
                 (
                     "data.path",
-                    "`table.csv` cannot be read: unexpected end of data",
-                    "a quote inside quotes is written twice",
+                    "a quote opens in the row of line 2 of `table.csv` and is never closed",
+                    "close it; a quote inside quotes is written twice",
                 )
             ],
         ),
