@@ -271,8 +271,8 @@ def _array(values: Any, name: str) -> pa.Array:
         return values
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise refusal("path", f"column `{name}` must be a list of values, but is {quoted(values)}", "`[value]` for one")
-    values = values.tolist() if hasattr(values, "detach") else values  # a tensor
-    values = values if hasattr(values, "__len__") else list(values)
+    if not hasattr(values, "__array__") or hasattr(values, "detach"):  # a tensor's numbers come by themselves
+        values = [one.item() if hasattr(one, "detach") and one.ndim == 0 else one for one in values]
     try:
         try:
             return pa.array(values, from_pandas=True)

@@ -288,7 +288,7 @@ def pictures_in(path: Path) -> PictureFiles:
     raise new_data(f"no picture lies in `{path}`", f"files end in {', '.join(sorted(PICTURES.endings))}")
 
 
-def labelled_by(raw: Sequence[Any], classes: Sequence[str]) -> tuple[Sequence[Any], Rows]:
+def labelled_by(raw: Any, classes: Sequence[str]) -> tuple[Sequence[Any], Rows]:
     """Pictures with the numbers of their classes.
 
     Args:

@@ -47,13 +47,13 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
     found = Findings()
     values = [_read(sheet, feature, source, found) for feature in features]
     targets, bare = _targets(source, sheet, found)
-    arguments = splitting(source, sheet, found)
+    arguments, unsplit = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
     equal = _look_alikes(sheet, targets)
     if found.problems:
         shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet))
         raise ForgeError([*shown, *equal])
-    kept = _kept(source, features, values, bare, len(sheet))
+    kept = _kept(source, features, values, np.union1d(bare, unsplit), len(sheet))
     if not len(kept):
         raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
     classes = labels.classes[kept] if labels and not wrong else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import isfunction
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from modelforge.core.complaints import all_wrong, wrong
+from modelforge.core.complaints import all_wrong, relocated, wrong
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.frozen import AsTuple, Node
 from modelforge.core.quoting import quoted, sentence
@@ -33,6 +34,18 @@ from modelforge.train.tasks.task import Task
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OUTPUTS = ("num_classes", "num_targets", "vocab_size")
 """Other names for `num_outputs`; of several, the first counts."""
+
+
+Check = Callable[[Any], Iterable[ValidationError]]
+
+
+def check(function: Check) -> Check:
+    """Makes a method of a source part of its validation: it gives what is wrong with the section.
+
+    Unlike Pydantic's validators, of which the first that raises is the last, all of them are asked.
+    """
+    function.checks_section = True  # pyright: ignore[reportFunctionMemberAccess]
+    return function
 
 
 class InputSettings(Node):
@@ -114,13 +127,14 @@ class Source(Node, ABC):
         given, targets = raw if labelled else (raw, None)
         try:
             inputs = self._inputs(given)
-            size = len(inputs[0])
+            first, *others = inputs
+            size = len(first)
             answers = np.zeros(size, np.int64) if targets is None else as_targets(targets, self)
         except Refusal as error:
             raise new_data(f"the new data: {error}") from None
         if odd := next((len(one) for one in (*inputs, answers) if len(one) != size), None):
             raise new_data(f"the arrays of the new data differ in length: {size:,} and {odd:,}")
-        return Arrays(inputs if len(inputs) > 1 else inputs[0], answers)
+        return Arrays(inputs if others else first, answers)
 
     def _inputs(self, given: Any) -> tuple[Array, ...]:
         """Arrays of new data, or a mapping of them, as the inputs that are declared."""
@@ -162,20 +176,28 @@ class Source(Node, ABC):
         return None
 
     @model_validator(mode="after")
-    def _check_task(self) -> Source:
-        if self.task.type not in (tasks := tasks_for(self.target_kinds)):
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task.type)}")
-        if wrong := [(f"task.{name}", message) for name, message in self.task.wrong_settings(self)]:
-            raise mistake(*wrong[0])
+    def _check_all(self) -> Self:
+        methods = (one for cls in reversed(type(self).__mro__) for one in [*vars(cls).values()] if isfunction(one))
+        checks = [one for one in methods if hasattr(one, "checks_section")]
+        if errors := [error for one in checks for error in one(self)]:
+            details = [detail for error in errors for detail in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data("data", [relocated(one, one["loc"]) for one in details])
         return self
 
-    @model_validator(mode="after")
-    def _check_outputs(self) -> Source:
+    @check
+    def _check_task(self) -> Iterator[ValidationError]:
+        if self.task.type not in (tasks := tasks_for(self.target_kinds)):
+            yield mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task.type)}")
+            return
+        for name, message in self.task.wrong_settings(self):
+            yield mistake(f"task.{name}", message)
+
+    @check
+    def _check_outputs(self) -> Iterator[ValidationError]:
         called = {name: getattr(self, name) for name in OUTPUTS if getattr(self, name, None) is not None}
         name, other = next(iter(called.items()), ("", self.num_outputs))
         if other != self.num_outputs:
-            raise mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
-        return self
+            yield mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
 
 
 class OneInput(Source):
@@ -206,11 +228,10 @@ class SplitSource(OneInput):
     split_seed: NonNegativeInt = 0
     """Key of the split, apart from the run's seed."""
 
-    @model_validator(mode="after")
-    def _check_fractions(self) -> SplitSource:
+    @check
+    def _check_fractions(self) -> Iterator[ValidationError]:
         if self.val_fraction + self.test_fraction >= 1:
-            raise mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
-        return self
+            yield mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
 
     def num_examples(self, size: int, *, val: bool = True, test: bool = True) -> tuple[int, int, int]:
         """The sizes of the parts for training, validation and test of `size` examples; a part may lie elsewhere."""
@@ -218,10 +239,10 @@ class SplitSource(OneInput):
         return size - num_val - num_test, num_val, num_test
 
 
-def check_float32(settings: InputSettings, what: str) -> None:
-    """Checks that an input of numbers is float32."""
+def check_float32(settings: InputSettings, what: str) -> Iterator[ValidationError]:
+    """The mistake of an input of numbers that is not float32."""
     if settings.dtype != "float32":
-        raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
+        yield mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
 
 
 def new_data(message: str, hint: str = "") -> ForgeError:

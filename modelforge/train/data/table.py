@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.words import plural
@@ -17,7 +17,7 @@ from modelforge.train.data.labels import Given, Labels, among, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, as_float32, constant, is_constant, scaled
-from modelforge.train.data.source import SplitSource, check_float32, new_data
+from modelforge.train.data.source import SplitSource, check, check_float32, new_data
 from modelforge.train.data.split import PARTS, missing, split
 
 
@@ -31,10 +31,9 @@ class Table(SplitSource):
     standardize: bool = True
     """Give every feature, and every target of a regression, mean 0 and standard deviation 1 over the training part."""
 
-    @model_validator(mode="after")
-    def _check_dtype(self) -> Table:
-        check_float32(self.input, "a table holds numbers")
-        return self
+    @check
+    def _check_dtype(self) -> Iterator[ValidationError]:
+        yield from check_float32(self.input, "a table holds numbers")
 
     @property
     def at_least(self) -> int:
@@ -136,7 +135,8 @@ def encoded(
         checked(problems)
     elif "targets" in fitted or "labels" in fitted:
         scale = fitted.get("targets") or {"names": fitted.get("labels"), "mean": None}
-        answers = _finite(np.asarray(targets).reshape(len(targets), -1), scale, "target", named)
+        numbers = np.asarray(targets)
+        answers = _finite(numbers.reshape(len(numbers), -1), scale, "target", named)
     else:
         answers = features
     return Arrays(features if ids is None else (features, ids), answers)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError
 
 from modelforge.train.data.column_source import ColumnSource
 from modelforge.train.data.csv_lines import Dialect, header
@@ -16,7 +16,7 @@ from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.separated import Numeric, read_separated
-from modelforge.train.data.source import mistake
+from modelforge.train.data.source import check, mistake
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,21 +44,20 @@ class Csv(ColumnSource):
     encoding: str = "utf-8"
     """The encoding of the file, as Python names it: `latin-1`, `cp1252`, `utf-16`."""
 
-    @model_validator(mode="after")
-    def _check_signs(self) -> Csv:
+    @check
+    def _check_signs(self) -> Iterator[ValidationError]:
         signs = {"delimiter": self.delimiter, "quote": self.quote, "decimal": self.decimal}
         for key in ("delimiter", "quote"):
             if (sign := signs[key]) is not None and sign in NOT_DELIMITERS:
-                raise mistake(key, f"`{key}` cannot be {sign!r}", "line ends have their own use")
+                yield mistake(key, f"`{key}` cannot be {sign!r}", "line ends have their own use")
         for key, other in (("delimiter", "quote"), ("delimiter", "decimal"), ("quote", "decimal")):
             if signs[key] == signs[other]:
-                raise mistake(key, f"`{key}` and `{other}` are both {signs[key]!r}")
+                yield mistake(key, f"`{key}` and `{other}` are both {signs[key]!r}")
         try:
             codecs.lookup(self.encoding)
             "".encode(self.encoding)
         except (LookupError, ValueError):
-            raise mistake("encoding", f"Python knows no encoding {self.encoding!r}", "such as utf-8, latin-1") from None
-        return self
+            yield mistake("encoding", f"Python knows no encoding {self.encoding!r}", "such as utf-8, latin-1")
 
     @property
     def decimal_sign(self) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed
@@ -25,7 +25,7 @@ from modelforge.train.data.parts import Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.separated import read_separated
-from modelforge.train.data.source import Bounded, SplitSource, mistake, new_data
+from modelforge.train.data.source import Bounded, SplitSource, check, mistake, new_data
 from modelforge.train.data.split import missing
 from modelforge.train.data.vocabulary import PADDING, Pieces, is_unicode, vocabulary_of
 
@@ -89,23 +89,22 @@ class TextClassification(Bounded, SplitSource):
     num_classes: PositiveInt
     """How many classes there are."""
 
-    @model_validator(mode="after")
-    def _check_text(self) -> TextClassification:
+    @check
+    def _check_text(self) -> Iterator[ValidationError]:
         if (self.input.shape, self.input.dtype) != ((self.context,), "int64"):
             must = f"`shape` must be [{self.context}] and `dtype` int64"
-            raise mistake("input", f"a text has {plural(self.context, 'token')}: {must}")
+            yield mistake("input", f"a text has {plural(self.context, 'token')}: {must}")
         if self.level == "words" and self.tokenizer is not None:
             message = f"`tokenizer` is `{self.tokenizer}`, but `level` is 'words'"
-            raise mistake("tokenizer", message, "write `data.level=tokens`")
+            yield mistake("tokenizer", message, "write `data.level=tokens`")
         if self.tokenizer is None and self.padding_id:
-            raise mistake(
+            yield mistake(
                 "padding_id", f"a learnt vocabulary has its padding at 0, but `padding_id` is {self.padding_id}"
             )
         least = 257 if self.level == "tokens" else 3
         if self.tokenizer is None and self.vocab_size < least:
             what = "the padding and 256 bytes" if least > 3 else "the padding, the unknown word and a known one"
-            raise mistake("vocab_size", f"{what} are {least} tokens, but `vocab_size` is {self.vocab_size}")
-        return self
+            yield mistake("vocab_size", f"{what} are {least} tokens, but `vocab_size` is {self.vocab_size}")
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
@@ -148,9 +147,7 @@ class TextClassification(Bounded, SplitSource):
         if labelled and not isinstance(raw, Texts) and not (isinstance(raw, tuple | list) and len(raw) == 2):
             raise new_data("new data with targets must be a pair of texts and classes")
         given = raw if isinstance(raw, Texts) else Texts(*raw) if labelled else Texts(raw)
-        if isinstance(given.texts, str | bytes) or not isinstance(given.texts, Iterable):
-            raise new_data(f"texts must be a list, but are {type(given.texts).__name__}", "`[text]` for one")
-        given = replace(given, texts=[*given.texts])
+        given = replace(given, texts=self._listed(given.texts))
         if strangers := [row for row, text in enumerate(given.texts) if not isinstance(text, str)]:
             raise new_data(f"text {strangers[0] + 1} is {type(given.texts[strangers[0]]).__name__}, not text")
         if broken := [row for row, text in enumerate(given.texts) if not is_unicode(text)]:
@@ -170,6 +167,16 @@ class TextClassification(Bounded, SplitSource):
             hint = f"its classes: {listed(number, MAX_SHOWN, quote='`')}"
             raise new_data(f"{listed(others, MAX_SHOWN, quote='`')} {what} of the run", hint)
         return Arrays(rows, np.array([number[str(label)] for label in given.labels], np.int64))
+
+    def _listed(self, given: Any) -> list[Any]:
+        """Texts of a list, or of the column of a data frame or a mapping."""
+        if isinstance(given, Mapping) or hasattr(given, "columns"):
+            if self.text not in (known := [*given]):
+                raise new_data(f"the new data has no column `{self.text}`", did_you_mean(self.text, known))
+            given = given[self.text]
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise new_data(f"texts must be a list, but are {type(given).__name__}", "`[text]` for one")
+        return [*given]
 
     def _tokens(self, vocabulary: Pieces, texts: Sequence[str]) -> Rows:
         return vocabulary.padded(texts, self.context, padding=self.padding_id, left=self.padding == "left")

@@ -14,6 +14,7 @@ import modelforge as mf
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
+from modelforge.train.data.sources.text_classification import HOW
 
 pytest.importorskip("tokenizers")
 pytestmark = pytest.mark.usefixtures("reviews")
@@ -275,3 +276,18 @@ def test_workers_after_a_tokenizer_are_silent(train, capfd: pytest.CaptureFixtur
     data = ("model=bag_of_words", "data.path=reviews.csv", "data.context=8", "data.vocab_size=60")
     assert train(*data, "data.num_workers=1").exit_code == 0
     assert "fork" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("one text", "texts must be a list, but are str"),
+        (None, "texts must be a list, but are NoneType"),
+        (["\ud800"], "text 1 has half of a surrogate pair, which is no Unicode"),
+        ({"words": ["a"]}, "the new data has no column `text`"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(given: Any, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        texts().encode(given, {})
+    assert caught.value.problems[0].message == message
