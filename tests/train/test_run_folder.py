@@ -130,7 +130,19 @@ def test_new_data_of_another_shape_is_refused(train, tmp_path: Path):
         (lambda run: shutil.rmtree(run / "checkpoints"), "it has no checkpoint"),
         (lambda run: (run / "checkpoints" / "best.ckpt").write_bytes(b"PK"), "cannot be read as a checkpoint"),
     ],
-    ids=["folder", "config", "list", "yaml", "preprocessing", "json", "empty", "checkpoints", "damaged"],
+    ids=[
+        "folder",
+        "config",
+        "list",
+        "yaml",
+        "preprocessing",
+        "json",
+        "empty",
+        "changed",
+        "arrays",
+        "checkpoints",
+        "damaged",
+    ],
 )
 def test_a_folder_that_is_no_whole_run_is_refused(train, tmp_path: Path, break_it, message: str):
     train("data=digits", "trainer.max_epochs=1")

@@ -109,7 +109,9 @@ def _pair(given: Sequence[Any], source: Source) -> tuple[Inputs, Array]:
     several = inputs if isinstance(inputs, tuple) else (inputs,)
     if len(several) == len(declared):  # else `_misfits` says so
         pairs = zip(several, declared.items(), strict=True)
-        several = tuple(as_input(one, settings, source, f"`{name}`") for one, (name, settings) in pairs)
+        several = tuple(
+            as_input(one, settings.dtype, source.token_bound, f"`{name}`") for one, (name, settings) in pairs
+        )
     for one in several:
         if one.shape[:1] != targets.shape[:1]:
             raise Refusal(f"{_length(one)} examples have {_length(targets)} targets")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from modelforge.core.errors import Refusal
 from modelforge.core.quoting import sentence
-from modelforge.train.data.parts import Array
-
-if TYPE_CHECKING:
-    from modelforge.train.data.source import InputSettings, Source
+from modelforge.train.data.parts import Array, TargetKind
+from modelforge.train.tasks.task import Data, Task
 
 TARGET_TYPES = {"class": np.int64, "token": np.int64, "labels": np.float32, "number": np.float32}
 """The dtype of targets by their kind."""
+
+
+class Declaration(Data, Protocol):
+    """What of a section decides its targets; see `Source`."""
+
+    @property
+    def target_kind(self) -> TargetKind: ...
+
+    @property
+    def task(self) -> Task: ...
 
 
 def as_array(given: Any, name: str) -> Array:
@@ -54,21 +62,20 @@ def as_type(array: Array, dtype: Any, name: str) -> Array:
     return found
 
 
-def as_input(given: Any, settings: InputSettings, source: Source, name: str) -> Array:
+def as_input(given: Any, dtype: str, vocab_size: int | None, name: str) -> Array:
     """An input in the declared dtype; tokens lie below `vocab_size`, where the section has one.
 
     Raises:
         Refusal: it holds something else.
     """
-    array = as_type(as_array(given, name), settings.dtype, name)
-    size = getattr(source, "vocab_size", None)
-    if settings.dtype == "int64" and size is not None and (wrong := (array < 0) | (array >= size)).any():
+    array = as_type(as_array(given, name), dtype, name)
+    if dtype == "int64" and vocab_size is not None and (wrong := (array < 0) | (array >= vocab_size)).any():
         row, what = _first(array, wrong)
-        raise Refusal(f"{name} must hold tokens from 0 to {size - 1}, but has {what} in {row}")
+        raise Refusal(f"{name} must hold tokens from 0 to {vocab_size - 1}, but has {what} in {row}")
     return array
 
 
-def as_targets(given: Any, source: Source) -> Array:
+def as_targets(given: Any, source: Declaration) -> Array:
     """Targets in the dtype of their kind, a column for a single number; the task takes them.
 
     Raises:

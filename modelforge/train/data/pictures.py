@@ -174,7 +174,7 @@ def _decoded(source: Any, form: Form) -> Array | Refusal:
         if isinstance(source, Image.Image):
             return form(source.copy())
         if not isinstance(source, Path):
-            return form(_of_array(source))
+            return form(Image.fromarray(_of_bytes(source)))
         with opened(source, "path") as file, Image.open(file, formats=FORMATS) as image:
             return form(image)
     except Refusal as error:
@@ -189,18 +189,16 @@ def _decoded(source: Any, form: Form) -> Array | Refusal:
         return Refusal("")
 
 
-def _of_array(source: Any) -> Image:
-    """A picture of an array.
+def _of_bytes(source: Any) -> Array:
+    """An array that is a picture.
 
     Raises:
         Refusal: it is none of bytes `(height, width[, channels])`.
     """
-    from PIL import Image
-
     if not isinstance(source, np.ndarray) or source.dtype != np.uint8 or source.ndim not in (2, 3):
         shape = f" {tuple(source.shape)} of {source.dtype}" if hasattr(source, "shape") else ""
         raise Refusal(f"an array must be of uint8 (height, width[, channels]), not {type(source).__name__}{shape}")
-    return Image.fromarray(source)
+    return source
 
 
 def image_of_bytes(image: Image) -> Image:

@@ -153,12 +153,19 @@ class Source(Node, ABC):
                 due = ", ".join(["examples", *map(str, settings.shape)])
                 raise new_data(f"`{name}` of the new data has shape {array.shape}, but must have ({due})")
         pairs = zip(arrays, declared.items(), strict=True)
-        return tuple(as_input(array, settings, self, f"`{name}`") for array, (name, settings) in pairs)
+        return tuple(
+            as_input(array, settings.dtype, self.token_bound, f"`{name}`") for array, (name, settings) in pairs
+        )
 
     @property
     def given(self) -> tuple[TensorValue, ...]:
         """The inputs as the model reads them."""
         return tuple(TensorValue((BATCH, *one.shape), one.dtype) for one in self.inputs.values())
+
+    @property
+    def token_bound(self) -> int | None:
+        """How many tokens an input may have, where the section says it by `vocab_size`."""
+        return getattr(self, "vocab_size", None)
 
     @property
     def target_kind(self) -> TargetKind:

@@ -56,11 +56,10 @@ def test_tensors_and_lists_are_arrays_and_ragged_lists_are_none():
 
 def test_tokens_lie_in_the_vocabulary():
     source = reverse()
-    settings = source.inputs["source"]
-    assert as_input([[0.0, 4.0]], settings, source, "x").tolist() == [[0, 4]]
+    assert as_input([[0.0, 4.0]], "int64", source.token_bound, "x").tolist() == [[0, 4]]
     for token in (-1, 5):
         with pytest.raises(Refusal, match=f"x must hold tokens from 0 to 4, but has {token} in row 1"):
-            as_input([[token]], settings, source, "x")
+            as_input([[token]], "int64", 5, "x")
 
 
 @pytest.mark.parametrize(
