@@ -26,8 +26,7 @@ from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
 from modelforge.train.learner import Learner
 from modelforge.train.prepare import Job, located, prepare
-from modelforge.train.trainer import check_trainer, quiet
-from modelforge.train.trainer_settings import for_lightning
+from modelforge.train.trainer import check_trainer, quiet, with_precision
 
 NUM_SKIPPED = 12
 """Points at the begin and the end of a test in which Lightning looks for no suggestion, and one more."""
@@ -155,7 +154,7 @@ def _trainer(job: Job, folder: str) -> Trainer:
     without_limits: dict[str, Any] = {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
     without_display: dict[str, Any] = {"enable_progress_bar": False, "limit_val_batches": 0}
     return Trainer(
-        **{**for_lightning(job.trainer), **without_limits, **without_display},
+        **{**with_precision(job.trainer), **without_limits, **without_display},
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
