@@ -8,7 +8,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,9 @@ class NarrowModel(HalfPrecision):
     def convert_input(self, data: Any) -> Any:
         return data  # `read_by` converts what the model reads
 
-    def forward_context(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def forward_context(self) -> Generator[None]:
+        yield  # the default dtype stays
 
 
 def with_precision(arguments: Mapping[str, Any]) -> dict[str, Any]:
