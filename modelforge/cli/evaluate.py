@@ -78,13 +78,12 @@ def _reported(run: Run) -> dict[str, float]:
 
 
 def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "metrics.json"]
     numbers = {"of": found.of, "num_examples": found.num_examples, **found.metrics, **found.report.numbers}
-    write_atomically(written[0], json.dumps(numbers, indent=2) + "\n")
+    write_atomically(written[0], json.dumps(numbers, indent=2) + "\n", "--output")
     for name, table in found.report.tables.items():
         written.append(folder / f"{name}.csv")
-        write_atomically(written[-1], as_csv(table))
+        write_atomically(written[-1], as_csv(table), "--output")
     for name, figure in found.report.figures.items() if plots else ():
         written.append(folder / f"{name}.png")
         draw(figure, written[-1])

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
+
 from modelforge.config import Config, compose
+from modelforge.config.nodes import nodes
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
+from modelforge.core.regular_files import read_text
 from modelforge.runs import environment
 from modelforge.runs.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs.lock import STATUS
@@ -120,7 +128,7 @@ def _finished(source: Path) -> Mapping[str, Any]:
         message = f"`{source}` is not a finished run, but {state}: there is nothing to compare"
         hint = f"to finish it: `{resume_command(words, str(last), status.get('repeats'))}`" if last.is_file() else ""
         raise ForgeError([Problem("MF073", FLAG, message, hint)])
-    return compose(source, [], CONFIG, shown_as=str(source)).values
+    return _compose(source).values
 
 
 def _composed(source: Path, overrides: list[str]) -> Config:
@@ -129,8 +137,8 @@ def _composed(source: Path, overrides: list[str]) -> Config:
     Raises:
         ForgeError: an override cannot be applied.
     """
-    config = compose(source, [*_without_ckpt(source, overrides), *overrides], CONFIG, shown_as=str(source))
-    before = compose(source, [], CONFIG, shown_as=str(source)).values
+    config = _compose(source, [*_without_ckpt(source, overrides), *overrides])
+    before = _compose(source).values
     chosen = [
         text
         for text in overrides
@@ -143,10 +151,34 @@ def _composed(source: Path, overrides: list[str]) -> Config:
     return config
 
 
+def _compose(source: Path, overrides: Sequence[str] = ()) -> Config:
+    """The config of a run; its values are final, so that `${` in one is text."""
+    with _escaped(source) as folder:
+        return compose(folder, overrides, CONFIG, shown_as=str(source))
+
+
+@contextmanager
+def _escaped(source: Path) -> Generator[Path]:
+    """A folder with the config of a run, where `${` does not begin an interpolation."""
+    root = None
+    with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):  # `compose` says what is wrong with the file
+        text = read_text(source / CONFIG, MAX_CONFIG_BYTES)
+        root = yaml.compose(text, yaml.SafeLoader) if "${" in text else None
+    if root is None:
+        yield source
+        return
+    for node in nodes(root):
+        if isinstance(node, yaml.ScalarNode):
+            node.value = re.sub(r"(\\*)\$\{", r"\1\1\\${", node.value)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / CONFIG).write_text(yaml.serialize(root, Dumper=yaml.SafeDumper), encoding="utf-8")
+        yield Path(folder)
+
+
 def _without_ckpt(source: Path, overrides: Sequence[str]) -> list[str]:
     """A run that was resumed is repeated from its beginning, which gives the same numbers."""
     given = any(text.startswith("ckpt=") for text in overrides)
-    return [] if given or not compose(source, [], CONFIG).values.get("ckpt") else ["ckpt=null"]
+    return [] if given or not _compose(source).values.get("ckpt") else ["ckpt=null"]
 
 
 def _no_group(text: str, source: Path) -> Problem:

@@ -69,6 +69,24 @@ def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
             "for any task: `scheduler.monitor=val/loss scheduler.mode=min`",
         ),
         (
+            ["model=mlp", "trainer.precision=16-mixed", "trainer.gradient_clip_val=1", "+optimizer.fused=true"],
+            "optimizer.fused",
+            "a fused optimizer unscales the gradients of `16-mixed` in its step: they cannot be clipped before",
+            "leave it out, or write `trainer.precision=bf16-mixed`",
+        ),
+        (
+            ["model=mlp", "+optimizer.capturable=true"],
+            "optimizer.capturable",
+            "`capturable` records the steps of a GPU, but `trainer.accelerator` is 'cpu'",
+            "leave it out",
+        ),
+        (
+            ["model=mlp", "+optimizer.fused=true", "+optimizer.foreach=true"],
+            "optimizer",
+            "AdamW refuses its arguments: `fused` and `foreach` cannot be `True` together.",
+            "",
+        ),
+        (
             ["model=t5", "data.input.target.shape=[9]"],
             "data.input.target",
             "a sequence has 10 tokens: `shape` must be [10] and `dtype` int64",

@@ -56,6 +56,17 @@ def test_the_folder_is_a_new_one(train, repeated, tmp_path: Path):
     assert read_state(folder) == "finished"
 
 
+def test_what_looks_like_an_interpolation_is_text(train, repeated, tmp_path: Path, capsys):
+    tags = ["${oops}", r"\${oc.env:HOME}", r"C:\new", 'it\'s "$\u00e9{x}" ${']
+    train(*SMALL, "trainer.max_epochs=1", folder="first")
+    config = yaml.safe_load((tmp_path / "first" / "config.yaml").read_text())
+    (tmp_path / "first" / "config.yaml").write_text(yaml.safe_dump({**config, "tags": tags}, sort_keys=False))
+    assert repeated("--from", "first", "hydra.run.dir=again", "optimizer.lr=${trainer.max_epochs}") == 0
+    again = yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())
+    assert again == {**config, "tags": tags, "optimizer": {**config["optimizer"], "lr": 1}}
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_resumed_run_is_repeated_from_its_beginning(train, repeated, tmp_path: Path, capsys):
     train(*SMALL, "trainer.max_epochs=1", folder="half")
     train(*SMALL, f"ckpt={tmp_path / 'half' / 'checkpoints' / 'last.ckpt'}")

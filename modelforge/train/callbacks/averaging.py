@@ -61,7 +61,7 @@ class StochasticWeightAverage(CallbackSettings):
     start: Annotated[float, Field(ge=0, lt=1)] = 0.75
     """Share of `trainer.max_epochs` before the first epoch that counts."""
     lr: PositiveFloat | None = None
-    """The constant learning rate from there on; null leaves it as it is."""
+    """The constant learning rate from there on, in place of `optimizer.lr`; null leaves it as it is."""
 
     def check(self, key: str, terms: Terms) -> Iterator[Problem]:
         """SWA counts from the end of the training, and sets the learning rate alone."""

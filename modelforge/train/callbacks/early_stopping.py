@@ -32,12 +32,15 @@ class EarlyStoppingSettings(CallbackSettings):
     """Stops as soon as the metric is better than this."""
 
     def check(self, key: str, terms: Terms) -> Iterator[Problem]:
-        """Only what a validation measures can be watched."""
+        """Only what a validation measures can be watched, and only where there is one."""
         if self.monitor is not None and self.monitor not in terms.metrics:
             known = " or ".join(map(repr, terms.metrics))
             message = f"`monitor` must be {known}, but is {quoted(self.monitor)}"
             hint = did_you_mean(self.monitor, terms.metrics)
             yield misuse(f"{key}.monitor", message, hint if hint.startswith("did") else "null: the optimized metric")
+        if terms.trainer.get("limit_val_batches", 1) == 0:
+            message = "`early_stopping` follows validations, but there are none"
+            yield misuse("trainer.limit_val_batches", message, f"leave it out, or switch it off: `{key}=null`")
 
     def make(self, context: Context) -> StopEarly:
         from modelforge.train.hooks.stopping import StopEarly

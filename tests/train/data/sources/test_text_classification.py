@@ -14,6 +14,7 @@ import modelforge as mf
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
+from modelforge.train.data.sources.text_classification import HOW
 
 pytest.importorskip("tokenizers")
 pytestmark = pytest.mark.usefixtures("reviews")
@@ -155,7 +156,7 @@ def test_what_cannot_be_encoded(tmp_path: Path):
                 ("data.label", "`table.csv` has no column `label`", "did you mean `lable`?"),
             ],
         ),
-        ("text,label\na\n", [("data.path", "row 1 of `table.csv` has 1 value, but the header names 2", "")]),
+        ("text,label\na\n", [("data.path", "the header of `table.csv` names 2 columns, but line 2 has 1 value", HOW)]),
         ("text,label\na,\n", [("data.label", "row 1 of column `label` has no class", "leave the row out")]),
         (
             "text,label\na,1\nb,2\nc,3\n",
@@ -167,14 +168,14 @@ def test_what_cannot_be_encoded(tmp_path: Path):
                 )
             ],
         ),
-        ("text,label\n", [("data.target", "the target of `table.csv` has no rows", "bring examples")]),
+        ("text,label\n", [("data.path", "`table.csv` has no rows below its header", "")]),
         (
             'text,label\n"a,1\n',
             [
                 (
                     "data.path",
-                    "`table.csv` cannot be read: unexpected end of data",
-                    "a quote inside quotes is written twice",
+                    "a quote opens in the row of line 2 of `table.csv` and is never closed",
+                    "close it; a quote inside quotes is written twice",
                 )
             ],
         ),
@@ -282,4 +283,19 @@ def test_any_column_of_a_table_of_texts_can_be_kept(tmp_path: Path):
     table.write_text("id,words\n7,good\n8,bad\n", encoding="utf-8")
     raw: Any = texts(text="words").raw(table)
     assert raw.column_names == ("id", "words")
-    assert list(raw["id"]) == ["7", "8"]
+    assert raw["id"].to_pylist() == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("one text", "texts must be a list, but are str"),
+        (None, "texts must be a list, but are NoneType"),
+        (["\ud800"], "text 1 has half of a surrogate pair, which is no Unicode"),
+        ({"words": ["a"]}, "the new data has no column `text`"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(given: Any, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        texts().encode(given, {})
+    assert caught.value.problems[0].message == message
