@@ -14,6 +14,7 @@ from modelforge.building.build import on_meta
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.words import plural
+from modelforge.planning.forward import FewSteps
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.data.read import read
@@ -230,7 +231,7 @@ def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | N
         module.register_forward_hook(leave)
     inputs = [torch.zeros(one.of(batch_size), dtype=getattr(torch, one.dtype), device="meta") for one in source.given]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), FewSteps(1):
             model(*inputs)
     except Exception as error:  # whatever a layer raises
         return inside[-1] if inside else "", sentence(error)
