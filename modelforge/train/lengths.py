@@ -175,8 +175,8 @@ def _curve_out_of_step(scheduler: SchedulerFactory, curve: Curve, length: Length
         yield _beyond("warmup", scheduler.name, warmup, horizon, unit)
     elif isinstance(decay, int) and warmup + decay > horizon:
         taken = f"`warmup` and `decay` of {scheduler.name} take {plural(warmup + decay, unit)}"
-        message = f"{taken}, but there are {horizon:,}"
-        yield Problem("MW211", "scheduler.decay", message, "the decay is cut", severity="warning")
+        message = f"{taken}, but there are {horizon:,}: the decay does not reach its end"
+        yield Problem("MW211", "scheduler.decay", message, "lower one of the two", severity="warning")
 
 
 def _torch_out_of_step(scheduler: SchedulerFactory, rule: TorchScheduler, length: Lengths) -> Iterator[Problem]:
@@ -202,8 +202,7 @@ def _torch_out_of_step(scheduler: SchedulerFactory, rule: TorchScheduler, length
 
 
 def _beyond(name: str, kind: str, end: int, steps: int, unit: str) -> Problem:
-    trains = f"the training has {plural(steps, unit)}"
-    message = f"`{name}` of {kind} is {end}, but {trains}: it does not get that far"
+    message = f"`{name}` of {kind} is {end}, but the training ends after {plural(steps, unit)}"
     return Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
 
 

@@ -66,7 +66,7 @@ def test_a_model_must_take_all_inputs():
             ["data=csv", "data.path=none.csv", "data.target=x"],
             "data.path",
             "there is no file `none.csv`",
-            "`.` is there, `none.csv` in it is not",
+            "`.` exists, but holds no `none.csv`",
         ),
         (
             ["data=adding", "data.input.shape=[3, 2]"],
