@@ -111,7 +111,7 @@ def _offered(group: str) -> Iterable[EntryPoint]:
 @cache
 def _installed() -> EntryPoints:
     """The entry points of all packages, for which the metadata of each is read."""
-    return entry_points()
+    return entry_points()  # pyright: ignore[reportReturnType]  # of Python 3.11: another class that has `select`
 
 
 def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> Problem:

@@ -74,10 +74,7 @@ def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
     job = prepare(config("model=mlp", "data=digits", "+scheduler={type: CosineAnnealingLR, T_max: 31}"))
     (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
     assert (problem.code, problem.severity, problem.path) == ("MW211", "warning", "scheduler.T_max")
-    assert (
-        problem.message
-        == "`T_max` of CosineAnnealingLR is 31, but the training ends after 30 epochs"
-    )
+    assert problem.message == "`T_max` of CosineAnnealingLR is 31, but the training ends after 30 epochs"
     assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 31}))] == []
 
 
