@@ -114,7 +114,7 @@ def test_rules_that_others_go_before():
         "MW109",
         "model.init",
         "this init rule has no effect: others override it everywhere, such as `model.layers.a.init` for `a.weight`",
-        "remove it, or the others",
+        "remove it, or what overrides it",
     )
     assert not warned(layers, "kaiming")  # the group is a default
 
