@@ -400,7 +400,7 @@ def a_plugin_that_cannot_be_imported(folder: Path) -> str:
     def offered(group: str) -> list[Broken]:
         return [Broken()] if group == "modelforge.layers" else []
 
-    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "entry_points", offered):
+    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "_offered", offered):
         return command("show", "model=mlp", "--conf", str(CONF))
 
 

@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "modelforge").rglob("*.py"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
-HELP = "`modelforge --help` and shell completion need no torch"
+HELP = "`modelforge --help` and shell completion need neither torch nor what prints the answer"
 EARLY = "`--help`, `--cfg job` and a refused command line need no torch"
 HYDRA = "Hydra is not wanted where a job is read back"
 TRAIN = "the `train` extra may be missing, and takes seconds"
 HEAVY = "a package of which only this function has need"
 WAITING = {
     "modelforge.building.shards.shard_of": HEAVY,
+    **dict.fromkeys((f"modelforge.cli.answer.{name}" for name in ("progress", "_say_json")), HELP),
     "modelforge.cli.answer._say_problems": HELP,
     **dict.fromkeys(
         (

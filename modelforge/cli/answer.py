@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem
@@ -82,6 +80,8 @@ def console(*, stderr: bool = False) -> Console:
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
     """The items, with a bar on the terminal while they last."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     screen = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -110,6 +110,8 @@ def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
 
 
 def _say_json(data: Any) -> None:
+    from pydantic_core import to_json
+
     text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
     text = _as_json(text)
     try:

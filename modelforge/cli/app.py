@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import signal
 import sys
@@ -80,6 +81,7 @@ def main() -> None:
         # As other tools do: end in silence when the reader of a pipe has gone.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     gc.set_threshold(500_000, 20, 20)  # what is imported stays: looking for garbage in it takes a tenth of a command
+    atexit.register(gc.freeze)  # and as long again when Python ends
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal without σ or … shows a question mark, not a traceback.

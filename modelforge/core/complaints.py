@@ -163,7 +163,7 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
         owner: What the key is one of.
     """
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
-    name = str(detail["loc"][-1]) if detail["loc"] else last(key)
+    name = _name(detail["loc"], key)
     hint = context.get("hint", "")
     hint = hint() if isinstance(hint, Later) else hint
     if kind == "missing":
@@ -183,6 +183,13 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
     nearest = did_you_mean(str(value), choices)
     hint = nearest if nearest.startswith("did") else _meaning(owner, detail["loc"])
     return Problem(owner.wrong, key, f"`{name}` must be {expected(detail)}, but is {quoted(value)}", hint)
+
+
+def _name(location: Location, key: str) -> str:
+    """The name of a field; of an item of a list, that of the list with its number."""
+    if location and isinstance(location[-1], int):
+        return f"{_name(location[:-1], parent(key))}[{location[-1]}]"
+    return str(location[-1]) if location else last(key)
 
 
 def expected(detail: ErrorDetails) -> str:

@@ -10,10 +10,12 @@ import os
 import pkgutil
 import sys
 import traceback
+from collections.abc import Iterable
 from contextlib import redirect_stdout
+from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +47,7 @@ def load_entry_points(group: str) -> None:
     problems: list[Problem] = []
     cause: Exception | None = None
     try:
-        for entry_point in entry_points(group=group):
+        for entry_point in _offered(group):
             try:
                 entry_point.load()
             except Exception as error:
@@ -55,6 +57,7 @@ def load_entry_points(group: str) -> None:
             raise ForgeError(problems) from cause
     except BaseException:
         _loaded.discard(group)
+        _installed.cache_clear()
         raise
 
 
@@ -99,6 +102,16 @@ def installed_alone(package: str) -> None:
     module = ModuleType(package) if spec is None else module_from_spec(spec)
     module.__path__ = [] if spec is None else list(spec.submodule_search_locations or ())
     sys.modules[package] = module
+
+
+def _offered(group: str) -> Iterable[EntryPoint]:
+    return _installed().select(group=group)
+
+
+@cache
+def _installed() -> EntryPoints:
+    """The entry points of all packages, for which the metadata of each is read."""
+    return entry_points()  # pyright: ignore[reportReturnType]  # of Python 3.11: another class that has `select`
 
 
 def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> Problem:

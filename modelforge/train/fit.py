@@ -256,7 +256,7 @@ def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
     for entry in ledger.failures:
         parameter = plan.parameter(entry.path)
         key = parameter.key if parameter.rule.default else entry.rule
-        hint = f"change the fields of the scheme `{entry.scheme}`, correct it, or choose another"
+        hint = f"change the fields of `{entry.scheme}`, correct its code, or choose another scheme"
         yield Problem("MF028", key, _message(entry), hint, entry.place)
 
 
@@ -264,13 +264,13 @@ def _message(entry: LedgerEntry) -> str:
     mean, std = entry.measured_mean, entry.measured_std
     if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
         return f"`{entry.path}` holds values that are not finite"
-    promised = (
-        f"{_within(entry.target_mean, entry.mean_tolerance)} and {_within(entry.target_std, entry.std_tolerance)}"
-    )
+    wanted_mean = _within(entry.target_mean, entry.mean_tolerance)
+    wanted_std = _within(entry.target_std, entry.std_tolerance)
     if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
         return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
-    blocks = "" if entry.std_tolerance is not None else ", each of its blocks for itself"
-    return f"`{entry.path}` has mean {number(mean)} and std {number(std)}, but was promised {promised}{blocks}"
+    blocks = "" if entry.std_tolerance is not None else ", in each of its matrices"
+    measured = f"`{entry.path}` has mean {number(mean)} and std {number(std)}"
+    return f"{measured}, but `{entry.scheme}` promises mean {wanted_mean} and std {wanted_std}{blocks}"
 
 
 def _within(target: float | None, tolerance: float | None) -> str:

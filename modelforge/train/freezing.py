@@ -65,8 +65,9 @@ class Freezing:
         """Warnings about parameters that are to be trained after the training has ended."""
         for glob, epochs in self.thaws.items() if num_epochs is not None else ():
             if num_epochs is not None and epochs >= num_epochs:
-                message = f"`{glob}` is frozen for {plural(epochs, 'epoch')}, but the training has {num_epochs:,}"
-                hint = "it is not trained at all"
+                frozen = f"`{glob}` is frozen for {plural(epochs, 'epoch')}"
+                message = f"{frozen}, but the training has {num_epochs:,}: it is never trained"
+                hint = "freeze it for fewer epochs, or write null to freeze it to the end"
                 yield Problem("MW211", join("freeze", glob), message, hint, part="key", severity="warning")
 
 

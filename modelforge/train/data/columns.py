@@ -152,7 +152,7 @@ class Columns(Bounded, Table):
                     "use most_frequent, or a constant",
                 )
             if kind == "number" and isinstance(fill, str) and fill not in WAYS:
-                message = f"`{name}` holds numbers: it takes a number or {', '.join(WAYS)}, not {fill!r}"
+                message = f"`impute.{name}` must be a number, {', '.join(WAYS[:-1])} or {WAYS[-1]}, but is {fill!r}"
                 yield mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
 
     def kind(self, name: str) -> Kind:

@@ -140,7 +140,7 @@ def _wrong(own: Mapping[str, Any]) -> Iterator[Problem]:
     else:
         for index, role in enumerate(roles):
             if role not in ROLES:
-                message = f"`no_decay` takes roles, and {quoted(role)} is none"
+                message = f"`no_decay` takes roles, but {quoted(role)} is not a role"
                 hint = did_you_mean(str(role), ROLES) or f"there are {', '.join(ROLES)}"
                 yield misuse(f"optimizer.no_decay.{index}", message, hint)
     groups = own.get("groups")

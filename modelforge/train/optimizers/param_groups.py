@@ -111,4 +111,4 @@ def _unknown_roles(roles: Sequence[str]) -> Iterator[Problem]:
     for role in roles:
         if role not in ROLES:
             hint = did_you_mean(role, ROLES) or f"there are {', '.join(ROLES)}"
-            yield misuse("no_decay", f"`no_decay` takes roles, and {quoted(role)} is none", hint)
+            yield misuse("no_decay", f"`no_decay` takes roles, but {quoted(role)} is not a role", hint)

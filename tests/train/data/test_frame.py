@@ -254,7 +254,7 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
         )),
         ({"impute": {"agee": 3}}, ("data.impute", "`people.csv` has no column `agee`", "did you mean `age`?")),
         ({"impute": {"age": 1, "port": "S", "when": "soon"}}, (
-            "data.impute", "`when` holds dates such as 2026-01-31, and 'soon' is none", "",
+            "data.impute", "`when` holds dates such as 2026-01-31, but the constant 'soon' is of another kind", "",
         )),
         ({"features": ["age"]}, (
             "data.categorical", "`sex` is not among the `features`", "name it there as well",
@@ -279,7 +279,7 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
             "fill it in, or leave such rows out: `'data.impute={port: drop}'`",
         )),
         ({"test_path": "none.csv"}, (
-            "data.test_path", "there is no file `none.csv`", "`.` is there, `none.csv` in it is not",
+            "data.test_path", "there is no file `none.csv`", "`.` exists, but holds no `none.csv`",
         )),
         ({"task": "multilabel_classification", "target": ["single", "fare"], "num_features": 12}, (
             "data.target",

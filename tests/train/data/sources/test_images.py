@@ -294,7 +294,7 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path, parts
     assert told(folder(path=str(root), num_classes=number, num_outputs=number)) == [
         (
             "data.path",
-            f"the folders of `{root}` are no classes: each holds folders of the same names, `one` and `two`",
+            f"the folders of `{root}` are not classes: each holds folders of the same names, `one` and `two`",
             f"to use it as it is: `data.split=folders`; {one}"
             if parts[0] != "left"
             else f"{one}; or put the pictures of a class right into its folder",
@@ -309,7 +309,7 @@ def test_parts_that_hold_different_classes_are_no_classes(tmp_path: Path):
         (tmp_path / place).mkdir(parents=True)
         Image.new("L", (8, 8)).save(tmp_path / place / "0.png")
     assert told(folder(path=str(tmp_path)))[0][1] == (
-        f"the folders of `{tmp_path}` are no classes: they are called as parts of the data are, and hold folders"
+        f"the folders of `{tmp_path}` are not classes: they are called as parts of the data are, and hold folders"
     )
 
 
@@ -395,7 +395,7 @@ def test_a_part_without_a_folder_is_drawn_from_the_training_part(tmp_path: Path,
 def test_a_class_that_a_part_lacks_is_a_warning_and_one_that_training_lacks_an_error(tmp_path: Path):
     root = split_folders(tmp_path / "a", train={"cat": 3, "dog": 3}, val={"cat": 1, "dog": 1}, test={"cat": 1})
     (warning,) = read(by_folders(root)).warnings
-    assert warning.message == f"the class `dog` of `{root}` has 4 examples, and is missing from test"
+    assert warning.message == f"the class `dog` has 4 examples in `{root}`, none of them in the test part"
     split_folders(root, val={"bird": 1}, test={"dogs": 1, "cow": 2})
     assert told(by_folders(root)) == [
         (
