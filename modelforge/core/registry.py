@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.plugins import load_entry_points, load_package, own_module
+from modelforge.core.plugins import check_declaration, load_entry_points, load_package, own_module
 from modelforge.core.suggestions import did_you_mean
 
 Entry = TypeVar("Entry")
+Declared = TypeVar("Declared", bound=type)
 
 
 def itself(entry: Any) -> Any:
@@ -36,6 +37,7 @@ class Registry(Generic[Entry]):
         package: The package of what modelforge itself ships; its modules are imported, and register what they have.
         code: Of the problem that a name is which no entry has.
         decorator: What registers one of the user's own, for hints: `mf.register_layer`.
+        base: What a class that is registered by `register` derives from.
 
     Example:
         >>> shapes = Registry[type]("a shape")
@@ -53,6 +55,7 @@ class Registry(Generic[Entry]):
         package: str = "",
         code: str = "",
         decorator: str = "",
+        base: type = object,
     ) -> None:
         self.kind = kind
         self.group = group
@@ -60,6 +63,7 @@ class Registry(Generic[Entry]):
         self.package = package
         self.code = code
         self.decorator = decorator
+        self.base = base
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
         self._shipped: frozenset[str] | None = None
@@ -89,6 +93,21 @@ class Registry(Generic[Entry]):
             self.remove(name)
         self._entries[name] = entry
         self._aliases.update(dict.fromkeys(aliases, name))
+
+    def register(self, name: str) -> Callable[[Declared], Declared]:
+        """A decorator that adds a class which is its own declaration.
+
+        Raises:
+            TypeError: the class is no finished subclass of `base`, or has no docstring.
+            ValueError: another class has the name.
+        """
+
+        def decorate(cls: Any) -> Any:
+            check_declaration(cls, self.base, self.base.__name__)
+            self.add(name, cls)
+            return cls
+
+        return decorate
 
     def remove(self, name: str) -> None:
         """Forgets an entry and its aliases; for tests and notebooks.
