@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
+from modelforge.config.sweeps import running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
 from modelforge.core.quoting import printable
@@ -64,8 +65,6 @@ def _exiting() -> Generator[None]:
 
 def write_jobs(folder: Path, config: DictConfig) -> None:
     """Notes all jobs in the sweep's folder, so that a job that never begins is missing, not forgotten."""
-    from modelforge.config.sweeps import running_sweep
-
     sweep = running_sweep(config)
     if not sweep.axes:
         return

@@ -11,6 +11,8 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from hydra._internal.utils import get_args_parser
+
 from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
@@ -122,8 +124,6 @@ def _guard(arguments: Sequence[str]) -> None:
 
 def _parsed(arguments: Sequence[str]) -> Namespace | None:
     """The arguments as Hydra reads them; None where it refuses them or only prints something."""
-    from hydra._internal.utils import get_args_parser
-
     parser = ArgumentParser(parents=[get_args_parser()], add_help=False)
     with suppress(SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         return parser.parse_intermixed_args(arguments)

@@ -13,11 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
-from modelforge.config import Config
+from modelforge.config import Config, from_hydra
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.plugins import load_plugins
@@ -31,9 +34,6 @@ from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import complain, keep_streams, loading, screen
 from modelforge.train.unread import unread
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,6 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
     Returns:
         The optimized metric for Hydra's sweepers, NaN where the job failed.
     """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-    from omegaconf import OmegaConf
-
-    from modelforge.config import from_hydra
 
     def composed() -> Config:
         found = from_hydra(config)
