@@ -21,6 +21,7 @@ from torch.nn.utils import parametrize
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import sentence
 from modelforge.modules.arguments import layer_of
+from modelforge.tracing.state import has_state
 
 TORCH = str(Path(torch.__file__).parent)
 
@@ -142,7 +143,7 @@ class _Tracer(fx.Tracer):
         path = self.path_of_module(m)
         if self.is_leaf(m, path):
             return self.create_proxy("call_module", path, args, kwargs)
-        if path in self.called and not (any(True for _ in m.parameters()) or any(True for _ in m.buffers())):
+        if path in self.called and not has_state(m):
             return forward(*args, **kwargs)  # again, and nothing is shared: its steps are the caller's
         return self._enter(path, m, _STEPS.get(type(m), forward), args, kwargs)
 
