@@ -127,13 +127,8 @@ class Registry(Generic[Entry]):
         self._load()
         name = self._aliases.get(name, name)
         if self.code and name not in self._entries:
-            raise Absent(
-                [
-                    Problem(
-                        self.code, str(name), f"unknown {self.kind.split(maxsplit=1)[1]} `{name}`", self.suggest(name)
-                    )
-                ]
-            )
+            message = f"unknown {self.kind.split(maxsplit=1)[1]} `{name}`"
+            raise Absent([Problem(self.code, str(name), message, self.suggest(name))])
         return self._entries[name]
 
     def names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,8 @@ def _fit(
         model.compile()  # in place: checkpoints keep the names of the parameters
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
-    context = Context(
-        job.terms, folder, job.plan, model.ledger, config.values, Rows(), lambda line: _say(console, line)
-    )
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    context = Context(job.terms, folder, job.plan, model.ledger, config.values, Rows(), say)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     is_dry = bool(job.trainer.get("fast_dev_run"))
     with history_of({} if is_dry else settings.logger, context) as history:  # a dry run has nothing to keep
@@ -166,10 +166,6 @@ def _fit(
         seconds = time.monotonic() - started
     metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -264,9 +260,8 @@ def _message(entry: LedgerEntry) -> str:
     mean, std = entry.measured_mean, entry.measured_std
     if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
         return f"`{entry.path}` holds values that are not finite"
-    promised = (
-        f"{_within(entry.target_mean, entry.mean_tolerance)} and {_within(entry.target_std, entry.std_tolerance)}"
-    )
+    means, stds = (entry.target_mean, entry.mean_tolerance), (entry.target_std, entry.std_tolerance)
+    promised = f"{_within(*means)} and {_within(*stds)}"
     if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
         return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
     blocks = "" if entry.std_tolerance is not None else ", each of its blocks for itself"

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from modelforge.config import Config, from_hydra
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
+from modelforge.core.frozen import plain
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
@@ -168,7 +169,7 @@ def execute(
             config = compose()
             noted += without_effect(config)
             status = _describe(status, config.values)
-            write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
+            write_atomically(folder / "config.yaml", yaml.safe_dump(plain(config.values), sort_keys=False))
             with loading("lightning"):
                 from modelforge.train.fit import fit
                 from modelforge.train.settings import judged_by
@@ -222,20 +223,13 @@ def _count(warnings: Sequence[Problem]) -> list[str]:
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
     """The status with the seed and the tags of a config that is not checked yet."""
     seed, tags = values.get("seed", 0), values.get("tags") or ()
-    text = json.dumps(_plain(values), default=str)
+    text = json.dumps(plain(values), default=str)
     return replace(
         status,
         config_hash=hashlib.sha256(text.encode()).hexdigest(),
         seed=seed if isinstance(seed, int) else 0,
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
     )
-
-
-def _plain(value: Any) -> Any:
-    """Read-only mappings and tuples as what YAML and JSON know."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _shown(path: Path) -> str:

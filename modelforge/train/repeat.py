@@ -75,7 +75,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[Path, list[str]]:
 def _repeat(source: Path, overrides: list[str]) -> int:
     """The exit status of a run that repeats `source`."""
     before = _finished(source)
-    config = _composed(source, overrides)
+    config = _composed(source, overrides, before)
     changed = [*_changes(before, config.values)]
     folder = Path(_folder(config))
     check_config(config)
@@ -95,7 +95,8 @@ def _repeat(source: Path, overrides: list[str]) -> int:
         return 0
     if found.differences:
         raise ForgeError(_problems(found, source, folder))
-    print(printable(f"the same numbers as {source}: {_compared(found)}"))
+    what = f"{found.num_lines} lines of metrics.csv, {found.num_parameters} initial values"
+    print(printable(f"the same numbers as {source}: {len(found.metrics)} metrics, {what}"))
     return 0
 
 
@@ -123,14 +124,16 @@ def _finished(source: Path) -> Mapping[str, Any]:
     return compose(source, [], CONFIG, shown_as=str(source)).values
 
 
-def _composed(source: Path, overrides: list[str]) -> Config:
-    """The config of a run, with other values.
+def _composed(source: Path, overrides: list[str], before: Mapping[str, Any]) -> Config:
+    """The config of a run, with other values than `before`.
+
+    A run that was resumed is repeated from its beginning, which gives the same numbers.
 
     Raises:
         ForgeError: an override cannot be applied.
     """
-    config = compose(source, [*_without_ckpt(source, overrides), *overrides], CONFIG, shown_as=str(source))
-    before = compose(source, [], CONFIG, shown_as=str(source)).values
+    resumed = before.get("ckpt") and not any(text.startswith("ckpt=") for text in overrides)
+    config = compose(source, [*(["ckpt=null"] if resumed else []), *overrides], CONFIG, shown_as=str(source))
     chosen = [
         text
         for text in overrides
@@ -141,12 +144,6 @@ def _composed(source: Path, overrides: list[str]) -> Config:
     if chosen:
         raise ForgeError(_no_group(text, source) for text in chosen)
     return config
-
-
-def _without_ckpt(source: Path, overrides: Sequence[str]) -> list[str]:
-    """A run that was resumed is repeated from its beginning, which gives the same numbers."""
-    given = any(text.startswith("ckpt=") for text in overrides)
-    return [] if given or not compose(source, [], CONFIG).values.get("ckpt") else ["ckpt=null"]
 
 
 def _no_group(text: str, source: Path) -> Problem:
@@ -178,12 +175,6 @@ def _folder(config: Config) -> str:
     if "${" in folder:
         raise ForgeError([misuse(key, f"`{key}` of a repeated run must be a plain path, but is `{folder}`")])
     return folder
-
-
-def _compared(found: Comparison) -> str:
-    return (
-        f"{len(found.metrics)} metrics, {found.num_lines} lines of metrics.csv, {found.num_parameters} initial values"
-    )
 
 
 def _problems(found: Comparison, source: Path, folder: Path) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular_files import read_text
 from modelforge.core.suggestions import did_you_mean
 from modelforge.language import parse
-from modelforge.runs.status import read as read_status
+from modelforge.runs.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.digest import digest
 from modelforge.train.data.parts import Array, Part
@@ -206,7 +206,7 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         MappingProxyType({name: value for name, value in kept.items() if name != "data"}),
         model.eval(),
         path,
-        MappingProxyType(_reported(folder)),
+        MappingProxyType(reported(folder)),
     )
 
 
@@ -229,14 +229,6 @@ def _checkpoint(folder: Path) -> tuple[Path, Mapping[str, Any]]:
     if not found:
         raise _no_run(folder, "it has no checkpoint: its training did not get to the end of an epoch")
     return found[0], load_checkpoint(found[0])
-
-
-def _reported(folder: Path) -> Mapping[str, float]:
-    try:
-        metrics = read_status(folder)["metrics"]
-        return {str(name): float(value) for name, value in metrics.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
 
 
 def _nearest(folder: Path) -> str:
