@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning import Callback, Trainer
 from rich.console import Console
 
@@ -25,6 +23,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
+from modelforge.core.torch_state import threads
 from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
@@ -119,7 +118,7 @@ def fit(
         complete(folder, data=found)
         source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
         write_preprocessing(folder, source, {**examples.fitted, "digest": found})
-        with quiet(), _threads(settings.num_threads):
+        with quiet(), threads(settings.num_threads):
             return _fit(job, source.task, config, examples, folder, console, interrupts)
 
 
@@ -166,17 +165,6 @@ def _fit(
         seconds = time.monotonic() - started
     metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
-
-
-@contextmanager
-def _threads(number: int | None) -> Generator[None]:
-    """Sets the number of torch's threads on the CPU for its body; None leaves it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_lengths(job: Job, rows: int) -> list[Problem]:

@@ -27,13 +27,14 @@ from modelforge.core.frozen import plain
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
+from modelforge.report.stream import complain
 from modelforge.runs import environment
 from modelforge.runs.lock import claimed, heartbeat
 from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
-from modelforge.train.terminal import complain, keep_streams, loading, screen
+from modelforge.train.terminal import keep_streams, loading, screen
 from modelforge.train.unread import unread
 
 

@@ -12,6 +12,7 @@ from modelforge.config import Config, compose
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
+from modelforge.report.stream import complain, exiting
 from modelforge.runs import environment
 from modelforge.runs.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs.lock import STATUS
@@ -19,7 +20,7 @@ from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config
 from modelforge.train.job import execute_in
-from modelforge.train.terminal import check_folder, complain, keep_streams
+from modelforge.train.terminal import check_folder, keep_streams
 
 FLAG = "--from"
 FREE = ("ckpt", "checkpoint", "tags", "logger", "num_workers", "enable_progress_bar")
@@ -41,16 +42,11 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
         return
     keep_streams()
     check_folder()
-    try:
+    with exiting():
         source, overrides = _parsed(arguments)
         if conf is not None:
             load_plugins(Path(conf).parent)
         sys.exit(_repeat(source, overrides))
-    except ForgeError as error:
-        complain(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[Path, list[str]]:
