@@ -39,7 +39,7 @@ def test_an_evaluation_gives_the_reported_metrics_to_the_bit(train, tmp_path: Pa
 
 
 def test_predictions_from_raw_pictures_give_the_reported_accuracy(train, tmp_path: Path):
-    datasets = pytest.importorskip("sklearn.datasets")
+    datasets = pytest.importorskip("sklearn.datasets", reason="the extra `train`")
     result = train("data=digits")
     run = mf.load_run(tmp_path / "run")
     raw = datasets.load_digits()
