@@ -18,7 +18,7 @@ from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.columns import as_csv, plain
 from modelforge.report.figures import draw
-from modelforge.train.run_folder import Evaluation, load_run
+from modelforge.train.trained_run import Evaluation, load_run
 
 FOLDER = "evaluation"
 """Where the report goes in the run folder."""

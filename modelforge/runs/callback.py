@@ -16,7 +16,7 @@ from modelforge.core.quoting import printable
 from modelforge.report.screen import Screen
 from modelforge.report.stream import exiting
 from modelforge.runs.collect import JOBS, collect
-from modelforge.runs.lock import STATUS
+from modelforge.runs.liveness import STATUS
 from modelforge.runs.table import table
 
 if TYPE_CHECKING:

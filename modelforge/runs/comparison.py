@@ -14,7 +14,7 @@ from typing import Any
 from modelforge.core.limits import MAX_LEDGER_BYTES, MAX_STATUS_BYTES
 from modelforge.core.quoting import quoted
 from modelforge.core.regular_files import read_text
-from modelforge.runs.lock import STATUS
+from modelforge.runs.liveness import STATUS
 
 CURVES = ("train/", "val/", "test/")
 """The columns of metrics.csv that a run computes; others may hold a time, or the memory in use."""

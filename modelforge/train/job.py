@@ -29,7 +29,7 @@ from modelforge.core.quoting import printable
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs import environment
-from modelforge.runs.lock import claimed, heartbeat
+from modelforge.runs.liveness import claimed, heartbeat
 from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts

@@ -15,7 +15,7 @@ from modelforge.core.quoting import listed, printable, shortened
 from modelforge.report.stream import complain, exiting
 from modelforge.runs import environment
 from modelforge.runs.comparison import Change, Comparison, changes, compare, surroundings
-from modelforge.runs.lock import STATUS
+from modelforge.runs.liveness import STATUS
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config

@@ -13,7 +13,7 @@ import yaml
 
 import modelforge as mf
 from modelforge.train.data.read import read
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=37")
 RUNS = {
