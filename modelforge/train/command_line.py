@@ -16,14 +16,13 @@ from hydra._internal.utils import get_args_parser
 from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
-from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words
+from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unread
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream, complain, exiting
 from modelforge.train.arguments import misuse
 from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
-from modelforge.train.unread import unread
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32

@@ -38,8 +38,7 @@ from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
 from modelforge.train.examined import Examined
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
-from modelforge.train.hooks.seeding import SeedSteps
-from modelforge.train.hooks.steps import LogSteps
+from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short

@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config import Config, from_hydra
+from modelforge.config.sweeps import unread
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.frozen import plain
@@ -35,7 +36,6 @@ from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import keep_streams, loading, screen
-from modelforge.train.unread import unread
 
 
 @dataclass(frozen=True)

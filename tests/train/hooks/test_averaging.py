@@ -11,7 +11,7 @@ import torch
 from modelforge.train.callbacks.weight_averages import ExponentialAverage, StochasticWeightAverage
 from modelforge.train.context import Context, Terms
 from modelforge.train.hooks.averaging import KEY, Averaging
-from modelforge.train.hooks.seeding import SeedSteps
+from modelforge.train.hooks.steps import SeedSteps
 from tests.train.hooks.lightning import fit
 from tests.train.runs import last
 
