@@ -203,10 +203,10 @@ def unread(config: Config, overrides: Sequence[str], *, multirun: bool) -> Itera
             hint = "`hydra.sweep.dir` is the folder of a multirun" if multirun else "add `-m` for a multirun"
             yield Problem("MW220", key, message, hint, Place(override=text), severity="warning")
     if not multirun:
-        yield from _unused_params(config, overrides)
+        yield from unused_params(config, overrides)
 
 
-def _unused_params(config: Config, overrides: Sequence[str]) -> Iterator[Problem]:
+def unused_params(config: Config, overrides: Sequence[str]) -> Iterator[Problem]:
     """The values that a file names for a multirun, as warnings about a single run that does not give its own."""
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
     for key, value in _params(config.hydra).items():

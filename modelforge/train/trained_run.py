@@ -20,6 +20,7 @@ from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular_files import read_text
 from modelforge.core.suggestions import did_you_mean
+from modelforge.core.tensors import mapped
 from modelforge.language import parse
 from modelforge.runs.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
@@ -167,7 +168,7 @@ class Run:
         with torch.inference_mode():
             for first in range(0, len(part), size):
                 inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))
-                moved = tuple(one.to(device) for one in inputs) if isinstance(inputs, tuple) else inputs.to(device)
+                moved = mapped(lambda one: one.to(device), inputs)
                 yield read_by(self.model, moved).float().cpu(), (inputs, targets)
 
 

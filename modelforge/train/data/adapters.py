@@ -60,10 +60,10 @@ def _parts(given: Any, source: Source) -> Sequence[Part]:
     if hasattr(given, "train_dataloader"):
         return [_loaded(given, name) for name in PARTS]
     if isinstance(given, tuple | list) and len(given) == 2 and isinstance(source, SplitSource):
-        inputs, targets = _arrays(given[0]), np.asarray(given[1])
-        labels = targets if source.target_kind == "class" and targets.ndim == 1 else None
-        rows = split(source, len(targets), labels)
-        return [_pair((_taken(inputs, part), targets[part]), source) for part in rows]
+        whole = Arrays(_arrays(given[0]), np.asarray(given[1]))
+        labels = whole.targets if source.target_kind == "class" and whole.targets.ndim == 1 else None
+        rows = split(source, len(whole), labels)
+        return [_pair(whole.batch(part), source) for part in rows]
     if not (isinstance(given, tuple | list) and len(given) == 3):
         raise _unknown(given, source)
     return [_part(one, source) for one in given]
@@ -141,10 +141,6 @@ def _arrays(inputs: Any) -> Inputs:
     if isinstance(inputs, tuple) or (isinstance(inputs, list) and inputs and torch.is_tensor(inputs[0])):
         return tuple(map(np.asarray, inputs))
     return np.asarray(inputs)
-
-
-def _taken(inputs: Inputs, rows: Rows) -> Inputs:
-    return tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
 
 
 def _unknown(given: Any, source: Source) -> ForgeError:
