@@ -10,8 +10,9 @@ from rich.text import Text
 from modelforge.building.entries import Calibrated, LedgerEntry
 from modelforge.core.errors import Problem
 from modelforge.core.words import count, number, stored, where
+from modelforge.report.aligned import PATH, PLACE, WORDS
 from modelforge.report.problems import problems_text
-from modelforge.report.table import PATH, PLACE, WORDS, Fitted
+from modelforge.report.table import Fitted
 
 
 def ledger_table(entries: Sequence[LedgerEntry], found: Sequence[Problem]) -> RenderableType:

@@ -15,7 +15,8 @@ from modelforge.core.tensors import TensorValue, Value, at, first
 from modelforge.core.words import count, magnitude, number
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.report.table import NAME, WORDS, Fitted
+from modelforge.report.aligned import NAME, WORDS
+from modelforge.report.table import Fitted
 
 
 @dataclass(frozen=True, slots=True)
