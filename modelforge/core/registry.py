@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import check_declaration, load_entry_points, load_package, own_module
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 
 Entry = TypeVar("Entry")
 Declared = TypeVar("Declared", bound=type)
@@ -152,8 +152,9 @@ class Registry(Generic[Entry]):
 
     def suggest(self, name: str, others: Collection[str] = ()) -> str:
         """A hint for a name that is not there, nor among `others`: which one was meant, or how to add one."""
-        meant = did_you_mean(name, (*self.names(), *others))
-        if not self.decorator or meant.startswith("did you mean"):
+        known = (*self.names(), *others)
+        meant = did_you_mean(name, known)
+        if not self.decorator or nearest(name, known):
             return meant
         own = f"register your own in code first: `@{self.decorator}`{own_module()}"
         return f"{meant}; {own}" if meant else own
