@@ -38,7 +38,7 @@ from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.prepare import prepare
-from modelforge.train.repeat import repeat
+from modelforge.train.repeat_run import repeat
 from modelforge.train.settings import parse_settings
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -15,6 +15,7 @@ from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
+from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
 from modelforge.report.stream import Stream
 
@@ -101,8 +102,6 @@ def _show(text: RenderableType, screen: Console) -> None:
 
 
 def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
-    from modelforge.report.problems import problems_text
-
     if as_json:
         _say_json({"problems": [problem.to_dict() for problem in problems]})
     else:

@@ -21,7 +21,7 @@ from modelforge.core.docstrings import field_docs
 from modelforge.core.errors import Problem
 from modelforge.core.paths import join, last, parent
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]
@@ -180,8 +180,7 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
             message, hint = f"`{name}` {message}", hint or _meaning(owner, detail["loc"])
         return Problem(code, key, message, hint, part=context.get("part", "value"))
     choices = re.findall(r"'([^']*)'", context["expected"]) if kind == "literal_error" else ()
-    nearest = did_you_mean(str(value), choices)
-    hint = nearest if nearest.startswith("did") else _meaning(owner, detail["loc"])
+    hint = nearest(value, choices) or _meaning(owner, detail["loc"])
     return Problem(owner.wrong, key, f"`{name}` must be {expected(detail)}, but is {quoted(value)}", hint)
 
 

@@ -23,7 +23,7 @@ from types import ModuleType
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.project import FILE, KEY, Project, find_project, shown
 from modelforge.core.quoting import sentence
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import nearest
 
 _loaded: set[str] = set()
 _imported: set[str] = set()
@@ -148,8 +148,8 @@ def _not_found(name: str, project: Project) -> Problem:
         folder = project.folder.joinpath(*name.split(".")[:-1])
         here = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
         known = [path.stem for path in here if path.suffix == ".py" or (path / "__init__.py").is_file()]
-        near = did_you_mean(name.rpartition(".")[2], known)
-        hint = near if near.startswith("did") else f"create `{name.replace('.', '/')}.py`, or correct the name"
+        near = nearest(name.rpartition(".")[2], known)
+        hint = near or f"create `{name.replace('.', '/')}.py`, or correct the name"
     message = f"there is no module `{name}`, neither beside `{shown(project.file)}` nor in this environment"
     return Problem("MF081", "", message, hint, project.place(f'"{name}"') or project.place(name))
 

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from modelforge.core.complaints import in_words
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 
 
 def misuse(key: str, message: str, hint: str = "", *, part: Literal["key", "value"] = "value") -> Problem:
@@ -77,8 +77,7 @@ def fit(value: Any, hint: Any) -> Any:
 def _nearest(value: Any, hint: Any) -> str:
     """The hint for a word that is none of the words that an annotation lists."""
     words = [word for choice in _choices(hint) if get_origin(choice) is Literal for word in get_args(choice)]
-    found = did_you_mean(str(value), [word for word in words if isinstance(word, str)])
-    return found if found.startswith("did") else ""
+    return nearest(value, [word for word in words if isinstance(word, str)])
 
 
 def _choices(hint: Any) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import is_below, join, matches, parent
 from modelforge.core.quoting import listed, quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
@@ -123,8 +123,7 @@ def _given(section: Any) -> list[tuple[str, str, Any]] | None:
 def _suggestion(glob: str, paths: Iterable[str]) -> str:
     """The nearest path or layer, or all layers."""
     layers = dict.fromkeys(f"{path.partition('.')[0]}.*" for path in paths)
-    nearest = did_you_mean(glob, [*layers, *paths])
-    return nearest if nearest.startswith("did") else did_you_mean(glob, layers)
+    return nearest(glob, [*layers, *paths]) or did_you_mean(glob, layers)
 
 
 def _parameters_around(path: str, paths: Iterable[str]) -> list[str]:

@@ -49,7 +49,9 @@ def files(here: Path) -> None:
     pyarrow.feather.write_feather(table, str(here / "people.feather"))
     with pa.OSFile("people.arrows", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    pytest.importorskip("datasets").Dataset.from_dict(PEOPLE).save_to_disk(str(here / "people"))
+    pytest.importorskip("datasets", reason="the extra `data`").Dataset.from_dict(PEOPLE).save_to_disk(
+        str(here / "people")
+    )
 
 
 def people(**fields):
@@ -125,9 +127,15 @@ def same_arrays(source, folder: Path) -> None:
 
 
 def test_what_is_fitted_is_what_scikit_learn_fits_to_the_training_part():
-    compose, impute = pytest.importorskip("sklearn.compose"), pytest.importorskip("sklearn.impute")
-    pipeline, preprocessing = pytest.importorskip("sklearn.pipeline"), pytest.importorskip("sklearn.preprocessing")
-    pandas = pytest.importorskip("pandas")
+    compose, impute = (
+        pytest.importorskip("sklearn.compose", reason="the extra `train`"),
+        pytest.importorskip("sklearn.impute", reason="the extra `train`"),
+    )
+    pipeline, preprocessing = (
+        pytest.importorskip("sklearn.pipeline", reason="the extra `train`"),
+        pytest.importorskip("sklearn.preprocessing", reason="the extra `train`"),
+    )
+    pandas = pytest.importorskip("pandas", reason="of the extra `data`")
     columns = ["age", "fare", "sex", "port"]
     examples = read(people(**{**ALL, "features": columns, "dates": [], "num_features": 7, "ignore": []}))
     frame = pandas.DataFrame({name: PEOPLE[name] for name in columns}).replace({None: np.nan})

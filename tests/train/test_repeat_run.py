@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from modelforge.runs.status import read_state
-from modelforge.train.repeat import repeat
+from modelforge.train.repeat_run import repeat
 
 SMALL = ("model=mlp", "data=digits", "trainer.enable_progress_bar=false")
 
