@@ -15,7 +15,7 @@ from rich.console import Console
 from modelforge.cli.evaluate import evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 from tests.train.runs import trained
 
 
