@@ -86,7 +86,13 @@ def closed(fields: Schema, text: str | None, required: Iterable[str] = ()) -> Sc
 
 
 def choice(
-    key: str, options: Mapping[str, Schema], description: str, *, short: bool = True, prefix: str = ""
+    key: str,
+    options: Mapping[str, Schema],
+    description: str,
+    *,
+    short: bool = True,
+    prefix: str = "",
+    others: Schema = TEMPLATE,
 ) -> Schema:
     """A mapping whose `key` says which of the definitions it is.
 
@@ -96,9 +102,10 @@ def choice(
         description: What it is.
         short: Whether a name alone stands for a mapping with nothing else.
         prefix: What the names have in front of them in `$defs`.
+        others: What the key may be besides these names.
     """
     names = [option.removeprefix(prefix) for option in options]
-    named = {"anyOf": [{"enum": names}, {"type": "string"}]}
+    named = {"anyOf": [{"enum": names}, others]}
     cases = [
         {
             "if": {"type": "object", "properties": {key: {"const": name}}, "required": [key]},

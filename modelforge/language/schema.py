@@ -11,11 +11,25 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from modelforge import inits
-from modelforge.core.json_schema import DIALECT, Schema, choice, closed, mapping, of_model, open_field, or_template
+from modelforge.core.json_schema import (
+    DIALECT,
+    OPEN,
+    TEMPLATE,
+    Schema,
+    choice,
+    closed,
+    mapping,
+    of_model,
+    open_field,
+    or_template,
+    section,
+)
+from modelforge.core.limits import MAX_NAME
 from modelforge.inits.schemes.undrawn import Pretrained
 from modelforge.language import registry
 from modelforge.language.init import NAMED_ROLES
-from modelforge.language.layer import LayerSpec
+from modelforge.language.layer import NAME, LayerSpec
+from modelforge.language.model import TensorSpec
 
 _INIT, _LAYER, _LAYERS = ({"$ref": f"#/$defs/{name}"} for name in ("init", "layer", "layers"))
 DEFAULTS: Schema = {
@@ -23,6 +37,9 @@ DEFAULTS: Schema = {
     "items": {"type": ["string", "object"]},
     "description": "Hydra's: other files that this one is made of, or chooses.",
 }
+NAMES: Schema = {"pattern": rf"^({NAME.pattern})$", "maxLength": MAX_NAME}
+WORD: Schema = {"type": "string"}
+"""A block of the model, or a layer of one's own."""
 _REFERENCES: Schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
@@ -45,7 +62,10 @@ def _model() -> Schema:
     sizes = mapping({"type": "object"}, "Values of `args` by name; `size` chooses among them.")
     block = closed({"args": mapping({}), "init": _INIT, "layers": _LAYERS}, "A piece with arguments.", ["layers"])
     fields = {
-        "input": {"type": ["object", "string"], "description": "What comes in: `{shape, dtype}`, or several by name."},
+        "input": {
+            "anyOf": [section(TensorSpec), {**mapping(section(TensorSpec)), "propertyNames": NAMES}, TEMPLATE, OPEN],
+            "description": "What comes in: `{shape, dtype}`, or several by name.",
+        },
         "args": mapping({}, "The model's own arguments, for `${arg:name}`; `???` where `sizes` gives them."),
         "size": {"type": ["string", "number"], "description": "Which of `sizes`."},
         "sizes": sizes,
@@ -62,12 +82,19 @@ def _model() -> Schema:
     }
     layers = {name: _of_layer(registry.get(name).spec) for name in registry.names()}
     definitions = {
-        "layers": {**mapping(_LAYER, "Layers by name, in execution order."), "minProperties": 1},
-        "layer": choice("type", layers, "A type of layer in short form, or a mapping with `type`."),
+        "layers": {
+            **mapping(_LAYER, "Layers by name, in execution order."),
+            "propertyNames": NAMES,
+            "minProperties": 1,
+        },
+        "layer": choice("type", layers, "A type of layer in short form, or a mapping with `type`.", others=WORD),
         **layers,
         **_init_definitions(),
     }
-    return {"$schema": DIALECT, "title": "A model", **closed(fields, "", ["layers"]), "$defs": definitions}
+    model = closed(fields, "")
+    # A file that is made of others may leave both to them.
+    model |= {"anyOf": [{"required": ["input", "layers"]}, {"required": ["defaults"]}]}
+    return {"$schema": DIALECT, "title": "A model", **model, "$defs": definitions}
 
 
 def _init() -> Schema:
@@ -92,7 +119,7 @@ def _of_layer(spec: type[LayerSpec]) -> Schema:
         if name not in spec.made_fields | LayerSpec.own_fields:
             held = _LAYERS if name in spec.holds_layers else _LAYER if name in spec.holds_layer else None
             fields[name] = held or or_template(field)
-    own = {"inputs": _REFERENCES, "init": _INIT, "when": {"type": ["boolean", "string"]}}
+    own = {"inputs": _REFERENCES, "init": _INIT, "when": {"anyOf": [{"type": "boolean"}, TEMPLATE]}}
     required = [name for name in described.get("required", []) if name in fields]
     return closed({"type": {"const": spec.model_fields["type"].default}, **fields, **own}, spec.__doc__, required)
 
@@ -113,6 +140,7 @@ def _init_definitions() -> Schema:
             | {field: or_template(of_one) for field, of_one in fields[name].items()}
             | sections,
             schemes[name].__doc__,
+            [field for field, described in schemes[name].model_fields.items() if described.is_required()],
         )
         for name in schemes
     }

@@ -104,3 +104,17 @@ def test_a_layer_of_your_own_is_in_it():
         assert schema("model")["$defs"]["OfMyOwn"]["required"] == ["strength"]
     finally:
         unregister_layer("OfMyOwn")
+
+
+CAN_KNOW = ("MF012", "MF013", "MF015", "MF020")
+"""Codes of mistakes that a schema can see wherever they are in the file itself."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/configs/invalid").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_mistake_that_a_schema_can_know_is_refused(path: Path):
+    text = path.read_text(encoding="utf-8")
+    said = path.with_suffix(".out").read_text(encoding="utf-8")
+    if not any(f"[{code}]" in said for code in CAN_KNOW) or "overrides:" in text or "override " in said:
+        return
+    data = yaml.load(text, Yaml12)
+    assert any(faults(kind, data[kind]) for kind in KINDS if data.get(kind) is not None)
