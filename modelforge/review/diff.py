@@ -14,7 +14,8 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.report.table import to_text
-from modelforge.review.diff_text import diff_text
+from modelforge.review.documented import documented_diff
+from modelforge.review.formats.text import text
 from modelforge.review.model_changes import Change, Changes, LayerDiff, ParameterDiff
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
@@ -29,7 +30,7 @@ class Diff(Changes):
     """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
-        return to_text(diff_text(self))
+        return to_text(text(documented_diff(self)))
 
 
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
@@ -54,12 +55,14 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
     parameters = tuple(_parameters(before, after))
     common = {parameter.path for parameter in before.parameters} & {parameter.path for parameter in after.parameters}
     num_changed = sum(item.kind == "changed" for item in parameters)
+    layers = tuple(_layers(before, after))
     return Diff(
         totals=tuple(_totals(before, after)),
-        layers=tuple(_layers(before, after)),
+        layers=layers,
         parameters=parameters,
         num_unchanged=len(common) - num_changed,
         left=unreached(after.parameters, after.ties),
+        reads=tuple(_reads_of(layers, before, after)),
     )
 
 
@@ -67,7 +70,7 @@ def _planned(side: object) -> Plan:
     if isinstance(side, ModelSpec):
         return plan(side)
     if not isinstance(side, Plan):
-        hint = "; `modelforge.review.read` makes one of a name" if isinstance(side, str) else ""
+        hint = "; `modelforge.review.sides.read` makes one of a name" if isinstance(side, str) else ""
         raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets a {type(side).__name__}{hint}")
     return side
 
@@ -142,6 +145,18 @@ def _layers(old: Plan, new: Plan) -> Iterator[LayerDiff]:
             yield LayerDiff(path, "removed", one, None, place=old.origins.place(one.key, "key"))
         elif changes := tuple(_layer_changes(one, other, old, new)):
             yield LayerDiff(path, "changed", one, other, changes)
+
+
+def _reads_of(layers: tuple[LayerDiff, ...], old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    """Which layer reads which, on either side, where one of the two differs in itself."""
+    own = {layer.path for layer in layers if layer.differs_itself}
+    found: dict[tuple[str, str], None] = {}
+    for around in (*old.root.walk(), *new.root.walk()):
+        paths = {child.name: child.path for child in around.children}
+        for child in around.children:
+            pairs = ((paths[read.source], child.path) for read in child.reads if read.source in paths)
+            found |= dict.fromkeys(pair for pair in pairs if own & {*pair})
+    yield from found
 
 
 def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> Iterator[Change]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
 from modelforge.review.changed_files import FileDiff
-from modelforge.review.diff import Diff
+from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
 
 
@@ -21,7 +21,7 @@ class EntryDiff:
     num_values: int = 0
     """Composed values that were compared."""
     values: tuple[Change, ...] = ()
-    diff: Diff | None = None
+    diff: Changes | None = None
     """None where no plans were compared."""
     same_model: bool = False
     """Whether both sides have the same model sections, so that there is one plan."""
@@ -109,7 +109,7 @@ class Review:
         return tuple(note for note in self.files if note.reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """The review as plain data; the model of the default composition comes first, as `Diff.to_dict` gives it."""
+        """The review as plain data; the model of the default composition comes first, as `Changes.to_dict` gives it."""
         default = self.default.diff.to_dict() if self.default.diff else {}
         return {
             "old": self.old,

@@ -10,7 +10,7 @@ import torch
 from pydantic_core import to_json
 
 import modelforge as mf
-from modelforge.review import diff
+from modelforge.review.diff import diff
 
 LINEAR = {"type": "Linear", "out_features": 4}
 

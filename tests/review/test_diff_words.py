@@ -8,7 +8,7 @@ import pytest
 
 import modelforge as mf
 from modelforge.core.errors import Place
-from modelforge.review import diff
+from modelforge.review.diff import diff
 from modelforge.review.diff_words import both_places, causes, change_words, layer_groups, layer_lines, summary, totals
 from modelforge.review.model_changes import Change
 

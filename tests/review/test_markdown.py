@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from modelforge.review import diff, to_markdown
+from modelforge.review.diff import diff
+from modelforge.review.markdown import to_markdown
 from modelforge.review.markdown import code
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelforge.review import review
+from modelforge.review.compare import review
 from modelforge.review.review_words import (
     arrivals,
     brief,

@@ -1,0 +1,1 @@
+"""Formats of a review: each a function of a `Document`, and of nothing else."""

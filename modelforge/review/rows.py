@@ -1,0 +1,104 @@
+"""rows: layers, parameters and facts that differ → the effects of an edit, equal copies together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelforge.core.errors import Place
+from modelforge.core.words import cut, printable, shape, value, where
+from modelforge.review.diff_words import MARKS, change_words, layer_groups, layer_lines, sizes, total
+from modelforge.review.document import MAX_TEXT, Effect, Spot
+from modelforge.review.attribution import Edit
+from modelforge.review.groups import grouped
+from modelforge.review.model_changes import ParameterDiff
+from modelforge.review.values import Change
+
+
+def rows(edit: Edit) -> Iterator[Effect]:
+    """What follows from an edit: layers, facts about the whole model, parameters."""
+    written = edit.change
+    for group in layer_groups([layer for layer in edit.layers if layer.differs_itself]):
+        layer = group.first
+        lines = [words for words, place in layer_lines(layer) if words not in _said(written)]
+        yield Effect(
+            mark=MARKS[layer.kind],
+            subject="layer",
+            name=bounded(group.label),
+            copies=group.count,
+            type=bounded(layer.type),
+            words=bounded("; ".join(lines)),
+            spot=spot(layer.place),
+        )
+    for name, words in map(total, edit.totals):
+        if name not in ("parameters", "seed"):
+            yield Effect(mark="~", subject="value", name=name, words=bounded(words))
+    yield from _parameters(edit.parameters, written)
+    downstream = [layer for layer in edit.layers if not layer.differs_itself]
+    for group in layer_groups(downstream):
+        words = bounded("; ".join(words for words, _ in layer_lines(group.first)))
+        name, kind = bounded(group.label), bounded(group.first.type)
+        yield Effect(mark="~", subject="layer", name=name, copies=group.count, type=kind, words=words)
+
+
+def _parameters(parameters: list[ParameterDiff], written: Change | None) -> Iterator[Effect]:
+    for group in grouped(parameters, lambda item: item.path, lambda item: repr(_parameter(item, "", 1, written))):
+        yield _parameter(group.first, group.label, group.count, written)
+
+
+def _parameter(item: ParameterDiff, label: str, copies: int, written: Change | None) -> Effect:
+    reshaped, old, new = item.change("shape"), item.old, item.new
+    sides = f"{shape(tuple(reshaped.old))} → {shape(tuple(reshaped.new))}" if reshaped else shape(item.shown.shape)
+    return Effect(
+        mark=MARKS[item.kind],
+        subject="parameter",
+        name=bounded(label),
+        copies=copies,
+        type=bounded(sides),
+        words=bounded("; ".join(_reasons(item, written))),
+        old_std=old.std if old else None,
+        new_std=new.std if new else None,
+        ratio=item.ratio if item.std_changed and item.ratio != float("inf") else None,
+        spot=None if item.shown.rule.default else spot(item.shown.rule.place),
+    )
+
+
+def _reasons(item: ParameterDiff, written: Change | None) -> Iterator[str]:
+    """What differs in a parameter's rule, besides what the edit says itself."""
+    if item.kind != "changed":
+        yield f"{item.shown.scheme}, by {value(item.shown.rule.key)}"
+        return
+    rescheme = item.change("scheme")
+    for change in item.causes:
+        aside = rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place))
+        if not aside and (words := change_words(change)) not in _said(written):
+            yield words
+    if not rescheme:
+        yield from sizes(item)
+    if (dtype := item.change("dtype")) is not None:
+        yield f"as {dtype.new} in place of {dtype.old}"
+
+
+def _said(written: Change | None) -> tuple[str, ...]:
+    """What the edit says itself: `gain 1 → 1.4` of an edit of `init.gain`."""
+    return () if written is None or not written.path else (change_words(replace_name(written)),)
+
+
+def replace_name(change: Change) -> Change:
+    """The change under the last part of its key."""
+    return Change(change.path[-1], change.old, change.new)
+
+
+def spot(place: Place | None) -> Spot | None:
+    """Where something is written; of an interpolation the end that holds the value."""
+    if place is None:
+        return None
+    end = place
+    while end.via is not None:
+        end = end.via
+    file = bounded(printable(end.file)) if end.file and end.override is None else ""
+    return Spot(words=bounded(where(place)), file=file, line=end.line if file else 0, column=end.column if file else 0)
+
+
+def bounded(text: str) -> str:
+    """A text that a document may hold: of a long one both ends, and nothing that cannot be seen."""
+    return cut(printable(text), MAX_TEXT)
