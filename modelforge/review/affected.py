@@ -10,13 +10,13 @@ from typing import Any
 
 from modelforge.config import Config, compose
 from modelforge.config.composition import Library
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.review.changed_files import Content, named
 from modelforge.review.sides import Side, split_words
-from modelforge.review.values import exact
+from modelforge.review.values import Path, exact
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
 PLANNED = ("model", "init", "weights", "seed")
@@ -52,6 +52,10 @@ class Composition:
     signature: tuple[Any, ...] = ()
     """The files that it merged, where and in what order: entries of equal signature are equal."""
     studies: Studies | None = None
+    merged: tuple[tuple[str, str], ...] = ()
+    """Package and path of each file that it merged, in order."""
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Names of files in places → their paths below the config folder."""
     unset: tuple[str, ...] = ()
     """Keys of mandatory values that nothing gives; `UNSET` stands for them."""
 
@@ -81,6 +85,12 @@ class Composition:
             return plan(parse(self.config), self.studies)
         except ForgeError as error:
             return error.problems
+
+    def place(self, path: Path) -> Place | None:
+        """Where the value at a path was written, not looking through interpolations, or the nearest one around it."""
+        if self.config is None:
+            return None
+        return self.config.origins.at(path) or self.config.origins.written(".".join(path))
 
     def plans_like(self, other: Composition) -> bool:
         """Whether both have the same model sections, in the same order, so that their plans are equal."""
@@ -128,9 +138,10 @@ def composed(
             config, unset = _given(side, (*added, *every[len(added) :]), entry, library)
         except ForgeError:
             return Composition(None, error.problems)
-    merged = [(one.package, _below(side, one.document.file)) for one in config.origins.contributions]
+    names = {one.document.file: _below(side, one.document.file) for one in config.origins.contributions}
+    merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()))
-    return Composition(config, (), frozenset(file for _, file in merged), signature, studies, unset)
+    return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
 
 
 def _given(

@@ -14,6 +14,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
 from modelforge.review.affected import Composition, Entry, Reach, composed, entries
+from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
@@ -85,6 +86,7 @@ class _Reviewer:
         self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
         """The files that a composition can differ by."""
         self.studies = Studies()
+        self.causes = Causes(self.changed)
         self.libraries = {old.folder: Library(), new.folder: Library()}
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
@@ -107,6 +109,7 @@ class _Reviewer:
             entries=found,
             num_unaffected=self.num_unaffected,
             alone=tuple(self.alone),
+            causes=self.causes.found(),
         )
 
     def _compare_all(self) -> Iterator[EntryDiff]:
@@ -169,6 +172,7 @@ class _Reviewer:
 
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
         result = _entry_diff(entry, self.changed.get(entry.file), old, new, always=always)
+        self.causes.add(result, entry.file, old, new)
         for file in (old.files | new.files) & self.changed.keys():
             self.read.setdefault(file, []).append((result, (*old.signature, *new.signature)))
         return result
