@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from modelforge.config import shipped
+from modelforge.config.composition import Library
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
 from modelforge.review.affected import Composition, Entry, Reach, composed, entries
+from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
@@ -30,6 +32,7 @@ def review(
     overrides: Sequence[str] = (),
     track: Track = lambda items, label: items,
     opened: Callable[[Sequence[Side]], None] = lambda sides: None,
+    further: Sequence[str] = (),
 ) -> Review:
     """Compares all that two sides' configs compose to: every entry that reads a file that differs.
 
@@ -40,6 +43,7 @@ def review(
         overrides: Hydra overrides for both sides.
         track: Wraps the entries while they are composed, to show progress.
         opened: Called with both sides before anything of them is composed.
+        further: Overrides of further compositions to compare, each as one text: `"model=gpt2 data=text"`.
 
     Raises:
         ForgeError: a side cannot be read, or its default does not compose, or has no plan.
@@ -62,7 +66,7 @@ def review(
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
         opened(sides)
-        return _Reviewer(sides[0], sides[1], tuple(overrides), track).review(old if ends else "")
+        return _Reviewer(sides[0], sides[1], tuple(overrides), track, further).review(old if ends else "")
 
 
 def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
@@ -75,11 +79,15 @@ def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
 
 
 class _Reviewer:
-    def __init__(self, old: Side, new: Side, overrides: tuple[str, ...], track: Track) -> None:
-        self.old, self.new, self.overrides, self.track = old, new, overrides, track
+    def __init__(self, old: Side, new: Side, overrides: tuple[str, ...], track: Track, further: Sequence[str]) -> None:
+        self.old, self.new, self.overrides, self.track, self.further = old, new, overrides, track, further
         self.files, self.paths = changed_files(old, new)
         self.changed = {file.path: file for file in self.files}
+        self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
+        """The files that a composition can differ by."""
         self.studies = Studies()
+        self.causes = Causes(self.changed)
+        self.libraries = {old.folder: Library(), new.folder: Library()}
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
         self.alone: list[str] = []
@@ -101,17 +109,18 @@ class _Reviewer:
             entries=found,
             num_unaffected=self.num_unaffected,
             alone=tuple(self.alone),
+            causes=self.causes.found(),
         )
 
     def _compare_all(self) -> Iterator[EntryDiff]:
-        default, *others = entries(self.paths, self.overrides)
+        default, *others = entries(self.paths, self.overrides, self.further)
         before, after = (self._composed(side, default) for side in (self.old, self.new))
         self._check_default(before, after)
         label = " ".join(self.overrides) or default.label
         yield self._compare(replace(default, label=label), before, after, always=True)
         if "overrides" in (self.old.kind, self.new.kind):
             return
-        if not self.files:
+        if not self.meaningful:
             self.num_unaffected = len(others)
             return
         seen = {(before.signature, after.signature)}
@@ -126,14 +135,14 @@ class _Reviewer:
                 continue
             signature = (before.signature, after.signature)
             whole = before.config is not None and after.config is not None
-            if whole and not (before.files | after.files) & self.changed.keys():
+            if whole and not (before.files | after.files) & self.meaningful:
                 self.num_unaffected += 1
             elif not whole or signature not in seen:
                 seen.add(signature)
                 yield self._compare(entry, before, after)
 
     def _composed(self, side: Side, entry: Entry) -> Composition:
-        return composed(side, entry, self.overrides, self.studies)
+        return composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""
@@ -144,7 +153,7 @@ class _Reviewer:
         reached = [
             entry
             for entry in others
-            if any(entry.file in self.changed or reach.may_read(entry) & self.changed.keys() for reach in reaches)
+            if any(entry.file in self.meaningful or reach.may_read(entry) & self.meaningful for reach in reaches)
         ]
         self.num_unaffected = len(others) - len(reached)
         return reached
@@ -163,6 +172,7 @@ class _Reviewer:
 
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
         result = _entry_diff(entry, self.changed.get(entry.file), old, new, always=always)
+        self.causes.add(result, entry.file, old, new)
         for file in (old.files | new.files) & self.changed.keys():
             self.read.setdefault(file, []).append((result, (*old.signature, *new.signature)))
         return result

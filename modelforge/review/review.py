@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
+from modelforge.review.cause import Cause
 from modelforge.review.changed_files import FileDiff
 from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
@@ -92,6 +93,8 @@ class Review:
     """Further compositions that read none of the files that differ."""
     alone: tuple[str, ...] = ()
     """Further options that cannot be composed alone on either side."""
+    causes: tuple[Cause, ...] = ()
+    """The edits with what each of them does."""
 
     @property
     def default(self) -> EntryDiff:
@@ -119,6 +122,7 @@ class Review:
             "overrides": list(self.overrides),
             "notes": list(self.notes),
             "compared": {
+                "causes": [cause.to_dict() for cause in self.causes],
                 "compositions": [entry.label for entry in self.entries],
                 "unaffected": self.num_unaffected,
                 "cannot_be_composed": list(self.alone),
@@ -127,5 +131,6 @@ class Review:
             },
             "not_compared": [note.to_dict() for note in self.not_compared],
             "files": [note.to_dict() for note in self.files],
+            "causes": [cause.to_dict() for cause in self.causes],
             "compositions": [entry.to_dict() for entry in self.entries],
         }
