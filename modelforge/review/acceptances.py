@@ -1,4 +1,4 @@
-"""read_acceptances: the file `review.yaml` of a config folder → accepted changes, and further compositions to compare."""
+"""read_acceptances: `review.yaml` in a config folder → accepted changes, and further compositions to compare."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from modelforge.config.nodes import items
 from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.paths import join
-from modelforge.review.changed_files import Content, content
+from modelforge.review.changed_files import REVIEW, Content, content
 from modelforge.review.document import Acceptance, Change, Text
 from modelforge.review.fingerprints import fingerprint
 from modelforge.review.rows import bounded, spot
 from modelforge.review.sides import Side
 
-FILE = "review.yaml"
 MAX_ACCEPTED = 200
 MAX_FURTHER = 100
 
@@ -74,7 +73,7 @@ class Acceptances:
         problems: list[Problem] = []
         for name in (name for name in self.accepted if name not in made):
             earlier, place = name in self.earlier, self.places[name]
-            message = f"`{name}` in `{FILE}` accepts a change that is not there"
+            message = f"`{name}` in `{REVIEW}` accepts a change that is not there"
             if not earlier:
                 hint = "leave the acceptance out: it would hide such a change later"
                 problems.append(Problem("MF075", "", message, hint, place))
@@ -99,7 +98,7 @@ def read_acceptances(old: Side, new: Side) -> Acceptances:
     Raises:
         ForgeError: the file is wrong.
     """
-    found = content(new, FILE)
+    found = content(new, REVIEW)
     if found is None:
         return Acceptances()
     if found.problems:
@@ -112,7 +111,7 @@ def read_acceptances(old: Side, new: Side) -> Acceptances:
     return Acceptances(
         {one.fingerprint: Acceptance(reason=one.reason, author=one.author) for one in read.accept},
         {one.fingerprint: place for one, place in zip(read.accept, places, strict=True)},
-        frozenset(_fingerprints(content(old, FILE))),
+        frozenset(_fingerprints(content(old, REVIEW))),
         tuple(read.entries),
     )
 
@@ -126,7 +125,9 @@ def _fingerprints(found: Content | None) -> Iterable[str]:
 
 def _problem(detail: Any, found: Content) -> Problem:
     location = detail["loc"]
-    owner = Owner(f"`{FILE}`" if len(location) < 2 else "an acceptance", model=_File if len(location) < 2 else _Accept)
+    owner = Owner(
+        f"`{REVIEW}`" if len(location) < 2 else "an acceptance", model=_File if len(location) < 2 else _Accept
+    )
     return problem(detail, join(*location), owner).at(_place(found, location))
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isinf
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
-from modelforge.core.words import count, number, plural, shape, value, where
+from modelforge.core.words import count, plural, value, where
 from modelforge.review.groups import Group, grouped
-from modelforge.review.model_changes import Change, Changes, Kind, LayerDiff, ParameterDiff
+from modelforge.review.model_changes import Change, LayerDiff, ParameterDiff
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
 _NAMES = {"num_parameters": "parameters", "result": "last layer"}

@@ -129,6 +129,9 @@ class Change(Data):
     severity: Severity
     mark: Sign = "~"
     title: Text
+    """What was edited, and how."""
+    follows: Text = ""
+    """What the edit does, counted."""
     cause: Cause | None = None
     spot: Spot | None = None
     """Where to look: the edited line, on the new side if it is there."""

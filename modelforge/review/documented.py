@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.review.acceptances import Acceptances
@@ -20,7 +22,7 @@ from modelforge.review.document import (
     Picture,
     Spot,
 )
-from modelforge.review.drafts import Draft, drafts, shown
+from modelforge.review.drafts import Draft, drafts
 from modelforge.review.fingerprints import fingerprint
 from modelforge.review.kinds import KINDS, RANK, SECTIONS
 from modelforge.review.model_changes import Changes
@@ -28,7 +30,7 @@ from modelforge.review.pictures import picture
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.rows import bounded, spot
-from modelforge.review.titles import kind_of, title
+from modelforge.review.titles import follows, head, kind_of
 from modelforge.review.value_words import list_edit, pair, ratio
 from modelforge.review.values import ABSENT
 from modelforge.review.values import Change as Edit
@@ -70,6 +72,26 @@ def documented(review: Review, acceptances: Acceptances | None = None) -> Docume
     )
 
 
+def documented_failure(old: str, new: str, problems: Sequence[Problem]) -> Document:
+    """What stands in the way of a review, as a document without a comparison."""
+    first = problems[0].message if problems else "nothing is known of it"
+    found = [
+        _of_kind(
+            "broken-side", problem.message, f"{problem.code}: {problem.message}", mark="!", spot=spot(problem.place)
+        )
+        for problem in problems[:MAX_CHANGES]
+    ]
+    return Document(
+        old=bounded(short(old)),
+        new=bounded(short(new)),
+        equal=False,
+        verdict=bounded(f"cannot be compared: {first}"),
+        changes=tuple(found),
+        num_changes=len(found),
+        compared=Compared(entries=(), num_entries=0),
+    )
+
+
 def documented_diff(changes: Changes, old: str = "old", new: str = "new") -> Document:
     """The difference of two plans as a document.
 
@@ -96,14 +118,14 @@ def _of_kind(kind: str, key: str, words: str, edit: Edit | None = None, **fields
         section=facts.section,
         severity=facts.severity,
         title=bounded(words),
-        **{"cause": _cause(edit) if edit else None, **fields},  # pyright: ignore[reportArgumentType]
+        **{"cause": _cause(edit, edit.name) if edit else None, **fields},  # pyright: ignore[reportArgumentType]
     )
 
 
-def _cause(edit: Edit) -> Cause:
+def _cause(edit: Edit, key: str) -> Cause:
     old, new = pair(edit.old, edit.new)
     places = {"old_spot": spot(edit.old_place), "new_spot": spot(edit.new_place)}
-    return Cause(key=bounded(edit.name), old=old, new=new, ratio=ratio(edit.old, edit.new), **places)
+    return Cause(key=bounded(key), old=old, new=new, ratio=ratio(edit.old, edit.new), **places)
 
 
 def _where(edit: Edit | None) -> Spot | None:
@@ -112,25 +134,41 @@ def _where(edit: Edit | None) -> Spot | None:
 
 def _change(draft: Draft) -> Change:
     """An edit that compositions show."""
-    kind, edit = kind_of(draft), draft.edit
-    rows = [effect.model_copy(update={"entries": _labels(labels)}) for effect, labels in shown(draft)]
-    mark = "~"
-    if edit is not None and ABSENT in (edit.old, edit.new):
-        mark = "+" if edit.old is ABSENT else "-"
+    kind, edit = kind_of(draft), _edit(draft)
+    key, how = head(draft)
+    rows = [effect.model_copy(update={"entries": _labels(labels)}) for effect, labels in draft.shown()]
     labels = list(draft.labels)
+    differs = edit is not None and not (edit.old is ABSENT and edit.new is ABSENT)
     return _of_kind(
         kind,
-        edit.name if edit else " ".join(sorted({*draft.layers, *draft.parameters})),
-        title(draft),
+        key if draft.edits else " ".join(sorted({*draft.layers, *draft.parameters})),
+        f"{key} {how}".strip(),
         edit,
-        mark=mark,
-        spot=_where(edit),
+        cause=_cause(edit, key) if edit and differs else None,
+        follows=bounded(follows(draft)),
+        mark=_mark(draft),
+        spot=_where(edit) or next((found for one in draft.edits if (found := _where(one.change))), None),
         effects=tuple(rows[:MAX_EFFECTS]),
         num_effects=sum(row.copies for row in rows),
         num_redrawn=draft.num_redrawn,
         entries=_labels(labels),
         num_entries=len(labels),
     )
+
+
+def _edit(draft: Draft) -> Edit | None:
+    """The edit, or the option that it chooses at its place."""
+    edit, choice = draft.edit.change if draft.edit else None, draft.choice
+    if edit is None or choice is None:
+        return edit
+    return replace(choice, old_place=edit.old_place, new_place=edit.new_place)
+
+
+def _mark(draft: Draft) -> str:
+    edit = draft.edit
+    if edit is None or edit.kind == "override":
+        return "~"
+    return {"added": "+", "removed": "-", "renamed": ">", "moved": ">"}.get(edit.how, "~")
 
 
 def _left(review: Review) -> Iterator[Change]:
@@ -146,19 +184,26 @@ def _left(review: Review) -> Iterator[Change]:
 def _entries(review: Review) -> Iterator[Change]:
     """Options of one side only, and compositions that a side cannot compose or plan."""
     for entry in review.entries:
+        if not entry.broken and entry.kind == "changed":
+            continue
         why = entry.problems[0].message if entry.problems else ""
-        label = {"entries": _labels([entry.label]), "num_entries": 1, "mark": MARKS[entry.kind]}
         if entry.broken:
+            kind, mark = f"broken-{entry.broken}", "!"
             words = f"{entry.label} cannot be {_step(entry)} {SIDES[entry.broken]}: {why}"
-            place = spot(entry.problems[0].place) if entry.problems else None
-            yield _of_kind(f"broken-{entry.broken}", words, words, **{**label, "mark": "!", "spot": place})
-        elif entry.kind != "changed":
-            noun = "model" if entry.label.startswith("model=") else "option"
-            file = f"{entry.label.replace('=', '/')}.yaml"
-            place = Spot(words=bounded(file)) if any(note.file.path == file for note in review.files) else None
-            key = f"{noun}-{entry.kind}"
+            key, place = words, spot(entry.problems[0].place) if entry.problems else None
+        else:
+            mark = MARKS[entry.kind]
+            kind = f"{'model' if entry.label.startswith('model=') else 'option'}-{entry.kind}"
             words = f"{entry.label} {entry.kind}{_size(entry)}" + (f", but cannot be planned: {why}" if why else "")
-            yield _of_kind(key, entry.label, words, **label, spot=place)
+            key, place = entry.label, _file_of(entry, review)
+        found = _of_kind(kind, key, words, mark=mark, spot=place)
+        yield found.model_copy(update={"entries": _labels([entry.label]), "num_entries": 1})
+
+
+def _file_of(entry: EntryDiff, review: Review) -> Spot | None:
+    """The file of an option that is added or removed."""
+    path = f"{entry.label.replace('=', '/')}.yaml"
+    return next((_file(note) for note in review.files if note.file.path == path), None)
 
 
 def _step(entry: EntryDiff) -> str:
@@ -187,7 +232,11 @@ def _files(review: Review) -> Iterator[Change]:
 
 
 def _file(note: FileNote) -> Spot:
-    return Spot(words=bounded(note.file.path))
+    content = note.file.new or note.file.old
+    if content is None:
+        return Spot(words=bounded(note.file.path))
+    shown = bounded(content.document.file)
+    return Spot(words=shown, file=shown, line=1)
 
 
 def _pictures(review: Review) -> Iterator[Picture]:

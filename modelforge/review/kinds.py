@@ -36,6 +36,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "broken-old": Kind("broken", "error", "The old side cannot be composed or planned, so nothing is compared."),
         "broken-new": Kind("broken", "error", "The change breaks a config: training with it stops at once."),
+        "broken-side": Kind(
+            "broken", "error", "A side cannot be read, or its default not composed: nothing is compared."
+        ),
         "broken-both": Kind("broken", "warning", "Neither side can be planned: the model is not compared."),
         "acceptance-unused": Kind(
             "broken", "error", "`review.yaml` accepts a change that is not there: it would hide a later one."
@@ -45,7 +48,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "model-removed": Kind("model", "warning", "Configs and runs that name the model no longer compose."),
         "layers-changed": Kind("model", "warning", "The network computes something else than before."),
         "layer-added": Kind("model", "warning", "The network has a layer more; old checkpoints lack its parameters."),
-        "layer-removed": Kind("model", "warning", "The network has a layer less; old checkpoints have parameters left."),
+        "layer-removed": Kind(
+            "model", "warning", "The network has a layer less; old checkpoints have parameters left."
+        ),
         "layer-moved": Kind("model", "warning", "A layer stands elsewhere: the order of operations changes."),
         "layer-renamed": Kind("model", "info", "The network is the same; keys of old checkpoints have other names."),
         "inputs-changed": Kind("model", "warning", "Code that calls the model passes other tensors."),

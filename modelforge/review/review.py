@@ -8,7 +8,7 @@ from typing import Any, Literal
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
 from modelforge.review.cause import Cause
-from modelforge.review.changed_files import FileDiff
+from modelforge.review.changed_files import REVIEW, FileDiff
 from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
 
@@ -64,9 +64,9 @@ class FileNote:
 
     @property
     def equal(self) -> bool:
-        """Whether it says the same, or is hidden and no config."""
+        """Whether it says the same, or is no config: hidden, or `review.yaml`."""
         hidden = not self.file.is_config and any(part.startswith(".") for part in self.file.path.split("/"))
-        return hidden or (self.file.formatting and not self.reason)
+        return hidden or self.file.path == REVIEW or (self.file.formatting and not self.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The note as plain data."""

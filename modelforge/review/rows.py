@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from modelforge.core.errors import Place
 from modelforge.core.words import cut, printable, shape, value, where
 from modelforge.review.diff_words import MARKS, change_words, layer_groups, layer_lines, sizes, total
 from modelforge.review.document import MAX_TEXT, Effect, Spot
-from modelforge.review.attribution import Edit
 from modelforge.review.groups import grouped
-from modelforge.review.model_changes import ParameterDiff
-from modelforge.review.values import Change
+from modelforge.review.model_changes import Changes, ParameterDiff
+from modelforge.review.value_words import arrow, pair
+from modelforge.review.values import ABSENT, Change
 
 
-def rows(edit: Edit) -> Iterator[Effect]:
-    """What follows from an edit: layers, facts about the whole model, parameters."""
-    written = edit.change
-    for group in layer_groups([layer for layer in edit.layers if layer.differs_itself]):
+def rows(changes: Changes, written: Change | None = None) -> Iterator[Effect]:
+    """What differs in a model: layers, facts about all of it, parameters, and what other shapes go through at last.
+
+    Args:
+        changes: What differs.
+        written: The edit that it follows from: what it says itself is not repeated.
+    """
+    said = _said(written)
+    for group in layer_groups([layer for layer in changes.layers if layer.differs_itself]):
         layer = group.first
-        lines = [words for words, place in layer_lines(layer) if words not in _said(written)]
+        lines = [words for words, _ in layer_lines(layer) if words not in said]
         yield Effect(
             mark=MARKS[layer.kind],
             subject="layer",
@@ -29,23 +34,31 @@ def rows(edit: Edit) -> Iterator[Effect]:
             words=bounded("; ".join(lines)),
             spot=spot(layer.place),
         )
-    for name, words in map(total, edit.totals):
+    for name, words in map(total, changes.totals):
         if name not in ("parameters", "seed"):
             yield Effect(mark="~", subject="value", name=name, words=bounded(words))
-    yield from _parameters(edit.parameters, written)
-    downstream = [layer for layer in edit.layers if not layer.differs_itself]
-    for group in layer_groups(downstream):
+    yield from _parameters(changes.parameters, said)
+    for group in layer_groups([layer for layer in changes.layers if not layer.differs_itself]):
         words = bounded("; ".join(words for words, _ in layer_lines(group.first)))
         name, kind = bounded(group.label), bounded(group.first.type)
         yield Effect(mark="~", subject="layer", name=name, copies=group.count, type=kind, words=words)
 
 
-def _parameters(parameters: list[ParameterDiff], written: Change | None) -> Iterator[Effect]:
-    for group in grouped(parameters, lambda item: item.path, lambda item: repr(_parameter(item, "", 1, written))):
-        yield _parameter(group.first, group.label, group.count, written)
+def value_rows(values: Iterable[Change]) -> Iterator[Effect]:
+    """Composed values that differ, as rows."""
+    for change in values:
+        mark = "+" if change.old is ABSENT else "-" if change.new is ABSENT else "~"
+        words = arrow(*pair(change.old, change.new))
+        place = spot(change.new_place or change.old_place)
+        yield Effect(mark=mark, subject="value", name=bounded(change.name), words=bounded(words), spot=place)
 
 
-def _parameter(item: ParameterDiff, label: str, copies: int, written: Change | None) -> Effect:
+def _parameters(parameters: Sequence[ParameterDiff], said: Sequence[str]) -> Iterator[Effect]:
+    for group in grouped(parameters, lambda item: item.path, lambda item: repr(_parameter(item, "", 1, said))):
+        yield _parameter(group.first, group.label, group.count, said)
+
+
+def _parameter(item: ParameterDiff, label: str, copies: int, said: Sequence[str]) -> Effect:
     reshaped, old, new = item.change("shape"), item.old, item.new
     sides = f"{shape(tuple(reshaped.old))} → {shape(tuple(reshaped.new))}" if reshaped else shape(item.shown.shape)
     return Effect(
@@ -54,7 +67,7 @@ def _parameter(item: ParameterDiff, label: str, copies: int, written: Change | N
         name=bounded(label),
         copies=copies,
         type=bounded(sides),
-        words=bounded("; ".join(_reasons(item, written))),
+        words=bounded("; ".join(words for words in _reasons(item) if words not in said)),
         old_std=old.std if old else None,
         new_std=new.std if new else None,
         ratio=item.ratio if item.std_changed and item.ratio != float("inf") else None,
@@ -62,16 +75,15 @@ def _parameter(item: ParameterDiff, label: str, copies: int, written: Change | N
     )
 
 
-def _reasons(item: ParameterDiff, written: Change | None) -> Iterator[str]:
-    """What differs in a parameter's rule, besides what the edit says itself."""
+def _reasons(item: ParameterDiff) -> Iterator[str]:
+    """What differs in a parameter's rule."""
     if item.kind != "changed":
         yield f"{item.shown.scheme}, by {value(item.shown.rule.key)}"
         return
     rescheme = item.change("scheme")
     for change in item.causes:
-        aside = rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place))
-        if not aside and (words := change_words(change)) not in _said(written):
-            yield words
+        if not (rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place))):
+            yield change_words(change)
     if not rescheme:
         yield from sizes(item)
     if (dtype := item.change("dtype")) is not None:
@@ -79,13 +91,12 @@ def _reasons(item: ParameterDiff, written: Change | None) -> Iterator[str]:
 
 
 def _said(written: Change | None) -> tuple[str, ...]:
-    """What the edit says itself: `gain 1 → 1.4` of an edit of `init.gain`."""
-    return () if written is None or not written.path else (change_words(replace_name(written)),)
-
-
-def replace_name(change: Change) -> Change:
-    """The change under the last part of its key."""
-    return Change(change.path[-1], change.old, change.new)
+    """What an edit says itself: `gain 1 → 1.4` of one of `init.gain`."""
+    return (
+        ()
+        if written is None or not written.path
+        else (change_words(Change(written.path[-1], written.old, written.new)),)
+    )
 
 
 def spot(place: Place | None) -> Spot | None:

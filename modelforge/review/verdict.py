@@ -43,6 +43,14 @@ def times(factor: float) -> str:
     return f"×{factor:.3g}"
 
 
+def percent(share: float) -> str:
+    """
+    >>> percent(0.083), percent(-0.0041), percent(2.4)
+    ('+8.3 %', '-0.41 %', '+240 %')
+    """
+    return f"{100 * share:+,.0f} %" if abs(share) >= 0.1 else f"{100 * share:+.2g} %"
+
+
 def _sizes(review: Review) -> Iterator[str]:
     """`+1.2 M parameters (+8 %)`; of several models that grow in different ways the number."""
     grown = {entry.label: pair for entry in review.entries if (pair := _size(entry))}
@@ -50,7 +58,7 @@ def _sizes(review: Review) -> Iterator[str]:
         yield f"another number of parameters in {plural(len(grown), 'composition')}"
     elif grown:
         label, (old, new) = next(iter(grown.items()))
-        share = f" ({100 * (new - old) / old:+.2g} %)" if old else ""
+        share = f" ({percent(new / old - 1)})" if old else ""
         number = count(abs(new - old)) if abs(new - old) < 10_000 else magnitude(abs(new - old))
         where = "" if label == review.default.label else f" in {label}"
         yield f"{'+' if new > old else '-'}{number} parameters{share}{where}"
@@ -66,7 +74,8 @@ def _training(found: Sequence[Draft]) -> Iterator[str]:
     numbers: dict[str, int] = {}
     for draft in found:
         kind = kind_of(draft)
-        factor = ratio(draft.edit.old, draft.edit.new) if draft.edit else None
+        change = draft.edit.change if draft.edit else None
+        factor = ratio(change.old, change.new) if change else None
         if kind == "learning-rate" and factor is not None:
             yield f"learning rate {times(factor)}"
         elif kind == "seed-changed":

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from modelforge.review.diff import diff
-from modelforge.review.markdown import to_markdown
-from modelforge.review.markdown import code
+from modelforge.review.markdown import code, to_markdown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A review as Markdown for a pull request. Every name and value is code, so nothing in a config can format or mention."""
+"""A review as Markdown for a pull request. Every name and value is code: nothing in a config can format or mention."""
 
 from __future__ import annotations
 
@@ -106,12 +106,8 @@ def _changes(document: Document, changes: Sequence[Change]) -> Iterator[str]:
 
 def _title(change: Change) -> str:
     """The edit as code, and what follows from it in words."""
-    cause = change.cause
-    if cause is not None and change.title.startswith(cause.key):
-        rest = change.title.removeprefix(cause.key)
-        edit, colon, follows = rest.rpartition(": ") if ": " in rest else (rest, "", "")
-        return f"{code(cause.key + edit)}{colon}{prose(follows)}"
-    return prose(change.title)
+    edit = code(change.title) if change.cause is not None else prose(change.title)
+    return f"{edit}: {prose(change.follows)}" if change.follows else edit
 
 
 def _spots(change: Change) -> str:

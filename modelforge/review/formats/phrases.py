@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelforge.core.quoting import listed
 from modelforge.core.words import number, plural
-from modelforge.review.document import Document, Effect, Spot
+from modelforge.review.document import Change, Document, Effect, Spot
 
 MAX_OPEN = 10
 """Changes of a section, and effects of a change, that are shown at once."""
@@ -17,7 +17,7 @@ MAX_NAMED = 3
 def compared(document: Document) -> list[str]:
     """What was compared, and what was not, in a line each; nothing where there is no difference of any kind."""
     facts = document.compared
-    if document.equal and not facts.num_changed_files:
+    if not facts.num_entries or (document.equal and not facts.num_changed_files):
         return []
     values = plural(facts.num_values, "value")
     if not facts.num_files:
@@ -26,7 +26,9 @@ def compared(document: Document) -> list[str]:
     count = plural(facts.num_entries, "composition")
     names = some(facts.entries, facts.num_entries)
     differ = "differs" if changed == 1 else "differ"
-    line = f"compared: {plural(facts.num_files, 'file')}, of which {changed:,} {differ}; {count} ({names}) with {values}"
+    line = (
+        f"compared: {plural(facts.num_files, 'file')}, of which {changed:,} {differ}; {count} ({names}) with {values}"
+    )
     if changed and facts.num_unaffected:
         verb, them = "does" if facts.num_unaffected == 1 else "do", "it" if changed == 1 else "them"
         line += f"; {facts.num_unaffected} more {verb} not read {them}"
@@ -70,6 +72,11 @@ def fit(old: Spot, new: Spot) -> str:
     if old.file and old.file == new.file and " " not in old.words + new.words:
         return f"{old.words} → {new.line}"
     return f"{old.words} → {new.words}"
+
+
+def edited(change: Change) -> str:
+    """What was done to the key of a change's cause."""
+    return change.title.removeprefix(change.cause.key).strip() if change.cause else ""
 
 
 def std(effect: Effect) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from modelforge.core.words import number, plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.review.document import Change, Document, Effect
-from modelforge.review.formats.phrases import MAX_OPEN, compared, fit, in_entries, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, fit, in_entries, std
 from modelforge.review.kinds import SECTIONS
 
 STYLES: Mapping[str, str] = {"+": "green", "-": "red", "~": "yellow", "!": "bold red", ">": "cyan"}
@@ -36,7 +36,7 @@ def text(document: Document) -> RenderableType:
 def _section(document: Document, changes: Sequence[Change]) -> Iterator[RenderableType]:
     open_changes = changes[: MAX_OPEN + 1] if len(changes) == MAX_OPEN + 1 else changes[:MAX_OPEN]
     for group in _by_effects(open_changes):
-        yield Aligned([_head(document, change) for change in group], 2, stages=(4, 3, 2))
+        yield Aligned([_head(document, change) for change in group], 2, stages=(5, 4, 3, 2))
         yield from _effects(group[-1])
     if more := len(changes) - len(open_changes):
         yield Text(f"  … and {plural(more, 'more change')}: `--format json` has all", "dim")
@@ -59,7 +59,9 @@ def _head(document: Document, change: Change) -> list[Text]:
     where = Text(_both_spots(change), "dim")
     return [
         Text(change.mark, STYLES[change.mark]),
-        Text(change.title, style),
+        Text(change.cause.key if change.cause else change.title, style),
+        Text(edited(change), style),
+        Text(change.follows),
         where,
         Text(in_entries(change.entries, change.num_entries, document)),
         Text(change.fingerprint, "dim"),
@@ -76,7 +78,7 @@ def _both_spots(change: Change) -> str:
 def _effects(change: Change) -> Iterator[RenderableType]:
     shown = change.effects if len(change.effects) <= MAX_OPEN + 1 else change.effects[:MAX_OPEN]
     if shown:
-        yield Aligned([_effect(effect) for effect in shown], 6, stages=(3, 2))
+        yield Aligned([_effect(effect) for effect in shown], 6, stages=(6, 5, 4, 3, 2))
     hidden = change.num_effects - sum(effect.copies for effect in shown)
     if hidden:
         yield Text(f"      … and {hidden:,} more: `--format json` has all", "dim")
