@@ -28,7 +28,8 @@ from modelforge.layers.describe import describe as describe_layer
 from modelforge.report.aligned import Wrapped
 from modelforge.report.docs import argument_docs, summary
 from modelforge.report.table import new_table
-from modelforge.review.kinds import KINDS, SECTIONS
+from modelforge.review.kinds import KINDS as CHECKS
+from modelforge.review.kinds import SECTIONS
 from modelforge.train.callbacks.registry import CALLBACKS
 from modelforge.train.data.registry import SOURCES
 from modelforge.train.loggers.registry import LOGGERS
@@ -265,8 +266,8 @@ def _entries(kind: str, registry: Registry[Any], names: Sequence[str]) -> Answer
 
 
 def _check(name: str) -> Answer:
-    if name not in KINDS:
-        message, hint = f"there is no check `{name}`", did_you_mean(name, list(KINDS))
+    if name not in CHECKS:
+        message, hint = f"there is no check `{name}`", did_you_mean(name, list(CHECKS))
         raise ForgeError([Problem("MF080", name, message, hint)])
     facts = _check_facts(name)
     notes = [("section", facts["section"]), ("severity", facts["severity"]), ("why", facts["why"])]
@@ -274,7 +275,7 @@ def _check(name: str) -> Answer:
 
 
 def _check_facts(name: str) -> dict[str, Any]:
-    return {"name": name, **asdict(KINDS[name])}
+    return {"name": name, **asdict(CHECKS[name])}
 
 
 def _checks(names: Sequence[str], every: bool) -> Answer:
@@ -301,7 +302,7 @@ _SHELVES: Mapping[str, _Shelf] = {
     "loggers": _shelf("loggers", LOGGERS),
     "tasks": _shelf("tasks", TASKS),
     "data": _shelf("data", SOURCES),
-    "checks": (lambda: tuple(KINDS), _check, _checks),
+    "checks": (lambda: tuple(CHECKS), _check, _checks),
 }
 
 

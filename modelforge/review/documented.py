@@ -23,12 +23,12 @@ from modelforge.review.document import (
     Spot,
 )
 from modelforge.review.drafts import Draft, drafts
+from modelforge.review.explained import explained
 from modelforge.review.fingerprints import fingerprint
 from modelforge.review.kinds import KINDS, RANK, SECTIONS
 from modelforge.review.model_changes import Changes
 from modelforge.review.pictures import picture
 from modelforge.review.review import EntryDiff, FileNote, Review
-from modelforge.review.revision import short
 from modelforge.review.rows import bounded, spot
 from modelforge.review.titles import follows, head, kind_of
 from modelforge.review.value_words import list_edit, pair, ratio
@@ -57,8 +57,8 @@ def documented(review: Review, acceptances: Acceptances | None = None) -> Docume
     found.sort(key=lambda change: (ORDER.index(change.section), -RANK[change.severity]))
     missing = list(_not_compared(review))
     return Document(
-        old=bounded(short(review.old)),
-        new=bounded(short(review.new)),
+        old=bounded(review.old),
+        new=bounded(review.new),
         overrides=_labels(review.overrides),
         equal=review.equal,
         verdict=bounded(verdict(review, edited, found)),
@@ -82,8 +82,8 @@ def documented_failure(old: str, new: str, problems: Sequence[Problem]) -> Docum
         for problem in problems[:MAX_CHANGES]
     ]
     return Document(
-        old=bounded(short(old)),
-        new=bounded(short(new)),
+        old=bounded(old),
+        new=bounded(new),
         equal=False,
         verdict=bounded(f"cannot be compared: {first}"),
         changes=tuple(found),
@@ -101,7 +101,8 @@ def documented_diff(changes: Changes, old: str = "old", new: str = "new") -> Doc
         new: What to call the new side.
     """
     entry = EntryDiff("the model", "changed", diff=changes)
-    return documented(Review(old, new, (), (), (), 0, (entry,), 0))
+    causes = explained(changes, entry.label)
+    return documented(Review(old, new, (), (), (), 0, (entry,), 0, causes=causes))
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -184,7 +185,8 @@ def _left(review: Review) -> Iterator[Change]:
 def _entries(review: Review) -> Iterator[Change]:
     """Options of one side only, and compositions that a side cannot compose or plan."""
     for entry in review.entries:
-        if not entry.broken and entry.kind == "changed":
+        unplanned = entry.broken == "both" and entry.num_values  # its values are compared, and it is named as such
+        if (not entry.broken and entry.kind == "changed") or unplanned:
             continue
         why = entry.problems[0].message if entry.problems else ""
         if entry.broken:

@@ -13,7 +13,7 @@ def fingerprint(kind: str, section: str, key: str, old: Any = ABSENT, new: Any =
 
     Example:
         >>> fingerprint("init-changed", "init", "init.gain", 1.0, 1.4)
-        '4a9c0fd3a0cb'
+        '64be8300ea6d'
     """
     values = [None if value is ABSENT else exact(value, sort=True) for value in (old, new)]
     return sha256(exact([kind, section, key, *values]).encode()).hexdigest()[:12]

@@ -75,6 +75,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "file-added": Kind("files", "info", "A new file that no composition reads."),
         "file-removed": Kind("files", "info", "A file is gone that no composition read."),
         "file-not-compared": Kind("files", "warning", "A file differs, and what that does is not known."),
-        "edit-without-effect": Kind("files", "warning", "An edit that no composition shows: is it overridden?"),
+        "edit-without-effect": Kind("files", "warning", "An edit that no composition shows: something overrides it."),
     }
 )

@@ -71,7 +71,7 @@ def _parameter(item: ParameterDiff, label: str, copies: int, said: Sequence[str]
         old_std=old.std if old else None,
         new_std=new.std if new else None,
         ratio=item.ratio if item.std_changed and item.ratio != float("inf") else None,
-        spot=None if item.shown.rule.default else spot(item.shown.rule.place),
+        spot=spot(item.shown.rule.place) if item.kind != "changed" and not item.shown.rule.default else None,
     )
 
 

@@ -126,10 +126,10 @@ def _equal(review: Review) -> str:
 
 
 def _looked_at(entry: EntryDiff) -> str:
-    values = plural(entry.num_values, "composed value")
-    if entry.diff is None:
-        return values
-    return f"{plural(entry.diff.num_unchanged + len(entry.diff.parameters), 'parameter')} and {values}"
+    found = [plural(entry.diff.num_unchanged + len(entry.diff.parameters), "parameter")] if entry.diff else []
+    if entry.num_values or not found:
+        found.append(plural(entry.num_values, "composed value"))
+    return " and ".join(found)
 
 
 def _differ(number: int) -> str:

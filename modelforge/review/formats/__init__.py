@@ -11,6 +11,7 @@ from modelforge.report.sarif import sarif
 from modelforge.review.document import Document
 from modelforge.review.formats.annotated import annotated, rules
 from modelforge.review.formats.markdown import markdown
+from modelforge.review.formats.phrases import sides
 
 
 def _json(document: Document) -> str:
@@ -24,7 +25,7 @@ FORMATS: Mapping[str, Callable[[Document], str]] = MappingProxyType(
         "github": lambda document: github(annotated(document)),
         "gitlab": lambda document: gitlab(annotated(document)),
         "sarif": lambda document: sarif(annotated(document), rules()),
-        "junit": lambda document: junit(annotated(document), f"{document.old} → {document.new}"),
+        "junit": lambda document: junit(annotated(document), " → ".join(sides(document))),
     }
 )
 """All but `text`, which needs to know its terminal."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from modelforge.core.words import number, plural
+from modelforge.core.words import plural
 from modelforge.review.document import Change, Document, Effect
 from modelforge.review.formats.escapes import code, prose
 from modelforge.review.formats.mermaid import mermaid
-from modelforge.review.formats.phrases import MAX_OPEN, compared, fit, in_entries, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, sides, std
 from modelforge.review.kinds import SECTIONS
 
 MAX_CHARACTERS = 60_000
@@ -59,7 +59,7 @@ def markdown(document: Document, limit: int = MAX_CHARACTERS) -> str:
 
 def _blocks(document: Document) -> Iterator[_Block]:
     both = f", both with {code(' '.join(document.overrides))}" if document.overrides else ""
-    head = [f"### {code(document.old)} → {code(document.new)}{both}", "", f"**{prose(_sentence(document.verdict))}**"]
+    head = [f"### {' → '.join(map(code, sides(document)))}{both}", "", f"**{prose(_sentence(document.verdict))}**"]
     for note in document.notes:
         head += ["", prose(_sentence(note))]
     yield _Block(tuple(head))
@@ -71,23 +71,23 @@ def _blocks(document: Document) -> Iterator[_Block]:
         yield _Block(("", f"#### {title.capitalize()}"))
         shown = changes[: max(open_rows, 1)]
         open_rows -= len(shown)
-        yield _Block(tuple(_changes(document, shown)), "table of changes")
+        yield _Block(tuple(_changes(document, shown)), "change table")
         for number_of, rest in _chunks(changes[len(shown) :]):
-            yield _Block(tuple(_folded(plural(number_of, "more change"), _changes(document, rest))), "table of changes")
+            yield _Block(tuple(_folded(plural(number_of, "more change"), _changes(document, rest))), "change table")
         if section == "model":
             yield from (_Block(("", *mermaid(picture)), "picture") for picture in document.pictures)
         for change in changes:
             if change.effects:
                 folded = len(change.effects) > open_rows
                 open_rows -= 0 if folded else len(change.effects)
-                yield _Block(tuple(_effects(change, folded=folded)), "table of effects")
+                yield _Block(tuple(_effects(change, folded=folded)), "effect table")
     if accepted := document.accepted:
         rows = [(change.mark, _title(change), *_acceptance(change), code(change.fingerprint)) for change in accepted]
         table = _table(("", "change", "reason", "accepted by", "fingerprint"), rows)
-        yield _Block(tuple(_folded(plural(len(accepted), "accepted change"), table)), "table of accepted changes")
+        yield _Block(tuple(_folded(plural(len(accepted), "accepted change"), table)), "acceptance table")
     if lines := compared(document):
         sentences = [line for text in lines for line in ("", prose(_sentence(text)))]
-        yield _Block(tuple(_folded("What was compared", sentences)), "list of what was compared")
+        yield _Block(tuple(_folded("What was compared", sentences)), "list")
 
 
 def _changes(document: Document, changes: Sequence[Change]) -> Iterator[str]:
@@ -118,8 +118,7 @@ def _spots(change: Change) -> str:
 
 
 def _effects(change: Change, *, folded: bool) -> Iterator[str]:
-    name = code(change.cause.key) if change.cause else "Differences"
-    label = f"{name} → {plural(change.num_effects, 'effect')}"
+    of = f" of {code(change.cause.key)}" if change.cause else ""
     rows = [row for effect in change.effects for row in [_effect(effect)]]
     filled = [index for index in range(len(_HEADER)) if index < 2 or any(row[index] for row in rows)]
     table = list(_table([_HEADER[index] for index in filled], ([row[index] for index in filled] for row in rows)))
@@ -127,9 +126,9 @@ def _effects(change: Change, *, folded: bool) -> Iterator[str]:
     if hidden:
         table += ["", f"… and {hidden:,} more."]
     if folded:
-        yield from _folded(f"{_summary(change)} → {plural(change.num_effects, 'effect')}", table)
+        yield from _folded(f"{plural(change.num_effects, 'effect').capitalize()} of {_summary(change)}", table)
     else:
-        yield from ("", label, *table)
+        yield from ("", f"{plural(change.num_effects, 'effect').capitalize()}{of}:", *table)
 
 
 _HEADER = ("", "name", "type or shape", "std", "ratio", "what", "where", "compositions")
@@ -142,7 +141,7 @@ def _effect(effect: Effect) -> tuple[str, ...]:
         code(effect.name) + copies,
         code(effect.type),
         code(std(effect)),
-        "" if effect.ratio is None else f"×{number(effect.ratio)}",
+        factor(effect),
         code(effect.words),
         code(effect.spot.words) if effect.spot else "",
         prose(", ".join(effect.entries)),

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from modelforge.core.quoting import listed
 from modelforge.core.words import number, plural
 from modelforge.review.document import Change, Document, Effect, Spot
+from modelforge.review.revision import short
 
 MAX_OPEN = 10
 """Changes of a section, and effects of a change, that are shown at once."""
 MAX_NAMED = 3
 """Compositions and files that are named where there are many."""
+
+
+def sides(document: Document) -> tuple[str, str]:
+    """The names of both sides, hashes cut short."""
+    return short(document.old), short(document.new)
 
 
 def compared(document: Document) -> list[str]:
@@ -21,7 +27,8 @@ def compared(document: Document) -> list[str]:
         return []
     values = plural(facts.num_values, "value")
     if not facts.num_files:
-        return [f"compared: {plural(facts.num_parameters, 'parameter')} and {values}"]
+        parameters = plural(facts.num_parameters, "parameter")
+        return [f"compared: {parameters} and {values}" if facts.num_values else f"compared: {parameters}"]
     changed = facts.num_changed_files
     count = plural(facts.num_entries, "composition")
     names = some(facts.entries, facts.num_entries)
@@ -87,3 +94,16 @@ def std(effect: Effect) -> str:
     """
     known = [number(one) for one in (effect.old_std, effect.new_std) if one is not None]
     return " → ".join(dict.fromkeys(known))
+
+
+def factor(effect: Effect) -> str:
+    """New std over old std in words; empty where they are equal, or a side promises none.
+
+    >>> factor(Effect(mark="~", subject="parameter", name="w", old_std=0.25, new_std=0.5, ratio=2.0))
+    '×2'
+    >>> factor(Effect(mark="~", subject="parameter", name="w", old_std=0.0, new_std=0.5))
+    'from 0'
+    """
+    if effect.ratio is not None:
+        return f"×{number(effect.ratio)}"
+    return "from 0" if effect.mark == "~" and effect.old_std == 0 and effect.new_std else ""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from modelforge.core.words import number, plural
+from modelforge.core.words import plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.review.document import Change, Document, Effect
-from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, fit, in_entries, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, factor, fit, in_entries, sides, std
 from modelforge.review.kinds import SECTIONS
 
 STYLES: Mapping[str, str] = {"+": "green", "-": "red", "~": "yellow", "!": "bold red", ">": "cyan"}
@@ -20,7 +20,7 @@ def text(document: Document) -> RenderableType:
     """The verdict, what was compared, and the changes by section, each with what follows from it."""
     both = f", both with {' '.join(document.overrides)}" if document.overrides else ""
     parts: list[RenderableType] = [
-        Wrapped(Text(f"{document.old} → {document.new}{both}", "bold")),
+        Wrapped(Text(f"{' → '.join(sides(document))}{both}", "bold")),
         Wrapped(Text(document.verdict)),
     ]
     parts += [Wrapped(Text(note, "yellow")) for note in document.notes]
@@ -87,13 +87,12 @@ def _effects(change: Change) -> Iterator[RenderableType]:
 def _effect(effect: Effect) -> list[Text]:
     copies = f" ({effect.copies} alike)" if effect.copies > 1 else ""
     style = "cyan" if effect.subject == "layer" else "dim"
-    ratio = "" if effect.ratio is None else f"×{number(effect.ratio)}"
     return [
         Text(effect.mark, STYLES[effect.mark]),
         Text(effect.name + copies),
         Text(effect.type, style),
         Text(std(effect)),
-        Text(ratio),
+        Text(factor(effect)),
         Text(effect.words, "dim"),
         Text(f"in {', '.join(effect.entries)}" if effect.entries else "", "dim"),
     ]
