@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modelforge.review.diff import Diff
+from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
 
 Kind = Literal["value", "defaults", "file", "override", "together"]
@@ -39,7 +39,7 @@ class Outcome:
     """The composed values at the edited keys."""
     derived: tuple[Change, ...] = ()
     """Composed values elsewhere that follow, through interpolations."""
-    diff: Diff | None = None
+    diff: Changes | None = None
     """What differs in the model; None where it is the same, or not planned."""
     arrival: Literal["", "added", "removed", "broken"] = ""
     """Where a side has no such composition, or cannot compose or plan it."""

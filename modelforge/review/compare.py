@@ -16,6 +16,7 @@ from modelforge.planning.study import Studies
 from modelforge.review.affected import Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
+from modelforge.review.consequences import consequences
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
@@ -239,7 +240,9 @@ def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Comp
         return EntryDiff(entry.label, kind, shared, values, same_model=True)
     before, after = old.decided, new.decided
     if isinstance(before, Plan) and isinstance(after, Plan):
-        return EntryDiff(entry.label, kind, shared, values, diff(before, after))
+        found = diff(before, after)
+        follows = None if found.equal else consequences(before, after, found)
+        return EntryDiff(entry.label, kind, shared, values, found, consequences=follows)
     problems = [side for side in (after, before) if not isinstance(side, Plan)]
     side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
     return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])

@@ -57,7 +57,8 @@ def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
         retyped = any(change.name == "type" for change in layer.changes)
         # Arguments of the old type alone went with it.
         changes = [change for change in layer.changes if not (retyped and change.new is None)]
-        return [(change_words(change), places(change)) for change in changes]
+        renamed = [(f"was {value(layer.old_path)}", where(layer.place))] if layer.old_path else []
+        return renamed + [(change_words(change), places(change)) for change in changes]
     side = layer.new or layer.old
     assert side is not None
     inside = len(list(side.walk())) - 1
@@ -145,7 +146,8 @@ def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
         rule = parameter.shown.rule
         return [(f"{parameter.kind}, by {value(rule.key)}", where(rule.place))]
     rescheme = parameter.change("scheme")
-    lines = [
+    lines = [(f"was {value(parameter.old_path)}", "")] if parameter.old_path else []
+    lines += [
         (change_words(change), places(change))
         for change in parameter.causes
         if not (rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place)))

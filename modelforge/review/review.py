@@ -9,6 +9,7 @@ from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
 from modelforge.review.cause import Cause
 from modelforge.review.changed_files import FileDiff
+from modelforge.review.consequences import Consequences
 from modelforge.review.diff import Diff
 from modelforge.review.values import Change
 
@@ -31,6 +32,8 @@ class EntryDiff:
     broken: Literal["", "old", "new", "both"] = ""
     """The side that cannot be composed or planned; `both`: composed on both, and planned on neither."""
     problems: tuple[Problem, ...] = ()
+    consequences: Consequences | None = None
+    """What follows from the difference of the models; None where there is none."""
 
     @property
     def equal(self) -> bool:
@@ -47,6 +50,7 @@ class EntryDiff:
             "num_values": self.num_values,
             "values": [change.to_dict() for change in self.values],
             "model": "same" if self.same_model else self.diff.to_dict() if self.diff else None,
+            "consequences": self.consequences.to_dict() if self.consequences else None,
             "broken": self.broken or None,
             "problems": [problem.to_dict() for problem in self.problems],
         }
