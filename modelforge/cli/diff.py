@@ -15,6 +15,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.project import find_project
 from modelforge.review import Side, review, review_markdown, review_text
+from modelforge.train.effective import effective
 
 UNKNOWN = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
@@ -44,7 +45,7 @@ def compare(
             load_plugins()
 
     try:
-        found = review(old, new, conf, overrides, progress, opened)
+        found = review(old, new, conf, overrides, progress, opened, effective=effective)
     except ForgeError as error:
         raise ForgeError(_explained(problem, sides) for problem in error.problems) from error
     text = review_markdown(found) if markdown else review_text(found)

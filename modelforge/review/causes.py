@@ -68,7 +68,9 @@ class Causes:
         """Adds an outcome to its cause, or its composition to an equal one."""
         key = tuple(_key(one) for one in written)
         _, outcomes = self._found.setdefault(key, (tuple(written), {}))
-        like = exact(replace(outcome, labels=()).to_dict())
+        data = replace(outcome, labels=()).to_dict()
+        model = data.pop("model") or {}
+        like = exact([data, *(model.get(part) for part in ("totals", "layers", "parameters"))])
         known = outcomes.get(like)
         outcomes[like] = replace(outcome, labels=(*known.labels, *outcome.labels)) if known else outcome
 
