@@ -25,6 +25,7 @@ from modelforge.review.formats import FORMATS
 from modelforge.review.formats.text import text
 from modelforge.review.kinds import RANK
 from modelforge.review.sides import Side
+from modelforge.train.effective import effective
 
 UNKNOWN = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
@@ -86,7 +87,7 @@ def compare(
         fetch_commits([old, *([new] if new else [])], conf)
     opened = _Opened()
     try:
-        found = review(old, new, conf, overrides, progress, opened)
+        found = review(old, new, conf, overrides, progress, opened, effective=effective)
     except ForgeError as error:
         problems = [_explained(problem, opened.sides) for problem in error.problems]
         if form == "text":

@@ -69,6 +69,18 @@ def apart(
     return list(_apart(old, new, groups, values, follows, whole))
 
 
+def breaking(old: Composition, new: Composition, groups: Sequence[Edits]) -> tuple[int, ...]:
+    """The groups of edits each of which leaves the old side without a plan by itself; all where none does."""
+    trials = {number: _Trial(old, new, edits, ()) for number, edits in enumerate(groups)}
+    before = old.decided
+    alone = [
+        number
+        for number, trial in trials.items()
+        if trial.config is None or (trial.replans and isinstance(before, Plan) and trial.diff(before, old) is None)
+    ]
+    return tuple(alone or trials)
+
+
 def _part(
     numbers: Sequence[int], groups: Sequence[Edits], values: Sequence[Change], derived: Sequence[Change], whole: Any
 ) -> Part:

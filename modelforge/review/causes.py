@@ -8,7 +8,7 @@ from dataclasses import replace
 from modelforge.config.references import split
 from modelforge.core.errors import Place
 from modelforge.review.affected import Composition
-from modelforge.review.apart import Part, apart
+from modelforge.review.apart import Part, apart, breaking
 from modelforge.review.cause import Cause, Outcome, Written
 from modelforge.review.changed_files import PACKAGE, FileDiff
 from modelforge.review.edits import Edit, edits
@@ -51,16 +51,14 @@ class Causes:
         for edit in edits(old.written, new.written):
             written = place(edit)
             groups.setdefault(_key(written), (written, []))[1].append(edit)
-        names = list(groups)
-        parts = apart(old, new, [tuple(edited) for _, edited in groups.values()], found.values, found.diff)
-        for part in parts:
-            if part.empty and not found.broken:
-                continue
-            written = [groups[names[number]][0] for number in part.groups]
-            broken = bool(found.broken) and found.broken != "both" and found.diff is None and len(parts) == 1
-            self._note(written, _outcome(found.label, part, broken=broken))
-        if found.broken in ("old", "new") and len(parts) > 1:
-            self._note(self._broken(found, old, new), Outcome((found.label,), arrival="broken"))
+        written = [one for one, _ in groups.values()]
+        edited = [tuple(several) for _, several in groups.values()]
+        for part in apart(old, new, edited, found.values, found.diff):
+            if not part.empty:
+                self._note([written[number] for number in part.groups], _outcome(found.label, part))
+        if found.broken in ("old", "new"):
+            numbers = breaking(old, new, edited)
+            self._note([written[number] for number in numbers], Outcome((found.label,), arrival="broken"))
 
     def found(self) -> tuple[Cause, ...]:
         """All causes, in the order in which they were found."""
@@ -70,7 +68,9 @@ class Causes:
         """Adds an outcome to its cause, or its composition to an equal one."""
         key = tuple(_key(one) for one in written)
         _, outcomes = self._found.setdefault(key, (tuple(written), {}))
-        like = exact(replace(outcome, labels=()).to_dict())
+        data = replace(outcome, labels=()).to_dict()
+        model = data.pop("model") or {}
+        like = exact([data, *(model.get(part) for part in ("totals", "layers", "parameters"))])
         known = outcomes.get(like)
         outcomes[like] = replace(outcome, labels=(*known.labels, *outcome.labels)) if known else outcome
 
@@ -95,9 +95,9 @@ class Causes:
         return Written("file", path, Change(path, ABSENT, ABSENT, before, after), how)
 
 
-def _outcome(label: str, part: Part, *, broken: bool) -> Outcome:
+def _outcome(label: str, part: Part) -> Outcome:
     shown = part.diff if part.diff is not None and not part.diff.equal else None
-    return Outcome((label,), part.values, part.derived, shown, "broken" if broken else "")
+    return Outcome((label,), part.values, part.derived, shown)
 
 
 def _key(written: Written) -> Key:

@@ -33,7 +33,8 @@ def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
         retyped = any(change.name == "type" for change in layer.changes)
         # Arguments of the old type alone went with it.
         changes = [change for change in layer.changes if not (retyped and change.new is None)]
-        return [(change_words(change), both_places(change.old_place, change.new_place)) for change in changes]
+        renamed = [(f"was {value(layer.old_path)}", where(layer.place))] if layer.old_path else []
+        return renamed + [(change_words(change), both_places(change.old_place, change.new_place)) for change in changes]
     side = layer.new or layer.old
     assert side is not None
     inside = len(list(side.walk())) - 1

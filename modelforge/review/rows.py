@@ -80,6 +80,8 @@ def _reasons(item: ParameterDiff) -> Iterator[str]:
     if item.kind != "changed":
         yield f"{item.shown.scheme}, by {value(item.shown.rule.key)}"
         return
+    if item.old_path:
+        yield f"was {value(item.old_path)}"
     rescheme = item.change("scheme")
     for change in item.causes:
         if not (rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place))):

@@ -184,7 +184,7 @@ def test_a_spread_that_was_zero(plan):
 
 
 def test_it_is_data(plan):
-    found = diff(plan("zeros", a=LINEAR, b=LINEAR), plan("orthogonal", a={**LINEAR, "out_features": 6}, c=LINEAR))
+    found = diff(plan("zeros", a=LINEAR, b=LINEAR), plan("orthogonal", a={**LINEAR, "out_features": 6}, c="ReLU"))
     data = json.loads(to_json(found.to_dict(), inf_nan_mode="strings"))
     assert [layer["kind"] for layer in data["layers"]] == ["changed", "removed", "added"]
     assert data["parameters"][0]["std_ratio"] == "Infinity"
