@@ -14,7 +14,7 @@ from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
-from modelforge.review.changed_files import Content, named
+from modelforge.review.changed_files import REVIEW, Content, named
 from modelforge.review.sides import Side, split_words
 from modelforge.review.values import Path, exact
 
@@ -109,7 +109,7 @@ def entries(files: Sequence[str], overrides: Sequence[str], further: Sequence[st
     """
     chosen = {override.partition("=")[0].lstrip("+~").partition("@")[0] for override in overrides}
     found: list[Entry] = []
-    for file in (file for file in files if file.endswith(".yaml")):
+    for file in (file for file in files if file.endswith(".yaml") and file != REVIEW):
         group, _, name = file.removesuffix(".yaml").rpartition("/")
         if not group:
             if name != "config":

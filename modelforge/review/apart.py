@@ -15,8 +15,9 @@ from modelforge.core.errors import ForgeError
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.review.affected import PLANNED, Composition
-from modelforge.review.diff import Diff, diff
+from modelforge.review.diff import diff
 from modelforge.review.edits import Edit, applied
+from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change, exact, value_changes
 
 MAX_APART = 16
@@ -37,7 +38,7 @@ class Part:
     """The composed values at the edited keys."""
     derived: tuple[Change, ...] = ()
     """Composed values elsewhere that follow."""
-    diff: Diff | None = None
+    diff: Changes | None = None
 
     @property
     def empty(self) -> bool:
@@ -46,7 +47,7 @@ class Part:
 
 
 def apart(
-    old: Composition, new: Composition, groups: Sequence[Edits], values: Sequence[Change], whole: Diff | None
+    old: Composition, new: Composition, groups: Sequence[Edits], values: Sequence[Change], whole: Changes | None
 ) -> list[Part]:
     """What each group of edits does.
 
@@ -96,13 +97,13 @@ def _apart(
     groups: Sequence[Edits],
     values: Sequence[Change],
     follows: Sequence[Change],
-    whole: Diff | None,
+    whole: Changes | None,
 ) -> Iterator[Part]:
     before = old.decided if whole is not None and not whole.equal else None
     trials = [_Trial(old, new, edits, follows) for edits in groups]
     failed = [number for number, trial in enumerate(trials) if trial.config is None]
     planned = [number for number, trial in enumerate(trials) if trial.config is not None and trial.replans]
-    diffs: dict[int, Diff | None] = {}
+    diffs: dict[int, Changes | None] = {}
     if isinstance(before, Plan):
         if len(planned) == 1 and not failed:
             diffs[planned[0]] = whole
@@ -127,7 +128,7 @@ def _together(
     groups: Sequence[Edits],
     values: Sequence[Change],
     follows: Sequence[Change],
-    whole: Diff | None,
+    whole: Changes | None,
 ) -> Part:
     """What groups do that no plan has by themselves: a new argument, and its use."""
     if len(numbers) == len(groups):
@@ -160,7 +161,7 @@ class _Trial:
             changed = value_changes(before, after, lambda key: None, lambda key: None)
             self.derived = tuple(replace(known[one.path], new=one.new) for one in changed if one.path in known)
 
-    def diff(self, before: Plan, old: Composition) -> Diff | None:
+    def diff(self, before: Plan, old: Composition) -> Changes | None:
         """What differs between the plans; None where there is no plan."""
         assert self.config is not None
         try:
@@ -169,7 +170,7 @@ class _Trial:
             return None
 
 
-def _without(whole: Diff, parts: Sequence[Diff]) -> Diff:
+def _without(whole: Changes, parts: Sequence[Changes]) -> Changes:
     """What of a difference no part shows."""
     layers = {item.path for part in parts for item in part.layers}
     parameters = {item.path for part in parts for item in part.parameters}

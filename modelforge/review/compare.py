@@ -36,8 +36,7 @@ def review(
     conf: Path | None = None,
     overrides: Sequence[str] = (),
     track: Track = lambda items, label: items,
-    opened: Callable[[Sequence[Side]], None] = lambda sides: None,
-    further: Sequence[str] = (),
+    opened: Callable[[Sequence[Side]], Sequence[str]] = lambda sides: (),
     effective: Effective = lambda values: {},
 ) -> Review:
     """Compares all that two sides' configs compose to: every entry that reads a file that differs.
@@ -48,8 +47,8 @@ def review(
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for both sides.
         track: Wraps the entries while they are composed, to show progress.
-        opened: Called with both sides before anything of them is composed.
-        further: Overrides of further compositions to compare, each as one text: `"model=gpt2 data=text"`.
+        opened: Called with both sides before anything of them is composed; gives overrides of further compositions to
+            compare, each as one text: `"model=gpt2 data=text"`.
         effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
 
     Raises:
@@ -72,7 +71,7 @@ def review(
         if problems:
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
-        opened(sides)
+        further = opened(sides)
         return _Reviewer(sides[0], sides[1], tuple(overrides), track, further, effective).review(old if ends else "")
 
 

@@ -17,7 +17,8 @@ from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.planning.references import Read
 from modelforge.report.table import to_text
-from modelforge.review.diff_text import diff_text
+from modelforge.review.documented import documented_diff
+from modelforge.review.formats.text import text
 from modelforge.review.model_changes import Change, Changes, LayerDiff, ParameterDiff
 from modelforge.review.pairing import Pairing, paired
 
@@ -33,7 +34,7 @@ class Diff(Changes):
     """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
-        return to_text(diff_text(self))
+        return to_text(text(documented_diff(self)))
 
 
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
@@ -58,12 +59,14 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
     pairs = paired(before, after)
     parameters = tuple(_parameters(before, after, pairs))
     different = {item.path for item in parameters}
+    layers = tuple(_layers(before, after, pairs))
     return Diff(
         totals=tuple(_totals(before, after, pairs)),
-        layers=tuple(_layers(before, after, pairs)),
+        layers=layers,
         parameters=parameters,
         num_unchanged=sum(parameter.path not in different for parameter in after.parameters),
         left=unreached(after.parameters, after.ties),
+        reads=tuple(_reads_of(layers, before, after)),
     )
 
 
@@ -71,7 +74,7 @@ def _planned(side: object) -> Plan:
     if isinstance(side, ModelSpec):
         return plan(side)
     if not isinstance(side, Plan):
-        hint = "; `modelforge.review.read` makes one of a name" if isinstance(side, str) else ""
+        hint = "; `modelforge.review.sides.read` makes one of a name" if isinstance(side, str) else ""
         raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets a {type(side).__name__}{hint}")
     return side
 
@@ -158,6 +161,18 @@ def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
                 old_path, moved = (one.path, pairs.moved(path)) if path != one.path else ("", False)
                 place = new.origins.place(other.key, "key") if old_path else None
                 yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
+
+
+def _reads_of(layers: tuple[LayerDiff, ...], old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    """Which layer reads which, on either side, where one of the two differs in itself."""
+    own = {layer.path for layer in layers if layer.differs_itself}
+    found: dict[tuple[str, str], None] = {}
+    for around in (*old.root.walk(), *new.root.walk()):
+        paths = {child.name: child.path for child in around.children}
+        for child in around.children:
+            ends = ((paths[read.source], child.path) for read in child.reads if read.source in paths)
+            found |= dict.fromkeys(pair for pair in ends if own & {*pair})
+    yield from found
 
 
 def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:

@@ -32,6 +32,11 @@ class LayerDiff:
     """Whether it stands in another layer than before."""
 
     @property
+    def differs_itself(self) -> bool:
+        """Whether it differs in more than the shape of what it gives on."""
+        return self.kind != "changed" or bool(self.old_path) or any(one.name != "output" for one in self.changes)
+
+    @property
     def type(self) -> str:
         """Its type, on the new side if it is there."""
         layer = self.new or self.old
@@ -122,6 +127,8 @@ class Changes:
     """Parameters of both sides that have the same initial values."""
     left: tuple[Unreached, ...] = ()
     """Parameters of the new side that a bare `init` block does not reach."""
+    reads: tuple[tuple[str, str], ...] = ()
+    """Pairs of layers by path, the second of which reads the first, where one of them differs."""
 
     @property
     def left_out(self) -> str:

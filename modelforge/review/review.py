@@ -8,9 +8,9 @@ from typing import Any, Literal
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
 from modelforge.review.cause import Cause
-from modelforge.review.changed_files import FileDiff
+from modelforge.review.changed_files import REVIEW, FileDiff
 from modelforge.review.consequences import Consequences
-from modelforge.review.diff import Diff
+from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
 
 
@@ -23,7 +23,7 @@ class EntryDiff:
     num_values: int = 0
     """Composed values that were compared."""
     values: tuple[Change, ...] = ()
-    diff: Diff | None = None
+    diff: Changes | None = None
     """None where no plans were compared."""
     same_model: bool = False
     """Whether both sides have the same model sections, so that there is one plan."""
@@ -73,10 +73,10 @@ class FileNote:
 
     @property
     def equal(self) -> bool:
-        """Whether it says the same, or is hidden and no config."""
+        """Whether it says the same, or is no config: hidden, or `review.yaml`."""
         hidden = not self.file.is_config and any(part.startswith(".") for part in self.file.path.split("/"))
         same = self.file.formatting or (self.file.kind == "changed" and len(self.rewritten) == len(self.file.edits))
-        return hidden or (same and not self.reason)
+        return hidden or self.file.path == REVIEW or (same and not self.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The note as plain data."""
@@ -123,7 +123,7 @@ class Review:
         return tuple(note for note in self.files if note.reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """The review as plain data; the model of the default composition comes first, as `Diff.to_dict` gives it."""
+        """The review as plain data; the model of the default composition comes first, as `Changes.to_dict` gives it."""
         default = self.default.diff.to_dict() if self.default.diff else {}
         return {
             "old": self.old,
