@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from modelforge.config import shipped
-from modelforge.review import Review, review
 from modelforge.review.cause import Cause
+from modelforge.review.compare import review
+from modelforge.review.review import Review
 from modelforge.train.effective import effective
 from tests.review.conftest import repository
 from tests.review.trees import edit

@@ -11,9 +11,9 @@ import pytest
 
 from modelforge.config import shipped
 from modelforge.core.errors import ForgeError
-from modelforge.review import review
 from modelforge.review.affected import Entry, Reach
 from modelforge.review.changed_files import FileDiff, changed_files, content
+from modelforge.review.compare import review
 from modelforge.review.sides import Side
 from tests.review.mutations import FORMATTING, SEMANTIC, Mutation, order
 
