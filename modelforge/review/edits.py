@@ -81,7 +81,7 @@ def applied(old: Mapping[str, Any], chosen: Iterable[Edit], new: Mapping[str, An
     for edit in chosen:
         if edit.kind == "moved":
             here = _at(result, edit.path)
-            order = [name for name in edit.new if name in here]
+            order = [name for name in _at(new, edit.path) if name in here]
             moving = iter(order)
             names = [next(moving) if name in order else name for name in here]
             _reorder(here, names)

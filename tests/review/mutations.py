@@ -99,7 +99,7 @@ def nothing(text: str, random: Random) -> str | None:
 def key(text: str, random: Random) -> str | None:
     """A key of another name."""
     pairs = [pair[0] for node, _ in _mappings(text) for pair in node.value]
-    keys = [one for one in pairs if isinstance(one, yaml.ScalarNode) and one.style is None and one.value != "defaults"]
+    keys = [one for one in pairs if isinstance(one, yaml.ScalarNode) and not one.style and one.value != "defaults"]
     node = random.choice(keys) if keys else None
     return None if node is None else _replaced(text, node, f"{node.value}_x")
 
@@ -173,7 +173,7 @@ def blank(text: str, random: Random) -> str | None:
 
 def remark(text: str, random: Random) -> str | None:
     """A comment behind a value."""
-    ends = [node.end_mark for node in _scalars(text) if node.style is None and node.value]
+    ends = [node.end_mark for node in _scalars(text) if not node.style and node.value]
     lines = text.split("\n")
     last = [mark.line for mark in ends if mark.column == len(lines[mark.line].rstrip())]
     if not last:
@@ -193,7 +193,7 @@ def bare(text: str, random: Random) -> str | None:
 
 def quotes(text: str, random: Random) -> str | None:
     """A text in quotes, or in others."""
-    found = [node for node in _scalars(text) if node.tag == STRING and node.style in (None, "'", '"')]
+    found = [node for node in _scalars(text) if node.tag == STRING and node.style in (None, "", "'", '"')]
     node = random.choice(found) if found else None
     if node is None or "'" in node.value or '"' in node.value or "\\" in node.value:
         return None
