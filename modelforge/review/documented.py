@@ -9,12 +9,12 @@ from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.review.acceptances import Acceptances
+from modelforge.review.change import cause_of, labels_of, of_kind
 from modelforge.review.diff_words import MARKS
 from modelforge.review.document import (
     MAX_CHANGES,
     MAX_EFFECTS,
     MAX_LABELS,
-    Cause,
     Change,
     Compared,
     Document,
@@ -24,14 +24,14 @@ from modelforge.review.document import (
 )
 from modelforge.review.drafts import Draft, drafts
 from modelforge.review.explained import explained
-from modelforge.review.fingerprints import fingerprint
-from modelforge.review.kinds import KINDS, RANK, SECTIONS
+from modelforge.review.following import following
+from modelforge.review.kinds import RANK, SECTIONS
 from modelforge.review.model_changes import Changes
 from modelforge.review.pictures import picture
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.rows import bounded, spot
 from modelforge.review.titles import follows, head, kind_of
-from modelforge.review.value_words import list_edit, pair, ratio
+from modelforge.review.value_words import list_edit, pair
 from modelforge.review.values import ABSENT
 from modelforge.review.values import Change as Edit
 from modelforge.review.verdict import MAX_NAMED, verdict
@@ -51,7 +51,7 @@ def documented(review: Review, acceptances: Acceptances | None = None) -> Docume
     """
     given = acceptances or Acceptances()
     edited = drafts(review)
-    found = [*map(_change, edited), *_left(review), *_entries(review), *_files(review)]
+    found = [*map(_change, edited), *_left(review), *_entries(review), *following(review), *_files(review)]
     found = given.applied(found)
     found += given.unused(found)[0]
     found.sort(key=lambda change: (ORDER.index(change.section), -RANK[change.severity]))
@@ -59,7 +59,7 @@ def documented(review: Review, acceptances: Acceptances | None = None) -> Docume
     return Document(
         old=bounded(review.old),
         new=bounded(review.new),
-        overrides=_labels(review.overrides),
+        overrides=labels_of(review.overrides),
         equal=review.equal,
         verdict=bounded(verdict(review, edited, found)),
         changes=tuple(found[:MAX_CHANGES]),
@@ -76,7 +76,7 @@ def documented_failure(old: str, new: str, problems: Sequence[Problem]) -> Docum
     """What stands in the way of a review, as a document without a comparison."""
     first = problems[0].message if problems else "nothing is known of it"
     found = [
-        _of_kind(
+        of_kind(
             "broken-side", problem.message, f"{problem.code}: {problem.message}", mark="!", spot=spot(problem.place)
         )
         for problem in problems[:MAX_CHANGES]
@@ -105,30 +105,6 @@ def documented_diff(changes: Changes, old: str = "old", new: str = "new") -> Doc
     return documented(Review(old, new, (), (), (), 0, (entry,), 0, causes=causes))
 
 
-def _labels(labels: Sequence[str]) -> tuple[str, ...]:
-    return tuple(map(bounded, labels[:MAX_LABELS]))
-
-
-def _of_kind(kind: str, key: str, words: str, edit: Edit | None = None, **fields: object) -> Change:
-    """A change of a kind; `key` and the values of the edit are what it is recognized by."""
-    facts = KINDS[kind]
-    old, new = (edit.old, edit.new) if edit else (ABSENT, ABSENT)
-    return Change(
-        fingerprint=fingerprint(kind, facts.section, key, old, new),
-        kind=kind,
-        section=facts.section,
-        severity=facts.severity,
-        title=bounded(words),
-        **{"cause": _cause(edit, edit.name) if edit else None, **fields},  # pyright: ignore[reportArgumentType]
-    )
-
-
-def _cause(edit: Edit, key: str) -> Cause:
-    old, new = pair(edit.old, edit.new)
-    places = {"old_spot": spot(edit.old_place), "new_spot": spot(edit.new_place)}
-    return Cause(key=bounded(key), old=old, new=new, ratio=ratio(edit.old, edit.new), **places)
-
-
 def _where(edit: Edit | None) -> Spot | None:
     return spot(edit.new_place or edit.old_place) if edit else None
 
@@ -137,22 +113,22 @@ def _change(draft: Draft) -> Change:
     """An edit that compositions show."""
     kind, edit = kind_of(draft), _edit(draft)
     key, how = head(draft)
-    rows = [effect.model_copy(update={"entries": _labels(labels)}) for effect, labels in draft.shown()]
+    rows = [effect.model_copy(update={"entries": labels_of(labels)}) for effect, labels in draft.shown()]
     labels = list(draft.labels)
     differs = edit is not None and not (edit.old is ABSENT and edit.new is ABSENT)
-    return _of_kind(
+    return of_kind(
         kind,
         key if draft.edits else " ".join(sorted({*draft.layers, *draft.parameters})),
         f"{key} {how}".strip(),
         edit,
-        cause=_cause(edit, key) if edit and differs else None,
+        cause=cause_of(edit, key) if edit and differs else None,
         follows=bounded(follows(draft)),
         mark=_mark(draft),
         spot=_where(edit) or next((found for one in draft.edits if (found := _where(one.change))), None),
         effects=tuple(rows[:MAX_EFFECTS]),
         num_effects=sum(row.copies for row in rows),
         num_redrawn=draft.num_redrawn,
-        entries=_labels(labels),
+        entries=labels_of(labels),
         num_entries=len(labels),
     )
 
@@ -179,7 +155,7 @@ def _left(review: Review) -> Iterator[Change]:
         if entry.diff is not None and entry.diff.left_out:
             found.setdefault(entry.diff.left_out, []).append(entry.label)
     for words, labels in found.items():
-        yield _of_kind("init-unreached", words, words, entries=_labels(labels), num_entries=len(labels))
+        yield of_kind("init-unreached", words, words, entries=labels_of(labels), num_entries=len(labels))
 
 
 def _entries(review: Review) -> Iterator[Change]:
@@ -198,8 +174,8 @@ def _entries(review: Review) -> Iterator[Change]:
             kind = f"{'model' if entry.label.startswith('model=') else 'option'}-{entry.kind}"
             words = f"{entry.label} {entry.kind}{_size(entry)}" + (f", but cannot be planned: {why}" if why else "")
             key, place = entry.label, _file_of(entry, review)
-        found = _of_kind(kind, key, words, mark=mark, spot=place)
-        yield found.model_copy(update={"entries": _labels([entry.label]), "num_entries": 1})
+        found = of_kind(kind, key, words, mark=mark, spot=place)
+        yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
 
 
 def _file_of(entry: EntryDiff, review: Review) -> Spot | None:
@@ -226,11 +202,11 @@ def _files(review: Review) -> Iterator[Change]:
             continue
         if note.reason:
             kind = "file-not-compared" if note.file.kind == "changed" else f"file-{note.file.kind}"
-            yield _of_kind(kind, path, f"{path}: {note.reason}", mark=MARKS[note.file.kind], spot=_file(note))
+            yield of_kind(kind, path, f"{path}: {note.reason}", mark=MARKS[note.file.kind], spot=_file(note))
         for edit in note.edits if not note.reason else ():
             words = list_edit(edit.old, edit.new) or " → ".join(one or "-" for one in pair(edit.old, edit.new))
             title = f"{path}: {edit.name} {words}: without effect on any composition"
-            yield _of_kind("edit-without-effect", f"{path} {edit.name}", title, edit, spot=_where(edit))
+            yield of_kind("edit-without-effect", f"{path} {edit.name}", title, edit, spot=_where(edit))
 
 
 def _file(note: FileNote) -> Spot:
@@ -264,7 +240,7 @@ def _compared(review: Review) -> Compared:
     default = review.default.diff
     labels = [entry.label for entry in review.entries]
     return Compared(
-        entries=_labels(labels),
+        entries=labels_of(labels),
         num_entries=len(labels),
         num_unaffected=review.num_unaffected,
         num_files=review.num_files,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from modelforge.review.cause import Cause, Written
 from modelforge.review.document import Effect
-from modelforge.review.model_changes import Changes, Kind
+from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.review import Review
 from modelforge.review.rows import rows, value_rows
 from modelforge.review.values import Change, Path
@@ -26,9 +26,10 @@ class Draft:
     values: dict[Path, Change] = field(default_factory=dict[Path, Change])
     """The composed values at the edited keys."""
     effects: dict[Effect, dict[str, None]] = field(default_factory=dict[Effect, dict[str, None]])
-    layers: dict[str, Kind] = field(default_factory=dict[str, Kind])
-    """Every layer that differs in more than the shape of its output, by path."""
-    parameters: dict[str, Kind] = field(default_factory=dict[str, Kind])
+    layers: dict[str, str] = field(default_factory=dict[str, str])
+    """How each layer differs by path: `added`, `removed`, `renamed`, `moved` or `changed`."""
+    parameters: dict[str, str] = field(default_factory=dict[str, str])
+    """How each parameter differs: `added`, `removed`, `redrawn` or `changed`."""
     totals: set[str] = field(default_factory=set[str])
     """Facts about the whole model that differ."""
 
@@ -61,7 +62,7 @@ class Draft:
     @property
     def num_redrawn(self) -> int:
         """Parameters of both sides that start differently."""
-        return sum(kind == "changed" for kind in self.parameters.values())
+        return sum(kind in ("changed", "redrawn") for kind in self.parameters.values())
 
     def add(self, labels: Sequence[str], values: Sequence[Change], derived: Sequence[Change], diff: Changes | None):
         """Takes in what follows in some compositions."""
@@ -70,8 +71,8 @@ class Draft:
         for effect in self._rows(values, derived, diff):
             self.effects.setdefault(effect, {}).update(dict.fromkeys(labels))
         if diff is not None:
-            self.layers |= {layer.path: layer.kind for layer in diff.layers if layer.differs_itself}
-            self.parameters |= {item.path: item.kind for item in diff.parameters}
+            self.layers |= {layer.path: _of_layer(layer) for layer in diff.layers if layer.differs_itself}
+            self.parameters |= {item.path: _of_parameter(item) for item in diff.parameters}
             self.totals |= {change.name for change in diff.totals}
 
     def _rows(self, values: Sequence[Change], derived: Sequence[Change], diff: Changes | None) -> Iterator[Effect]:
@@ -108,6 +109,17 @@ def _draft(cause: Cause) -> Draft | None:
     for outcome in outcomes:
         draft.add(outcome.labels, outcome.values, outcome.derived, outcome.diff)
     return draft
+
+
+def _of_layer(layer: LayerDiff) -> str:
+    if layer.kind == "changed" and layer.old_path and all(change.name == "output" for change in layer.changes):
+        return "moved" if layer.moved else "renamed"
+    return layer.kind
+
+
+def _of_parameter(item: ParameterDiff) -> str:
+    """Under another name, the same distribution is drawn from otherwise."""
+    return "redrawn" if item.kind == "changed" and not item.changes else item.kind
 
 
 def _common(paths: Sequence[Path]) -> Path:

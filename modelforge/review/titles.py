@@ -9,7 +9,6 @@ from modelforge.core.quoting import listed
 from modelforge.core.words import plural, value
 from modelforge.review.cause import Written
 from modelforge.review.drafts import Draft
-from modelforge.review.model_changes import Kind
 from modelforge.review.value_words import arrow, list_edit, pair
 from modelforge.review.values import ABSENT
 
@@ -104,7 +103,7 @@ def follows(draft: Draft) -> str:
     return ", ".join(found)
 
 
-def consequences(layers: Mapping[str, Kind], parameters: Mapping[str, Kind]) -> list[str]:
+def consequences(layers: Mapping[str, str], parameters: Mapping[str, str]) -> list[str]:
     """What differs in a model, counted: `2 layers changed`, `3 parameters start differently`.
 
     >>> consequences({"a": "added", "b": "changed"}, {"a.weight": "added", "b.weight": "changed"})
@@ -117,7 +116,7 @@ def consequences(layers: Mapping[str, Kind], parameters: Mapping[str, Kind]) -> 
     return found
 
 
-def _counts(kinds: Iterable[Kind]) -> list[tuple[Kind, int]]:
+def _counts(kinds: Iterable[str]) -> list[tuple[str, int]]:
     counted = Counter(kinds)
-    every: tuple[Kind, ...] = ("added", "removed", "changed")
+    every = ("added", "removed", "moved", "renamed", "changed", "redrawn")
     return [(kind, counted[kind]) for kind in every if counted[kind]]

@@ -8,7 +8,6 @@ from modelforge.core.quoting import listed
 from modelforge.core.words import count, magnitude, plural
 from modelforge.review.document import Change
 from modelforge.review.drafts import Draft
-from modelforge.review.model_changes import Kind
 from modelforge.review.review import EntryDiff, Review
 from modelforge.review.titles import consequences, kind_of
 from modelforge.review.value_words import ratio
@@ -22,12 +21,18 @@ def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -
     """One line: the totals of all changes, or what was looked at."""
     if review.equal:
         return _equal(review)
-    layers: dict[str, Kind] = {}
-    parameters: dict[str, Kind] = {}
+    layers: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for draft in found:
         layers |= draft.layers
         parameters |= draft.parameters
-    parts = [*consequences(layers, parameters), *_sizes(review), *_training(found), *_counted(changes)]
+    parts = [
+        *consequences(layers, parameters),
+        *_sizes(review),
+        *_training(found),
+        *_counted(changes),
+        *_checkpoint(changes),
+    ]
     if not parts and all(entry.equal for entry in review.entries):
         parts.append("files differ, but no composition does")
     if number := sum(change.accepted is not None for change in changes):
@@ -106,6 +111,15 @@ def _counted(changes: Sequence[Change]) -> Iterator[str]:
         yield f"{plural(broken, 'composition')} broken"
     if unused := sum(change.kind == "acceptance-unused" for change in changes):
         yield f"{plural(unused, 'acceptance')} unused"
+
+
+def _checkpoint(changes: Sequence[Change]) -> Iterator[str]:
+    """`old checkpoint: 41 of 44 keys load`; of several models the number."""
+    found = [change for change in changes if change.kind == "checkpoint-keys"]
+    if len(found) == 1:
+        yield found[0].title
+    elif found:
+        yield f"old checkpoints of {plural(sum(change.num_entries for change in found), 'model')} load in part"
 
 
 def _equal(review: Review) -> str:

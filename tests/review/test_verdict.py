@@ -38,7 +38,8 @@ def test_a_wider_layer(trees: Path):
 
 def test_one_model_that_is_not_the_default(trees: Path):
     edit("conf/model/deep.yaml", "out_features: 2", "out_features: 3")
-    assert verdict() == "1 layer changed, 2 parameters start differently, +5 parameters (+11 %) in model=deep"
+    load = "old checkpoint: 2 of 4 keys load"
+    assert verdict() == f"1 layer changed, 2 parameters start differently, +5 parameters (+11 %) in model=deep, {load}"
 
 
 def test_the_learning_rate_is_named_with_its_factor(trees: Path):
@@ -51,7 +52,7 @@ def test_options_that_come_and_go_and_break(trees: Path):
     Path("conf/model/small.yaml").write_text("input: {shape: [8]}\nlayers: {a: {type: Linear, out_features: 2}}\n")
     Path("conf/init/zeros.yaml").unlink()
     edit("conf/model/deep.yaml", "out_features: 2", "out_features: many")
-    assert verdict() == "1 model added, 1 option removed, 1 composition broken"
+    assert verdict() == "1 model setting differs, 1 model added, 1 option removed, 1 composition broken"
 
 
 @pytest.mark.parametrize(("share", "words"), [(0.5, "+50 %"), (-0.5, "-50 %"), (0.001, "+0.1 %"), (12.0, "+1,200 %")])
