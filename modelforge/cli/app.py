@@ -116,10 +116,28 @@ def check(
             "--all", help="Check every model with every init, and every experiment. The default without overrides."
         ),
     ] = False,
+    untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--untrusted",
+            help="The configs are a stranger's: scan them strictly, and read them in a confined process. "
+            "The folder may stand first: check --untrusted DIR.",
+        ),
+    ] = False,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
-    """Check one config, or every config in conf/, and print problems and warnings."""
+    """Check one config, or every config in conf/, and print problems and warnings.
+
+    With --untrusted, settings of a training are not checked, no weights and
+    no data are read, and plugins are not imported.
+    """
+    if untrusted:
+        from modelforge.cli.untrusted import check_untrusted, folder_of
+
+        named, overrides = folder_of(overrides or [])
+        folder = named or conf
+        say(check_untrusted, folder, overrides, every=every or not overrides, as_json=as_json, plugins=False)
     from modelforge.cli.check import check
 
     say(check, conf, overrides or [], every=every or not overrides, as_json=as_json)
