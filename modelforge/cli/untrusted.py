@@ -10,22 +10,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from modelforge.cli.answer import Answer
 from modelforge.cli.check import Examination, Finding, Looked, answer, choices
-from modelforge.config import Config, default_conf
+from modelforge.config import Config, default_conf, shipped
 from modelforge.config.child import ask, garbled, scratch
+from modelforge.config.document import Document
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
+from modelforge.config.trust import check_resolvers
 from modelforge.core.codes import CODES
 from modelforge.core.confine import Attempt, TooLong, confine, limit_task
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_STRANGERS_LAYERS, MAX_STRANGERS_PARAMETERS
-from modelforge.core.quoting import listed
+from modelforge.core.quoting import listed, printable
 from modelforge.core.words import plural
 from modelforge.inits.from_file import FromFile
 from modelforge.language import parse
@@ -99,15 +102,15 @@ def serve() -> None:
     question = Question.model_validate_json(sys.stdin.buffer.read())
     pipe = os.dup(1)
     os.dup2(2, 1)  # what packages print is no answer
-    _warm_up()
+    warm_up()
     seconds = SECONDS_IN_ALL if question.every else SECONDS + 2
     attempts = confine([Path.cwd()], MEMORY, seconds)
-    report = examined(question, attempts)
+    report = replace(examined(question), attempts=tuple(attempts))
     with os.fdopen(pipe, "wb") as out:
         out.write(_REPORT.dump_json(report))
 
 
-def examined(question: Question, attempts: Sequence[Attempt]) -> Report:
+def examined(question: Question) -> Report:
     """The scan of a folder, and what is found in its configs if the scan refuses nothing."""
     conf = Path(question.conf)
     try:
@@ -129,7 +132,7 @@ def examined(question: Question, attempts: Sequence[Attempt]) -> Report:
         except (TooLong, MemoryError, RecursionError) as error:
             findings.append(Finding(choice, (*choice, *question.overrides), None, 0, (_too_much(error),)))
             break
-    return Report(tuple(findings), attempts=tuple(attempts))
+    return Report(tuple(findings))
 
 
 def _planned(config: Config, studies: Studies) -> Looked:
@@ -157,13 +160,12 @@ def _too_much(error: BaseException) -> Problem:
     return Problem("MF060", "", f"these configs take {what} to check", "make them smaller")
 
 
-def _warm_up() -> None:
-    """Imports and caches what planning needs, while this process may still do so."""
-    plan(
-        parse(
-            {"input": {"shape": [4]}, "layers": {"a": {"type": "Linear", "out_features": 2}}}, init={"scheme": "xavier"}
-        )
-    )
+def warm_up() -> None:
+    """Does once what a check does, with configs of ours: what Python imports late is there then."""
+    if (conf := shipped()) is not None:
+        examined(Question(conf=str(conf), overrides=(), every=False))
+    with suppress(ForgeError):
+        check_resolvers(Document(printable("\u200b"), "a: ${a.${a}:b}"))
 
 
 def _read(said: bytes) -> Report:
@@ -176,7 +178,9 @@ def _read(said: bytes) -> Report:
         *report.problems,
         *(one for finding in report.findings for one in (*finding.problems, *finding.warnings)),
     ]
-    if not (report.findings or report.problems) or any(problem.code not in CODES for problem in problems):
+    if not (report.findings or report.problems or report.attempts) or any(
+        problem.code not in CODES for problem in problems
+    ):
         raise garbled()
     return report
 

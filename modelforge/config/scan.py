@@ -36,7 +36,7 @@ RESERVED = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_arg
 """Keys by which Hydra calls code, wherever they stand."""
 
 _UNSEEN = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]|\r(?!\n)"
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]|\r(?!\n)"
 )
 """Controls, marks of direction, and line breaks that only YAML takes for some; not in comments either."""
 _WITHOUT_WIDTH = re.compile(
@@ -268,7 +268,6 @@ def _settings(document: Document, below: str) -> Iterator[Problem]:
     header = next(filter(None, map(_HEADER.match, comments)), None)
     group = os.path.dirname(below).replace("/", ".")
     package = (header[1] if header else group).replace("_global_", "").replace("_group_", group).strip(".")
-    yield from check_hydra(package, document)
-    if split(package)[:1] != ("hydra",):
-        yield from check_hydra("", document)
+    # A defaults list may merge any file at the top, where its key `hydra` is Hydra's own.
+    yield from check_hydra(package if split(package)[:1] == ("hydra",) else "", document)
     yield from check_search_path(document)
