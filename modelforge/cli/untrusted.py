@@ -25,7 +25,7 @@ from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
 from modelforge.config.trust import check_resolvers
 from modelforge.core.codes import CODES
-from modelforge.core.confine import Attempt, TooLong, confine, limit_task
+from modelforge.core.confine import Attempt, TooLong, confine, limited
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_STRANGERS_LAYERS, MAX_STRANGERS_PARAMETERS
 from modelforge.core.quoting import listed, printable
@@ -114,11 +114,10 @@ def examined(question: Question) -> Report:
     """The scan of a folder, and what is found in its configs if the scan refuses nothing."""
     conf = Path(question.conf)
     try:
-        limit_task(SECONDS)
-        if problems := scanned(conf, question.conf):
-            return Report(problems=problems)
-        limit_task(SECONDS)
-        every = choices(conf, question.overrides) if question.every else [()]
+        with limited(SECONDS):
+            if problems := scanned(conf, question.conf):
+                return Report(problems=problems)
+            every = choices(conf, question.overrides) if question.every else [()]
     except (TooLong, MemoryError, RecursionError) as error:
         return Report(problems=(_too_much(error),))
     except ForgeError as error:
@@ -127,8 +126,8 @@ def examined(question: Question) -> Report:
     findings: list[Finding] = []
     for choice in every:
         try:
-            limit_task(SECONDS)
-            findings.append(examination.of(choice))
+            with limited(SECONDS):
+                findings.append(examination.of(choice))
         except (TooLong, MemoryError, RecursionError) as error:
             findings.append(Finding(choice, (*choice, *question.overrides), None, 0, (_too_much(error),)))
             break

@@ -16,6 +16,7 @@ from modelforge.config.nodes import (
     BOOL,
     FLOAT,
     INT,
+    MERGE,
     NULL,
     STRING,
     TooDeep,
@@ -183,7 +184,10 @@ class Document:
             seen.add(id(node))
             if isinstance(node, yaml.MappingNode):
                 first: dict[str, yaml.Node] = {}
-                for key, _ in node.value:
+                for key, value in node.value:
+                    if wrong := _wrong_merge(key, value):
+                        message = f"expected a mapping or list of mappings for merging, but found {wrong.id}"
+                        problems.append(Problem("MF002", "", message, place=self.place(wrong)))
                     if not isinstance(key, yaml.ScalarNode):
                         problems.append(Problem("MF002", "", "a key must be a name", place=self.place(key)))
                     elif found := fault(key.value):
@@ -303,6 +307,12 @@ class Document:
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
         return ForgeError([Problem(code, "", message, hint, place)])
+
+
+def _wrong_merge(key: yaml.Node, value: yaml.Node) -> Any:
+    """What a merge key (`<<`) cannot merge; None where all is well, or it is another key."""
+    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((one for one in sources if not isinstance(one, yaml.MappingNode)), None) if key.tag == MERGE else None
 
 
 def _short_tag(tag: str) -> str:

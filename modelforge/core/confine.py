@@ -10,7 +10,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -52,8 +53,8 @@ REFUSED = (*STARTS, *WRITES, *TALKS, "mmap.__new__", "os.putenv", "os.unsetenv")
 _READS = ("open", "os.listdir", "os.scandir", "os.chdir")
 
 
-class TooLong(Exception):
-    """The time of the processor that a task may take is over."""
+class TooLong(BaseException):
+    """The time of the processor is over; no `Exception`, which what takes it may catch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +95,16 @@ def confine(readable: Sequence[Path], memory: int, seconds: int) -> list[Attempt
     return attempts
 
 
-def limit_task(seconds: int) -> None:
-    """Gives the task that begins now its own time of the processor; when that is over, it raises `TooLong`."""
-    signal.signal(signal.SIGPROF, _too_long)
+@contextmanager
+def limited(seconds: int) -> Generator[None]:
+    """Gives its body so much time of the processor; when that is over, it raises `TooLong`."""
+    before = signal.signal(signal.SIGPROF, _too_long)
     signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def peak_memory() -> int:
-    """The most bytes that this process has had in memory."""
-    assert resource is not None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _too_long(number: int, frame: FrameType | None) -> None:
