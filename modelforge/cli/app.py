@@ -7,7 +7,6 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,45 +14,9 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
+from modelforge.cli.options import Conf, FailOn, File, Format, Json, Kind, Overrides, Report, Tunable
 from modelforge.core.plugins import installed_alone
 from modelforge.report.screen import removed_folder
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="OVERRIDES", help="Hydra overrides, such as model=lstm init.gain=0.5", show_default=False),
-]
-Conf = Annotated[
-    Path | None,
-    typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf, else the configs of modelforge."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-
-
-class Kind(StrEnum):
-    """What `list` lists."""
-
-    layers = "layers"
-    inits = "inits"
-    activations = "activations"
-    callbacks = "callbacks"
-    loggers = "loggers"
-    tasks = "tasks"
-    data = "data"
-
-
-class Tunable(StrEnum):
-    """What `tune` looks for."""
-
-    lr = "lr"
-    batch_size = "batch_size"
-
-
-class File(StrEnum):
-    """What `schema` has a schema for."""
-
-    model = "model"
-    init = "init"
-
 
 app = typer.Typer(
     name="modelforge",
@@ -188,17 +151,24 @@ def list_(
 @app.command()
 def diff(
     old: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="A", help="A config folder, overrides, a git revision, or a range: main...HEAD"),
-    ],
+    ] = None,
     new: Annotated[
         str | None, typer.Argument(metavar="B", help="What to compare A with. Default: . (the working tree).")
     ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    form: Annotated[Format | None, typer.Option("--format", help="How to print it. Default: text.")] = None,
+    output: Report = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
-    as_json: Json = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 if a change is this severe, or of this kind.")
+    ] = FailOn.none,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Let git fetch the commits that the clone lacks.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The same as --format markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Compare two versions of the configs: layers, shapes, parameters, initial values, all other values.
 
@@ -207,19 +177,27 @@ def diff(
     name then: HEAD~1:configs), or . for the working tree. A...B compares B
     with the commit where it branched off A. OVERRIDES apply to both.
 
-    Compared are the default config, and each option of a config group that
-    reads a changed file. The first lines list what was compared, and what
-    was not.
+    Compared are the default config, each option of a config group that
+    reads a changed file, and what conf/review.yaml adds. The first line is
+    the verdict; then follows what was compared, and what was not.
 
     Exit status: 0; 1 with --exit-code if there are differences other than
-    formatting, comments and the order of keys; 2 if A or B cannot be read
-    or composed.
+    formatting, comments and the order of keys, or if --fail-on says so; 2
+    if A or B cannot be read or composed, and for an unused acceptance.
     """
-    from modelforge.cli.diff import compare
+    from modelforge.cli.diff import compare, print_schema
 
-    _one_of("--markdown", markdown, as_json)
-    options = {"markdown": markdown, "exit_code": exit_code}
-    say(compare, old, new, conf, overrides or [], as_json=as_json, failure=2, plugins=False, **options)
+    if schema:
+        say(print_schema, as_json=True, plugins=False)
+    if old is None:
+        raise typer.BadParameter("name what to compare: a revision, a folder or overrides", param_hint="A")
+    forms = {form, Format.markdown if markdown else None, Format.json if as_json else None} - {None}
+    if len(forms) > 1:
+        raise typer.BadParameter("choose one of --format, --markdown and --json")
+    name = next(iter(forms)) or Format.text if forms else Format.text
+    settings: dict[str, Any] = {"exit_code": exit_code, "fail_on": fail_on.value, "fetch": fetch, "output": output}
+    is_json = name == Format.json and output is None
+    say(compare, old, new, conf, overrides or [], name.value, as_json=is_json, failure=2, plugins=False, **settings)
 
 
 @app.command()

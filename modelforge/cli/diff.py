@@ -6,22 +6,66 @@ plugins are imported only where one side is the working tree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
+from modelforge.cli.output import written
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.project import find_project
-from modelforge.review import Side, review, review_markdown, review_text
+from modelforge.review.acceptances import Acceptances, read_acceptances
+from modelforge.review.compare import review
+from modelforge.review.document import Change, Document, document_schema
+from modelforge.review.documented import documented, documented_failure
+from modelforge.review.fetching import fetch_commits
+from modelforge.review.formats import FORMATS
+from modelforge.review.formats.text import text
+from modelforge.review.kinds import RANK
+from modelforge.review.sides import Side
+from modelforge.train.effective import effective
 
 UNKNOWN = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
+FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
+    {
+        "none": lambda change: False,
+        **{name: lambda change, rank=rank: RANK[change.severity] >= rank for name, rank in RANK.items()},
+        "changed-init": lambda change: change.num_redrawn > 0 or change.section == "init",
+        "changed-training": lambda change: change.section == "training",
+    }
+)
+"""Which changes give the status 1, by the value of `--fail-on`."""
+
+
+@dataclass
+class _Opened:
+    """Called with both sides before anything of them is composed."""
+
+    sides: list[Side] = field(default_factory=list[Side])
+    acceptances: Acceptances = field(default_factory=Acceptances)
+
+    def __call__(self, both: Sequence[Side]) -> Sequence[str]:
+        self.sides.extend(both)
+        if any(side.kind != "revision" for side in both):
+            load_plugins()
+        self.acceptances = read_acceptances(*both)
+        return self.acceptances.entries
 
 
 def compare(
-    old: str, new: str | None, conf: Path | None, overrides: Sequence[str], *, markdown: bool, exit_code: bool
+    old: str,
+    new: str | None,
+    conf: Path | None,
+    overrides: Sequence[str],
+    form: str,
+    *,
+    exit_code: bool,
+    fail_on: str = "none",
+    fetch: bool = False,
+    output: Path | None = None,
 ) -> Answer:
     """Compares all that two sides compose to.
 
@@ -30,25 +74,46 @@ def compare(
         new: The same, but no range; None for the working tree.
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for both sides.
-        markdown: Whether the text is Markdown.
+        form: `text`, or a name of `FORMATS`.
         exit_code: Whether differences give the status 1.
+        fail_on: Which changes give the status 1, one of `FAILING`.
+        fetch: Whether git may fetch commits that the clone lacks.
+        output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: what is wrong with either side.
+        ForgeError: what is wrong with either side, with `review.yaml`, or with the file.
     """
-    sides: list[Side] = []
-
-    def opened(both: Sequence[Side]) -> None:
-        sides.extend(both)
-        if any(side.kind != "revision" for side in both):
-            load_plugins()
-
+    if fetch:
+        fetch_commits([old, *([new] if new else [])], conf)
+    opened = _Opened()
     try:
-        found = review(old, new, conf, overrides, progress, opened)
+        found = review(old, new, conf, overrides, progress, opened, effective=effective)
     except ForgeError as error:
-        raise ForgeError(_explained(problem, sides) for problem in error.problems) from error
-    text = review_markdown(found) if markdown else review_text(found)
-    return Answer(found.to_dict(), text, status=int(exit_code and not found.equal))
+        problems = [_explained(problem, opened.sides) for problem in error.problems]
+        if form == "text":
+            raise ForgeError(problems) from error
+        document = documented_failure(old, new or ".", problems)
+        return _answer(document, form, output, 2, problems)
+    document = documented(found, opened.acceptances)
+    unused = opened.acceptances.unused(document.changes)[1]
+    status = 2 if unused else int((exit_code and not document.equal) or fails(document, fail_on))
+    return _answer(document, form, output, status, unused)
+
+
+def _answer(document: Document, form: str, output: Path | None, status: int, problems: Sequence[Problem]) -> Answer:
+    shown = text(document) if form == "text" else FORMATS[form](document)
+    answer = Answer(document.model_dump(mode="json"), shown, status, tuple(problems))
+    return answer if output is None else written(answer, output, document.verdict)
+
+
+def fails(document: Document, fail_on: str) -> bool:
+    """Whether a change that is not accepted is one of those that give the status 1."""
+    return any(FAILING[fail_on](change) for change in document.changes if change.accepted is None)
+
+
+def print_schema() -> Answer:
+    """The JSON Schema of a review."""
+    return Answer(document_schema(), "")
 
 
 def _explained(problem: Problem, sides: Sequence[Side]) -> Problem:

@@ -60,6 +60,7 @@ CODES = MappingProxyType(
         "MF072": "a folder in which no project can be made",
         "MF073": "a run that cannot be repeated",
         "MF074": "a repeated run with other numbers",
+        "MF075": "an acceptance that fits no change of a review",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
         "MF082": "a sweep whose jobs are not those that are written",
