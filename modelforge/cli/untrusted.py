@@ -7,25 +7,23 @@ named, and never read; the project's plugins are not imported.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from modelforge.cli.answer import Answer
 from modelforge.cli.check import Examination, Finding, Looked, answer, choices
-from modelforge.config import Config, default_conf, shipped
+from modelforge.config import Config, child, default_conf, shipped
 from modelforge.config.child import ask, garbled, scratch
 from modelforge.config.document import Document
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
 from modelforge.config.trust import check_resolvers
 from modelforge.core.codes import CODES
-from modelforge.core.confine import Attempt, TooLong, confine, limited
+from modelforge.core.confine import TooLong, limited
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_STRANGERS_LAYERS, MAX_STRANGERS_PARAMETERS
 from modelforge.core.quoting import listed, printable
@@ -62,8 +60,6 @@ class Report:
     findings: tuple[Finding, ...] = ()
     problems: tuple[Problem, ...] = ()
     """What the scan refuses; then nothing was composed."""
-    attempts: tuple[Attempt, ...] = ()
-    """What was tried and may not be done."""
 
 
 _REPORT = TypeAdapter(Report)
@@ -90,24 +86,22 @@ def check_untrusted(conf: Path | None, overrides: Sequence[str], *, every: bool)
         question = Question(conf=within, overrides=tuple(overrides), every=every)
         said = ask(__name__, question.model_dump_json().encode(), place, CLOCK_IN_ALL if every else CLOCK)
     report = _read(said)
-    if report.attempts:
-        raise ForgeError(map(_tried, report.attempts))
     if report.problems:
         raise ForgeError(report.problems)
     return answer(report.findings, every=every)
 
 
 def serve() -> None:
-    """What the process does: reads a question, confines itself, and answers."""
-    question = Question.model_validate_json(sys.stdin.buffer.read())
-    pipe = os.dup(1)
-    os.dup2(2, 1)  # what packages print is no answer
-    warm_up()
-    seconds = SECONDS_IN_ALL if question.every else SECONDS + 2
-    attempts = confine([Path.cwd()], MEMORY, seconds)
-    report = replace(examined(question), attempts=tuple(attempts))
-    with os.fdopen(pipe, "wb") as out:
-        out.write(_REPORT.dump_json(report))
+    """What the process does."""
+    child.serve(warm_up, _answered, MEMORY, lambda question: SECONDS_IN_ALL if _asked(question).every else SECONDS + 2)
+
+
+def _asked(question: bytes) -> Question:
+    return Question.model_validate_json(question)
+
+
+def _answered(question: bytes) -> bytes:
+    return _REPORT.dump_json(examined(_asked(question)))
 
 
 def examined(question: Question) -> Report:
@@ -119,7 +113,7 @@ def examined(question: Question) -> Report:
                 return Report(problems=problems)
             every = choices(conf, question.overrides) if question.every else [()]
     except (TooLong, MemoryError, RecursionError) as error:
-        return Report(problems=(_too_much(error),))
+        return Report(problems=(too_much(error),))
     except ForgeError as error:
         return Report(problems=error.problems)
     examination = Examination(conf, question.overrides, _planned)
@@ -129,7 +123,7 @@ def examined(question: Question) -> Report:
             with limited(SECONDS):
                 findings.append(examination.of(choice))
         except (TooLong, MemoryError, RecursionError) as error:
-            findings.append(Finding(choice, (*choice, *question.overrides), None, 0, (_too_much(error),)))
+            findings.append(Finding(choice, (*choice, *question.overrides), None, 0, (too_much(error),)))
             break
     return Report(tuple(findings))
 
@@ -153,10 +147,15 @@ def _planned(config: Config, studies: Studies) -> Looked:
     return decided, note if stored else "", ()
 
 
-def _too_much(error: BaseException) -> Problem:
-    what = f"more than {SECONDS} s of the processor" if isinstance(error, TooLong) else f"more than {MEMORY >> 20} MiB"
-    what = "more calls inside one another than Python allows" if isinstance(error, RecursionError) else what
-    return Problem("MF060", "", f"these configs take {what} to check", "make them smaller")
+def too_much(error: BaseException, seconds: int = SECONDS) -> Problem:
+    """The problem of configs that take too much time, memory or depth."""
+    if isinstance(error, TooLong):
+        what = f"more than {seconds} s of the processor"
+    elif isinstance(error, MemoryError):
+        what = f"more than {MEMORY >> 20} MiB"
+    else:
+        what = "more calls inside one another than Python allows"
+    return Problem("MF060", "", f"these configs take {what} to read", "make them smaller")
 
 
 def warm_up() -> None:
@@ -177,16 +176,9 @@ def _read(said: bytes) -> Report:
         *report.problems,
         *(one for finding in report.findings for one in (*finding.problems, *finding.warnings)),
     ]
-    if not (report.findings or report.problems or report.attempts) or any(
-        problem.code not in CODES for problem in problems
-    ):
+    if not (report.findings or report.problems) or any(problem.code not in CODES for problem in problems):
         raise garbled()
     return report
-
-
-def _tried(attempt: Attempt) -> Problem:
-    message = f"reading these configs tried to do what no config may: {attempt.event} {attempt.what}"
-    return Problem("MF009", "", message, "it was refused; do not use these configs")
 
 
 def folder_of(words: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from modelforge.core.confine import can_confine
+from pydantic import TypeAdapter, ValidationError
+
+from modelforge.core.confine import Attempt, can_confine, confine
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_ANSWER_BYTES
 
@@ -35,6 +37,8 @@ import_module(module).serve()
 """
 """Imports this very modelforge, from wherever it lies: `-I` leaves out the working folder and `PYTHONPATH`."""
 
+_ATTEMPTS = TypeAdapter(list[Attempt])
+"""The first line of an answer: what the process tried and may not do."""
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -49,13 +53,14 @@ def ask(module: str, question: bytes, folder: Path, seconds: float) -> bytes:
     """What `module.serve` answers in a process of its own.
 
     Args:
-        module: A module of modelforge; `serve` reads the question from standard input, and writes the answer.
+        module: A module of modelforge whose function `serve` calls the one here.
         question: What to ask; of any size.
         folder: The process's working folder.
         seconds: How long it may take, by the clock.
 
     Raises:
-        ForgeError: this system cannot bound a process, or it ended without an answer, or too late, or with too much.
+        ForgeError: this system cannot bound a process, or it ended without an answer, or too late, or with too much,
+            or it tried what it may not.
     """
     if not can_confine():
         hint = "use Linux, macOS or a container; on Windows, WSL"
@@ -76,15 +81,43 @@ def ask(module: str, question: bytes, folder: Path, seconds: float) -> bytes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     if answer is None:
-        raise _failed(f"it took more than {seconds:.0f} s, or answered more than {MAX_ANSWER_BYTES >> 20} MiB")
+        raise failed(f"it took more than {seconds:.0f} s, or answered more than {MAX_ANSWER_BYTES >> 20} MiB")
     if process.returncode and not answer:
-        raise _failed(_end(process.returncode))
-    return answer
+        raise failed(_end(process.returncode))
+    noted, _, rest = answer.partition(b"\n")
+    try:
+        attempts = _ATTEMPTS.validate_json(noted)
+    except ValidationError:
+        raise garbled() from None
+    if attempts:
+        raise ForgeError(map(_tried, attempts))
+    return rest
+
+
+def serve(
+    warm_up: Callable[[], None], answer: Callable[[bytes], bytes], memory: int, seconds: Callable[[bytes], int]
+) -> None:
+    """What the process does: reads its question, confines itself, and answers.
+
+    Args:
+        warm_up: Imports all that an answer takes, while that may be done.
+        answer: Question → answer.
+        memory: Bytes that an answer may take, on top of what the packages take.
+        seconds: Question → time of the processor that its answer may take.
+    """
+    question = sys.stdin.buffer.read()
+    pipe = os.dup(1)
+    os.dup2(2, 1)  # what packages print is no answer
+    warm_up()
+    attempts = confine([Path.cwd()], memory, seconds(question))
+    said = answer(question)
+    with os.fdopen(pipe, "wb") as out:
+        out.write(_ATTEMPTS.dump_json(attempts) + b"\n" + said)
 
 
 def garbled() -> ForgeError:
     """The problem of an answer that is none."""
-    return _failed("its answer cannot be read")
+    return failed("its answer cannot be read")
 
 
 def _exchange(process: subprocess.Popen[bytes], question: bytes, deadline: float) -> bytes | None:
@@ -124,7 +157,13 @@ def _end(status: int) -> str:
     return f"it was ended by signal {-status}" if status < 0 else f"it ended with status {status}"
 
 
-def _failed(how: str) -> ForgeError:
+def failed(how: str) -> ForgeError:
+    """The problem of a process that gave no answer."""
     message = f"the process that reads these configs gave no answer: {how}"
     hint = "check fewer at once, such as `model=NAME`; your own configs need no `--untrusted`"
     return ForgeError([Problem("MF009", "", message, hint)])
+
+
+def _tried(attempt: Attempt) -> Problem:
+    message = f"reading these configs tried to do what no config may: {attempt.event} {attempt.what}"
+    return Problem("MF009", "", message, "it was refused; do not use these configs")

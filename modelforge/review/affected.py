@@ -58,6 +58,8 @@ class Composition:
     """Names of files in places → their paths below the config folder."""
     unset: tuple[str, ...] = ()
     """Keys of mandatory values that nothing gives; `UNSET` stands for them."""
+    read_files: bool = True
+    """Whether its plan looks into files of weights."""
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -82,7 +84,7 @@ class Composition:
         if self.config is None:
             return self.problems
         try:
-            return plan(parse(self.config), self.studies)
+            return plan(parse(self.config), self.studies, read_files=self.read_files)
         except ForgeError as error:
             return error.problems
 

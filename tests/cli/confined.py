@@ -48,12 +48,12 @@ def fork(untrusted: Any, folder: str) -> dict[str, Any]:
         events: list[tuple[str, str]] = []
         os.chdir(folder)
         sys.addaudithook(lambda event, given: note(events, event, given))
-        confine, limit = sys.modules["modelforge.core.confine"], untrusted
-        attempts = confine.confine([untrusted.Path.cwd()], limit.MEMORY, limit.SECONDS + 2)
+        confine = sys.modules["modelforge.core.confine"].confine
+        attempts = confine([untrusted.Path.cwd()], untrusted.MEMORY, untrusted.SECONDS + 2)
         events.clear()
         question = untrusted.Question(conf="conf", overrides=(), every=False)
-        report = untrusted.replace(untrusted.examined(question), attempts=tuple(attempts))
-        told = {"report": json.loads(untrusted._REPORT.dump_json(report)), "events": events}
+        report = json.loads(untrusted._REPORT.dump_json(untrusted.examined(question)))
+        told = {"report": report, "attempts": [one.event for one in attempts], "events": events}
         with os.fdopen(writing, "w") as out:
             out.write(json.dumps(told))
         os._exit(0)

@@ -102,7 +102,7 @@ def is_own(file: str) -> bool:
 
 
 def assert_harmless(answer: dict[str, Any]) -> None:
-    assert answer["report"]["attempts"] == []
+    assert answer["attempts"] == []
     assert [event for event, what in answer["events"] if event != "open" or not is_own(what)] == []
     assert answer["seconds"] < 10
     assert answer["peak"] < 2**30
@@ -174,14 +174,6 @@ def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     project(tmp_path, {})
     monkeypatch.setattr("modelforge.cli.untrusted.ask", lambda *_: said)
     with pytest.raises(ForgeError, match="its answer cannot be read"):
-        check_untrusted(tmp_path / "conf", (), every=False)
-
-
-def test_what_was_tried_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    project(tmp_path, {})
-    said = b'{"findings": [], "problems": [], "attempts": [{"event": "os.system", "what": "id"}]}'
-    monkeypatch.setattr("modelforge.cli.untrusted.ask", lambda *_: said)
-    with pytest.raises(ForgeError, match=r"tried to do what no config may: os\.system id"):
         check_untrusted(tmp_path / "conf", (), every=False)
 
 

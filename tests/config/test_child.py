@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no `re
 
 def answered(monkeypatch: pytest.MonkeyPatch, code: str, question: bytes = b"", seconds: float = 60) -> bytes:
     """What a process that runs `code` answers."""
-    monkeypatch.setattr(child, "BOOT", code)
+    monkeypatch.setattr(child, "BOOT", f"print('[]', flush=True)\n{code}")
     with scratch() as folder:
         return ask("none", question, folder, seconds)
 
@@ -58,11 +58,13 @@ def test_a_question_that_is_not_read(monkeypatch: pytest.MonkeyPatch):
     [("import sys; sys.exit(3)", "it ended with status 3"), ("1 / 0", "it ended with status 1"),
      ("import os; os.abort()", f"it was ended by signal {signal.SIGABRT:d}"),
      ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "it took too much time of the processor"),
-     ("import sys; print('x' * 17_000_000)", "answered more than 16 MiB")],
+     ("print('x' * 17_000_000)", "answered more than 16 MiB"), ("print('nothing')", "its answer cannot be read"),
+     ("", "its answer cannot be read"), ("print('{}')", "its answer cannot be read")],
 )  # fmt: skip
 def test_a_process_that_ends_badly(monkeypatch: pytest.MonkeyPatch, code: str, how: str):
-    with pytest.raises(ForgeError, match=how) as caught:
-        answered(monkeypatch, code)
+    monkeypatch.setattr(child, "BOOT", code)
+    with pytest.raises(ForgeError, match=how) as caught, scratch() as folder:
+        ask("none", b"", folder, 60)
     assert [problem.code for problem in caught.value.problems] == ["MF009"]
 
 
@@ -99,6 +101,18 @@ def test_a_system_that_bounds_nothing(monkeypatch: pytest.MonkeyPatch, fails):
            = help: use Linux, macOS or a container; on Windows, WSL
         """,
     )
+
+
+def test_what_was_tried_is_said(monkeypatch: pytest.MonkeyPatch, fails):
+    monkeypatch.setattr(child, "BOOT", """print('[{"event": "os.system", "what": "id"}]')""")
+    with scratch() as folder:
+        fails(
+            lambda: ask("none", b"", folder, 60),
+            """
+            error[MF009]: reading these configs tried to do what no config may: os.system id
+               = help: it was refused; do not use these configs
+            """,
+        )
 
 
 def test_an_answer_that_cannot_be_read():
