@@ -26,7 +26,8 @@ from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config import child, compose
+from modelforge.config.scan import scanned
 from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
 from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
@@ -134,6 +135,28 @@ def the_environment_in_a_file(folder: Path) -> str:
 def a_callback_in_a_file(folder: Path) -> str:
     write("# @package _global_\nhydra:\n  callbacks:\n    x: {_target_: package.run}\n", "m/a.yaml")
     return refused(lambda: compose(write("defaults: [m: a]\n", "config.yaml")))
+
+
+@situation
+def a_strangers_file_that_hides_something(folder: Path) -> str:
+    write("# harmless \u202e }1{\nseed: 1\n", "config.yaml")
+    write('input: {shape: [4]}\nlayers:\n  "li\\u200bnear": {_target_: os.system}\n', "model/a.yaml")
+    return printed(scanned(Path("conf"), "conf"))
+
+
+@situation
+def a_strangers_folder_with_a_link(folder: Path) -> str:
+    write("seed: 1\n", "config.yaml")
+    Path("conf/model.yaml").symlink_to("/etc/passwd")
+    Path("conf/data.yaml").symlink_to("config.yaml")
+    return command("check", "--untrusted")
+
+
+@situation
+def a_stranger_where_no_process_can_be_bounded(folder: Path) -> str:
+    write("seed: 1\n", "config.yaml")
+    with patch.object(child, "can_confine", return_value=False):
+        return command("check", "--untrusted")
 
 
 def swept() -> Path:

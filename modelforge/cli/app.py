@@ -16,7 +16,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
-from modelforge.cli.options import Conf, FailOn, File, Format, Json, Kind, Overrides, Report, Tunable
+from modelforge.cli.options import Conf, FailOn, File, Findings, Format, Json, Kind, Overrides, Report, Tunable
 from modelforge.core.plugins import installed_alone
 from modelforge.report.screen import removed_folder
 
@@ -87,11 +87,36 @@ def check(
             "--all", help="Check every model with every init, and every experiment. The default without overrides."
         ),
     ] = False,
+    untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--untrusted",
+            help="The configs are a stranger's: scan them strictly, and read them in a confined process. "
+            "The folder may stand first: check --untrusted DIR.",
+        ),
+    ] = False,
+    changed_only: Annotated[
+        bool, typer.Option("--changed-only", help="Only configs that read a file changed since --base-ref.")
+    ] = False,
+    base_ref: Annotated[
+        str, typer.Option("--base-ref", metavar="REF", help="With --changed-only: compare with where REF was left.")
+    ] = "HEAD",
+    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    output: Report = None,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
-    """Check one config, or every config in conf/, and print problems and warnings."""
-    _answer("check:check", conf, overrides or [], every=every or not overrides, as_json=as_json)
+    """Check one config, or every config in conf/, and print problems and warnings.
+
+    With --untrusted, settings of a training are not checked, no weights and
+    no data are read, and plugins are not imported.
+    """
+    as_json = as_json or form == Findings.json
+    if untrusted:
+        _answer("untrusted:check_strangers", conf, overrides or [], plugins=False, every=every, as_json=as_json)
+    options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
+    options["base_ref"] = base_ref if changed_only else None
+    _answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
 
 
 @app.command()
