@@ -206,6 +206,18 @@ def diff(
     _answer("diff:compare", old, new, conf, overrides or [], name.value, **common, **settings)
 
 
+@app.command(name="git-diff-driver")
+def git_diff_driver(
+    arguments: Annotated[list[str], typer.Argument(metavar="PATH OLD HASH MODE NEW HASH MODE", help="As git passes.")],
+) -> None:
+    """Show what `git diff` changes in a config by its meaning; git calls this.
+
+    Set up by two lines: `conf/**/*.yaml diff=modelforge` in .gitattributes,
+    and git config diff.modelforge.command "modelforge git-diff-driver".
+    """
+    _answer("git_diff_driver:drive", arguments, plugins=False)
+
+
 @app.command()
 def tune(
     kind: Annotated[Tunable, typer.Argument(metavar="lr|batch_size", help="What to look for.")],
