@@ -26,7 +26,8 @@ from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config import child, compose
+from modelforge.config.scan import scanned
 from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
 from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
@@ -38,7 +39,7 @@ from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.prepare import prepare
-from modelforge.train.repeat import repeat
+from modelforge.train.repeat_run import repeat
 from modelforge.train.settings import parse_settings
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -134,6 +135,28 @@ def the_environment_in_a_file(folder: Path) -> str:
 def a_callback_in_a_file(folder: Path) -> str:
     write("# @package _global_\nhydra:\n  callbacks:\n    x: {_target_: package.run}\n", "m/a.yaml")
     return refused(lambda: compose(write("defaults: [m: a]\n", "config.yaml")))
+
+
+@situation
+def a_strangers_file_that_hides_something(folder: Path) -> str:
+    write("# harmless \u202e }1{\nseed: 1\n", "config.yaml")
+    write('input: {shape: [4]}\nlayers:\n  "li\\u200bnear": {_target_: os.system}\n', "model/a.yaml")
+    return printed(scanned(Path("conf"), "conf"))
+
+
+@situation
+def a_strangers_folder_with_a_link(folder: Path) -> str:
+    write("seed: 1\n", "config.yaml")
+    Path("conf/model.yaml").symlink_to("/etc/passwd")
+    Path("conf/data.yaml").symlink_to("config.yaml")
+    return command("check", "--untrusted")
+
+
+@situation
+def a_stranger_where_no_process_can_be_bounded(folder: Path) -> str:
+    write("seed: 1\n", "config.yaml")
+    with patch.object(child, "can_confine", return_value=False):
+        return command("check", "--untrusted")
 
 
 def swept() -> Path:
@@ -400,7 +423,7 @@ def a_plugin_that_cannot_be_imported(folder: Path) -> str:
     def offered(group: str) -> list[Broken]:
         return [Broken()] if group == "modelforge.layers" else []
 
-    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "entry_points", offered):
+    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "_offered", offered):
         return command("show", "model=mlp", "--conf", str(CONF))
 
 
@@ -924,6 +947,21 @@ def texts_without_their_columns(folder: Path) -> str:
 def settings_of_texts_of_a_wrong_kind(folder: Path) -> str:
     wrong = ("level=letters", "padding=middle", "padding_id=-1", "split=3", "context=0", "vocab_size=many")
     return train(folder, "model=bag_of_words", *(f"data.{one}" for one in wrong))
+
+
+@situation
+def a_text_that_formatting_would_change(folder: Path) -> str:
+    write("note: |\n  two blanks  \n  at the end\n", "local/default.yaml")
+    write("seed: 0\n", "config.yaml")
+    return command("fmt", "conf")
+
+
+@situation
+def configs_of_another_version(folder: Path) -> str:
+    write("modelforge: 3\n", "config.yaml")
+    later = command("upgrade")
+    write("modelforge: newest\n", "config.yaml")
+    return f"{later}\n{command('upgrade')}"
 
 
 @situation

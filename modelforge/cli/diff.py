@@ -7,25 +7,25 @@ plugins are imported only where one side is the working tree.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.output import written
+from modelforge.cli.revisions import Compared, compare_apart, compare_sides
+from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.project import find_project
-from modelforge.review.acceptances import Acceptances, read_acceptances
-from modelforge.review.compare import review
+from modelforge.review.compare import Pair, open_sides
 from modelforge.review.document import Change, Document, document_schema
-from modelforge.review.documented import documented, documented_failure
+from modelforge.review.documented import documented_failure
 from modelforge.review.fetching import fetch_commits
 from modelforge.review.formats import FORMATS
 from modelforge.review.formats.text import text
 from modelforge.review.kinds import RANK
 from modelforge.review.sides import Side
-from modelforge.train.effective import effective
 
 UNKNOWN = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
@@ -38,21 +38,6 @@ FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
     }
 )
 """Which changes give the status 1, by the value of `--fail-on`."""
-
-
-@dataclass
-class _Opened:
-    """Called with both sides before anything of them is composed."""
-
-    sides: list[Side] = field(default_factory=list[Side])
-    acceptances: Acceptances = field(default_factory=Acceptances)
-
-    def __call__(self, both: Sequence[Side]) -> Sequence[str]:
-        self.sides.extend(both)
-        if any(side.kind != "revision" for side in both):
-            load_plugins()
-        self.acceptances = read_acceptances(*both)
-        return self.acceptances.entries
 
 
 def compare(
@@ -85,19 +70,28 @@ def compare(
     """
     if fetch:
         fetch_commits([old, *([new] if new else [])], conf)
-    opened = _Opened()
+    sides: tuple[Side, ...] = ()
     try:
-        found = review(old, new, conf, overrides, progress, opened, effective=effective)
+        with open_sides(old, new, conf, overrides) as pair:
+            sides = (pair.old, pair.new)
+            found = _compared(pair)
     except ForgeError as error:
-        problems = [_explained(problem, opened.sides) for problem in error.problems]
+        problems = [_explained(problem, sides) for problem in error.problems]
         if form == "text":
             raise ForgeError(problems) from error
-        document = documented_failure(old, new or ".", problems)
-        return _answer(document, form, output, 2, problems)
-    document = documented(found, opened.acceptances)
-    unused = opened.acceptances.unused(document.changes)[1]
-    status = 2 if unused else int((exit_code and not document.equal) or fails(document, fail_on))
-    return _answer(document, form, output, status, unused)
+        return _answer(documented_failure(old, new or ".", problems), form, output, 2, problems)
+    document = found.document
+    assert document is not None
+    status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))
+    return _answer(document, form, output, status, found.problems)
+
+
+def _compared(pair: Pair) -> Compared:
+    """The review: of two revisions, which may be strangers', by a process of its own, if this system can bound one."""
+    if pair.are_revisions:
+        return compare_apart(pair) if can_confine() else compare_sides(pair, progress)
+    load_plugins()
+    return compare_sides(pair, progress)
 
 
 def _answer(document: Document, form: str, output: Path | None, status: int, problems: Sequence[Problem]) -> Answer:

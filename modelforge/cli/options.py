@@ -44,6 +44,14 @@ class File(StrEnum):
 
     model = "model"
     init = "init"
+    weights = "weights"
+    data = "data"
+    optimizer = "optimizer"
+    scheduler = "scheduler"
+    trainer = "trainer"
+    callbacks = "callbacks"
+    logger = "logger"
+    config = "config"
 
 
 class Format(StrEnum):
@@ -51,6 +59,17 @@ class Format(StrEnum):
 
     text = "text"
     markdown = "markdown"
+    json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
+    junit = "junit"
+
+
+class Findings(StrEnum):
+    """In which form `check` prints what it finds."""
+
+    text = "text"
     json = "json"
     github = "github"
     gitlab = "gitlab"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +18,7 @@ from modelforge.config.nodes import (
     BOOL,
     FLOAT,
     INT,
+    MERGE,
     NULL,
     STRING,
     TooDeep,
@@ -27,9 +31,18 @@ from modelforge.config.nodes import (
     values,
 )
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_DEPTH, fault
+from modelforge.core.limits import (
+    MAX_ALIASED,
+    MAX_CHARACTERS,
+    MAX_DIGITS,
+    MAX_FILE_BYTES,
+    MAX_FILE_DEPTH,
+    MAX_INTERPOLATED,
+    fault,
+)
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 _KINDS = {
     BOOL: "true or false",
     INT: "a whole number",
@@ -42,6 +55,7 @@ _KINDS = {
 """The tags of what a config is made of; a text gets one by how it looks."""
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)")
 """Whole numbers that every reader takes for the same."""
+_BRACKET = re.compile(r"[][(){}]")
 _OCTAL = re.compile(r"[-+]?0o[0-7_]+")
 
 
@@ -52,6 +66,23 @@ class Document:
     file: str
     text: str
 
+    @classmethod
+    def read(cls, path: Path, file: str) -> Document:
+        """A file of the disk.
+
+        Raises:
+            ForgeError: it is too large, or not UTF-8.
+            OSError: it cannot be read.
+        """
+        place = Place(file=file, line=1)
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
+                raise ForgeError([Problem("MF060", "", message, place=place)])
+            return cls(file, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=place)]) from None
+
     def load(self) -> DictConfig:
         """The file as OmegaConf reads it (`1e-3` is a float), but for its keys, which stay the text they are.
 
@@ -59,14 +90,10 @@ class Document:
             ForgeError: for wrong syntax, duplicate keys, aliases that explode, anything but a mapping, and
                 interpolations that cannot be parsed.
         """
+        self.check()
         root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
         if root is None:
             return OmegaConf.create()
-        if not isinstance(root, yaml.MappingNode):
-            raise self._error("MF002", "a config file holds a mapping, `key: value`", self.place(root))
-        self._check_aliases(root)
-        self._check_keys(root)
-        self._check_values(root)
         loader = loader_class()("")
         try:
             data = loader.construct_document(root)
@@ -80,6 +107,21 @@ class Document:
             raise self._interpolation_error(root, error) from None
         assert isinstance(config, DictConfig)
         return config
+
+    def check(self) -> None:
+        """Checks all that can be told without a value being made of the nodes.
+
+        Raises:
+            ForgeError: for what `load` raises, but for interpolations that cannot be parsed.
+        """
+        root = self.root
+        if root is None:
+            return
+        if not isinstance(root, yaml.MappingNode):
+            raise self._error("MF002", "a config file holds a mapping, `key: value`", self.place(root))
+        self._check_aliases(root)
+        self._check_keys(root)
+        self._check_values(root)
 
     @cached_property
     def root(self) -> yaml.Node | None:
@@ -104,6 +146,13 @@ class Document:
         return root
 
     @cached_property
+    def package(self) -> str:
+        """The package that the header names (`# @package _global_`); empty without one."""
+        lines = (line.lstrip() for line in self.text.splitlines() if line.strip())
+        header = takewhile(lambda line: line.startswith("#"), lines)
+        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
+
+    @cached_property
     def keys(self) -> frozenset[str]:
         """The keys at the top."""
         return frozenset(items(self.root)) if isinstance(self.root, yaml.MappingNode) else frozenset()
@@ -121,11 +170,20 @@ class Document:
 
     def place(self, node: yaml.Node) -> Place:
         """Where a node stands; of one over several lines, its first."""
-        start, end = node.start_mark, node.end_mark
+        return self.place_of(node.start_mark, node.end_mark)
+
+    def place_of(self, start: yaml.Mark, end: yaml.Mark) -> Place:
+        """The place between two positions; of several lines, the first."""
         source = self._line(start.line)
         stop = end.column if end.line == start.line else len(source.rstrip())
         length = max(stop - start.column, 1)
         return Place(file=self.file, line=start.line + 1, column=start.column + 1, length=length, source=source)
+
+    def scalars(self) -> Iterator[tuple[yaml.ScalarNode, bool]]:
+        """The names and values in the order of the file, each with whether it is a key."""
+        every = list(nodes(self.root)) if self.root is not None else []
+        keys = {id(key) for node in every if isinstance(node, yaml.MappingNode) for key, _ in node.value}
+        return ((node, id(node) in keys) for node in every if isinstance(node, yaml.ScalarNode))
 
     @cached_property
     def _lines(self) -> list[str]:
@@ -161,7 +219,10 @@ class Document:
             seen.add(id(node))
             if isinstance(node, yaml.MappingNode):
                 first: dict[str, yaml.Node] = {}
-                for key, _ in node.value:
+                for key, value in node.value:
+                    if wrong := _wrong_merge(key, value):
+                        message = f"expected a mapping or list of mappings for merging, but found {wrong.id}"
+                        problems.append(Problem("MF002", "", message, place=self.place(wrong)))
                     if not isinstance(key, yaml.ScalarNode):
                         problems.append(Problem("MF002", "", "a key must be a name", place=self.place(key)))
                     elif found := fault(key.value):
@@ -199,6 +260,8 @@ class Document:
         written = node.value
         if found := fault(written):
             return Problem(found[0], "", *found[1:], self.place(node))
+        if "${" in written and (problem := self._too_interpolated(node)):
+            return problem
         if node.tag == INT and len(written) > MAX_DIGITS:
             message = f"a whole number has at most {MAX_DIGITS} digits, and this has {len(written):,}"
             return Problem("MF062", "", message, place=self.place(node))
@@ -217,6 +280,17 @@ class Document:
             return None
         hint = f"write `{value}`, or another number that is meant, or a text: `'{written}'`"
         return Problem("MF002", "", fact, hint, self.place(node))
+
+    def _too_interpolated(self, node: yaml.ScalarNode) -> Problem | None:
+        """The problem of a text that OmegaConf's parser would not come to the end of."""
+        depth = deepest = 0
+        for bracket in _BRACKET.findall(node.value):
+            depth += 1 if bracket in "([{" else -1
+            deepest = max(deepest, depth)
+        if deepest <= MAX_INTERPOLATED and node.value.count("${") <= MAX_INTERPOLATED:
+            return None
+        message = f"a text has at most {MAX_INTERPOLATED} interpolations, and as many brackets inside one another"
+        return Problem("MF060", "", message, place=self.place(node))
 
     def _interpolation_error(self, root: yaml.Node, error: OmegaConfBaseException) -> ForgeError:
         for node in nodes(root):
@@ -268,6 +342,12 @@ class Document:
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
         return ForgeError([Problem(code, "", message, hint, place)])
+
+
+def _wrong_merge(key: yaml.Node, value: yaml.Node) -> Any:
+    """What a merge key (`<<`) cannot merge; None where all is well, or it is another key."""
+    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((one for one in sources if not isinstance(one, yaml.MappingNode)), None) if key.tag == MERGE else None
 
 
 def _short_tag(tag: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from modelforge.config import Config, compose
@@ -58,6 +58,8 @@ class Composition:
     """Names of files in places → their paths below the config folder."""
     unset: tuple[str, ...] = ()
     """Keys of mandatory values that nothing gives; `UNSET` stands for them."""
+    read_files: bool = True
+    """Whether its plan looks into files of weights."""
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -82,7 +84,7 @@ class Composition:
         if self.config is None:
             return self.problems
         try:
-            return plan(parse(self.config), self.studies)
+            return plan(parse(self.config), self.studies, read_files=self.read_files)
         except ForgeError as error:
             return error.problems
 
@@ -138,7 +140,7 @@ def composed(
             config, unset = _given(side, (*added, *every[len(added) :]), entry, library)
         except ForgeError:
             return Composition(None, error.problems)
-    names = {one.document.file: _below(side, one.document.file) for one in config.origins.contributions}
+    names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()))
     return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
@@ -162,9 +164,10 @@ def _given(
         return made([f"{key}={UNSET}" for key in unset]), unset
 
 
-def _below(side: Side, file: str) -> str:
+def below(folder: str | PurePath, file: str) -> str:
+    """The path of a shown file below the folder that it is shown in."""
     shown = PurePosixPath(file)
-    return shown.relative_to(side.shown_as).as_posix() if shown.is_relative_to(side.shown_as) else file
+    return shown.relative_to(folder).as_posix() if shown.is_relative_to(folder) else file
 
 
 @dataclass

@@ -167,7 +167,7 @@ class _Trial:
         """What differs between the plans; None where there is no plan."""
         assert self.config is not None
         try:
-            return diff(before, plan(parse(self.config), old.studies))
+            return diff(before, plan(parse(self.config), old.studies, read_files=old.read_files))
         except ForgeError:
             return None
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,34 @@ def review(
     Raises:
         ForgeError: a side cannot be read, or its default does not compose, or has no plan.
     """
+    with open_sides(old, new, conf, overrides) as pair:
+        return review_sides(pair, track, opened((pair.old, pair.new)), effective)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides to compare."""
+
+    old: Side
+    new: Side
+    overrides: tuple[str, ...] = ()
+    """Of both."""
+    range: str = ""
+    """The name that both come from, if they come from one."""
+
+    @property
+    def are_revisions(self) -> bool:
+        """Whether both are revisions, and may be anybody's."""
+        return self.old.kind == self.new.kind == "revision"
+
+
+@contextmanager
+def open_sides(old: str, new: str | None, conf: Path | None, overrides: Sequence[str]) -> Generator[Pair]:
+    """Two sides as a person names them; the configs of revisions are there until the context ends.
+
+    Raises:
+        ForgeError: a name means nothing, or the two do not go together.
+    """
     ends = parse_range(old, conf)
     if ends is not None:
         overrides = [*([new] if new is not None else []), *overrides]
@@ -71,8 +99,27 @@ def review(
         if problems:
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
-        further = opened(sides)
-        return _Reviewer(sides[0], sides[1], tuple(overrides), track, further, effective).review(old if ends else "")
+        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "")
+
+
+def review_sides(
+    pair: Pair,
+    track: Track = lambda items, label: items,
+    further: Sequence[str] = (),
+    effective: Effective = lambda values: {},
+) -> Review:
+    """Compares two sides.
+
+    Args:
+        pair: The sides.
+        track: As `review` has it.
+        further: Overrides of further compositions to compare, each as one text.
+        effective: As `review` has it.
+
+    Raises:
+        ForgeError: a side's default does not compose, or has no plan.
+    """
+    return _Reviewer(pair.old, pair.new, pair.overrides, track, further, effective).review(pair.range)
 
 
 def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
@@ -157,7 +204,9 @@ class _Reviewer:
                 yield self._compare(entry, before, after)
 
     def _composed(self, side: Side, entry: Entry) -> Composition:
-        return composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
+        found = composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
+        # A revision may be a stranger's: the files of weights that it names are not read, for either side.
+        return replace(found, read_files="revision" not in (self.old.kind, self.new.kind))
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""

@@ -1,0 +1,268 @@
+"""`Run`: a finished run folder as a model with its preprocessing, to predict from new data and to evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+
+from modelforge.building.build import build
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.limits import MAX_CONFIG_BYTES
+from modelforge.core.quoting import listed, sentence
+from modelforge.core.regular_files import read_text
+from modelforge.core.suggestions import did_you_mean
+from modelforge.core.tensors import mapped
+from modelforge.core.words import plural
+from modelforge.language import parse
+from modelforge.runs.comparison import reported
+from modelforge.train.data.batches import Batch, Batched, read_by
+from modelforge.train.data.digest import digest
+from modelforge.train.data.parts import Array, Part
+from modelforge.train.data.read import read
+from modelforge.train.data.source import Source
+from modelforge.train.learner import counted
+from modelforge.train.preprocessing import read_preprocessing
+from modelforge.train.resume import BEST, LAST, load_checkpoint
+from modelforge.train.settings import Settings, parse_settings
+from modelforge.train.tasks.report import Report
+
+MODEL = "model."
+"""What stands before a parameter's name in a checkpoint."""
+HANDLING = frozenset({"batch_size", "num_workers"})
+"""Keys of a `data` section that do not change what the examples are."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of a part of the data, and the task's report of it."""
+
+    metrics: Mapping[str, float]
+    """By name, without a stage: `accuracy`, `loss`."""
+    report: Report
+    num_examples: int
+    of: str
+    """What was evaluated, in words."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was read from its folder.
+
+    Example:
+        ```python
+        run = mf.load_run("runs/mlp-xavier_uniform/2026-01-31/12-00-00")
+        columns = run.predict({"width": [1.0], "height": [2.0]})
+        ```
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    """The composed config, every interpolation resolved."""
+    settings: Settings
+    fitted: Mapping[str, Any]
+    """What was measured on the training part: scales, names of classes, an alphabet."""
+    model: nn.Module
+    """With the values of the best checkpoint, in eval mode."""
+    checkpoint: Path
+    reported: Mapping[str, float]
+    """The metrics that the run reported at its end; empty where it did not get there."""
+
+    @property
+    def source(self) -> Source:
+        """The declaration of the data."""
+        return self.settings.data
+
+    def predict(self, raw: Any) -> Mapping[str, Array]:
+        """What the model predicts from new data as it comes: unscaled, with names, in any order of columns.
+
+        Args:
+            raw: What `source.encode` takes: a pyarrow Table, a DataFrame or a mapping of columns for a table, files or
+                arrays for pictures, a text, arrays.
+
+        Returns:
+            Columns by name, a row for each example: classes and their probabilities, or numbers in the data's units.
+
+        Raises:
+            ForgeError: a column is missing, a shape is another, or a value cannot be encoded.
+        """
+        part = self.source.encode(raw, self.fitted)
+        if not len(part):
+            raise ForgeError([Problem("MF150", "", "the new data has no examples", "give at least one")])
+        return MappingProxyType(dict(self.settings.data.task.predictions(self.outputs(part), self.fitted)))
+
+    def predict_file(self, path: Path) -> Mapping[str, Array]:
+        """The same of a file or folder of new data."""
+        return self.predict(self.source.raw(path))
+
+    def outputs(self, part: Part) -> Tensor:
+        """The model's outputs for all examples of a part, on the CPU."""
+        return torch.cat([outputs for outputs, _ in self._run(part)])
+
+    def evaluate(self, overrides: Mapping[str, Any] = MappingProxyType({})) -> Evaluation:
+        """Metrics and report of the run's test part, or of other data with targets.
+
+        Args:
+            overrides: Keys of the `data` section with other values, such as `path`: the whole file is then evaluated.
+
+        Raises:
+            ForgeError: the data is not there, not as declared, or no longer what the run was trained on.
+        """
+        part, of = self._part(overrides)
+        if not len(part):
+            raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])
+        task, data = self.source.task, self.source
+        meters: dict[str, Metric] = {task.metric: task.meter(data)}
+        meters |= {name: make() for name, make in self.settings.factories.items()}
+        loss, kept, targets = MeanMetric(), list[Tensor](), list[Array]()
+        for outputs, batch in self._run(part):
+            counted(task, meters, loss, outputs, batch)
+            if task.reports:
+                kept.append(outputs)
+                targets.append(batch[1].numpy())
+        metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
+        report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
+        return Evaluation(metrics, report, len(part), of)
+
+    def _part(self, overrides: Mapping[str, Any]) -> tuple[Part, str]:
+        """What to evaluate, and what it is in words."""
+        source = self._overridden(overrides)
+        if source.reads and source.reads in overrides:
+            where = getattr(source, source.reads)
+            if not where:
+                message = f"`data.{source.reads}` names nothing to evaluate"
+                raise ForgeError([Problem("MF150", f"data.{source.reads}", message, "leave it out for the test part")])
+            return source.encode(source.raw(Path(where)), self.fitted, labelled=True), f"`{where}`"
+        examples = read(source)
+        if digest(examples) != self.fitted.get("digest") and not (overrides.keys() - HANDLING):
+            message = "the data is no longer what the run was trained on: its digest is another"
+            hint = f"restore it, or evaluate all of a file: `data.{source.reads or 'path'}=...`"
+            raise ForgeError([Problem("MF150", f"data.{source.reads or 'type'}", message, hint)])
+        return examples.test, "the test part"
+
+    def _overridden(self, overrides: Mapping[str, Any]) -> Source:
+        if not overrides:
+            return self.source
+        allowed = (
+            {*HANDLING, self.source.reads}
+            if self.source.reads
+            else {*type(self.source).model_fields} - {"type", "task"}
+        )
+        if wrong := [key for key in overrides if key.partition(".")[0] not in allowed]:
+            message = f"`data.{wrong[0]}` cannot be changed for an evaluation: the model was trained with it"
+            raise ForgeError([Problem("MF150", f"data.{wrong[0]}", message, did_you_mean(wrong[0], allowed))])
+        values = {**self.config, "data": {**self.config["data"], **overrides}}
+        settings, problems = parse_settings(values)
+        if settings is None:
+            raise ForgeError(problems)
+        return settings.data
+
+    def _run(self, part: Part) -> Iterator[tuple[Tensor, Batch]]:
+        """The outputs of each batch, with the batch, in the order of the examples."""
+        batched, size = Batched(part), self.source.batch_size
+        device = next((one.device for one in self.model.parameters()), torch.device("cpu"))
+        with torch.inference_mode():
+            for first in range(0, len(part), size):
+                inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))
+                moved = mapped(lambda one: one.to(device), inputs)
+                outputs = read_by(self.model, moved).float().cpu()
+                if outputs.isnan().any():
+                    row = first + int(outputs.isnan().flatten(1).any(1).nonzero()[0]) + 1
+                    message = f"the model's output for example {row:,} is not a number"
+                    raise ForgeError([Problem("MF150", "", message, "see whether its weights are, and the new data")])
+                yield outputs, (inputs, targets)
+
+
+def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
+    """The model of a run folder with its preprocessing.
+
+    Nothing in the folder can run code: the config is YAML, preprocessing JSON and safetensors, the checkpoint is read
+    with `weights_only`. Layers and sources of one's own must be registered before.
+
+    Args:
+        folder: What `train.py` wrote: with config.yaml, preprocessing.json and checkpoints/.
+        device: Where the model is to live.
+
+    Raises:
+        ForgeError: the folder is no run, or not whole.
+    """
+    folder = Path(folder)
+    config = _config(folder)
+    kept = read_preprocessing(folder)
+    settings, problems = parse_settings({**config, "data": kept["data"], "ckpt": None})
+    if settings is None:
+        raise ForgeError(problems)
+    path, checkpoint = _checkpoint(folder)
+    spec = parse({key: value for key, value in config.items() if key != "weights"})
+    try:
+        model = build(spec, device=device)
+    except ValueError as error:  # of the device
+        raise ForgeError([Problem("MF150", "--device", sentence(error))]) from None
+    state = {
+        name.removeprefix(MODEL): value for name, value in checkpoint["state_dict"].items() if name.startswith(MODEL)
+    }
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise _no_run(path, f"it does not fit the model of config.yaml: {sentence(error)}") from None
+    return Run(
+        folder,
+        MappingProxyType(config),
+        settings,
+        MappingProxyType({name: value for name, value in kept.items() if name != "data"}),
+        model.eval(),
+        path,
+        MappingProxyType(reported(folder)),
+    )
+
+
+def _computed(name: str, meter: Metric, number: int) -> float:
+    """The value of a metric.
+
+    Raises:
+        ForgeError: there are too few examples for it.
+    """
+    try:
+        return float(meter.compute())
+    except ValueError as error:
+        message = f"`{name}` cannot be computed from {plural(number, 'example')}: {sentence(error)}"
+        raise ForgeError([Problem("MF150", "", message, "give more")]) from None
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    if not folder.is_dir():
+        raise _no_run(folder, "there is no such folder")
+    try:
+        values = yaml.safe_load(read_text(path, MAX_CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise _no_run(folder, f"its config.yaml cannot be read: {sentence(error)}", _nearest(folder)) from None
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        raise _no_run(folder, "its config.yaml has no `data` section")
+    return {str(key): value for key, value in values.items()}
+
+
+def _checkpoint(folder: Path) -> tuple[Path, Mapping[str, Any]]:
+    """The best checkpoint, else the last one."""
+    found = [path for name in (BEST, LAST) if (path := folder / "checkpoints" / name).is_file()]
+    if not found:
+        raise _no_run(folder, "it has no checkpoint: its training did not get to the end of an epoch")
+    return found[0], load_checkpoint(found[0])
+
+
+def _nearest(folder: Path) -> str:
+    """The hint where a folder of runs is named in place of one."""
+    runs = sorted(path.parent for path in folder.glob("*/config.yaml"))[:20]
+    return f"it holds runs: {listed(map(str, runs), 3, quote='`')}" if runs else ""
+
+
+def _no_run(path: Path, reason: str, hint: str = "") -> ForgeError:
+    return ForgeError([Problem("MF151", str(path), f"`{path}` is not a complete run: {reason}", hint)])
