@@ -19,7 +19,7 @@ from modelforge.review.sides import Side, split_words
 from modelforge.review.values import Path, exact
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
-PLANNED = ("model", "init", "weights", "seed")
+PLANNED = ("model", "init", "weights", "seed", "dtype")
 """The sections that a plan is made of."""
 MISSING = "MF011"
 """The code of a value that a config leaves to whoever composes it (`???`)."""
