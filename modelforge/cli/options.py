@@ -44,6 +44,14 @@ class File(StrEnum):
 
     model = "model"
     init = "init"
+    weights = "weights"
+    data = "data"
+    optimizer = "optimizer"
+    scheduler = "scheduler"
+    trainer = "trainer"
+    callbacks = "callbacks"
+    logger = "logger"
+    config = "config"
 
 
 class Format(StrEnum):

@@ -65,18 +65,20 @@ class Report:
 _REPORT = TypeAdapter(Report)
 
 
-def check_untrusted(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer:
+def check_untrusted(conf: Path | None, words: Sequence[str], *, every: bool) -> Answer:
     """Checks a stranger's configs as `check` does, but for the settings of a training, in a process of its own.
 
     Args:
         conf: The folder; None for the default one.
-        overrides: Hydra overrides, which are one's own.
-        every: Whether to check all combinations.
+        words: Hydra overrides, which are one's own; the folder may stand before them.
+        every: Whether to check all combinations; they are without overrides.
 
     Raises:
         ForgeError: what is wrong with the folder or its files, or the process that reads them gave no answer.
     """
-    folder = conf if conf is not None else default_conf()
+    named, overrides = folder_of(words)
+    every = every or not overrides
+    folder = named or conf or default_conf()
     shown = folder.as_posix()
     within = folder.name if folder.is_absolute() or ".." in folder.parts else shown
     if not folder.is_dir():

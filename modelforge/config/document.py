@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,7 +18,6 @@ from modelforge.config.nodes import (
     BOOL,
     FLOAT,
     INT,
-    MERGE,
     NULL,
     STRING,
     TooDeep,
@@ -25,13 +26,23 @@ from modelforge.config.nodes import (
     items,
     loader_class,
     nodes,
+    not_merged,
     num_nodes,
     values,
 )
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_DEPTH, MAX_INTERPOLATED, fault
+from modelforge.core.limits import (
+    MAX_ALIASED,
+    MAX_CHARACTERS,
+    MAX_DIGITS,
+    MAX_FILE_BYTES,
+    MAX_FILE_DEPTH,
+    MAX_INTERPOLATED,
+    fault,
+)
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 _KINDS = {
     BOOL: "true or false",
     INT: "a whole number",
@@ -54,6 +65,23 @@ class Document:
 
     file: str
     text: str
+
+    @classmethod
+    def read(cls, path: Path, file: str) -> Document:
+        """A file of the disk.
+
+        Raises:
+            ForgeError: it is too large, or not UTF-8.
+            OSError: it cannot be read.
+        """
+        place = Place(file=file, line=1)
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
+                raise ForgeError([Problem("MF060", "", message, place=place)])
+            return cls(file, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=place)]) from None
 
     def load(self) -> DictConfig:
         """The file as OmegaConf reads it (`1e-3` is a float), but for its keys, which stay the text they are.
@@ -116,6 +144,13 @@ class Document:
             message = f"the file is nested more than {MAX_FILE_DEPTH} levels deep"
             raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
+
+    @cached_property
+    def package(self) -> str:
+        """The package that the header names (`# @package _global_`); empty without one."""
+        lines = (line.lstrip() for line in self.text.splitlines() if line.strip())
+        header = takewhile(lambda line: line.startswith("#"), lines)
+        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -185,7 +220,7 @@ class Document:
             if isinstance(node, yaml.MappingNode):
                 first: dict[str, yaml.Node] = {}
                 for key, value in node.value:
-                    if wrong := _wrong_merge(key, value):
+                    if wrong := not_merged(key, value):
                         message = f"expected a mapping or list of mappings for merging, but found {wrong.id}"
                         problems.append(Problem("MF002", "", message, place=self.place(wrong)))
                     if not isinstance(key, yaml.ScalarNode):
@@ -307,12 +342,6 @@ class Document:
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
         return ForgeError([Problem(code, "", message, hint, place)])
-
-
-def _wrong_merge(key: yaml.Node, value: yaml.Node) -> Any:
-    """What a merge key (`<<`) cannot merge; None where all is well, or it is another key."""
-    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-    return next((one for one in sources if not isinstance(one, yaml.MappingNode)), None) if key.tag == MERGE else None
 
 
 def _short_tag(tag: str) -> str:

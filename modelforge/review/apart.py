@@ -115,10 +115,12 @@ def _apart(
             yield _part((number,), groups, values, trials[number].derived, diffs.get(number))
     if failed:
         yield _together(sorted(failed), old, new, groups, values, follows, whole)
-    elif isinstance(before, Plan) and whole is not None and len(planned) > 1:
-        rest = _without(whole, [found for found in diffs.values() if found is not None])
-        if not rest.equal:
-            yield Part(tuple(planned), diff=rest)
+        return
+    alone = {change.path for trial in trials for change in trial.derived}
+    derived = tuple(change for change in follows if change.path not in alone)
+    rest = _without(whole, [found for found in diffs.values() if found]) if whole and isinstance(before, Plan) else None
+    if derived or (rest is not None and not rest.equal):
+        yield Part(tuple(planned) if len(planned) > 1 else tuple(range(len(groups))), (), derived, rest)
 
 
 def _together(

@@ -61,7 +61,16 @@ class Causes:
             self._note([written[number] for number in numbers], Outcome((found.label,), arrival="broken"))
 
     def found(self) -> tuple[Cause, ...]:
-        """All causes, in the order in which they were found."""
+        """All causes, in the order in which they were found.
+
+        An edit that works only with others in one composition is told with them for those that have no plan, too.
+        """
+        several = [keys for keys in self._found if len(keys) > 1]
+        for keys, (_, outcomes) in list(self._found.items()):
+            around = next((other for other in several if other != keys and set(keys) < set(other)), None)
+            if around and all(outcome.diff is None and not outcome.arrival for outcome in outcomes.values()):
+                for like, outcome in self._found.pop(keys)[1].items():
+                    self._found[around][1].setdefault(like, outcome)
         return tuple(Cause(written, tuple(outcomes.values())) for written, outcomes in self._found.values())
 
     def _note(self, written: Sequence[Written], outcome: Outcome) -> None:

@@ -29,6 +29,9 @@ ORDERED = ("inputs", "results")
 RESOLVED = ("gain", "activation", "fan_in", "fan_out")
 """Numbers that explain a std; the others (bounds, the fan that a mode picks) follow from these and the fields."""
 
+FOLLOWING = ("std", "mean", "low", "high", "fan")
+"""Numbers that follow from others."""
+
 
 class Diff(Changes):
     """The differences between two models; prints as `modelforge diff` does."""
@@ -221,6 +224,8 @@ def _parameters(old: Plan, new: Plan, pairs: Pairing) -> Iterator[ParameterDiff]
 
 def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
     changes = [*_plain_changes(one, other), *_field_changes(one, other, old, new), *_resolved_changes(one, other)]
+    if not changes:
+        changes += _number_changes(one, other)
     if not changes and _layout(one) != _layout(other):
         changes.append(Change("matrices", _layout(one), _layout(other)))
     yield from changes
@@ -265,6 +270,14 @@ def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Chan
         stated = [getattr(parameter.initializer, name, None) for parameter in (one, other)]
         before, after = one.numbers.get(name), other.numbers.get(name)
         if before != after and before is not None and after is not None and stated[0] == stated[1]:
+            yield Change(name, before, after)
+
+
+def _number_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
+    """Numbers of the scheme that nothing else explains, such as the residual branches that `gpt2` counts."""
+    for name in one.numbers:
+        before, after = one.numbers[name], other.numbers.get(name)
+        if name not in FOLLOWING and before != after and after is not None:
             yield Change(name, before, after)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
-from modelforge.core.words import count, plural, value, where
+from modelforge.core.words import plural, value, where
 from modelforge.review.groups import Group, grouped
 from modelforge.review.model_changes import Change, LayerDiff, ParameterDiff
 
@@ -68,7 +68,7 @@ def _total(change: Change) -> str:
     if change.name == "num_parameters":
         difference = change.new - change.old
         percent = f", {100 * difference / change.old:+.3g} %" if change.old else ""
-        return f"{count(change.old)} → {count(change.new)} ({difference:+,}{percent})"
+        return f"{change.old:,} → {change.new:,} ({difference:+,}{percent})"
     if change.name == "output":
         return _output(change.old, change.new)
     if change.name == "inputs":

@@ -118,8 +118,10 @@ def _of_layer(layer: LayerDiff) -> str:
 
 
 def _of_parameter(item: ParameterDiff) -> str:
-    """Under another name, the same distribution is drawn from otherwise."""
-    return "redrawn" if item.kind == "changed" and not item.changes else item.kind
+    """Under another name, other values are drawn of the same distribution, unless it is a constant."""
+    if item.kind != "changed" or item.changes:
+        return item.kind
+    return "redrawn" if item.shown.std else "renamed"
 
 
 def _common(paths: Sequence[Path]) -> Path:

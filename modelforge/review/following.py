@@ -69,8 +69,8 @@ def _checkpoint(entry: EntryDiff) -> list[Change]:
         return []
     rows = list(_keys(checkpoint))
     key = exact([title := loads(checkpoint), [row.name for row in rows]])
-    shown = {"follows": bounded(_remedy(checkpoint)), "effects": tuple(rows[:MAX_EFFECTS]), "num_effects": len(rows)}
-    return [of_kind("checkpoint-keys", key, title, **shown)]
+    effects, remedy = tuple(rows[:MAX_EFFECTS]), bounded(_remedy(checkpoint))
+    return [of_kind("checkpoint-keys", key, title, follows=remedy, effects=effects, num_effects=len(rows))]
 
 
 def _keys(checkpoint: OldCheckpoint) -> Iterator[Effect]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from modelforge.core.quoting import listed
-from modelforge.core.words import count, magnitude, plural
+from modelforge.core.words import magnitude, plural
 from modelforge.review.document import Change
 from modelforge.review.drafts import Draft
 from modelforge.review.review import EntryDiff, Review
@@ -64,7 +64,7 @@ def _sizes(review: Review) -> Iterator[str]:
     elif grown:
         label, (old, new) = next(iter(grown.items()))
         share = f" ({percent(new / old - 1)})" if old else ""
-        number = count(abs(new - old)) if abs(new - old) < 10_000 else magnitude(abs(new - old))
+        number = f"{abs(new - old):,}" if abs(new - old) < 10_000 else magnitude(abs(new - old))
         where = "" if label == review.default.label else f" in {label}"
         yield f"{'+' if new > old else '-'}{number} parameters{share}{where}"
 

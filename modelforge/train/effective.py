@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source, SplitSource
@@ -31,7 +32,7 @@ def effective(values: Mapping[str, Any]) -> dict[str, int]:
     """
     try:
         source = parse_source(values.get("data"))
-    except ValidationError:
+    except (ValidationError, PydanticCustomError):
         return {}
     trainer, problems = parse_trainer(values.get("trainer") or {})
     if problems:

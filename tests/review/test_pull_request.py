@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import shipped
 from modelforge.review.cause import Cause
 from modelforge.review.compare import review
 from modelforge.review.review import Review
 from modelforge.train.effective import effective
 from tests.review.conftest import repository
-from tests.review.trees import edit
+from tests.review.trees import CONF, edit
 
 KEPT = (
     *("config.yaml", "hydra/default.yaml", "trainer/default.yaml", "trainer/few_epochs.yaml"),
@@ -37,7 +36,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
         monkeypatch.chdir(root)
         for name in KEPT:
             Path("conf", name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(shipped() / name, Path("conf", name))
+            shutil.copyfile(CONF / name, Path("conf", name))
         git = repository(root, monkeypatch)
         git("checkout", "--quiet", "-b", "feature")
         edit("conf/model/lstm.yaml", "hidden_size: 64", "hidden_size: 96")

@@ -9,15 +9,15 @@ from random import Random
 
 import pytest
 
-from modelforge.config import shipped
 from modelforge.core.errors import ForgeError
 from modelforge.review.affected import Entry, Reach
 from modelforge.review.changed_files import FileDiff, changed_files, content
 from modelforge.review.compare import review
 from modelforge.review.sides import Side
 from tests.review.mutations import FORMATTING, SEMANTIC, Mutation, order
+from tests.review.trees import CONF
 
-FILES = tuple(sorted(path.relative_to(shipped()).as_posix() for path in shipped().rglob("*.yaml")))
+FILES = tuple(sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")))
 EVERY = pytest.mark.parametrize(
     ("files", "number"),
     [pytest.param(FILES[::4], 1, id="some"), pytest.param(FILES, 4, id="all", marks=pytest.mark.slow)],
@@ -37,7 +37,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mutated(mutations: Sequence[Mutation], files: Sequence[str], number: int) -> Iterator[tuple[str, str, str, str]]:
     """File, text before and after, and the name of the edit: of each kind so many in each file that has a place."""
     for file in files:
-        text = (shipped() / file).read_text(encoding="utf-8")
+        text = (CONF / file).read_text(encoding="utf-8")
         for mutation in mutations:
             for seed in range(number):
                 new = mutation(text, Random(f"{file} {mutation.__name__} {seed}"))
@@ -74,7 +74,7 @@ def test_no_edit_of_its_formatting_is_seen(folders: Path, files: Sequence[str], 
 
 def folders_with(folders: Path, file: str, old: str, new: str) -> None:
     """Fills both folders with the file, and with those that compositions with it read."""
-    side = Side("conf", "folder", shipped(), "conf")
+    side = Side("conf", "folder", CONF, "conf")
     contents = {path: found for path in FILES if (found := content(side, path)) is not None}
     reach = Reach(side, contents, ())
     group, _, option = file.removesuffix(".yaml").rpartition("/")
@@ -83,7 +83,7 @@ def folders_with(folders: Path, file: str, old: str, new: str) -> None:
         for folder in ("old", "conf"):
             target = folders / folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(shipped() / path, target)
+            shutil.copyfile(CONF / path, target)
     for folder, text in (("old", old), ("conf", new)):
         (folders / folder / file).write_bytes(text.encode())
 
