@@ -90,9 +90,7 @@ def check(
     untrusted: Annotated[
         bool,
         typer.Option(
-            "--untrusted",
-            help="The configs are a stranger's: scan them strictly, and read them in a confined process. "
-            "The folder may stand first: check --untrusted DIR.",
+            "--untrusted", help="For a stranger's configs: a strict scan, and a confined process. DIR may follow."
         ),
     ] = False,
     changed_only: Annotated[
@@ -108,12 +106,11 @@ def check(
 ) -> None:
     """Check one config, or every config in conf/, and print problems and warnings.
 
-    With --untrusted, settings of a training are not checked, no weights and
-    no data are read, and plugins are not imported.
+    With --untrusted, training settings, weights and data are not read.
     """
     as_json = as_json or form == Findings.json
     if untrusted:
-        _answer("untrusted:check_strangers", conf, overrides or [], plugins=False, every=every, as_json=as_json)
+        _answer("untrusted:check_untrusted", conf, overrides or [], every=every, as_json=as_json, plugins=False)
     options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
     options["base_ref"] = base_ref if changed_only else None
     _answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)

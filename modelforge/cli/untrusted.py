@@ -65,18 +65,20 @@ class Report:
 _REPORT = TypeAdapter(Report)
 
 
-def check_untrusted(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer:
+def check_untrusted(conf: Path | None, words: Sequence[str], *, every: bool) -> Answer:
     """Checks a stranger's configs as `check` does, but for the settings of a training, in a process of its own.
 
     Args:
         conf: The folder; None for the default one.
-        overrides: Hydra overrides, which are one's own.
-        every: Whether to check all combinations.
+        words: Hydra overrides, which are one's own; the folder may stand before them.
+        every: Whether to check all combinations; they are without overrides.
 
     Raises:
         ForgeError: what is wrong with the folder or its files, or the process that reads them gave no answer.
     """
-    folder = conf if conf is not None else default_conf()
+    named, overrides = folder_of(words)
+    every = every or not overrides
+    folder = named or conf or default_conf()
     shown = folder.as_posix()
     within = folder.name if folder.is_absolute() or ".." in folder.parts else shown
     if not folder.is_dir():
@@ -179,16 +181,6 @@ def _read(said: bytes) -> Report:
     if not (report.findings or report.problems) or any(problem.code not in CODES for problem in problems):
         raise garbled()
     return report
-
-
-def check_strangers(conf: Path | None, words: Sequence[str], *, every: bool) -> Answer:
-    """Checks a stranger's configs, whose folder may stand in front of the overrides.
-
-    Raises:
-        ForgeError: see `check_untrusted`.
-    """
-    named, overrides = folder_of(words)
-    return check_untrusted(named or conf, overrides, every=every or not overrides)
 
 
 def folder_of(words: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -18,7 +18,6 @@ from modelforge.config.nodes import (
     BOOL,
     FLOAT,
     INT,
-    MERGE,
     NULL,
     STRING,
     TooDeep,
@@ -27,6 +26,7 @@ from modelforge.config.nodes import (
     items,
     loader_class,
     nodes,
+    not_merged,
     num_nodes,
     values,
 )
@@ -220,7 +220,7 @@ class Document:
             if isinstance(node, yaml.MappingNode):
                 first: dict[str, yaml.Node] = {}
                 for key, value in node.value:
-                    if wrong := _wrong_merge(key, value):
+                    if wrong := not_merged(key, value):
                         message = f"expected a mapping or list of mappings for merging, but found {wrong.id}"
                         problems.append(Problem("MF002", "", message, place=self.place(wrong)))
                     if not isinstance(key, yaml.ScalarNode):
@@ -342,12 +342,6 @@ class Document:
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
         return ForgeError([Problem(code, "", message, hint, place)])
-
-
-def _wrong_merge(key: yaml.Node, value: yaml.Node) -> Any:
-    """What a merge key (`<<`) cannot merge; None where all is well, or it is another key."""
-    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-    return next((one for one in sources if not isinstance(one, yaml.MappingNode)), None) if key.tag == MERGE else None
 
 
 def _short_tag(tag: str) -> str:

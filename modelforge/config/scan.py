@@ -11,7 +11,6 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -43,7 +42,6 @@ _WITHOUT_WIDTH = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2064\u2800\u3164\ufeff\uffa0]|[\U000e0000-\U000e0fff]"
 )
 """What shows nothing: in comments alone it is harmless."""
-_HEADER = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 
 
 def scanned(folder: Path, shown_as: str) -> tuple[Problem, ...]:
@@ -263,11 +261,8 @@ def _texts(document: Document) -> Iterator[Problem]:
 
 def _settings(document: Document, below: str) -> Iterator[Problem]:
     """What the file sets of Hydra's own, at the package that its header or its folder gives it."""
-    lines = (line.strip() for line in document.text.splitlines() if line.strip())
-    comments = takewhile(lambda line: line.startswith("#"), lines)
-    header = next(filter(None, map(_HEADER.match, comments)), None)
     group = os.path.dirname(below).replace("/", ".")
-    package = (header[1] if header else group).replace("_global_", "").replace("_group_", group).strip(".")
+    package = (document.package or group).replace("_global_", "").replace("_group_", group).strip(".")
     # A defaults list may merge any file at the top, where its key `hydra` is Hydra's own.
     yield from check_hydra(package if split(package)[:1] == ("hydra",) else "", document)
     yield from check_search_path(document)
