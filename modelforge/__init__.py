@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from modelforge.linting.lint import lint as lint
     from modelforge.planning.plan import Plan as Plan
     from modelforge.planning.plan import plan as plan
-    from modelforge.review import diff as diff
+    from modelforge.review.diff import diff as diff
     from modelforge.tracing import from_module as from_module
     from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
@@ -53,7 +53,7 @@ _LAZY = {
     "Task": "modelforge.train.tasks.task",
     "build": "modelforge.building.build",
     "calibrate": "modelforge.calibration.calibrate",
-    "diff": "modelforge.review",
+    "diff": "modelforge.review.diff",
     "digest": "modelforge.building.digest",
     "from_module": "modelforge.tracing",
     "initialize": "modelforge.building.initialize",

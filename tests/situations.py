@@ -26,7 +26,8 @@ from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config import child, compose
+from modelforge.config.scan import scanned
 from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
 from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
@@ -134,6 +135,28 @@ def the_environment_in_a_file(folder: Path) -> str:
 def a_callback_in_a_file(folder: Path) -> str:
     write("# @package _global_\nhydra:\n  callbacks:\n    x: {_target_: package.run}\n", "m/a.yaml")
     return refused(lambda: compose(write("defaults: [m: a]\n", "config.yaml")))
+
+
+@situation
+def a_strangers_file_that_hides_something(folder: Path) -> str:
+    write("# harmless \u202e }1{\nseed: 1\n", "config.yaml")
+    write('input: {shape: [4]}\nlayers:\n  "li\\u200bnear": {_target_: os.system}\n', "model/a.yaml")
+    return printed(scanned(Path("conf"), "conf"))
+
+
+@situation
+def a_strangers_folder_with_a_link(folder: Path) -> str:
+    write("seed: 1\n", "config.yaml")
+    Path("conf/model.yaml").symlink_to("/etc/passwd")
+    Path("conf/data.yaml").symlink_to("config.yaml")
+    return command("check", "--untrusted")
+
+
+@situation
+def a_stranger_where_no_process_can_be_bounded(folder: Path) -> str:
+    write("seed: 1\n", "config.yaml")
+    with patch.object(child, "can_confine", return_value=False):
+        return command("check", "--untrusted")
 
 
 def swept() -> Path:
@@ -371,6 +394,16 @@ def a_network_that_depends_on_its_batch_size(folder: Path) -> str:
 def a_diff_with_a_side_that_is_nothing(folder: Path) -> str:
     write("x: 1\n", "config.yaml")
     return command("diff", "nowhere", "model=mlp", status=2)
+
+
+@situation
+def an_acceptance_that_fits_no_change(folder: Path) -> str:
+    model = "{input: {shape: [4]}, layers: {a: {type: Linear, out_features: 2}}}"
+    for side in ("old", "new"):
+        (folder / side).mkdir()
+        (folder / side / "config.yaml").write_text(f"model: {model}\ninit: xavier\n")
+    (folder / "new/review.yaml").write_text("accept:\n  - {fingerprint: 64be8300ea6d, reason: agreed, author: Ada}\n")
+    return command("diff", "old", "new", status=2)
 
 
 @situation

@@ -35,6 +35,8 @@ class Answer:
     """As a person reads it; a plain string is printed as it is."""
     status: int = 0
     """0 fine, 1 problems found, 2 misuse."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong although there is an answer: printed on the standard error."""
 
 
 def say(
@@ -68,6 +70,8 @@ def say(
         sys.stdout = None  # or Python would try again when it ends
         sys.stderr.write(f"the answer cannot be written: {error.strerror or error}\n")
         sys.exit(1)
+    if answer.problems:
+        _say_problems(answer.problems, as_json=False)
     sys.exit(answer.status)
 
 

@@ -8,7 +8,6 @@ import atexit
 import gc
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Annotated, Any, NoReturn
@@ -17,53 +16,9 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
+from modelforge.cli.options import Conf, FailOn, File, Findings, Format, Json, Kind, Overrides, Report, Tunable
 from modelforge.core.plugins import installed_alone
 from modelforge.report.screen import removed_folder
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="OVERRIDES", help="Hydra overrides, such as model=lstm init.gain=0.5", show_default=False),
-]
-Conf = Annotated[
-    Path | None,
-    typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf, else the configs of modelforge."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-
-
-class Kind(StrEnum):
-    """What `list` lists."""
-
-    layers = "layers"
-    inits = "inits"
-    activations = "activations"
-    callbacks = "callbacks"
-    loggers = "loggers"
-    tasks = "tasks"
-    data = "data"
-
-
-class Tunable(StrEnum):
-    """What `tune` looks for."""
-
-    lr = "lr"
-    batch_size = "batch_size"
-
-
-class File(StrEnum):
-    """What `schema` has a schema for."""
-
-    model = "model"
-    init = "init"
-    weights = "weights"
-    data = "data"
-    optimizer = "optimizer"
-    scheduler = "scheduler"
-    trainer = "trainer"
-    callbacks = "callbacks"
-    logger = "logger"
-    config = "config"
-
 
 app = typer.Typer(
     name="modelforge",
@@ -132,11 +87,33 @@ def check(
             "--all", help="Check every model with every init, and every experiment. The default without overrides."
         ),
     ] = False,
+    untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--untrusted", help="For a stranger's configs: a strict scan, and a confined process. DIR may follow."
+        ),
+    ] = False,
+    changed_only: Annotated[
+        bool, typer.Option("--changed-only", help="Only configs that read a file changed since --base-ref.")
+    ] = False,
+    base_ref: Annotated[
+        str, typer.Option("--base-ref", metavar="REF", help="With --changed-only: compare with where REF was left.")
+    ] = "HEAD",
+    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    output: Report = None,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
-    """Check one config, or every config in conf/, and print problems and warnings."""
-    _answer("check:check", conf, overrides or [], every=every or not overrides, as_json=as_json)
+    """Check one config, or every config in conf/, and print problems and warnings.
+
+    With --untrusted, training settings, weights and data are not read.
+    """
+    as_json = as_json or form == Findings.json
+    if untrusted:
+        _answer("untrusted:check_untrusted", conf, overrides or [], every=every, as_json=as_json, plugins=False)
+    options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
+    options["base_ref"] = base_ref if changed_only else None
+    _answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
 
 
 @app.command()
@@ -178,17 +155,24 @@ def list_(
 @app.command()
 def diff(
     old: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="A", help="A config folder, overrides, a git revision, or a range: main...HEAD"),
-    ],
+    ] = None,
     new: Annotated[
         str | None, typer.Argument(metavar="B", help="What to compare A with. Default: . (the working tree).")
     ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    form: Annotated[Format | None, typer.Option("--format", help="How to print it. Default: text.")] = None,
+    output: Report = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
-    as_json: Json = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 if a change is this severe, or of this kind.")
+    ] = FailOn.none,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Let git fetch the commits that the clone lacks.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The same as --format markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Compare two versions of the configs: layers, shapes, parameters, initial values, all other values.
 
@@ -197,17 +181,38 @@ def diff(
     name then: HEAD~1:configs), or . for the working tree. A...B compares B
     with the commit where it branched off A. OVERRIDES apply to both.
 
-    Compared are the default config, and each option of a config group that
-    reads a changed file. The first lines list what was compared, and what
-    was not.
+    Compared are the default config, each option of a config group that
+    reads a changed file, and what conf/review.yaml adds. The first line is
+    the verdict; then follows what was compared, and what was not.
 
     Exit status: 0; 1 with --exit-code if there are differences other than
-    formatting, comments and the order of keys; 2 if A or B cannot be read
-    or composed.
+    formatting, comments and the order of keys, or if --fail-on says so; 2
+    if A or B cannot be read or composed, and for an unused acceptance.
     """
-    _one_of("--markdown", markdown, as_json)
-    options = {"markdown": markdown, "exit_code": exit_code}
-    _answer("diff:compare", old, new, conf, overrides or [], as_json=as_json, failure=2, plugins=False, **options)
+    if schema:
+        _answer("diff:print_schema", as_json=True, plugins=False)
+    if old is None:
+        raise typer.BadParameter("name what to compare: a revision, a folder or overrides", param_hint="A")
+    forms = {form, Format.markdown if markdown else None, Format.json if as_json else None} - {None}
+    if len(forms) > 1:
+        raise typer.BadParameter("choose one of --format, --markdown and --json")
+    name = next(iter(forms)) or Format.text if forms else Format.text
+    settings: dict[str, Any] = {"exit_code": exit_code, "fail_on": fail_on.value, "fetch": fetch, "output": output}
+    is_json = name == Format.json and output is None
+    common: dict[str, Any] = {"as_json": is_json, "failure": 2, "plugins": False}
+    _answer("diff:compare", old, new, conf, overrides or [], name.value, **common, **settings)
+
+
+@app.command(name="git-diff-driver")
+def git_diff_driver(
+    arguments: Annotated[list[str], typer.Argument(metavar="PATH OLD HASH MODE NEW HASH MODE", help="As git passes.")],
+) -> None:
+    """Show what `git diff` changes in a config by its meaning; git calls this.
+
+    Set up by two lines: `conf/**/*.yaml diff=modelforge` in .gitattributes,
+    and git config diff.modelforge.command "modelforge git-diff-driver".
+    """
+    _answer("git_diff_driver:drive", arguments, plugins=False)
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -14,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
+from modelforge.cli.changed import changed_since
+from modelforge.cli.output import written
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.composition import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
+from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed, printable
 from modelforge.core.words import plural
@@ -25,9 +29,13 @@ from modelforge.language import parse
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.report.annotations import Annotation
+from modelforge.report.formats import FORMATS
 from modelforge.report.problems import alike, problem_text, problems_text
 from modelforge.report.table import new_table
 
+Looked = tuple[Plan, str, tuple[Problem, ...]]
+"""The plan of a config, what was not checked, and warnings about its training."""
 MAX_JOBS = 32
 """Jobs of a config's own sweep that are planned."""
 MAX_LABELS = 3
@@ -73,72 +81,107 @@ class Finding:
         }
 
 
-def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer:
+def check(
+    conf: Path | None,
+    overrides: Sequence[str],
+    *,
+    every: bool,
+    base_ref: str | None = None,
+    form: str = "text",
+    output: Path | None = None,
+) -> Answer:
     """Plans one config and checks how it trains, or plans every `model` with every `init` and every `experiment`.
 
     Args:
         conf: The folder; None for the default one.
         overrides: Hydra overrides; with `every` they apply to all combinations, and a group that they choose is fixed.
         every: Whether to check all combinations.
+        base_ref: Only configs that read a file that differs from this revision are checked; None for all.
+        form: `text`, `json` or a name of `FORMATS`.
+        output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: there is no such folder.
+        ForgeError: there is no such folder, git does not know the revision, or the file cannot be written.
     """
-    conf = conf if conf is not None else default_conf()
-    if not every:
-        finding = _examine(conf, overrides, (), Library(), Studies(), settings=True)
-        return _answer([finding], _one(finding))
-    combinations = list(_choices(conf, overrides))
-    library, studies = Library(), Studies()
-    findings = [_examine(conf, overrides, choice, library, studies) for choice in progress(combinations, "checking")]
-    return _answer(findings, _many(findings))
+    changed = changed_since(base_ref, conf) if base_ref is not None else None
+    folder = conf if conf is not None else default_conf()
+    examination = Examination(folder, overrides, look=None if every else _with_settings)
+    chosen = choices(folder, overrides) if every else [()]
+    if changed is not None:
+        chosen = [choice for choice in chosen if changed.touch((*choice, *overrides), examination.library)]
+    findings = [examination.of(choice) for choice in progress(chosen, "checking")]
+    if not findings:
+        said = f"nothing to check: no config reads a file that differs from `{base_ref}`"
+        made = Answer({"ok": True, "checked": []}, Text(said))
+    else:
+        made = answer(findings, every=every)
+    if form in FORMATS:
+        made = replace(made, text=FORMATS[form](_annotations(findings), CODES, folder.as_posix()))
+    elif form == "json":
+        made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
+    return made if output is None else written(made, output, f"{len(findings)} checked: {output}")
 
 
-def _examine(
-    conf: Path,
-    overrides: Sequence[str],
-    choice: tuple[str, ...],
-    library: Library,
-    studies: Studies,
-    *,
-    settings: bool = False,
-) -> Finding:
-    """Composes, parses and plans one config; with `settings` looks at those of a training as well, if it has them."""
-    every = (*choice, *overrides)
-    try:
-        config = compose(conf, every, library=library)
-        decided, note, found = _with_settings(config, studies) if settings else (plan(parse(config), studies), "", ())
-        note = "; ".join(filter(None, (note, _check_jobs(config, conf, every, library, studies))))
-    except ForgeError as error:
-        return Finding(choice, every, None, 0, error.problems)
-    return Finding(
-        choice, every, decided.num_parameters, len(decided.parameters), (), (*found, *findings(decided)), note
-    )
+def _annotations(findings: Sequence[Finding]) -> list[Annotation]:
+    """All problems and warnings, equal ones of several configs once."""
+    apart = [finding for finding in findings if finding.applies or len(findings) == 1]
+    found = [problem for finding in apart for problem in (*finding.problems, *finding.warnings)]
+    return [Annotation.of(problem) for problem in dict.fromkeys(found)]
 
 
-def _check_jobs(config: Config, conf: Path, overrides: Sequence[str], library: Library, studies: Studies) -> str:
-    """Plans the jobs that a file's `hydra.sweeper.params` ask for, and says how many.
+def _planned(config: Config, studies: Studies) -> Looked:
+    return plan(parse(config), studies), "", ()
 
-    Raises:
-        ForgeError: one of them cannot be planned.
-    """
-    if not has_params(config):
-        return ""
-    sweep = read_sweep(conf, overrides)
-    problems: dict[Problem, None] = {}
-    configs = compose_jobs(sweep, conf, MAX_JOBS, library)
-    for job in configs:
+
+@dataclass(frozen=True)
+class Examination:
+    """What several configs are checked with."""
+
+    conf: Path
+    overrides: Sequence[str]
+    """Of all of them."""
+    planned: Callable[[Config, Studies], Looked] = _planned
+    """How a job of a sweep is looked at."""
+    look: Callable[[Config, Studies], Looked] | None = None
+    """How the config itself is, if otherwise."""
+    library: Library = field(default_factory=Library)
+    studies: Studies = field(default_factory=Studies)
+
+    def of(self, choice: tuple[str, ...] = ()) -> Finding:
+        """Composes and looks at one config, the one of a choice."""
+        every = (*choice, *self.overrides)
         try:
-            plan(parse(job), studies)
+            config = compose(self.conf, every, library=self.library)
+            decided, note, found = (self.look or self.planned)(config, self.studies)
+            note = "; ".join(filter(None, (note, self._jobs(config, every))))
         except ForgeError as error:
-            problems |= dict.fromkeys(sweep.blame(problem) for problem in error.problems)
-    if problems:
-        raise ForgeError(problems)
-    return f"{len(configs)} of the {plural(sweep.num_jobs, 'job')} that it asks for with `-m` were checked too"
+            return Finding(choice, every, None, 0, error.problems)
+        return Finding(
+            choice, every, decided.num_parameters, len(decided.parameters), (), (*found, *findings(decided)), note
+        )
+
+    def _jobs(self, config: Config, overrides: Sequence[str]) -> str:
+        """Plans the jobs that a file's `hydra.sweeper.params` ask for, and says how many.
+
+        Raises:
+            ForgeError: one of them cannot be planned.
+        """
+        if not has_params(config):
+            return ""
+        sweep = read_sweep(self.conf, overrides)
+        problems: dict[Problem, None] = {}
+        configs = compose_jobs(sweep, self.conf, MAX_JOBS, self.library)
+        for job in configs:
+            try:
+                self.planned(job, self.studies)
+            except ForgeError as error:
+                problems |= dict.fromkeys(sweep.blame(problem) for problem in error.problems)
+        if problems:
+            raise ForgeError(problems)
+        return f"{len(configs)} of the {plural(sweep.num_jobs, 'job')} that it asks for with `-m` were checked too"
 
 
-def _with_settings(config: Config, studies: Studies) -> tuple[Plan, str, tuple[Problem, ...]]:
-    """The plan, a note, and warnings about the training."""
+def _with_settings(config: Config, studies: Studies) -> Looked:
     if not config.values.keys() & {"optimizer", "trainer"}:
         return plan(parse(config), studies), "", ()
     if find_spec("lightning") is None:
@@ -150,11 +193,18 @@ def _with_settings(config: Config, studies: Studies) -> tuple[Plan, str, tuple[P
     return job.plan, "", job.warnings
 
 
-def _answer(findings: list[Finding], text: RenderableType) -> Answer:
+def answer(findings: Sequence[Finding], *, every: bool) -> Answer:
+    """What was found, as data and as text."""
+    text = _many(findings) if every else _one(findings[0])
     # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
     ok = not any(finding.problems and (finding.applies or len(findings) == 1) for finding in findings)
     data = {"ok": ok, "checked": [finding.to_dict() for finding in findings]}
     return Answer(data, text, status=0 if ok else 1)
+
+
+def choices(conf: Path, overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every model with every init, and every experiment; a group that the overrides choose is fixed."""
+    return list(_choices(conf, overrides))
 
 
 def _choices(conf: Path, overrides: Sequence[str]) -> Iterable[tuple[str, ...]]:
@@ -191,7 +241,7 @@ def _one(finding: Finding) -> RenderableType:
     return Group(problems_text(finding.warnings), Text(), ok, *last)
 
 
-def _many(findings: list[Finding]) -> RenderableType:
+def _many(findings: Sequence[Finding]) -> RenderableType:
     parts: list[RenderableType] = [_grid(findings)]
     shared: dict[Problem, list[Finding]] = {}
     elsewhere = [finding for finding in findings if not finding.applies and len(findings) > 1]
@@ -221,7 +271,7 @@ def _many(findings: list[Finding]) -> RenderableType:
     return Group(*parts)
 
 
-def _grid(findings: list[Finding]) -> RenderableType:
+def _grid(findings: Sequence[Finding]) -> RenderableType:
     """One line an init, one column a model; below it what was chosen in one way only."""
     pairs = {finding.choice: finding for finding in findings if len(finding.choice) == 2}
     models = list(dict.fromkeys(model for model, _ in pairs))

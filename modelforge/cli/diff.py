@@ -6,22 +6,51 @@ plugins are imported only where one side is the working tree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
+from modelforge.cli.output import written
+from modelforge.cli.revisions import Compared, compare_apart, compare_sides
+from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.project import find_project
-from modelforge.review import Side, review, review_markdown, review_text
+from modelforge.review.compare import Pair, open_sides
+from modelforge.review.document import Change, Document, document_schema
+from modelforge.review.documented import documented_failure
+from modelforge.review.fetching import fetch_commits
+from modelforge.review.formats import FORMATS
+from modelforge.review.formats.text import text
+from modelforge.review.kinds import RANK
+from modelforge.review.sides import Side
 
 UNKNOWN = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
+FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
+    {
+        "none": lambda change: False,
+        **{name: lambda change, rank=rank: RANK[change.severity] >= rank for name, rank in RANK.items()},
+        "changed-init": lambda change: change.num_redrawn > 0 or change.section == "init",
+        "changed-training": lambda change: change.section == "training",
+    }
+)
+"""Which changes give the status 1, by the value of `--fail-on`."""
 
 
 def compare(
-    old: str, new: str | None, conf: Path | None, overrides: Sequence[str], *, markdown: bool, exit_code: bool
+    old: str,
+    new: str | None,
+    conf: Path | None,
+    overrides: Sequence[str],
+    form: str,
+    *,
+    exit_code: bool,
+    fail_on: str = "none",
+    fetch: bool = False,
+    output: Path | None = None,
 ) -> Answer:
     """Compares all that two sides compose to.
 
@@ -30,25 +59,55 @@ def compare(
         new: The same, but no range; None for the working tree.
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for both sides.
-        markdown: Whether the text is Markdown.
+        form: `text`, or a name of `FORMATS`.
         exit_code: Whether differences give the status 1.
+        fail_on: Which changes give the status 1, one of `FAILING`.
+        fetch: Whether git may fetch commits that the clone lacks.
+        output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: what is wrong with either side.
+        ForgeError: what is wrong with either side, with `review.yaml`, or with the file.
     """
-    sides: list[Side] = []
-
-    def opened(both: Sequence[Side]) -> None:
-        sides.extend(both)
-        if any(side.kind != "revision" for side in both):
-            load_plugins()
-
+    if fetch:
+        fetch_commits([old, *([new] if new else [])], conf)
+    sides: tuple[Side, ...] = ()
     try:
-        found = review(old, new, conf, overrides, progress, opened)
+        with open_sides(old, new, conf, overrides) as pair:
+            sides = (pair.old, pair.new)
+            found = _compared(pair)
     except ForgeError as error:
-        raise ForgeError(_explained(problem, sides) for problem in error.problems) from error
-    text = review_markdown(found) if markdown else review_text(found)
-    return Answer(found.to_dict(), text, status=int(exit_code and not found.equal))
+        problems = [_explained(problem, sides) for problem in error.problems]
+        if form == "text":
+            raise ForgeError(problems) from error
+        return _answer(documented_failure(old, new or ".", problems), form, output, 2, problems)
+    document = found.document
+    assert document is not None
+    status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))
+    return _answer(document, form, output, status, found.problems)
+
+
+def _compared(pair: Pair) -> Compared:
+    """The review: of two revisions, which may be strangers', by a process of its own, if this system can bound one."""
+    if pair.are_revisions:
+        return compare_apart(pair) if can_confine() else compare_sides(pair, progress)
+    load_plugins()
+    return compare_sides(pair, progress)
+
+
+def _answer(document: Document, form: str, output: Path | None, status: int, problems: Sequence[Problem]) -> Answer:
+    shown = text(document) if form == "text" else FORMATS[form](document)
+    answer = Answer(document.model_dump(mode="json"), shown, status, tuple(problems))
+    return answer if output is None else written(answer, output, document.verdict)
+
+
+def fails(document: Document, fail_on: str) -> bool:
+    """Whether a change that is not accepted is one of those that give the status 1."""
+    return any(FAILING[fail_on](change) for change in document.changes if change.accepted is None)
+
+
+def print_schema() -> Answer:
+    """The JSON Schema of a review."""
+    return Answer(document_schema(), "")
 
 
 def _explained(problem: Problem, sides: Sequence[Side]) -> Problem:

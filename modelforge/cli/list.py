@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from functools import partial
 from math import isfinite
@@ -27,6 +28,8 @@ from modelforge.layers.describe import describe as describe_layer
 from modelforge.report.aligned import Wrapped
 from modelforge.report.docs import argument_docs, summary
 from modelforge.report.table import new_table
+from modelforge.review.kinds import KINDS as CHECKS
+from modelforge.review.kinds import SECTIONS
 from modelforge.train.callbacks.registry import CALLBACKS
 from modelforge.train.data.registry import SOURCES
 from modelforge.train.loggers.registry import LOGGERS
@@ -46,7 +49,7 @@ def catalogue(kind: str, name: str | None) -> Answer:
     """What there is of a kind.
 
     Args:
-        kind: `layers`, `inits`, `activations`, `callbacks`, `loggers`, `tasks` or `data`.
+        kind: `layers`, `inits`, `activations`, `callbacks`, `loggers`, `tasks`, `data` or `checks`.
         name: One of them, or a glob over their names; None for all.
 
     Raises:
@@ -246,6 +249,30 @@ def _entries(kind: str, registry: Registry[Any], names: Sequence[str]) -> Answer
     return Answer({kind: facts}, table)
 
 
+def _check(name: str) -> Answer:
+    if name not in CHECKS:
+        message, hint = f"there is no check `{name}`", did_you_mean(name, list(CHECKS))
+        raise ForgeError([Problem("MF080", name, message, hint)])
+    facts = _check_facts(name)
+    notes = [("section", facts["section"]), ("severity", facts["severity"]), ("why", facts["why"])]
+    return Answer(facts, Group(Text(name, "bold"), *_notes(notes)))
+
+
+def _check_facts(name: str) -> dict[str, Any]:
+    return {"name": name, **asdict(CHECKS[name])}
+
+
+def _checks(names: Sequence[str], every: bool) -> Answer:
+    del every
+    facts = [_check_facts(name) for name in names]
+    table = new_table()
+    for header in ("check", "section", "severity", ""):
+        table.add_column(header, overflow="fold")
+    for item in facts:
+        table.add_row(Text(item["name"], "cyan"), SECTIONS[item["section"]], item["severity"], item["why"])
+    return Answer({"checks": facts}, table)
+
+
 def _shelf(kind: str, registry: Registry[Any]) -> _Shelf:
     return registry.names, partial(_entry, registry), lambda names, every: _entries(kind, registry, names)
 
@@ -259,6 +286,7 @@ _SHELVES: Mapping[str, _Shelf] = {
     "loggers": _shelf("loggers", LOGGERS),
     "tasks": _shelf("tasks", TASKS),
     "data": _shelf("data", SOURCES),
+    "checks": (lambda: tuple(CHECKS), _check, _checks),
 }
 
 

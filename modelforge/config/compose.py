@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,21 @@ def open_config(folder: Path, parsed: Sequence[Override]) -> tuple[Mapping[str, 
         config = _load(loader, "config", parsed, folder, RunMode.MULTIRUN)
         origins = Origins(config, loader.contributions, _assignments(loader.folders, parsed))
     return config["hydra"], origins, loader
+
+
+def rewritten(config: Config, raw: Mapping[str, Any]) -> Config:
+    """A composition as it were if its files wrote other values; places are those of the files as they are.
+
+    Args:
+        config: What `compose` returned.
+        raw: The values, interpolations as text, as `Origins.config` has them.
+
+    Raises:
+        ForgeError: an interpolation cannot be resolved.
+    """
+    origins = replace(config.origins, config=raw)
+    with hydra_settings():
+        return replace(config, values=_resolve(raw, config.hydra, origins), origins=origins)
 
 
 def _check_types(conf: Any, overrides: Any) -> None:

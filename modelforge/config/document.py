@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -25,11 +26,20 @@ from modelforge.config.nodes import (
     items,
     loader_class,
     nodes,
+    not_merged,
     num_nodes,
     values,
 )
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_BYTES, MAX_FILE_DEPTH, fault
+from modelforge.core.limits import (
+    MAX_ALIASED,
+    MAX_CHARACTERS,
+    MAX_DIGITS,
+    MAX_FILE_BYTES,
+    MAX_FILE_DEPTH,
+    MAX_INTERPOLATED,
+    fault,
+)
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _PACKAGE = re.compile(r"\s*#\s*@package\s*:?\s*(\S*)")
@@ -46,6 +56,7 @@ _KINDS = {
 """The tags of what a config is made of; a text gets one by how it looks."""
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)")
 """Whole numbers that every reader takes for the same."""
+_BRACKET = re.compile(r"[][(){}]")
 _OCTAL = re.compile(r"[-+]?0o[0-7_]+")
 
 
@@ -80,15 +91,10 @@ class Document:
             ForgeError: for wrong syntax, duplicate keys, aliases that explode, anything but a mapping, and
                 interpolations that cannot be parsed.
         """
-        self._check_head()
+        self.check()
         root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
         if root is None:
             return OmegaConf.create()
-        if not isinstance(root, yaml.MappingNode):
-            raise self._error("MF002", "a config file holds a mapping, `key: value`", self.place(root))
-        self._check_aliases(root)
-        self._check_keys(root)
-        self._check_values(root)
         loader = loader_class()("")
         try:
             data = loader.construct_document(root)
@@ -102,6 +108,22 @@ class Document:
             raise self._interpolation_error(root, error) from None
         assert isinstance(config, DictConfig)
         return config
+
+    def check(self) -> None:
+        """Checks all that can be told without a value being made of the nodes.
+
+        Raises:
+            ForgeError: for what `load` raises, but for interpolations that cannot be parsed.
+        """
+        self._check_head()
+        root = self.root
+        if root is None:
+            return
+        if not isinstance(root, yaml.MappingNode):
+            raise self._error("MF002", "a config file holds a mapping, `key: value`", self.place(root))
+        self._check_aliases(root)
+        self._check_keys(root)
+        self._check_values(root)
 
     @cached_property
     def root(self) -> yaml.Node | None:
@@ -164,11 +186,20 @@ class Document:
 
     def place(self, node: yaml.Node) -> Place:
         """Where a node stands; of one over several lines, its first."""
-        start, end = node.start_mark, node.end_mark
+        return self.place_of(node.start_mark, node.end_mark)
+
+    def place_of(self, start: yaml.Mark, end: yaml.Mark) -> Place:
+        """The place between two positions; of several lines, the first."""
         source = self._line(start.line)
         stop = end.column if end.line == start.line else len(source.rstrip())
         length = max(stop - start.column, 1)
         return Place(file=self.file, line=start.line + 1, column=start.column + 1, length=length, source=source)
+
+    def scalars(self) -> Iterator[tuple[yaml.ScalarNode, bool]]:
+        """The names and values in the order of the file, each with whether it is a key."""
+        every = list(nodes(self.root)) if self.root is not None else []
+        keys = {id(key) for node in every if isinstance(node, yaml.MappingNode) for key, _ in node.value}
+        return ((node, id(node) in keys) for node in every if isinstance(node, yaml.ScalarNode))
 
     @cached_property
     def _lines(self) -> list[str]:
@@ -204,7 +235,10 @@ class Document:
             seen.add(id(node))
             if isinstance(node, yaml.MappingNode):
                 first: dict[str, yaml.Node] = {}
-                for key, _ in node.value:
+                for key, value in node.value:
+                    if wrong := not_merged(key, value):
+                        message = f"expected a mapping or list of mappings for merging, but found {wrong.id}"
+                        problems.append(Problem("MF002", "", message, place=self.place(wrong)))
                     if not isinstance(key, yaml.ScalarNode):
                         problems.append(Problem("MF002", "", "a key must be a name", place=self.place(key)))
                     elif found := fault(key.value):
@@ -242,6 +276,8 @@ class Document:
         written = node.value
         if found := fault(written):
             return Problem(found[0], "", *found[1:], self.place(node))
+        if "${" in written and (problem := self._too_interpolated(node)):
+            return problem
         if node.tag == INT and len(written) > MAX_DIGITS:
             message = f"a whole number has at most {MAX_DIGITS} digits, and this has {len(written):,}"
             return Problem("MF062", "", message, place=self.place(node))
@@ -260,6 +296,17 @@ class Document:
             return None
         hint = f"write `{value}`, or another number that is meant, or a text: `'{written}'`"
         return Problem("MF002", "", fact, hint, self.place(node))
+
+    def _too_interpolated(self, node: yaml.ScalarNode) -> Problem | None:
+        """The problem of a text that OmegaConf's parser would not come to the end of."""
+        depth = deepest = 0
+        for bracket in _BRACKET.findall(node.value):
+            depth += 1 if bracket in "([{" else -1
+            deepest = max(deepest, depth)
+        if deepest <= MAX_INTERPOLATED and node.value.count("${") <= MAX_INTERPOLATED:
+            return None
+        message = f"a text has at most {MAX_INTERPOLATED} interpolations, and as many brackets inside one another"
+        return Problem("MF060", "", message, place=self.place(node))
 
     def _interpolation_error(self, root: yaml.Node, error: OmegaConfBaseException) -> ForgeError:
         for node in nodes(root):

@@ -66,6 +66,12 @@ def items(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     return merged | own
 
 
+def not_merged(key: yaml.Node, value: yaml.Node) -> Any:
+    """What a merge key (`<<`) cannot merge; None where all is well, or it is another key."""
+    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((one for one in sources if not isinstance(one, yaml.MappingNode)), None) if key.tag == MERGE else None
+
+
 def nodes(root: yaml.Node) -> Iterator[yaml.Node]:
     """A node and all below it, in the order of the file, each once."""
     seen: set[int] = set()

@@ -94,8 +94,10 @@ HYDRA_SETTINGS: Mapping[str, Any] = MappingProxyType(
 _CALLS = {"_target_", "()", "class", "factory", "custom_search_space", "pre_dispatch"}
 """Keys below `hydra:` whose text Hydra, `logging.config` or a launcher imports or evaluates."""
 
-_PLAIN = re.compile(r"\$\{\s*(?:(?:arg|calc)\s*:[^${}]*|(?!\.*hydra\b)[.\w\[\]]+)\s*\}")
+PLAIN = re.compile(r"\$\{\s*(?:(?:arg|calc)\s*:[^${}]*|(?!\.*hydra\b)[.\w\[\]]+)\s*\}")
 """A reference by key or a template, which reach nothing but the config."""
+_SEARCHED = "write a folder below the config folder, or `pkg://modelforge.conf`, the configs that modelforge ships"
+_BELOW = "a file may name folders below its config folder; any other is named on the command line"
 _PACKAGES = ("modelforge.conf", "modelforge/conf")
 
 
@@ -146,6 +148,34 @@ def check_override(key: str, value: Any, line: str) -> list[Problem]:
     return [Problem("MF006", key, message, _registered("callbacks" if wrong is None else ""), Place(override=line))]
 
 
+def check_search_path(document: Document) -> list[Problem]:
+    """The entries of a file's `hydra.searchpath` that name no folder below the config folder, and no known package."""
+    node: yaml.Node | None = document.root
+    for name in ("hydra", "searchpath"):
+        node = items(node).get(name, (None, None))[1] if isinstance(node, yaml.MappingNode) else None
+    return (
+        []
+        if node is None
+        else [
+            Problem("MF004", "", *wrong, document.place(entry))
+            for entry in _scalars(node)
+            if (wrong := _leads_outside(entry.value)) is not None
+        ]
+    )
+
+
+def _leads_outside(entry: str) -> tuple[str, str] | None:
+    """What is wrong with an entry of a search path, whatever folders there are, and the way out."""
+    scheme, colon, place = entry.rpartition("://")
+    if scheme == "pkg" and place in _PACKAGES:
+        return None
+    if colon and scheme != "file":
+        return f"`{entry}` is not searched for configs", _SEARCHED
+    if re.match(r"[/\\~]|\w:", place) or ".." in re.split(r"[/\\]", place):
+        return f"the folder `{place}` lies outside the config folder", _BELOW
+    return None
+
+
 def search_folder(entry: str, root: Path, *, own: bool) -> str:
     """An entry of `hydra.searchpath` as a folder; nothing is imported to find it.
 
@@ -161,11 +191,9 @@ def search_folder(entry: str, root: Path, *, own: bool) -> str:
     if scheme == "pkg" and place in _PACKAGES and (found := shipped()) is not None:
         return f"file://{found}"
     if colon and scheme != "file":
-        hint = "write a folder below the config folder, or `pkg://modelforge.conf`, the configs that modelforge ships"
-        raise ForgeError([Problem("MF004", entry, f"`{entry}` is not searched for configs", hint)])
+        raise ForgeError([Problem("MF004", entry, f"`{entry}` is not searched for configs", _SEARCHED)])
     if not own and not is_inside(Path(place), root):
-        hint = "a file may name folders below its config folder; any other is named on the command line"
-        raise ForgeError([Problem("MF004", entry, f"the folder `{place}` lies outside the config folder", hint)])
+        raise ForgeError([Problem("MF004", entry, f"the folder `{place}` lies outside the config folder", _BELOW)])
     if not Path(place).is_dir():
         raise ForgeError([Problem("MF004", entry, f"there is no folder `{place}` to search for configs")])
     return f"file://{place}"
@@ -196,7 +224,7 @@ def placed(problem: Problem, documents: Iterable[Document], lines: Sequence[str]
 
 def _outward(text: str) -> tuple[str, str] | None:
     """What is wrong with the interpolations in a text, and the way out."""
-    if "${" not in _PLAIN.sub("", text):
+    if "${" not in PLAIN.sub("", text):
         return None
     try:
         tree = parse(text)

@@ -77,6 +77,8 @@ MAX_ALIASED = 100_000
 """Nodes that the aliases of one config file may add; `&a [*b, *b]` twenty times over would be a million."""
 MAX_NODES = 50_000
 """Keys, values, mappings and lists in all files that make one config: OmegaConf takes about 0.1 ms for each."""
+MAX_INTERPOLATED = 100
+"""Interpolations in one text, and brackets inside one another around them: OmegaConf's parser calls itself for each."""
 MAX_CONFIGS = 300
 """How often the defaults lists of one config may ask for another one; those of a run here ask about forty times."""
 MAX_FILES = 10_000
@@ -103,6 +105,25 @@ MAX_CHECKPOINT_DEPTH = 50
 """Mappings inside one another in a checkpoint."""
 MAX_TENSOR_NAME = 500
 """Characters of a tensor's name in a file: it is printed, and matched with globs."""
+
+# --- a stranger's configs, which are checked in a process of their own ------------------------------------------------
+
+MAX_SCANNED_FILES = 2_000
+"""Files and folders of a config folder."""
+MAX_SCANNED_DEPTH = 10
+"""Folders inside one another."""
+MAX_SCANNED_BYTES = 8 * 2**20
+"""Of all config files together."""
+MAX_SCANNED_NODES = 100_000
+"""Keys, values, mappings and lists in all config files; what aliases repeat counts each time."""
+MAX_FORMULAS = 1_000
+"""Interpolations that are more than a key or a template, in all config files: to parse one takes about 3 ms."""
+MAX_KEY = 200
+"""Characters of a key."""
+MAX_STRANGERS_LAYERS = 5_000
+MAX_STRANGERS_PARAMETERS = 5 * 10**11
+MAX_ANSWER_BYTES = 16 * 2**20
+"""Of what the process answers."""
 
 _MOST = 10**MAX_DIGITS
 _UNPRINTABLE = re.compile("[\0\ud800-\udfff]")

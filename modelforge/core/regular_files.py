@@ -56,15 +56,20 @@ def check_regular(path: str | PathLike[str]) -> int:
     return found.st_size
 
 
-def open_regular(path: str | PathLike[str]) -> BinaryIO:
+def open_regular(path: str | PathLike[str], *, links: bool = True) -> BinaryIO:
     """The regular file at `path`, open for reading, even if something else has come into its place on the way.
+
+    Args:
+        path: The file.
+        links: Whether it may be a link to one.
 
     Raises:
         OSError: there is none, something else, or it may not be read.
         ValueError: nothing can have this name.
     """
     check_regular(path)  # to open a device can do things
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    flags = ("O_NONBLOCK", "O_BINARY") if links else ("O_NONBLOCK", "O_BINARY", "O_NOFOLLOW")
+    descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     try:
         _check(os.fstat(descriptor), path)
     except NotRegular:
@@ -73,14 +78,14 @@ def open_regular(path: str | PathLike[str]) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def read_bytes(path: str | PathLike[str], max_bytes: int) -> bytes:
+def read_bytes(path: str | PathLike[str], max_bytes: int, *, links: bool = True) -> bytes:
     """What the regular file at `path` holds when it is opened.
 
     Raises:
         OSError: as `open_regular`, or it holds more than `max_bytes`; nothing of it is read then.
         ValueError: nothing can have this name.
     """
-    with open_regular(path) as file:
+    with open_regular(path, links=links) as file:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
             raise TooLarge(max_bytes, os.fspath(path))

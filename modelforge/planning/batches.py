@@ -53,7 +53,7 @@ def _changed(value: TensorValue, one: Tensor) -> Tensor:
     row = other.select(value.batch_axis, CHANGED)
     if _is_real_or_complex(one):
         row.copy_(torch.randn(row.shape, dtype=torch.float32).to(row.dtype))
-    elif one.min() != one.max():
+    elif one.numel() and one.min() != one.max():
         row.copy_(1 - row)
     return other
 

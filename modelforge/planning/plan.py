@@ -33,7 +33,7 @@ from modelforge.planning.references import Read
 from modelforge.planning.study import Studies, construct
 from modelforge.planning.table import TreeTable
 from modelforge.planning.walk import Walk
-from modelforge.planning.weight_files import locate, stored_buffers
+from modelforge.planning.weight_files import Located, locate, stored_buffers
 from modelforge.report.table import to_text
 
 
@@ -106,12 +106,14 @@ class Plan:
         return to_text(self.table())
 
 
-def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
+def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = True) -> Plan:
     """Decides everything about a model without allocating memory.
 
     Args:
         spec: The model.
         studies: The layers that earlier plans studied; one for many plans saves time.
+        read_files: Whether to look into files of weights; if not, parameters from files are planned, and not found in
+            them, and nothing can be built from the plan.
 
     Raises:
         ForgeError: all that does not fit: inputs, shapes, arguments, init rules.
@@ -136,7 +138,7 @@ def plan(spec: ModelSpec, studies: Studies | None = None) -> Plan:
         parameters, problems = assign(walk.parameters, scopes, spec.origins, fresh=True, placed=studies.placed)
         names = None if root is None else partial(_names, walk, root)
         skips = {} if spec.weights is None else {"weights": spec.weights.skip}
-        located = locate(parameters, names, skips, walk.ties)
+        located = locate(parameters, names, skips, walk.ties) if read_files else Located(tuple(parameters))
     problems = [*walk.problems, *problems, *located.problems]
     if errors := [problem for problem in problems if problem.severity == "error"]:
         raise ForgeError(spec.origins.locate(problem) for problem in errors)

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from modelforge.config import Config, compose
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.config.composition import Library
+from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
-from modelforge.review.changed_files import Content, named
-from modelforge.review.sides import Side
-from modelforge.review.values import exact
+from modelforge.review.changed_files import REVIEW, Content, named
+from modelforge.review.sides import Side, split_words
+from modelforge.review.values import Path, exact
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
-PLANNED = ("model", "init", "weights", "seed")
+PLANNED = ("model", "init", "weights", "seed", "dtype")
 """The sections that a plan is made of."""
+MISSING = "MF011"
+"""The code of a value that a config leaves to whoever composes it (`???`)."""
+UNSET = "unset"
+"""Stands for such a value, so that the rest can be compared."""
 OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
 """Keys in which Hydra notes how it was called: no part of a config."""
 
@@ -47,6 +52,14 @@ class Composition:
     signature: tuple[Any, ...] = ()
     """The files that it merged, where and in what order: entries of equal signature are equal."""
     studies: Studies | None = None
+    merged: tuple[tuple[str, str], ...] = ()
+    """Package and path of each file that it merged, in order."""
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Names of files in places → their paths below the config folder."""
+    unset: tuple[str, ...] = ()
+    """Keys of mandatory values that nothing gives; `UNSET` stands for them."""
+    read_files: bool = True
+    """Whether its plan looks into files of weights."""
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -59,14 +72,27 @@ class Composition:
         return {**self.config.values, "hydra": settings, "choices": dict(self.config.choices)}
 
     @cached_property
+    def written(self) -> dict[str, Any]:
+        """The same with interpolations as they are written."""
+        if self.config is None:
+            return {}
+        return {**self.config.origins.config, "hydra": self.values["hydra"], "choices": self.values["choices"]}
+
+    @cached_property
     def decided(self) -> Plan | tuple[Problem, ...]:
         """Its plan, or why there is none."""
         if self.config is None:
             return self.problems
         try:
-            return plan(parse(self.config), self.studies)
+            return plan(parse(self.config), self.studies, read_files=self.read_files)
         except ForgeError as error:
             return error.problems
+
+    def place(self, path: Path) -> Place | None:
+        """Where the value at a path was written, not looking through interpolations, or the nearest one around it."""
+        if self.config is None:
+            return None
+        return self.config.origins.at(path) or self.config.origins.written(".".join(path))
 
     def plans_like(self, other: Composition) -> bool:
         """Whether both have the same model sections, in the same order, so that their plans are equal."""
@@ -75,16 +101,17 @@ class Composition:
         return sections[0] == sections[1] and exact(sides[0]) == exact(sides[1])
 
 
-def entries(files: Sequence[str], overrides: Sequence[str]) -> list[Entry]:
-    """The default, each option of each group in it, and each other primary config.
+def entries(files: Sequence[str], overrides: Sequence[str], further: Sequence[str] = ()) -> list[Entry]:
+    """The default, each option of each group in it, each other primary config, and further ones.
 
     Args:
         files: All files of both sides.
         overrides: What applies to all; a group that they choose is fixed.
+        further: Overrides of further compositions, each as one text: `"model=gpt2 data=text"`.
     """
     chosen = {override.partition("=")[0].lstrip("+~").partition("@")[0] for override in overrides}
     found: list[Entry] = []
-    for file in (file for file in files if file.endswith(".yaml")):
+    for file in (file for file in files if file.endswith(".yaml") and file != REVIEW):
         group, _, name = file.removesuffix(".yaml").rpartition("/")
         if not group:
             if name != "config":
@@ -93,35 +120,54 @@ def entries(files: Sequence[str], overrides: Sequence[str]) -> list[Entry]:
             found.append(Entry(f"{group}={name}", (f"{group}={name}",), file=file))
     rank = {group: index for index, group in enumerate(GROUPS_FIRST)}
     found.sort(key=lambda entry: rank.get(entry.file.rpartition("/")[0], len(rank)))
+    found += [Entry(" ".join(words.split()), split_words(words)) for words in further]
     return [Entry("the default"), *found]
 
 
-def composed(side: Side, entry: Entry, overrides: Sequence[str], studies: Studies) -> Composition:
-    """Composes an entry on one side; `studies` serve its plan."""
+def composed(
+    side: Side, entry: Entry, overrides: Sequence[str], studies: Studies, library: Library | None = None
+) -> Composition:
+    """Composes an entry on one side; `studies` serve its plan, and `library` keeps the files that were read."""
     every = (*entry.overrides, *side.overrides, *overrides)
     try:
-        config = _compose(side, every, entry.config_name)
+        config, unset = _given(side, every, entry, library)
     except ForgeError as error:
         # A group that the defaults list does not name is added.
         added = [f"+{override}" for override in entry.overrides]
         try:
             if not added:
                 raise
-            config = _compose(side, (*added, *every[len(added) :]), entry.config_name)
+            config, unset = _given(side, (*added, *every[len(added) :]), entry, library)
         except ForgeError:
             return Composition(None, error.problems)
-    merged = [(one.package, _below(side, one.document.file)) for one in config.origins.contributions]
+    names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
+    merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()))
-    return Composition(config, (), frozenset(file for _, file in merged), signature, studies)
+    return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
 
 
-def _compose(side: Side, overrides: Sequence[str], config_name: str) -> Config:
-    return compose(side.folder, overrides, config_name, shown_as=side.shown_as)
+def _given(
+    side: Side, overrides: Sequence[str], entry: Entry, library: Library | None
+) -> tuple[Config, tuple[str, ...]]:
+    """The composition; a mandatory value that an option leaves open gets a text."""
+
+    def made(further: Sequence[str]) -> Config:
+        every = (*overrides, *further)
+        return compose(side.folder, every, entry.config_name, shown_as=side.shown_as, library=library)
+
+    try:
+        return made(()), ()
+    except ForgeError as error:
+        unset = tuple(problem.path for problem in error.problems if problem.code == MISSING)
+        if not entry.file or len(unset) < len(error.problems):
+            raise
+        return made([f"{key}={UNSET}" for key in unset]), unset
 
 
-def _below(side: Side, file: str) -> str:
+def below(folder: str | PurePath, file: str) -> str:
+    """The path of a shown file below the folder that it is shown in."""
     shown = PurePosixPath(file)
-    return shown.relative_to(side.shown_as).as_posix() if shown.is_relative_to(side.shown_as) else file
+    return shown.relative_to(folder).as_posix() if shown.is_relative_to(folder) else file
 
 
 @dataclass
@@ -136,7 +182,7 @@ class Reach:
     def may_read(self, entry: Entry) -> frozenset[str]:
         """The files below the config folder."""
         known = frozenset(self.contents)
-        waiting = {f"{entry.config_name}.yaml", entry.file, *self._chosen(known)} & known
+        waiting = {f"{entry.config_name}.yaml", entry.file, *self._chosen(entry, known)} & known
         found: set[str] = set()
         while waiting:
             file = waiting.pop()
@@ -146,7 +192,8 @@ class Reach:
             waiting |= self._leads[file] - found
         return frozenset(found)
 
-    def _chosen(self, known: frozenset[str]) -> Iterator[str]:
-        for override in (*self.side.overrides, *self.overrides):
+    def _chosen(self, entry: Entry, known: frozenset[str]) -> Iterator[str]:
+        further = () if entry.file else entry.overrides
+        for override in (*further, *self.side.overrides, *self.overrides):
             group = override.partition("=")[0].lstrip("+~").partition("@")[0]
             yield from (file for file in known if file.startswith(f"{group}/"))

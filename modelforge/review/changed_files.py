@@ -21,6 +21,8 @@ from modelforge.review.sides import Side
 from modelforge.review.values import Change, exact, value_changes
 
 SKIPPED = frozenset({".git", "__pycache__", "node_modules"})
+REVIEW = "review.yaml"
+"""The file in a config folder that says how its changes are reviewed; no config."""
 PACKAGE = "# @package"
 """The name of a change of the package that a file's header names."""
 _PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")

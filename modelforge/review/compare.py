@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelforge.config import shipped
+from modelforge.config.composition import Library
+from modelforge.config.references import is_interpolation
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
-from modelforge.review.affected import Composition, Entry, Reach, composed, entries
+from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
+from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
+from modelforge.review.consequences import consequences
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side, open_side, parse_range
-from modelforge.review.values import Change, flat, value_changes
+from modelforge.review.values import Change, exact, flat, value_changes
 
+TRAINED = ("data", "trainer", "scheduler")
+"""The sections that set the length of a training."""
+Effective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
 
 
@@ -29,7 +36,8 @@ def review(
     conf: Path | None = None,
     overrides: Sequence[str] = (),
     track: Track = lambda items, label: items,
-    opened: Callable[[Sequence[Side]], None] = lambda sides: None,
+    opened: Callable[[Sequence[Side]], Sequence[str]] = lambda sides: (),
+    effective: Effective = lambda values: {},
 ) -> Review:
     """Compares all that two sides' configs compose to: every entry that reads a file that differs.
 
@@ -39,10 +47,40 @@ def review(
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for both sides.
         track: Wraps the entries while they are composed, to show progress.
-        opened: Called with both sides before anything of them is composed.
+        opened: Called with both sides before anything of them is composed; gives overrides of further compositions to
+            compare, each as one text: `"model=gpt2 data=text"`.
+        effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
 
     Raises:
         ForgeError: a side cannot be read, or its default does not compose, or has no plan.
+    """
+    with open_sides(old, new, conf, overrides) as pair:
+        return review_sides(pair, track, opened((pair.old, pair.new)), effective)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides to compare."""
+
+    old: Side
+    new: Side
+    overrides: tuple[str, ...] = ()
+    """Of both."""
+    range: str = ""
+    """The name that both come from, if they come from one."""
+
+    @property
+    def are_revisions(self) -> bool:
+        """Whether both are revisions, and may be anybody's."""
+        return self.old.kind == self.new.kind == "revision"
+
+
+@contextmanager
+def open_sides(old: str, new: str | None, conf: Path | None, overrides: Sequence[str]) -> Generator[Pair]:
+    """Two sides as a person names them; the configs of revisions are there until the context ends.
+
+    Raises:
+        ForgeError: a name means nothing, or the two do not go together.
     """
     ends = parse_range(old, conf)
     if ends is not None:
@@ -61,8 +99,27 @@ def review(
         if problems:
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
-        opened(sides)
-        return _Reviewer(sides[0], sides[1], tuple(overrides), track).review(old if ends else "")
+        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "")
+
+
+def review_sides(
+    pair: Pair,
+    track: Track = lambda items, label: items,
+    further: Sequence[str] = (),
+    effective: Effective = lambda values: {},
+) -> Review:
+    """Compares two sides.
+
+    Args:
+        pair: The sides.
+        track: As `review` has it.
+        further: Overrides of further compositions to compare, each as one text.
+        effective: As `review` has it.
+
+    Raises:
+        ForgeError: a side's default does not compose, or has no plan.
+    """
+    return _Reviewer(pair.old, pair.new, pair.overrides, track, further, effective).review(pair.range)
 
 
 def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
@@ -75,11 +132,24 @@ def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
 
 
 class _Reviewer:
-    def __init__(self, old: Side, new: Side, overrides: tuple[str, ...], track: Track) -> None:
-        self.old, self.new, self.overrides, self.track = old, new, overrides, track
+    def __init__(
+        self,
+        old: Side,
+        new: Side,
+        overrides: tuple[str, ...],
+        track: Track,
+        further: Sequence[str],
+        effective: Effective,
+    ) -> None:
+        self.old, self.new, self.overrides, self.track, self.further = old, new, overrides, track, further
+        self.numbers = _Numbers(effective)
         self.files, self.paths = changed_files(old, new)
         self.changed = {file.path: file for file in self.files}
+        self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
+        """The files that a composition can differ by."""
         self.studies = Studies()
+        self.causes = Causes(self.changed)
+        self.libraries = {old.folder: Library(), new.folder: Library()}
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
         self.alone: list[str] = []
@@ -101,17 +171,18 @@ class _Reviewer:
             entries=found,
             num_unaffected=self.num_unaffected,
             alone=tuple(self.alone),
+            causes=self.causes.found(),
         )
 
     def _compare_all(self) -> Iterator[EntryDiff]:
-        default, *others = entries(self.paths, self.overrides)
+        default, *others = entries(self.paths, self.overrides, self.further)
         before, after = (self._composed(side, default) for side in (self.old, self.new))
         self._check_default(before, after)
         label = " ".join(self.overrides) or default.label
         yield self._compare(replace(default, label=label), before, after, always=True)
         if "overrides" in (self.old.kind, self.new.kind):
             return
-        if not self.files:
+        if not self.meaningful:
             self.num_unaffected = len(others)
             return
         seen = {(before.signature, after.signature)}
@@ -119,21 +190,23 @@ class _Reviewer:
             kind = self.changed[entry.file].kind if entry.file in self.changed else "changed"
             before = Composition(None) if kind == "added" else self._composed(self.old, entry)
             after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
-            if not (before.config or after.config):
+            if not (before.config or after.config or kind == "added"):
                 problems = after.problems or before.problems
                 self.failed[entry.file] = f"`{entry.label}` cannot be composed alone: {problems[0].message}"
                 self.alone.append(entry.label)
                 continue
             signature = (before.signature, after.signature)
             whole = before.config is not None and after.config is not None
-            if whole and not (before.files | after.files) & self.changed.keys():
+            if whole and not (before.files | after.files) & self.meaningful:
                 self.num_unaffected += 1
             elif not whole or signature not in seen:
                 seen.add(signature)
                 yield self._compare(entry, before, after)
 
     def _composed(self, side: Side, entry: Entry) -> Composition:
-        return composed(side, entry, self.overrides, self.studies)
+        found = composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
+        # A revision may be a stranger's: the files of weights that it names are not read, for either side.
+        return replace(found, read_files="revision" not in (self.old.kind, self.new.kind))
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""
@@ -144,7 +217,7 @@ class _Reviewer:
         reached = [
             entry
             for entry in others
-            if any(entry.file in self.changed or reach.may_read(entry) & self.changed.keys() for reach in reaches)
+            if any(entry.file in self.meaningful or reach.may_read(entry) & self.meaningful for reach in reaches)
         ]
         self.num_unaffected = len(others) - len(reached)
         return reached
@@ -163,6 +236,9 @@ class _Reviewer:
 
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
         result = _entry_diff(entry, self.changed.get(entry.file), old, new, always=always)
+        if any(change.path[0] not in PLANNED for change in result.values):
+            result = replace(result, effective=tuple(self.numbers.changes(old, new)))
+        self.causes.add(result, entry.file, old, new)
         for file in (old.files | new.files) & self.changed.keys():
             self.read.setdefault(file, []).append((result, (*old.signature, *new.signature)))
         return result
@@ -172,7 +248,9 @@ class _Reviewer:
             return FileNote(file)
         if file.path not in self.read:
             return FileNote(file, self._reason(file), file.edits)
-        return FileNote(file, "", tuple(edit for edit in file.edits if not self._shows(file, edit)))
+        idle = [edit for edit in file.edits if not self._shows(file, edit)]
+        rewritten = [edit for edit in idle if any(map(is_interpolation, (edit.old, edit.new)))]
+        return FileNote(file, "", tuple(edit for edit in idle if edit not in rewritten), tuple(rewritten))
 
     def _reason(self, file: FileDiff) -> str:
         problems = [problem for side in (file.old, file.new) if side for problem in side.problems]
@@ -210,6 +288,28 @@ class _Reviewer:
             )
 
 
+class _Numbers:
+    """What trainings come to, for many compositions; equal ones are asked for once."""
+
+    def __init__(self, effective: Effective) -> None:
+        self.effective = effective
+        self.known: dict[str, Mapping[str, Any]] = {}
+
+    def changes(self, old: Composition, new: Composition) -> Iterator[Change]:
+        """The numbers that differ; one that a side does not have is left out."""
+        before, after = self._of(old), self._of(new)
+        for name in before:
+            if name in after and before[name] != after[name]:
+                yield Change(name, before[name], after[name])
+
+    def _of(self, side: Composition) -> Mapping[str, Any]:
+        sections = {name: side.values.get(name) for name in TRAINED}
+        key = exact(sections)
+        if key not in self.known:
+            self.known[key] = self.effective(sections)
+        return self.known[key]
+
+
 def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Composition, *, always: bool) -> EntryDiff:
     kind = file.kind if file is not None and file.kind != "changed" else "changed"
     shared = len({*flat(old.values), *flat(new.values)})
@@ -229,7 +329,9 @@ def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Comp
         return EntryDiff(entry.label, kind, shared, values, same_model=True)
     before, after = old.decided, new.decided
     if isinstance(before, Plan) and isinstance(after, Plan):
-        return EntryDiff(entry.label, kind, shared, values, diff(before, after))
+        found = diff(before, after)
+        follows = None if found.equal else consequences(before, after, found)
+        return EntryDiff(entry.label, kind, shared, values, found, consequences=follows)
     problems = [side for side in (after, before) if not isinstance(side, Plan)]
     side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
     return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])

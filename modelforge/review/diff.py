@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any
 
 from modelforge.core.errors import Place
+from modelforge.core.paths import last, parent
 from modelforge.core.tensors import to_data
 from modelforge.language.model import ModelSpec
 from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
+from modelforge.planning.references import Read
 from modelforge.report.table import to_text
-from modelforge.review.diff_text import diff_text
+from modelforge.review.documented import documented_diff
+from modelforge.review.formats.text import text
 from modelforge.review.model_changes import Change, Changes, LayerDiff, ParameterDiff
+from modelforge.review.pairing import Pairing, paired
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Facts about the whole model that a key of the model section states."""
@@ -24,12 +29,15 @@ ORDERED = ("inputs", "results")
 RESOLVED = ("gain", "activation", "fan_in", "fan_out")
 """Numbers that explain a std; the others (bounds, the fan that a mode picks) follow from these and the fields."""
 
+FOLLOWING = ("std", "mean", "low", "high", "fan")
+"""Numbers that follow from others."""
+
 
 class Diff(Changes):
     """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
-        return to_text(diff_text(self))
+        return to_text(text(documented_diff(self)))
 
 
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
@@ -51,15 +59,17 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         True
     """
     before, after = _planned(old), _planned(new)
-    parameters = tuple(_parameters(before, after))
-    common = {parameter.path for parameter in before.parameters} & {parameter.path for parameter in after.parameters}
-    num_changed = sum(item.kind == "changed" for item in parameters)
+    pairs = paired(before, after)
+    parameters = tuple(_parameters(before, after, pairs))
+    different = {item.path for item in parameters}
+    layers = tuple(_layers(before, after, pairs))
     return Diff(
-        totals=tuple(_totals(before, after)),
-        layers=tuple(_layers(before, after)),
+        totals=tuple(_totals(before, after, pairs)),
+        layers=layers,
         parameters=parameters,
-        num_unchanged=len(common) - num_changed,
+        num_unchanged=sum(parameter.path not in different for parameter in after.parameters),
         left=unreached(after.parameters, after.ties),
+        reads=tuple(_reads_of(layers, before, after)),
     )
 
 
@@ -67,30 +77,33 @@ def _planned(side: object) -> Plan:
     if isinstance(side, ModelSpec):
         return plan(side)
     if not isinstance(side, Plan):
-        hint = "; `modelforge.review.read` makes one of a name" if isinstance(side, str) else ""
+        hint = "; `modelforge.review.sides.read` makes one of a name" if isinstance(side, str) else ""
         raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets a {type(side).__name__}{hint}")
     return side
 
 
-def _totals(old: Plan, new: Plan) -> Iterator[Change]:
-    before, after = _facts(old), _facts(new)
+def _totals(old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:
+    before, after = _facts(old, pairs), _facts(new)
     for name in before:
         one, other = before[name], after[name]
         if one != other or (name in ORDERED and list(one) != list(other)):
             yield Change(name, one, other, _place(old, name), _place(new, name))
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
-    """Facts about a whole model, by the name of a change in them."""
+def _facts(plan: Plan, pairs: Pairing | None = None) -> dict[str, Any]:
+    """Facts about a whole model, by the name of a change in them; with the names of the new side, if it is given."""
+    names = pairs.siblings("") if pairs else {}
+    called = pairs.new_parameter if pairs else str
+    end = _last(plan.root)
     return {
         "seed": plan.seed,
         "inputs": {name: to_data(value) for name, value in plan.inputs.items()},
-        "result": _last(plan.root),
+        "result": names.get(end, end) if end else None,
         "output": to_data(plan.output),
         # A result without a name is the last layer's: `result` and `output`.
-        "results": {name: str(read) for name, read in plan.results.items() if name},
-        "ties": dict(plan.ties),
-        "buffers": {path: dict(part.numbers) for path, part in plan.buffers.items()},
+        "results": {name: _named(read, names) for name, read in plan.results.items() if name},
+        "ties": {called(name): called(first) for name, first in plan.ties.items()},
+        "buffers": {called(path): dict(part.numbers) for path, part in plan.buffers.items()},
         "num_parameters": plan.num_parameters,
     }
 
@@ -104,6 +117,11 @@ def _place(plan: Plan, name: str) -> Place | None:
             return plan.origins.place(plan.root.children[-1].key, "key")
         case _:
             return written_place(plan.origins, "model", SECTIONS[name]) if name in SECTIONS else None
+
+
+def _named(read: Read, names: Mapping[str, str]) -> str:
+    """A reference, with another name for what it reads."""
+    return str(replace(read, source=names.get(read.source, read.source)))
 
 
 def _last(layer: LayerPlan) -> str | None:
@@ -130,8 +148,8 @@ def _paths(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
-def _layers(old: Plan, new: Plan) -> Iterator[LayerDiff]:
-    before = {layer.path: layer for layer in old.layers}
+def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
+    before = {pairs.new_layers.get(layer.path, f"{layer.path} "): layer for layer in old.layers}
     after = {layer.path: layer for layer in new.layers}
     for path in _paths(before, after):
         one, other = before.get(path), after.get(path)
@@ -139,12 +157,28 @@ def _layers(old: Plan, new: Plan) -> Iterator[LayerDiff]:
             assert other is not None
             yield LayerDiff(path, "added", None, other, place=new.origins.place(other.key, "key"))
         elif other is None:
-            yield LayerDiff(path, "removed", one, None, place=old.origins.place(one.key, "key"))
-        elif changes := tuple(_layer_changes(one, other, old, new)):
-            yield LayerDiff(path, "changed", one, other, changes)
+            yield LayerDiff(one.path, "removed", one, None, place=old.origins.place(one.key, "key"))
+        else:
+            changes = tuple(_layer_changes(one, other, old, new, pairs))
+            if changes or pairs.outermost(path):
+                old_path, moved = (one.path, pairs.moved(path)) if path != one.path else ("", False)
+                place = new.origins.place(other.key, "key") if old_path else None
+                yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
 
 
-def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> Iterator[Change]:
+def _reads_of(layers: tuple[LayerDiff, ...], old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    """Which layer reads which, on either side, where one of the two differs in itself."""
+    own = {layer.path for layer in layers if layer.differs_itself}
+    found: dict[tuple[str, str], None] = {}
+    for around in (*old.root.walk(), *new.root.walk()):
+        paths = {child.name: child.path for child in around.children}
+        for child in around.children:
+            ends = ((paths[read.source], child.path) for read in child.reads if read.source in paths)
+            found |= dict.fromkeys(pair for pair in ends if own & {*pair})
+    yield from found
+
+
+def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:
     def change(name: str, before: Any, after: Any) -> Change:
         key = "inputs" if name == "reads" else name
         places = (written_place(old.origins, one.key, key), written_place(new.origins, other.key, key))
@@ -156,9 +190,12 @@ def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> It
         before, after = one.arguments.get(name), other.arguments.get(name)
         if before != after:
             yield change(name, before, after)
-    if one.reads != other.reads:
-        yield change("reads", [str(read) for read in one.reads], [str(read) for read in other.reads])
-    if one.children and other.children and _last(one) != _last(other):
+    names = pairs.siblings(parent(other.path))
+    before, after = [_named(read, names) for read in one.reads], [str(read) for read in other.reads]
+    if before != after and not pairs.moved(other.path):
+        yield change("reads", before, after)
+    names = pairs.siblings(other.path)
+    if one.children and other.children and names.get(last(one.children[-1].path), _last(one)) != _last(other):
         places = (old.origins.place(one.children[-1].key, "key"), new.origins.place(other.children[-1].key, "key"))
         yield Change("result", _last(one), _last(other), *places)
     if one.output != other.output:
@@ -168,19 +205,27 @@ def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan) -> It
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
-def _parameters(old: Plan, new: Plan) -> Iterator[ParameterDiff]:
-    before = {parameter.path: parameter for parameter in old.parameters}
+def _parameters(old: Plan, new: Plan, pairs: Pairing) -> Iterator[ParameterDiff]:
     after = {parameter.path: parameter for parameter in new.parameters}
+    names = {pairs.old_parameter(path): path for path in after}
+    before = {names.get(item.path, f"{item.path} "): item for item in old.parameters}
     for path in _paths(before, after):
         one, other = before.get(path), after.get(path)
         if one is None or other is None:
-            yield ParameterDiff(path, "removed" if other is None else "added", one, other)
-        elif changes := tuple(_parameter_changes(one, other, old, new)):
-            yield ParameterDiff(path, "changed", one, other, changes)
+            found = one or other
+            assert found is not None
+            yield ParameterDiff(found.path, "removed" if other is None else "added", one, other)
+            continue
+        changes = tuple(_parameter_changes(one, other, old, new))
+        old_path = one.path if one.path != path else ""
+        if changes or old_path:
+            yield ParameterDiff(path, "changed", one, other, changes, old_path)
 
 
 def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
     changes = [*_plain_changes(one, other), *_field_changes(one, other, old, new), *_resolved_changes(one, other)]
+    if not changes:
+        changes += _number_changes(one, other)
     if not changes and _layout(one) != _layout(other):
         changes.append(Change("matrices", _layout(one), _layout(other)))
     yield from changes
@@ -225,6 +270,14 @@ def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Chan
         stated = [getattr(parameter.initializer, name, None) for parameter in (one, other)]
         before, after = one.numbers.get(name), other.numbers.get(name)
         if before != after and before is not None and after is not None and stated[0] == stated[1]:
+            yield Change(name, before, after)
+
+
+def _number_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
+    """Numbers of the scheme that nothing else explains, such as the residual branches that `gpt2` counts."""
+    for name in one.numbers:
+        before, after = one.numbers[name], other.numbers.get(name)
+        if name not in FOLLOWING and before != after and after is not None:
             yield Change(name, before, after)
 
 

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isinf
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
-from modelforge.core.words import number, plural, shape, value, where
+from modelforge.core.words import plural, value, where
 from modelforge.review.groups import Group, grouped
-from modelforge.review.model_changes import Change, Changes, Kind, LayerDiff, ParameterDiff
+from modelforge.review.model_changes import Change, LayerDiff, ParameterDiff
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
 _NAMES = {"num_parameters": "parameters", "result": "last layer"}
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """How one parameter changes, or several copies alike; each part in words, empty where nothing changes."""
-
-    kind: Kind
-    label: str
-    copies: int
-    shape: str
-    std: str
-    ratio: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Changes of decisions, and the parameters whose initial values change with them."""
-
-    lines: tuple[tuple[str, str], ...]
-    """Each change in words, and its place."""
-    effects: tuple[Effect, ...]
-
-
-def totals(diff: Changes) -> list[tuple[str, str, str]]:
-    """Name, change and place of each fact that differs about the whole model."""
-    return [(_NAMES.get(change.name, change.name), _total(change), places(change)) for change in diff.totals]
+def total(change: Change) -> tuple[str, str]:
+    """Name and change of a fact about the whole model."""
+    return _NAMES.get(change.name, change.name), _total(change)
 
 
 def layer_groups(layers: Sequence[LayerDiff]) -> list[Group[LayerDiff]]:
@@ -57,23 +33,13 @@ def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
         retyped = any(change.name == "type" for change in layer.changes)
         # Arguments of the old type alone went with it.
         changes = [change for change in layer.changes if not (retyped and change.new is None)]
-        return [(change_words(change), places(change)) for change in changes]
+        renamed = [(f"was {value(layer.old_path)}", where(layer.place))] if layer.old_path else []
+        return renamed + [(change_words(change), both_places(change.old_place, change.new_place)) for change in changes]
     side = layer.new or layer.old
     assert side is not None
     inside = len(list(side.walk())) - 1
     holds = f", holds {plural(inside, 'layer')}" if inside else ""
     return [(f"output {_tensor(_first(to_data(side.output)))}{holds}", where(layer.place))]
-
-
-def causes(parameters: Iterable[ParameterDiff]) -> list[Cause]:
-    """The parameters that differ, grouped by what makes them differ."""
-    by_cause: dict[tuple[tuple[str, str], ...], list[ParameterDiff]] = {}
-    for parameter in parameters:
-        by_cause.setdefault(tuple(_reasons(parameter)), []).append(parameter)
-    return [
-        Cause(lines, tuple(_effect(group) for group in grouped(members, lambda item: item.path, _alike)))
-        for lines, members in by_cause.items()
-    ]
 
 
 def change_words(change: Change) -> str:
@@ -82,11 +48,6 @@ def change_words(change: Change) -> str:
         return f"output {_output(change.old, change.new)}"
     name = _NAMES.get(change.name, change.name)
     return f"{name} {_setting(change.old)} → {_setting(change.new)}"
-
-
-def places(change: Change) -> str:
-    """Where both sides were written."""
-    return both_places(change.old_place, change.new_place)
 
 
 def both_places(old: Place | None, new: Place | None) -> str:
@@ -101,17 +62,6 @@ def both_places(old: Place | None, new: Place | None) -> str:
     if old and new and old.file and old.file == new.file and not (old.via or new.via):
         return f"{before} → {new.line}"
     return f"{before} → {after}"
-
-
-def summary(diff: Changes) -> str:
-    """The numbers of layers and parameters that differ, in one line."""
-    kinds = Counter(item.kind for item in diff.parameters)
-    parts = [f"{plural(kinds[kind], 'parameter')} {kind}" for kind in ("added", "removed", "changed") if kinds[kind]]
-    if diff.layers:
-        parts.insert(0, f"{plural(len(diff.layers), 'layer')} {'differs' if len(diff.layers) == 1 else 'differ'}")
-    if kinds["changed"]:
-        parts[-1] += f" ({sum(parameter.std_changed for parameter in diff.parameters):,} with another std)"
-    return ", ".join([*parts, f"{diff.num_unchanged:,} unchanged"])
 
 
 def _total(change: Change) -> str:
@@ -140,25 +90,7 @@ def _mapping(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return ", ".join([*gone, *come, *other]) or "in another order"
 
 
-def _reasons(parameter: ParameterDiff) -> list[tuple[str, str]]:
-    if parameter.kind != "changed":
-        rule = parameter.shown.rule
-        return [(f"{parameter.kind}, by {value(rule.key)}", where(rule.place))]
-    rescheme = parameter.change("scheme")
-    lines = [
-        (change_words(change), places(change))
-        for change in parameter.causes
-        if not (rescheme and (change.new is None or (change.name == "rule" and rescheme.new_place)))
-    ]
-    if lines and not rescheme:
-        lines += [(words, "") for words in _sizes(parameter)]
-    dtype = parameter.change("dtype")
-    if not lines and dtype is not None and parameter.change("shape") is None:
-        return [(f"the same rule, as {dtype.new} in place of {dtype.old}", "")]
-    return lines or [("the same rule, other fans" if parameter.std_changed else "the same rule, another shape", "")]
-
-
-def _sizes(parameter: ParameterDiff) -> Iterator[str]:
+def sizes(parameter: ParameterDiff) -> Iterator[str]:
     """The sizes that a std depends on, where another shape (or other groups of channels) changes them."""
     old, new = parameter.old, parameter.new
     if old is None or new is None:
@@ -168,28 +100,6 @@ def _sizes(parameter: ParameterDiff) -> Iterator[str]:
             before, after = old.numbers.get(name), new.numbers.get(name)
             if before != after and before is not None and after is not None:
                 yield f"{name} {value(before)} → {value(after)}"
-
-
-def _effect(group: Group[ParameterDiff]) -> Effect:
-    parameter = group.first
-    now = parameter.shown
-    if parameter.kind != "changed":
-        std = "" if now.std is None else number(now.std)
-        sizes, std, ratio = shape(now.shape), f"{now.scheme} {std}".strip(), ""
-    else:
-        reshaped, rescaled = parameter.change("shape"), parameter.change("std")
-        sizes = f"{shape(tuple(reshaped.old))} → {shape(tuple(reshaped.new))}" if reshaped else shape(now.shape)
-        std = f"{number(rescaled.old)} → {number(rescaled.new)}" if rescaled else number(now.std)
-        ratio = _times(parameter.ratio) if rescaled else ""
-    return Effect(parameter.kind, group.label, group.count, sizes, std, ratio)
-
-
-def _alike(parameter: ParameterDiff) -> str:
-    return repr(_effect(Group("", parameter, 1)))
-
-
-def _times(ratio: float | None) -> str:
-    return "" if ratio is None else "from 0" if isinf(ratio) else f"×{ratio:.4g}"
 
 
 def _output(old: Any, new: Any) -> str:

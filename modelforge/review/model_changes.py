@@ -25,7 +25,16 @@ class LayerDiff:
     new: LayerPlan | None
     changes: tuple[Change, ...] = ()
     place: Place | None = None
-    """Where the layer was written, if it is only on one side."""
+    """Where the layer was written, if it is only on one side, or has another name."""
+    old_path: str = ""
+    """Its path on the old side, where it has another name there, or stands elsewhere."""
+    moved: bool = False
+    """Whether it stands in another layer than before."""
+
+    @property
+    def differs_itself(self) -> bool:
+        """Whether it differs in more than the shape of what it gives on."""
+        return self.kind != "changed" or bool(self.old_path) or any(one.name != "output" for one in self.changes)
 
     @property
     def type(self) -> str:
@@ -43,6 +52,8 @@ class LayerDiff:
             "new": self.new.to_dict() if self.new else None,
             "changes": [change.to_dict() for change in self.changes],
             "place": self.place.to_dict() if self.place else None,
+            "old_path": self.old_path or None,
+            "moved": self.moved,
         }
 
 
@@ -56,6 +67,8 @@ class ParameterDiff:
     new: ParameterPlan | None
     changes: tuple[Change, ...] = ()
     """`shape`, `dtype`, `scheme`, its fields, resolved numbers (`gain`, `fan_in`, ...), `mean`, `std`, `rule`."""
+    old_path: str = ""
+    """Its path on the old side, where it has another name there: what is drawn goes by the path."""
 
     @property
     def shown(self) -> ParameterPlan:
@@ -97,6 +110,7 @@ class ParameterDiff:
             "new": self.new.to_dict() if self.new else None,
             "std_ratio": self.ratio,
             "changes": [change.to_dict() for change in self.changes],
+            "old_path": self.old_path or None,
         }
 
 
@@ -113,6 +127,8 @@ class Changes:
     """Parameters of both sides that have the same initial values."""
     left: tuple[Unreached, ...] = ()
     """Parameters of the new side that a bare `init` block does not reach."""
+    reads: tuple[tuple[str, str], ...] = ()
+    """Pairs of layers by path, the second of which reads the first, where one of them differs."""
 
     @property
     def left_out(self) -> str:

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
-from modelforge.review.changed_files import FileDiff
-from modelforge.review.diff import Diff
+from modelforge.review.cause import Cause
+from modelforge.review.changed_files import REVIEW, FileDiff
+from modelforge.review.consequences import Consequences
+from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
 
 
@@ -21,7 +23,7 @@ class EntryDiff:
     num_values: int = 0
     """Composed values that were compared."""
     values: tuple[Change, ...] = ()
-    diff: Diff | None = None
+    diff: Changes | None = None
     """None where no plans were compared."""
     same_model: bool = False
     """Whether both sides have the same model sections, so that there is one plan."""
@@ -30,6 +32,10 @@ class EntryDiff:
     broken: Literal["", "old", "new", "both"] = ""
     """The side that cannot be composed or planned; `both`: composed on both, and planned on neither."""
     problems: tuple[Problem, ...] = ()
+    effective: tuple[Change, ...] = ()
+    """What the training comes to in numbers, such as `total_steps`, where that differs."""
+    consequences: Consequences | None = None
+    """What follows from the difference of the models; None where there is none."""
 
     @property
     def equal(self) -> bool:
@@ -46,6 +52,8 @@ class EntryDiff:
             "num_values": self.num_values,
             "values": [change.to_dict() for change in self.values],
             "model": "same" if self.same_model else self.diff.to_dict() if self.diff else None,
+            "effective": [change.to_dict() for change in self.effective],
+            "consequences": self.consequences.to_dict() if self.consequences else None,
             "broken": self.broken or None,
             "problems": [problem.to_dict() for problem in self.problems],
         }
@@ -60,16 +68,20 @@ class FileNote:
     """Why it was not compared; empty where it was."""
     edits: tuple[Change, ...] = ()
     """Edits without an effect on any composition that was compared."""
+    rewritten: tuple[Change, ...] = ()
+    """Edits that write the same value in another way: by an interpolation, or without one."""
 
     @property
     def equal(self) -> bool:
-        """Whether it says the same, or is hidden and no config."""
+        """Whether it says the same, or is no config: hidden, or `review.yaml`."""
         hidden = not self.file.is_config and any(part.startswith(".") for part in self.file.path.split("/"))
-        return hidden or (self.file.formatting and not self.reason)
+        same = self.file.formatting or 0 < len(self.file.edits) == len(self.rewritten)
+        return hidden or self.file.path == REVIEW or (same and not self.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The note as plain data."""
-        return {**self.file.to_dict(), "compared": not self.reason, "reason": self.reason or None}
+        facts = {"compared": not self.reason, "reason": self.reason or None, "same": self.equal}
+        return {**self.file.to_dict(), **facts}
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,8 @@ class Review:
     """Further compositions that read none of the files that differ."""
     alone: tuple[str, ...] = ()
     """Further options that cannot be composed alone on either side."""
+    causes: tuple[Cause, ...] = ()
+    """The edits with what each of them does."""
 
     @property
     def default(self) -> EntryDiff:
@@ -109,7 +123,7 @@ class Review:
         return tuple(note for note in self.files if note.reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """The review as plain data; the model of the default composition comes first, as `Diff.to_dict` gives it."""
+        """The review as plain data; the model of the default composition comes first, as `Changes.to_dict` gives it."""
         default = self.default.diff.to_dict() if self.default.diff else {}
         return {
             "old": self.old,
@@ -119,6 +133,7 @@ class Review:
             "overrides": list(self.overrides),
             "notes": list(self.notes),
             "compared": {
+                "causes": [cause.to_dict() for cause in self.causes],
                 "compositions": [entry.label for entry in self.entries],
                 "unaffected": self.num_unaffected,
                 "cannot_be_composed": list(self.alone),
@@ -127,5 +142,6 @@ class Review:
             },
             "not_compared": [note.to_dict() for note in self.not_compared],
             "files": [note.to_dict() for note in self.files],
+            "causes": [cause.to_dict() for cause in self.causes],
             "compositions": [entry.to_dict() for entry in self.entries],
         }

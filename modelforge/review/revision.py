@@ -92,10 +92,15 @@ def unknown(name: str, folder: Path, what: str) -> Problem:
     return Problem("MF070", name, message, hint if remote or "did you mean" in hint or "shallow" in hint else "")
 
 
+def is_shallow(folder: Path) -> bool:
+    """Whether the repository around a folder lacks commits, as a clone with `--depth` does."""
+    return _git(folder, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
 def _deepen(folder: Path) -> str:
-    if _git(folder, "rev-parse", "--is-shallow-repository").strip() != b"true":
+    if not is_shallow(folder):
         return ""
-    return "this clone is shallow and lacks most commits: `git fetch --unshallow origin` brings them"
+    return "this clone is shallow and lacks most commits: `git fetch --unshallow origin` brings them, or `diff --fetch`"
 
 
 @contextmanager

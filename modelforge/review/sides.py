@@ -99,7 +99,7 @@ def open_side(name: str, conf: Path | None) -> Generator[Side]:
         yield Side(name, "folder", found, _shown(found), note=note)
     elif "=" in name or name.startswith(("~", "+")):
         present = _present(wanted, conf)
-        yield Side(name, "overrides", present, _shown(present), _split(name))
+        yield Side(name, "overrides", present, _shown(present), split_words(name))
     else:
         revision, wanted = _revision(name, wanted)
         with extracted(revision, wanted) as copy:
@@ -152,7 +152,12 @@ def _revision(name: str, wanted: Path) -> tuple[str, Path]:
     raise ForgeError([Problem("MF070", name, problem.message, hint)])
 
 
-def _split(text: str) -> tuple[str, ...]:
+def split_words(text: str) -> tuple[str, ...]:
+    """Overrides that are written as one text.
+
+    Raises:
+        ForgeError: a quotation mark is not closed.
+    """
     try:
         return tuple(shlex.split(text))
     except ValueError:

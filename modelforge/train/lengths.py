@@ -72,7 +72,7 @@ class Lengths:
 
     def steps(self, interval: str) -> int | None:
         """How often a scheduler is stepped; None where that depends on the data, or where nothing ends the training."""
-        epochs, each = self._max_epochs, self._steps_of_epoch
+        epochs, each = self._max_epochs, self.steps_per_epoch
         if interval == "step":
             limits = [self._max_steps] if self._max_steps >= 0 else []
             limits += [epochs * each] if epochs >= 0 and each is not None else []
@@ -85,7 +85,7 @@ class Lengths:
 
     def horizon(self, interval: str) -> int | None:
         """The length of the training for a curve; an epoch that a limit of steps cuts counts in whole."""
-        steps, each = self.steps(interval), self._steps_of_epoch
+        steps, each = self.steps(interval), self.steps_per_epoch
         if interval == "step" or steps is None or not each or self._max_steps < 0:
             return steps
         whole = math.ceil(self._max_steps / each)
@@ -103,7 +103,8 @@ class Lengths:
         return -1 if self._max_steps >= 0 or self.trainer.get("max_time") is not None else DEFAULT_EPOCHS
 
     @property
-    def _steps_of_epoch(self) -> int | None:
+    def steps_per_epoch(self) -> int | None:
+        """Steps of the optimizer in one epoch."""
         batches = self.num_batches
         return None if batches is None else math.ceil(batches / self.trainer.get("accumulate_grad_batches", 1))
 

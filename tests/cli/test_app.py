@@ -58,7 +58,7 @@ def test_misuse_exits_with_2(run, arguments):
     ("arguments", "said"),
     [
         (("sweep", "runs", "--csv", "--json"), "choose one of --csv and --json"),
-        (("diff", "HEAD", "HEAD", "--markdown", "--json"), "choose one of --markdown and --json"),
+        (("diff", "HEAD", "HEAD", "--markdown", "--json"), "choose one of --format, --markdown and --json"),
     ],
 )
 def test_two_forms_of_output_are_misuse(run, arguments, said):

@@ -6,22 +6,28 @@ import pytest
 
 from .conftest import git
 
-GAIN_ONE, GAIN_TWO = {"file": "conf/init/orthogonal.yaml", "line": 2}, {"file": "conf/init/orthogonal.yaml", "line": 3}
+
+def parameters(answer):
+    """Names of the parameters that differ in the default."""
+    effects = [effect for change in answer["changes"] for effect in change["effects"]]
+    shown = [effect for effect in effects if not effect["entries"] or "the default" in effect["entries"]]
+    return [effect["name"] for effect in shown if effect["subject"] == "parameter"]
 
 
 def test_a_changed_gain_between_two_commits(data, repository):
-    """Exactly the parameters whose target spread changes, by how much, and by which line."""
+    """Exactly the parameters whose target std changes, by how much, and by which line."""
     answer = data("diff", "HEAD~1", "HEAD")
-    assert [item["path"] for item in answer["parameters"]] == ["head.weight"]
-    (head,) = answer["parameters"]
-    assert head["std_ratio"] == pytest.approx(1.4)
-    assert (head["old"]["std"], head["new"]["std"]) == (pytest.approx(0.25), pytest.approx(0.35))
-    gain, std = head["changes"]
-    assert (gain["name"], gain["old"], gain["new"]) == ("gain", 1.0, 1.4)
-    assert gain["old_place"].items() >= GAIN_ONE.items()
-    assert gain["new_place"].items() >= GAIN_TWO.items()
-    assert std["name"] == "std"
-    assert (answer["layers"], answer["totals"], answer["num_unchanged_parameters"]) == ([], [], 5)
+    gain, *unreached = answer["changes"]
+    assert {change["kind"] for change in unreached} == {"init-unreached"}
+    assert (gain["kind"], gain["section"], gain["num_redrawn"]) == ("init-changed", "init", 8)
+    cause = gain["cause"]
+    assert (cause["key"], cause["old"], cause["new"], cause["ratio"]) == ("init.gain", "1", "1.4", 1.4)
+    assert (cause["old_spot"]["file"], cause["old_spot"]["line"]) == ("conf/init/orthogonal.yaml", 2)
+    assert (cause["new_spot"]["file"], cause["new_spot"]["line"]) == ("conf/init/orthogonal.yaml", 3)
+    (head,) = [effect for effect in gain["effects"] if effect["name"] == "head.weight" and effect["old_std"] == 0.25]
+    assert (head["name"], head["subject"], head["ratio"]) == ("head.weight", "parameter", pytest.approx(1.4))
+    assert (head["old_std"], head["new_std"]) == (pytest.approx(0.25), pytest.approx(0.35))
+    assert answer["compared"]["num_parameters"] == 6
 
 
 def test_as_text(text, snapshot, repository):
@@ -34,7 +40,7 @@ def test_as_markdown(text, snapshot, repository):
 
 def test_the_working_tree_is_the_default(data, repository):
     (repository / "conf/init/orthogonal.yaml").write_text("scheme: orthogonal\ngain: 2.8\n")
-    assert [item["std_ratio"] for item in data("diff", "HEAD")["parameters"]] == [pytest.approx(2.0)]
+    assert data("diff", "HEAD")["changes"][0]["effects"][0]["ratio"] == pytest.approx(2.0)
 
 
 def test_a_revision_is_never_checked_out(data, repository):
@@ -49,12 +55,12 @@ def test_from_a_folder_below(data, repository, monkeypatch):
     (repository / "below").mkdir()
     monkeypatch.chdir(repository / "below")
     answer = data("diff", "HEAD~1", "HEAD", "--conf", "../conf")
-    assert answer["parameters"][0]["changes"][0]["old_place"]["file"] == "../conf/init/orthogonal.yaml"
+    assert answer["changes"][0]["cause"]["old_spot"]["file"] == "../conf/init/orthogonal.yaml"
 
 
 def test_folders(data, here, repository):
     answer = data("diff", str(here), "conf")
-    assert [item["path"] for item in answer["parameters"]] == ["head.weight"]
+    assert parameters(answer) == ["head.weight"]
 
 
 def test_override_sets(text, snapshot):
@@ -71,7 +77,7 @@ def test_no_difference(text):
         ". → init.gain=1.0\nno difference: 6 parameters and 68 composed values are the same"
     )
     assert text("diff", ".", ".", "--markdown") == (
-        "### `.` → `.`\n\nNo difference: 6 parameters and 68 composed values are the same."
+        "### `.` → `.`\n\n**No difference: 6 parameters and 68 composed values are the same.**"
     )
 
 
@@ -83,7 +89,7 @@ def test_the_exit_code_says_so_where_asked(run):
 
 def test_overrides_apply_to_both_sides(data):
     answer = data("diff", ".", "init.gain=2", "model=blocks")
-    assert "trunk.0.expand.weight" in [item["path"] for item in answer["parameters"]]
+    assert "trunk.[0-2].expand.weight" in parameters(answer)
 
 
 def test_both_sides_may_be_wrong(text):
@@ -117,7 +123,7 @@ def test_a_revision_without_configs(text, repository):
 def test_the_repository_is_that_of_the_configs(data, repository, tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     answer = data("diff", "HEAD~1", "HEAD", "--conf", str(repository / "conf"))
-    assert [item["path"] for item in answer["parameters"]] == ["head.weight"]
+    assert parameters(answer) == ["head.weight"]
 
 
 def test_a_revision_at_the_root_of_the_repository(data, repository, monkeypatch):

@@ -54,14 +54,14 @@ def edit(path: str, old: str, new: str) -> None:
         ("optimizer/default.yaml", "0.001", "0.01", "optimizer.lr  0.001 → 0.01"),
         ("config.yaml", "batch: 8", "batch: 9", "batch  8 → 9"),
         ("logger/csv.yaml", "true", "false", "logger.csv  true → false"),
-        ("weights/mine.yaml", "{}", "{a: b}", "rename.a  - → b"),
+        ("weights/mine.yaml", "{}", "{a: b}", "weights.rename.a  added: b"),
         ("debug/limit.yaml", "batch: 2", "batch: 3", "batch  2 → 3"),
-        ("experiment/wide.yaml", "32", "48", "hidden_size 32 → 48"),
-        ("model/unused.yml", "1", "2", "not compared: composition reads only .yaml files"),
+        ("experiment/wide.yaml", "32", "48", "hidden_size  32 → 48"),
+        ("model/unused.yml", "1", "2", "unused.yml: composition reads only .yaml files"),
         ("model/blocks.yaml", "", "", ""),
         ("optimizer/default.yaml", "0.001", '"0.001"', 'optimizer.lr  0.001 → "0.001"'),
-        ("config.yaml", "seed: 0", "seed: 1", "so every drawn value changes"),
-        ("debug/limit.yaml", "# @package _global_", "# @package data", "data.batch  - → 2"),
+        ("config.yaml", "seed: 0", "seed: 1", "every drawn value changes"),
+        ("debug/limit.yaml", "# @package _global_", "# @package data", "data.batch  added: 2"),
     ],
 )
 def test_every_edit_is_shown(text, run, trees, monkeypatch, path, old, new, shown):
@@ -80,9 +80,10 @@ def test_every_edit_is_shown(text, run, trees, monkeypatch, path, old, new, show
 def test_a_model_that_is_not_the_default(data, trees):
     edit("model/blocks.yaml", "times: 3", "times: 4")
     answer = data("diff", "HEAD")
-    assert answer["compared"]["compositions"] == ["the default", "model=blocks"]
-    found = answer["compositions"][1]
-    assert {layer["path"] for layer in found["model"]["layers"]} >= {"trunk.3"}
+    assert answer["compared"]["entries"] == ["the default", "model=blocks"]
+    (change,) = [change for change in answer["changes"] if change["cause"]]
+    assert (change["cause"]["key"], change["entries"]) == ("model.layers.trunk.times", ["model=blocks"])
+    assert "trunk.3" in [effect["name"] for effect in change["effects"]]
     assert not answer["equal"]
 
 
@@ -90,8 +91,8 @@ def test_files_that_come_and_go(text, trees):
     Path("conf/model/more.yaml").write_text("input: {shape: [4]}\nlayers: {a: {type: Linear, out_features: 2}}\n")
     Path("conf/model/blocks.yaml").unlink()
     shown = text("diff", "HEAD")
-    assert "+  model=more    added: 1 layer, 10 parameters" in shown
-    assert "-  model=blocks  removed: " in shown
+    assert "+  model=more added: 1 layer, 10 parameters" in shown
+    assert "-  model=blocks removed" in shown
 
 
 def test_a_default_that_is_broken_on_one_side_is_status_2(text, trees):
@@ -116,9 +117,9 @@ def test_a_range_starts_where_the_branches_parted(data, trees):
     edit("config.yaml", "batch: 8", "batch: 99")
     git("commit", "--quiet", "--all", "--message=main")
     for name in ("main...feature", "...feature"):
-        values = data("diff", name)["compositions"][0]["values"]
-        assert [(change["name"], change["new"]) for change in values] == [("optimizer.lr", 0.01)]
-    assert len(data("diff", "main..feature")["compositions"][0]["values"]) == 2
+        causes = [change["cause"] for change in data("diff", name)["changes"]]
+        assert [(cause["key"], cause["new"]) for cause in causes] == [("optimizer.lr", "0.01")]
+    assert len(data("diff", "main..feature")["changes"]) == 2
 
 
 def test_a_range_and_a_third_side(text, trees):
@@ -135,7 +136,7 @@ def test_from_a_folder_below_without_naming_the_configs(data, trees, monkeypatch
     (trees / "below/deeper").mkdir(parents=True)
     monkeypatch.chdir(trees / "below/deeper")
     answer = data("diff", "HEAD")
-    assert [change["name"] for change in answer["compositions"][0]["values"]] == ["optimizer.lr"]
+    assert [change["cause"]["key"] for change in answer["changes"]] == ["optimizer.lr"]
 
 
 def test_a_folder_that_was_renamed(text, data, trees):
@@ -145,7 +146,7 @@ def test_a_folder_that_was_renamed(text, data, trees):
     shown = text("diff", "HEAD", "--conf", "configs", status=2)
     assert "name that side `HEAD:conf`" in shown
     answer = data("diff", "HEAD:conf", "configs")
-    assert [change["name"] for change in answer["compositions"][0]["values"]] == ["optimizer.lr"]
+    assert [change["cause"]["key"] for change in answer["changes"]] == ["optimizer.lr"]
 
 
 def test_a_shallow_clone_says_how_to_fetch(text, trees, tmp_path_factory, monkeypatch):
@@ -180,7 +181,7 @@ def test_no_repository(text, here, tmp_path_factory, monkeypatch):
 def test_an_override_set_against_a_revision_says_how_it_is_read(text, trees, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     shown = text("diff", "HEAD", "model=blocks")
-    assert shown.splitlines()[:2] == [
+    assert [shown.splitlines()[0], shown.splitlines()[2]] == [
         "HEAD → model=blocks",
         "`model=blocks` is read as the new side, the working tree with these overrides; "
         "for both sides: modelforge diff HEAD . model=blocks",
@@ -205,7 +206,7 @@ def test_a_model_that_is_broken_on_one_side(text, trees, monkeypatch):
     edit("model/blocks.yaml", "times: 3", "times: many")
     shown = text("diff", "HEAD")
     said = "`times` must be a whole number, but is 'many'"
-    assert f"!  model=blocks  cannot be planned on the new side: {said}" in shown
+    assert f"!  model=blocks cannot be planned on the new side: {said}" in shown
 
 
 @pytest.fixture

@@ -264,6 +264,35 @@ def test_a_file_that_is_too_long_is_not_read(write):
 
 
 @pytest.mark.parametrize(
+    "text", ["a: {<<: text}", "<<: text", "<<: [text]", "a: {<<: [{b: 1}, [c]]}", "<<:", "<<: &a [*a]"]
+)
+def test_what_cannot_be_merged(text: str):
+    with pytest.raises(ForgeError) as caught:
+        Document("a.yaml", f"{text}\n").check()
+    assert caught.value.problems[0].code == "MF002"
+    assert "merging" in caught.value.problems[0].message or "contains itself" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${a:" * 200 + "}" * 200,
+        "${" * 900 + "a" + "}" * 900,
+        "${oc.create:" + "[" * 400 + "]" * 400 + "}",
+        "${a}" * 101,
+    ],
+    ids=["resolvers", "names", "brackets", "many"],
+)
+def test_interpolations_that_would_take_too_long(text: str):
+    with pytest.raises(ForgeError, match="a text has at most 100 interpolations"):
+        Document("a.yaml", f"a: '{text}'\n").load()
+
+
+def test_as_many_interpolations_as_may_be():
+    assert Document("a.yaml", f"a: 1\nb: '{'${a}' * 100}'\n").load().b == "1" * 100
+
+
+@pytest.mark.parametrize(
     ("text", "package"),
     [
         ("# @package _global_\na: 1\n", "_global_"),

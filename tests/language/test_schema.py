@@ -84,7 +84,8 @@ def test_a_mistake_is_found_where_it_is(layer: Any, at: str, says: str):
 
 def test_templates_stand_for_any_value():
     layer = {"type": "Linear", "out_features": "${arg:width}", "bias": "${arg:bias}", "when": "${arg:on}"}
-    assert faults("model", {"layers": {"a": layer, "b": {"type": "my_block", "width": 3}, "c": "ReLU"}}) == []
+    layers = {"a": layer, "b": {"type": "my_block", "width": 3}, "c": "ReLU"}
+    assert faults("model", {"input": "${data.input}", "layers": layers}) == []
 
 
 def test_a_layer_of_your_own_is_in_it():

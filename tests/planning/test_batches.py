@@ -93,3 +93,8 @@ def test_rounding_is_alike_and_another_value_is_not():
     assert not alike(one, one[:2])
     assert not alike(torch.tensor([1]), torch.tensor([2]))
     assert alike(torch.zeros(0), torch.zeros(0))
+
+
+def test_whole_numbers_without_elements_stay_as_they_are():
+    value = TensorValue((BATCH, 0), "int64")
+    assert changed(value, torch.zeros(2, 0, dtype=torch.int64)).shape == (2, 0)

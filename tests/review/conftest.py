@@ -38,12 +38,17 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def git(trees: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Git in a repository of these folders with one commit."""
+    return repository(trees, monkeypatch)
+
+
+def repository(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Git in a new repository with one commit of all that is there."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     who = ("-c", "user.name=tester", "-c", "user.email=tester@example.com")
 
     def run(*arguments: str) -> str:
-        done = subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True, cwd=trees)
+        done = subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True, cwd=root)
         return done.stdout.strip()
 
     run("init", "--quiet", "--initial-branch=main")

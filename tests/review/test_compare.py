@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.review import review
+from modelforge.review.compare import review
 from tests.review.trees import edit
 
 

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from modelforge.review import diff
+from modelforge.review.diff import diff
 
 LAYERS = {"hidden": {"type": "Linear", "out_features": 4}, "head": {"type": "Linear", "out_features": 2}}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from modelforge.review import review
 from modelforge.review.changed_files import FileDiff
+from modelforge.review.compare import review
 from modelforge.review.review import EntryDiff, FileNote
 from modelforge.review.values import Change
 from tests.review.trees import edit

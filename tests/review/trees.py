@@ -6,6 +6,8 @@ from pathlib import Path
 
 from modelforge.review.sides import Side
 
+CONF = Path(__file__).parents[2] / "conf"
+"""The shipped configs."""
 FILES = {
     "config.yaml": "defaults: [_self_, model: mlp, init: xavier, optional extra: null]\nseed: 0\n",
     "model/mlp.yaml": "input: {shape: [8]}\nlayers:\n  hidden: {type: Linear, out_features: 4}\n",

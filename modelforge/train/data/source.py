@@ -228,6 +228,9 @@ class Bounded(Node):
 class SplitSource(OneInput):
     """A source that is split into three parts at random."""
 
+    known_size: ClassVar[int | None] = None
+    """How many examples there are, where that is known before they are read."""
+
     val_fraction: Fraction = 0.15
     """Share of the examples that choose the best checkpoint."""
     test_fraction: Fraction = 0.15

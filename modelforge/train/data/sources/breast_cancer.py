@@ -19,6 +19,7 @@ class BreastCancer(Table):
     """Malignant is class 0, benign class 1."""
 
     target_kinds: ClassVar = ("class", "input")
+    known_size: ClassVar = 569
 
     @check
     def _check_shape(self) -> Iterator[ValidationError]:

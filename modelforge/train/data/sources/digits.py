@@ -29,6 +29,7 @@ class Digits(SplitSource):
     """
 
     target_kinds: ClassVar = ("class", "input")
+    known_size: ClassVar = SIZE
 
     num_classes: PositiveInt
     """The number of classes: 10."""

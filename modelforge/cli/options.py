@@ -1,0 +1,93 @@
+"""Options that several commands have, and the names that they take: `modelforge --help` needs nothing else."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="OVERRIDES", help="Hydra overrides, such as model=lstm init.gain=0.5", show_default=False),
+]
+Conf = Annotated[
+    Path | None,
+    typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf, else the configs of modelforge."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+
+
+class Kind(StrEnum):
+    """What `list` lists."""
+
+    layers = "layers"
+    inits = "inits"
+    activations = "activations"
+    callbacks = "callbacks"
+    loggers = "loggers"
+    tasks = "tasks"
+    data = "data"
+    checks = "checks"
+
+
+class Tunable(StrEnum):
+    """What `tune` looks for."""
+
+    lr = "lr"
+    batch_size = "batch_size"
+
+
+class File(StrEnum):
+    """What `schema` has a schema for."""
+
+    model = "model"
+    init = "init"
+    weights = "weights"
+    data = "data"
+    optimizer = "optimizer"
+    scheduler = "scheduler"
+    trainer = "trainer"
+    callbacks = "callbacks"
+    logger = "logger"
+    config = "config"
+
+
+class Format(StrEnum):
+    """In which form `diff` prints a review."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
+    junit = "junit"
+
+
+class Findings(StrEnum):
+    """In which form `check` prints what it finds."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
+    junit = "junit"
+
+
+class FailOn(StrEnum):
+    """Which changes give `diff` the status 1."""
+
+    none = "none"
+    info = "info"
+    warning = "warning"
+    error = "error"
+    changed_init = "changed-init"
+    changed_training = "changed-training"
+
+
+Report = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to a file, whole or not at all.")
+]

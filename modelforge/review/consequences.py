@@ -1,0 +1,74 @@
+"""consequences: two plans and their difference → what follows for costs, initial values and old checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelforge.core.errors import Problem
+from modelforge.linting.lint import findings
+from modelforge.planning.plan import Plan
+from modelforge.review.costs import Costs, costs
+from modelforge.review.model_changes import Changes
+from modelforge.review.old_checkpoint import OldCheckpoint, old_checkpoint
+from modelforge.review.pairing import paired
+from modelforge.review.starts import Starts, starts
+from modelforge.review.values import Change
+
+Predict = Callable[[Plan, Plan], Sequence[Change]]
+"""Two plans → predicted facts about the signal that differ."""
+
+
+@dataclass(frozen=True)
+class Consequences:
+    """What follows from the difference of two plans."""
+
+    costs: Costs | None
+    """None where no layer differs."""
+    starts: Starts
+    checkpoint: OldCheckpoint
+    new_findings: tuple[Problem, ...]
+    """Warnings about the new side that the old one does not give."""
+    old_findings: tuple[Problem, ...]
+    """Warnings about the old side that the new one does not give."""
+    signal: tuple[Change, ...] = ()
+    """Predicted facts about the signal that differ."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The consequences as plain data."""
+        return {
+            "costs": self.costs.to_dict() if self.costs else None,
+            "initial_values": self.starts.to_dict(),
+            "old_checkpoint": self.checkpoint.to_dict(),
+            "new_findings": [problem.to_dict() for problem in self.new_findings],
+            "old_findings": [problem.to_dict() for problem in self.old_findings],
+            "signal": [change.to_dict() for change in self.signal],
+        }
+
+
+def consequences(old: Plan, new: Plan, found: Changes, predict: Predict = lambda old, new: ()) -> Consequences:
+    """What follows from the difference of two plans.
+
+    Args:
+        old: The plan of the old side.
+        new: The plan of the new side.
+        found: What differs between them.
+        predict: What is predicted of the signal in both.
+    """
+    pairs = paired(old, new)
+    before, after = findings(old), findings(new)
+    return Consequences(
+        costs(old, new, pairs) if found.layers else None,
+        starts(old, new, found),
+        old_checkpoint(old, new, pairs),
+        tuple(_without(after, before)),
+        tuple(_without(before, after)),
+        tuple(predict(old, new)),
+    )
+
+
+def _without(some: Sequence[Problem], others: Sequence[Problem]) -> list[Problem]:
+    """The problems that the others do not hold, wherever they are written."""
+    known = {(problem.code, problem.path, problem.message) for problem in others}
+    return [problem for problem in some if (problem.code, problem.path, problem.message) not in known]

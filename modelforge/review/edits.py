@@ -1,0 +1,161 @@
+"""edits: what two sides write, interpolations as text → where they differ, and the old side with some of that done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from modelforge.review.values import ABSENT, Path, exact
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One key that differs: the outermost one that a side alone has, or the value that both have."""
+
+    kind: Literal["set", "added", "removed", "renamed", "moved"]
+    path: Path
+    """Of a renamed key the new one; of moved ones the mapping around them."""
+    old: Any
+    new: Any
+    """Of moved keys both are the keys in their order."""
+    old_path: Path = ()
+    """Where a renamed key was."""
+
+    def reaches(self, path: Path) -> bool:
+        """Whether it writes the value at a path, on either side."""
+        return any(start and path[: len(start)] == start for start in (self.path, self.old_path))
+
+
+def edits(old: Mapping[str, Any], new: Mapping[str, Any], path: Path = ()) -> Iterator[Edit]:
+    """Where two mappings differ.
+
+    Example:
+        >>> old, new = {"a": {"b": 1}, "c": {"d": 2}}, {"a": {"b": 3}, "e": {"d": 2}}
+        >>> [(edit.kind, ".".join(edit.path), edit.old, edit.new) for edit in edits(old, new)]
+        [('set', 'a.b', 1, 3), ('renamed', 'e', {'d': 2}, {'d': 2})]
+    """
+    renamed = _renamed(old, new)
+    names = {after: before for before, after in renamed.items()}
+    for name, value in new.items():
+        here = (*path, name)
+        if name in names:
+            yield Edit("renamed", here, old[names[name]], value, (*path, names[name]))
+        elif name not in old:
+            yield Edit("added", here, ABSENT, value)
+        elif isinstance(value, Mapping) and isinstance(old[name], Mapping):
+            yield from edits(old[name], value, here)
+        elif exact(old[name]) != exact(value):
+            yield Edit("set", here, old[name], value)
+    for name, value in old.items():
+        if name not in new and name not in renamed:
+            yield Edit("removed", (*path, name), value, ABSENT)
+    before = [renamed.get(name, name) for name in old if name in new or name in renamed]
+    after = [name for name in new if name in old or name in names]
+    if before != after:
+        yield Edit("moved", path, before, after)
+
+
+def moves(every: Sequence[Edit]) -> list[tuple[Edit, ...]]:
+    """The edits in groups: a key that went is with the mapping that came and holds it, under the same name, unchanged.
+
+    Example:
+        >>> old, new = {"a": {"b": 1}, "c": 2}, {"around": {"layers": {"a": {"b": 1}}}, "c": 3}
+        >>> [[".".join(edit.path) for edit in group] for group in moves(list(edits(old, new)))]
+        [['around', 'a'], ['c']]
+    """
+    gone = [edit for edit in every if edit.kind == "removed" and isinstance(edit.old, Mapping)]
+    groups = {id(edit): [edit] for edit in every}
+    for edit in gone:
+        around = next((one for one in every if one.kind == "added" and _holds(one.new, edit.path[-1], edit.old)), None)
+        if around is not None:
+            groups[id(around)] += groups.pop(id(edit))
+    return [tuple(group) for group in groups.values()]
+
+
+def _holds(value: Any, name: str, item: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return exact(value.get(name)) == exact(item) or any(_holds(inner, name, item) for inner in value.values())
+
+
+def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of the old side that stand in the new one under another name: with the value they had, or in the same place
+    with a part of it."""
+    gone = [name for name, value in old.items() if name not in new and isinstance(value, Mapping | str) and value]
+    waiting = [name for name in new if name not in old]
+    places = {name: index for index, name in enumerate(new)}
+    found: dict[str, str] = {}
+    for name in gone:
+        twin = next((other for other in waiting if exact(new[other]) == exact(old[name])), None)
+        if twin is not None:
+            waiting.remove(twin)
+            found[name] = twin
+    for index, name in enumerate(old):
+        if name in gone and name not in found:
+            twin = next((other for other in waiting if places[other] == index and _akin(old[name], new[other])), None)
+            if twin is not None:
+                waiting.remove(twin)
+                found[name] = twin
+    return found
+
+
+def _akin(old: Any, new: Any) -> bool:
+    """Whether two mappings have a value in common."""
+    both = isinstance(old, Mapping) and isinstance(new, Mapping)
+    return both and any(name in new and exact(new[name]) == exact(value) for name, value in old.items())
+
+
+def applied(old: Mapping[str, Any], chosen: Iterable[Edit], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The old side with these edits alone; keys take the places that they have on the new side.
+
+    Example:
+        >>> old, new = {"a": 1, "b": 2}, {"a": 3, "c": 4, "b": 2}
+        >>> applied(old, [edit for edit in edits(old, new) if edit.kind == "added"], new)
+        {'a': 1, 'c': 4, 'b': 2}
+    """
+    result = _copy(old)
+    for edit in chosen:
+        if edit.kind == "moved":
+            here = _at(result, edit.path)
+            order = [name for name in _at(new, edit.path) if name in here]
+            moving = iter(order)
+            names = [next(moving) if name in order else name for name in here]
+            _reorder(here, names)
+            continue
+        around = _at(result, edit.path[:-1])
+        name = edit.path[-1]
+        if edit.kind == "renamed":
+            around.pop(edit.old_path[-1])
+        if edit.kind == "removed":
+            around.pop(name)
+        elif edit.kind == "set":
+            around[name] = edit.new
+        else:
+            _insert(around, name, edit.new, list(_at(new, edit.path[:-1])))
+    return result
+
+
+def _copy(value: Any) -> Any:
+    return {name: _copy(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def _at(value: Any, path: Path) -> Any:
+    for name in path:
+        value = value[name]
+    return value
+
+
+def _insert(around: dict[str, Any], name: str, value: Any, order: list[str]) -> None:
+    """Behind the nearest key that comes before it on the new side."""
+    before = set(order[: order.index(name)])
+    names = list(around)
+    place = max((index + 1 for index, other in enumerate(names) if other in before), default=0)
+    around[name] = value
+    _reorder(around, [*names[:place], name, *names[place:]])
+
+
+def _reorder(around: dict[str, Any], names: Iterable[str]) -> None:
+    items = {name: around[name] for name in names}
+    around.clear()
+    around.update(items)

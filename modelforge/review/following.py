@@ -1,0 +1,118 @@
+"""following: the compositions of a review → what follows from all edits together: costs, old checkpoints, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from modelforge.core.errors import Problem
+from modelforge.core.words import magnitude, plural, value
+from modelforge.review.change import labels_of, of_kind
+from modelforge.review.consequences import Consequences
+from modelforge.review.document import MAX_EFFECTS, Change, Effect
+from modelforge.review.old_checkpoint import OldCheckpoint
+from modelforge.review.review import EntryDiff, Review
+from modelforge.review.rows import bounded, spot, value_rows
+from modelforge.review.values import exact
+from modelforge.review.verdict import percent
+
+
+def following(review: Review) -> Iterator[Change]:
+    """What follows from all edits together, equal in several compositions once."""
+    for find in (_costs, _checkpoint, _findings, _training):
+        yield from _once(review, find)
+
+
+def _once(review: Review, find: Callable[[EntryDiff], Sequence[Change]]) -> Iterator[Change]:
+    found: dict[str, tuple[Change, list[str]]] = {}
+    for entry in review.entries:
+        for change in find(entry):
+            found.setdefault(exact(change.model_dump()), (change, []))[1].append(entry.label)
+    for change, labels in found.values():
+        yield change.model_copy(update={"entries": labels_of(labels), "num_entries": len(labels)})
+
+
+def _of(entry: EntryDiff) -> Consequences | None:
+    return entry.consequences if entry.diff is not None and not entry.diff.equal else None
+
+
+def _costs(entry: EntryDiff) -> list[Change]:
+    facts = _of(entry)
+    costs = facts.costs if facts else None
+    if costs is None or costs.old == costs.new:
+        return []
+    rows = [
+        Effect(mark="~", subject="layer", name=bounded(layer.path), words=words)
+        for layer in costs.layers
+        if (words := _cost_words(layer.old, layer.new))
+    ]
+    title = _cost_words(costs.old, costs.new)
+    return [of_kind("costs-changed", title, title, effects=tuple(rows[:MAX_EFFECTS]), num_effects=len(rows))]
+
+
+def _cost_words(old: Any, new: Any) -> str:
+    """`parameters 36 → 46 (+28 %), FLOPs 64 → 84 (+31 %)`."""
+    names = {"parameters": "parameters", "flops": "FLOPs", "activations": "bytes of activations"}
+    pairs = {words: (getattr(old, name), getattr(new, name)) for name, words in names.items()}
+    return ", ".join(f"{words} {_grown(*pair)}" for words, pair in pairs.items() if pair[0] != pair[1])
+
+
+def _grown(old: int, new: int) -> str:
+    share = f" ({percent(new / old - 1)})" if old else ""
+    return f"{magnitude(old)} → {magnitude(new)}{share}"
+
+
+def _checkpoint(entry: EntryDiff) -> list[Change]:
+    facts = _of(entry)
+    checkpoint = facts.checkpoint if facts else None
+    if checkpoint is None or (checkpoint.num_keys == len(checkpoint.loads) and not checkpoint.missing):
+        return []
+    rows = list(_keys(checkpoint))
+    key = exact([title := loads(checkpoint), [row.name for row in rows]])
+    effects, remedy = tuple(rows[:MAX_EFFECTS]), bounded(_remedy(checkpoint))
+    return [of_kind("checkpoint-keys", key, title, follows=remedy, effects=effects, num_effects=len(rows))]
+
+
+def _keys(checkpoint: OldCheckpoint) -> Iterator[Effect]:
+    """The keys that do not load as they are."""
+    found = [(">", old, f"is now {new}") for old, new in checkpoint.renamed.items()]
+    found += [("~", name, "has another shape") for name in checkpoint.reshaped]
+    found += [("-", name, "has no place in the new model") for name in checkpoint.lost]
+    found += [("+", name, "is missing there") for name in checkpoint.missing if name not in checkpoint.reshaped]
+    for mark, name, words in found:
+        yield Effect(mark=mark, subject="key", name=bounded(name), words=bounded(words))
+
+
+def loads(checkpoint: OldCheckpoint) -> str:
+    """`old checkpoint: 41 of 44 keys load`."""
+    renamed = f", {len(checkpoint.renamed):,} more by renames" if checkpoint.renamed else ""
+    return f"old checkpoint: {len(checkpoint.loads):,} of {plural(checkpoint.num_keys, 'key')} load{renamed}"
+
+
+def _remedy(checkpoint: OldCheckpoint) -> str:
+    """The `weights` section that loads what fits."""
+    return f"`weights: {value(checkpoint.weights)}` loads what fits" if checkpoint.weights else ""
+
+
+def _findings(entry: EntryDiff) -> list[Change]:
+    facts = _of(entry)
+    if facts is None:
+        return []
+    return [
+        *(_finding("finding-new", problem) for problem in facts.new_findings),
+        *(_finding("finding-gone", problem) for problem in facts.old_findings),
+    ]
+
+
+def _finding(kind: str, problem: Problem) -> Change:
+    mark = "+" if kind == "finding-new" else "-"
+    words = f"{problem.code}: {problem.message}"
+    return of_kind(kind, f"{problem.code} {problem.path}", words, mark=mark, spot=spot(problem.place))
+
+
+def _training(entry: EntryDiff) -> list[Change]:
+    if not entry.effective:
+        return []
+    words = ", ".join(row.name for row in value_rows(entry.effective))
+    rows = tuple(value_rows(entry.effective))
+    return [of_kind("training-effective", words, f"another {words}", effects=rows, num_effects=len(rows))]

@@ -1,0 +1,62 @@
+"""Names and values of a stranger's config in Markdown and Mermaid: as they are, and without any effect."""
+
+from __future__ import annotations
+
+import re
+
+from modelforge.core.quoting import printable
+
+_PLAIN = re.compile(r"(?!.*(?:_|://|www\.))[\w.,;:!?'()/→²×%…+-]*")
+"""A word that can neither format, link nor mention."""
+_LIST = re.compile(r"(?:[+-]|\d+[.)])+")
+"""A word that would begin a list."""
+_SAFE = re.compile(r"[\w .,:/()\[\]×→-]")
+
+
+def code(text: str) -> str:
+    """Any text as one Markdown code span that is safe in a table cell.
+
+    A line break becomes a space, a pipe is escaped, the fence is longer than any run of backticks inside, and `@` is
+    followed by a zero-width space, so that nobody is notified.
+
+    Example:
+        >>> code("a|b"), code("a`b"), code("")
+        ('`a\\\\|b`', '`` a`b ``', '')
+    """
+    text = printable(" ".join(text.split())).replace("|", "\\|").replace("@", "@\u200b")
+    if not text:
+        return ""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def prose(text: str) -> str:
+    """A sentence, in which everything that is no plain word is code.
+
+    Example:
+        >>> prose("in the default and model=lstm"), prose("see @all")
+        ('in the default and `model=lstm`', 'see `@\u200ball`')
+    """
+    parts = re.split(r"(`[^`]*`|\s+)", printable(" ".join(text.split())))
+    return "".join(code(part[1:-1]) if len(part) > 2 and part[0] == part[-1] == "`" else _word(part) for part in parts)
+
+
+def entity(text: str) -> str:
+    """A label of a Mermaid node, every character that could end it or format as its number.
+
+    Example:
+        >>> entity('head"]'), entity("a<b>")
+        ('head#34;]', 'a#60;b#62;')
+    """
+    return "".join(one if _SAFE.match(one) and one != "_" else f"#{ord(one)};" for one in printable(text))
+
+
+def _word(word: str) -> str:
+    if not word or word.isspace():
+        return " " if word else ""
+    if _PLAIN.fullmatch(word) and not _LIST.fullmatch(word):
+        return word
+    core = word.rstrip(",;:.)")
+    front = core.lstrip("(")
+    return word[: len(core) - len(front)] + code(front) + word[len(core) :]

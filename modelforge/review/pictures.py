@@ -1,0 +1,55 @@
+"""picture: the difference of two models → the changed part of the network as a graph, equal copies as one node."""
+
+from __future__ import annotations
+
+from modelforge.core.words import cut
+from modelforge.review.diff_words import MARKS, layer_lines
+from modelforge.review.document import MAX_PICTURED, Node, Picture
+from modelforge.review.model_changes import Changes, LayerDiff
+from modelforge.review.rows import bounded
+
+MAX_WORDS = 60
+"""Characters of what a node says of its change."""
+
+
+def picture(changes: Changes, entry: str = "") -> Picture | None:
+    """The layers that differ in themselves and those around them; None where there is no such layer.
+
+    Args:
+        changes: What differs.
+        entry: The compositions that it is of, in words.
+    """
+    shown = {layer.path: _node(layer) for layer in _outermost(changes)}
+    for pair in changes.reads:
+        if shown.keys() & {*pair}:
+            shown |= {end: Node(name=_pattern(end)) for end in pair if end not in shown}
+    if not any(node.mark for node in shown.values()):
+        return None
+    index = {node: number for number, node in enumerate(dict.fromkeys(shown.values()))}
+    every = [(index[shown[one]], index[shown[other]]) for one, other in changes.reads if {one, other} <= shown.keys()]
+    edges = [edge for edge in dict.fromkeys(every) if max(edge) < MAX_PICTURED and edge[0] != edge[1]]
+    nodes = tuple(index)[:MAX_PICTURED]
+    return Picture(entry=bounded(entry), nodes=nodes, num_nodes=len(index), edges=tuple(edges[: 4 * MAX_PICTURED]))
+
+
+def _outermost(changes: Changes) -> list[LayerDiff]:
+    """Layers of one side without those inside them, and changed ones without combinators that hold others."""
+    own = {layer.path: layer for layer in changes.layers if layer.differs_itself}
+    alone = {path for path, layer in own.items() if layer.kind != "changed"}
+    parents = {path.rpartition(".")[0] for path in own}
+    return [
+        layer
+        for path, layer in own.items()
+        if (path in alone and path.rpartition(".")[0] not in alone) or (path not in alone and path not in parents)
+    ]
+
+
+def _node(layer: LayerDiff) -> Node:
+    words = "; ".join(words for words, _ in layer_lines(layer))
+    kind = {"mark": MARKS[layer.kind], "type": bounded(layer.type), "words": cut(bounded(words), MAX_WORDS)}
+    return Node(name=_pattern(layer.path), **kind)
+
+
+def _pattern(path: str) -> str:
+    """A path with `*` for the numbers of copies: alike copies are one node."""
+    return bounded(".".join("*" if part.isdigit() else part for part in path.split(".")))

@@ -1,0 +1,150 @@
+"""verdict: a review → one line: what the change does to the network, to how it is trained, and to the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from modelforge.core.quoting import listed
+from modelforge.core.words import magnitude, plural
+from modelforge.review.document import Change
+from modelforge.review.drafts import Draft
+from modelforge.review.review import EntryDiff, Review
+from modelforge.review.titles import consequences, kind_of
+from modelforge.review.value_words import ratio
+
+MAX_NAMED = 3
+"""Files that are named where there are many."""
+OPTIONS = ("model-added", "model-removed", "option-added", "option-removed")
+
+
+def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -> str:
+    """One line: the totals of all changes, or what was looked at."""
+    if review.equal:
+        return _equal(review)
+    layers: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    for draft in found:
+        layers |= draft.layers
+        parameters |= draft.parameters
+    parts = [
+        *consequences(layers, parameters),
+        *_sizes(review),
+        *_training(found),
+        *_counted(changes),
+        *_checkpoint(changes),
+    ]
+    if not parts and all(entry.equal for entry in review.entries):
+        parts.append("files differ, but no composition does")
+    if number := sum(change.accepted is not None for change in changes):
+        parts.append(f"{plural(number, 'change')} accepted")
+    return ", ".join(parts) or plural(len(changes), "difference")
+
+
+def times(factor: float) -> str:
+    """
+    >>> times(15.0), times(0.1)
+    ('×15', '×0.1')
+    """
+    return f"×{factor:.3g}"
+
+
+def percent(share: float) -> str:
+    """
+    >>> percent(0.083), percent(-0.0041), percent(2.4)
+    ('+8.3 %', '-0.41 %', '+240 %')
+    """
+    return f"{100 * share:+,.0f} %" if abs(share) >= 0.1 else f"{100 * share:+.2g} %"
+
+
+def _sizes(review: Review) -> Iterator[str]:
+    """`+1.2 M parameters (+8 %)`; of several models that grow in different ways the number."""
+    grown = {entry.label: pair for entry in review.entries if (pair := _size(entry))}
+    if len(set(grown.values())) > 1:
+        yield f"another number of parameters in {plural(len(grown), 'composition')}"
+    elif grown:
+        label, (old, new) = next(iter(grown.items()))
+        share = f" ({percent(new / old - 1)})" if old else ""
+        number = f"{abs(new - old):,}" if abs(new - old) < 10_000 else magnitude(abs(new - old))
+        where = "" if label == review.default.label else f" in {label}"
+        yield f"{'+' if new > old else '-'}{number} parameters{share}{where}"
+
+
+def _size(entry: EntryDiff) -> tuple[int, int] | None:
+    totals = entry.diff.totals if entry.diff else ()
+    return next(((change.old, change.new) for change in totals if change.name == "num_parameters"), None)
+
+
+def _training(found: Sequence[Draft]) -> Iterator[str]:
+    """The learning rate, and the number of other values of the training, the data and the rest that differ."""
+    numbers: dict[str, int] = {}
+    for draft in found:
+        kind = kind_of(draft)
+        change = draft.edit.change if draft.edit else None
+        factor = ratio(change.old, change.new) if change else None
+        if kind == "learning-rate" and factor is not None:
+            yield f"learning rate {times(factor)}"
+        elif kind == "seed-changed":
+            yield "another seed"
+        elif kind in _WORDS:
+            numbers[_WORDS[kind]] = numbers.get(_WORDS[kind], 0) + 1
+    yield from (f"{plural(number, word)} {_differ(number)}" for word, number in numbers.items())
+
+
+_WORDS: Mapping[str, str] = {
+    "learning-rate": "learning rate",
+    "training-changed": "training setting",
+    "data-changed": "data setting",
+    "option-chosen": "chosen option",
+    "model-value": "model setting",
+    "setting-changed": "other setting",
+}
+
+
+def _counted(changes: Sequence[Change]) -> Iterator[str]:
+    """Options that come and go, and what cannot be composed."""
+    for kind in OPTIONS:
+        if number := sum(change.kind == kind for change in changes):
+            noun, _, word = kind.partition("-")
+            yield f"{plural(number, noun)} {word}"
+    broken = sum(change.kind in ("broken-old", "broken-new") for change in changes)
+    if broken:
+        yield f"{plural(broken, 'composition')} broken"
+    if unused := sum(change.kind == "acceptance-unused" for change in changes):
+        yield f"{plural(unused, 'acceptance')} unused"
+
+
+def _checkpoint(changes: Sequence[Change]) -> Iterator[str]:
+    """`old checkpoint: 41 of 44 keys load`; of several models the number."""
+    found = [change for change in changes if change.kind == "checkpoint-keys"]
+    if len(found) == 1:
+        yield found[0].title
+    elif found:
+        yield f"old checkpoints of {plural(sum(change.num_entries for change in found), 'model')} load in part"
+
+
+def _equal(review: Review) -> str:
+    """What was looked at, where nothing differs in meaning."""
+    size = _looked_at(review.default)
+    if not review.files:
+        files = f"all {plural(review.num_files, 'file')} are the same, and so are {size} of the default"
+        return f"no difference: {files if review.num_files else f'{size} are the same'}"
+    parts = [
+        f"{listed(paths, MAX_NAMED)} {_differ(len(paths))} {how}"
+        for paths, how in (
+            ([n.file.path for n in review.files if n.file.is_config], "in formatting, comments or the order of keys"),
+            ([n.file.path for n in review.files if not n.file.is_config], "but composition does not read such files"),
+        )
+        if paths
+    ]
+    return f"no semantic change: {'; '.join(parts)}"
+
+
+def _looked_at(entry: EntryDiff) -> str:
+    found = [plural(entry.diff.num_unchanged + len(entry.diff.parameters), "parameter")] if entry.diff else []
+    if entry.num_values or not found:
+        found.append(plural(entry.num_values, "composed value"))
+    return " and ".join(found)
+
+
+def _differ(number: int) -> str:
+    return "differs" if number == 1 else "differ"

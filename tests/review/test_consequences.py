@@ -1,0 +1,38 @@
+"""What follows from the difference of two plans."""
+
+from __future__ import annotations
+
+import json
+
+import modelforge as mf
+from modelforge.review.consequences import consequences
+from modelforge.review.diff import diff
+from modelforge.review.values import Change
+
+HEAD = {"type": "Linear", "out_features": 4}
+
+
+def plan(init: object, **layers: object) -> mf.Plan:
+    return mf.plan(mf.parse({"input": {"shape": [8]}, "layers": layers}, init=init))
+
+
+def test_warnings_come_and_go():
+    old, new = plan("xavier", a=HEAD, b=HEAD), plan({"scheme": "constant", "value": 0.1}, a=HEAD, b=HEAD)
+    found, back = consequences(old, new, diff(old, new)), consequences(new, old, diff(new, old))
+    assert {problem.code for problem in found.new_findings} == {"MW101"}
+    assert found.old_findings == ()
+    assert back.old_findings == found.new_findings
+
+
+def test_costs_are_counted_where_layers_differ():
+    old, new = plan("xavier", a=HEAD), plan("zeros", a=HEAD)
+    assert consequences(old, new, diff(old, new)).costs is None
+    wide = plan("xavier", a={**HEAD, "out_features": 5})
+    assert consequences(old, wide, diff(old, wide)).costs is not None
+
+
+def test_a_prediction_is_taken_in():
+    old, new = plan("xavier", a=HEAD), plan("zeros", a=HEAD)
+    found = consequences(old, new, diff(old, new), lambda old, new: [Change("energy", 1.0, 0.0)])
+    assert [change.name for change in found.signal] == ["energy"]
+    assert json.loads(json.dumps(found.to_dict()))["signal"][0]["new"] == 0.0

@@ -1,0 +1,62 @@
+"""Where two sides write something else, and one side with some of that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelforge.review.edits import applied, edits
+from modelforge.review.values import ABSENT
+
+
+def kinds(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(edit.kind, ".".join(edit.path)) for edit in edits(old, new)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 1.0}, [("set", "a")]),
+        ({"a": [1, 2]}, {"a": [2, 1]}, [("set", "a")]),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": {"d": 2}}}, [("added", "a.c")]),
+        ({"a": {"b": 1}}, {"a": 1}, [("set", "a")]),
+        ({"a": {"b": 1}, "c": 2}, {"x": {"b": 1}, "c": 2}, [("renamed", "x")]),
+        ({"a": 1}, {"x": 1}, [("added", "x"), ("removed", "a")]),
+        ({"a": {"b": 1, "c": 2}}, {"x": {"b": 1, "c": 3}}, [("renamed", "x")]),
+        ({"a": {"b": 1}}, {"x": {"b": 2}}, [("added", "x"), ("removed", "a")]),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, [("moved", "")]),
+    ],
+)
+def test_the_outermost_key_that_differs_is_an_edit(old: dict[str, Any], new: dict[str, Any], found: list[Any]):
+    assert kinds(old, new) == found
+
+
+def test_a_side_without_the_key_has_no_value():
+    (edit,) = edits({}, {"a": None})
+    assert (edit.old, edit.new) == (ABSENT, None)
+
+
+def test_a_renamed_key_reaches_both_names():
+    (edit,) = edits({"a": {"b": 1}}, {"x": {"b": 1}})
+    assert edit.reaches(("a", "b"))
+    assert edit.reaches(("x",))
+    assert not edit.reaches(("b",))
+
+
+DATA = st.recursive(
+    st.integers(0, 2) | st.sampled_from(["s", "t"]),
+    lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),
+    max_leaves=12,
+)
+MAPPINGS = st.dictionaries(st.sampled_from("abcd"), DATA, max_size=4)
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_all_edits_together_make_the_new_side(old: dict[str, Any], new: dict[str, Any]):
+    made = applied(old, list(edits(old, new)), new)
+    assert list(edits(made, new)) == []
+    assert list(edits(old, old)) == []

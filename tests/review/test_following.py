@@ -1,0 +1,55 @@
+"""What follows from all edits together: costs, old checkpoints, warnings, the length of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelforge.review.compare import review
+from modelforge.review.document import Change
+from modelforge.review.following import following
+from tests.review.trees import edit
+
+
+def found(kind: str) -> list[Change]:
+    return [change for change in following(review("old", "conf")) if change.kind == kind]
+
+
+def test_costs_in_total_and_by_layer(trees: Path):
+    edit("conf/model/deep.yaml", "out_features: 2", "out_features: 3")
+    (change,) = found("costs-changed")
+    assert change.title == "parameters 46 → 51 (+11 %), FLOPs 80 → 88 (+10 %), bytes of activations 24 → 28 (+17 %)"
+    assert [row.name for row in change.effects] == ["more"]
+    assert change.entries == ("model=deep",)
+
+
+def test_an_old_checkpoint_that_loads_by_a_rename(trees: Path):
+    edit("conf/model/deep.yaml", "more:", "last:")
+    (change,) = found("checkpoint-keys")
+    assert change.title == "old checkpoint: 2 of 4 keys load, 2 more by renames"
+    assert change.follows == "`weights: {rename: {more: last}}` loads what fits"
+    assert [(row.mark, row.name, row.words) for row in change.effects] == [
+        (">", "more.weight", "is now last.weight"),
+        (">", "more.bias", "is now last.bias"),
+    ]
+
+
+def test_keys_that_are_lost_missing_or_reshaped(trees: Path):
+    edit("conf/model/deep.yaml", "more: {type: Linear, out_features: 2}", "last: {type: Linear, out_features: 3}")
+    (change,) = found("checkpoint-keys")
+    assert {row.mark for row in change.effects} >= {"-", "+"} or {row.mark for row in change.effects} >= {"~"}
+
+
+def test_a_checkpoint_that_loads_as_it_is_is_not_mentioned(trees: Path):
+    edit("conf/init/xavier.yaml", "1.0", "2.0")
+    assert found("checkpoint-keys") == found("costs-changed") == []
+
+
+def test_a_warning_that_appears(trees: Path):
+    edit("conf/init/xavier.yaml", "scheme: xavier\ngain: 1.0", "scheme: ones")
+    changes = found("finding-new")
+    assert any(change.title.startswith("MW101") for change in changes)
+    assert all(change.section == "model" for change in changes)
+
+
+def test_nothing_follows_from_nothing(trees: Path):
+    assert list(following(review("old", "conf"))) == []
