@@ -42,6 +42,7 @@ from modelforge.core.limits import (
 )
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_HEADER = re.compile(r"#\s*@")
 _PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 _KINDS = {
     BOOL: "true or false",
@@ -147,9 +148,10 @@ class Document:
 
     @cached_property
     def package(self) -> str:
-        """The package that the header names (`# @package _global_`); empty without one."""
+        """The package that the header names (`# @package _global_`); empty without one. Like Hydra's, a header ends at
+        the first line that does not begin with `# @`."""
         lines = (line.lstrip() for line in self.text.splitlines() if line.strip())
-        header = takewhile(lambda line: line.startswith("#"), lines)
+        header = takewhile(_HEADER.match, lines)
         return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
 
     @cached_property
