@@ -42,8 +42,8 @@ from modelforge.core.limits import (
 )
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_HEADER = re.compile(r"#\s*@")
-_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
+_PACKAGE = re.compile(r"\s*#\s*@package\s*:?\s*(\S*)")
+_HEADER = re.compile(r"\s*#\s*@")
 _KINDS = {
     BOOL: "true or false",
     INT: "a whole number",
@@ -92,6 +92,7 @@ class Document:
                 interpolations that cannot be parsed.
         """
         self.check()
+        self._check_head()
         root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
         if root is None:
             return OmegaConf.create()
@@ -148,11 +149,24 @@ class Document:
 
     @cached_property
     def package(self) -> str:
-        """The package that the header names (`# @package _global_`); empty without one. Like Hydra's, a header ends at
-        the first line that does not begin with `# @`."""
-        lines = (line.lstrip() for line in self.text.splitlines() if line.strip())
-        header = takewhile(_HEADER.match, lines)
-        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
+        """The package that the header names (`# @package _global_`); empty without one."""
+        found = [match for _, line in self._head if (match := _PACKAGE.match(line))]
+        return found[0][1] if found and _HEADER.match(self._head[0][1]) else ""
+
+    @cached_property
+    def _head(self) -> list[tuple[int, str]]:
+        """The comments in front of everything else, with the number of their lines."""
+        lines = [(number, line) for number, line in enumerate(self._lines, 1) if line.strip()]
+        return [*takewhile(lambda item: item[1].lstrip().startswith("#"), lines)]
+
+    def _check_head(self) -> None:
+        """Refuses a `# @package` below another comment: Hydra reads headers up to the first line that is none."""
+        headers = [*takewhile(lambda item: _HEADER.match(item[1]), self._head)]
+        for number, line in self._head[len(headers) :]:
+            if _PACKAGE.match(line):
+                place = Place(self.file, number, 1, len(line.rstrip()), line)
+                message = "`# @package` below another comment has no effect"
+                raise self._error("MF002", message, place, "make it the first line of the file")
 
     @cached_property
     def keys(self) -> frozenset[str]:

@@ -49,10 +49,9 @@ def test_another_package_is_an_edit(trees: Path):
     assert (change.name, change.old, change.new) == (PACKAGE, "_global_", "model")
 
 
-def test_a_package_below_another_comment_is_none(trees: Path):
+def test_a_package_below_another_comment_is_no_formatting(trees: Path):
     edit("conf/extra/wide.yaml", "# @package", "# wider\n# @package")
-    (change,) = changed()["extra/wide.yaml"].edits
-    assert (change.name, change.old, change.new) == (PACKAGE, "_global_", "")
+    assert not changed()["extra/wide.yaml"].formatting
 
 
 def test_files_that_come_and_go_have_one_content(trees: Path):
