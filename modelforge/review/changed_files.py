@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -25,7 +24,6 @@ REVIEW = "review.yaml"
 """The file in a config folder that says how its changes are reviewed; no config."""
 PACKAGE = "# @package"
 """The name of a change of the package that a file's header names."""
-_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,6 @@ class Content:
     data: dict[str, Any]
     """Its values, interpolations as text; empty where it cannot be read."""
     problems: tuple[Problem, ...] = ()
-
-    @property
-    def package(self) -> str:
-        """The package that its header names; empty without one."""
-        lines = (line.lstrip() for line in self.document.text.splitlines() if line.strip())
-        header = takewhile(lambda line: line.startswith("#"), lines)
-        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
 
     def place(self, key: str) -> Place | None:
         """Where a key of the file is written, or the nearest one around it."""
@@ -152,8 +143,8 @@ def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
     edits: list[Change] = []
     reordered = False
     if before is not None and after is not None and not (before.problems or after.problems):
-        if before.package != after.package:
-            edits.append(Change(PACKAGE, before.package, after.package, path=(PACKAGE,)))
+        if before.document.package != after.document.package:
+            edits.append(Change(PACKAGE, before.document.package, after.document.package, path=(PACKAGE,)))
         edits += value_changes(before.data, after.data, before.place, after.place)
         reordered = not edits and exact(before.data) != exact(after.data)
     return FileDiff(path, "changed", before, after, tuple(edits), reordered)

@@ -49,6 +49,11 @@ def test_another_package_is_an_edit(trees: Path):
     assert (change.name, change.old, change.new) == (PACKAGE, "_global_", "model")
 
 
+def test_a_package_below_another_comment_is_no_formatting(trees: Path):
+    edit("conf/extra/wide.yaml", "# @package", "# wider\n# @package")
+    assert not changed()["extra/wide.yaml"].formatting
+
+
 def test_files_that_come_and_go_have_one_content(trees: Path):
     Path("conf/init/zeros.yaml").unlink()
     Path("conf/notes.txt").write_text("new")
@@ -76,7 +81,7 @@ def test_too_many_files_are_refused(trees: Path, monkeypatch: pytest.MonkeyPatch
 def test_content_is_read_where_it_is_a_config(trees: Path):
     found = content(side("conf"), "extra/wide.yaml")
     assert found is not None
-    assert (found.package, found.data["model"]["layers"]) == ("_global_", {"hidden": {"out_features": 16}})
+    assert (found.document.package, found.data["model"]["layers"]) == ("_global_", {"hidden": {"out_features": 16}})
     assert str(found.place("model.layers.hidden.out_features")) == "conf/extra/wide.yaml:2:41"
     assert content(side("conf"), "nothing.yaml") is None
     Path("conf/bad.yaml").write_bytes(b"\xff")

@@ -77,17 +77,17 @@ def test_all_edits_are_causes_each_on_its_line(found: Review):
         assert place is not None
         lines[written.change.name] = f"{place.file}:{place.line}"
     assert lines == {
-        "lr": "conf/optimizer/adamw.yaml:3",
-        "batch_size": "conf/data/digits.yaml:8",
-        "val_fraction": "conf/data/digits.yaml:10",
-        "gain": "conf/init/xavier_uniform.yaml:4",
-        "sizes.nano.width": "conf/model/gpt2.yaml:18",
-        "sizes.nano.depth": "conf/model/gpt2.yaml:18",
-        "layers.rnn.hidden_size": "conf/model/lstm.yaml:11",
-        "layers.rnn.init.bias.forget": "conf/model/lstm.yaml:13",
+        "lr": "conf/optimizer/adamw.yaml:4",
+        "batch_size": "conf/data/digits.yaml:9",
+        "val_fraction": "conf/data/digits.yaml:11",
+        "gain": "conf/init/xavier_uniform.yaml:5",
+        "sizes.nano.width": "conf/model/gpt2.yaml:19",
+        "sizes.nano.depth": "conf/model/gpt2.yaml:19",
+        "layers.rnn.hidden_size": "conf/model/lstm.yaml:12",
+        "layers.rnn.init.bias.forget": "conf/model/lstm.yaml:14",
         "model/tcn.yaml": "conf/model/tcn.yaml:1",
         "model/tiny.yaml": "conf/model/tiny.yaml:1",
-        "blocks.stage.layers.convs.layers.act": "conf/model/vgg.yaml:34",
+        "blocks.stage.layers.convs.layers.act": "conf/model/vgg.yaml:35",
     }
     assert found.not_compared == ()
 
