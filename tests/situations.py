@@ -397,6 +397,16 @@ def a_diff_with_a_side_that_is_nothing(folder: Path) -> str:
 
 
 @situation
+def an_acceptance_that_fits_no_change(folder: Path) -> str:
+    model = "{input: {shape: [4]}, layers: {a: {type: Linear, out_features: 2}}}"
+    for side in ("old", "new"):
+        (folder / side).mkdir()
+        (folder / side / "config.yaml").write_text(f"model: {model}\ninit: xavier\n")
+    (folder / "new/review.yaml").write_text("accept:\n  - {fingerprint: 64be8300ea6d, reason: agreed, author: Ada}\n")
+    return command("diff", "old", "new", status=2)
+
+
+@situation
 def a_sweep_folder_without_runs(folder: Path) -> str:
     return command("sweep", str(folder / "none"))
 

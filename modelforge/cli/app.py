@@ -16,7 +16,7 @@ import typer
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
-from modelforge.cli.options import Conf, FailOn, File, Format, Json, Kind, Overrides, Report, Tunable
+from modelforge.cli.options import Conf, FailOn, File, Findings, Format, Json, Kind, Overrides, Report, Tunable
 from modelforge.core.plugins import installed_alone
 from modelforge.report.screen import removed_folder
 
@@ -93,6 +93,14 @@ def check(
             "--untrusted", help="For a stranger's configs: a strict scan, and a confined process. DIR may follow."
         ),
     ] = False,
+    changed_only: Annotated[
+        bool, typer.Option("--changed-only", help="Only configs that read a file changed since --base-ref.")
+    ] = False,
+    base_ref: Annotated[
+        str, typer.Option("--base-ref", metavar="REF", help="With --changed-only: compare with where REF was left.")
+    ] = "HEAD",
+    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    output: Report = None,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
@@ -100,9 +108,12 @@ def check(
 
     With --untrusted, training settings, weights and data are not read.
     """
+    as_json = as_json or form == Findings.json
     if untrusted:
         _answer("untrusted:check_untrusted", conf, overrides or [], every=every, as_json=as_json, plugins=False)
-    _answer("check:check", conf, overrides or [], every=every or not overrides, as_json=as_json)
+    options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
+    options["base_ref"] = base_ref if changed_only else None
+    _answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
 
 
 @app.command()
@@ -190,6 +201,18 @@ def diff(
     is_json = name == Format.json and output is None
     common: dict[str, Any] = {"as_json": is_json, "failure": 2, "plugins": False}
     _answer("diff:compare", old, new, conf, overrides or [], name.value, **common, **settings)
+
+
+@app.command(name="git-diff-driver")
+def git_diff_driver(
+    arguments: Annotated[list[str], typer.Argument(metavar="PATH OLD HASH MODE NEW HASH MODE", help="As git passes.")],
+) -> None:
+    """Show what `git diff` changes in a config by its meaning; git calls this.
+
+    Set up by two lines: `conf/**/*.yaml diff=modelforge` in .gitattributes,
+    and git config diff.modelforge.command "modelforge git-diff-driver".
+    """
+    _answer("git_diff_driver:drive", arguments, plugins=False)
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -14,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
+from modelforge.cli.changed import changed_since
+from modelforge.cli.output import written
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.composition import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
+from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed, printable
 from modelforge.core.words import plural
@@ -25,6 +29,8 @@ from modelforge.language import parse
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.report.annotations import Annotation
+from modelforge.report.formats import FORMATS
 from modelforge.report.problems import alike, problem_text, problems_text
 from modelforge.report.table import new_table
 
@@ -75,22 +81,52 @@ class Finding:
         }
 
 
-def check(conf: Path | None, overrides: Sequence[str], *, every: bool) -> Answer:
+def check(
+    conf: Path | None,
+    overrides: Sequence[str],
+    *,
+    every: bool,
+    base_ref: str | None = None,
+    form: str = "text",
+    output: Path | None = None,
+) -> Answer:
     """Plans one config and checks how it trains, or plans every `model` with every `init` and every `experiment`.
 
     Args:
         conf: The folder; None for the default one.
         overrides: Hydra overrides; with `every` they apply to all combinations, and a group that they choose is fixed.
         every: Whether to check all combinations.
+        base_ref: Only configs that read a file that differs from this revision are checked; None for all.
+        form: `text`, `json` or a name of `FORMATS`.
+        output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: there is no such folder.
+        ForgeError: there is no such folder, git does not know the revision, or the file cannot be written.
     """
-    conf = conf if conf is not None else default_conf()
-    if not every:
-        return answer([Examination(conf, overrides, look=_with_settings).of()], every=False)
-    examination = Examination(conf, overrides)
-    return answer([examination.of(choice) for choice in progress(choices(conf, overrides), "checking")], every=True)
+    changed = changed_since(base_ref, conf) if base_ref is not None else None
+    folder = conf if conf is not None else default_conf()
+    examination = Examination(folder, overrides, look=None if every else _with_settings)
+    chosen = choices(folder, overrides) if every else [()]
+    if changed is not None:
+        chosen = [choice for choice in chosen if changed.touch((*choice, *overrides), examination.library)]
+    findings = [examination.of(choice) for choice in progress(chosen, "checking")]
+    if not findings:
+        said = f"nothing to check: no config reads a file that differs from `{base_ref}`"
+        made = Answer({"ok": True, "checked": []}, Text(said))
+    else:
+        made = answer(findings, every=every)
+    if form in FORMATS:
+        made = replace(made, text=FORMATS[form](_annotations(findings), CODES, folder.as_posix()))
+    elif form == "json":
+        made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
+    return made if output is None else written(made, output, f"{len(findings)} checked: {output}")
+
+
+def _annotations(findings: Sequence[Finding]) -> list[Annotation]:
+    """All problems and warnings, equal ones of several configs once."""
+    apart = [finding for finding in findings if finding.applies or len(findings) == 1]
+    found = [problem for finding in apart for problem in (*finding.problems, *finding.warnings)]
+    return [Annotation.of(problem) for problem in dict.fromkeys(found)]
 
 
 def _planned(config: Config, studies: Studies) -> Looked:

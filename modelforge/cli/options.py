@@ -66,6 +66,17 @@ class Format(StrEnum):
     junit = "junit"
 
 
+class Findings(StrEnum):
+    """In which form `check` prints what it finds."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
+    junit = "junit"
+
+
 class FailOn(StrEnum):
     """Which changes give `diff` the status 1."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from modelforge.config import Config, compose
@@ -19,7 +19,7 @@ from modelforge.review.sides import Side, split_words
 from modelforge.review.values import Path, exact
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
-PLANNED = ("model", "init", "weights", "seed")
+PLANNED = ("model", "init", "weights", "seed", "dtype")
 """The sections that a plan is made of."""
 MISSING = "MF011"
 """The code of a value that a config leaves to whoever composes it (`???`)."""
@@ -140,7 +140,7 @@ def composed(
             config, unset = _given(side, (*added, *every[len(added) :]), entry, library)
         except ForgeError:
             return Composition(None, error.problems)
-    names = {one.document.file: _below(side, one.document.file) for one in config.origins.contributions}
+    names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()))
     return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
@@ -164,9 +164,10 @@ def _given(
         return made([f"{key}={UNSET}" for key in unset]), unset
 
 
-def _below(side: Side, file: str) -> str:
+def below(folder: str | PurePath, file: str) -> str:
+    """The path of a shown file below the folder that it is shown in."""
     shown = PurePosixPath(file)
-    return shown.relative_to(side.shown_as).as_posix() if shown.is_relative_to(side.shown_as) else file
+    return shown.relative_to(folder).as_posix() if shown.is_relative_to(folder) else file
 
 
 @dataclass

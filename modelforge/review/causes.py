@@ -11,7 +11,7 @@ from modelforge.review.affected import Composition
 from modelforge.review.apart import Part, apart, breaking
 from modelforge.review.cause import Cause, Outcome, Written
 from modelforge.review.changed_files import PACKAGE, FileDiff
-from modelforge.review.edits import Edit, edits
+from modelforge.review.edits import Edit, edits, moves
 from modelforge.review.review import EntryDiff
 from modelforge.review.values import ABSENT, Change, Path, exact
 
@@ -46,19 +46,19 @@ class Causes:
         if old.config is None or new.config is None:
             self._note(self._broken(found, old, new), Outcome((found.label,), arrival="broken"))
             return
-        groups: dict[Key, tuple[Written, list[Edit]]] = {}
+        groups: dict[tuple[Key, ...], tuple[list[Written], list[Edit]]] = {}
         place = _Placing(self.changed, old, new)
-        for edit in edits(old.written, new.written):
-            written = place(edit)
-            groups.setdefault(_key(written), (written, []))[1].append(edit)
-        written = [one for one, _ in groups.values()]
+        for several in moves(list(edits(old.written, new.written))):
+            places = {_key(one): one for one in map(place, several)}
+            groups.setdefault(tuple(places), (list(places.values()), []))[1].extend(several)
+        written = [places for places, _ in groups.values()]
         edited = [tuple(several) for _, several in groups.values()]
         for part in apart(old, new, edited, found.values, found.diff):
             if not part.empty:
-                self._note([written[number] for number in part.groups], _outcome(found.label, part))
+                self._note(_joined(written, part.groups), _outcome(found.label, part))
         if found.broken in ("old", "new"):
             numbers = breaking(old, new, edited)
-            self._note([written[number] for number in numbers], Outcome((found.label,), arrival="broken"))
+            self._note(_joined(written, numbers), Outcome((found.label,), arrival="broken"))
 
     def found(self) -> tuple[Cause, ...]:
         """All causes, in the order in which they were found.
@@ -102,6 +102,11 @@ class Causes:
         how = "set" if file.kind == "changed" else file.kind
         before, after = (Place(side.document.file, line=1) if side else None for side in (file.old, file.new))
         return Written("file", path, Change(path, ABSENT, ABSENT, before, after), how)
+
+
+def _joined(written: Sequence[Sequence[Written]], numbers: Sequence[int]) -> list[Written]:
+    """The edits of several groups, each once."""
+    return list({_key(one): one for number in numbers for one in written[number]}.values())
 
 
 def _outcome(label: str, part: Part) -> Outcome:

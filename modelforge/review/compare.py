@@ -190,7 +190,7 @@ class _Reviewer:
             kind = self.changed[entry.file].kind if entry.file in self.changed else "changed"
             before = Composition(None) if kind == "added" else self._composed(self.old, entry)
             after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
-            if not (before.config or after.config):
+            if not (before.config or after.config or kind == "added"):
                 problems = after.problems or before.problems
                 self.failed[entry.file] = f"`{entry.label}` cannot be composed alone: {problems[0].message}"
                 self.alone.append(entry.label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ def edits(old: Mapping[str, Any], new: Mapping[str, Any], path: Path = ()) -> It
     for name, value in new.items():
         here = (*path, name)
         if name in names:
-            yield Edit("renamed", here, value, value, (*path, names[name]))
+            yield Edit("renamed", here, old[names[name]], value, (*path, names[name]))
         elif name not in old:
             yield Edit("added", here, ABSENT, value)
         elif isinstance(value, Mapping) and isinstance(old[name], Mapping):
@@ -56,17 +56,54 @@ def edits(old: Mapping[str, Any], new: Mapping[str, Any], path: Path = ()) -> It
         yield Edit("moved", path, before, after)
 
 
+def moves(every: Sequence[Edit]) -> list[tuple[Edit, ...]]:
+    """The edits in groups: a key that went is with the mapping that came and holds it, under the same name, unchanged.
+
+    Example:
+        >>> old, new = {"a": {"b": 1}, "c": 2}, {"around": {"layers": {"a": {"b": 1}}}, "c": 3}
+        >>> [[".".join(edit.path) for edit in group] for group in moves(list(edits(old, new)))]
+        [['around', 'a'], ['c']]
+    """
+    gone = [edit for edit in every if edit.kind == "removed" and isinstance(edit.old, Mapping)]
+    groups = {id(edit): [edit] for edit in every}
+    for edit in gone:
+        around = next((one for one in every if one.kind == "added" and _holds(one.new, edit.path[-1], edit.old)), None)
+        if around is not None:
+            groups[id(around)] += groups.pop(id(edit))
+    return [tuple(group) for group in groups.values()]
+
+
+def _holds(value: Any, name: str, item: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return exact(value.get(name)) == exact(item) or any(_holds(inner, name, item) for inner in value.values())
+
+
 def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
-    """Keys of the old side that stand in the new one under another name, with the value they had."""
+    """Keys of the old side that stand in the new one under another name: with the value they had, or in the same place
+    with a part of it."""
+    gone = [name for name, value in old.items() if name not in new and isinstance(value, Mapping | str) and value]
     waiting = [name for name in new if name not in old]
+    places = {name: index for index, name in enumerate(new)}
     found: dict[str, str] = {}
-    for name, value in old.items():
-        if name not in new and isinstance(value, Mapping | str) and value:
-            twin = next((other for other in waiting if exact(new[other]) == exact(value)), None)
+    for name in gone:
+        twin = next((other for other in waiting if exact(new[other]) == exact(old[name])), None)
+        if twin is not None:
+            waiting.remove(twin)
+            found[name] = twin
+    for index, name in enumerate(old):
+        if name in gone and name not in found:
+            twin = next((other for other in waiting if places[other] == index and _akin(old[name], new[other])), None)
             if twin is not None:
                 waiting.remove(twin)
                 found[name] = twin
     return found
+
+
+def _akin(old: Any, new: Any) -> bool:
+    """Whether two mappings have a value in common."""
+    both = isinstance(old, Mapping) and isinstance(new, Mapping)
+    return both and any(name in new and exact(new[name]) == exact(value) for name, value in old.items())
 
 
 def applied(old: Mapping[str, Any], chosen: Iterable[Edit], new: Mapping[str, Any]) -> dict[str, Any]:

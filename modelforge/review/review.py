@@ -75,7 +75,7 @@ class FileNote:
     def equal(self) -> bool:
         """Whether it says the same, or is no config: hidden, or `review.yaml`."""
         hidden = not self.file.is_config and any(part.startswith(".") for part in self.file.path.split("/"))
-        same = self.file.formatting or (self.file.kind == "changed" and len(self.rewritten) == len(self.file.edits))
+        same = self.file.formatting or 0 < len(self.file.edits) == len(self.rewritten)
         return hidden or self.file.path == REVIEW or (same and not self.reason)
 
     def to_dict(self) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def test_plans_are_alike_where_the_model_sections_are(trees: Path):
     edit("conf/config.yaml", "seed: 0", "seed: 0\nbatch: 9")
     old, new = (composed(side(folder), Entry("the default"), (), Studies()) for folder in ("old", "conf"))
     assert old.plans_like(new)
-    assert not old.plans_like(composed(side("conf"), Entry("the default"), ["seed=1"], Studies()))
+    for override in ("seed=1", "+dtype=float64", "init.gain=2"):
+        assert not old.plans_like(composed(side("conf"), Entry("the default"), [override], Studies()))
     assert not old.plans_like(composed(side("conf"), Entry("the default"), ["~init"], Studies()))
 
 

@@ -26,6 +26,8 @@ def kinds(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
         ({"a": {"b": 1}}, {"a": 1}, [("set", "a")]),
         ({"a": {"b": 1}, "c": 2}, {"x": {"b": 1}, "c": 2}, [("renamed", "x")]),
         ({"a": 1}, {"x": 1}, [("added", "x"), ("removed", "a")]),
+        ({"a": {"b": 1, "c": 2}}, {"x": {"b": 1, "c": 3}}, [("renamed", "x")]),
+        ({"a": {"b": 1}}, {"x": {"b": 2}}, [("added", "x"), ("removed", "a")]),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, [("moved", "")]),
     ],
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
-from modelforge.report.annotations import github, gitlab
-from modelforge.report.junit import junit
-from modelforge.report.sarif import sarif
+from modelforge.report.formats import FORMATS as OF_FINDINGS
 from modelforge.review.document import Document
 from modelforge.review.formats.annotated import annotated, rules
 from modelforge.review.formats.markdown import markdown
@@ -18,14 +17,11 @@ def _json(document: Document) -> str:
     return document.model_dump_json(indent=2) + "\n"
 
 
+def _findings(name: str, document: Document) -> str:
+    return OF_FINDINGS[name](annotated(document), rules(), " → ".join(sides(document)))
+
+
 FORMATS: Mapping[str, Callable[[Document], str]] = MappingProxyType(
-    {
-        "markdown": markdown,
-        "json": _json,
-        "github": lambda document: github(annotated(document)),
-        "gitlab": lambda document: gitlab(annotated(document)),
-        "sarif": lambda document: sarif(annotated(document), rules()),
-        "junit": lambda document: junit(annotated(document), " → ".join(sides(document))),
-    }
+    {"markdown": markdown, "json": _json, **{name: partial(_findings, name) for name in OF_FINDINGS}}
 )
 """All but `text`, which needs to know its terminal."""

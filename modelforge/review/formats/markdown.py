@@ -118,7 +118,7 @@ def _spots(change: Change) -> str:
 
 
 def _effects(change: Change, *, folded: bool) -> Iterator[str]:
-    of = f" of {code(change.cause.key)}" if change.cause else ""
+    of = f" of {code(change.cause.key if change.cause else change.kind)}"
     rows = [row for effect in change.effects for row in [_effect(effect)]]
     filled = [index for index in range(len(_HEADER)) if index < 2 or any(row[index] for row in rows)]
     table = list(_table([_HEADER[index] for index in filled], ([row[index] for index in filled] for row in rows)))
@@ -150,7 +150,7 @@ def _effect(effect: Effect) -> tuple[str, ...]:
 
 def _summary(change: Change) -> str:
     """The key for the summary of a fold, where Markdown is not read: HTML."""
-    key = change.cause.key if change.cause else "differences"
+    key = change.cause.key if change.cause else change.kind
     return f"<code>{_html(key)}</code>"
 
 

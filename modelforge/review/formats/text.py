@@ -13,6 +13,8 @@ from modelforge.review.document import Change, Document, Effect
 from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, factor, fit, in_entries, sides, std
 from modelforge.review.kinds import SECTIONS
 
+MAX_TITLE = 50
+"""Characters of a title that stands on the first line; in place of a longer one stands its kind."""
 STYLES: Mapping[str, str] = {"+": "green", "-": "red", "~": "yellow", "!": "bold red", ">": "cyan"}
 
 
@@ -57,10 +59,11 @@ def _by_effects(changes: Iterable[Change]) -> Iterator[list[Change]]:
 def _head(document: Document, change: Change) -> list[Text]:
     style = "bold red" if change.severity == "error" else "bold"
     where = Text(_both_spots(change), "dim")
+    named = change.cause is not None or len(change.title) <= MAX_TITLE
     return [
         Text(change.mark, STYLES[change.mark]),
-        Text(change.cause.key if change.cause else change.title, style),
-        Text(edited(change), style),
+        Text(change.cause.key if change.cause else change.title if named else change.kind, style),
+        Text(edited(change) if named else change.title, style),
         Text(change.follows),
         where,
         Text(in_entries(change.entries, change.num_entries, document)),

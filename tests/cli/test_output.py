@@ -1,0 +1,77 @@
+"""diff: status, output file, formats and schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from modelforge.cli.diff import FAILING
+from modelforge.cli.options import FailOn, Findings, Format
+from modelforge.report.formats import FORMATS as OF_FINDINGS
+from modelforge.review.formats import FORMATS
+
+GAIN, LR = "init.gain=2", "+optimizer.lr=1"
+
+
+@pytest.mark.parametrize(
+    ("new", "fail_on", "status"),
+    [
+        (GAIN, "none", 0),
+        (GAIN, "info", 1),
+        (GAIN, "warning", 1),
+        (GAIN, "error", 0),
+        (GAIN, "changed-init", 1),
+        (GAIN, "changed-training", 0),
+        (LR, "changed-training", 1),
+        (LR, "changed-init", 0),
+        ("init.gain=1", "info", 0),
+        ("init.gain=many", "none", 2),
+    ],
+)
+def test_which_changes_fail(run, new, fail_on, status):
+    run("diff", ".", new, "--fail-on", fail_on, status=status)
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "text"])
+def test_every_format_goes_into_a_file_whole(text, run, tmp_path, form):
+    file = tmp_path / "review.out"
+    assert text("diff", ".", GAIN, "--format", form, "--output", str(file)) == "1 parameter starts differently"
+    assert len(file.read_text()) > 2
+    assert [path.name for path in tmp_path.iterdir()] == ["review.out"]
+
+
+def test_a_folder_that_is_not_there_is_named(text, tmp_path):
+    shown = text("diff", ".", GAIN, "--output", str(tmp_path / "none/x.md"), status=2)
+    assert "cannot be written: there is no folder" in shown
+
+
+def test_a_broken_side_is_a_document_too(run):
+    found = json.loads(run("diff", ".", "init.gain=many", "--format", "json", status=2).stdout)
+    assert found["verdict"].startswith("cannot be compared: ")
+    assert [change["kind"] for change in found["changes"]] == ["broken-side"]
+
+
+def test_the_schema_accepts_what_is_printed(run, data):
+    schema = json.loads(run("diff", "--schema").stdout)
+    jsonschema.validate(data("diff", ".", GAIN), schema)
+    assert data("diff", ".", GAIN)["format_version"] == "1.0"
+
+
+def test_nothing_to_compare_is_misuse(run):
+    assert "name what to compare" in run("diff", status=2).stderr
+
+
+def test_an_unused_acceptance_is_status_2_beside_the_review(run, repository):
+    Path("conf/review.yaml").write_text("accept: [{fingerprint: 0123456789ab, reason: r, author: a}]\n")
+    result = run("diff", "HEAD", status=2)
+    assert "error[MF075]" in result.stderr
+    assert "no semantic change" in result.stdout or "no difference" in result.stdout
+
+
+def test_options_name_what_there_is():
+    assert {one.value for one in Format} == {"text", *FORMATS}
+    assert {one.value for one in Findings} == {"text", "json", *OF_FINDINGS}
+    assert {one.value for one in FailOn} == set(FAILING)
