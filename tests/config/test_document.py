@@ -290,3 +290,31 @@ def test_interpolations_that_would_take_too_long(text: str):
 
 def test_as_many_interpolations_as_may_be():
     assert Document("a.yaml", f"a: 1\nb: '{'${a}' * 100}'\n").load().b == "1" * 100
+
+
+@pytest.mark.parametrize(
+    ("text", "package"),
+    [
+        ("# @package _global_\na: 1\n", "_global_"),
+        ("\n#@package model\n# about\na: 1\n", "model"),
+        ("# @package: model\na: 1\n", "model"),
+        ("# @hydra x\n# @package model\na: 1\n", "model"),
+        ("a: 1\n# @package model\n", ""),
+        ("# about\na: 1\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_package_that_a_header_names(text: str, package: str):
+    document = Document("a.yaml", text)
+    document.load()
+    assert document.package == package
+
+
+def test_a_package_below_another_comment_is_refused():
+    """Hydra would read none, and put the values elsewhere without a word."""
+    with pytest.raises(ForgeError) as caught:
+        Document("a.yaml", "# yaml-language-server: $schema=a.json\n# @package _global_\na: 1\n").load()
+    (problem,) = caught.value.problems
+    assert problem.code == "MF002"
+    assert problem.place is not None
+    assert (problem.place.line, problem.hint) == (2, "make it the first line of the file")
