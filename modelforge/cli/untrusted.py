@@ -35,7 +35,7 @@ from modelforge.planning.study import Studies
 
 MEMORY = 512 * 2**20
 """Bytes that a check may take, on top of what the packages take."""
-SECONDS = 6
+SECONDS = 3
 """Of the processor, for each config."""
 SECONDS_IN_ALL = 300
 CLOCK, CLOCK_IN_ALL = 60, 600

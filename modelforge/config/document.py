@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -23,6 +22,7 @@ from modelforge.config.nodes import (
     TooDeep,
     children,
     compose,
+    is_too_interpolated,
     items,
     loader_class,
     nodes,
@@ -56,7 +56,6 @@ _KINDS = {
 """The tags of what a config is made of; a text gets one by how it looks."""
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)")
 """Whole numbers that every reader takes for the same."""
-_BRACKET = re.compile(r"[][(){}]")
 _OCTAL = re.compile(r"[-+]?0o[0-7_]+")
 
 
@@ -195,12 +194,6 @@ class Document:
         length = max(stop - start.column, 1)
         return Place(file=self.file, line=start.line + 1, column=start.column + 1, length=length, source=source)
 
-    def scalars(self) -> Iterator[tuple[yaml.ScalarNode, bool]]:
-        """The names and values in the order of the file, each with whether it is a key."""
-        every = list(nodes(self.root)) if self.root is not None else []
-        keys = {id(key) for node in every if isinstance(node, yaml.MappingNode) for key, _ in node.value}
-        return ((node, id(node) in keys) for node in every if isinstance(node, yaml.ScalarNode))
-
     @cached_property
     def _lines(self) -> list[str]:
         return _LINE_BREAK.split(self.text)
@@ -276,8 +269,9 @@ class Document:
         written = node.value
         if found := fault(written):
             return Problem(found[0], "", *found[1:], self.place(node))
-        if "${" in written and (problem := self._too_interpolated(node)):
-            return problem
+        if "${" in written and is_too_interpolated(written):
+            message = f"a text has at most {MAX_INTERPOLATED} interpolations, and as many brackets inside one another"
+            return Problem("MF060", "", message, place=self.place(node))
         if node.tag == INT and len(written) > MAX_DIGITS:
             message = f"a whole number has at most {MAX_DIGITS} digits, and this has {len(written):,}"
             return Problem("MF062", "", message, place=self.place(node))
@@ -296,17 +290,6 @@ class Document:
             return None
         hint = f"write `{value}`, or another number that is meant, or a text: `'{written}'`"
         return Problem("MF002", "", fact, hint, self.place(node))
-
-    def _too_interpolated(self, node: yaml.ScalarNode) -> Problem | None:
-        """The problem of a text that OmegaConf's parser would not come to the end of."""
-        depth = deepest = 0
-        for bracket in _BRACKET.findall(node.value):
-            depth += 1 if bracket in "([{" else -1
-            deepest = max(deepest, depth)
-        if deepest <= MAX_INTERPOLATED and node.value.count("${") <= MAX_INTERPOLATED:
-            return None
-        message = f"a text has at most {MAX_INTERPOLATED} interpolations, and as many brackets inside one another"
-        return Problem("MF060", "", message, place=self.place(node))
 
     def _interpolation_error(self, root: yaml.Node, error: OmegaConfBaseException) -> ForgeError:
         for node in nodes(root):

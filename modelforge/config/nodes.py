@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from modelforge.core.limits import MAX_FILE_DEPTH
+from modelforge.core.limits import MAX_FILE_DEPTH, MAX_INTERPOLATED
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 FLOAT, TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
 BOOL, INT, NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:null"
+_BRACKET = re.compile(r"[][(){}]")
 _EXPONENT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
 """What YAML 1.1 takes for a string and everybody else for a number: `1e-3`."""
 
@@ -64,6 +65,22 @@ def items(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         for source in [value] if isinstance(value, yaml.MappingNode) else value.value:
             merged = items(source) | merged
     return merged | own
+
+
+def scalars(root: yaml.Node | None) -> Iterator[tuple[yaml.ScalarNode, bool]]:
+    """The names and values of a file in its order, each with whether it is a key."""
+    every = list(nodes(root)) if root is not None else []
+    keys = {id(key) for node in every if isinstance(node, yaml.MappingNode) for key, _ in node.value}
+    return ((node, id(node) in keys) for node in every if isinstance(node, yaml.ScalarNode))
+
+
+def is_too_interpolated(text: str) -> bool:
+    """Whether OmegaConf's parser would not come to the end of a text, or not in time."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text):
+        depth += 1 if bracket in "([{" else -1
+        deepest = max(deepest, depth)
+    return deepest > MAX_INTERPOLATED or text.count("${") > MAX_INTERPOLATED
 
 
 def not_merged(key: yaml.Node, value: yaml.Node) -> Any:

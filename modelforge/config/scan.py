@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from modelforge.config.document import Document
-from modelforge.config.nodes import loader_class
+from modelforge.config.nodes import loader_class, scalars
 from modelforge.config.references import split
 from modelforge.config.snapshot import ENDINGS
 from modelforge.config.trust import PLAIN, check_hydra, check_resolvers, check_search_path
@@ -238,7 +238,7 @@ def _counted(document: Document, scan: Scan) -> list[Problem]:
 def _texts(document: Document) -> Iterator[Problem]:
     """Keys and values that hide something, once their escapes are carried out; keys that call code."""
     assert document.root is not None
-    for node, is_key in document.scalars():
+    for node, is_key in scalars(document.root):
         place = document.place(node)
         if is_key and node.value in RESERVED:
             message = f"`{node.value}` names code to call, and a config is data"

@@ -102,7 +102,7 @@ def test_all_files_together_have_a_bound():
     ("below", "text", "expected"),
     [("hydra/default.yaml", "run: {dir: x}\n", []), ("hydra/default.yaml", "callbacks: {}\n", ["MF006"]),
      ("model/a.yaml", "# @package _global_\nhydra: {callbacks: {}}\n", ["MF006"]),
-     ("model/a.yaml", "# about\n# @package hydra.callbacks\nx: {}\n", ["MF006"]),
+     ("model/a.yaml", "# @package hydra.callbacks\nx: {}\n", ["MF006"]),
      ("model/a.yaml", "hydra: {callbacks: {}}\n", ["MF006"]), ("model/a.yaml", "layers: {hydra: {type: ReLU}}\n", []),
      ("hydra/launcher/a.yaml", "n_jobs: 2\n", []), ("hydra/launcher/a.yaml", "_target_: x\n", ["MF006", "MF006"])],
 )  # fmt: skip
