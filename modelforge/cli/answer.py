@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
@@ -36,6 +36,8 @@ class Answer:
     """As a person reads it; a plain string is printed as it is."""
     status: int = 0
     """0 fine, 1 problems found, 2 misuse."""
+    warnings: tuple[Problem, ...] = ()
+    """What goes to stderr before the answer; with `--json` as data too."""
 
 
 def say(
@@ -57,9 +59,11 @@ def say(
     except ForgeError as error:
         _say_problems(error.problems, as_json)
         sys.exit(failure)
+    if answer.warnings:
+        _say_problems(answer.warnings, as_json, sys.stderr)
     try:
         if as_json:
-            _say_json(answer.data)
+            _say_json(answer.data, sys.stdout)
         elif isinstance(answer.text, str):
             Stream(sys.stdout).write(printable(answer.text, "\n\t\r\u200b"))  # Markdown of ours uses the last
         else:
@@ -100,23 +104,24 @@ def _show(text: RenderableType, screen: Console) -> None:
     screen.file.flush()
 
 
-def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
+def _say_problems(problems: Iterable[Problem], as_json: bool, stream: TextIO | None = None) -> None:
+    """Text goes to stderr; data to stdout, where it is the answer, unless `stream` is another."""
     from modelforge.report.problems import problems_text
 
     if as_json:
-        _say_json({"problems": [problem.to_dict() for problem in problems]})
+        _say_json({"problems": [problem.to_dict() for problem in problems]}, stream or sys.stdout)
     else:
         _show(problems_text(problems), console(stderr=True))
 
 
-def _say_json(data: Any) -> None:
+def _say_json(data: Any, stream: TextIO) -> None:
     text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
     text = _as_json(text)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(json.loads(text), indent=2)  # which escapes what is not ASCII
-    sys.stdout.write(f"{text}\n")
+    stream.write(f"{text}\n")
 
 
 def _as_json(text: str) -> str:

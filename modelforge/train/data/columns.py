@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict
+from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.alike import seen
 from modelforge.train.data.refusals import fault
@@ -19,6 +20,8 @@ from modelforge.train.data.table import Table
 Kind = Literal["number", "category", "date", "ids"]
 DatePart = Literal["year", "month", "day", "weekday", "yearday", "hour", "minute", "elapsed"]
 Fill = int | float | str
+MAX_SHOWN = 20
+"""Columns that are named."""
 ISO = "iso"
 """The name of the format of dates such as 2026-01-31 and 2026-01-31T12:00."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
@@ -182,6 +185,10 @@ class Columns(Bounded, Table):
         used = {*self.target, *self.ignore, self.split_column, self.group, self.time}
         used -= {*self.categorical, *self.embed, *self.dates}
         return tuple(name for name in columns if name not in used)
+
+    def described(self, columns: Sequence[str]) -> str:
+        """The names of the columns of new data, in words."""
+        return f"it has {listed(columns, MAX_SHOWN, quote='`')}"
 
     def _names(self) -> dict[str, Sequence[str]]:
         """The names of columns under each key."""
