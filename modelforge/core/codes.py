@@ -111,5 +111,6 @@ CODES = MappingProxyType(
         "MW212": "an argument of another optimizer or scheduler that is left out",
         "MW213": "a repeated run with other versions",
         "MW220": "a setting without effect on this run",
+        "MW221": "a training without steps",
     }
 )

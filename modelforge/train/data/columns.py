@@ -112,6 +112,12 @@ class Columns(Bounded, Table):
             yield mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
         if self.target_kind == "class" and len(self.target) > 1:
             yield mistake("target", f"a class is one column, but `target` names {len(self.target)}")
+        prefixes = ("target_", "probability_") if self.target_kind == "labels" else ("target_",)
+        for first in self.target:
+            for second in (f"{prefix}{first}" for prefix in prefixes):
+                if second in self.target:
+                    message = f"`{first}` and `{second}` cannot both be targets: predictions have a column `{second}`"
+                    yield mistake("target", f"{message} for `{first}`", "rename one in the file")
         kinds = {"categorical": self.categorical, "embed": self.embed, "dates": self.dates}
         both = Counter(name for names in kinds.values() for name in {*names})
         if twice := [name for name, number in both.items() if number > 1]:

@@ -18,6 +18,7 @@ from modelforge.train.data.columns import MAX_SHOWN, Columns
 from modelforge.train.data.features import MAX_LOOKED_AT, Feature, fitted, problems
 from modelforge.train.data.findings import Findings, way_out
 from modelforge.train.data.labels import Coded, Labels
+from modelforge.train.data.numbering import numberings
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, setting, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, scaled, side_by_side
@@ -64,7 +65,9 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
         for feature, one in zip(features, values, strict=True)
     ]
     unseen = [*_unseen(source, fits, values, parts, sheet)]
-    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
+    columns = {fit.name: one.values for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
+    numbered = numberings(source, columns, sheet)
+    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal, *numbered])
     inputs, lost = _blocks(source, sheet, fits, values, parts)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
