@@ -18,7 +18,7 @@ from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.columns import as_csv, plain
 from modelforge.report.figures import draw
-from modelforge.train.run_folder import Evaluation, Run, load_run
+from modelforge.train.trained_run import Evaluation, load_run
 
 FOLDER = "evaluation"
 """Where the report goes in the run folder."""
@@ -43,7 +43,8 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     found = loaded.evaluate(_parsed(overrides))
     folder = output or run / FOLDER
     files = _write(found, folder, plots)
-    reported = {} if overrides else _reported(loaded)
+    of_test = {name.removeprefix("test/"): it for name, it in loaded.reported.items() if name.startswith("test/")}
+    reported = {} if overrides else of_test
     differs = [name for name, value in found.metrics.items() if reported.get(name, value) != value]
     data = {
         "of": found.of,
@@ -71,10 +72,6 @@ def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             raise ForgeError([Problem("MF150", override, f"`{value}` of `{key}` cannot be read as YAML")]) from None
     return values
-
-
-def _reported(run: Run) -> dict[str, float]:
-    return {name.removeprefix("test/"): value for name, value in run.reported.items() if name.startswith("test/")}
 
 
 def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:

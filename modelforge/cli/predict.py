@@ -14,7 +14,7 @@ from modelforge.core.files import write_atomically
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.report.columns import as_csv, plain
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 
 FORMATS = (".csv", ".json", ".parquet")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -27,9 +29,10 @@ from modelforge.config.nodes import (
     values,
 )
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_DEPTH, fault
+from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_BYTES, MAX_FILE_DEPTH, fault
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
 _KINDS = {
     BOOL: "true or false",
     INT: "a whole number",
@@ -51,6 +54,23 @@ class Document:
 
     file: str
     text: str
+
+    @classmethod
+    def read(cls, path: Path, file: str) -> Document:
+        """A file of the disk.
+
+        Raises:
+            ForgeError: it is too large, or not UTF-8.
+            OSError: it cannot be read.
+        """
+        place = Place(file=file, line=1)
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
+                raise ForgeError([Problem("MF060", "", message, place=place)])
+            return cls(file, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=place)]) from None
 
     def load(self) -> DictConfig:
         """The file as OmegaConf reads it (`1e-3` is a float), but for its keys, which stay the text they are.
@@ -102,6 +122,13 @@ class Document:
             message = f"the file is nested more than {MAX_FILE_DEPTH} levels deep"
             raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
+
+    @cached_property
+    def package(self) -> str:
+        """The package that the header names (`# @package _global_`); empty without one."""
+        lines = (line.lstrip() for line in self.text.splitlines() if line.strip())
+        header = takewhile(lambda line: line.startswith("#"), lines)
+        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
 
     @cached_property
     def keys(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from modelforge.cli.evaluate import evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 from tests.train.runs import trained
 
 
@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     path = tmp_path / "images.npy"
-    np.save(path, pytest.importorskip("sklearn.datasets").load_digits().images[:3])
+    np.save(path, pytest.importorskip("sklearn.datasets", reason="the extra `train`").load_digits().images[:3])
     return path
 
 
@@ -115,7 +115,11 @@ def test_predictions_go_into_a_file(run: Path, images: Path, tmp_path: Path, end
     answer = predict(run, images, output, [], "cpu")
     assert answer.data["num_examples"] == 3
     if ending == "parquet":
-        found = pytest.importorskip("pyarrow.parquet").read_table(output).to_pydict()["prediction"]
+        found = (
+            pytest.importorskip("pyarrow.parquet", reason="the extra `train`")
+            .read_table(output)
+            .to_pydict()["prediction"]
+        )
     elif ending == "json":
         found = json.loads(output.read_text())["prediction"]
     else:

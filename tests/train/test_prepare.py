@@ -96,7 +96,7 @@ def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
             ["data=csv", "data.path=none.csv", "data.target=x"],
             "data.path",
             "there is no file `none.csv`",
-            "`.` is there, `none.csv` in it is not",
+            "`.` exists, but holds no `none.csv`",
         ),
         (
             ["data=adding", "data.input.shape=[3, 2]"],

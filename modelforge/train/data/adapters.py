@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import IterableDataset, default_collate
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.tensors import mapped
 from modelforge.train.data.declared import as_array, as_input, as_targets
 from modelforge.train.data.parts import Array, Arrays, Examples, Inputs, Part, Rows
 from modelforge.train.data.refusals import fault, refusal
@@ -69,7 +71,7 @@ def _parts(given: Any, source: Source) -> Sequence[Part]:
         inputs, targets = _pair(given, source)
         labels = targets if source.target_kind == "class" and targets.ndim == 1 else None
         rows = split(source, len(targets), labels)
-        return [Arrays(_taken(inputs, part), targets[part]) for part in rows]
+        return [Arrays(mapped(operator.itemgetter(part), inputs), targets[part]) for part in rows]
     if not (isinstance(given, tuple | list) and len(given) == 3):
         raise _unknown(given, source)
     return [_part(one, source) for one in given]
@@ -161,10 +163,6 @@ def _arrays(inputs: Any) -> Inputs:
 
 def _length(array: Array) -> int:
     return len(array) if array.ndim else 1
-
-
-def _taken(inputs: Inputs, rows: Rows) -> Inputs:
-    return tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
 
 
 def _unknown(given: Any, source: Source) -> ForgeError:

@@ -48,7 +48,15 @@ def _are_texts(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw, json_schema_input_type=str | list[str]),
+    AsTuple,
+]
+
+Pairs = list[Annotated[list[Any], Field(min_length=2, max_length=2)]]
+Formats = dict[str, str] | list[str] | Pairs | str | None
+Ids = Annotated[PositiveInt, Field(ge=2)]
 
 
 class Columns(Bounded, Table):
@@ -70,7 +78,10 @@ class Columns(Bounded, Table):
     """Columns that are neither."""
     missing: Names = MISSING
     """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
-    impute: Annotated[Fill | FrozenDict[str, Fill], BeforeValidator(_by_name)] = "error"
+    impute: Annotated[
+        Fill | FrozenDict[str, Fill],
+        BeforeValidator(_by_name, json_schema_input_type=Fill | dict[str, Fill] | Pairs),
+    ] = "error"
     """What becomes of missing values, for all columns or by name: `error`, `drop` (leave the row out), `mean`,
     `median`, `most_frequent` (over the training part), or a constant."""
     categorical: Names = ()
@@ -78,12 +89,14 @@ class Columns(Bounded, Table):
     unseen: Literal["zeros", "error"] = "zeros"
     """What becomes of a category that the training part did not have: 0 in all its features (and id 0), or an error."""
     embed: Annotated[
-        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]],
-        BeforeValidator(lambda raw: {} if raw is None else _by_name(raw)),
+        FrozenDict[str, Ids],
+        BeforeValidator(
+            lambda raw: {} if raw is None else _by_name(raw), json_schema_input_type=dict[str, Ids] | Pairs | None
+        ),
     ] = FrozenDict()
     """Columns of categories as whole numbers for embeddings, each with the number of ids; 0 is a missing or new
     category. They are a second input of the model."""
-    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats)] = FrozenDict()
+    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats, json_schema_input_type=Formats)] = FrozenDict()
     """Columns of dates or times, each with its format, as in `%d.%m.%Y`; a list of names means ISO 8601."""
     date_parts: Annotated[tuple[DatePart, ...], AsTuple, Field(min_length=1)] = ("year", "month", "day", "elapsed")
     """The features of each date; `weekday` counts from 0 for Monday, `elapsed` is days since 1970."""
@@ -148,7 +161,7 @@ class Columns(Bounded, Table):
                     "use most_frequent, or a constant",
                 )
             if kind == "number" and isinstance(fill, str) and fill not in WAYS:
-                message = f"`{name}` holds numbers: it takes a number or {', '.join(WAYS)}, not {fill!r}"
+                message = f"`impute.{name}` must be a number, {', '.join(WAYS[:-1])} or {WAYS[-1]}, but is {fill!r}"
                 yield mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
 
     def kind(self, name: str) -> Kind:

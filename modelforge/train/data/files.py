@@ -153,4 +153,4 @@ def _nearest(path: Path) -> str:
     if path.is_symlink():
         return "it is a link that leads nowhere"
     parent = next((parent for parent in path.parents if parent.exists()), Path())
-    return f"`{parent}` is there, `{path.relative_to(parent).parts[0]}` in it is not"
+    return f"`{parent}` exists, but holds no `{path.relative_to(parent).parts[0]}`"

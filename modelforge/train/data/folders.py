@@ -113,7 +113,7 @@ def _by_class(root: Path, kind: Kind) -> Listing:
         parts = all(folder.path.name.lower() in PARTS for folder in folders)
         way = f"to use it as it is: `data.split=folders`; for one of them: `data.path={root / one}`"
         other = f"for one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
-        raise refusal("path", f"the folders of `{root}` are no classes: {reason}", way if parts else other)
+        raise refusal("path", f"the folders of `{root}` are not classes: {reason}", way if parts else other)
     if empty := list(_empty(root, folders, kind)):
         raise ForgeError(empty)
     sizes = [len(folder.files) for folder in folders]

@@ -110,7 +110,7 @@ def test_places_among_names():
 
 
 def test_tables_of_what_users_hold():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="of the extra `data`")
     expected = {"a": [1, None], "b": ["x", "y"]}
     frame = pandas.DataFrame({"a": [1.0, None], "b": ["x", "y"]})
     rows = [{"a": 1, "b": "x"}, {"b": "y"}]

@@ -49,7 +49,9 @@ def files(here: Path) -> None:
     pyarrow.feather.write_feather(table, str(here / "people.feather"))
     with pa.OSFile("people.arrows", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    pytest.importorskip("datasets").Dataset.from_dict(PEOPLE).save_to_disk(str(here / "people"))
+    pytest.importorskip("datasets", reason="the extra `data`").Dataset.from_dict(PEOPLE).save_to_disk(
+        str(here / "people")
+    )
 
 
 def people(**fields):
@@ -125,9 +127,15 @@ def same_arrays(source, folder: Path) -> None:
 
 
 def test_what_is_fitted_is_what_scikit_learn_fits_to_the_training_part():
-    compose, impute = pytest.importorskip("sklearn.compose"), pytest.importorskip("sklearn.impute")
-    pipeline, preprocessing = pytest.importorskip("sklearn.pipeline"), pytest.importorskip("sklearn.preprocessing")
-    pandas = pytest.importorskip("pandas")
+    compose, impute = (
+        pytest.importorskip("sklearn.compose", reason="the extra `train`"),
+        pytest.importorskip("sklearn.impute", reason="the extra `train`"),
+    )
+    pipeline, preprocessing = (
+        pytest.importorskip("sklearn.pipeline", reason="the extra `train`"),
+        pytest.importorskip("sklearn.preprocessing", reason="the extra `train`"),
+    )
+    pandas = pytest.importorskip("pandas", reason="of the extra `data`")
     columns = ["age", "fare", "sex", "port"]
     examples = read(people(**{**ALL, "features": columns, "dates": [], "num_features": 7, "ignore": []}))
     frame = pandas.DataFrame({name: PEOPLE[name] for name in columns}).replace({None: np.nan})
@@ -254,7 +262,7 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
         )),
         ({"impute": {"agee": 3}}, ("data.impute", "`people.csv` has no column `agee`", "did you mean `age`?")),
         ({"impute": {"age": 1, "port": "S", "when": "soon"}}, (
-            "data.impute", "`when` holds dates such as 2026-01-31, and 'soon' is none", "",
+            "data.impute", "`when` holds dates such as 2026-01-31, but the constant 'soon' is of another kind", "",
         )),
         ({"features": ["age"]}, (
             "data.categorical", "`sex` is not among the `features`", "name it there as well",
@@ -279,7 +287,7 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
             "fill it in, or leave such rows out: `'data.impute={port: drop}'`",
         )),
         ({"test_path": "none.csv"}, (
-            "data.test_path", "there is no file `none.csv`", "`.` is there, `none.csv` in it is not",
+            "data.test_path", "there is no file `none.csv`", "`.` exists, but holds no `none.csv`",
         )),
         ({"task": "multilabel_classification", "target": ["single", "fare"], "num_features": 12}, (
             "data.target",

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from modelforge.train.callbacks.averaging import ExponentialAverage, StochasticWeightAverage
+from modelforge.train.callbacks.weight_averages import ExponentialAverage, StochasticWeightAverage
 from modelforge.train.context import Context, Terms
 from modelforge.train.hooks.averaging import KEY, Averaging
-from modelforge.train.hooks.seeding import SeedSteps
+from modelforge.train.hooks.steps import SeedSteps
 from tests.train.hooks.lightning import fit
 from tests.train.runs import last
 

@@ -10,9 +10,9 @@ import yaml
 
 from tests.train.runs import last
 
-pytest.importorskip("mlflow")
-pytest.importorskip("sqlalchemy")
-pytest.importorskip("alembic")
+pytest.importorskip("mlflow", reason="the extra `mlflow`")
+pytest.importorskip("sqlalchemy", reason="the extra `mlflow`")
+pytest.importorskip("alembic", reason="the extra `mlflow`")
 
 SETTINGS = ("logger=[csv,mlflow]", "trainer.log_every_n_steps=10", "tags=[first]")
 

@@ -16,7 +16,10 @@ pytestmark = pytest.mark.usefixtures("here")
 
 
 def write_parquet(here: Path, columns, **fields):
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pyarrow, parquet = (
+        pytest.importorskip("pyarrow", reason="the extra `train`"),
+        pytest.importorskip("pyarrow.parquet", reason="the extra `train`"),
+    )
     parquet.write_table(pyarrow.table(columns), here / "flowers.parquet", **fields)
 
 
@@ -58,7 +61,7 @@ def test_parquet_is_bounded_by_what_it_unpacks_to(here: Path):
 
 
 def test_a_long_text_that_is_stored_once_is_bounded(here: Path):
-    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra `train`")
     words = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.arange(30_000, dtype="i4") % 2), ["x" * 100_000, "y"])
     columns = {"a": np.arange(30_000.0), "kind": words}  # 1.5 GB, unpacked
     write_parquet(here, columns)

@@ -16,7 +16,7 @@ from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
 from modelforge.train.data.sources.text_classification import HOW
 
-pytest.importorskip("tokenizers")
+pytest.importorskip("tokenizers", reason="the extra `text`")
 pytestmark = pytest.mark.usefixtures("reviews")
 
 GOOD, BAD = ("a fine film, really", "so good"), ("a dull film", "bad, bad plot")
@@ -75,7 +75,9 @@ def test_other_tables_give_the_same(reviews: Path, ending: str):
         rows = [f"{text}\t{label}" for text, label in zip(*columns.values(), strict=True)]
         (reviews / "reviews.tsv").write_text("text\tlabel\n" + "\n".join(rows))
     else:
-        pyarrow, parquet = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+        pyarrow, parquet = (
+            pytest.importorskip(name, reason="the extra `train`") for name in ("pyarrow", "pyarrow.parquet")
+        )
         parquet.write_table(pyarrow.table(columns), "reviews.parquet")
     one, other = read(texts()), read(texts(path=f"reviews{ending}"))
     assert np.array_equal(everything(one), everything(other))
@@ -222,7 +224,7 @@ def test_settings_that_contradict_each_other(fields: dict[str, Any], where: str,
 
 
 def test_a_tokenizer_in_a_file_says_which_token_pads():
-    library = pytest.importorskip("tokenizers")
+    library = pytest.importorskip("tokenizers", reason="the extra `text`")
     words = {"good": 0, "bad": 1, "[UNK]": 2, "<pad>": 3}
     tokenizer = library.Tokenizer(library.models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()

@@ -67,7 +67,7 @@ class StochasticWeightAverage(CallbackSettings):
         """SWA counts from the end of the training, and sets the learning rate alone."""
         most = terms.trainer.get("max_epochs")
         if most is None or most < 1:
-            message = "`swa` begins after a share of the training, but `trainer.max_epochs` sets no limit"
+            message = "`swa.start` is a fraction of `trainer.max_epochs`, which sets no limit"
             yield misuse(f"{key}.start", message, "write `trainer.max_epochs=...`")
         if self.lr is not None and terms.has_scheduler:
             message = "`swa.lr` and the scheduler both set the learning rate"

@@ -21,9 +21,10 @@ from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular_files import read_text
 from modelforge.core.suggestions import did_you_mean
+from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
 from modelforge.language import parse
-from modelforge.runs.status import read as read_status
+from modelforge.runs.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.digest import digest
 from modelforge.train.data.parts import Array, Part
@@ -211,7 +212,7 @@ class Run:
         with torch.inference_mode():
             for first in range(0, len(part), size):
                 inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))
-                moved = tuple(one.to(device) for one in inputs) if isinstance(inputs, tuple) else inputs.to(device)
+                moved = mapped(lambda one: one.to(device), inputs)
                 outputs = read_by(self.model, moved).float().cpu()
                 if outputs.isnan().any():
                     row = first + int(outputs.isnan().flatten(1).any(1).nonzero()[0]) + 1
@@ -259,7 +260,7 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         MappingProxyType({name: value for name, value in kept.items() if name != "data"}),
         model.eval(),
         path,
-        MappingProxyType(_reported(folder)),
+        MappingProxyType(reported(folder)),
     )
 
 
@@ -305,14 +306,6 @@ def _checkpoint(folder: Path) -> tuple[Path, Mapping[str, Any]]:
     if not found:
         raise _no_run(folder, "it has no checkpoint: its training did not get to the end of an epoch")
     return found[0], load_checkpoint(found[0])
-
-
-def _reported(folder: Path) -> Mapping[str, float]:
-    try:
-        metrics = read_status(folder)["metrics"]
-        return {str(name): float(value) for name, value in metrics.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
 
 
 def _nearest(folder: Path) -> str:

@@ -14,7 +14,7 @@ import yaml
 
 import modelforge as mf
 from modelforge.train.data.read import read
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=37")
 RUNS = {
@@ -40,7 +40,7 @@ def test_an_evaluation_gives_the_reported_metrics_to_the_bit(train, tmp_path: Pa
 
 
 def test_predictions_from_raw_pictures_give_the_reported_accuracy(train, tmp_path: Path):
-    datasets = pytest.importorskip("sklearn.datasets")
+    datasets = pytest.importorskip("sklearn.datasets", reason="the extra `train`")
     result = train("data=digits")
     run = mf.load_run(tmp_path / "run")
     raw = datasets.load_digits()
