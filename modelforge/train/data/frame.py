@@ -66,8 +66,8 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
     ]
     unseen = [*_unseen(source, fits, values, parts, sheet)]
     columns = {fit.name: one.values for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
-    numbered = numberings(source, columns, sheet)
-    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal, *numbered])
+    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
+    warnings += numberings(source, columns, sheet)
     inputs, lost = _blocks(source, sheet, fits, values, parts)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):

@@ -99,7 +99,7 @@ class Csv(ColumnSource):
 
     def doubts(self, path: Path) -> Iterator[Problem]:
         """The warning that a file of new data is UTF-8, but is read in another encoding."""
-        yield from self._misread(path, "path", f"save it in {self.encoding}")
+        yield from self._misread(path, "", f"save it in {self.encoding}")
 
     def described(self, columns: Sequence[str]) -> str:
         """The names of the columns in words; a single one may be several with another sign between them."""
@@ -120,7 +120,7 @@ class Csv(ColumnSource):
             return
         read = word.encode().decode(self.encoding, "replace")
         message = f"`{path}` is UTF-8, but is read as {self.encoding}: {word!r} becomes {read!r}"
-        yield Problem("MW206", f"data.{key}", message, hint)
+        yield Problem("MW206", key and f"data.{key}", message, hint)
 
     def table(self, path: Path, key: str = "path") -> pa.Table:
         """The table of a file: columns of numbers as float64, others as texts, exactly as they are written."""
