@@ -32,7 +32,8 @@ from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_BYTES, MAX_FILE_DEPTH, fault
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_PACKAGE = re.compile(r"#\s*@package\s*:?\s*(\S*)")
+_PACKAGE = re.compile(r"\s*#\s*@package\s*:?\s*(\S*)")
+_HEADER = re.compile(r"\s*#\s*@")
 _KINDS = {
     BOOL: "true or false",
     INT: "a whole number",
@@ -79,6 +80,7 @@ class Document:
             ForgeError: for wrong syntax, duplicate keys, aliases that explode, anything but a mapping, and
                 interpolations that cannot be parsed.
         """
+        self._check_head()
         root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
         if root is None:
             return OmegaConf.create()
@@ -126,9 +128,23 @@ class Document:
     @cached_property
     def package(self) -> str:
         """The package that the header names (`# @package _global_`); empty without one."""
-        lines = (line.lstrip() for line in self.text.splitlines() if line.strip())
-        header = takewhile(lambda line: line.startswith("#"), lines)
-        return next((found[1] for line in header if (found := _PACKAGE.match(line))), "")
+        found = [match for _, line in self._head if (match := _PACKAGE.match(line))]
+        return found[0][1] if found and _HEADER.match(self._head[0][1]) else ""
+
+    @cached_property
+    def _head(self) -> list[tuple[int, str]]:
+        """The comments in front of everything else, with the number of their lines."""
+        lines = [(number, line) for number, line in enumerate(self._lines, 1) if line.strip()]
+        return [*takewhile(lambda item: item[1].lstrip().startswith("#"), lines)]
+
+    def _check_head(self) -> None:
+        """Refuses a `# @package` below another comment: Hydra reads headers up to the first line that is none."""
+        headers = [*takewhile(lambda item: _HEADER.match(item[1]), self._head)]
+        for number, line in self._head[len(headers) :]:
+            if _PACKAGE.match(line):
+                place = Place(self.file, number, 1, len(line.rstrip()), line)
+                message = "`# @package` below another comment has no effect"
+                raise self._error("MF002", message, place, "make it the first line of the file")
 
     @cached_property
     def keys(self) -> frozenset[str]:

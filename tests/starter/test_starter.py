@@ -68,7 +68,7 @@ def test_the_first_line_of_a_model_leads_to_its_schema(project):
     assert project / "conf" / "model" / "my_model.yaml" in paths
     for path in paths:
         group = path.parent.relative_to(project / "conf").as_posix()
-        line = path.read_text().partition("\n")[0]
+        line = path.read_text().removeprefix("# @package _global_\n").partition("\n")[0]
         if line.startswith("# yaml-language-server: $schema="):
             named = (path.parent / line.partition("=")[2]).resolve()
             kind = group if group in KINDS else "config"

@@ -67,7 +67,8 @@ def test_what_ships_is_valid_and_names_its_schema(kind: str, path: Path):
     text = path.read_text(encoding="utf-8")
     errors = validator(kind).iter_errors(yaml.load(text, Yaml12))
     assert [(list(error.absolute_path), error.message) for error in errors] == []
-    named = text.partition("\n")[0].partition("$schema=")[2]
+    line = next(line for line in text.splitlines() if not line.startswith("# @package"))
+    named = line.partition("$schema=")[2]
     assert (path.parent / named).resolve() == CONF / ".schema" / f"{kind}.json"
 
 
