@@ -710,6 +710,22 @@ def new_rows_that_are_not_as_in_training(folder: Path) -> str:
 
 
 @situation
+def new_rows_with_categories_in_another_encoding(folder: Path) -> str:
+    colours = PEOPLE.replace(",m,", ",männlich,").replace(",f,", ",weiblich,")
+    rest = ("data.ignore=[name,age,when]", "data.categorical=[sex]", "data.num_features=2", "data.encoding=cp1252")
+    settings = people(colours, *rest)
+    Path("people.csv").write_text(colours, encoding="cp1252")
+    train(folder, *settings)
+    Path("new.csv").write_text("sex\nmännlich\nweiblich\n", encoding="utf-8")
+    return command("predict", str(folder / "run"), "new.csv", "--output", "predicted.csv", status=0)
+
+
+@situation
+def a_training_without_steps(folder: Path) -> str:
+    return train(folder, "trainer.max_epochs=0")
+
+
+@situation
 def a_class_that_is_missing_from_a_part(folder: Path) -> str:
     rows = TABLE + "3,4,rare\n"
     return train(folder, *table(rows, "data.num_features=2", "data.num_outputs=4"))

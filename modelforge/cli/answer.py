@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from rich.console import Console, Group, RenderableType
 
@@ -36,7 +36,7 @@ class Answer:
     status: int = 0
     """0 fine, 1 problems found, 2 misuse."""
     problems: tuple[Problem, ...] = ()
-    """What is wrong although there is an answer: printed on the standard error."""
+    """What is wrong, or worth knowing, although there is an answer: goes to stderr before it, with `--json` as data."""
 
 
 def say(
@@ -58,9 +58,11 @@ def say(
     except ForgeError as error:
         _say_problems(error.problems, as_json)
         sys.exit(failure)
+    if answer.problems:
+        _say_problems(answer.problems, as_json, sys.stderr)
     try:
         if as_json:
-            _say_json(answer.data)
+            _say_json(answer.data, sys.stdout)
         elif isinstance(answer.text, str):
             Stream(sys.stdout).write(printable(answer.text, "\n\t\r\u200b"))  # Markdown of ours uses the last
         else:
@@ -70,8 +72,6 @@ def say(
         sys.stdout = None  # or Python would try again when it ends
         sys.stderr.write(f"the answer cannot be written: {error.strerror or error}\n")
         sys.exit(1)
-    if answer.problems:
-        _say_problems(answer.problems, as_json=False)
     sys.exit(answer.status)
 
 
@@ -105,23 +105,24 @@ def _show(text: RenderableType, screen: Console) -> None:
     screen.file.flush()
 
 
-def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
+def _say_problems(problems: Iterable[Problem], as_json: bool, stream: TextIO | None = None) -> None:
+    """Text goes to stderr; data to stdout, where it is the answer, unless `stream` is another."""
     if as_json:
-        _say_json({"problems": [problem.to_dict() for problem in problems]})
+        _say_json({"problems": [problem.to_dict() for problem in problems]}, stream or sys.stdout)
     else:
         _show(problems_text(problems), console(stderr=True))
 
 
-def _say_json(data: Any) -> None:
+def _say_json(data: Any, stream: TextIO) -> None:
     from pydantic_core import to_json
 
     text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
     text = _as_json(text)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(json.loads(text), indent=2)  # which escapes what is not ASCII
-    sys.stdout.write(f"{text}\n")
+    stream.write(f"{text}\n")
 
 
 def _as_json(text: str) -> str:

@@ -56,7 +56,7 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
         "tables": {name: plain(table) for name, table in found.report.tables.items()},
         "files": [str(file) for file in files],
     }
-    return Answer(data, _text(found, reported, differs, folder), int(bool(differs)))
+    return Answer(data, _text(found, reported, differs, folder), int(bool(differs)), found.warnings)
 
 
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:

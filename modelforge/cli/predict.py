@@ -36,10 +36,10 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
         message = f"`{output}` must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         raise ForgeError([Problem("MF150", "--output", message)])
     loaded = load_run(run, device=device)
-    raw = loaded.source.raw(file)
-    predicted = loaded.predict(raw)
+    new = loaded.read(file)
+    predicted = loaded.predictions(new.part)
     number = len(next(iter(predicted.values())))
-    kept = _kept(raw, keep, file)
+    kept = _kept(new.raw, keep, file)
     for name, values in kept.items():
         if name in predicted:
             raise _wrong_keep(f"`{name}` is the name of a column of the predictions", f"rename it in `{file}`")
@@ -47,10 +47,11 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
             raise _wrong_keep(f"`{name}` has {plural(len(values), 'value')}, for {plural(number, 'prediction')}")
     columns = {**kept, **predicted}
     if output is None:
-        return Answer(plain(columns), as_csv(columns))
+        return Answer(plain(columns), as_csv(columns), problems=new.warnings)
     _write(columns, output)
     said = f"{plural(number, 'prediction')} of {loaded.checkpoint} in {output}"
-    return Answer({"output": str(output), "num_examples": number, "columns": list(columns)}, said + "\n")
+    data = {"output": str(output), "num_examples": number, "columns": list(columns)}
+    return Answer(data, said + "\n", problems=new.warnings)
 
 
 def _kept(raw: Any, keep: Sequence[str], file: Path) -> dict[str, Any]:

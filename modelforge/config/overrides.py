@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -209,9 +210,21 @@ def _unmerged(override: Override, old: Mapping[str, Any], reason: str) -> Proble
 def _malformed(text: str) -> Problem:
     key = text.partition("=")[0]
     if not key or ("=" not in text and not text.startswith("~")):
-        return Problem("MF001", key, f"`{text}` is not an override", "write `key=value`", Place(override=text))
+        return Problem("MF001", key, f"`{text}` is not an override", _instead(text), Place(override=text))
     hint = "quote a value that holds spaces, letters with accents, or any of `,:=[]{}()`: `'key=\"a, b\"'`"
     return Problem("MF001", key, f"the override `{text}` cannot be read", hint, Place(override=text))
+
+
+def _instead(text: str) -> str:
+    """The hint for what is no override; the folder of a run is one of configs, too."""
+    try:
+        folder = Path(text).is_dir()
+    except (OSError, ValueError):
+        folder = False
+    if not folder:
+        return "write `key=value`"
+    ways = f"`modelforge show --conf {text}` reads its config.yaml, `python train.py --from {text}` repeats a run"
+    return f'it is a folder: {ways}, and `mf.load_run("{text}")` gives its model'
 
 
 def _sweep(override: Override, text: str) -> Problem:

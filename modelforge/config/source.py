@@ -101,6 +101,12 @@ class Reading(CachingConfigRepository):
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         self.delegate = Repository(config_search_path, self.delegate.shelf, self.delegate.naming)
 
+    def group_exists(self, config_path: str) -> bool:
+        try:
+            return super().group_exists(config_path)
+        except OSError:  # a key is longer than the name of a folder
+            return False
+
     def load_config(self, config_path: str) -> ConfigResult | None:
         self.num_asked += 1
         if self.num_asked > MAX_CONFIGS:

@@ -109,10 +109,14 @@ CODES = MappingProxyType(
         "MW202": "a class that is missing from a part of the data",
         "MW203": "numbers of the data that are constant",
         "MW204": "names in the data that look equal, but are not",
+        "MW205": "categories that the training part does not have",
+        "MW206": "a file that is written in another encoding than it is read in",
+        "MW207": "a feature that numbers the rows",
         "MW210": "the best epoch of a resumed run is lost",
         "MW211": "a schedule that does not get to its end",
         "MW212": "an argument of another optimizer or scheduler that is left out",
         "MW213": "a repeated run with other versions",
         "MW220": "a setting without effect on this run",
+        "MW221": "a training without steps",
     }
 )

@@ -137,7 +137,7 @@ def _write(project: Path, name: str) -> None:
         path.write_text(text.replace("{name}", name).replace("{package}", package), encoding="utf-8")
     config = project / "conf" / "config.yaml"
     config.write_text(
-        config.read_text(encoding="utf-8").replace("- model: mlp ", "- model: my_model "), encoding="utf-8"
+        config.read_text(encoding="utf-8").replace("- model: mlp     ", "- model: my_model"), encoding="utf-8"
     )
 
 

@@ -99,7 +99,7 @@ def fit(
     with located(config):
         job = prepare(config)
         settings = job.settings
-        if wrong := check_trainer(job.trainer):
+        if wrong := check_trainer(job.trainer, capturable=job.optimizer.capturable):
             raise ForgeError(wrong)
         examples = read(settings.data)
         for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):

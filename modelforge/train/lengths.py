@@ -120,6 +120,17 @@ def lengths(source: Source, trainer: Mapping[str, Any], *, rows: int | None = No
     return Lengths(rows if rows is not None else getattr(source, "num_train", None), source.batch_size, trainer)
 
 
+def without_steps(trainer: Mapping[str, Any]) -> Iterator[Problem]:
+    """The warning that nothing is trained: the results are those of the initial values."""
+    if trainer.get("fast_dev_run"):
+        return
+    names = ("max_epochs", "max_steps", *(() if trainer.get("overfit_batches") else ("limit_train_batches",)))
+    for name in names:
+        if trainer.get(name) == 0:
+            message = f"`{name}` is 0: nothing is trained, and the model keeps its initial values"
+            yield Problem("MW221", f"trainer.{name}", message, severity="warning")
+
+
 def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
     """A batch of one example for a model that needs two to be trained, as normalization over a batch does."""
     if length.rows is not None and not length.last_is_one:

@@ -24,7 +24,7 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
-from modelforge.train.lengths import lengths, out_of_step, too_short
+from modelforge.train.lengths import lengths, out_of_step, too_short, without_steps
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
 from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
@@ -95,6 +95,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += [*more, *_unfit_steps(optimizer, arguments)]
+    warnings += without_steps(arguments)
     terms = None
     if settings is not None:
         terms = Terms(settings.metric, settings.directions, arguments, bool(config.values.get("scheduler")))

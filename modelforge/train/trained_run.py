@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +52,19 @@ class Evaluation:
     num_examples: int
     of: str
     """What was evaluated, in words."""
+    warnings: tuple[Problem, ...] = ()
+    """What the user should know of the data."""
+
+
+@dataclass(frozen=True)
+class NewData:
+    """A file or folder that was read for a finished run."""
+
+    raw: Any
+    """What `Source.raw` gives."""
+    part: Part
+    """What the model takes."""
+    warnings: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
@@ -95,13 +109,38 @@ class Run:
             ForgeError: a column is missing, a shape is another, or a value cannot be encoded.
         """
         part = self.source.encode(raw, self.fitted)
-        if not len(part):
-            raise ForgeError([Problem("MF150", "", "the new data has no examples", "give at least one")])
-        return MappingProxyType(dict(self.settings.data.task.predictions(self.outputs(part), self.fitted)))
+        _warn(_warnings(part))
+        return self.predictions(part)
 
     def predict_file(self, path: Path) -> Mapping[str, Array]:
         """The same of a file or folder of new data."""
-        return self.predict(self.source.raw(path))
+        new = self.read(path)
+        _warn(new.warnings)
+        return self.predictions(new.part)
+
+    def read(self, path: Path, *, labelled: bool = False) -> NewData:
+        """A file or folder of new data, as it is and as the model takes it.
+
+        Args:
+            path: The file or folder.
+            labelled: Whether to read the targets as well.
+
+        Raises:
+            ForgeError: it cannot be read or encoded.
+        """
+        raw = self.source.raw(path)
+        doubts = tuple(self.source.doubts(path))
+        try:
+            part = self.source.encode(raw, self.fitted, labelled=labelled)
+        except ForgeError as error:
+            raise ForgeError([*error.problems, *doubts]) from None
+        return NewData(raw, part, (*doubts, *_warnings(part)))
+
+    def predictions(self, part: Part) -> Mapping[str, Array]:
+        """What `predict` gives, of examples that are encoded."""
+        if not len(part):
+            raise ForgeError([Problem("MF150", "", "the new data has no examples", "give at least one")])
+        return MappingProxyType(dict(self.settings.data.task.predictions(self.outputs(part), self.fitted)))
 
     def outputs(self, part: Part) -> Tensor:
         """The model's outputs for all examples of a part, on the CPU."""
@@ -116,7 +155,7 @@ class Run:
         Raises:
             ForgeError: the data is not there, not as declared, or no longer what the run was trained on.
         """
-        part, of = self._part(overrides)
+        part, of, found = self._part(overrides)
         if not len(part):
             raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])
         task, data = self.source.task, self.source
@@ -130,23 +169,24 @@ class Run:
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
-        return Evaluation(metrics, report, len(part), of)
+        return Evaluation(metrics, report, len(part), of, found)
 
-    def _part(self, overrides: Mapping[str, Any]) -> tuple[Part, str]:
-        """What to evaluate, and what it is in words."""
+    def _part(self, overrides: Mapping[str, Any]) -> tuple[Part, str, tuple[Problem, ...]]:
+        """What to evaluate, what it is in words, and warnings about it."""
         source = self._overridden(overrides)
         if source.reads and source.reads in overrides:
             where = getattr(source, source.reads)
             if not where:
                 message = f"`data.{source.reads}` names nothing to evaluate"
                 raise ForgeError([Problem("MF150", f"data.{source.reads}", message, "leave it out for the test part")])
-            return source.encode(source.raw(Path(where)), self.fitted, labelled=True), f"`{where}`"
+            new = self.read(Path(where), labelled=True)
+            return new.part, f"`{where}`", new.warnings
         examples = read(source)
         if digest(examples) != self.fitted.get("digest") and not (overrides.keys() - HANDLING):
             message = "the data is no longer what the run was trained on: its digest is another"
             hint = f"restore it, or evaluate all of a file: `data.{source.reads or 'path'}=...`"
             raise ForgeError([Problem("MF150", f"data.{source.reads or 'type'}", message, hint)])
-        return examples.test, "the test part"
+        return examples.test, "the test part", ()
 
     def _overridden(self, overrides: Mapping[str, Any]) -> Source:
         if not overrides:
@@ -222,6 +262,16 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         path,
         MappingProxyType(reported(folder)),
     )
+
+
+def _warnings(part: Part) -> tuple[Problem, ...]:
+    """The warnings about new data; parts of one's own have none."""
+    return getattr(part, "warnings", ())
+
+
+def _warn(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        warnings.warn(str(problem), stacklevel=3)
 
 
 def _computed(name: str, meter: Metric, number: int) -> float:

@@ -85,8 +85,20 @@ def make_trainer(
     )
 
 
-def check_trainer(arguments: Mapping[str, Any]) -> list[Problem]:
-    """What Lightning refuses of a `trainer` section on this machine, and more processes than one; writes nothing."""
+UNRECORDED = (
+    "optimizer.capturable",
+    "`capturable` records the steps of a GPU, but the training is on the CPU",
+    "leave it out",
+)
+
+
+def check_trainer(arguments: Mapping[str, Any], *, capturable: bool = False) -> list[Problem]:
+    """What Lightning refuses of a `trainer` section on this machine, and more processes than one; writes nothing.
+
+    Args:
+        arguments: The checked section.
+        capturable: Whether the optimizer's steps are to be recorded, which takes a GPU.
+    """
     bare: Mapping[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
     try:
         with quiet():
@@ -98,7 +110,8 @@ def check_trainer(arguments: Mapping[str, Any]) -> list[Problem]:
         return [one_process(key, arguments.get(key), trainer.world_size)]
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         return [one_process("strategy", arguments.get("strategy"), 2)]
-    return [*_check_compiler(arguments)]
+    unrecorded = [misuse(*UNRECORDED)] if capturable and trainer.strategy.root_device.type == "cpu" else []
+    return [*_check_compiler(arguments), *unrecorded]
 
 
 def _check_compiler(arguments: Mapping[str, Any]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from modelforge.cli.answer import say
 from modelforge.cli.evaluate import evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
@@ -193,3 +194,52 @@ def test_a_report_that_cannot_be_written_is_a_problem(run: Path, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ForgeError, match="cannot be written"):
         evaluate(run, [], tmp_path / "file", "cpu", plots=False)
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a table with a column of categories, in cp1252."""
+    folder = tmp_path_factory.mktemp("coloured")
+    rows = "".join(f"{row % 7 / 2},{('weiß', 'grün')[row % 2]},{'ab'[row % 2]}\n" for row in range(60))
+    (folder / "old.csv").write_text("width,farbe,kind\n" + rows, encoding="cp1252")
+    (folder / "new.csv").write_text("width,farbe,kind\n" + rows, encoding="utf-8")
+    columns = ("data.target=kind", "data.categorical=[farbe]", "data.num_features=3", "data.num_outputs=2")
+    table = ("data=csv", f"data.path={folder / 'old.csv'}", "data.encoding=cp1252", *columns)
+    return trained(folder / "run", *table)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_the_model_does_not_know_of_new_data_is_on_stderr(
+    coloured: Path, as_json: bool, capsys: pytest.CaptureFixture[str]
+):
+    new = coloured.parent / "new.csv"
+    for command, arguments in (
+        (predict, (coloured, new, None, [], "cpu")),
+        (evaluate, (coloured, [f"data.path={new}"], coloured / "out", "cpu")),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            say(command, *arguments, as_json=as_json, plugins=False)
+        said = capsys.readouterr()
+        assert ended.value.code == 0
+        assert "MW20" not in said.out
+        assert "60 of 60 rows have a category that is not in the training part: 'weiÃŸ' in row 1" in said.err
+        if as_json:
+            assert [one["code"] for one in json.loads(said.err)["problems"]] == ["MW206", "MW205"]
+            json.loads(said.out)
+
+
+def test_python_warns_of_it_too(coloured: Path):
+    run = load_run(coloured)
+    with pytest.warns(UserWarning, match="column `farbe`: 1 of 2 rows have a category that is not in the training"):
+        predicted = run.predict({"width": [1.0, 2.0], "farbe": ["rot", "grün"]})
+    assert len(predicted["prediction"]) == 2
+    assert len(run.predict({"width": [1.0], "farbe": ["grün"]})["prediction"]) == 1
+
+
+def test_a_missing_column_comes_with_the_delimiter_of_the_run(coloured: Path, tmp_path: Path):
+    (tmp_path / "new.csv").write_text("width;farbe\n1;rot\n")
+    with pytest.raises(ForgeError) as caught:
+        predict(coloured, tmp_path / "new.csv", None, [], "cpu")
+    (problem,) = caught.value.problems
+    assert problem.message == "the data has no columns `width` and `farbe`"
+    assert problem.hint == "it has `width;farbe`: ';' stands between values, but the run's `delimiter` is ','"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from modelforge.config import compose
+from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError
 
 
@@ -243,3 +246,21 @@ def test_overrides_that_no_config_can_hold(here, override, code, message):
         compose("conf", [override])
     (problem,) = caught.value.problems
     assert (problem.code, problem.message) == (code, message)
+
+
+def test_a_folder_in_place_of_an_override_comes_with_what_takes_one(tmp_path: Path):
+    with pytest.raises(ForgeError) as caught:
+        parse([str(tmp_path)])
+    (problem,) = caught.value.problems
+    assert problem.message == f"`{tmp_path}` is not an override"
+    ways = (
+        f"`modelforge show --conf {tmp_path}` reads its config.yaml, `python train.py --from {tmp_path}` repeats a run"
+    )
+    assert problem.hint == f'it is a folder: {ways}, and `mf.load_run("{tmp_path}")` gives its model'
+
+
+@pytest.mark.parametrize("text", ["{}=1", "model.{}=1", "~{}"])
+def test_a_key_longer_than_any_file_name_is_unknown(text: str):
+    with pytest.raises(ForgeError) as caught:
+        compose(None, [text.format("x" * 300)])
+    assert {problem.code for problem in caught.value.problems} == {"MF001"}

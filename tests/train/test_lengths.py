@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.train.lengths import Lengths, out_of_step
+from modelforge.train.lengths import Lengths, out_of_step, without_steps
 from modelforge.train.prepare import prepare
 
 BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linear, out_features: 10}")
@@ -99,3 +101,24 @@ def test_a_part_of_a_curve_that_is_too_long_is_a_warning(config, overrides: list
     job = prepare(config("model=mlp", "data=digits", *overrides))
     (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
     assert (problem.code, problem.path, problem.message) == ("MW211", f"scheduler.{name}", message)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "names"),
+    [
+        ({"max_epochs": 0}, ["max_epochs"]),
+        ({"max_epochs": 3, "max_steps": 0}, ["max_steps"]),
+        ({"max_epochs": 0, "limit_train_batches": 0.0}, ["max_epochs", "limit_train_batches"]),
+        ({"max_epochs": 0, "fast_dev_run": True}, []),
+        ({"limit_train_batches": 0, "overfit_batches": 1}, []),
+        ({"max_epochs": 1, "limit_val_batches": 0, "max_steps": -1}, []),
+    ],
+)
+def test_a_training_without_steps_is_a_warning(trainer: dict[str, Any], names: list[str]):
+    found = [*without_steps(trainer)]
+    assert [(problem.code, problem.path) for problem in found] == [("MW221", f"trainer.{name}") for name in names]
+
+
+def test_a_config_without_steps_is_warned_of_before_it_runs(config):
+    (warning,) = prepare(config("model=mlp", "data=digits", "trainer.max_epochs=0")).warnings
+    assert warning.message == "`max_epochs` is 0: nothing is trained, and the model keeps its initial values"

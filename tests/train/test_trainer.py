@@ -39,6 +39,12 @@ def test_what_lightning_refuses_is_reported_in_its_words_at_its_key(section, pat
     assert problem.message.startswith(message)
 
 
+def test_steps_that_are_recorded_need_a_gpu():
+    (problem,) = check_trainer({"accelerator": "cpu"}, capturable=True)
+    assert problem.path == "optimizer.capturable"
+    assert problem.message == "`capturable` records the steps of a GPU, but the training is on the CPU"
+
+
 def test_what_lightning_takes():
     assert check_trainer({"accelerator": "cpu", "devices": 1}) == []
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict
+from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.alike import seen
 from modelforge.train.data.refusals import fault
@@ -19,6 +20,8 @@ from modelforge.train.data.table import Table
 Kind = Literal["number", "category", "date", "ids"]
 DatePart = Literal["year", "month", "day", "weekday", "yearday", "hour", "minute", "elapsed"]
 Fill = int | float | str
+MAX_SHOWN = 20
+"""Columns that are named."""
 ISO = "iso"
 """The name of the format of dates such as 2026-01-31 and 2026-01-31T12:00."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
@@ -122,6 +125,12 @@ class Columns(Bounded, Table):
             yield mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
         if self.target_kind == "class" and len(self.target) > 1:
             yield mistake("target", f"a class is one column, but `target` names {len(self.target)}")
+        prefixes = ("target_", "probability_") if self.target_kind == "labels" else ("target_",)
+        for first in self.target:
+            for second in (f"{prefix}{first}" for prefix in prefixes):
+                if second in self.target:
+                    message = f"`{first}` and `{second}` cannot both be targets: predictions have a column `{second}`"
+                    yield mistake("target", f"{message} for `{first}`", "rename one in the file")
         kinds = {"categorical": self.categorical, "embed": self.embed, "dates": self.dates}
         both = Counter(name for names in kinds.values() for name in {*names})
         if twice := [name for name, number in both.items() if number > 1]:
@@ -195,6 +204,10 @@ class Columns(Bounded, Table):
         used = {*self.target, *self.ignore, self.split_column, self.group, self.time}
         used -= {*self.categorical, *self.embed, *self.dates}
         return tuple(name for name in columns if name not in used)
+
+    def described(self, columns: Sequence[str]) -> str:
+        """The names of the columns of new data, in words."""
+        return f"it has {listed(columns, MAX_SHOWN, quote='`')}"
 
     def _names(self) -> dict[str, Sequence[str]]:
         """The names of columns under each key."""

@@ -23,6 +23,9 @@ BLOCK = 1 << 21
 MAX_SHOWN = 3
 """Rows of a wrong length that are named."""
 CLOSE = "close it; a quote inside quotes is written twice"
+BEYOND_ASCII = re.compile(r"\w*[^\x00-\x7f]\w*")
+SINGLE_BYTES = "cp1252"
+"""The encoding that is proposed where a file is not UTF-8: that of most tables that spreadsheets wrote."""
 SEE_DELIMITER = "see whether `data.delimiter` is the right one"
 
 
@@ -126,7 +129,7 @@ def _blocks(file: BinaryIO, path: Path, key: str, encoding: str) -> Iterator[str
             named = encoding.upper().removesuffix("-SIG")
             message = f"`{path}` is not {named}: byte {at} is 0x{error.object[error.start]:02x}"
             wide = not read and raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-            hint = "it begins as UTF-16 does: write `data.encoding=utf-16`" if wide else "name its `data.encoding`"
+            hint = "it begins as UTF-16 does: write `data.encoding=utf-16`" if wide else _other_encoding(error)
             raise refusal(key, message, hint) from None
         read += len(raw)
         end = len(text) if not raw else max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
@@ -137,8 +140,34 @@ def _blocks(file: BinaryIO, path: Path, key: str, encoding: str) -> Iterator[str
             return
 
 
+def utf8_word(path: Path, key: str) -> str:
+    """The first word beyond ASCII of a file that is UTF-8 as a whole; empty for another file."""
+    decoder, found = codecs.getincrementaldecoder("utf-8")(), ""
+    with opened(path, key) as file:
+        while raw := file.read(BLOCK):
+            try:
+                text = decoder.decode(raw)
+            except UnicodeDecodeError:
+                return ""
+            if not found and not text.isascii() and (match := BEYOND_ASCII.search(text)):
+                found = match[0]
+    return found
+
+
 def _lines_with(sign: str) -> re.Pattern[str]:
     return re.compile(rf"[^\r\n{re.escape(sign)}]*+{re.escape(sign)}[^\r\n]*+")
+
+
+def _other_encoding(error: UnicodeDecodeError) -> str:
+    """The hint for bytes that are not in the encoding of a file: how they read in another one."""
+    around = error.object[max(error.start - 40, 0) : error.start + 40]
+    try:
+        text = around.decode(SINGLE_BYTES)
+    except UnicodeDecodeError:
+        return "name its `data.encoding`, such as latin-1"
+    place = error.start - max(error.start - 40, 0)
+    word = next(match[0] for match in BEYOND_ASCII.finditer(text) if match.end() > place)
+    return f"for {word!r}: `data.encoding={SINGLE_BYTES}`"
 
 
 def _well_quoted(dialect: Dialect) -> re.Pattern[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,11 @@ from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present
-from modelforge.train.data.columns import Columns
-from modelforge.train.data.features import Feature, fitted, problems
+from modelforge.train.data.columns import MAX_SHOWN, Columns
+from modelforge.train.data.features import MAX_LOOKED_AT, Feature, fitted, problems
 from modelforge.train.data.findings import Findings, way_out
 from modelforge.train.data.labels import Coded, Labels
+from modelforge.train.data.numbering import numberings
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, setting, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, scaled, side_by_side
@@ -25,8 +26,8 @@ from modelforge.train.data.sheet import Sheet, splitting
 from modelforge.train.data.split import split
 from modelforge.train.data.table import assembled, checked, encoded, labels_of
 
-MAX_SHOWN = 20
-"""Columns that are named."""
+MAX_UNSEEN = 3
+"""New categories of a column that are named."""
 BLOCK = 500_000
 """Numbers that are scaled at once."""
 
@@ -63,8 +64,10 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
         fitted(feature, one.values, parts[0], source.fill(feature.name))
         for feature, one in zip(features, values, strict=True)
     ]
-    unseen = _unseen(source, fits, values, parts, sheet.place)
+    unseen = [*_unseen(source, fits, values, parts, sheet)]
+    columns = {fit.name: one.values for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
     warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
+    warnings += numberings(source, columns, sheet)
     inputs, lost = _blocks(source, sheet, fits, values, parts)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
@@ -86,7 +89,7 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
     fits = [Feature.kept(described) for described in kept["columns"]]
     due = [fit.name for fit in fits] + ([*source.target] if labelled and source.target_kind != "input" else [])
     if lacking := [name for name in due if name not in columns]:
-        hint = f"it has {listed(columns, MAX_SHOWN, quote='`')}"
+        hint = source.described([*columns])
         shown = listed(lacking, MAX_SHOWN, quote="`")
         raise refusal("path", f"the data has no {'column' if len(lacking) == 1 else 'columns'} {shown}", hint)
     if not len(table):
@@ -96,13 +99,14 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
     values = [_read(sheet, fit, source, found, training=False) for fit in fits]
     targets, _ = _targets(source, sheet, found, training=False) if labelled else (None, NO_ROWS)
     rows = np.arange(len(table))
-    checked([*found.problems, *_unseen(source, fits, values, [rows], sheet.place)])
+    warnings = checked([*found.problems, *_unseen(source, fits, values, [NO_ROWS, rows], sheet, training=False)])
     blocks = [fit.numbers(one.values) for fit, one in zip(fits, values, strict=True) if fit.kind != "ids"]
     features = np.concatenate(blocks, axis=1)
     answers = targets.values if isinstance(targets, Numbers) else targets
     if labelled and source.target_kind == "input":
         answers = features
-    return encoded(features, answers, kept, "the data", _ids(fits, values))
+    arrays = encoded(features, answers, kept, "the data", _ids(fits, values))
+    return replace(arrays, warnings=tuple(warnings))
 
 
 def _declared(source: Columns, name: str) -> Feature:
@@ -183,22 +187,52 @@ def _unseen(
     fits: Sequence[Feature],
     values: Sequence[Values],
     parts: Sequence[Rows],
-    place: Callable[[int], str],
+    sheet: Sheet,
+    *,
+    training: bool = True,
 ) -> Iterator[Problem]:
-    """The problems of categories that the training part does not have, where they are errors."""
-    if source.unseen == "zeros":
-        return
+    """The categories that the training part, the first of `parts`, does not have: problems, or warnings.
+
+    A few of them are usual in the parts for validation and test; most of a part are not.
+    """
     for fit, one in zip(fits, values, strict=True):
-        if fit.kind in ("category", "ids"):
+        if fit.kind not in ("category", "ids"):
+            continue
+        strange = fit.places(one.values) < 0
+        strange[one.missing] = False
+        key = "categorical" if fit.kind == "category" else "embed"
+        if source.unseen == "error":
             rows = np.concatenate([*parts])
-            lost = rows[(fit.places(one.values)[rows] < 0) & ~np.isin(rows, one.missing)]
-            if len(lost):
-                text = one.values[int(lost[0])].as_py()
-                more = f", and {plural(len(lost) - 1, 'more row')} of such" if len(lost) > 1 else ""
-                where = f"{place(int(lost[0]))}{more}"
-                message = f"column `{fit.name}` has {text!r} in {where}: not a category of the training part"
-                hint = f"known: {listed(fit.categories, MAX_SHOWN)}; or `data.unseen=zeros`"
-                yield fault("categorical" if fit.kind == "category" else "embed", message, hint)
+            if len(lost := rows[strange[rows]]):
+                message = f"column `{fit.name}` has {_first(one, lost, sheet, 1)}: not a category of the training part"
+                yield fault(key, message, f"known: {listed(fit.categories, MAX_SHOWN)}; or `data.unseen=zeros`")
+            continue
+        for part in parts[1:]:
+            lost = part[strange[part]]
+            if len(lost) > (len(part) / 2 if training else 0):
+                message = (
+                    f"{len(lost):,} of {plural(len(part), 'row')} have a category that is not in the training part"
+                )
+                becomes = "0 in all features of the column" if fit.kind == "category" else "id 0"
+                yield Problem(
+                    "MW205",
+                    f"data.{key}" if training else "",
+                    f"column `{fit.name}`: {message}: {_first(one, lost, sheet, MAX_UNSEEN)}",
+                    f"each is read as {becomes}; known: {listed(fit.categories, MAX_SHOWN)}",
+                )
+
+
+def _first(values: Values, rows: Rows, sheet: Sheet, number: int) -> str:
+    """The first different texts in some rows, each with its row, and how many rows are left."""
+    first = dict[str, int]()
+    for row in rows[:MAX_LOOKED_AT]:
+        first.setdefault(values.values[int(row)].as_py(), int(row))
+        if len(first) > number:
+            break
+    shown = [f"{text!r} in {sheet.place(row)}" for text, row in [*first.items()][:number]]
+    left = len(rows) - len(shown)
+    rest = f", and {plural(left, 'more row')} of such" if left else ""
+    return ", ".join(shown) + rest
 
 
 def _blocks(

@@ -37,6 +37,8 @@ class Arrays:
 
     inputs: Inputs
     targets: Array
+    warnings: tuple[Problem, ...] = ()
+    """What the user should know of new data, such as categories that training did not have."""
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -108,6 +108,10 @@ class Source(Node, ABC):
             hint = f"new data of `{self.type}` are arrays: save them by `numpy.save`"
             raise new_data(f"`{path}` cannot be read as arrays: {sentence(error)}", hint) from None
 
+    def doubts(self, path: Path) -> Iterable[Problem]:
+        """Warnings about a file that can be read as new data, but may be another than it seems. By default none."""
+        return ()
+
     def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Part:
         """New data as the model reads it, by what was fitted to the training part. By default arrays as they are.
 

@@ -13,7 +13,7 @@ import torch
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join
-from modelforge.core.quoting import quoted
+from modelforge.core.quoting import listed, quoted
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import check_arguments, misuse
 from modelforge.train.from_torch import classes, construct, example, parse_class, problems_of, split
@@ -75,7 +75,24 @@ class OptimizerFactory:
         made = replace(self, groups=FrozenDict(groups))
         shapes = {item.path: item.shape for item in plan.parameters}
         refused = problems_of(lambda: made((path, _on_meta(shapes[path])) for path in groups))
-        return made, [replace(problem, path="optimizer.type") for problem in refused]
+        hint = self._without_groups() if refused else ""
+        return made, [replace(problem, path="optimizer.type", hint=problem.hint or hint) for problem in refused]
+
+    def _without_groups(self) -> str:
+        """The hint for an optimizer that takes no groups of parameters."""
+        asked = {
+            "no_decay": self.grouping.no_decay,
+            "groups": self.grouping.groups,
+            "layer_decay": self.grouping.layer_decay,
+            "mup": self.mup,
+        }
+        keys = [f"optimizer.{name}" for name, value in asked.items() if value]
+        return f"without {listed(keys, len(keys), quote='`')} all parameters are one group" if keys else ""
+
+    @property
+    def capturable(self) -> bool:
+        """Whether its steps are to be recorded, which takes a GPU."""
+        return bool(self.arguments.get("capturable"))
 
     @property
     def _signature(self) -> Mapping[str, inspect.Parameter]:

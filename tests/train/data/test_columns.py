@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from modelforge.train.data.read import read
 from tests.train.tables import TWO, csv, told, write
@@ -174,3 +175,19 @@ def test_no_column_is_named():
             "name one that is not the target",
         )
     ]
+
+
+@pytest.mark.parametrize("prefix", ["probability_", "target_"])
+def test_targets_whose_predictions_would_have_one_name_are_refused(prefix: str):
+    task, names = "multilabel_classification", ["width", f"{prefix}width"]
+    with pytest.raises(ValidationError) as caught:
+        csv(task=task, target=names, num_outputs=2, num_features=1)
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("target",)
+    assert error["msg"] == (
+        f"`width` and `{prefix}width` cannot both be targets: predictions have a column `{prefix}width` for `width`"
+    )
+
+
+def test_numbers_have_no_probabilities():
+    csv(task="regression", target=["width", "probability_width"], num_outputs=2, num_features=1)

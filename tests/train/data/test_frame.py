@@ -396,3 +396,36 @@ def test_new_rows_are_read_as_they_are_written(here: Path):
     raw = source.raw(here / "new.csv")
     assert raw.to_pydict() == {"id": ["007", "9007199254740993"], "x": ["1.50", "2"]}
     assert source.encode(raw, fitted).inputs.tolist() == source.encode({"x": [1.5, 2.0]}, fitted).inputs.tolist()
+
+
+def test_new_categories_are_named_with_their_rows():
+    source = people(**ALL)
+    fitted = read(source).fitted
+    raw = {name: values[1:5] for name, values in PEOPLE.items()} | {"port": ["X", "S", "Y", "X"], "sex": ["male"] * 4}
+    (warning,) = source.encode(raw, fitted).warnings
+    assert (warning.code, warning.path) == ("MW205", "")
+    what = "3 of 4 rows have a category that is not in the training part"
+    assert warning.message == f"column `port`: {what}: 'X' in row 1, 'Y' in row 3, and 1 more row of such"
+    assert warning.hint == "each is read as 0 in all features of the column; known: C, Q and S"
+    known = {name: values[1:5] for name, values in PEOPLE.items()}
+    assert source.encode(known, fitted).warnings == ()
+
+
+def test_new_ids_are_named_too_and_missing_ones_are_none():
+    source = people(**{**ALL, "categorical": ["sex"], "embed": {"port": 4}, "impute": {"age": 0}, "num_features": 9})
+    fitted = read(source).fitted
+    raw = {name: values[1:4] for name, values in PEOPLE.items()} | {"port": [None, "X", "S"]}
+    (warning,) = source.encode(raw, fitted).warnings
+    assert "1 of 3 rows have a category that is not in the training part: 'X' in row 2" in warning.message
+    assert warning.hint.startswith("each is read as id 0; ")
+
+
+def test_a_part_with_mostly_other_categories_is_a_warning_of_the_training(here: Path):
+    import pyarrow.csv
+
+    other = pa.table({**PEOPLE, "sex": ["Frau" if row % 3 else "female" for row in range(SIZE)]})
+    pyarrow.csv.write_csv(other, here / "test.csv")
+    (warning,) = [one for one in read(people(**ALL, test_path="test.csv")).warnings if one.code == "MW205"]
+    assert warning.path == "data.categorical"
+    assert warning.message.startswith("column `sex`: 80 of 120 rows have a category that is not in the training part: ")
+    assert not [one for one in read(people(**ALL)).warnings if one.code == "MW205"]

@@ -337,3 +337,14 @@ def test_an_optimizer_that_does_not_take_the_models_parameters_is_refused_before
     (problem,) = factory.following(planned(WIDE))[1]
     assert problem.path == "optimizer.type"
     assert problem.message.startswith(f"{kind} refuses its arguments: ")
+
+
+def test_an_optimizer_without_groups_says_what_asks_for_them():
+    factory, problems = parse_optimizer({"type": "LBFGS", "layer_decay": 0.9, "no_decay": ["bias"]})
+    assert factory is not None, problems
+    _, (problem,) = factory.following(planned({"scheme": "torch.xavier_uniform"}))
+    assert "doesn't support per-parameter options" in problem.message
+    assert problem.hint == "without `optimizer.no_decay` and `optimizer.layer_decay` all parameters are one group"
+    alone, _ = parse_optimizer({"type": "LBFGS"})
+    assert alone is not None
+    assert alone.following(planned({"scheme": "torch.xavier_uniform"}))[1] == []

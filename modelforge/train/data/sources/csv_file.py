@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.train.data.column_source import ColumnSource
-from modelforge.train.data.csv_lines import Dialect, header
+from modelforge.train.data.csv_lines import Dialect, header, utf8_word
 from modelforge.train.data.files import check_size, existing
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 OTHER_DELIMITERS = ",;\t|"
 NOT_DELIMITERS = "\r\n\0"
+DIALECT = re.compile("`data.(encoding|delimiter|newlines_in_values)")
+"""A hint that names how a file is written."""
 
 Character = Annotated[
     str, Field(min_length=1, max_length=1), BeforeValidator(lambda raw: "\t" if raw == "\\t" else raw)
@@ -74,16 +79,48 @@ class Csv(ColumnSource):
         path = self.found()["path"]
         check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
         names = header(path, "path", self.dialect).names
-        other = next((sign for sign in OTHER_DELIMITERS if len(names) == 1 and sign in names[0]), None)
-        if other is None or self.target_kind == "input":
-            return super().read()
+        other = self._other_delimiter(names)
+        if not other or self.target_kind == "input":
+            examples = super().read()
+            found = self.found().items()
+            misread = [one for key, file in found for one in self._misread(file, key, "write `data.encoding=utf-8`")]
+            return replace(examples, warnings=(*examples.warnings, *misread))
         message = f"the header of `{self.path}` is one column, and holds {other!r}: is that its `delimiter`?"
         lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
         raise refusal("delimiter", message, f"write `{' '.join(lines)}`")
 
     def raw(self, path: Path) -> pa.Table:
         """The table of a file, every value as a text as it is written: some may stand beside predictions."""
-        return read_separated(existing(str(path)), "path", self.dialect, self.max_bytes)
+        try:
+            return read_separated(existing(str(path)), "path", self.dialect, self.max_bytes)
+        except ForgeError as error:  # its hints name settings, which a finished run keeps
+            kept = (replace(one, hint=self._written) if DIALECT.search(one.hint) else one for one in error.problems)
+            raise ForgeError(kept) from None
+
+    def doubts(self, path: Path) -> Iterator[Problem]:
+        """The warning that a file of new data is UTF-8, but is read in another encoding."""
+        yield from self._misread(path, "", f"save it in {self.encoding}")
+
+    def described(self, columns: Sequence[str]) -> str:
+        """The names of the columns in words; a single one may be several with another sign between them."""
+        other = self._other_delimiter(columns)
+        sign = f": {other!r} stands between values, but the run's `delimiter` is {self.delimiter!r}" if other else ""
+        return super().described(columns) + sign
+
+    @property
+    def _written(self) -> str:
+        return f"the run reads files in {self.encoding}, with {self.delimiter!r} between values: write it so"
+
+    def _other_delimiter(self, columns: Sequence[str]) -> str:
+        """The likely delimiter of a file whose columns are read as one, or nothing."""
+        return next((sign for sign in OTHER_DELIMITERS if len(columns) == 1 and sign in columns[0]), "")
+
+    def _misread(self, path: Path, key: str, hint: str) -> Iterator[Problem]:
+        if codecs.lookup(self.encoding).name.startswith("utf") or not (word := utf8_word(path, key)):
+            return
+        read = word.encode().decode(self.encoding, "replace")
+        message = f"`{path}` is UTF-8, but is read as {self.encoding}: {word!r} becomes {read!r}"
+        yield Problem("MW206", key and f"data.{key}", message, hint)
 
     def table(self, path: Path, key: str = "path") -> pa.Table:
         """The table of a file: columns of numbers as float64, others as texts, exactly as they are written."""

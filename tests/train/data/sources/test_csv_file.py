@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.data.read import read
 from tests.train.tables import PAIRS, TWO, csv, told, write
 
@@ -92,3 +93,63 @@ def test_long_fields_and_the_limit_of_the_process(here: Path):
     write(here, "a,kind\n" + PAIRS.replace("a", "a" * 200_000))
     assert len(read(csv(**TWO)).train) == 42
     assert library.field_size_limit() == before
+
+
+WORDS = "width,farbe,kind\n" + "".join(f"{row % 7},{('weiß', 'grün')[row % 2]},{'ab'[row % 2]}\n" for row in range(60))
+COLOURS = {"categorical": ["farbe"], "num_features": 3, "num_outputs": 2}
+
+
+def test_bytes_in_another_encoding_come_with_one_that_fits(here: Path):
+    write(here, WORDS.encode("cp1252"))
+    assert told(csv(**COLOURS)) == [
+        ("data.path", "`flowers.csv` is not UTF-8: byte 22 is 0xdf", "for 'weiß': `data.encoding=cp1252`")
+    ]
+    write(here, WORDS.encode("cp1252").replace(b"\xdf", b"\x81"))
+    assert told(csv(**COLOURS))[0][2] == "name its `data.encoding`, such as latin-1"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp437"])
+def test_utf8_that_is_read_in_another_encoding_is_a_warning(here: Path, encoding: str):
+    write(here, WORDS.encode())
+    (warning,) = [one for one in read(csv(**COLOURS, encoding=encoding)).warnings if one.code == "MW206"]
+    wrong = "weiß".encode().decode(encoding)
+    assert warning.message == f"`flowers.csv` is UTF-8, but is read as {encoding}: 'weiß' becomes {wrong!r}"
+    assert (warning.path, warning.hint) == ("data.path", "write `data.encoding=utf-8`")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [(WORDS, "cp1252"), (WORDS, "utf-8"), (WORDS, "utf-16"), (WORDS.replace("ß", "s"), "utf-8")]
+)
+def test_a_file_in_its_encoding_is_none(here: Path, text: str, encoding: str):
+    write(here, text.encode(encoding))
+    source = csv(**COLOURS, encoding=encoding)
+    assert [one for one in read(source).warnings if one.code == "MW206"] == []
+    assert [*source.doubts(here / "flowers.csv")] == []
+
+
+def test_a_new_file_in_utf8_is_a_warning(here: Path):
+    (here / "new.csv").write_text(WORDS, encoding="utf-8")
+    (warning,) = csv(**COLOURS, encoding="cp1252").doubts(here / "new.csv")
+    assert (warning.code, warning.path, warning.hint) == ("MW206", "", "save it in cp1252")
+
+
+def refused(source, path: Path) -> tuple[str, str]:
+    with pytest.raises(ForgeError) as caught:
+        source.raw(path)
+    (problem,) = caught.value.problems
+    return problem.message, problem.hint
+
+
+def test_a_new_file_that_is_written_otherwise_is_refused_with_what_the_run_reads(here: Path):
+    (here / "new.csv").write_bytes(WORDS.encode("cp1252"))
+    hint = "the run reads files in utf-8, with ',' between values: write it so"
+    assert refused(csv(**COLOURS), here / "new.csv") == (f"`{here}/new.csv` is not UTF-8: byte 22 is 0xdf", hint)
+    (here / "new.csv").write_text("a;b\n1,5;2\n")
+    assert refused(csv(**COLOURS), here / "new.csv")[1] == hint
+    assert "`data.max_bytes=" in refused(csv(**COLOURS, max_bytes=3), here / "new.csv")[1]
+
+
+def test_columns_of_a_new_file_with_another_delimiter_are_told_with_that_of_the_run():
+    sign = ": ';' stands between values, but the run's `delimiter` is ','"
+    assert csv().described(["width;kind"]) == "it has `width;kind`" + sign
+    assert csv().described(["width", "a;b"]) == "it has `width` and `a;b`"
