@@ -1,0 +1,206 @@
+"""The commands about configs; each is carried out in a module of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modelforge.cli.front import answer, app
+from modelforge.cli.options import Conf, FailOn, File, Findings, Format, Json, Kind, Overrides, Report
+
+
+@app.command()
+def check(
+    overrides: Overrides = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Check every model with every init, and every experiment. The default without overrides."
+        ),
+    ] = False,
+    untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--untrusted", help="For a stranger's configs: a strict scan, and a confined process. DIR may follow."
+        ),
+    ] = False,
+    changed_only: Annotated[
+        bool, typer.Option("--changed-only", help="Only configs that read a file changed since --base-ref.")
+    ] = False,
+    base_ref: Annotated[
+        str, typer.Option("--base-ref", metavar="REF", help="With --changed-only: compare with where REF was left.")
+    ] = "HEAD",
+    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    output: Report = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Check one config, or every config in conf/, and print problems and warnings.
+
+    With --untrusted, training settings, weights and data are not read.
+    """
+    as_json = as_json or form == Findings.json
+    if untrusted:
+        answer("untrusted:check_untrusted", conf, overrides or [], every=every, as_json=as_json, plugins=False)
+    options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
+    options["base_ref"] = base_ref if changed_only else None
+    answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
+
+
+@app.command()
+def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) -> None:
+    """Print the model as a tree: layers, output shapes, parameters, initial values, FLOPs.
+
+    Shapes and FLOPs are those of one example. Biases that start at 0 and
+    scales that start at 1 are left out. A multiplication and an addition
+    count as two FLOPs.
+    """
+    answer("show:show", conf, overrides or [], as_json=as_json)
+
+
+@app.command()
+def explain(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A parameter, a layer or a glob, such as rnn.weight_hh_l0")
+    ],
+    overrides: Overrides = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Explain the initial values of a parameter: every init block that applies to it, with file and line."""
+    answer("explain:explain", path, conf, overrides or [], as_json=as_json)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What to list.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only this one, with all details; or a glob.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what a config can name; with NAME, the fields and documentation of one."""
+    answer("list:catalogue", kind.value, name, as_json=as_json)
+
+
+@app.command()
+def diff(
+    old: Annotated[
+        str | None,
+        typer.Argument(metavar="A", help="A config folder, overrides, a git revision, or a range: main...HEAD"),
+    ] = None,
+    new: Annotated[
+        str | None, typer.Argument(metavar="B", help="What to compare A with. Default: . (the working tree).")
+    ] = None,
+    overrides: Overrides = None,
+    conf: Conf = None,
+    form: Annotated[Format | None, typer.Option("--format", help="How to print it. Default: text.")] = None,
+    output: Report = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 if a change is this severe, or of this kind.")
+    ] = FailOn.none,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Let git fetch the commits that the clone lacks.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The same as --format markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Compare two versions of the configs: layers, shapes, parameters, initial values, all other values.
+
+    A and B are each a config folder, overrides in one word ("model=lstm
+    init.gain=2"), a git revision (with the config folder if it had another
+    name then: HEAD~1:configs), or . for the working tree. A...B compares B
+    with the commit where it branched off A. OVERRIDES apply to both.
+
+    Compared are the default config, each option of a config group that
+    reads a changed file, and what conf/review.yaml adds. The first line is
+    the verdict; then follows what was compared, and what was not.
+
+    Exit status: 0; 1 with --exit-code if there are differences other than
+    formatting, comments and the order of keys, or if --fail-on says so; 2
+    if A or B cannot be read or composed, and for an unused acceptance.
+    """
+    if schema:
+        answer("diff:print_schema", as_json=True, plugins=False)
+    if old is None:
+        raise typer.BadParameter("name what to compare: a revision, a folder or overrides", param_hint="A")
+    forms = {form, Format.markdown if markdown else None, Format.json if as_json else None} - {None}
+    if len(forms) > 1:
+        raise typer.BadParameter("choose one of --format, --markdown and --json")
+    name = next(iter(forms)) or Format.text if forms else Format.text
+    settings: dict[str, Any] = {"exit_code": exit_code, "fail_on": fail_on.value, "fetch": fetch, "output": output}
+    is_json = name == Format.json and output is None
+    common: dict[str, Any] = {"as_json": is_json, "failure": 2, "plugins": False}
+    answer("diff:compare", old, new, conf, overrides or [], name.value, **common, **settings)
+
+
+@app.command(name="git-diff-driver")
+def git_diff_driver(
+    arguments: Annotated[list[str], typer.Argument(metavar="PATH OLD HASH MODE NEW HASH MODE", help="As git passes.")],
+) -> None:
+    """Show what `git diff` changes in a config by its meaning; git calls this.
+
+    Set up by two lines: `conf/**/*.yaml diff=modelforge` in .gitattributes,
+    and git config diff.modelforge.command "modelforge git-diff-driver".
+    """
+    answer("git_diff_driver:drive", arguments, plugins=False)
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        File, typer.Argument(metavar="KIND", help="The group of the file, or config: a primary config, an experiment.")
+    ] = File.model,
+    write: Annotated[bool, typer.Option("--write", help="Write the schemas of all kinds to CONF/.schema.")] = False,
+    conf: Conf = None,
+) -> None:
+    """Print the JSON Schema of a kind of config file, for editors and check-jsonschema; it includes plugins' names.
+
+    Kinds: model, init, weights, data, optimizer, scheduler, trainer,
+    callbacks, logger, config.
+    """
+    if write:
+        answer("schema:write_schemas", conf)
+    else:
+        answer("schema:schema", kind.value)
+
+
+@app.command()
+def fmt(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files and folders. Default: the config folder.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Format config files: canonical order and spacing, comments kept, the same values.
+
+    `defaults`, `type` and `scheme` come first, the `init` of a layer last.
+    Layers, and names of your own, stay in the order they have.
+    """
+    answer("fmt:fmt", paths or [], conf, check=check, diff=diff, as_json=as_json)
+
+
+@app.command()
+def upgrade(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a config folder to the present version of the language, and note the version in its config.yaml."""
+    answer("fmt:upgrade", conf, check=check, as_json=as_json)
+
+
+@app.command()
+def new(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to create, or one that is empty but for dotfiles.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Create a starter project: all configs, a model of your own, train.py, a test, a schema for your editor."""
+    answer("new:new", folder, as_json=as_json, plugins=False)

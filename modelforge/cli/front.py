@@ -1,0 +1,50 @@
+"""app: the command line, on which modules put their commands; `answer` carries one out.
+
+`modelforge --help` needs no torch: the module of a command is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from modelforge._version import __version__
+from modelforge.cli.answer import say
+
+app = typer.Typer(
+    name="modelforge",
+    help="Neural networks and their initial values, declared layer by layer in Hydra YAML.",
+    epilog="Exit status: 0 fine, 1 problems found, 2 misuse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def answer(command: str, *arguments: Any, **options: Any) -> NoReturn:
+    """Carries out a command, whose module is imported now, prints its answer and exits; see `say`."""
+    say(resolve_name(f"modelforge.cli.{command}"), *arguments, **options)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modelforge {__version__}")
+        raise typer.Exit
+
+
+def one_of(option: str, given: bool, as_json: bool) -> None:
+    """Refuses two forms of output at the same time."""
+    if given and as_json:
+        raise typer.BadParameter(f"choose one of {option} and --json")
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction]  # typer calls it
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version

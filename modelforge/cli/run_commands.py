@@ -1,0 +1,111 @@
+"""The commands about runs; each is carried out in a module of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modelforge.cli.front import answer, app, one_of
+from modelforge.cli.options import Conf, Json, Overrides, Tunable
+
+
+@app.command()
+def tune(
+    kind: Annotated[Tunable, typer.Argument(metavar="lr|batch_size", help="What to look for.")],
+    overrides: Overrides = None,
+    lowest: Annotated[float, typer.Option("--min", help="The first learning rate.")] = 1e-6,
+    highest: Annotated[float, typer.Option("--max", help="The last learning rate.")] = 1.0,
+    steps: Annotated[int, typer.Option("--steps", min=20, help="Steps from the first to the last.")] = 100,
+    curve: Annotated[
+        Path | None, typer.Option("--curve", metavar="FILE", help="Write learning rates and losses as CSV.")
+    ] = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Try learning rates or batch sizes on a config, and print an override to begin with; no config is changed.
+
+    The model starts with the initial values, and reads the batches in the
+    order, of `train.py` with the same overrides. `lr` raises the learning
+    rate from step to step and finds where the loss falls most steeply;
+    `batch_size` doubles the batch until memory is short.
+    """
+    options: dict[str, Any] = {"lowest": lowest, "highest": highest, "num_steps": steps, "curve": curve}
+    answer("tune:tune", kind.value, conf, overrides or [], as_json=as_json, **options)
+
+
+@app.command()
+def sweep(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun, finished or not.")],
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", metavar="NAME", help="Sort by this metric. Default: the one that the runs optimize."),
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with all metrics.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the jobs of a multirun as a table, best first; exit status 1 if a job ended before it finished."""
+    one_of("--csv", csv, as_json)
+    answer("sweep:sweep", folder, metric, csv=csv, as_json=as_json, plugins=False)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    ckpt: Annotated[
+        str | None,
+        typer.Option("--ckpt", metavar="FILE", help="Compare this checkpoint instead: best, last or a path."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that a run's initial values match its ledger; exit status 1 if a parameter differs.
+
+    The model is built again from the run's config.yaml. With --ckpt, a
+    checkpoint is compared instead, which shows what training changed.
+    """
+    answer("verify:verify", folder, ckpt, as_json=as_json)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New data: a table, pictures, a text, or arrays.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv, .json or .parquet file to write.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="A column of the new data to keep; repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Predict from new data with the best checkpoint of a run: classes with their names, numbers in their units.
+
+    The run's preprocessing is applied: columns are found by name, scaled and
+    encoded as in training. Targets are not needed.
+    """
+    answer("predict:predict", run, file, output, keep or [], device, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DATA...]", help="Other data, such as data.path=new.csv: the whole file is evaluated."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where tables and figures go.")
+    ] = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw figures.")] = True,
+    device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Evaluate a run: metrics and the task's report, of its test part or of other data.
+
+    Writes tables (CSV) and figures (PNG), such as a confusion matrix, to
+    RUN/evaluation. Exit status 1 if the test part gives another metric than
+    the run reported.
+    """
+    answer("evaluate:evaluate", run, overrides or [], output, device, plots=plots, as_json=as_json)
