@@ -54,7 +54,7 @@ def test_what_is_no_regular_file(here: Path, kind: str):
             expected = ("data.path", f"`{name}` is {what}, not {due}", "write `data.path=...`")
             assert told(source(type=kind, path=name)) == [expected]
     assert told(source(type=kind, path="nowhere"))[0][1:] == (
-        "there is no file `nowhere`",
+        f"there is no {due.removeprefix('a ')} `nowhere`",
         "it is a link that leads nowhere",
     )
     assert told(source(type=kind, path="~nobody-has-this-name/x"))[0][1] == (
