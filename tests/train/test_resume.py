@@ -60,7 +60,7 @@ KINDS = [
     ("data.num_workers=2", "checkpoint.every_n_steps=3"),
     ("trainer.precision=64-true", "callbacks=[swa]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.013"),
     ("trainer.precision=bf16-true", "callbacks=ema", "trainer.gradient_clip_val=0.5"),
-    ("trainer.precision=16-mixed", "trainer.accumulate_grad_batches=2", "checkpoint.every_n_steps=1"),
+    ("trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=2", "checkpoint.every_n_steps=1"),
 ]
 
 

@@ -41,6 +41,7 @@ def test_what_is_no_regular_file(here: Path, kind: str):
     os.mkfifo(here / "pipe")
     (here / "link").symlink_to("pipe")
     (here / "nowhere").symlink_to("none")
+    due = "a file or folder" if kind == "parquet" else "a file"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
         source = npz if kind == "npz" else csv
@@ -50,10 +51,10 @@ def test_what_is_no_regular_file(here: Path, kind: str):
             ("socket", "a socket"),
             ("/dev/zero", "a device"),
         ]:
-            expected = ("data.path", f"`{name}` is {what}, not a file", "write `data.path=...`")
+            expected = ("data.path", f"`{name}` is {what}, not {due}", "write `data.path=...`")
             assert told(source(type=kind, path=name)) == [expected]
     assert told(source(type=kind, path="nowhere"))[0][1:] == (
-        "there is no file `nowhere`",
+        f"there is no {due.removeprefix('a ')} `nowhere`",
         "it is a link that leads nowhere",
     )
     assert told(source(type=kind, path="~nobody-has-this-name/x"))[0][1] == (
