@@ -44,8 +44,8 @@ class Jacobian:
     """Examples that were measured; 1 where examples see one another, and the block is the whole batch's."""
     method: Literal["exact", "stochastic"]
     singular_values: tuple[float, ...]
-    """Largest first, each a mean over blocks and seeds. Of a stochastic estimate the first few; empty where an
-    operation of the network has no forward-mode derivative."""
+    """Largest first, each a mean over blocks and seeds. Of a stochastic estimate the first few; empty where the
+    derivative is not finite, or has no forward mode."""
     mean_square: float
     """Of all singular values: the squared Frobenius norm divided by their number."""
 
@@ -85,13 +85,17 @@ def jacobian_of(function: Function, seed: int) -> Jacobian | None:
     least = min(block.shape)
     if num_outputs <= MAX_OUTPUTS and num_outputs * num_inputs <= MAX_ELEMENTS:
         rows = [block.transposed(row) for row in torch.eye(num_outputs, dtype=torch.float64)]
-        values = torch.linalg.svdvals(torch.stack(rows))
+        matrix = torch.stack(rows)
+        if not bool(matrix.isfinite().all()):
+            return Jacobian(block.shape, 1, "exact", (), math.nan)
+        values = torch.linalg.svdvals(matrix)
         return Jacobian(block.shape, 1, "exact", tuple(values.tolist()), float(values.square().sum()) / least)
     generator = Key(seed, "jacobian").generator()
     probes = torch.randn(min(NUM_PROBES, least), num_outputs, generator=generator, dtype=torch.float64)
     images = torch.stack([block.transposed(probe) for probe in probes])
     square = float(images.square().sum()) / len(probes) / least
-    return Jacobian(block.shape, 1, "stochastic", _largest(block, images), square)
+    largest = _largest(block, images) if math.isfinite(square) else ()
+    return Jacobian(block.shape, 1, "stochastic", largest, square)
 
 
 def _largest(block: _Block, images: Tensor) -> tuple[float, ...]:

@@ -135,8 +135,13 @@ def share_saturated(activation: nn.Module, values: Tensor) -> float | None:
     return float(flat.double().mean())
 
 
+def _same(value: Tensor) -> Tensor:
+    return value
+
+
 def _slopes(activation: nn.Module, values: Tensor) -> Tensor:
-    with torch.enable_grad():
+    # What is saved here belongs to no checkpoint around it.
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
         values = values.detach().clone().requires_grad_()
         # A second clone: the activation may work in place.
         output: Any = activation.forward(values.clone())

@@ -15,8 +15,9 @@ from torch.nn.parameter import is_lazy
 
 from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key, check_seed
-from modelforge.modules.calling import call, replaced, seed_devices, tensors
+from modelforge.modules.calling import call, replaced, seed_devices, shapes, tensors
 from modelforge.modules.hooks import uncompiled
 from modelforge.modules.untouched import gpus, random_state, untouched
 from modelforge.signal.blocks import blocks
@@ -119,7 +120,7 @@ def _run(model: nn.Module, batch: Any, loss: Loss | None, seed: int, *, jacobian
             seed_devices(Key(seed, "probe", "forward"), gpus(model))
             output = call(model, given)
             watch.stop()
-            _backward(output, [*inputs.leaves, *watch.leaves], loss, seed)
+            _backward(model, batch, output, [*inputs.leaves, *watch.leaves], loss, seed)
         found = [jacobian_of(block, seed) for block in blocks(model, batch, watch.entry, seed)] if jacobian else []
         jacobians = [one for one in found if one is not None]
         return _Run(
@@ -144,7 +145,7 @@ def _given(batch: Any, watch: Watch) -> Any:
     return replaced(batch, copied)
 
 
-def _backward(output: Any, leaves: list[Tensor], loss: Loss | None, seed: int) -> None:
+def _backward(model: nn.Module, batch: Any, output: Any, leaves: list[Tensor], loss: Loss | None, seed: int) -> None:
     """Sends gradients from the output to the leaves, past the hooks on what modules gave."""
     if loss is None:
         ends = [value for _, value in tensors(output) if value.is_floating_point() and value.requires_grad]
@@ -158,8 +159,13 @@ def _backward(output: Any, leaves: list[Tensor], loss: Loss | None, seed: int) -
         if not number.requires_grad:
             hint = "compute it of the output with operations that have gradients, and without `detach`"
             raise ForgeError([Problem("MF050", "loss", "the loss does not depend on what the network gives", hint)])
-    if ends and leaves:
-        torch.autograd.grad(ends, leaves, given, allow_unused=True)
+    try:
+        if ends and leaves:
+            torch.autograd.grad(ends, leaves, given, allow_unused=True)
+    except RuntimeError as error:
+        message = f"{type(model).__name__} has no gradients on this batch {shapes(batch)}: {sentence(error)}"
+        hint = "some layer works in place on what another one needs for its gradient: leave out its `inplace=True`"
+        raise ForgeError([Problem("MF050", "batch", message, hint if "inplace" in message else "")]) from error
 
 
 def _is_number(value: object) -> bool:

@@ -85,7 +85,7 @@ class Watch:
             yield
 
     def stop(self) -> None:
-        """Sees no more calls: a checkpointed layer is run again on the way back."""
+        """Records no more calls: a checkpointed layer runs again on the way back, and must do the same there."""
         self._is_on = False
 
     def leaf(self, path: str, kind: str, value: Tensor) -> Tensor:
@@ -102,14 +102,16 @@ class Watch:
             self._saturated[path] = share_saturated(module, found)
 
     def _after(self, path: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        if not self._is_on or (value := _first(output)) is None:
+        if (value := _first(output)) is None:
             return None
         given = dict(zip(("input", "hx"), args, strict=False)) | kwargs if isinstance(module, nn.RNNBase) else {}
         # A packed sequence is left as it is.
         if isinstance(module, nn.RNNBase) and isinstance(given.get("input"), Tensor) and torch.is_grad_enabled():
             output = self._unrolled(path, module, given)
             value = output[0]
-        elif not value.requires_grad and torch.is_grad_enabled() and value is output:
+        if not self._is_on:
+            return output
+        if not value.requires_grad and torch.is_grad_enabled() and value is output:
             output = value = self._cut(path, value)
         read = _first((args, kwargs))
         if self._versions.get(value) == value._version and any(True for _ in module.children()):
@@ -133,7 +135,8 @@ class Watch:
         steps: dict[str, dict[int, Seen]] = {}
 
         def see(name: str, time: int, value: Tensor) -> None:
-            steps.setdefault(name, {})[time] = self._see(value, None)
+            if self._is_on:
+                steps.setdefault(name, {})[time] = self._see(value, None)
 
         result = unroll(module, given["input"], given.get("hx"), see)
         for name, seen in steps.items():
