@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.errors import ForgeError
 from modelforge.core.rng import Key
 from modelforge.modules.calling import call, replaced, seed_devices, tensors
 from modelforge.modules.untouched import gpus
@@ -36,18 +37,33 @@ def blocks(model: nn.Module, batch: Any, entry: str | None, seed: int) -> Iterat
         return run(model, given, key, entry or "", row)
 
     inputs, output = function(batch, None)(None)
-    if not _are_separate(inputs, output, Key(seed, "probe", "rows").generator()):
+    num_rows = output.shape[0] if output.ndim else 1
+    separate = _are_separate(inputs, output, Key(seed, "probe", "rows").generator())
+    if not separate or not _runs(function(_rows(batch, 0, num_rows), 0)):
         yield function(batch, None)
         return
-    num_rows = output.shape[0]
     per_row = max(output[0].numel(), 1)
     for row in range(min(num_rows, MAX_BLOCKS, max(MAX_OUTPUTS // per_row, 1))):
-        chosen = torch.arange(row, row + _NUM_ROWS) % num_rows
-        yield function(replaced(batch, lambda value, chosen=chosen: _picked(value, chosen, num_rows)), 0)
+        yield function(_rows(batch, row, num_rows), 0)
 
 
-def _picked(value: Tensor, chosen: Tensor, num_rows: int) -> Tensor:
-    return value[chosen.to(value.device)] if value.ndim and value.shape[0] == num_rows else value
+def _rows(batch: Any, row: int, num_rows: int) -> Any:
+    """A batch of few examples, beginning with one of them."""
+    chosen = torch.arange(row, row + _NUM_ROWS) % num_rows
+
+    def picked(value: Tensor) -> Tensor:
+        return value[chosen.to(value.device)] if value.ndim and value.shape[0] == num_rows else value
+
+    return replaced(batch, picked)
+
+
+def _runs(function: Function) -> bool:
+    """Whether a network runs on a smaller batch: some fix its size."""
+    try:
+        function(None)
+    except ForgeError:
+        return False
+    return True
 
 
 def _are_separate(inputs: Sequence[Tensor], output: Tensor, generator: torch.Generator) -> bool:

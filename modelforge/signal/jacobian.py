@@ -8,8 +8,8 @@ computed whole, row by row; of a large one the largest singular values are estim
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from modelforge.core.errors import ForgeError
 from modelforge.core.rng import Key
 
 MAX_OUTPUTS = 1024
@@ -105,9 +106,19 @@ def _largest(block: _Block, images: Tensor) -> tuple[float, ...]:
             inputs, _ = torch.linalg.qr(images.T)
             outputs, _ = torch.linalg.qr(torch.stack([block.times(column) for column in inputs.T], dim=1))
             images = torch.stack([block.transposed(column) for column in outputs.T])
-    except RuntimeError:  # some operations have no forward-mode derivative
+    except (RuntimeError, ForgeError):  # some operations have no forward-mode derivative
         return ()
     return tuple(torch.linalg.svdvals(images).tolist()[: max(NUM_PROBES // 2, 1)])
+
+
+@contextmanager
+def _without_onednn() -> Generator[None]:
+    """As `torch.backends.mkldnn.flags`, which also sets what warns on most machines."""
+    before, *_ = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.set_flags(before, _fp32_precision=None)
 
 
 class _Block:
@@ -133,7 +144,7 @@ class _Block:
             stack.enter_context(forward_ad.dual_level())
             # Fused attention and fused recurrences have no forward-mode derivatives; their plain forms have.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+            stack.enter_context(_without_onednn())
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             duals = [
                 forward_ad.make_dual(value.detach(), part.to(value.device, value.dtype).view(value.shape))
