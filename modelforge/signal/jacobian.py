@@ -114,11 +114,12 @@ def _largest(block: _Block, images: Tensor) -> tuple[float, ...]:
 @contextmanager
 def _without_onednn() -> Generator[None]:
     """As `torch.backends.mkldnn.flags`, which also sets what warns on most machines."""
-    before, *_ = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)
+    unchanged: Any = None
+    before, *_ = torch.backends.mkldnn.set_flags(False, _fp32_precision=unchanged)
     try:
         yield
     finally:
-        torch.backends.mkldnn.set_flags(before, _fp32_precision=None)
+        torch.backends.mkldnn.set_flags(before, _fp32_precision=unchanged)
 
 
 class _Block:

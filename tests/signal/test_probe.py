@@ -174,7 +174,9 @@ def test_in_a_deep_relu_net_the_gradient_is_what_theory_says():
     # Each of 11 layers halves it; ln varies with β = 5 · 11 / 128 (Hanin & Nica 2018), and has the mean -β/2.
     beta = 5 * 11 / 128
     assert ratio == pytest.approx(-11 * math.log(2) - beta / 2, abs=3 * math.sqrt(beta / seeds))
-    assert 0 < found["0"].gradient.spread < 3 * math.sqrt(2 * beta)
+    spread = found["0"].gradient.spread
+    assert spread is not None
+    assert 0 < spread < 3 * math.sqrt(2 * beta)
     assert found.seeds == tuple(range(seeds))
 
 
@@ -458,7 +460,7 @@ class Leaving(nn.Module):
         self.seen += x.mean()
         self.seen = self.seen.clone()
         self.absent = torch.ones(1)
-        random.random(), np.random.rand(), torch.rand(1)
+        self.drawn = (random.random(), np.random.rand(), torch.rand(1))
         x = nn.functional.dropout(self.norm(self.conv(x)).relu_(), 0.5, self.training)
         x = self.rnn(self.spectral(x.transpose(1, 2)))[0]
         if self.fails:
@@ -482,7 +484,12 @@ def state_of(model: nn.Module) -> dict[str, Any]:
         "hooks": [[len(getattr(module, table)) for table in tables] for module in model.modules()],
         "attributes": [{name: id(value) for name, value in vars(module).items()} for module in model.modules()],
         "order": [list(vars(module)) for module in model.modules()],
-        "random": [random.getstate(), torch.get_rng_state(), *map(str, np.random.get_state())],
+        "random": {
+            "python": torch.tensor(random.getstate()[1]),
+            "numpy": torch.from_numpy(np.asarray(np.random.get_state()[1], dtype=np.int64)),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        },
         "grad": torch.is_grad_enabled(),
         "deterministic": (torch.backends.cudnn.enabled, torch.backends.mkldnn.enabled),
     }
@@ -490,11 +497,9 @@ def state_of(model: nn.Module) -> dict[str, Any]:
 
 def assert_same(model: nn.Module, before: dict[str, Any]) -> None:
     for name, value in state_of(model).items():
-        torch.testing.assert_close(value, before[name], rtol=0, atol=0) if name in ("values", "gradients") else None
-        if name == "random":
-            assert torch.equal(value.pop(1), before[name][1])
-            assert value == [item for index, item in enumerate(before[name]) if index != 1]
-        elif name not in ("values", "gradients"):
+        if name in ("values", "gradients", "random"):
+            torch.testing.assert_close(value, before[name], rtol=0, atol=0, msg=name)
+        else:
             assert value == before[name], name
 
 
@@ -541,6 +546,32 @@ def test_a_batch_that_the_network_writes_into_stays():
     given = batch.clone()
     mf.probe(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)), batch)
     assert torch.equal(batch, given)
+
+
+# --- CUDA -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("train", [True, False])
+def test_on_cuda_it_measures_the_same_and_leaves_no_trace(train):
+    net, batch = Leaving().train(train), normal(6, 3, 9)
+    expected = mf.probe(net, batch)
+    net.cuda()
+    before = state_of(net)
+    found = mf.probe(net, batch.cuda())
+    assert_same(net, before)
+    assert [node.path for node in found.nodes] == [node.path for node in expected.nodes]
+    if not train:  # dropout draws other masks
+        for one, other in zip(found.nodes, expected.nodes, strict=True):
+            assert one.forward.second_moment == pytest.approx(other.forward.second_moment, rel=1e-2)
+            assert one.gradient.second_moment == pytest.approx(other.gradient.second_moment, rel=1e-2)
+        assert found.jacobian.singular_values == pytest.approx(expected.jacobian.singular_values, rel=2e-2, abs=1e-4)
+    with torch.autocast("cuda", torch.float16):
+        mf.probe(net, batch.cuda(), jacobian=False)
+    assert_same(net, before)
+    with pytest.raises(mf.ForgeError, match="cannot run on this batch"):
+        mf.probe(net, batch)
+    assert_same(net, before)
 
 
 # --- wrong input ------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_a_buffer_that_a_module_returns_is_not_written():
     class Table(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.register_buffer("table", torch.ones(3))
+            self.table = nn.Buffer(torch.ones(3))
 
         def forward(self, x: Tensor) -> Tensor:
             return self.table
