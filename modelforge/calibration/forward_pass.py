@@ -13,6 +13,7 @@ from torch import nn
 from modelforge.calibration.sites import Site
 from modelforge.core.rng import Key
 from modelforge.modules.calling import call, seed_devices
+from modelforge.modules.hooks import evaluating
 from modelforge.modules.untouched import gpus, untouched
 
 Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
@@ -22,8 +23,7 @@ Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
 @contextmanager
 def undisturbed(model: nn.Module) -> Generator[None]:
     """Evaluation mode without gradients for its body; flags, buffers and random state are what they were after it."""
-    with untouched(model), torch.no_grad():
-        model.eval()
+    with untouched(model), torch.no_grad(), evaluating(model):
         yield
 
 
