@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from modelforge.core.errors import ForgeError, Problem
@@ -14,7 +14,7 @@ from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key
 
 
-def call(model: nn.Module, batch: Any) -> Any:
+def call(model: Callable[..., Any], batch: Any) -> Any:
     """Calls the model: a mapping gives its keyword arguments, a tuple or list its arguments, a tensor is the only one.
 
     Raises:
@@ -90,7 +90,7 @@ def shapes(batch: Any) -> str:
     return f"({type(batch).__name__})"
 
 
-def _cannot_run(model: nn.Module, batch: Any, error: Exception) -> Problem:
+def _cannot_run(model: Callable[..., Any], batch: Any, error: Exception) -> Problem:
     message = f"{type(model).__name__} cannot run on this batch {shapes(batch)}: {sentence(error)}"
     hint = "a tensor is its only argument, a tuple its arguments, a mapping its keyword arguments"
     return Problem("MF050", "batch", message, hint)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from modelforge.core.complaints import require
@@ -18,19 +16,17 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key, check_seed
 from modelforge.modules.calling import call, replaced, seed_devices, shapes, tensors
-from modelforge.modules.hooks import uncompiled
 from modelforge.modules.untouched import gpus, random_state, untouched
 from modelforge.signal.blocks import blocks
 from modelforge.signal.jacobian import Jacobian, jacobian_of, mean_of
 from modelforge.signal.measured import Mode, Probe
 from modelforge.signal.nodes import Node, node_of
+from modelforge.signal.passes import Loss, bare, eager, ends_of
 from modelforge.signal.recurrent import Spectrum, spectra
 from modelforge.signal.watch import Record, Watch
 
 Builder = Callable[[int], nn.Module]
 """Makes a network from a seed."""
-Loss = Callable[[Any], Tensor]
-"""Makes one number of what a network gives."""
 
 
 def probe(
@@ -85,7 +81,7 @@ def probe(
     runs: list[_Run] = []
     for seed in numbers:
         with random_state(_devices()):
-            network = _bare(model if isinstance(model, nn.Module) else _built(model, seed))
+            network = bare(model if isinstance(model, nn.Module) else _built(model, seed))
             runs.append(_run(network, batch, loss, seed, jacobian=jacobian))
     return Probe(
         inputs=_nodes([run.inputs for run in runs]),
@@ -111,7 +107,7 @@ class _Run:
 def _run(model: nn.Module, batch: Any, loss: Loss | None, seed: int, *, jacobian: bool) -> _Run:
     if problems := [_without_values(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
         raise ForgeError(problems)
-    with untouched(model), _eager(model), torch.inference_mode(False), torch.enable_grad():
+    with untouched(model), eager(model), torch.inference_mode(False), torch.enable_grad():
         for weight in model.parameters():
             weight.requires_grad_(False)  # gradients of weights would take their memory again
         inputs, watch = Watch(), Watch()
@@ -147,18 +143,7 @@ def _given(batch: Any, watch: Watch) -> Any:
 
 def _backward(model: nn.Module, batch: Any, output: Any, leaves: list[Tensor], loss: Loss | None, seed: int) -> None:
     """Sends gradients from the output to the leaves, past the hooks on what modules gave."""
-    if loss is None:
-        ends = [value for _, value in tensors(output) if value.is_floating_point() and value.requires_grad]
-        generator = Key(seed, "probe", "backward").generator()
-        given = [torch.randn(end.shape, generator=generator).to(end.device, end.dtype) for end in ends]
-    else:
-        number = loss(output)
-        if not _is_number(number):
-            raise TypeError(f"the loss must give a tensor of one number, but gives {_shown(number)}")
-        ends, given = [number], [torch.ones_like(number)]
-        if not number.requires_grad:
-            hint = "compute it of the output with operations that have gradients, and without `detach`"
-            raise ForgeError([Problem("MF050", "loss", "the loss does not depend on what the network gives", hint)])
+    ends, given = ends_of(output, loss, seed)
     try:
         if ends and leaves:
             torch.autograd.grad(ends, leaves, given, allow_unused=True)
@@ -166,14 +151,6 @@ def _backward(model: nn.Module, batch: Any, output: Any, leaves: list[Tensor], l
         message = f"{type(model).__name__} has no gradients on this batch {shapes(batch)}: {sentence(error)}"
         hint = "some layer works in place on what another one needs for its gradient: leave out its `inplace=True`"
         raise ForgeError([Problem("MF050", "batch", message, hint if "inplace" in message else "")]) from error
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Tensor) and value.numel() == 1
-
-
-def _shown(value: object) -> str:
-    return f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def _nodes(runs: list[dict[str, Record]]) -> tuple[Node, ...]:
@@ -202,28 +179,6 @@ def _built(builder: Builder, seed: int) -> nn.Module:
 
 def _devices() -> range:
     return range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    """The network itself: what runs copies of it on several devices, or compiles it, would see the passes."""
-    while True:
-        inner = uncompiled(model)
-        if isinstance(inner, DataParallel | DistributedDataParallel):
-            inner = inner.module
-        if inner is model:
-            return model
-        model = inner
-
-
-@contextmanager
-def _eager(model: nn.Module) -> Generator[None]:
-    """Runs modules as they are written: compiled ones call no hooks, and fused recurrences need training mode."""
-    with ExitStack() as stack:
-        if any(uncompiled(module) is not module or module._compiled_call_impl for module in model.modules()):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-        yield
 
 
 def _mode(model: nn.Module) -> Mode:
