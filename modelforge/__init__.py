@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import Plan as Plan
     from modelforge.planning.plan import plan as plan
     from modelforge.review.diff import diff as diff
+    from modelforge.signal.probe import probe as probe
     from modelforge.tracing import from_module as from_module
     from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
@@ -64,6 +65,7 @@ _LAZY = {
     "load_run": "modelforge.train.trained_run",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
+    "probe": "modelforge.signal.probe",
     "register_calibration": "modelforge.calibration",
     "register_callback": "modelforge.train.callbacks.registry",
     "register_activation": "modelforge.inits",

@@ -238,6 +238,14 @@ def test_the_python_of_the_readme_runs() -> None:
     assert "ledger" in run(ROOT / "README.md")
 
 
+def test_the_python_of_the_page_on_probing_shows_what_it_says() -> None:
+    there: Any = run(ROOT / "docs" / "probe.md")
+    assert there["energies"]["xavier"] < 1e-7
+    assert 0.1 < there["energies"]["kaiming"] < 10
+    assert there["steps"] == pytest.approx([1.0] * 100, rel=0.1)
+    assert there["radius"] == pytest.approx(1.0)
+
+
 def test_gpt2_in_plain_torch_is_the_config_beside_it() -> None:
     by_hand: Any = run(ROOT / "docs" / "gpt2.md")["GPT2"]
     by_hand = by_hand(256, 64, width=128, depth=3, heads=4).eval()

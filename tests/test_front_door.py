@@ -17,7 +17,7 @@ DESIGN = {
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
     *("register_callback", "register_logger"),
     *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
-    *("param_groups", "verify", "load_run"),
+    *("param_groups", "probe", "verify", "load_run"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "Run", "__version__"),
 }
 
@@ -81,6 +81,7 @@ def test_everything_works_without_warnings_in_a_fresh_process():
         "load",
         "parse",
         "plan",
+        "probe",
         "build",
         "from_module",
         "initialize",

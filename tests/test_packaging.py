@@ -49,7 +49,11 @@ def pins() -> dict[str, Version]:
 
 def test_wheel_holds_the_package_and_the_configs(wheel: ZipFile) -> None:
     code = {f"modelforge/{path.relative_to(ROOT / 'modelforge')}" for path in (ROOT / "modelforge").rglob("*.py")}
-    configs = {f"modelforge/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
+    configs = {
+        f"modelforge/conf/{path.relative_to(ROOT / 'conf')}"
+        for pattern in ("*.yaml", ".schema/*.json")
+        for path in (ROOT / "conf").rglob(pattern)
+    }
     starter = {
         f"modelforge/{path.relative_to(ROOT / 'modelforge')}"
         for path in (ROOT / "modelforge" / "starter").rglob("*")

@@ -1,0 +1,1 @@
+"""Signal: how strong values and gradients are throughout a network before it is trained."""

@@ -1,0 +1,58 @@
+"""`Probe`: what was measured of a network, as frozen values that print as a table and as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.console import RenderableType
+
+from modelforge.report.table import to_text
+from modelforge.signal.jacobian import Jacobian
+from modelforge.signal.nodes import Node, finite
+from modelforge.signal.probe_table import probe_table
+from modelforge.signal.recurrent import Spectrum
+
+Mode = Literal["train", "eval", "mixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a network starts, as measured on a batch."""
+
+    inputs: tuple[Node, ...]
+    """The floating-point tensors of the batch."""
+    nodes: tuple[Node, ...]
+    """Modules in the order in which they finish; a container that gives what its last module gave is left out."""
+    jacobian: Jacobian | None
+    spectra: tuple[Spectrum, ...]
+    mode: Mode
+    seeds: tuple[int, ...]
+
+    def __getitem__(self, path: str) -> Node:
+        """The node of a module.
+
+        Raises:
+            KeyError: nothing was measured there.
+        """
+        for node in self.nodes:
+            if node.path == path:
+                return node
+        raise KeyError(path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was measured as plain data; a number that is not finite is None."""
+        return {
+            "mode": self.mode,
+            "seeds": [*self.seeds],
+            "inputs": [node.to_dict() for node in self.inputs],
+            "nodes": [node.to_dict() for node in self.nodes],
+            "jacobian": None if self.jacobian is None else finite(self.jacobian.to_dict()),
+            "spectra": [finite(spectrum.to_dict()) for spectrum in self.spectra],
+        }
+
+    def __rich__(self) -> RenderableType:
+        return probe_table(self.inputs, self.nodes, self.jacobian, self.spectra)
+
+    def __str__(self) -> str:
+        return to_text(self.__rich__())
