@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import Plan as Plan
     from modelforge.planning.plan import plan as plan
     from modelforge.review import diff as diff
+    from modelforge.signal.predict import predict as predict
+    from modelforge.signal.rule import register_signal as register_signal
     from modelforge.tracing import from_module as from_module
     from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
@@ -64,6 +66,7 @@ _LAZY = {
     "load_run": "modelforge.train.run_folder",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
+    "predict": "modelforge.signal.predict",
     "register_calibration": "modelforge.calibration",
     "register_callback": "modelforge.train.callbacks.registry",
     "register_activation": "modelforge.inits",
@@ -71,6 +74,7 @@ _LAZY = {
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
     "register_metric": "modelforge.train.metrics",
+    "register_signal": "modelforge.signal.rule",
     "register_task": "modelforge.train.tasks.registry",
     "register_logger": "modelforge.train.loggers.registry",
     "verify": "modelforge.building.verify",
