@@ -17,8 +17,8 @@ from modelforge.inits.gains.statistics import differentiate, evaluate
 
 REACH = 8.0
 NODES = 240
-"""Points a dimension for a pair of numbers: the trapezoid rule, whose errors at a kink average out over the other. An even
-number has no point at 0, where most kinks and steps are."""
+"""Points a dimension for a pair of numbers: the trapezoid rule, whose errors at a kink average out over the other.
+An even number has no point at 0, where most kinks and steps are."""
 DIGITS = 10
 """Significant digits to which moments of what arrives count as equal, so that layers alike are computed once."""
 

@@ -81,8 +81,8 @@ class Prediction:
 
     @property
     def unknown(self) -> tuple[NodeSignal, ...]:
-        """The nodes whose signal is not known."""
-        return tuple(node for node in self.nodes if node.signal is None)
+        """The layers whose signal is not known."""
+        return tuple(node for node in self.nodes if node.signal is None and node.type != "input")
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain data."""
@@ -199,7 +199,7 @@ def _forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], ca
     rule = _rule(node)
     if rule is None:
         return None, f"unknown from here on: `{node.layer.type}` has no signal rule, register one"
-    lost = any(read in signals and signals[read] is None and not read.maker.startswith("@") for read in leaf.reads)
+    lost = any(signals.get(read) is None and not read.maker.startswith("@") for read in leaf.reads)
     if lost and not rule.restarts:
         return None, cause or "unknown: it reads what is not known"
     try:

@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.matrix import Activation
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
@@ -48,6 +49,19 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """Normal numbers, and the function that was applied to them."""
+
+    activation: Activation
+    mean: float
+    variance: float
+    along: float
+    """Correlation of one unit at two positions of an example."""
+    across: float
+    """Correlation of one unit in two examples."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Moments of a tensor over its elements and over draws of all weights."""
 
@@ -68,6 +82,8 @@ class Signal:
     weight_gain: float | None = None
     """σ_w² = n·E w² of the weights right before it; None where there are none."""
     profile: Profile = field(default=FLAT, repr=False)
+    behind: Behind | None = None
+    """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
 
     @property
     def variance(self) -> float:
@@ -98,6 +114,7 @@ class Signal:
             second=square * self.second,
             along=square * self.along,
             across=square * self.across,
+            behind=None,
         )
 
 
@@ -112,6 +129,8 @@ class Gradient:
     drift: float = 0.0
     noise: float = 0.0
     chance: float = 0.0
+    tilt: float = 1.0
+    """How much steeper the activation before is, in energy, where the gradient arrives (at maxima) than elsewhere."""
     profile: Profile = field(default=FLAT, repr=False)
 
     @property
@@ -161,11 +180,13 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
     if len(gradients) == 1:
         return gradients[0]
     drift, noise = summed_drift([(one.energy, one) for one in gradients])
+    total = sum(one.energy for one in gradients)
     return Gradient(
-        sum(one.energy for one in gradients),
+        total,
         sum(one.along for one in gradients),
         drift,
         noise,
         max(one.chance for one in gradients),
+        sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
     )

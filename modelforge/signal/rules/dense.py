@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
 
 
 def weighted(signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in: float, reach: float = 1.0) -> Signal:
@@ -84,7 +84,7 @@ def as_units(signal: Signal, axis: int) -> Signal:
     if axis == shape.units:
         return signal
     square = signal.mean**2
-    return replace(signal, shape=replace(shape, units=axis), along=square, profile=FLAT)
+    return replace(signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, behind=None)
 
 
 @register_signal("Linear")
@@ -97,19 +97,11 @@ def linear(node: Node) -> Passed:
     weight, bias = node.values("weight"), node.values("bias")
     signal = as_units(node.signal, -1)
     shape = node.shape(-1)
-    output = weighted(signal, weight, bias, shape, weight.fan_in)
-    profile = signal.profile
-    output = replace(output, profile=profile)
+    output = weighted(signal, weight, bias, shape, signal.shape.num_units)
+    # Biases add the same energy everywhere.
+    parts = [(output.second - bias.second, signal.profile), (bias.second, FLAT)]
+    output = replace(output, profile=mixed_profile(parts, shape.sizes))
     return passed(
         output,
-        lambda gradient: replace(unweighted(gradient, weight, signal, weight.fan_out), profile=gradient.profile),
+        lambda gradient: replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile),
     )
-
-
-@register_signal("Flatten")
-def flatten(node: Node) -> Passed:
-    """Several dimensions as one, which becomes the units'."""
-    signal = node.signal
-    first = node.layer.arguments.get("start_dim", 1) % len(signal.shape.sizes)
-    flat = replace(signal, shape=node.shape(min(first, signal.shape.units)), profile=FLAT)
-    return passed(flat, lambda gradient: replace(gradient, profile=FLAT))

@@ -14,7 +14,7 @@ from modelforge.core.matrix import Activation
 from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
-from modelforge.signal.value import Gradient, Profile, Signal
+from modelforge.signal.value import Behind, Gradient, Profile, Signal
 
 
 @lru_cache(maxsize=256)
@@ -64,6 +64,13 @@ def activation(node: Node) -> Passed:
         chance=signal.chance * (along.slope_product / one.slope_second) ** 2 if one.slope_second else 0.0,
         profile=profile,
         weight_gain=None,
+        behind=Behind(
+            function,
+            signal.mean,
+            signal.variance,
+            signal.correlation(signal.along),
+            signal.correlation(signal.across),
+        ),
     )
     gain = signal.weight_gain
     return Passed(
@@ -99,9 +106,10 @@ def _back(gradient: Gradient, signal: Signal, one: Single, along: Pair, across: 
     drift = (np.sqrt(gradient.drift) + abs(sway) * np.sqrt(signal.drift)) ** 2
     return replace(
         gradient,
-        energy=gradient.energy * second,
+        energy=gradient.energy * second * gradient.tilt,
         along=gradient.along * along.slope_product,
         drift=float(drift),
+        tilt=1.0,
         chance=gradient.chance * (across.slope_product / second) ** 2,
         noise=pairs / second**2 / signal.shape.num_units,
     )
@@ -127,7 +135,7 @@ def dropout(node: Node) -> Passed:
     count = signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples
     noise = 3 * p / (1 - p) / count
     return passed(
-        replace(signal, second=signal.second / (1 - p), noise=signal.noise + noise),
+        replace(signal, second=signal.second / (1 - p), noise=signal.noise + noise, behind=None),
         lambda gradient: replace(gradient, energy=gradient.energy / (1 - p), noise=gradient.noise + noise),
     )
 
