@@ -13,6 +13,8 @@ MOST = 100.0
 """The largest variance of logits: softmax picks one key long before."""
 POINTS = 400
 """Points of the integral over u, on a logarithmic grid."""
+COUNTS = 128
+"""Numbers of keys for which it is computed; in between a power of the number is taken."""
 
 
 def shares(variance: float, keys: int) -> np.ndarray:
@@ -36,6 +38,7 @@ def _shares(variance: float, keys: int) -> np.ndarray:
     # u²·e^2l: one u belongs to the logarithmic grid.
     twice = (np.exp(2 * np.minimum(scaled, 50.0)) * decay) @ weights
     others = np.clip(decay @ weights, 1e-300, 1.0)
-    counts = np.arange(1, keys + 1)
-    integrals = np.exp(np.log(others) * (counts[:, None] - 1)) @ twice * (log_u[1] - log_u[0])
-    return np.minimum(1.0, counts * integrals)
+    some = np.unique(np.geomspace(1, keys, COUNTS).round())
+    integrals = np.exp(np.log(others) * (some[:, None] - 1)) @ twice * (log_u[1] - log_u[0])
+    found = np.log(np.minimum(1.0, some * integrals))
+    return np.exp(np.interp(np.log(np.arange(1, keys + 1)), np.log(some), found))

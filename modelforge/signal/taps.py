@@ -84,7 +84,10 @@ def taps_of(arguments: Mapping[str, Any], sizes: Sequence[int], windows: Sequenc
     else:
         pads = spread(0 if padding == "valid" else padding, rank)
     mode = arguments.get("padding_mode", "zeros")
-    return tuple(Taps(*one, mode) for one in zip(sizes, windows, kernel, stride, pads, dilation, strict=True))
+    return tuple(
+        Taps(size, made, taps, step, pad, apart, mode)
+        for size, made, taps, step, pad, apart in zip(sizes, windows, kernel, stride, pads, dilation, strict=True)
+    )
 
 
 def spread(value: Any, rank: int) -> tuple[int, ...]:

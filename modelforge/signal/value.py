@@ -8,10 +8,9 @@ entries in place of one for each pair. Where zero padding makes positions unequa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod, sqrt
-from typing import TypeVar
 
 import numpy as np
 
@@ -143,10 +142,7 @@ class Gradient:
         return replace(self, energy=factor * self.energy, along=factor * self.along)
 
 
-Energy = TypeVar("Energy", Signal, Gradient)
-
-
-def summed_drift(parts: list[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
+def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
     """Drift and noise of a sum of energies: drifts may have one cause and add up, noises have many.
 
     Args:
@@ -160,7 +156,7 @@ def summed_drift(parts: list[tuple[float, Signal | Gradient]]) -> tuple[float, f
     return drift, noise
 
 
-def mixed_profile(parts: list[tuple[float, Profile]], sizes: tuple[int, ...]) -> Profile:
+def mixed_profile(parts: Sequence[tuple[float, Profile]], sizes: tuple[int, ...]) -> Profile:
     """The profile of a sum of energies."""
     axes = {axis for _, profile in parts for axis in profile}
     total = sum(energy for energy, _ in parts)

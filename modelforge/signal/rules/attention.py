@@ -46,9 +46,15 @@ def attention(node: Node) -> Passed:
     head_dim = arguments["head_dim"] if arguments.get("head_dim") else width // heads
     crossed = node.layer.type == "CrossAttention"
     biases = [signal for signal in node.signals[2 if crossed else 1 :] if signal is not None]
+
+    def projection(name: str) -> _Projection:
+        return _Projection(node.values(f"{name}_proj.weight"), node.values(f"{name}_proj.bias"))
+
     made = _Attention(
-        *(_Projection(node.values(f"{name}_proj.weight"), node.values(f"{name}_proj.bias")) for name in "qkv"),
-        _Projection(node.values("out_proj.weight"), node.values("out_proj.bias")),
+        projection("q"),
+        projection("k"),
+        projection("v"),
+        projection("out"),
         head_dim,
         heads,
         arguments.get("num_kv_heads") or heads,

@@ -154,3 +154,21 @@ def scale(node: Node) -> Passed:
     signal = node.signal.scaled(weight.second**0.5)
     mean = weight.mean * node.signal.mean
     return passed(replace(signal, mean=mean), lambda gradient: gradient.scaled(weight.second))
+
+
+@register_signal("DropPath")
+def drop_path(node: Node) -> Passed:
+    """Whole examples are zeroed by chance, and the others divided by what is left.
+
+    Formula: E y² = E x² / (1 - p), pairs of one example alike; E g² ← E g² / (1 - p)
+    Source: Huang et al. 2016, arXiv:1603.09382
+    """
+    p = node.layer.arguments["p"] if node.training else 0.0
+    if p == 1:
+        raise Unpredictable("it drops every example: p = 1")
+    signal, noise = node.signal, p / (1 - p) / node.num_examples
+    more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
+    return passed(
+        replace(signal, **more, noise=signal.noise + noise, behind=None),
+        lambda gradient: replace(gradient.scaled(1 / (1 - p)), noise=gradient.noise + noise),
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
-from modelforge.signal.value import Signal, mixed_profile, summed_drift
+from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
 
 LARGE = 512
 """Positions and features of a table of waves that stand for more of them."""
@@ -104,7 +104,7 @@ def class_token(node: Node) -> Passed:
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))
 
-    def back(gradient):
+    def back(gradient: Gradient) -> Gradient:
         profile = {axis: it for axis, it in gradient.profile.items() if axis != 1}
         factor = 1.0
         if 1 in gradient.profile:
