@@ -49,4 +49,4 @@ def test_one_and_three_dimensions():
 
 def test_padding_layers():
     pad = {"type": "ZeroPad2d", "padding": [2, 1, 0, 3]}
-    check(chain(conv(), pad, "Tanh", conv(), shape=[16, 9, 9], init=HE), batch=4)
+    check(chain(conv(), "Tanh", pad, conv(), shape=[16, 9, 9], init=HE), batch=4)

@@ -20,7 +20,7 @@ def branches(merge, width=96):
 
 @pytest.mark.parametrize("merge", ["Add", "Multiply", "Concat"])
 def test_two_branches(merge):
-    check(branches(merge))
+    check(branches(merge), seeds=16)
 
 
 def test_residual_branches_double_the_energy():

@@ -20,7 +20,8 @@ def test_norms_of_channels(norm, training):
 
 @pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
 def test_norms_of_positions(norm):
-    check(chain(*[LINEAR, norm, "Tanh"] * 2, LINEAR, shape=[5, 64], init=HE))
+    wide = LINEAR | {"out_features": 512}
+    check(chain(*[wide, norm, "Tanh"] * 2, wide, shape=[5, 512], init=HE))
 
 
 def test_batch_norm_lets_gradients_explode():
