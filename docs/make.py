@@ -230,8 +230,14 @@ def models() -> str:
 
 
 def _first_sentence(text: str) -> str:
-    comment = " ".join(line[2:] for line in text.partition("\n#   ")[0].splitlines() if line.startswith("# "))
+    comment = " ".join(line[2:] for line in _header(text) if line.startswith("# "))
     return re.split(r"(?<! al)\. ", comment)[0].removesuffix(".")
+
+
+def _header(text: str) -> list[str]:
+    """The lines of a config before its examples, without the one that names its schema."""
+    lines = text.partition("\n#   ")[0].splitlines()
+    return [line for line in lines if not line.startswith("# yaml-language-server:")]
 
 
 def _cell(text: str) -> str:

@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from modelforge.train.loggers.registry import register_logger as register_logger
     from modelforge.train.metrics import register_metric as register_metric
     from modelforge.train.optimizers.param_groups import param_groups as param_groups
-    from modelforge.train.run_folder import Run as Run
-    from modelforge.train.run_folder import load_run as load_run
     from modelforge.train.tasks.registry import register_task as register_task
     from modelforge.train.tasks.task import Task as Task
+    from modelforge.train.trained_run import Run as Run
+    from modelforge.train.trained_run import load_run as load_run
 
 # Imported on first use, so that `import modelforge` and the command line's help stay light.
 _LAZY = {
     "Ledger": "modelforge.building.ledger",
     "ModelSpec": "modelforge.language",
     "Plan": "modelforge.planning.plan",
-    "Run": "modelforge.train.run_folder",
+    "Run": "modelforge.train.trained_run",
     "Source": "modelforge.train.data.source",
     "SplitSource": "modelforge.train.data.source",
     "Task": "modelforge.train.tasks.task",
@@ -63,7 +63,7 @@ _LAZY = {
     "load": "modelforge.language.load",
     "param_groups": "modelforge.train.optimizers.param_groups",
     "load_plugins": "modelforge.core.plugins",
-    "load_run": "modelforge.train.run_folder",
+    "load_run": "modelforge.train.trained_run",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
     "predict": "modelforge.signal.predict",

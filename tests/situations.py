@@ -38,7 +38,7 @@ from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.prepare import prepare
-from modelforge.train.repeat import repeat
+from modelforge.train.repeat_run import repeat
 from modelforge.train.settings import parse_settings
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -400,7 +400,7 @@ def a_plugin_that_cannot_be_imported(folder: Path) -> str:
     def offered(group: str) -> list[Broken]:
         return [Broken()] if group == "modelforge.layers" else []
 
-    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "entry_points", offered):
+    with patch.object(plugins, "_loaded", set[str]()), patch.object(plugins, "_offered", offered):
         return command("show", "model=mlp", "--conf", str(CONF))
 
 
@@ -924,6 +924,21 @@ def texts_without_their_columns(folder: Path) -> str:
 def settings_of_texts_of_a_wrong_kind(folder: Path) -> str:
     wrong = ("level=letters", "padding=middle", "padding_id=-1", "split=3", "context=0", "vocab_size=many")
     return train(folder, "model=bag_of_words", *(f"data.{one}" for one in wrong))
+
+
+@situation
+def a_text_that_formatting_would_change(folder: Path) -> str:
+    write("note: |\n  two blanks  \n  at the end\n", "local/default.yaml")
+    write("seed: 0\n", "config.yaml")
+    return command("fmt", "conf")
+
+
+@situation
+def configs_of_another_version(folder: Path) -> str:
+    write("modelforge: 3\n", "config.yaml")
+    later = command("upgrade")
+    write("modelforge: newest\n", "config.yaml")
+    return f"{later}\n{command('upgrade')}"
 
 
 @situation

@@ -7,8 +7,8 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,6 +20,7 @@ from modelforge.config.sweeps import compose_jobs, read_sweep
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
 from modelforge.layers.register import unregister_layer
+from modelforge.train.callbacks.registry import CALLBACKS, parse_callbacks
 from modelforge.train.prepare import prepare
 from modelforge.train.schedulers.scheduler import parse_scheduler
 
@@ -94,6 +95,44 @@ TRAINING = shown_commands((ROOT / "docs" / "training.md").read_text(encoding="ut
 @pytest.mark.parametrize("command", [one for one in TRAINING if "weights=" not in one])
 def test_every_command_of_the_page_on_training_is_right(command: str) -> None:
     assert not prepare(compose(ROOT / "conf", shlex.split(command))).plan.warnings
+
+
+TRACKING = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [*shown_commands(TRACKING)])
+def test_every_command_of_the_page_on_tracking_is_right(command: str) -> None:
+    if "mlflow" in command:
+        pytest.importorskip("mlflow")
+    prepare(compose(ROOT / "conf", shlex.split(command, comments=True)))
+
+
+def test_every_tuning_of_the_page_on_tracking_is_right() -> None:
+    tunings = re.findall(r"^\$ modelforge tune (\w+) (.*)$", TRACKING, flags=re.MULTILINE)
+    assert {what for what, _ in tunings} == {"lr", "batch_size"}
+    for _, overrides in tunings:
+        mf.parse(compose(ROOT / "conf", shlex.split(overrides)))
+
+
+def test_the_page_on_tracking_names_every_callback_and_logger_that_ships() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \|", TRACKING, flags=re.MULTILINE))
+    assert {
+        path.stem for group in ("callbacks", "logger") for path in (ROOT / "conf" / group).glob("*.yaml")
+    } - named == {
+        "default",
+        "none",
+    }
+
+
+def test_the_callback_of_the_page_on_tracking_rings_in_its_epochs(capsys: pytest.CaptureFixture[str]) -> None:
+    run(ROOT / "docs" / "tracking.md")
+    try:
+        beep: Any = parse_callbacks({"beep": {"every": 2}})["beep"].make(cast(Any, None))
+    finally:
+        CALLBACKS.remove("beep")
+    for epoch in range(5):
+        beep.on_train_epoch_end(SimpleNamespace(current_epoch=epoch), None)
+    assert capsys.readouterr().out == "\a\a"
 
 
 def test_the_python_of_the_page_on_training_runs() -> None:

@@ -14,47 +14,22 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "modelforge").rglob("*.py"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
-HELP = "`modelforge --help` and shell completion need no torch"
+HELP = "`modelforge --help` and shell completion need neither torch nor what prints the answer"
 EARLY = "`--help`, `--cfg job` and a refused command line need no torch"
-HYDRA = "Hydra is not wanted where a job is read back"
 TRAIN = "the `train` extra may be missing, and takes seconds"
 HEAVY = "a package of which only this function has need"
 WAITING = {
     "modelforge.building.shards.shard_of": HEAVY,
-    "modelforge.cli.answer._say_problems": HELP,
-    **dict.fromkeys(
-        (
-            f"modelforge.cli.app.{name}"
-            for name in (
-                "check",
-                "show",
-                "explain",
-                "list_",
-                "diff",
-                "tune",
-                "sweep",
-                "verify",
-                "predict",
-                "evaluate",
-                "schema",
-                "new",
-            )
-        ),
-        HELP,
-    ),
+    **dict.fromkeys((f"modelforge.cli.answer.{name}" for name in ("progress", "_say_json")), HELP),
     "modelforge.cli.check._with_settings": TRAIN,
     "modelforge.cli.predict._write": TRAIN,
-    "modelforge.core.tensor_file.opened": HEAVY,
     "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
     "modelforge.report.figures.draw": "the `plots` extra may be missing",
-    "modelforge.runs.lock._is_held": "there is no such module on Windows",
-    "modelforge.runs.callback.write_jobs": HYDRA,
-    "modelforge.runs.lock.claimed": TRAIN,
-    "modelforge.starter._write_schemas": "a project that cannot be written is refused before torch is imported",
-    "modelforge.train.callbacks.averaging.make": TRAIN,
+    "modelforge.runs.liveness._is_held": "there is no such module on Windows",
+    "modelforge.runs.liveness.claimed": TRAIN,
+    "modelforge.train.callbacks.weight_averages.make": TRAIN,
     "modelforge.train.callbacks.early_stopping.make": TRAIN,
     "modelforge.train.callbacks.monitors.make": TRAIN,
-    "modelforge.train.command_line._parsed": EARLY,
     "modelforge.train.command_line.check_config": EARLY,
     "modelforge.train.data.sources.breast_cancer.read": TRAIN,
     "modelforge.train.data.pictures.__call__": TRAIN,
@@ -69,7 +44,6 @@ WAITING = {
     "modelforge.train.data.split.by_groups": TRAIN,
     "modelforge.train.data.sources.text._written": HEAVY,
     "modelforge.train.job.execute": EARLY,
-    "modelforge.train.job.run": EARLY,
     "modelforge.train.metrics._known": TRAIN,
     "modelforge.train.loggers.files.make": TRAIN,
     "modelforge.train.loggers.trackers.make": "a tracker may be missing, and takes seconds",

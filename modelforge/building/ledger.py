@@ -145,7 +145,7 @@ def _read(text: bytes, refused: str, source: str = "") -> Ledger:
     Raises:
         ForgeError: it is none; each place that is wrong is a problem.
     """
-    hint = "a ledger is read as it was written; for one of an older version, repeat its run"
+    hint = "do not edit a ledger; if an older version of modelforge wrote it, repeat its run"
 
     def refuse(faults: Sequence[tuple[str, str]]) -> ForgeError:
         return ForgeError(

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from modelforge.building.entries import Calibrated, LedgerEntry
 from modelforge.core.errors import Problem
-from modelforge.core.words import count, number, stored, where
+from modelforge.core.words import number, stored, where
+from modelforge.report.aligned import PATH, PLACE, WORDS
 from modelforge.report.problems import problems_text
-from modelforge.report.table import PATH, PLACE, WORDS, Fitted
+from modelforge.report.table import Fitted
 
 
 def ledger_table(entries: Sequence[LedgerEntry], found: Sequence[Problem]) -> RenderableType:
@@ -72,4 +73,4 @@ def _calibration(item: Calibrated) -> tuple[str, str, str]:
         return "", "", ""
     low, high = item.factors
     factor = f"×{number(low)}" if low == high else f"×{number(low)} … {number(high)}"
-    return factor, count(item.passes), f"{number(item.variance_before)} → {number(item.variance_after)}"
+    return factor, f"{item.passes:,}", f"{number(item.variance_before)} → {number(item.variance_after)}"

@@ -22,7 +22,8 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
 from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parametrised import plain
-from modelforge.report.table import PATH, Fitted, to_text
+from modelforge.report.aligned import PATH
+from modelforge.report.table import Fitted, to_text
 
 State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "misstated"]
 """`elsewhere`: it has the values of another row; `failed`: its values never were as promised; `unknown`: the ledger has

@@ -14,6 +14,7 @@ from modelforge.calibration.sites import Site
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key
+from modelforge.modules.hooks import evaluating
 
 Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
 """Sees a site, its module, the arguments by place and by name, and what it makes; may replace that."""
@@ -22,7 +23,6 @@ Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
 @contextmanager
 def undisturbed(model: nn.Module) -> Generator[None]:
     """Evaluation mode without gradients for its body; flags, buffers and random state are what they were after it."""
-    flags = [(module, module.training) for module in model.modules()]
     buffers = [
         (module._buffers, name, value, value.clone())
         for module in model.modules()
@@ -30,12 +30,9 @@ def undisturbed(model: nn.Module) -> Generator[None]:
         if value is not None
     ]
     try:
-        with torch.random.fork_rng(_gpus(model)), torch.no_grad():
-            model.eval()
+        with torch.random.fork_rng(_gpus(model)), torch.no_grad(), evaluating(model):
             yield
     finally:
-        for module, flag in flags:
-            module.training = flag
         with torch.no_grad():
             for table, name, value, old in buffers:
                 table[name] = value.copy_(old)

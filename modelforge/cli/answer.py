@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
+from modelforge.report.problems import problems_text
 from modelforge.report.screen import Screen
 from modelforge.report.stream import Stream
 
@@ -82,6 +81,8 @@ def console(*, stderr: bool = False) -> Console:
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
     """The items, with a bar on the terminal while they last."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     screen = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -101,8 +102,6 @@ def _show(text: RenderableType, screen: Console) -> None:
 
 
 def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
-    from modelforge.report.problems import problems_text
-
     if as_json:
         _say_json({"problems": [problem.to_dict() for problem in problems]})
     else:
@@ -110,6 +109,8 @@ def _say_problems(problems: Iterable[Problem], as_json: bool) -> None:
 
 
 def _say_json(data: Any) -> None:
+    from pydantic_core import to_json
+
     text = to_json(data, indent=2, inf_nan_mode="strings", fallback=str).decode()
     text = _as_json(text)
     try:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from pkgutil import resolve_name
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -53,6 +55,14 @@ class File(StrEnum):
 
     model = "model"
     init = "init"
+    weights = "weights"
+    data = "data"
+    optimizer = "optimizer"
+    scheduler = "scheduler"
+    trainer = "trainer"
+    callbacks = "callbacks"
+    logger = "logger"
+    config = "config"
 
 
 app = typer.Typer(
@@ -72,6 +82,7 @@ def main() -> None:
         # As other tools do: end in silence when the reader of a pipe has gone.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     gc.set_threshold(500_000, 20, 20)  # what is imported stays: looking for garbage in it takes a tenth of a command
+    atexit.register(gc.freeze)  # and as long again when Python ends
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal without σ or … shows a question mark, not a traceback.
@@ -84,6 +95,11 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _answer(command: str, *arguments: Any, **options: Any) -> NoReturn:
+    """Carries out a command, whose module is imported now, prints its answer and exits; see `say`."""
+    say(resolve_name(f"modelforge.cli.{command}"), *arguments, **options)
 
 
 def _version(wanted: bool) -> None:
@@ -120,9 +136,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check one config, or every config in conf/, and print problems and warnings."""
-    from modelforge.cli.check import check
-
-    say(check, conf, overrides or [], every=every or not overrides, as_json=as_json)
+    _answer("check:check", conf, overrides or [], every=every or not overrides, as_json=as_json)
 
 
 @app.command()
@@ -133,9 +147,7 @@ def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) 
     scales that start at 1 are left out. A multiplication and an addition
     count as two FLOPs.
     """
-    from modelforge.cli.show import show
-
-    say(show, conf, overrides or [], as_json=as_json)
+    _answer("show:show", conf, overrides or [], as_json=as_json)
 
 
 @app.command()
@@ -148,9 +160,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain the initial values of a parameter: every init block that applies to it, with file and line."""
-    from modelforge.cli.explain import explain
-
-    say(explain, path, conf, overrides or [], as_json=as_json)
+    _answer("explain:explain", path, conf, overrides or [], as_json=as_json)
 
 
 @app.command(name="list")
@@ -162,9 +172,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List what a config can name; with NAME, the fields and documentation of one."""
-    from modelforge.cli.list import catalogue
-
-    say(catalogue, kind.value, name, as_json=as_json)
+    _answer("list:catalogue", kind.value, name, as_json=as_json)
 
 
 @app.command()
@@ -197,11 +205,9 @@ def diff(
     formatting, comments and the order of keys; 2 if A or B cannot be read
     or composed.
     """
-    from modelforge.cli.diff import compare
-
     _one_of("--markdown", markdown, as_json)
     options = {"markdown": markdown, "exit_code": exit_code}
-    say(compare, old, new, conf, overrides or [], as_json=as_json, failure=2, plugins=False, **options)
+    _answer("diff:compare", old, new, conf, overrides or [], as_json=as_json, failure=2, plugins=False, **options)
 
 
 @app.command()
@@ -224,10 +230,8 @@ def tune(
     rate from step to step and finds where the loss falls most steeply;
     `batch_size` doubles the batch until memory is short.
     """
-    from modelforge.cli.tune import tune
-
     options: dict[str, Any] = {"lowest": lowest, "highest": highest, "num_steps": steps, "curve": curve}
-    say(tune, kind.value, conf, overrides or [], as_json=as_json, **options)
+    _answer("tune:tune", kind.value, conf, overrides or [], as_json=as_json, **options)
 
 
 @app.command()
@@ -241,10 +245,8 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Print the jobs of a multirun as a table, best first; exit status 1 if a job ended before it finished."""
-    from modelforge.cli.sweep import sweep
-
     _one_of("--csv", csv, as_json)
-    say(sweep, folder, metric, csv=csv, as_json=as_json, plugins=False)
+    _answer("sweep:sweep", folder, metric, csv=csv, as_json=as_json, plugins=False)
 
 
 @app.command()
@@ -261,9 +263,7 @@ def verify(
     The model is built again from the run's config.yaml. With --ckpt, a
     checkpoint is compared instead, which shows what training changed.
     """
-    from modelforge.cli.verify import verify
-
-    say(verify, folder, ckpt, as_json=as_json)
+    _answer("verify:verify", folder, ckpt, as_json=as_json)
 
 
 @app.command()
@@ -284,9 +284,7 @@ def predict(
     The run's preprocessing is applied: columns are found by name, scaled and
     encoded as in training. Targets are not needed.
     """
-    from modelforge.cli.predict import predict
-
-    say(predict, run, file, output, keep or [], device, as_json=as_json)
+    _answer("predict:predict", run, file, output, keep or [], device, as_json=as_json)
 
 
 @app.command()
@@ -309,21 +307,54 @@ def evaluate(
     RUN/evaluation. Exit status 1 if the test part gives another metric than
     the run reported.
     """
-    from modelforge.cli.evaluate import evaluate
-
-    say(evaluate, run, overrides or [], output, device, plots=plots, as_json=as_json)
+    _answer("evaluate:evaluate", run, overrides or [], output, device, plots=plots, as_json=as_json)
 
 
 @app.command()
 def schema(
     kind: Annotated[
-        File, typer.Argument(metavar="[model|init]", help="Files in conf/model, or files in conf/init.")
+        File, typer.Argument(metavar="KIND", help="The group of the file, or config: a primary config, an experiment.")
     ] = File.model,
+    write: Annotated[bool, typer.Option("--write", help="Write the schemas of all kinds to CONF/.schema.")] = False,
+    conf: Conf = None,
 ) -> None:
-    """Print the JSON Schema of model or init files, for editors and check-jsonschema; it includes plugins' layers."""
-    from modelforge.cli.schema import schema
+    """Print the JSON Schema of a kind of config file, for editors and check-jsonschema; it includes plugins' names.
 
-    say(schema, kind.value)
+    Kinds: model, init, weights, data, optimizer, scheduler, trainer,
+    callbacks, logger, config.
+    """
+    if write:
+        _answer("schema:write_schemas", conf)
+    else:
+        _answer("schema:schema", kind.value)
+
+
+@app.command()
+def fmt(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files and folders. Default: the config folder.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Format config files: canonical order and spacing, comments kept, the same values.
+
+    `defaults`, `type` and `scheme` come first, the `init` of a layer last.
+    Layers, and names of your own, stay in the order they have.
+    """
+    _answer("fmt:fmt", paths or [], conf, check=check, diff=diff, as_json=as_json)
+
+
+@app.command()
+def upgrade(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a config folder to the present version of the language, and note the version in its config.yaml."""
+    _answer("fmt:upgrade", conf, check=check, as_json=as_json)
 
 
 @app.command()
@@ -334,6 +365,4 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Create a starter project: all configs, a model of your own, train.py, a test, a schema for your editor."""
-    from modelforge.cli.new import new
-
-    say(new, folder, as_json=as_json, plugins=False)
+    _answer("new:new", folder, as_json=as_json, plugins=False)

@@ -19,7 +19,7 @@ from modelforge.config.composition import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed, printable
-from modelforge.core.words import count, plural
+from modelforge.core.words import plural
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.language import parse
 from modelforge.linting.lint import findings
@@ -207,13 +207,13 @@ def _many(findings: list[Finding]) -> RenderableType:
     bad = sum(bool(finding.problems) for finding in findings) - len(elsewhere)
     warned = [finding for finding in findings if finding.warnings]
     summary = Text.assemble(
-        f"{count(len(findings))} checked: ",
-        (f"{count(len(findings) - bad - len(warned) - len(elsewhere))} ok", "green"),
+        f"{len(findings):,} checked: ",
+        (f"{len(findings) - bad - len(warned) - len(elsewhere):,} ok", "green"),
         ", ",
-        (f"{count(len(warned))} with warnings", "yellow" if warned else ""),
+        (f"{len(warned):,} with warnings", "yellow" if warned else ""),
         ", ",
-        (f"{count(bad)} with problems", "bold red" if bad else ""),
-        f", {count(len(elsewhere))} not meant for each other" if elsewhere else "",
+        (f"{bad:,} with problems", "bold red" if bad else ""),
+        f", {len(elsewhere):,} not meant for each other" if elsewhere else "",
     )
     parts += [Text(), summary]
     if warned:

@@ -18,7 +18,7 @@ from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.columns import as_csv, plain
 from modelforge.report.figures import draw
-from modelforge.train.run_folder import Evaluation, Run, load_run
+from modelforge.train.trained_run import Evaluation, load_run
 
 FOLDER = "evaluation"
 """Where the report goes in the run folder."""
@@ -43,7 +43,8 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     found = loaded.evaluate(_parsed(overrides))
     folder = output or run / FOLDER
     files = _write(found, folder, plots)
-    reported = {} if overrides else _reported(loaded)
+    of_test = {name.removeprefix("test/"): it for name, it in loaded.reported.items() if name.startswith("test/")}
+    reported = {} if overrides else of_test
     differs = [name for name, value in found.metrics.items() if reported.get(name, value) != value]
     data = {
         "of": found.of,
@@ -73,18 +74,13 @@ def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _reported(run: Run) -> dict[str, float]:
-    return {name.removeprefix("test/"): value for name, value in run.reported.items() if name.startswith("test/")}
-
-
 def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "metrics.json"]
     numbers = {"of": found.of, "num_examples": found.num_examples, **found.metrics, **found.report.numbers}
-    write_atomically(written[0], json.dumps(numbers, indent=2) + "\n")
+    write_atomically(written[0], json.dumps(numbers, indent=2) + "\n", "--output")
     for name, table in found.report.tables.items():
         written.append(folder / f"{name}.csv")
-        write_atomically(written[-1], as_csv(table))
+        write_atomically(written[-1], as_csv(table), "--output")
     for name, figure in found.report.figures.items() if plots else ():
         written.append(folder / f"{name}.png")
         draw(figure, written[-1])

@@ -74,13 +74,8 @@ def _layer(name: str) -> Answer:
     if name not in registry.names():
         raise ForgeError([Problem("MF010", name, f"unknown layer type `{name}`", registry.explain_absence(name))])
     facts = _layer_facts(name)
-    head = Text.assemble((name, "bold"), "  ", facts["summary"])
-    parts: list[RenderableType] = [head, *_notes(_layer_notes(facts))]
-    if facts["fields"]:
-        parts += [Text(), Padding(_fields(facts["fields"]), INDENT)]
-    if facts["without"]:
-        parts += [Text(), Text("not set in a config", "bold"), *_notes(facts["without"].items())[1:]]
-    return Answer(facts, Group(*parts))
+    left_out = [Text(), Text("not set in a config", "bold"), *_notes(facts["without"].items())[1:]]
+    return Answer(facts, Group(*_details(facts, _layer_notes(facts)), *(left_out if facts["without"] else ())))
 
 
 def _layer_facts(name: str) -> dict[str, Any]:
@@ -137,13 +132,9 @@ def _init(name: str) -> Answer:
     if name not in known:
         raise ForgeError([Problem("MF020", name, f"unknown initializer `{name}`", inits.explain_absence(name))])
     facts = inits.describe(name)
-    head = Text.assemble((facts["name"], "bold"), "  ", facts["summary"])
     aliases = ", ".join(facts["aliases"])
     notes = [("also called", aliases), ("formula", facts["formula"]), ("source", facts["source"])]
-    parts: list[RenderableType] = [head, *_notes(notes)]
-    if facts["fields"]:
-        parts += [Text(), Padding(_fields(facts["fields"]), INDENT)]
-    return Answer(facts, Group(*parts))
+    return Answer(facts, Group(*_details(facts, notes)))
 
 
 def _inits(names: Sequence[str], every: bool) -> Answer:
@@ -175,13 +166,9 @@ def _activation(text: str) -> Answer:
     notes = [("gain", f"{facts['gain']:.10g}"), ("source", source)]
     figures = facts.get("statistics", {})
     notes += [(_COLUMNS[name], "-" if figure is None else f"{figure:.10g}") for name, figure in figures.items()]
-    notes.append(("used as", f"init: {{gain: {_quoted(text)}}}"))
+    shown = f'"{text}"' if "," in text else text  # a comma would end a value in braces
+    notes.append(("used as", f"init: {{gain: {shown}}}"))
     return Answer({**facts, "source": source}, Group(Text(text, "bold"), *_notes(notes)))
-
-
-def _quoted(text: str) -> str:
-    # A comma would end a value in braces.
-    return f'"{text}"' if "," in text else text
 
 
 _COLUMNS: Mapping[str, str] = {
@@ -248,10 +235,7 @@ def _entry(registry: Registry[Any], name: str) -> Answer:
         message = f"unknown {registry.kind.removeprefix('a ')} `{name}`"
         raise ForgeError([Problem("MF080", name, message, registry.suggest(name))])
     facts = _entry_facts(registry, name)
-    parts: list[RenderableType] = [Text.assemble((name, "bold"), "  ", facts["summary"])]
-    if facts["fields"]:
-        parts += [Text(), Padding(_fields(facts["fields"]), INDENT)]
-    return Answer(facts, Group(*parts))
+    return Answer(facts, Group(*_details(facts)))
 
 
 def _entries(kind: str, registry: Registry[Any], names: Sequence[str]) -> Answer:
@@ -279,6 +263,13 @@ _SHELVES: Mapping[str, _Shelf] = {
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _details(facts: Mapping[str, Any], notes: Iterable[tuple[str, str]] = ()) -> list[RenderableType]:
+    """A name with its summary, notes and fields."""
+    head = Text.assemble((facts["name"], "bold"), "  ", facts["summary"])
+    fields = [Text(), Padding(_fields(facts["fields"]), INDENT)] if facts["fields"] else []
+    return [head, *_notes(notes), *fields]
 
 
 def _fields(fields: Iterable[Mapping[str, Any]]) -> Table:

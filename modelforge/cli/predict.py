@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pydantic_core import to_json
 
 from modelforge.cli.answer import Answer
 from modelforge.core.errors import ForgeError, Problem
@@ -15,7 +14,7 @@ from modelforge.core.files import write_atomically
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.report.columns import as_csv, plain
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 
 FORMATS = (".csv", ".json", ".parquet")
 
@@ -34,12 +33,19 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
         ForgeError: the folder is no run, the data cannot be read or encoded, or the output cannot be written.
     """
     if output is not None and output.suffix not in FORMATS:
-        message = f"`{output}` must end in {' or '.join(FORMATS)}"
+        message = f"`{output}` must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         raise ForgeError([Problem("MF150", "--output", message)])
     loaded = load_run(run, device=device)
     raw = loaded.source.raw(file)
-    columns = {**_kept(raw, keep, file), **loaded.predict(raw)}
-    number = len(next(iter(columns.values())))
+    predicted = loaded.predict(raw)
+    number = len(next(iter(predicted.values())))
+    kept = _kept(raw, keep, file)
+    for name, values in kept.items():
+        if name in predicted:
+            raise _wrong_keep(f"`{name}` is the name of a column of the predictions", f"rename it in `{file}`")
+        if len(values) != number:
+            raise _wrong_keep(f"`{name}` has {plural(len(values), 'value')}, for {plural(number, 'prediction')}")
+    columns = {**kept, **predicted}
     if output is None:
         return Answer(plain(columns), as_csv(columns))
     _write(columns, output)
@@ -48,14 +54,18 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
 
 
 def _kept(raw: Any, keep: Sequence[str], file: Path) -> dict[str, Any]:
-    """Columns of the new data that are to stand beside the predictions."""
+    """Columns of the new data that are to stand beside the predictions, as they are."""
     if not keep:
         return {}
     names = getattr(raw, "column_names", None) or (list(raw) if isinstance(raw, Mapping) else [])
     if unknown := [name for name in keep if name not in names]:
         known = f"it has {listed(names, 10, quote='`')}" if names else "it is no table"
-        raise ForgeError([Problem("MF150", "--keep", f"`{file}` has no column `{unknown[0]}`", known)])
-    return {name: np.asarray(raw[name]) for name in keep}
+        raise _wrong_keep(f"`{file}` has no column `{unknown[0]}`", known)
+    return {name: raw[name] for name in keep}
+
+
+def _wrong_keep(message: str, hint: str = "") -> ForgeError:
+    return ForgeError([Problem("MF150", "--keep", message, hint)])
 
 
 def _write(columns: Mapping[str, Any], output: Path) -> None:
@@ -64,9 +74,11 @@ def _write(columns: Mapping[str, Any], output: Path) -> None:
         from pyarrow import parquet
 
         buffer = pyarrow.BufferOutputStream()
-        parquet.write_table(pyarrow.table({name: list(values) for name, values in columns.items()}), buffer)
+        cells = {name: one.tolist() if getattr(one, "ndim", 1) > 1 else one for name, one in columns.items()}
+        parquet.write_table(pyarrow.table(cells), buffer)
         write_atomically(output, buffer.getvalue().to_pybytes(), "--output")
     elif output.suffix == ".json":
-        write_atomically(output, json.dumps(plain(columns), indent=2) + "\n", "--output")
+        text = to_json(plain(columns), indent=2, inf_nan_mode="strings", fallback=str)
+        write_atomically(output, text + b"\n", "--output")
     else:
         write_atomically(output, as_csv(columns), "--output")

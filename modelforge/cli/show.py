@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 
 from rich.console import Group
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.language.load import load
+from modelforge.config import compose
+from modelforge.core.errors import ForgeError
+from modelforge.core.quoting import listed
+from modelforge.core.words import plural
+from modelforge.language import parse
 from modelforge.linting.lint import findings
 from modelforge.linting.unreached import BARE, unreached, unreached_words
 from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
+from modelforge.train.freezing import Freezing, parse_freeze
+
+MAX_FROZEN = 6
+"""Parameters that the note about frozen ones names."""
 
 
 def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
-    """Layers, shapes, parameters, how they start, and what a forward pass costs; warnings below.
+    """Layers, shapes, parameters, how they start, and what a forward pass costs; frozen ones and warnings below.
 
     Raises:
         ForgeError: all that is wrong with the config.
     """
-    decided = plan(load(conf, overrides))
+    config = compose(conf, overrides)
+    decided = plan(parse(config))
+    freezing, wrong = parse_freeze(config.values.get("freeze"), decided)
+    if wrong:
+        raise ForgeError(map(config.origins.locate, wrong))
     flops = num_flops(decided)
     data = decided.to_dict()
     layers = [{**layer, "flops": flops.get(layer["path"], 0)} for layer in data["layers"]]
     rest = [one.to_dict() for one in unreached(decided.parameters, decided.ties)]
     found = findings(decided)
     data["warnings"] = [warning.to_dict() for warning in found]
-    data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": rest}
+    data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": rest, "frozen": dict(freezing.epochs)}
     table = decided.table(flops)
+    frozen = [Text(), *(Wrapped(Text(line)) for line in lines)] if (lines := [*_frozen(freezing, decided)]) else []
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []
-    return Answer(data, Group(table, *notes, *warnings))
+    return Answer(data, Group(table, *frozen, *notes, *warnings))
+
+
+def _frozen(freezing: Freezing, plan: Plan) -> Iterator[str]:
+    """A line for each time that parameters are frozen for."""
+    sizes = {parameter.path: prod(parameter.shape) for parameter in plan.parameters}
+    for epochs in dict.fromkeys(freezing.epochs.values()):
+        paths = [path for path in freezing.epochs if freezing.epochs[path] == epochs]
+        time = "" if epochs is None else f" for {plural(epochs, 'epoch')}"
+        size = f"{sum(sizes[path] for path in paths):,} of {sum(sizes.values()):,} parameters"
+        yield f"frozen{time}: {listed(paths, MAX_FROZEN)} ({size})"
 
 
 def _unreached(plan: Plan, overrides: Sequence[str]) -> str:

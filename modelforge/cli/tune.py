@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +13,7 @@ from rich.text import Text
 from modelforge.cli.answer import Answer
 from modelforge.config import Config, compose, default_conf
 from modelforge.core.files import write_atomically
+from modelforge.report.columns import as_csv
 from modelforge.report.table import new_table
 from modelforge.train.tuning import find_batch_size, find_rate
 
@@ -42,9 +41,7 @@ def _rate(config: Config, options: Mapping[str, Any]) -> Answer:
     found = find_rate(config, lowest=options["lowest"], highest=options["highest"], num_steps=options["num_steps"])
     pairs = list(zip(found.rates, found.losses, strict=True))
     if (curve := options["curve"]) is not None:
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows([("lr", "loss"), *pairs])
-        write_atomically(curve, out.getvalue())
+        write_atomically(curve, as_csv({"lr": found.rates, "loss": found.losses}))
     table = new_table()
     table.add_column("lr", justify="right")
     table.add_column("loss, smoothed", justify="right")

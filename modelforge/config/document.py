@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -27,9 +29,11 @@ from modelforge.config.nodes import (
     values,
 )
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_DEPTH, fault
+from modelforge.core.limits import MAX_ALIASED, MAX_CHARACTERS, MAX_DIGITS, MAX_FILE_BYTES, MAX_FILE_DEPTH, fault
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_PACKAGE = re.compile(r"\s*#\s*@package\s*:?\s*(\S*)")
+_HEADER = re.compile(r"\s*#\s*@")
 _KINDS = {
     BOOL: "true or false",
     INT: "a whole number",
@@ -52,6 +56,23 @@ class Document:
     file: str
     text: str
 
+    @classmethod
+    def read(cls, path: Path, file: str) -> Document:
+        """A file of the disk.
+
+        Raises:
+            ForgeError: it is too large, or not UTF-8.
+            OSError: it cannot be read.
+        """
+        place = Place(file=file, line=1)
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
+                raise ForgeError([Problem("MF060", "", message, place=place)])
+            return cls(file, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=place)]) from None
+
     def load(self) -> DictConfig:
         """The file as OmegaConf reads it (`1e-3` is a float), but for its keys, which stay the text they are.
 
@@ -59,6 +80,7 @@ class Document:
             ForgeError: for wrong syntax, duplicate keys, aliases that explode, anything but a mapping, and
                 interpolations that cannot be parsed.
         """
+        self._check_head()
         root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
         if root is None:
             return OmegaConf.create()
@@ -102,6 +124,27 @@ class Document:
             message = f"the file is nested more than {MAX_FILE_DEPTH} levels deep"
             raise self._error("MF060", message, Place(file=self.file, line=error.line)) from None
         return root
+
+    @cached_property
+    def package(self) -> str:
+        """The package that the header names (`# @package _global_`); empty without one."""
+        found = [match for _, line in self._head if (match := _PACKAGE.match(line))]
+        return found[0][1] if found and _HEADER.match(self._head[0][1]) else ""
+
+    @cached_property
+    def _head(self) -> list[tuple[int, str]]:
+        """The comments in front of everything else, with the number of their lines."""
+        lines = [(number, line) for number, line in enumerate(self._lines, 1) if line.strip()]
+        return [*takewhile(lambda item: item[1].lstrip().startswith("#"), lines)]
+
+    def _check_head(self) -> None:
+        """Refuses a `# @package` below another comment: Hydra reads headers up to the first line that is none."""
+        headers = [*takewhile(lambda item: _HEADER.match(item[1]), self._head)]
+        for number, line in self._head[len(headers) :]:
+            if _PACKAGE.match(line):
+                place = Place(self.file, number, 1, len(line.rstrip()), line)
+                message = "`# @package` below another comment has no effect"
+                raise self._error("MF002", message, place, "make it the first line of the file")
 
     @cached_property
     def keys(self) -> frozenset[str]:

@@ -32,6 +32,11 @@ def in_place(overrides: Sequence[str]) -> list[str]:
     return found
 
 
+def as_written(text: str) -> str:
+    """An override as a person writes it, from what `in_place` gives for a key of `weights`."""
+    return text.removeprefix("++") if text.startswith("++weights.") else text
+
+
 def _is_block(text: str) -> bool:
     if not _MAPPING.match(text):
         return False

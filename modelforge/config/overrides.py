@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from modelforge.config.in_place import as_written
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_FILE_DEPTH, fault
@@ -111,7 +112,7 @@ def sets_value(override: Override, group_exists: Callable[[str], bool]) -> bool:
 
 def assignment(override: Override) -> Assignment:
     """What a value override does."""
-    text = override.input_line or ""
+    text = as_written(override.input_line or "")
     return Assignment(split(override.key_or_group), override.value(), text, override.is_delete())
 
 
@@ -209,7 +210,7 @@ def _malformed(text: str) -> Problem:
     key = text.partition("=")[0]
     if not key or ("=" not in text and not text.startswith("~")):
         return Problem("MF001", key, f"`{text}` is not an override", "write `key=value`", Place(override=text))
-    hint = "quote a value that holds spaces or any of `,:=[]{}()`: `'key=\"a, b\"'`"
+    hint = "quote a value that holds spaces, letters with accents, or any of `,:=[]{}()`: `'key=\"a, b\"'`"
     return Problem("MF001", key, f"the override `{text}` cannot be read", hint, Place(override=text))
 
 

@@ -21,7 +21,7 @@ from modelforge.config.document import Document
 from modelforge.config.folder import is_inside
 from modelforge.config.trust import check_resolvers, outside, search_folder
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.limits import MAX_CONFIGS, MAX_FILE_BYTES, MAX_NODES
+from modelforge.core.limits import MAX_CONFIGS, MAX_NODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +150,8 @@ class Folder(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(os.path.abspath(os.path.join(self.path, self._normalize_file_name(config_path))))
         file = self.naming.name(path)
-        if path.stat().st_size > MAX_FILE_BYTES:
-            message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
-            raise ForgeError([Problem("MF060", "", message, place=Place(file=file, line=1))])
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=Place(file=file, line=1))]) from None
-        document = Document(file, text)
+        document = Document.read(path, file)
+        text = document.text
         self.shelf[config_path] = document
         check_nodes(self.shelf.values(), file)
         try:

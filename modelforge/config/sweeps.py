@@ -186,6 +186,26 @@ def sweep_words(overrides: Sequence[str]) -> list[str]:
     return [one.input_line or "" for one in ov.parse(overrides, sweeps=True) if one.is_sweep_override()]
 
 
+def unread(config: Config, overrides: Sequence[str], *, multirun: bool) -> Iterator[Problem]:
+    """The settings that have no effect on a single run, or on a multirun, as warnings.
+
+    Args:
+        config: The composed config.
+        overrides: Those of the command line.
+        multirun: Whether it is one.
+    """
+    kind = "multirun" if multirun else "single run"
+    others = ("hydra.run.",) if multirun else ("hydra.sweep.", "hydra.sweeper.", "hydra.launcher.")
+    for text in overrides:
+        key = text.lstrip("+~").partition("=")[0]
+        if f"{key}.".replace("/", ".").startswith(others):
+            message = f"`{key}` has no effect on a {kind}"
+            hint = "`hydra.sweep.dir` is the folder of a multirun" if multirun else "add `-m` for a multirun"
+            yield Problem("MW220", key, message, hint, Place(override=text), severity="warning")
+    if not multirun:
+        yield from unused_params(config, overrides)
+
+
 def unused_params(config: Config, overrides: Sequence[str]) -> Iterator[Problem]:
     """The values that a file names for a multirun, as warnings about a single run that does not give its own."""
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}

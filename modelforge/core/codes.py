@@ -88,6 +88,8 @@ CODES = MappingProxyType(
         "MF135": "a config that does not make the same network",
         "MF150": "new data that a finished run cannot predict from",
         "MF151": "a run folder that cannot be used",
+        "MF160": "a config file that cannot be formatted",
+        "MF161": "configs of another version of the language",
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",

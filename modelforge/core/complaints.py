@@ -21,7 +21,7 @@ from modelforge.core.docstrings import field_docs
 from modelforge.core.errors import Problem
 from modelforge.core.paths import join, last, parent
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]
@@ -163,7 +163,7 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
         owner: What the key is one of.
     """
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
-    name = str(detail["loc"][-1]) if detail["loc"] else last(key)
+    name = _name(detail["loc"], key)
     hint = context.get("hint", "")
     hint = hint() if isinstance(hint, Later) else hint
     if kind == "missing":
@@ -180,9 +180,15 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
             message, hint = f"`{name}` {message}", hint or _meaning(owner, detail["loc"])
         return Problem(code, key, message, hint, part=context.get("part", "value"))
     choices = re.findall(r"'([^']*)'", context["expected"]) if kind == "literal_error" else ()
-    nearest = did_you_mean(str(value), choices)
-    hint = nearest if nearest.startswith("did") else _meaning(owner, detail["loc"])
+    hint = nearest(value, choices) or _meaning(owner, detail["loc"])
     return Problem(owner.wrong, key, f"`{name}` must be {expected(detail)}, but is {quoted(value)}", hint)
+
+
+def _name(location: Location, key: str) -> str:
+    """The name of a field; of an item of a list, that of the list with its number."""
+    if location and isinstance(location[-1], int):
+        return f"{_name(location[:-1], parent(key))}[{location[-1]}]"
+    return str(location[-1]) if location else last(key)
 
 
 def expected(detail: ErrorDetails) -> str:

@@ -174,11 +174,13 @@ class _Shapes(Later):
         if name not in self.ANSWERS or sys.modules.get(_SHAPES) is not self:
             return super().__getattr__(name)
         import_module("torch.fx.experimental._config")  # torch takes it to be there with this module
+        answer = self.ANSWERS[name]
 
         def function(*values: Any, **named: Any) -> Any:
             early = not named and all(map(_is_plain, values))
-            return self.ANSWERS[name](*values) if early else self.there(name)(*values, **named)
+            return answer(*values) if early else self.there(name)(*values, **named)
 
+        setattr(self, name, function)  # torch asks thousands of times
         return function
 
 

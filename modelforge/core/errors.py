@@ -77,8 +77,8 @@ class Problem:
     """How many problems it stands for."""
 
     def __post_init__(self) -> None:
-        for name in ("message", "hint"):
-            object.__setattr__(self, name, bounded(getattr(self, name)))
+        object.__setattr__(self, "message", bounded(self.message))
+        object.__setattr__(self, "hint", shortened(self.hint, MAX_MESSAGE))  # a line to copy stays whole
         object.__setattr__(self, "severity", "warning" if self.code.startswith("MW") else "error")
 
     def at(self, place: Place | None) -> Problem:

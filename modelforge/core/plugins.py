@@ -10,10 +10,12 @@ import os
 import pkgutil
 import sys
 import traceback
+from collections.abc import Iterable
 from contextlib import redirect_stdout
+from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +23,7 @@ from types import ModuleType
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.project import FILE, KEY, Project, find_project, shown
 from modelforge.core.quoting import sentence
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import nearest
 
 _loaded: set[str] = set()
 _imported: set[str] = set()
@@ -45,7 +47,7 @@ def load_entry_points(group: str) -> None:
     problems: list[Problem] = []
     cause: Exception | None = None
     try:
-        for entry_point in entry_points(group=group):
+        for entry_point in _offered(group):
             try:
                 entry_point.load()
             except Exception as error:
@@ -55,6 +57,7 @@ def load_entry_points(group: str) -> None:
             raise ForgeError(problems) from cause
     except BaseException:
         _loaded.discard(group)
+        _installed.cache_clear()
         raise
 
 
@@ -101,6 +104,16 @@ def installed_alone(package: str) -> None:
     sys.modules[package] = module
 
 
+def _offered(group: str) -> Iterable[EntryPoint]:
+    return _installed().select(group=group)
+
+
+@cache
+def _installed() -> EntryPoints:
+    """The entry points of all packages, for which the metadata of each is read."""
+    return entry_points()  # pyright: ignore[reportReturnType]  # of Python 3.11: another class that has `select`
+
+
 def _cannot_be_loaded(entry_point: EntryPoint, group: str, error: Exception) -> Problem:
     package = getattr(entry_point.dist, "name", None)
     owner = f"the package `{package}`" if package else f"the entry point `{entry_point.name}`"
@@ -135,8 +148,8 @@ def _not_found(name: str, project: Project) -> Problem:
         folder = project.folder.joinpath(*name.split(".")[:-1])
         here = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
         known = [path.stem for path in here if path.suffix == ".py" or (path / "__init__.py").is_file()]
-        near = did_you_mean(name.rpartition(".")[2], known)
-        hint = near if near.startswith("did") else f"create `{name.replace('.', '/')}.py`, or correct the name"
+        near = nearest(name.rpartition(".")[2], known)
+        hint = near or f"create `{name.replace('.', '/')}.py`, or correct the name"
     message = f"there is no module `{name}`, neither beside `{shown(project.file)}` nor in this environment"
     return Problem("MF081", "", message, hint, project.place(f'"{name}"') or project.place(name))
 

@@ -83,7 +83,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def bounded(text: str) -> str:
-    """A message or hint with its quotes shortened."""
+    """A message with its quotes shortened."""
     if len(text) > MAX_QUOTED:
         text = _BACKTICKED.sub(lambda found: f"`{shortened(found[1], MAX_QUOTED, _SLACK)}`", text)
         text = _LONG_WORD.sub(lambda found: shortened(found[0], MAX_QUOTED, _SLACK), text)

@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.plugins import load_entry_points, load_package, own_module
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.plugins import check_declaration, load_entry_points, load_package, own_module
+from modelforge.core.suggestions import did_you_mean, nearest
 
 Entry = TypeVar("Entry")
+Declared = TypeVar("Declared", bound=type)
 
 
 def itself(entry: Any) -> Any:
@@ -36,6 +37,7 @@ class Registry(Generic[Entry]):
         package: The package of what modelforge itself ships; its modules are imported, and register what they have.
         code: Of the problem that a name is which no entry has.
         decorator: What registers one of the user's own, for hints: `mf.register_layer`.
+        base: What a class that is registered by `register` derives from.
 
     Example:
         >>> shapes = Registry[type]("a shape")
@@ -53,6 +55,7 @@ class Registry(Generic[Entry]):
         package: str = "",
         code: str = "",
         decorator: str = "",
+        base: type = object,
     ) -> None:
         self.kind = kind
         self.group = group
@@ -60,6 +63,7 @@ class Registry(Generic[Entry]):
         self.package = package
         self.code = code
         self.decorator = decorator
+        self.base = base
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
         self._shipped: frozenset[str] | None = None
@@ -90,6 +94,21 @@ class Registry(Generic[Entry]):
         self._entries[name] = entry
         self._aliases.update(dict.fromkeys(aliases, name))
 
+    def register(self, name: str) -> Callable[[Declared], Declared]:
+        """A decorator that adds a class which is its own declaration.
+
+        Raises:
+            TypeError: the class is no finished subclass of `base`, or has no docstring.
+            ValueError: another class has the name.
+        """
+
+        def decorate(cls: Any) -> Any:
+            check_declaration(cls, self.base, self.base.__name__)
+            self.add(name, cls)
+            return cls
+
+        return decorate
+
     def remove(self, name: str) -> None:
         """Forgets an entry and its aliases; for tests and notebooks.
 
@@ -108,13 +127,8 @@ class Registry(Generic[Entry]):
         self._load()
         name = self._aliases.get(name, name)
         if self.code and name not in self._entries:
-            raise Absent(
-                [
-                    Problem(
-                        self.code, str(name), f"unknown {self.kind.split(maxsplit=1)[1]} `{name}`", self.suggest(name)
-                    )
-                ]
-            )
+            message = f"unknown {self.kind.split(maxsplit=1)[1]} `{name}`"
+            raise Absent([Problem(self.code, str(name), message, self.suggest(name))])
         return self._entries[name]
 
     def names(self) -> tuple[str, ...]:
@@ -138,8 +152,9 @@ class Registry(Generic[Entry]):
 
     def suggest(self, name: str, others: Collection[str] = ()) -> str:
         """A hint for a name that is not there, nor among `others`: which one was meant, or how to add one."""
-        meant = did_you_mean(name, (*self.names(), *others))
-        if not self.decorator or meant.startswith("did you mean"):
+        known = (*self.names(), *others)
+        meant = did_you_mean(name, known)
+        if not self.decorator or nearest(name, known):
             return meant
         own = f"register your own in code first: `@{self.decorator}`{own_module()}"
         return f"{meant}; {own}" if meant else own

@@ -14,14 +14,20 @@ MAX_CHOICES = 500
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """A hint that names the nearest known names but `name` itself, or lists them all when nothing is near."""
-    name = str(name)
+    choices = _choices(str(name), known)
+    listed = "known: " + ", ".join(f"`{choice}`" for choice in choices)
+    return nearest(name, choices) or (listed if 0 < len(choices) <= 20 else "")
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """A hint that names the nearest known names but `name` itself; empty when nothing is near."""
+    lower = {choice.lower(): choice for choice in reversed(_choices(str(name), known))}
+    near = [lower[match] for match in difflib.get_close_matches(str(name).lower(), lower, n=2, cutoff=0.6)]
+    return "did you mean " + " or ".join(f"`{choice}`" for choice in near) + "?" if near else ""
+
+
+def _choices(name: str, known: Iterable[object]) -> list[str]:
+    """The names that a wrong one is compared with; none where it is too long to be a slip."""
     if len(name) > MAX_QUOTED:
-        return ""
-    choices = sorted({printable(str(one)) for one in islice(known, MAX_CHOICES)} - {name})
-    lower = {choice.lower(): choice for choice in reversed(choices)}
-    near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)]
-    if near:
-        return "did you mean " + " or ".join(f"`{choice}`" for choice in near) + "?"
-    if 0 < len(choices) <= 20:
-        return "known: " + ", ".join(f"`{choice}`" for choice in choices)
-    return ""
+        return []
+    return sorted({printable(str(one)) for one in islice(known, MAX_CHOICES)} - {name})

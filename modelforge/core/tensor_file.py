@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from modelforge.core.errors import Refusal
@@ -81,8 +82,6 @@ def opened(path: str) -> Generator[Weights]:
     _check_file(path)
     try:
         if is_safetensors(path):
-            from safetensors import SafetensorError, safe_open
-
             try:
                 with safe_open(path, framework="pt", device="cpu") as file:
                     yield _Safetensors(file)

@@ -9,7 +9,7 @@ import gc
 import os
 import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 
@@ -38,21 +38,25 @@ def standard_settings() -> Generator[None]:
 
 
 @contextmanager
+def threads(number: int | None) -> Generator[None]:
+    """Sets the number of torch's threads on the CPU for its body; None leaves it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def one_thread() -> Generator[None]:
     """Keeps torch to one thread: the last bits of a matrix product or factorisation depend on their number.
 
     torch's number belongs to each thread, and a new thread inherits the one that was set last. A number of one
     is left as it is: it may be inherited from a thread that will restore its own.
     """
-    before = torch.get_num_threads()
-    if before == 1:
+    with nullcontext() if torch.get_num_threads() == 1 else threads(1):
         yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

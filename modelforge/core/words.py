@@ -15,14 +15,6 @@ MAX_SHOWN = 3
 """Entries of a long mapping that are shown where it is one thing of several."""
 
 
-def count(value: int) -> str:
-    """
-    >>> count(1234567)
-    '1,234,567'
-    """
-    return f"{value:,}"
-
-
 def number(value: float | None) -> str:
     """Four significant digits, or a dash for what is not known.
 

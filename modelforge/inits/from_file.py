@@ -64,6 +64,10 @@ class Renamed:
     """Whether a first dimension of size 1 is left out."""
 
 
+Texts = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
+"""One text, or several."""
+
+
 class FromFile(Undrawn):
     """A scheme whose values are in a file."""
 
@@ -71,12 +75,16 @@ class FromFile(Undrawn):
 
     path: Annotated[str, Field(min_length=1, examples=["weights.safetensors"])]
     """The file; a relative path starts at the folder that the program runs in."""
-    subset: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    subset: Texts = ()
     """A glob, or several, for names in the file: the others are left there. Empty: all names."""
-    strip: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    strip: Texts = ()
     """A prefix, ending at a dot, that names in the file may have or not, or several, one inside the other
     (`[state_dict, transformer]`); taken off before `rename`."""
-    rename: Annotated[dict[str, Moved | str | None], BeforeValidator(_renames), AfterValidator(FrozenDict)] = {}  # noqa: RUF012  # it is validated, and frozen by that
+    rename: Annotated[
+        dict[str, Moved | str | None],
+        BeforeValidator(_renames, json_schema_input_type=dict[str, str | dict[str, Any] | None]),
+        AfterValidator(FrozenDict),
+    ] = {}  # noqa: RUF012  # it is validated, and frozen by that
     """From names in the file to names in the model: prefixes ending at a dot (`bert: encoder`; an empty one is put in
     front of all names), or whole names with a `*` for what stays (`"*.gamma": "*.weight"`). `{n}` stands for a number,
     and `{n+1}` or `{n-1}` for its neighbours. Each is applied to what those before it have made. Null: the tensor is of

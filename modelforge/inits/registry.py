@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from modelforge.core.complaints import Owner
 from modelforge.core.plugins import check_declaration, own_module
 from modelforge.core.registry import Registry
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 from modelforge.inits.base import Initializer
 
 RESERVED = frozenset({"scheme", "bias", "recurrent", "embedding", "scale", "types", "params"})
@@ -98,20 +98,19 @@ def field_names() -> frozenset[str]:
 def explain_absence(name: object) -> str:
     """Which scheme was meant, or how there can be one of that name."""
     known = (*names(), *aliases())
-    near = did_you_mean(name, known)
     own = "`modelforge list inits` has all; one of your own is registered in code first: `@mf.register_initializer`"
-    return near if near.startswith("did you mean") else own + own_module()
+    return nearest(name, known) or own + own_module()
 
 
 def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -> str:
     """What a scheme has in place of a field that it lacks; `others` may stand in the same block."""
     fields = get(scheme).model_fields
-    near = did_you_mean(name, {*fields, *others})
+    known = {*fields, *others}
     if not fields:
-        return near if near.endswith("?") else f"`{scheme}` has no fields: give a `scheme` here"
+        return nearest(name, known) or f"`{scheme}` has no fields: give a `scheme` here"
     if name in field_names():
         return f"it is a field of other schemes; `{scheme}` has " + ", ".join(f"`{field}`" for field in sorted(fields))
-    return near
+    return did_you_mean(name, known)
 
 
 def owner(scheme: str, source: str = "", others: Collection[str] = ()) -> Owner:

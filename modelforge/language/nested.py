@@ -14,7 +14,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_NAME
 from modelforge.core.paths import last
 from modelforge.core.quoting import quoted, shortened
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 from modelforge.language import registry
 from modelforge.language.layer import NAME, LayerSpec
 
@@ -106,7 +106,5 @@ def explain_absent_argument(type_name: str, argument: str) -> str:
     fields = set(layer.spec.model_fields) - {"type"} - layer.spec.made_fields
     if known := registry.argument_elsewhere(argument, frozenset(fields)):
         return known
-    near, own = did_you_mean(argument, fields), fields - LayerSpec.own_fields
-    if near.startswith("did you mean"):
-        return near
-    return did_you_mean(argument, own) if own else "it takes none"
+    own = fields - LayerSpec.own_fields
+    return nearest(argument, fields) or (did_you_mean(argument, own) if own else "it takes none")

@@ -29,13 +29,14 @@ from modelforge.language.layer import LayerSpec
 from modelforge.language.left_behind import explained
 from modelforge.language.model import ModelSpec, ParameterDType
 from modelforge.language.nested import explain_absent_argument
+from modelforge.language.version import check_version
 from modelforge.language.weights import WeightsSpec
 
 MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed", "dtype"}
     | {"data", "metrics", "optimizer", "scheduler", "freeze", "trainer", "callbacks", "logger", "num_threads"}
-    | {"ckpt", "checkpoint", "optimized_metric", "tags"}
+    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge"}
 )
 """What a config is made of; all but the first line is training's."""
 
@@ -73,7 +74,7 @@ def parse(
     if "model" not in values and not values.keys().isdisjoint(("layers", "input")):
         values = {"model": values}
     given = {name: section for name, section in (("init", init), ("weights", weights)) if section is not None}
-    problems: list[Problem] = [*_unknown_sections(values, origins)]
+    problems: list[Problem] = [*check_version(values), *_unknown_sections(values, origins)]
     empty = [*_empty_files({**values, **given}, origins)]
     problems += empty
     model = None

@@ -98,11 +98,10 @@ def checked(annotation: Any, *, least: int | None = None, most: int = MAX_SIZE) 
     """The annotation with one sentence as its error, whatever the shape of the union behind it, and bounded sizes."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
-        expected = in_words(annotation)
         try:
             valid = handler(_tuples(value))
         except ValidationError:
-            pass
+            expected = in_words(annotation)
         else:
             sizes = _sizes(valid)
             if any(size > most for size in sizes):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from inspect import Parameter, signature
 from typing import Any
 
@@ -13,6 +14,19 @@ def after_materialise(module: nn.Module) -> None:
     """Renews what a module remembers of its parameters, after they were replaced."""
     if isinstance(module, nn.RNNBase):
         module._init_flat_weights()
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Generator[None]:
+    """Puts modules in evaluation mode, and each of them, and of those in it, back into its own."""
+    modes = {inner: inner.training for module in modules for inner in module.modules()}
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for inner, mode in modes.items():
+            inner.training = mode
 
 
 def uncompiled(module: nn.Module) -> nn.Module:

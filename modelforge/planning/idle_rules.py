@@ -65,8 +65,8 @@ def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
                 before.setdefault(rule.key, (parameter.path, parameter.rule.key))
     for key, (path, other) in before.items():
         if key not in acting:
-            message = f"this init rule has no effect: other rules override it, `{other}` at `{path}`"
-            yield Problem("MW109", key, message, "remove it, or the others", part="key")
+            message = f"this init rule has no effect: others override it everywhere, such as `{other}` for `{path}`"
+            yield Problem("MW109", key, message, "remove it, or what overrides it", part="key")
 
 
 RULES = (_no_branch_ends, _unknown_inside, _overridden)

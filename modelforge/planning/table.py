@@ -12,10 +12,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from modelforge.core.tensors import TensorValue, Value, at, first
-from modelforge.core.words import count, magnitude, number
+from modelforge.core.words import magnitude, number
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.report.table import NAME, WORDS, Fitted
+from modelforge.report.aligned import NAME, WORDS
+from modelforge.report.table import Fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,14 @@ class TreeTable:
         for row in _rows(self):
             yield from (line[:width] for line in _cells(row))
         num_parameters = sum(prod(parameter.shape) for parameter in self.parameters)
-        yield [Text(cell, "bold") for cell in ("total", "", "", count(num_parameters), "", "", *costs)]
+        yield [Text(cell, "bold") for cell in ("total", "", "", f"{num_parameters:,}", "", "", *costs)]
 
 
 def _cells(row: _Row) -> Iterator[list[Text]]:
     named = len(row.starts) > 1 or any(len(start.names) > 1 for start in row.starts)
     starts = [_start(start, named=named) for start in row.starts] or [(Text(), Text())]
     label = Text("  " * row.depth + row.name, "" if row.is_leaf else "bold")
-    size = Text(count(row.num_parameters) if row.num_parameters else "")
+    size = Text(f"{row.num_parameters:,}" if row.num_parameters else "")
     cost = Text(magnitude(row.num_flops) if row.num_flops else "")
     yield [label, Text(row.type, "cyan"), Text(row.output), size, *starts[0], cost]
     for start in starts[1:]:

@@ -14,7 +14,7 @@ from modelforge.core.errors import Problem, Refusal
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join, parent
 from modelforge.core.quoting import listed
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 from modelforge.core.tensor_file import WRAPPERS, Header, opened
 from modelforge.inits.fills import FilePart, Fill
 from modelforge.inits.from_file import FromFile, Renamed
@@ -240,8 +240,8 @@ def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
 
 def _near(name: str, known: Collection[str]) -> str:
     """A suggestion behind a hint; a list of all names would be too much there."""
-    near = did_you_mean(name, known)
-    return f"; {near}" if near.startswith("did") else ""
+    near = nearest(name, known)
+    return f"; {near}" if near else ""
 
 
 def _misfits(source: _Source, wanted: Mapping[str, tuple[Shape, str | None]]) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -15,6 +16,13 @@ BELOW = 4
 """Blanks in front of a cell that stands below its row."""
 ROOM = 24
 """The least width in which a text is wrapped where it stands."""
+HANGING = 2
+"""Blanks before the second line of a path."""
+PATH = re.compile(r".+?(?:\s+|(?<!\d)\.|\.(?!\d)|$)")
+NAME = re.compile(r"\s*.+?(?:\s+|_+|$)")
+PLACE = re.compile(r".+?(?:\s+|/|$)")
+WORDS = re.compile(r".+?(?:\s+|$)")
+"""What stays together in a path, in the name of a layer, in a place and in a text."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Aligned:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         limit = options.max_width - self.indent
-        rows = _last_wrapped(self.rows, limit) if self.wraps else self.rows
+        rows = _lastfolded(self.rows, limit) if self.wraps else self.rows
         widths = _widths(rows)
         inline = next((size for size in (len(widths), *self.stages) if _sum(widths[:size]) <= limit), self.stages[-1])
         for row in rows:
@@ -47,11 +55,11 @@ class Aligned:
             below = Text(" " * GAP).join(cell for cell in row[inline:] if cell.plain)
             if line.plain or not below.plain:
                 yield line
-            for part in _wrapped(below, limit - BELOW) if below.plain else ():
+            for part in folded(below, limit - BELOW) if below.plain else ():
                 yield _line(self.indent + BELOW).append_text(part)
 
 
-def _last_wrapped(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequence[Text]]:
+def _lastfolded(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequence[Text]]:
     """The rows with their last cell in several lines, where all have no room and that one has some."""
     widths = _widths(rows)
     room = limit - _sum(widths[:-1]) - GAP
@@ -60,7 +68,7 @@ def _last_wrapped(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequen
     return [
         [*row[:-1], part] if first else [*[Text()] * (len(row) - 1), part]
         for row in rows
-        for first, part in zip((True, *[False] * len(row[-1])), _wrapped(row[-1], room), strict=False)
+        for first, part in zip((True, *[False] * len(row[-1])), folded(row[-1], room), strict=False)
     ]
 
 
@@ -78,15 +86,26 @@ def _sum(columns: Sequence[int]) -> int:
     return sum(columns) + GAP * (sum(map(bool, columns)) - 1)
 
 
-def _wrapped(text: Text, width: int) -> Sequence[Text]:
-    """The text in lines, broken between words."""
+def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> list[Text]:
+    """A text in lines of at most `width`, where its pieces allow that; the rest of a path is set in.
+
+    Example:
+        >>> print(*folded(Text("blocks.0.block.mlp.up.weight"), 20, PATH), sep="\\n")
+        blocks.0.block.mlp.
+          up.weight
+    """
+    if text.cell_len <= width:
+        return [text]
+    hang = " " * (len(text.plain) - len(text.plain.lstrip()) + HANGING) if pieces in (PATH, NAME) else ""
     breaks: list[int] = []
     start = 0
-    for word in re.finditer(r"\S+", text.plain):
-        if word.start() > start and text[start : word.end()].cell_len > width:
-            start = word.start()
+    for piece in pieces.finditer(text.plain):
+        room = width - (len(hang) if breaks else 0)
+        if piece.start() > start and cell_len(text.plain[start : piece.end()].rstrip()) > room:
+            start = piece.start()
             breaks.append(start)
-    lines = list(text.divide(breaks))
+    first, *rest = text.divide(breaks)
+    lines = [first, *(Text(hang).append_text(line) for line in rest)]
     for line in lines:
         line.rstrip()
     return lines
@@ -100,5 +119,5 @@ class Wrapped:
     indent: int = 0
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for part in _wrapped(self.text, options.max_width - self.indent):
+        for part in folded(self.text, options.max_width - self.indent):
             yield _line(self.indent).append_text(part)

@@ -33,4 +33,10 @@ def as_csv(columns: Mapping[str, Any]) -> str:
 
 def plain(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The columns as lists of what JSON knows."""
-    return {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in columns.items()}
+    return {name: _as_list(values) for name, values in columns.items()}
+
+
+def _as_list(values: Any) -> list[Any]:
+    """An array of NumPy or Arrow as a list of Python's values."""
+    listing = getattr(values, "to_pylist", None) or getattr(values, "tolist", None)
+    return listing() if listing else list(values)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
+from modelforge.core.errors import ForgeError
 from modelforge.core.quoting import printable
 from modelforge.report.ascii import writable
 
@@ -54,6 +58,31 @@ class Stream:
             os.close(nowhere)
         except (OSError, ValueError):
             self._stream = _nowhere()
+
+
+def lasting(stream: Any) -> Any:
+    """The stream as one that lasts."""
+    return stream if isinstance(stream, Stream) and stream.lasting else Stream(stream, lasting=True)
+
+
+def complain(text: object) -> None:
+    """Prints what is wrong on standard error, after all that was printed before."""
+    lasting(sys.stdout).flush()
+    out = lasting(sys.stderr)
+    out.write(f"{text}\n")
+    out.flush()
+
+
+@contextmanager
+def exiting() -> Generator[None]:
+    """Exits with 1 after the problems that its body raises, and with 130 after Ctrl-C."""
+    try:
+        yield
+    except ForgeError as error:
+        complain(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _nowhere() -> TextIO:

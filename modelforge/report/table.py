@@ -14,43 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.core.quoting import printable
-from modelforge.report.aligned import Wrapped
+from modelforge.report.aligned import GAP, HANGING, NAME, PATH, Wrapped, folded
 from modelforge.report.screen import Screen
-
-GAP = 2
-"""Blanks between columns."""
-HANGING = 2
-"""Blanks before the second line of a path."""
-PATH = re.compile(r".+?(?:\s+|(?<!\d)\.|\.(?!\d)|$)")
-NAME = re.compile(r"\s*.+?(?:\s+|_+|$)")
-PLACE = re.compile(r".+?(?:\s+|/|$)")
-WORDS = re.compile(r".+?(?:\s+|$)")
-"""What stays together in a path, in the name of a layer, in a place and in a text."""
-
-
-def folded(text: Text, width: int, pieces: re.Pattern[str] = WORDS) -> list[Text]:
-    """A text in lines of at most `width`, where its pieces allow that; the rest of a path is set in.
-
-    Example:
-        >>> print(*folded(Text("blocks.0.block.mlp.up.weight"), 20, PATH), sep="\\n")
-        blocks.0.block.mlp.
-          up.weight
-    """
-    if text.cell_len <= width:
-        return [text]
-    hang = " " * (len(text.plain) - len(text.plain.lstrip()) + HANGING) if pieces in (PATH, NAME) else ""
-    breaks: list[int] = []
-    start = 0
-    for piece in pieces.finditer(text.plain):
-        room = width - (len(hang) if breaks else 0)
-        if piece.start() > start and cell_len(text.plain[start : piece.end()].rstrip()) > room:
-            start = piece.start()
-            breaks.append(start)
-    first, *rest = text.divide(breaks)
-    lines = [first, *(Text(hang).append_text(line) for line in rest)]
-    for line in lines:
-        line.rstrip()
-    return lines
 
 
 def new_table(width: int | None = None) -> Table:

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
-from modelforge.core.words import count, number, plural, shape, value, where
+from modelforge.core.words import number, plural, shape, value, where
 from modelforge.review.groups import Group, grouped
 from modelforge.review.model_changes import Change, Changes, Kind, LayerDiff, ParameterDiff
 
@@ -110,15 +110,15 @@ def summary(diff: Changes) -> str:
     if diff.layers:
         parts.insert(0, f"{plural(len(diff.layers), 'layer')} {'differs' if len(diff.layers) == 1 else 'differ'}")
     if kinds["changed"]:
-        parts[-1] += f" ({count(sum(parameter.std_changed for parameter in diff.parameters))} with another std)"
-    return ", ".join([*parts, f"{count(diff.num_unchanged)} unchanged"])
+        parts[-1] += f" ({sum(parameter.std_changed for parameter in diff.parameters):,} with another std)"
+    return ", ".join([*parts, f"{diff.num_unchanged:,} unchanged"])
 
 
 def _total(change: Change) -> str:
     if change.name == "num_parameters":
         difference = change.new - change.old
         percent = f", {100 * difference / change.old:+.3g} %" if change.old else ""
-        return f"{count(change.old)} → {count(change.new)} ({difference:+,}{percent})"
+        return f"{change.old:,} → {change.new:,} ({difference:+,}{percent})"
     if change.name == "output":
         return _output(change.old, change.new)
     if change.name == "inputs":

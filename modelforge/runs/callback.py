@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
+from modelforge.config.sweeps import running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
 from modelforge.core.quoting import printable
 from modelforge.report.screen import Screen
+from modelforge.report.stream import exiting
 from modelforge.runs.collect import JOBS, collect
-from modelforge.runs.lock import STATUS
+from modelforge.runs.liveness import STATUS
 from modelforge.runs.table import table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SweepReport(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuses a folder that holds runs already, which Hydra would overwrite, and notes which jobs there will be."""
         folder = Path(str(config.hydra.sweep.dir))
-        with _exiting():
+        with exiting():
             if any(folder.rglob(STATUS)):
                 message = f"`{folder}` already holds runs"
                 hint = "choose another folder, or remove this one"
@@ -39,33 +39,21 @@ class SweepReport(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Prints the table and writes `sweep.csv`."""
         folder = Path(str(config.hydra.sweep.dir))
-        with _exiting():
+        with exiting():
             sweep = collect(folder)
         console = Screen()
         console.print()
         console.print(table(sweep))
         counts = ", ".join(f"{number} {state}" for state, number in sweep.counts.items())
         console.print(f"\n{counts}  ·  {printable(str(folder))}", highlight=False, markup=False, soft_wrap=True)
-        with _exiting():
+        with exiting():
             write_atomically(folder / "sweep.csv", sweep.to_csv(), SWEEP)
         if not sweep.finished:
             sys.exit(1)
 
 
-@contextmanager
-def _exiting() -> Generator[None]:
-    """Prints the problems of its body and exits with 1."""
-    try:
-        yield
-    except ForgeError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-
-
 def write_jobs(folder: Path, config: DictConfig) -> None:
     """Notes all jobs in the sweep's folder, so that a job that never begins is missing, not forgotten."""
-    from modelforge.config.sweeps import running_sweep
-
     sweep = running_sweep(config)
     if not sweep.axes:
         return

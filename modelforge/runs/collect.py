@@ -17,7 +17,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_SWEEP_BYTES
 from modelforge.core.regular_files import read_text
-from modelforge.runs.lock import STATUS, machine
+from modelforge.runs.liveness import STATUS, machine
 from modelforge.runs.status import read
 
 JOBS = "jobs.json"

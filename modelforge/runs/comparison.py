@@ -14,7 +14,7 @@ from typing import Any
 from modelforge.core.limits import MAX_LEDGER_BYTES, MAX_STATUS_BYTES
 from modelforge.core.quoting import quoted
 from modelforge.core.regular_files import read_text
-from modelforge.runs.lock import STATUS
+from modelforge.runs.liveness import STATUS
 
 CURVES = ("train/", "val/", "test/")
 """The columns of metrics.csv that a run computes; others may hold a time, or the memory in use."""
@@ -61,7 +61,7 @@ def compare(before: Path, now: Path) -> Comparison:
         before: The folder of one run.
         now: That of the other.
     """
-    reports = _report(before), _report(now)
+    reports = reported(before), reported(now)
     curves = _curve(before), _curve(now)
     starts = _initial_values(before), _initial_values(now)
     known = {name: (reports[0][name], reports[1][name]) for name in reports[0] if name in reports[1]}
@@ -91,7 +91,8 @@ def _initial_values(folder: Path) -> dict[str, str]:
     return {}
 
 
-def _report(folder: Path) -> dict[str, float]:
+def reported(folder: Path) -> dict[str, float]:
+    """The metrics that a run reported at its end; empty where it did not get there."""
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         metrics = json.loads(read_text(folder / STATUS, MAX_STATUS_BYTES))["metrics"]
         return {str(name): float(value) for name, value in metrics.items()}

@@ -19,7 +19,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular_files import read_text
-from modelforge.runs.lock import SILENCE, STATUS, is_alive, machine
+from modelforge.runs.liveness import SILENCE, STATUS, is_alive, machine
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -36,11 +35,9 @@ FILES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Where each file of this folder goes."""
-SCHEMA_LINE = "# yaml-language-server: $schema=../../schema/{kind}.json\n"
-"""By it, editors know what may stand in a file."""
 WELCOME = (".*", "LICENSE*", "COPYING*", "README*")
 """What a folder may hold before: what git, an editor or a host of repositories puts there. It stays as it is."""
-TAKEN = ("conf", "schema", "tests", "train")
+TAKEN = ("conf", "tests", "train")
 """Names that the project has for something else than its package."""
 
 
@@ -142,17 +139,6 @@ def _write(project: Path, name: str) -> None:
     config.write_text(
         config.read_text(encoding="utf-8").replace("- model: mlp ", "- model: my_model "), encoding="utf-8"
     )
-    _write_schemas(project)
-
-
-def _write_schemas(project: Path) -> None:
-    from modelforge.language.schema import KINDS, schema
-
-    (project / "schema").mkdir()
-    for kind in KINDS:
-        (project / "schema" / f"{kind}.json").write_text(json.dumps(schema(kind)) + "\n", encoding="utf-8")
-        for path in (project / "conf" / kind).glob("*.yaml"):
-            path.write_text(SCHEMA_LINE.format(kind=kind) + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def _refusal(folder: Path, reason: str, hint: str) -> ForgeError:

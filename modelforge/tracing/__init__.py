@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import preserved_globals
@@ -64,7 +65,9 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     try:
         twin = copy.deepcopy(module)
     except Exception as error:
-        raise ForgeError(problems or [_no_copy(module, error)]) from error
+        name = type(module).__name__
+        message = f"{name} cannot be copied, and its code runs on a copy: {sentence(error)}"
+        raise ForgeError(problems or [Problem("MF131", name, message, "see `copy.deepcopy`", part="key")]) from error
     with preserved_globals():
         traced = trace(twin.eval(), example_inputs)
         found = Steps(traced, twin)
@@ -100,8 +103,8 @@ def _write(module: nn.Module, traced: Trace, found: Steps) -> ModelConfig:
 
 
 def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"from_module takes an nn.Module, but gets a {type(module).__name__}")
+    require(module, nn.Module, "from_module takes an nn.Module")
+    assert isinstance(module, nn.Module)
     name = type(module).__name__
     if name == "OptimizedModule":
         hint = "give the module that was compiled: `module._orig_mod`"
@@ -133,12 +136,6 @@ def _check_arguments(module: object, inputs: tuple[object, ...]) -> None:
 def _raise(problems: Iterable[Problem]) -> None:
     if found := list(dict.fromkeys(problems)):
         raise ForgeError(found)
-
-
-def _no_copy(module: nn.Module, error: Exception) -> Problem:
-    said = sentence(error)
-    message = f"{type(module).__name__} cannot be copied, and its code runs on a copy: {said}"
-    return Problem("MF131", type(module).__name__, message, "see `copy.deepcopy`", part="key")
 
 
 def _signature(found: Steps) -> Any:

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from torch import fx
 
 from modelforge.core.errors import Problem
-from modelforge.core.paths import is_below
+from modelforge.core.paths import is_below, join, parent, relative
 from modelforge.tracing.steps import Ref, Step
 
 
@@ -55,7 +55,7 @@ def nest(steps: Sequence[Step], results: Mapping[str, Ref]) -> tuple[Group, list
     """Puts each layer into its container; layers that cannot be in one container are problems."""
     nester = _Nester()
     alive = _alive(steps, {ref.node for ref in results.values()})
-    places = {step.node: _place(step) for step in alive}
+    places = {step.node: parent(step.path) if step.has_state else step.container for step in alive}
     for step in alive:
         if step.has_state and not is_below(places[step.node], step.container):
             hint = "a layer is called by its container or by one around it"
@@ -77,10 +77,6 @@ def _alive(steps: Sequence[Step], wanted: Collection[fx.Node]) -> list[Step]:
     return alive[::-1]
 
 
-def _place(step: Step) -> str:
-    return step.path.rpartition(".")[0] if step.has_state else step.container
-
-
 class _Nester:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -95,7 +91,7 @@ class _Nester:
         before = [[index_of[ref.node] for ref in step.reads if ref.node in index_of] for step in steps]
         taken = {index: name for name, members in groups.items() for index in members}
         for name, members in groups.items():
-            full = f"{path}.{name}" if path else name
+            full = join(path, name)
             _Gatherer(self, full, members, steps, before, taken, wanted).gather()
             for index in members:
                 taken[index] = name
@@ -113,7 +109,7 @@ class _Nester:
                 continue
             own = {step.node for step in inner}
             outside = {ref.node for step in steps if step.node not in own for ref in step.reads} | set(wanted)
-            made.items.append(self.level(f"{path}.{name}" if path else name, inner, places, outside & own))
+            made.items.append(self.level(join(path, name), inner, places, outside & own))
         if path and len(wanted) == 1 and not self.problems:
             _end_with(made, *wanted)
         return made
@@ -230,7 +226,4 @@ class _Gatherer:
 
 def _below(path: str, place: str) -> str | None:
     """The next name on the path from a container to a place in it; None where that is the container itself."""
-    if place == path:
-        return None
-    rest = place[len(path) + 1 :] if path else place
-    return rest.partition(".")[0]
+    return None if place == path else relative(place, path).partition(".")[0]

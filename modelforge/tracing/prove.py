@@ -13,7 +13,6 @@ from modelforge.building.build import build
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed, sentence
 from modelforge.core.rng import keyed_globals
-from modelforge.language.model import ModelSpec
 from modelforge.language.parse import parse
 from modelforge.planning.plan import plan
 
@@ -30,7 +29,8 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
     weights = dict(module.named_parameters())
     parsed = parse(config, init={"params": {"*": "zeros"}} if weights else None)
     if any(value.is_meta for value in (*weights.values(), *inputs)):
-        return _compare(module, _planned(parsed), _shapes(module.named_parameters()))
+        planned = {item.path: item.shape for item in plan(parsed).parameters}  # without memory, what the plan says
+        return _compare(module, planned, _shapes(module.named_parameters()))
     kinds = {value.dtype for value in weights.values()}
     twin = build(parsed, dtype=next(iter(kinds)) if kinds else None)
     state = module.state_dict()
@@ -43,8 +43,7 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
         try:
             same = _same(_run(module, batch), _run(twin, batch))
         except Exception as error:
-            said = sentence(error)
-            return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {said}")]
+            return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {sentence(error)}")]
         if not same:
             message = f"for {len(batch[0])} examples, the network of the config gives other outputs than the module"
             return [_problem(module, message)]
@@ -65,11 +64,6 @@ def _named(result: Any) -> Any:
     if names is None:
         return result
     return {name: value for name in names if (value := getattr(result, name)) is not None}
-
-
-def _planned(parsed: ModelSpec) -> dict[str, tuple[int, ...]]:
-    """Without memory, what the plan says."""
-    return {item.path: item.shape for item in plan(parsed).parameters}
 
 
 def _shapes(named: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, ...]]:

@@ -23,7 +23,7 @@ def refuse_state(module: nn.Module) -> list[Problem]:
     layers = layer_paths(module)
     problems: list[Problem] = []
     for path, inner in module.named_modules():
-        if _parametrised(path):
+        if "parametrizations" in path.split("."):
             continue
         problems += _hooks(path, inner)
         if path in layers and layer_of(inner) is None:
@@ -38,7 +38,7 @@ def refuse_state(module: nn.Module) -> list[Problem]:
 def refuse_unused(module: nn.Module, used: Collection[str]) -> Iterator[Problem]:
     """Layers with parameters or buffers that no call reached."""
     for path in layer_paths(module):
-        if path not in used and _has_state(module.get_submodule(path)):
+        if path not in used and has_state(module.get_submodule(path)):
             hint = "a layer that is not called has no place in a config: remove it, or call it"
             yield Problem("MF133", path, f"`{path}` holds parameters, but `forward` does not call it", hint, part="key")
 
@@ -58,12 +58,9 @@ def _below(path: str, above: Collection[str]) -> bool:
     return any(".".join(parts[:end]) in above for end in range(1, len(parts)))
 
 
-def _has_state(module: nn.Module) -> bool:
+def has_state(module: nn.Module) -> bool:
+    """Whether a module, or one in it, holds parameters or buffers."""
     return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
-
-
-def _parametrised(path: str) -> bool:
-    return "parametrizations" in path.split(".")
 
 
 def _problem(path: str, module: nn.Module, message: str, hint: str, code: str = "MF132") -> Problem:
@@ -136,7 +133,7 @@ def _shared(module: nn.Module, layers: Collection[str]) -> list[Problem]:
     problems: dict[str, Problem] = {}
     for path, inner in module.named_modules(remove_duplicate=False):
         other = first.setdefault(id(inner), path)
-        if other == path or not _has_state(inner) or _below(path, layers) or _below(path, problems):
+        if other == path or not has_state(inner) or _below(path, layers) or _below(path, problems):
             continue
         hint = "make a second module, and share its parameters: `tie` says so in a config"
         problems[path] = _problem(path, inner, f"`{path}` is the same module as `{other}`", hint, "MF133")

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from modelforge.core.errors import Problem, Refusal
 from modelforge.modules.arguments import layer_of, read
 from modelforge.tracing.operations import Call, Same, convert
-from modelforge.tracing.state import is_computed
+from modelforge.tracing.state import has_state, is_computed
 from modelforge.tracing.trace import Trace, fields, is_record, twice
 
 
@@ -93,10 +93,9 @@ class Steps:
         layer = layer_of(module)
         if layer is None or is_computed(module):
             return  # one of the problems of the module itself
-        has_state = any(True for _ in module.parameters()) or any(True for _ in module.buffers())
-        again = path in self._ran
+        again, stateful = path in self._ran, has_state(module)
         self._ran.add(path)
-        if again and has_state:
+        if again and stateful:
             self.problems.append(twice(path))
             return
         arguments = read(module, layer)
@@ -108,7 +107,7 @@ class Steps:
             reads = self._reads(node, module)
         name = path.rpartition(".")[2]
         container, kept = node.meta["container"], "" if again else path
-        self.steps.append(Step(node, layer.name, arguments, reads, container, kept, name, has_state))
+        self.steps.append(Step(node, layer.name, arguments, reads, container, kept, name, stateful))
 
     def _reads(self, node: fx.Node, module: nn.Module) -> tuple[Ref, ...]:
         """The inputs of a layer, in the order of its `forward`."""

@@ -32,26 +32,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _in_line(dumper: yaml.SafeDumper, data: _InLine) -> yaml.Node:
-    return dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=True)
-
-
-def _list(dumper: yaml.SafeDumper, data: _List) -> yaml.Node:
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
-
-
-def _block(dumper: yaml.SafeDumper, data: dict[str, Any]) -> yaml.Node:
-    return dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=False)
-
-
-def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"' if data.isdigit() else None)
-
-
-_Dumper.add_representer(_InLine, _in_line)
-_Dumper.add_representer(str, _text)
-_Dumper.add_representer(_List, _list)
-_Dumper.add_representer(dict, _block)
+_MAP, _SEQ, _STR = (f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str"))
+_Dumper.add_representer(_InLine, lambda to, data: to.represent_mapping(_MAP, data.items(), flow_style=True))
+_Dumper.add_representer(dict, lambda to, data: to.represent_mapping(_MAP, data.items(), flow_style=False))
+_Dumper.add_representer(_List, lambda to, data: to.represent_sequence(_SEQ, data, flow_style=True))
+_Dumper.add_representer(str, lambda to, data: to.represent_scalar(_STR, data, style='"' if data.isdigit() else None))
 
 
 def _styled(value: Any) -> Any:

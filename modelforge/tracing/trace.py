@@ -21,6 +21,8 @@ from torch.nn.utils import parametrize
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import sentence
 from modelforge.modules.arguments import layer_of
+from modelforge.modules.hooks import evaluating
+from modelforge.tracing.state import has_state
 
 TORCH = str(Path(torch.__file__).parent)
 
@@ -142,7 +144,7 @@ class _Tracer(fx.Tracer):
         path = self.path_of_module(m)
         if self.is_leaf(m, path):
             return self.create_proxy("call_module", path, args, kwargs)
-        if path in self.called and not (any(True for _ in m.parameters()) or any(True for _ in m.buffers())):
+        if path in self.called and not has_state(m):
             return forward(*args, **kwargs)  # again, and nothing is shared: its steps are the caller's
         return self._enter(path, m, _STEPS.get(type(m), forward), args, kwargs)
 
@@ -178,7 +180,9 @@ class _Tracer(fx.Tracer):
     def _carry_out(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         with torch.no_grad():
             if node.op == "call_module":
-                return _evaluated(self.root.get_submodule(str(node.target)), args, kwargs)
+                module = self.root.get_submodule(str(node.target))
+                with evaluating(module):  # it changes no statistics, and accepts a batch of one
+                    return module(*args, **kwargs)
             if node.op == "call_method":
                 return getattr(args[0], str(node.target))(*args[1:], **kwargs)
             assert callable(node.target)
@@ -204,16 +208,6 @@ class _Tracer(fx.Tracer):
             return getattr(self.root.get_submodule(owner), name)
         finally:
             self._executing = False
-
-
-def _evaluated(module: nn.Module, args: Any, kwargs: Any) -> Any:
-    """The output in evaluation: it changes no statistics, and accepts a batch of one."""
-    modes = {inner: inner.training for inner in module.modules()}
-    try:
-        return module.eval()(*args, **kwargs)
-    finally:
-        for inner, mode in modes.items():
-            inner.training = mode
 
 
 def is_record(node: fx.Node) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from modelforge.core.errors import Problem
+from modelforge.core.paths import join
 from modelforge.language import registry
 from modelforge.language.nested import unusable
 from modelforge.tracing.nest import Group, passing
@@ -109,9 +110,8 @@ class Writer:
         """Layers in order; `inputs` is written where it is not the layer before."""
         layers: Written = {}
         for item in items:
-            at = f"{path}.{item.name}" if path else item.name
             if why := unusable(item.name):
-                self.problems.append(Problem("MF133", at, why, "rename the module", part="key"))
+                self.problems.append(Problem("MF133", join(path, item.name), why, "rename the module", part="key"))
             written, reads = self._item(item, scope)
             layers[item.name] = _short(written, [] if reads == [before] else reads)
             scope.add(item)

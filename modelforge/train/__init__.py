@@ -5,4 +5,4 @@ from modelforge.train.command_line import overrides_first as overrides_first
 from modelforge.train.job import Result as Result
 from modelforge.train.job import execute as execute
 from modelforge.train.job import run as run
-from modelforge.train.repeat import repeat as repeat
+from modelforge.train.repeat_run import repeat as repeat

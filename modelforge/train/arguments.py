@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from modelforge.core.complaints import in_words
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 
 
 def misuse(key: str, message: str, hint: str = "", *, part: Literal["key", "value"] = "value") -> Problem:
@@ -37,7 +37,7 @@ def check_arguments(
     """
     name = getattr(target, "__name__", str(target))
     parameters = _parameters(target)
-    hints = _hints(target)
+    hints = argument_types(target)
     known = set(parameters) - set(reserved)
     arguments: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -77,8 +77,7 @@ def fit(value: Any, hint: Any) -> Any:
 def _nearest(value: Any, hint: Any) -> str:
     """The hint for a word that is none of the words that an annotation lists."""
     words = [word for choice in _choices(hint) if get_origin(choice) is Literal for word in get_args(choice)]
-    found = did_you_mean(str(value), [word for word in words if isinstance(word, str)])
-    return found if found.startswith("did") else ""
+    return nearest(value, [word for word in words if isinstance(word, str)])
 
 
 def _choices(hint: Any) -> Iterable[Any]:
@@ -94,9 +93,10 @@ def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a callable by argument; empty where they exist for type checkers alone."""
     function = target.__init__ if inspect.isclass(target) else target
     try:
         return get_type_hints(function)
-    except (NameError, TypeError):  # annotations that exist for type checkers alone
+    except (NameError, TypeError):
         return {}

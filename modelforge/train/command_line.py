@@ -11,17 +11,18 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from hydra._internal.utils import get_args_parser
+
 from modelforge.config import Config, compose, guard_hydra
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
-from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words
+from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unread
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
-from modelforge.report.stream import Stream
+from modelforge.report.stream import Stream, complain, exiting
 from modelforge.train.arguments import misuse
 from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
-from modelforge.train.unread import unread
 
 MULTIRUN = {"-m", "--multirun"}
 MAX_COMPOSED = 32
@@ -65,15 +66,9 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         sys.stdout, sys.stderr = (Stream(one, escaped=True) for one in (sys.stdout, sys.stderr))  # Hydra prints
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
-    try:
-        warnings = _check(Path(conf), overrides, multirun=bool(flags))
-    except ForgeError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    for warning in warnings:
-        print(warning, file=sys.stderr)
+    with exiting():
+        for warning in _check(Path(conf), overrides, multirun=bool(flags)):
+            complain(warning)
 
 
 def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]:
@@ -116,14 +111,12 @@ def _guard(arguments: Sequence[str]) -> None:
     elif "://" in (given.config_path or "").removeprefix("file://"):
         flag, hint = "--config-path", "name a folder of configs"
     if flag:
-        print(ForgeError([Problem("MF004", flag, f"`{flag}` is not taken here", hint)]), file=sys.stderr)
-        sys.exit(1)
+        with exiting():
+            raise ForgeError([Problem("MF004", flag, f"`{flag}` is not taken here", hint)])
 
 
 def _parsed(arguments: Sequence[str]) -> Namespace | None:
     """The arguments as Hydra reads them; None where it refuses them or only prints something."""
-    from hydra._internal.utils import get_args_parser
-
     parser = ArgumentParser(parents=[get_args_parser()], add_help=False)
     with suppress(SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         return parser.parse_intermixed_args(arguments)

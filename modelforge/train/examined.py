@@ -13,6 +13,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from modelforge.core.files import write_atomically
+from modelforge.core.tensors import mapped
 from modelforge.report.columns import as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
@@ -52,8 +53,7 @@ class Examined(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Adds a batch."""
-        inputs = tuple(one.cpu() for one in batch[0]) if isinstance(batch[0], tuple) else batch[0].cpu()
-        scores, targets = outputs.detach().cpu(), batch[1].cpu()
+        inputs, scores, targets = mapped(Tensor.cpu, batch[0]), outputs.detach().cpu(), batch[1].cpu()
         answers = self.task.answers(targets, self.fitted)
         self.has_answers = bool(answers)
         columns = {**answers, **self.task.predictions(scores, self.fitted)}
@@ -82,8 +82,8 @@ def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:
     with torch.no_grad():
         for row in range(len(targets)):
             one = slice(row, row + 1)
-            alone = tuple(part[one] for part in inputs) if isinstance(inputs, tuple) else inputs[one]
             try:
+                alone = mapped(lambda part, one=one: part[one], inputs)
                 found.append(float(task.loss(outputs[one], (alone, targets[one]))))
             except Exception:  # of all kinds: a loss of the user's own may compare examples with each other
                 found.append(math.nan)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning import Callback, Trainer
 from rich.console import Console
 
@@ -24,6 +23,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
+from modelforge.core.torch_state import threads
 from modelforge.core.words import number
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
@@ -38,8 +38,7 @@ from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
 from modelforge.train.examined import Examined
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
-from modelforge.train.hooks.seeding import SeedSteps
-from modelforge.train.hooks.steps import LogSteps
+from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import lengths, out_of_step, too_short
@@ -118,7 +117,7 @@ def fit(
         complete(folder, data=found)
         source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
         write_preprocessing(folder, source, {**examples.fitted, "digest": found})
-        with quiet(), _threads(settings.num_threads):
+        with quiet(), threads(settings.num_threads):
             return _fit(job, source.task, config, examples, folder, console, interrupts)
 
 
@@ -137,9 +136,8 @@ def _fit(
         model.compile()  # in place: checkpoints keep the names of the parameters
     data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
     adopt(job.start, folder / "checkpoints")
-    context = Context(
-        job.terms, folder, job.plan, model.ledger, config.values, Rows(), lambda line: _say(console, line)
-    )
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    context = Context(job.terms, folder, job.plan, model.ledger, config.values, Rows(), say)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     is_dry = bool(job.trainer.get("fast_dev_run"))
     with history_of({} if is_dry else settings.logger, context) as history:  # a dry run has nothing to keep
@@ -166,21 +164,6 @@ def _fit(
         seconds = time.monotonic() - started
     metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=folder, console=console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _threads(number: int | None) -> Generator[None]:
-    """Sets the number of torch's threads on the CPU for its body; None leaves it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_lengths(job: Job, rows: int) -> list[Problem]:
@@ -256,7 +239,7 @@ def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
     for entry in ledger.failures:
         parameter = plan.parameter(entry.path)
         key = parameter.key if parameter.rule.default else entry.rule
-        hint = f"change the fields of the scheme `{entry.scheme}`, correct it, or choose another"
+        hint = f"change the fields of `{entry.scheme}`, correct its code, or choose another scheme"
         yield Problem("MF028", key, _message(entry), hint, entry.place)
 
 
@@ -264,13 +247,13 @@ def _message(entry: LedgerEntry) -> str:
     mean, std = entry.measured_mean, entry.measured_std
     if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
         return f"`{entry.path}` holds values that are not finite"
-    promised = (
-        f"{_within(entry.target_mean, entry.mean_tolerance)} and {_within(entry.target_std, entry.std_tolerance)}"
-    )
+    wanted_mean = _within(entry.target_mean, entry.mean_tolerance)
+    wanted_std = _within(entry.target_std, entry.std_tolerance)
     if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
         return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
-    blocks = "" if entry.std_tolerance is not None else ", each of its blocks for itself"
-    return f"`{entry.path}` has mean {number(mean)} and std {number(std)}, but was promised {promised}{blocks}"
+    blocks = "" if entry.std_tolerance is not None else ", in each of its matrices"
+    measured = f"`{entry.path}` has mean {number(mean)} and std {number(std)}"
+    return f"{measured}, but `{entry.scheme}` promises mean {wanted_mean} and std {wanted_std}{blocks}"
 
 
 def _within(target: float | None, tolerance: float | None) -> str:

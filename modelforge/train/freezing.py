@@ -13,7 +13,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import is_below, join, matches, parent
 from modelforge.core.quoting import listed, quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import did_you_mean, nearest
 from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
@@ -65,8 +65,9 @@ class Freezing:
         """Warnings about parameters that are to be trained after the training has ended."""
         for glob, epochs in self.thaws.items() if num_epochs is not None else ():
             if num_epochs is not None and epochs >= num_epochs:
-                message = f"`{glob}` is frozen for {plural(epochs, 'epoch')}, but the training has {num_epochs:,}"
-                hint = "it is not trained at all"
+                frozen = f"`{glob}` is frozen for {plural(epochs, 'epoch')}"
+                message = f"{frozen}, but the training has {num_epochs:,}: it is never trained"
+                hint = "freeze it for fewer epochs, or write null to freeze it to the end"
                 yield Problem("MW211", join("freeze", glob), message, hint, part="key", severity="warning")
 
 
@@ -122,8 +123,7 @@ def _given(section: Any) -> list[tuple[str, str, Any]] | None:
 def _suggestion(glob: str, paths: Iterable[str]) -> str:
     """The nearest path or layer, or all layers."""
     layers = dict.fromkeys(f"{path.partition('.')[0]}.*" for path in paths)
-    nearest = did_you_mean(glob, [*layers, *paths])
-    return nearest if nearest.startswith("did") else did_you_mean(glob, layers)
+    return nearest(glob, [*layers, *paths]) or did_you_mean(glob, layers)
 
 
 def _parameters_around(path: str, paths: Iterable[str]) -> list[str]:

@@ -80,7 +80,7 @@ def construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: Ca
     """
     try:
         return make(arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error)
     parameters = inspect.signature(kind).parameters
     blamed = [
@@ -110,6 +110,6 @@ def example() -> torch.nn.Parameter:
 def _refusal(make: Callable[[Mapping[str, Any]], object], arguments: Mapping[str, Any]) -> str:
     try:
         make(arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         return str(error)
     return ""

@@ -13,27 +13,29 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
-from modelforge.config import Config
+from modelforge.config import Config, from_hydra
+from modelforge.config.sweeps import unread
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
+from modelforge.core.frozen import plain
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
+from modelforge.report.stream import complain
 from modelforge.runs import environment
-from modelforge.runs.lock import claimed, heartbeat
+from modelforge.runs.liveness import claimed, heartbeat
 from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
-from modelforge.train.terminal import complain, keep_streams, loading, screen
-from modelforge.train.unread import unread
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
+from modelforge.train.terminal import keep_streams, loading, screen
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,6 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
     Returns:
         The optimized metric for Hydra's sweepers, NaN where the job failed.
     """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-    from omegaconf import OmegaConf
-
-    from modelforge.config import from_hydra
 
     def composed() -> Config:
         found = from_hydra(config)
@@ -173,7 +170,7 @@ def execute(
             config = compose()
             noted += without_effect(config)
             status = _describe(status, config.values)
-            write_atomically(folder / "config.yaml", yaml.safe_dump(_plain(config.values), sort_keys=False))
+            write_atomically(folder / "config.yaml", yaml.safe_dump(plain(config.values), sort_keys=False))
             with loading("lightning"):
                 from modelforge.train.fit import fit
                 from modelforge.train.settings import judged_by
@@ -227,20 +224,13 @@ def _count(warnings: Sequence[Problem]) -> list[str]:
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
     """The status with the seed and the tags of a config that is not checked yet."""
     seed, tags = values.get("seed", 0), values.get("tags") or ()
-    text = json.dumps(_plain(values), default=str)
+    text = json.dumps(plain(values), default=str)
     return replace(
         status,
         config_hash=hashlib.sha256(text.encode()).hexdigest(),
         seed=seed if isinstance(seed, int) else 0,
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
     )
-
-
-def _plain(value: Any) -> Any:
-    """Read-only mappings and tuples as what YAML and JSON know."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _shown(path: Path) -> str:

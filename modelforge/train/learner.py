@@ -138,6 +138,8 @@ class Learner(LightningModule):
             raise ForgeError([problem])
         if self.trainer.state.fn == TrainerFn.FITTING:
             go_on_from_trained(checkpoint)
+            # Lightning does so after it has read the weights: those of `64-true` would be rounded to float32.
+            self.trainer.precision_plugin.convert_module(self)
         for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
             for name in meter._defaults:
                 setattr(meter, name, values[name].to(meter.device))

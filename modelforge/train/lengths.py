@@ -14,6 +14,7 @@ from modelforge.building.build import on_meta
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.words import plural
+from modelforge.planning.forward import FewSteps
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import misuse
 from modelforge.train.data.read import read
@@ -174,8 +175,8 @@ def _curve_out_of_step(scheduler: SchedulerFactory, curve: Curve, length: Length
         yield _beyond("warmup", scheduler.name, warmup, horizon, unit)
     elif isinstance(decay, int) and warmup + decay > horizon:
         taken = f"`warmup` and `decay` of {scheduler.name} take {plural(warmup + decay, unit)}"
-        message = f"{taken}, but there are {horizon:,}"
-        yield Problem("MW211", "scheduler.decay", message, "the decay is cut", severity="warning")
+        message = f"{taken}, but there are {horizon:,}: the decay does not reach its end"
+        yield Problem("MW211", "scheduler.decay", message, "lower one of the two", severity="warning")
 
 
 def _torch_out_of_step(scheduler: SchedulerFactory, rule: TorchScheduler, length: Lengths) -> Iterator[Problem]:
@@ -201,8 +202,7 @@ def _torch_out_of_step(scheduler: SchedulerFactory, rule: TorchScheduler, length
 
 
 def _beyond(name: str, kind: str, end: int, steps: int, unit: str) -> Problem:
-    trains = f"the training has {plural(steps, unit)}"
-    message = f"`{name}` of {kind} is {end}, but {trains}: it does not get that far"
+    message = f"`{name}` of {kind} is {end}, but the training ends after {plural(steps, unit)}"
     return Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
 
 
@@ -230,7 +230,7 @@ def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | N
         module.register_forward_hook(leave)
     inputs = [torch.zeros(one.of(batch_size), dtype=getattr(torch, one.dtype), device="meta") for one in source.given]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), FewSteps(1):
             model(*inputs)
     except Exception as error:  # whatever a layer raises
         return inside[-1] if inside else "", sentence(error)

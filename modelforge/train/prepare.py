@@ -94,7 +94,7 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
             optimizer, more = optimizer.following(planned, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += more
+    problems += [*more, *_unfit_steps(optimizer, arguments)]
     terms = None
     if settings is not None:
         terms = Terms(settings.metric, settings.directions, arguments, bool(config.values.get("scheduler")))
@@ -138,8 +138,29 @@ def misfits(plan: Plan, source: Source) -> Iterator[Problem]:
         both = (plan.inputs.values(), source.given)
         takes, gives = (" and ".join(f"{one.dtype} {one}" for one in inputs) for inputs in both)
         message = f"the model takes {takes}, but the data gives {gives}"
-        yield Problem("MF050", "model.input", message, "write `input: ${data.input}`")
+        yield Problem("MF050", "model.input", message, _inputs_hint(source))
     yield from source.task.misfits(plan, source)
+
+
+def _inputs_hint(source: Source) -> str:
+    """The `input` of a model that takes what the data gives."""
+    first, *others = source.inputs.items()
+    if not others or first[0] != "input":
+        return "write `input: ${data.input}`"
+    rest = ", ".join(f"{name}: {{shape: {[*one.shape]}, dtype: {one.dtype}}}" for name, one in others)
+    names = " and ".join(f"`inputs: {name}`" for name in ("features", *(name for name, _ in others)))
+    return f"write `input: {{features: ${{data.input}}, {rest}}}`; layers read them by {names}"
+
+
+def _unfit_steps(optimizer: OptimizerFactory | None, trainer: Mapping[str, Any]) -> Iterator[Problem]:
+    """The arguments of an optimizer that do not go with the trainer."""
+    given = optimizer.arguments if optimizer is not None else {}
+    if given.get("fused") and trainer.get("gradient_clip_val") and str(trainer.get("precision")) in ("16", "16-mixed"):
+        message = "a fused optimizer unscales the gradients of `16-mixed` in its step: they cannot be clipped before"
+        yield misuse("optimizer.fused", message, "leave it out, or write `trainer.precision=bf16-mixed`")
+    if given.get("capturable") and trainer.get("accelerator") == "cpu":
+        message = "`capturable` records the steps of a GPU, but `trainer.accelerator` is 'cpu'"
+        yield misuse("optimizer.capturable", message, "leave it out")
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

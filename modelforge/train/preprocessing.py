@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from modelforge.core.errors import ForgeError, Problem
@@ -21,7 +23,11 @@ FILE = "preprocessing.json"
 ARRAYS = "preprocessing.safetensors"
 ARRAY_KEY = "$array"
 """The key of what stands in the JSON for an array: its name in the other file."""
+CHECKSUM = "checksum"
+"""The key of the SHA-256 of everything else in both files."""
 MAX_BYTES = 64 * MAX_CONFIG_BYTES
+MAX_ARRAY_BYTES = 16 * 2**30
+"""Of the arrays: rows of the parts take 4 bytes each."""
 
 
 def write_preprocessing(folder: Path, source: Source, fitted: Mapping[str, Any]) -> None:
@@ -33,9 +39,11 @@ def write_preprocessing(folder: Path, source: Source, fitted: Mapping[str, Any])
     """
     arrays: dict[str, np.ndarray] = {}
     plain = _without_arrays({"data": source.model_dump(mode="json"), **fitted}, arrays)
-    if arrays:
-        write_atomically(folder / ARRAYS, save(arrays))
-    write_atomically(folder / FILE, json.dumps(plain, indent=2) + "\n")
+    packed = save(arrays) if arrays else b""
+    if packed:
+        write_atomically(folder / ARRAYS, packed)
+    plain = json.loads(json.dumps(plain))
+    write_atomically(folder / FILE, json.dumps(plain | {CHECKSUM: _checksum(plain, packed)}, indent=2) + "\n")
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
@@ -46,20 +54,30 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
     """
     try:
         plain = json.loads(read_text(folder / FILE, MAX_BYTES))
-        arrays = load(read_bytes(folder / ARRAYS, MAX_BYTES)) if (folder / ARRAYS).exists() else {}
-        found = _with_arrays(plain, arrays)
-        if not isinstance(found, dict) or not isinstance(found.get("data"), dict):
+        packed = read_bytes(folder / ARRAYS, MAX_ARRAY_BYTES) if (folder / ARRAYS).exists() else b""
+        if not isinstance(plain, dict) or not isinstance(plain.get("data"), dict):
             raise ValueError("it has no `data` section")
-    except (OSError, ValueError, LookupError, RecursionError) as error:
+        checksum = plain.pop(CHECKSUM, None)  # runs of older versions have none
+        if checksum is not None and checksum != _checksum(plain, packed):
+            raise ValueError("it was changed after the run wrote it")
+        found = _with_arrays(plain, load(packed) if packed else {})
+    except (OSError, ValueError, LookupError, RecursionError, SafetensorError) as error:
         message = f"`{folder}` has no preprocessing that can be read: {sentence(error)}"
         hint = "a run keeps it in preprocessing.json before it trains"
         raise ForgeError([Problem("MF151", str(folder / FILE), message, hint)]) from error
     return found
 
 
+def _checksum(plain: Mapping[str, Any], packed: bytes) -> str:
+    found = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    found.update(packed)
+    return found.hexdigest()
+
+
 def _without_arrays(value: Any, arrays: dict[str, np.ndarray], key: str = "") -> Any:
     if isinstance(value, np.ndarray):
-        arrays[key] = np.ascontiguousarray(value)
+        small = value.dtype == np.int64 and value.size and value.min() >= 0 and value.max() < 2**32
+        arrays[key] = np.ascontiguousarray(value, np.uint32 if small else None)
         return {ARRAY_KEY: key}
     if isinstance(value, Mapping):
         return {str(name): _without_arrays(one, arrays, f"{key}.{name}".lstrip(".")) for name, one in value.items()}
@@ -71,6 +89,7 @@ def _without_arrays(value: Any, arrays: dict[str, np.ndarray], key: str = "") ->
 def _with_arrays(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if isinstance(value, dict):
         if set(value) == {ARRAY_KEY}:
-            return arrays[value[ARRAY_KEY]]
+            array = arrays[value[ARRAY_KEY]]
+            return array.astype(np.int64) if array.dtype == np.uint32 else array
         return {name: _with_arrays(one, arrays) for name, one in value.items()}
     return [_with_arrays(one, arrays) for one in value] if isinstance(value, list) else value

@@ -149,7 +149,7 @@ def _with_best(start: Start, checkpoint: Mapping[str, Any], metric: str) -> Star
     for path in (start.ckpt.with_name(BEST), start.ckpt):
         if _holds(path, {"metric": metric, "best_score": score, "best_step": step}):
             return replace(start, best_score=score, best_step=step, best=path)
-    message = f"the best epoch so far is not in `{start.ckpt.with_name(BEST)}`"
+    message = f"`{start.ckpt.with_name(BEST)}` does not hold the best epoch so far, whose weights are lost"
     return replace(start, warning=_warning(message))
 
 
@@ -167,7 +167,7 @@ def _holds(path: Path, best: Mapping[str, Any]) -> bool:
 
 
 def _warning(message: str) -> Problem:
-    hint = "best.ckpt is chosen among the epochs from here on"
+    hint = "best.ckpt will be the best of the epochs from here on"
     return Problem("MW210", "ckpt", message, hint, severity="warning")
 
 

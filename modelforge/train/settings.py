@@ -30,10 +30,6 @@ SECTIONS = (
 )
 
 
-def _default() -> FrozenDict[str, LoggerSettings]:
-    return parse_loggers({"csv": True, "tensorboard": True})
-
-
 class CheckpointSettings(Node):
     """The `checkpoint` section: what is saved while training."""
 
@@ -62,7 +58,9 @@ class Settings(Node):
     """Further metrics of validation and test: a name in the logs → a torchmetrics class, with its arguments."""
     callbacks: Annotated[FrozenDict[str, CallbackSettings], PlainValidator(parse_callbacks)] = FrozenDict()
     """What is done while training, by name."""
-    logger: Annotated[FrozenDict[str, LoggerSettings], PlainValidator(parse_loggers)] = Field(default_factory=_default)
+    logger: Annotated[FrozenDict[str, LoggerSettings], PlainValidator(parse_loggers)] = Field(
+        default_factory=lambda: parse_loggers({"csv": True, "tensorboard": True})
+    )
     """What keeps the metrics, by name."""
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from modelforge.config import Config
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
 from modelforge.report.screen import Screen, removed_folder
-from modelforge.report.stream import Stream
+from modelforge.report.stream import complain, lasting
 
 GROUPS = ("experiment", "model", "weights", "init", "data")
 """What the first line of a run names."""
@@ -26,7 +26,7 @@ WIDTH = 120
 def keep_streams() -> None:
     """Makes standard output and standard error last, for all that prints there: a run does not end with its reader."""
     for name in ("stdout", "stderr"):
-        setattr(sys, name, _lasting(getattr(sys, name)))
+        setattr(sys, name, lasting(getattr(sys, name)))
 
 
 def check_folder() -> None:
@@ -54,7 +54,7 @@ def announce_jobs(config: Config, number: int | None) -> None:
 
 def say(*parts: str) -> None:
     """Prints one line on standard output."""
-    print(printable("  ·  ".join(filter(None, parts))), file=_lasting(sys.stdout), flush=True)
+    print(printable("  ·  ".join(filter(None, parts))), file=lasting(sys.stdout), flush=True)
 
 
 def _folder(name: str, choices: Mapping[str, Any]) -> str:
@@ -67,17 +67,9 @@ def _folder(name: str, choices: Mapping[str, Any]) -> str:
 
 def screen() -> Screen:
     """A console on standard output."""
-    stream = _lasting(sys.stdout)
+    stream = lasting(sys.stdout)
     known = "COLUMNS" in os.environ or stream.isatty()
     return Screen(file=stream, width=None if known else WIDTH, highlight=False)
-
-
-def complain(text: object) -> None:
-    """Prints what is wrong on standard error, after all that was printed before."""
-    _lasting(sys.stdout).flush()
-    out = _lasting(sys.stderr)
-    out.write(f"{text}\n")
-    out.flush()
 
 
 @contextmanager
@@ -93,7 +85,3 @@ def loading(module: str) -> Generator[None]:
     finally:
         sys.stderr.write("\x1b[2K\r")
         sys.stderr.flush()
-
-
-def _lasting(stream: Any) -> Any:
-    return stream if isinstance(stream, Stream) and stream.lasting else Stream(stream, lasting=True)

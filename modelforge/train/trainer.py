@@ -16,7 +16,9 @@ import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.precision import HalfPrecision
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from torch import nn
 
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import MAX_MESSAGE, sentence
@@ -41,15 +43,42 @@ QUIET = (
 )
 
 
+class NarrowModel(HalfPrecision):
+    """Converts the model alone: Lightning's narrows targets and the sums of metrics too, which then stop growing."""
+
+    def convert_module(self, module: nn.Module) -> nn.Module:
+        model = module.model
+        assert isinstance(model, nn.Module)
+        model.to(dtype=self._desired_input_dtype)
+        return module
+
+    def convert_input(self, data: Any) -> Any:
+        return data  # `read_by` converts what the model reads
+
+    @contextmanager
+    def forward_context(self) -> Generator[None]:
+        yield  # the default dtype stays
+
+
+def with_precision(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for Lightning, with the plugin that stands for a `precision` of the whole model, as `bf16-true`."""
+    given = for_lightning(arguments)
+    if given.get("precision") in ("bf16-true", "16-true"):
+        return {**given, "precision": None, "plugins": [NarrowModel(given["precision"])]}
+    return given
+
+
 def make_trainer(
     arguments: Mapping[str, Any], *, folder: Path, loggers: list[Logger], callbacks: list[Callback]
 ) -> Trainer:
     """A trainer that writes to `folder`; `check_trainer` has found nothing wrong with its arguments."""
+    given = with_precision(arguments)
+    plugins: list[Any] = [*given.pop("plugins", ()), AtomicIO()]
     return Trainer(
-        **{**for_lightning(arguments), "enable_progress_bar": arguments.get("enable_progress_bar", True)},
+        **{**given, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
         default_root_dir=folder,
         logger=loggers,
-        plugins=[AtomicIO()],
+        plugins=plugins,
         callbacks=callbacks,
         enable_model_summary=False,
         enable_autolog_hparams=False,

@@ -14,6 +14,7 @@ from typing import Any
 import lightning
 from lightning import Trainer
 from lightning.pytorch.tuner.tuning import Tuner
+from torch.optim import Optimizer
 
 from modelforge.building.build import build
 from modelforge.config import Config
@@ -25,8 +26,7 @@ from modelforge.train.data.read import read
 from modelforge.train.divergence import NotFinite
 from modelforge.train.learner import Learner
 from modelforge.train.prepare import Job, located, prepare
-from modelforge.train.trainer import check_trainer, quiet
-from modelforge.train.trainer_settings import for_lightning
+from modelforge.train.trainer import check_trainer, quiet, with_precision
 
 NUM_SKIPPED = 12
 """Points at the begin and the end of a test in which Lightning looks for no suggestion, and one more."""
@@ -63,8 +63,30 @@ class _Sized(DataModule):
         self.source = self.source.model_copy(update={"batch_size": size})
 
 
+class _Tested(Learner):
+    """Trains while the learning rate rises, which Lightning sets alike in all groups: here they keep their ratio."""
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer alone; the test brings a scheduler."""
+        found = super().configure_optimizers()
+        optimizer: Optimizer = found["optimizer"] if isinstance(found, dict) else found
+        asked = optimizer.defaults["lr"]
+        self._ratios = [group["lr"] / asked if asked else 1.0 for group in optimizer.param_groups]
+        return optimizer
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Sets the rates of this step."""
+        super().on_before_optimizer_step(optimizer)
+        (timing,) = self.trainer.lr_scheduler_configs
+        rate: float = timing.scheduler.lr[0]  # pyright: ignore[reportAttributeAccessIssue]  # that of the tuner has it
+        for group, ratio in zip(optimizer.param_groups, self._ratios, strict=True):
+            group["lr"] = rate * ratio
+
+
 def find_rate(config: Config, *, lowest: float, highest: float, num_steps: int) -> RateTest:
     """Trains for some steps while the learning rate rises from step to step. Smith 2017.
+
+    It takes the place of `optimizer.lr`; groups, depth and width multiply it as in a training.
 
     Args:
         config: What is to be trained.
@@ -78,7 +100,7 @@ def find_rate(config: Config, *, lowest: float, highest: float, num_steps: int) 
     if not 0 < lowest < highest or math.isinf(highest):
         message = f"the learning rates must rise, from above 0: {lowest:g} to {highest:g} do not"
         raise ForgeError([misuse("optimizer.lr", message, "give other values for `--min` and `--max`")])
-    with _ready(config) as (tuner, learner, data):
+    with _ready(config, _Tested) as (tuner, learner, data):
         try:
             finder = tuner.lr_find(
                 learner, datamodule=data, min_lr=lowest, max_lr=highest, num_training=num_steps, update_attr=False
@@ -98,7 +120,7 @@ def find_batch_size(config: Config) -> BatchSizeTest:
     Raises:
         ForgeError: the config or the data is wrong.
     """
-    with _ready(config) as (tuner, learner, data):
+    with _ready(config, Learner) as (tuner, learner, data):
         size = tuner.scale_batch_size(learner, datamodule=data, mode="power", batch_arg_name="batch_size")
         assert size is not None
         num_examples = len(data.examples.train)
@@ -106,7 +128,7 @@ def find_batch_size(config: Config) -> BatchSizeTest:
 
 
 @contextmanager
-def _ready(config: Config) -> Generator[tuple[Tuner, Learner, _Sized]]:
+def _ready(config: Config, kind: type[Learner]) -> Generator[tuple[Tuner, Learner, _Sized]]:
     """A tuner, and a model and data that are as `train.py` has them at its first step."""
     with located(config):
         job = prepare(config)
@@ -116,7 +138,7 @@ def _ready(config: Config) -> Generator[tuple[Tuner, Learner, _Sized]]:
         examples = read(source)
         lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
         model, task = build(job.plan, seed=settings.seed), source.task.prepared(examples)
-        learner = Learner(model, task, source, job.optimizer, job.scheduler, settings.factories, freezing=job.freezing)
+        learner = kind(model, task, source, job.optimizer, job.scheduler, settings.factories, freezing=job.freezing)
         data = _Sized(source, examples, settings.seed)
         with quiet(), _no_bar_in_a_file(), TemporaryDirectory() as folder:
             yield Tuner(_trainer(job, folder)), learner, data
@@ -132,7 +154,7 @@ def _trainer(job: Job, folder: str) -> Trainer:
     without_limits: dict[str, Any] = {"max_epochs": -1, "max_steps": -1, "max_time": None, "fast_dev_run": False}
     without_display: dict[str, Any] = {"enable_progress_bar": False, "limit_val_batches": 0}
     return Trainer(
-        **{**for_lightning(job.trainer), **without_limits, **without_display},
+        **{**with_precision(job.trainer), **without_limits, **without_display},
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,

@@ -37,7 +37,7 @@ def test_a_checksum_does_not_depend_on_where_the_parts_are(dtype):
 
 
 def test_the_compiled_loop_gives_the_same():
-    compiled = pytest.importorskip("modelforge.inits.laws.compiled")
+    compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="the extra `fast`")
     from modelforge.inits.laws.seen import FACTORS
 
     values = torch.randn(5000, generator=torch.Generator().manual_seed(0))

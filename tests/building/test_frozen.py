@@ -132,7 +132,7 @@ def test_calibration_leaves_it():
 
 
 def test_whisper_keeps_its_sinusoids():
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason="a development dependency")
     sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 60, "pad_token_id": 0}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
     words = {"bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}

@@ -131,7 +131,7 @@ def test_however_it_was_filled(init):
 
 
 def test_stored_inputs_first():
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", reason="a development dependency")
     from transformers.pytorch_utils import Conv1D
 
     module = nn.Sequential(Conv1D(30, 50))

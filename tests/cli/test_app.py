@@ -75,7 +75,7 @@ def test_a_broken_plugin_is_named(text, monkeypatch):
             raise ImportError("no module named my_layers")
 
     monkeypatch.setattr(plugins, "_loaded", set())
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()] if group == "modelforge.layers" else [])
+    monkeypatch.setattr(plugins, "_offered", lambda group: [Broken()] if group == "modelforge.layers" else [])
     shown = text("show", status=1)
     assert "error[MF081]: the package `my-layers` offers `my_layers.broken`" in shown
     assert "`pip uninstall my-layers`" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rich.console import Console
 from modelforge.cli.evaluate import evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
+from modelforge.train.trained_run import load_run
 from tests.train.runs import trained
 
 
@@ -26,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     path = tmp_path / "images.npy"
-    np.save(path, pytest.importorskip("sklearn.datasets").load_digits().images[:3])
+    np.save(path, pytest.importorskip("sklearn.datasets", reason="the extra `train`").load_digits().images[:3])
     return path
 
 
@@ -113,7 +115,11 @@ def test_predictions_go_into_a_file(run: Path, images: Path, tmp_path: Path, end
     answer = predict(run, images, output, [], "cpu")
     assert answer.data["num_examples"] == 3
     if ending == "parquet":
-        found = pytest.importorskip("pyarrow.parquet").read_table(output).to_pydict()["prediction"]
+        found = (
+            pytest.importorskip("pyarrow.parquet", reason="the extra `train`")
+            .read_table(output)
+            .to_pydict()["prediction"]
+        )
     elif ending == "json":
         found = json.loads(output.read_text())["prediction"]
     else:
@@ -127,9 +133,63 @@ def test_what_cannot_be_predicted(run: Path, images: Path, tmp_path: Path):
             predict(*arguments)
         return caught.value.problems[0].message
 
-    assert "must end in .csv or .json or .parquet" in message(run, images, tmp_path / "out.xls", [], "cpu")
+    assert "must end in .csv, .json or .parquet" in message(run, images, tmp_path / "out.xls", [], "cpu")
     assert "has no column `id`" in message(run, images, None, ["id"], "cpu")
     assert "cannot be read as arrays" in message(run, tmp_path / "none.npy", None, [], "cpu")
     (tmp_path / "pickle.npy").write_bytes(b"\x80\x04]\x94.")
     assert "cannot be read as arrays" in message(run, tmp_path / "pickle.npy", None, [], "cpu")
     assert "is not a complete run" in message(tmp_path / "nowhere", images, None, [], "cpu")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A finished run on a table, and the table."""
+    parquet, pyarrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    folder = tmp_path_factory.mktemp("table")
+    columns = {"x": [row / 7 for row in range(60)], "price": [row * 3.5 for row in range(60)]}
+    columns |= {"id": [2**53 + row for row in range(60)], "day": [date(2026, 1, 1 + row % 28) for row in range(60)]}
+    parquet.write_table(pyarrow.table(columns), folder / "table.parquet")
+    settings = ("data=parquet", f"data.path={folder / 'table.parquet'}", "data.target=price", "data.task=regression")
+    run = trained(folder / "run", *settings, "data.num_outputs=1", "data.ignore=[id,day]")
+    return run, folder / "table.parquet"
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_columns_beside_the_predictions_are_as_they_were(table: tuple[Path, Path], tmp_path: Path, ending: str):
+    run, path = table
+    output = tmp_path / f"out.{ending}"
+    predict(run, path, output, ["id", "day"], "cpu")
+    if ending == "parquet":
+        found = pytest.importorskip("pyarrow.parquet").read_table(output).slice(1, 1).to_pylist()[0]
+        right = {"id": 2**53 + 1, "day": date(2026, 1, 2)}
+    elif ending == "json":
+        found = {name: values[1] for name, values in json.loads(output.read_text()).items()}
+        right = {"id": 2**53 + 1, "day": "2026-01-02"}
+    else:
+        found, right = read(output)[1], {"id": str(2**53 + 1), "day": "2026-01-02"}
+    assert {name: found[name] for name in right} == right
+    assert list(found) == ["id", "day", "price"]
+
+
+def test_a_column_is_not_replaced_by_the_prediction_of_its_name(table: tuple[Path, Path]):
+    with pytest.raises(ForgeError, match="`price` is the name of a column of the predictions"):
+        predict(*table, None, ["price"], "cpu")
+
+
+def test_outputs_of_any_shape_go_into_parquet(tmp_path: Path, images: Path):
+    run = trained(tmp_path / "run", "model=autoencoder")
+    answer = predict(run, images, tmp_path / "out.parquet", [], "cpu")
+    assert answer.data["num_examples"] == 3
+    found = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "out.parquet")["output"].to_pylist()
+    assert np.asarray(found).shape == np.asarray(load_run(run).predict(np.load(images))["output"]).shape
+
+
+def test_a_device_that_is_not_there_is_refused(run: Path, images: Path):
+    with pytest.raises(ForgeError, match="the device 'nowhere' cannot be used"):
+        predict(run, images, None, [], "nowhere")
+
+
+def test_a_report_that_cannot_be_written_is_a_problem(run: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ForgeError, match="cannot be written"):
+        evaluate(run, [], tmp_path / "file", "cpu", plots=False)

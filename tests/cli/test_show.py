@@ -39,6 +39,21 @@ def test_warnings_are_below(text):
     assert "conf/init/constant.yaml:1" in warnings
 
 
+def test_what_is_frozen_is_named(text, data):
+    shown = text("show", "model=rnn", "+freeze={head.*: 3, rnn.weight_hh_l0: null}")
+    size = data("show", "model=rnn")["num_parameters"]
+    assert "frozen for 3 epochs: head.weight and head.bias (" in shown
+    assert "frozen: rnn.weight_hh_l0 (" in shown
+    assert shown.count(f" of {size:,} parameters)") == 2
+    found = data("show", "model=rnn", "+freeze={head.*: 3, rnn.weight_hh_l0: null}")["frozen"]
+    assert found == {"head.weight": 3, "head.bias": 3, "rnn.weight_hh_l0": None}
+
+
+def test_a_glob_that_freezes_nothing_is_an_error(run):
+    result = run("show", "model=rnn", "+freeze=[haed.*]", status=1)
+    assert "`haed.*` matches no parameter" in result.stderr
+
+
 def test_data_sums_to_the_totals(data):
     answer = data("show", "model=blocks")
     assert answer["num_parameters"] == 1723

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelforge.config import compose
+from modelforge.config.document import Document
 from modelforge.core.errors import ForgeError
 
 FILES = [
@@ -260,3 +261,31 @@ def test_a_file_that_is_too_long_is_not_read(write):
     (problem,) = caught.value.problems
     assert (problem.code, str(problem.place)) == ("MF060", "conf/config.yaml:1")
     assert problem.message == "a config file has at most 1,000,000 characters, and this has 1,500,000"
+
+
+@pytest.mark.parametrize(
+    ("text", "package"),
+    [
+        ("# @package _global_\na: 1\n", "_global_"),
+        ("\n#@package model\n# about\na: 1\n", "model"),
+        ("# @package: model\na: 1\n", "model"),
+        ("# @hydra x\n# @package model\na: 1\n", "model"),
+        ("a: 1\n# @package model\n", ""),
+        ("# about\na: 1\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_package_that_a_header_names(text: str, package: str):
+    document = Document("a.yaml", text)
+    document.load()
+    assert document.package == package
+
+
+def test_a_package_below_another_comment_is_refused():
+    """Hydra would read none, and put the values elsewhere without a word."""
+    with pytest.raises(ForgeError) as caught:
+        Document("a.yaml", "# yaml-language-server: $schema=a.json\n# @package _global_\na: 1\n").load()
+    (problem,) = caught.value.problems
+    assert problem.code == "MF002"
+    assert problem.place is not None
+    assert (problem.place.line, problem.hint) == (2, "make it the first line of the file")

@@ -55,7 +55,7 @@ OVERRIDES = [
 
         error[MF001]: the override `init.gain=[1` cannot be read
           --> override init.gain=[1
-           = help: quote a value that holds spaces or any of `,:=[]{}()`: `'key="a, b"'`
+           = help: quote a value that holds spaces, letters with accents, or any of `,:=[]{}()`: `'key="a, b"'`
 
         error[MF001]: `init.gain` is given several values, and one config takes one
           --> override init.gain=0.5,1

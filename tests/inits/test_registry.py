@@ -130,7 +130,7 @@ def test_what_is_refused(cls, names: tuple[str, ...], error: type[Exception], me
 
 def entry_point(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     found = importlib.metadata.EntryPoint("plugin", module, registry.SCHEMES.group)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [found] if group == registry.SCHEMES.group else [])
+    monkeypatch.setattr(plugins, "_offered", lambda group: [found] if group == registry.SCHEMES.group else [])
 
 
 @pytest.mark.usefixtures("fresh_registry")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import modelforge as mf
 
-transformers = pytest.importorskip("transformers")  # a development dependency only
+transformers = pytest.importorskip("transformers", reason="a development dependency")
 models: Any = transformers.models
 
 STEPS, DIM, HEADS = 6, 16, 4

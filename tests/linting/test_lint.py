@@ -113,8 +113,8 @@ def test_rules_that_others_go_before():
     assert (warning.code, warning.path, warning.message, warning.hint) == (
         "MW109",
         "model.init",
-        "this init rule has no effect: other rules override it, `model.layers.a.init` at `a.weight`",
-        "remove it, or the others",
+        "this init rule has no effect: others override it everywhere, such as `model.layers.a.init` for `a.weight`",
+        "remove it, or what overrides it",
     )
     assert not warned(layers, "kaiming")  # the group is a default
 

@@ -227,7 +227,7 @@ def test_only_by_name():
 
 def test_models_of_transformers():
     """Segment anything's vision encoder, Bloom and Falcon-like stacks, a fused gate."""
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason="a development dependency")
     vision = transformers.SamVisionConfig(
         hidden_size=48, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8, output_channels=16,
         global_attn_indexes=[1], window_size=2, mlp_dim=96,

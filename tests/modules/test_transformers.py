@@ -13,7 +13,7 @@ import modelforge as mf
 from modelforge.inits import statistics
 from tests.building.test_attention import assert_mimetic, expected
 
-transformers = pytest.importorskip("transformers")  # a development dependency only
+transformers = pytest.importorskip("transformers", reason="a development dependency")
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 WORDS = {"vocab_size": 60, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}

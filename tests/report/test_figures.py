@@ -10,7 +10,7 @@ from PIL import Image
 
 from modelforge.report.figures import Bars, Figure, HeatMap, Points, draw
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib", reason="the extra `plots`")
 
 
 @pytest.mark.parametrize(

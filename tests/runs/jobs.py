@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from modelforge.runs.lock import machine
+from modelforge.runs.liveness import machine
 
 
 def job(folder: Path, state: str = "finished", overrides=(), **fields) -> None:

@@ -18,10 +18,10 @@ from modelforge.core import plugins
 from modelforge.core.errors import ForgeError
 from modelforge.core.plugins import load_plugins
 from modelforge.inits.registry import unregister_initializer
-from modelforge.language.schema import KINDS, schema
 from modelforge.layers.register import unregister_layer
-from modelforge.starter import SCHEMA_LINE, create, package_of
+from modelforge.starter import create, package_of
 from modelforge.train.prepare import prepare
+from modelforge.train.schema import KINDS
 
 
 @pytest.fixture
@@ -64,14 +64,18 @@ def test_its_own_model_is_the_default(project):
 
 
 def test_the_first_line_of_a_model_leads_to_its_schema(project):
-    for kind in KINDS:
-        assert json.loads((project / "schema" / f"{kind}.json").read_text()) == schema(kind)
-        for path in (project / "conf" / kind).glob("*.yaml"):
-            line, _, rest = path.read_text().partition("\n")
-            assert f"{line}\n" == SCHEMA_LINE.format(kind=kind)
-            named = (path.parent / line.partition("$schema=")[2]).resolve()
-            assert named == project / "schema" / f"{kind}.json"
-            assert rest
+    paths = [*(project / "conf").rglob("*.yaml")]
+    assert project / "conf" / "model" / "my_model.yaml" in paths
+    for path in paths:
+        group = path.parent.relative_to(project / "conf").as_posix()
+        line = path.read_text().removeprefix("# @package _global_\n").partition("\n")[0]
+        if line.startswith("# yaml-language-server: $schema="):
+            named = (path.parent / line.partition("=")[2]).resolve()
+            kind = group if group in KINDS else "config"
+            assert named == project / "conf" / ".schema" / f"{kind}.json"
+            assert json.loads(named.read_text())["title"]
+        else:
+            assert group == "hydra"
 
 
 @pytest.mark.parametrize("named", [".", "{}", "{}/", "../{name}", "../link", "below/.."])

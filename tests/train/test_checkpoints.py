@@ -74,9 +74,9 @@ def test_a_best_epoch_that_is_lost_is_a_warning(train, tmp_path: Path, capsys):
     capsys.readouterr()
     train(f"ckpt={moved}", "trainer.max_epochs=3", folder="next")
     assert capsys.readouterr().out.startswith(
-        f"warning[MW210]: the best epoch so far is not in `{tmp_path / 'best.ckpt'}`\n"
+        f"warning[MW210]: `{tmp_path / 'best.ckpt'}` does not hold the best epoch so far, whose weights are lost\n"
         f"  --> override ckpt={moved}\n"
-        "   = help: best.ckpt is chosen among the epochs from here on\n"
+        "   = help: best.ckpt will be the best of the epochs from here on\n"
     )
 
 

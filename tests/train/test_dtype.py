@@ -71,3 +71,12 @@ def test_a_run_in_bfloat16_is_trained_verified_and_resumed(train, tmp_path: Path
     assert run.evaluate().metrics["loss"] == pytest.approx(run.reported["test/loss"], rel=1e-6)
     rows = (tmp_path / "whole" / "metrics.csv").read_text()
     assert rows == (tmp_path / "new" / "metrics.csv").read_text()
+
+
+def test_a_narrow_precision_is_a_narrow_model_with_metrics_in_float32(train, tmp_path: Path):
+    """Sums in bfloat16 stop growing: targets and metrics keep their types."""
+    settings = ("model=lstm", "data=adding", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "logger=csv")
+    assert train(*settings, "trainer.precision=bf16-true", folder="precision").exit_code == 0
+    assert train(*settings, "dtype=bfloat16", folder="dtype").exit_code == 0
+    first, second = ((tmp_path / folder / "metrics.csv").read_text() for folder in ("precision", "dtype"))
+    assert first == second

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 def write_all(here: Path) -> None:
     """Data of every kind, none of it as the shipped configs declare."""
-    image = pytest.importorskip("PIL.Image")
+    image = pytest.importorskip("PIL.Image", reason="the extra `train`")
     random = np.random.default_rng(0)
     rows = [f"{row},{row % 5},{row / 7:.3f},{'AB'[row % 2]},{row % 3}" for row in range(90)]
     (here / "table.csv").write_text("id,rooms,2nd floor,the city,stars\n" + "\n".join(rows))

@@ -49,9 +49,9 @@ def test_a_broken_promise_stops_the_run(train: Callable[..., Result], lying, tmp
     assert not (run / "checkpoints").exists()
     assert json.loads((run / "ledger.json").read_text())["ok"] is False
     assert capsys.readouterr().err == (
-        "error[MF028]: `head.weight` has mean 0.5 and std 0, but was promised 0 ± 0.018 and 0.1 ± 0.014\n"
+        "error[MF028]: `head.weight` has mean 0.5 and std 0, but `lying` promises mean 0 ± 0.018 and std 0.1 ± 0.014\n"
         "  --> override +model.layers.head.init.scheme=lying\n"
-        "   = help: change the fields of the scheme `lying`, correct it, or choose another\n"
+        "   = help: change the fields of `lying`, correct its code, or choose another scheme\n"
     )
 
 
@@ -74,5 +74,5 @@ def test_one_block_of_several(train: Callable[..., Result], lying):
     """The whole may look right where the parts do not."""
     lying(0.0)
     result = train("model=lstm", "+model.layers.rnn.init.scheme=lying")
-    whole = "`rnn.weight_{}_l0` has mean 0 and std 0, but was promised 0 and 0.1, each of its blocks for itself"
+    whole = "`rnn.weight_{}_l0` has mean 0 and std 0, but `lying` promises mean 0 and std 0.1, in each of its matrices"
     assert [problem["message"] for problem in result.status.error] == [whole.format("ih"), whole.format("hh")]

@@ -114,7 +114,7 @@ def test_a_thaw_behind_the_end_is_a_warning():
     (warning,) = freezing.late(3)
     assert (warning.code, warning.message) == (
         "MW211",
-        "`stem.*` is frozen for 3 epochs, but the training has 3",
+        "`stem.*` is frozen for 3 epochs, but the training has 3: it is never trained",
     )
     assert not [*freezing.late(4), *freezing.late(None)]
 

@@ -14,7 +14,7 @@ import yaml
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.words import digits
-from modelforge.runs.lock import claimed
+from modelforge.runs.liveness import claimed
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.job import execute
 from modelforge.train.learner import Learner

@@ -44,7 +44,7 @@ print(heavy())
 
 
 def test_each_is_whole_when_it_is_used():
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", reason="a development dependency")
     code = """
 torch.use_deterministic_algorithms(True)
 import torch._inductor.config as early

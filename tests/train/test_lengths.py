@@ -74,10 +74,7 @@ def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
     job = prepare(config("model=mlp", "data=digits", "+scheduler={type: CosineAnnealingLR, T_max: 31}"))
     (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
     assert (problem.code, problem.severity, problem.path) == ("MW211", "warning", "scheduler.T_max")
-    assert (
-        problem.message
-        == "`T_max` of CosineAnnealingLR is 31, but the training has 30 epochs: it does not get that far"
-    )
+    assert problem.message == "`T_max` of CosineAnnealingLR is 31, but the training ends after 30 epochs"
     assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 31}))] == []
 
 
@@ -86,15 +83,15 @@ def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
     [
         (
             ["scheduler=cosine", "scheduler.warmup=601"], "warmup",
-            "`warmup` of cosine is 601, but the training has 600 steps: it does not get that far",
+            "`warmup` of cosine is 601, but the training ends after 600 steps",
         ),
         (
             ["scheduler=linear", "scheduler.interval=epoch", "scheduler.horizon=31"], "horizon",
-            "`horizon` of linear is 31, but the training has 30 epochs: it does not get that far",
+            "`horizon` of linear is 31, but the training ends after 30 epochs",
         ),
         (
             ["scheduler=wsd", "scheduler.warmup=300", "scheduler.decay=301"], "decay",
-            "`warmup` and `decay` of wsd take 601 steps, but there are 600",
+            "`warmup` and `decay` of wsd take 601 steps, but there are 600: the decay does not reach its end",
         ),
     ],
 )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 import modelforge as mf
 from modelforge.train.prepare import misfits
-from tests.train.tables import reverse
+from tests.train.tables import csv, reverse
 
 
 def test_a_model_must_take_all_inputs():
@@ -15,6 +16,17 @@ def test_a_model_must_take_all_inputs():
     plan = mf.plan(mf.parse({"input": {"shape": [6], "dtype": "int64"}, "layers": layers}, init="xavier"))
     (problem,) = misfits(plan, reverse())
     assert problem.message == "the model takes int64 (6,), but the data gives int64 (6,) and int64 (6,)"
+    assert problem.hint == "write `input: ${data.input}`"
+
+
+def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
+    embedded = csv(target="y", num_features=2, num_outputs=2, embed={"a": 3, "b": 4})
+    layers = {"head": {"type": "Linear", "out_features": 2}}
+    (problem,) = misfits(mf.plan(mf.parse({"input": {"shape": [2]}, "layers": layers}, init="xavier")), embedded)
+    expected = {"features": "${data.input}", "categories": {"shape": [2], "dtype": "int64"}}
+    shown = problem.hint.split("`")[1]
+    assert yaml.safe_load(shown.replace("${data.input}", "'${data.input}'")) == {"input": expected}
+    assert problem.hint.endswith("layers read them by `inputs: features` and `inputs: categories`")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +69,24 @@ def test_a_model_must_take_all_inputs():
             "for any task: `scheduler.monitor=val/loss scheduler.mode=min`",
         ),
         (
+            ["model=mlp", "trainer.precision=16-mixed", "trainer.gradient_clip_val=1", "+optimizer.fused=true"],
+            "optimizer.fused",
+            "a fused optimizer unscales the gradients of `16-mixed` in its step: they cannot be clipped before",
+            "leave it out, or write `trainer.precision=bf16-mixed`",
+        ),
+        (
+            ["model=mlp", "+optimizer.capturable=true"],
+            "optimizer.capturable",
+            "`capturable` records the steps of a GPU, but `trainer.accelerator` is 'cpu'",
+            "leave it out",
+        ),
+        (
+            ["model=mlp", "+optimizer.fused=true", "+optimizer.foreach=true"],
+            "optimizer",
+            "AdamW refuses its arguments: `fused` and `foreach` cannot be `True` together.",
+            "",
+        ),
+        (
             ["model=t5", "data.input.target.shape=[9]"],
             "data.input.target",
             "a sequence has 10 tokens: `shape` must be [10] and `dtype` int64",
@@ -66,7 +96,7 @@ def test_a_model_must_take_all_inputs():
             ["data=csv", "data.path=none.csv", "data.target=x"],
             "data.path",
             "there is no file `none.csv`",
-            "`.` is there, `none.csv` in it is not",
+            "`.` exists, but holds no `none.csv`",
         ),
         (
             ["data=adding", "data.input.shape=[3, 2]"],

@@ -58,6 +58,9 @@ KINDS = [
     ("callbacks=[swa,early_stopping]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.001"),
     ("callbacks=early_stopping", "callbacks.early_stopping.min_delta=1.0", "+trainer.val_check_interval=0.5"),
     ("data.num_workers=2", "checkpoint.every_n_steps=3"),
+    ("trainer.precision=64-true", "callbacks=[swa]", "callbacks.swa.start=0.25", "callbacks.swa.lr=0.013"),
+    ("trainer.precision=bf16-true", "callbacks=ema", "trainer.gradient_clip_val=0.5"),
+    ("trainer.precision=16-mixed", "trainer.accumulate_grad_batches=2", "checkpoint.every_n_steps=1"),
 ]
 
 

@@ -33,6 +33,16 @@ def test_the_suggestion_is_where_the_loss_falls_most_steeply(config):
     assert 1e-4 < found.suggestion < 0.3
 
 
+def test_groups_keep_their_ratio(config):
+    """What learns at a rate of 0 might as well be frozen."""
+    sgd, test = ("optimizer=sgd", "optimizer.weight_decay=0"), {"lowest": 1e-3, "highest": 0.1, "num_steps": 15}
+    still = find_rate(config(*sgd, "optimizer.groups={hidden*.*: {lr: 0.0}}"), **test)
+    frozen = find_rate(config(*sgd, "freeze=[hidden*.*]"), **test)
+    assert still.rates == frozen.rates
+    assert still.losses == pytest.approx(frozen.losses, rel=1e-6)
+    assert still.losses != pytest.approx(find_rate(config(*sgd), **test).losses, rel=1e-3)
+
+
 def test_what_the_range_cannot_be(config):
     for lowest, highest in ((1.0, 0.1), (0.0, 1.0), (1.0, float("inf"))):
         with pytest.raises(ForgeError, match="the learning rates must rise, from above 0"):

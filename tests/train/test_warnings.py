@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelforge.config import compose
-from modelforge.train.unread import unread
+from modelforge.config.sweeps import unread
 from tests.train.conftest import CONF
 from tests.train.runs import child
 

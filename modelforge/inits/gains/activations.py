@@ -179,6 +179,7 @@ def check_arguments(text: str, function: Callable[..., Any], arguments: dict[str
             raise Refusal(f"`{text}`: `{name}` must be {what}, but is {shown}", hint)
 
 
+@lru_cache(maxsize=256)
 def read_call(text: str) -> Call:
     """A name, and arguments in parentheses: numbers, `true`, `false` and words. Nothing in it is evaluated.
 

@@ -9,7 +9,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import nearest
 from modelforge.train.arguments import misuse
 from modelforge.train.callbacks.registry import CallbackSettings, register_callback
 from modelforge.train.context import Context, Terms
@@ -32,12 +32,15 @@ class EarlyStoppingSettings(CallbackSettings):
     """Stops as soon as the metric is better than this."""
 
     def check(self, key: str, terms: Terms) -> Iterator[Problem]:
-        """Only what a validation measures can be watched."""
+        """Only what a validation measures can be watched, and only where there is one."""
         if self.monitor is not None and self.monitor not in terms.metrics:
             known = " or ".join(map(repr, terms.metrics))
             message = f"`monitor` must be {known}, but is {quoted(self.monitor)}"
-            hint = did_you_mean(self.monitor, terms.metrics)
-            yield misuse(f"{key}.monitor", message, hint if hint.startswith("did") else "null: the optimized metric")
+            hint = nearest(self.monitor, terms.metrics) or "null: the optimized metric"
+            yield misuse(f"{key}.monitor", message, hint)
+        if terms.trainer.get("limit_val_batches", 1) == 0:
+            message = "`early_stopping` follows validations, but there are none"
+            yield misuse("trainer.limit_val_batches", message, f"leave it out, or switch it off: `{key}=null`")
 
     def make(self, context: Context) -> StopEarly:
         from modelforge.train.hooks.stopping import StopEarly

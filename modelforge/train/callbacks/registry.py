@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.plugins import check_declaration
-from modelforge.core.registry import Registry
+from modelforge.core.registry import Declared, Registry
 from modelforge.train.arguments import misuse
 from modelforge.train.context import Context, Terms
 from modelforge.train.named import Named, parse_named
@@ -37,13 +36,13 @@ class CallbackSettings(Named, ABC):
         return iter(())
 
 
-AnyCallback = TypeVar("AnyCallback", bound=type[CallbackSettings])
-
-CALLBACKS = Registry[type[CallbackSettings]]("a callback", "modelforge.callbacks", package="modelforge.train.callbacks")
+CALLBACKS = Registry[type[CallbackSettings]](
+    "a callback", "modelforge.callbacks", package="modelforge.train.callbacks", base=CallbackSettings
+)
 """Every callback by its name."""
 
 
-def register_callback(name: str) -> Callable[[AnyCallback], AnyCallback]:
+def register_callback(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `callbacks.name`: its fields are the settings, its `make` gives a callback of Lightning's.
 
     Raises:
@@ -62,13 +61,7 @@ def register_callback(name: str) -> Callable[[AnyCallback], AnyCallback]:
         {'nothing': Nothing()}
         >>> _ = CALLBACKS.remove("nothing")
     """
-
-    def register(cls: AnyCallback) -> AnyCallback:
-        check_declaration(cls, CallbackSettings, "CallbackSettings")
-        CALLBACKS.add(name, cls)
-        return cls
-
-    return register
+    return CALLBACKS.register(name)
 
 
 def parse_callbacks(section: Any) -> FrozenDict[str, CallbackSettings]:

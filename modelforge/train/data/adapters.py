@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +11,15 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, default_collate
 
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.tensors import mapped
+from modelforge.train.data.declared import as_array, as_input, as_targets
 from modelforge.train.data.parts import Array, Arrays, Examples, Inputs, Part, Rows
 from modelforge.train.data.refusals import fault, refusal
 from modelforge.train.data.source import InputSettings, Source, SplitSource
 from modelforge.train.data.split import split
 
 PARTS = ("train", "val", "test")
-TARGET_TYPES = {"class": np.int64, "token": np.int64, "labels": np.float32, "number": np.float32}
-"""The dtype of targets by their kind."""
 FORMS = "three pairs of inputs and targets, three torch Datasets, a LightningDataModule, or Examples"
 
 
@@ -27,6 +28,7 @@ class DatasetPart:
     """A map-style torch Dataset, whose items are pairs of inputs and a target, as a part."""
 
     dataset: Any
+    source: Source
     collate: Callable[[list[Any]], Any] = default_collate
 
     def __len__(self) -> int:
@@ -34,7 +36,10 @@ class DatasetPart:
 
     def batch(self, rows: Rows) -> tuple[Inputs, Array]:
         inputs, targets = self.collate([self.dataset[int(row)] for row in rows])
-        return _arrays(inputs), np.asarray(targets)
+        try:
+            return _arrays(inputs), as_targets(targets, self.source)
+        except Refusal as error:
+            raise refusal("type", f"a batch of `{self.source.type}`: {error}") from None
 
 
 def examples_of(given: Any, source: Source) -> Examples:
@@ -49,7 +54,10 @@ def examples_of(given: Any, source: Source) -> Examples:
     Raises:
         ForgeError: it is none of these, or an example is not as declared.
     """
-    examples = given if isinstance(given, Examples) else Examples.of(_parts(given, source))
+    try:
+        examples = given if isinstance(given, Examples) else Examples.of(_parts(given, source))
+    except Refusal as error:
+        raise refusal("type", f"what `read` of `{source.type}` returned: {error}") from None
     wrong = [problem for name in PARTS for problem in _misfits(getattr(examples, name), name, source)]
     if wrong:
         raise ForgeError(wrong)
@@ -58,12 +66,12 @@ def examples_of(given: Any, source: Source) -> Examples:
 
 def _parts(given: Any, source: Source) -> Sequence[Part]:
     if hasattr(given, "train_dataloader"):
-        return [_loaded(given, name) for name in PARTS]
+        return _loaded(given, source)
     if isinstance(given, tuple | list) and len(given) == 2 and isinstance(source, SplitSource):
-        inputs, targets = _arrays(given[0]), np.asarray(given[1])
+        inputs, targets = _pair(given, source)
         labels = targets if source.target_kind == "class" and targets.ndim == 1 else None
         rows = split(source, len(targets), labels)
-        return [_pair((_taken(inputs, part), targets[part]), source) for part in rows]
+        return [Arrays(mapped(operator.itemgetter(part), inputs), targets[part]) for part in rows]
     if not (isinstance(given, tuple | list) and len(given) == 3):
         raise _unknown(given, source)
     return [_part(one, source) for one in given]
@@ -71,35 +79,45 @@ def _parts(given: Any, source: Source) -> Sequence[Part]:
 
 def _part(given: Any, source: Source) -> Part:
     if isinstance(given, tuple | list) and len(given) == 2:
-        return _pair((_arrays(given[0]), np.asarray(given[1])), source)
+        return Arrays(*_pair(given, source))
     if isinstance(given, IterableDataset) or not (hasattr(given, "__getitem__") and hasattr(given, "__len__")):
         raise _unknown(given, source)
-    return DatasetPart(given)
+    return DatasetPart(given, source)
 
 
-def _loaded(module: Any, name: str) -> DatasetPart:
-    """A part of a LightningDataModule, with the collate function of its loader."""
-    if name == "train":
-        module.prepare_data()
-    module.setup("test" if name == "test" else "fit")
-    loader = getattr(module, f"{name}_dataloader")()
+def _loaded(module: Any, source: Source) -> list[DatasetPart]:
+    """The parts of a LightningDataModule. It is set up once for both parts of the training: it may draw them."""
+    module.prepare_data()
+    module.setup("fit")
+    parts = [_loader(module, name, source) for name in ("train", "val")]
+    module.setup("test")
+    return [*parts, _loader(module, "test", source)]
+
+
+def _loader(module: Any, name: str, source: Source) -> DatasetPart:
+    """The data set of a loader, with its collate function."""
+    loader, named = getattr(module, f"{name}_dataloader")(), f"{name}_dataloader of {type(module).__name__}"
+    if not hasattr(loader, "dataset"):
+        raise refusal("type", f"{named} must return one DataLoader, but returned {type(loader).__name__}")
     if isinstance(loader.dataset, IterableDataset):
-        raise refusal(
-            "type", f"{name}_dataloader of {type(module).__name__} streams an IterableDataset, without a length"
-        )
-    return DatasetPart(loader.dataset, loader.collate_fn)
+        raise refusal("type", f"{named} streams an IterableDataset, without a length")
+    return DatasetPart(loader.dataset, source, loader.collate_fn)
 
 
-def _pair(given: tuple[Inputs, Array], source: Source) -> Arrays:
+def _pair(given: Sequence[Any], source: Source) -> tuple[Inputs, Array]:
     """Inputs and targets in the dtypes that the source declares."""
-    inputs, targets = given
-    types = [settings.dtype for settings in source.inputs.values()]
-    if not isinstance(inputs, tuple):
-        inputs = inputs.astype(types[0])
-    elif len(inputs) == len(types):  # else `_misfits` says so
-        inputs = tuple(one.astype(dtype) for one, dtype in zip(inputs, types, strict=True))
-    targets = targets.astype(TARGET_TYPES.get(source.target_kind, targets.dtype))
-    return Arrays(inputs, targets[:, None] if source.target_kind == "number" and targets.ndim == 1 else targets)
+    inputs, targets = _arrays(given[0]), as_targets(given[1], source)
+    declared = source.inputs
+    several = inputs if isinstance(inputs, tuple) else (inputs,)
+    if len(several) == len(declared):  # else `_misfits` says so
+        pairs = zip(several, declared.items(), strict=True)
+        several = tuple(
+            as_input(one, settings.dtype, source.token_bound, f"`{name}`") for one, (name, settings) in pairs
+        )
+    for one in several:
+        if one.shape[:1] != targets.shape[:1]:
+            raise Refusal(f"{_length(one)} examples have {_length(targets)} targets")
+    return several if isinstance(inputs, tuple) else several[0], targets
 
 
 def _misfits(part: Part, name: str, source: Source) -> list[Problem]:
@@ -139,12 +157,12 @@ def _arrays(inputs: Any) -> Inputs:
     if isinstance(inputs, dict):
         inputs = tuple(inputs.values())
     if isinstance(inputs, tuple) or (isinstance(inputs, list) and inputs and torch.is_tensor(inputs[0])):
-        return tuple(map(np.asarray, inputs))
-    return np.asarray(inputs)
+        return tuple(as_array(one, "an input") for one in inputs)
+    return as_array(inputs, "the input")
 
 
-def _taken(inputs: Inputs, rows: Rows) -> Inputs:
-    return tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
+def _length(array: Array) -> int:
+    return len(array) if array.ndim else 1
 
 
 def _unknown(given: Any, source: Source) -> ForgeError:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from modelforge.core.quoting import quoted, sentence
 from modelforge.train.data.columns import ISO
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import refusal
@@ -54,7 +55,7 @@ def as_numpy(column: pa.ChunkedArray | pa.Array, nothing: float = math.nan) -> A
         column = pc.fill_null(column, pa.scalar(nothing, column.type))
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     arrays = [np.from_dlpack(chunk) for chunk in chunks if len(chunk)]
-    return np.concatenate(arrays) if arrays else np.zeros(0)
+    return np.concatenate(arrays) if arrays else np.zeros(0, column.type.to_pandas_dtype())
 
 
 def list_of(texts: Iterable[str]) -> pa.Array:
@@ -79,14 +80,18 @@ def as_table(raw: Any) -> pa.Table:
     if isinstance(raw, pa.Table):
         return raw
     if hasattr(raw, "__arrow_c_stream__"):  # pandas, polars and others
-        return pa.table(raw)
-    if isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
+        try:
+            return pa.table(raw)
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            message = f"a table cannot be made of the {type(raw).__name__}: {sentence(error)}"
+            raise refusal("path", message, "each column must have a name of its own and values of one kind") from None
+    if isinstance(raw, Sequence) and not isinstance(raw, str) and all(isinstance(row, Mapping) for row in raw):
         names = dict.fromkeys(name for row in raw for name in row)
         raw = {name: [row.get(name) for row in raw] for name in names}
     if not isinstance(raw, Mapping):
         message = f"a table cannot be made of a value of type {type(raw).__name__}"
         raise refusal("path", message, "give a pyarrow table, a data frame, a mapping of columns, or a list of rows")
-    columns = {str(name): _array(values) for name, values in raw.items()}
+    columns = {str(name): _array(values, name) for name, values in raw.items()}
     if len(lengths := {name: len(column) for name, column in columns.items()}) and len({*lengths.values()}) > 1:
         shown = ", ".join(f"`{name}` {length:,}" for name, length in list(lengths.items())[:5])
         raise refusal("path", f"the columns differ in length: {shown}")
@@ -100,17 +105,22 @@ def columns_of(table: pa.Table, named: str) -> dict[str, pa.ChunkedArray]:
         ForgeError: several have one name.
     """
     names = table.column_names
-    columns = dict(zip(names, table.columns, strict=True))
+    columns = {name: _plain_text(column) for name, column in zip(names, table.columns, strict=True)}
     if len(columns) < len(names):
         twice = next(name for name, number in Counter(names).items() if number > 1)
         raise refusal("path", f"{named} has several columns `{twice}`", "give each a name of its own")
     return columns
 
 
+def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as it is; of texts in the form that polars gives, for which Arrow has few functions, as plain ones."""
+    return pc.cast(column, pa.string()) if pa.types.is_string_view(column.type) else column
+
+
 def is_text(column: pa.ChunkedArray) -> bool:
     """Whether a column holds texts, if anything."""
     kind = column.type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def present(column: pa.ChunkedArray, missing: Iterable[str]) -> pa.ChunkedArray:
@@ -200,9 +210,11 @@ def _checked(column: pa.ChunkedArray, values: Array) -> Values:
 
 def _numbers_of_text(column: pa.ChunkedArray, decimal: str) -> Array:
     """Numbers, NaN where there is no text, infinity where a text is no number."""
-    if decimal == ".":
-        with suppress(pa.ArrowInvalid):
+    with suppress(pa.ArrowInvalid):
+        if decimal == ".":
             return _floats(pc.ascii_trim_whitespace(column))
+        if not pc.any(pc.match_substring(column, ".")).as_py():
+            return _floats(pc.replace_substring(pc.ascii_trim_whitespace(column), decimal, "."))
     values = [text.strip(BLANKS).lower() for text in pc.unique(column).to_pylist() if text is not None]
     if all(text in BOOLEANS for text in values):
         return _by_value(column, lambda text: BOOLEANS[text.strip(BLANKS).lower()])
@@ -253,11 +265,18 @@ def _rows(mask: Any) -> Rows:
     return np.flatnonzero(as_numpy(mask))
 
 
-def _array(values: Any) -> pa.Array:
-    """A column of Python's values; of several types as texts."""
+def _array(values: Any, name: str) -> pa.Array:
+    """A column of Python's values; of several types, or of numbers that no type holds, as texts."""
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise refusal("path", f"column `{name}` must be a list of values, but is {quoted(values)}", "`[value]` for one")
+    if not hasattr(values, "__array__") or hasattr(values, "detach"):  # a tensor's numbers come by themselves
+        values = [one.item() if hasattr(one, "detach") and one.ndim == 0 else one for one in values]
     try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else str(value) for value in values])
+        try:
+            return pa.array(values, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            return pa.array([None if value is None else str(value) for value in values])
+    except UnicodeEncodeError as error:
+        raise refusal("path", f"column `{name}` has a text that is no Unicode: {sentence(error)}") from None

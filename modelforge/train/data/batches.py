@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 
 from modelforge.core.rng import narrow
+from modelforge.core.tensors import mapped
 from modelforge.train.data.parts import Array, Part, Rows
 
 Inputs = Tensor | tuple[Tensor, ...]
@@ -44,7 +45,7 @@ class Batched(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         inputs, targets = self.__getitems__([index])
-        return tuple(part[0] for part in inputs) if isinstance(inputs, tuple) else inputs[0], targets[0]
+        return mapped(lambda part: part[0], inputs), targets[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         epochs, rows = np.divmod(np.asarray(indices, np.int64), len(self.part))
@@ -53,9 +54,7 @@ class Batched(Dataset[Batch]):
             inputs, targets = self.part.varied(rows, keys)
         else:
             inputs, targets = self.part.batch(rows)
-        if isinstance(inputs, tuple):
-            return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets)
-        return torch.from_numpy(inputs), torch.from_numpy(targets)
+        return mapped(torch.from_numpy, inputs), torch.from_numpy(targets)
 
 
 def read_by(model: nn.Module, inputs: Inputs) -> Any:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.alike import seen
 from modelforge.train.data.refusals import fault
-from modelforge.train.data.source import Bounded, InputSettings, mistake
+from modelforge.train.data.source import Bounded, InputSettings, check, mistake
 from modelforge.train.data.table import Table
 
 Kind = Literal["number", "category", "date", "ids"]
 DatePart = Literal["year", "month", "day", "weekday", "yearday", "hour", "minute", "elapsed"]
-Fill = float | str
+Fill = int | float | str
 ISO = "iso"
 """The name of the format of dates such as 2026-01-31 and 2026-01-31T12:00."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
@@ -28,8 +28,15 @@ WAYS = ("error", "drop", *STATISTICS)
 """What can be done about missing values, besides a constant."""
 
 
+def _by_name(raw: Any) -> Any:
+    """Pairs of a name and a value as a mapping: on the command line, Hydra takes few signs in a key."""
+    pairs = isinstance(raw, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in raw)
+    return {str(name): value for name, value in raw} if pairs and raw else raw
+
+
 def _formats(raw: Any) -> Any:
     """Names of columns with dates as a mapping to their formats."""
+    raw = _by_name(raw)
     names = [raw] if isinstance(raw, str) else [] if raw is None else raw
     return dict.fromkeys(names, ISO) if isinstance(names, list | tuple) and _are_texts(names) else raw
 
@@ -38,7 +45,15 @@ def _are_texts(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw), AsTuple]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda raw: (raw,) if isinstance(raw, str) else raw, json_schema_input_type=str | list[str]),
+    AsTuple,
+]
+
+Pairs = list[Annotated[list[Any], Field(min_length=2, max_length=2)]]
+Formats = dict[str, str] | list[str] | Pairs | str | None
+Ids = Annotated[PositiveInt, Field(ge=2)]
 
 
 class Columns(Bounded, Table):
@@ -60,7 +75,10 @@ class Columns(Bounded, Table):
     """Columns that are neither."""
     missing: Names = MISSING
     """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
-    impute: Fill | FrozenDict[str, Fill] = "error"
+    impute: Annotated[
+        Fill | FrozenDict[str, Fill],
+        BeforeValidator(_by_name, json_schema_input_type=Fill | dict[str, Fill] | Pairs),
+    ] = "error"
     """What becomes of missing values, for all columns or by name: `error`, `drop` (leave the row out), `mean`,
     `median`, `most_frequent` (over the training part), or a constant."""
     categorical: Names = ()
@@ -68,11 +86,14 @@ class Columns(Bounded, Table):
     unseen: Literal["zeros", "error"] = "zeros"
     """What becomes of a category that the training part did not have: 0 in all its features (and id 0), or an error."""
     embed: Annotated[
-        FrozenDict[str, Annotated[PositiveInt, Field(ge=2)]], BeforeValidator(lambda raw: {} if raw is None else raw)
+        FrozenDict[str, Ids],
+        BeforeValidator(
+            lambda raw: {} if raw is None else _by_name(raw), json_schema_input_type=dict[str, Ids] | Pairs | None
+        ),
     ] = FrozenDict()
     """Columns of categories as whole numbers for embeddings, each with the number of ids; 0 is a missing or new
     category. They are a second input of the model."""
-    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats)] = FrozenDict()
+    dates: Annotated[FrozenDict[str, str], BeforeValidator(_formats, json_schema_input_type=Formats)] = FrozenDict()
     """Columns of dates or times, each with its format, as in `%d.%m.%Y`; a list of names means ISO 8601."""
     date_parts: Annotated[tuple[DatePart, ...], AsTuple, Field(min_length=1)] = ("year", "month", "day", "elapsed")
     """The features of each date; `weekday` counts from 0 for Monday, `elapsed` is days since 1970."""
@@ -95,45 +116,44 @@ class Columns(Bounded, Table):
         """The sign between the whole part and the fraction of a number that is written as text."""
         return "."
 
-    @model_validator(mode="after")
-    def _check_columns(self) -> Columns:
+    @check
+    def _check_columns(self) -> Iterator[ValidationError]:
         if self.input.shape != (self.num_features,):
-            raise mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
+            yield mistake("input.shape", f"a row has {self.num_features} features, but `shape` is {self.input.shape}")
         if self.target_kind == "class" and len(self.target) > 1:
-            raise mistake("target", f"a class is one column, but `target` names {len(self.target)}")
+            yield mistake("target", f"a class is one column, but `target` names {len(self.target)}")
         kinds = {"categorical": self.categorical, "embed": self.embed, "dates": self.dates}
         both = Counter(name for names in kinds.values() for name in {*names})
         if twice := [name for name, number in both.items() if number > 1]:
             keys = " and ".join(f"`{key}`" for key, names in kinds.items() if twice[0] in names)
-            raise mistake(next(key for key, names in kinds.items() if twice[0] in names), f"{keys} name `{twice[0]}`")
+            yield mistake(next(key for key, names in kinds.items() if twice[0] in names), f"{keys} name `{twice[0]}`")
         if len(ways := [key for key in ("split_column", "group", "time") if getattr(self, key)]) > 1:
-            raise mistake(ways[1], f"rows are split in one way, but `{ways[0]}` and `{ways[1]}` are two")
+            yield mistake(ways[1], f"rows are split in one way, but `{ways[0]}` and `{ways[1]}` are two")
         if self.embed and self.target_kind == "input":
-            raise mistake("embed", "an autoencoder has one input: `categorical` makes numbers of categories")
-        return self
+            yield mistake("embed", "an autoencoder has one input: `categorical` makes numbers of categories")
 
-    @model_validator(mode="after")
-    def _check_fills(self) -> Columns:
+    @check
+    def _check_fills(self) -> Iterator[ValidationError]:
         if not isinstance(self.impute, FrozenDict):
             if isinstance(self.impute, str) and self.impute not in WAYS:
                 message = f"`impute` for all columns must be a number or {', '.join(WAYS)}, not {self.impute!r}"
-                raise mistake("impute", message, did_you_mean(self.impute, WAYS))
-            return self
+                yield mistake("impute", message, did_you_mean(self.impute, WAYS))
+            return
         for name, fill in self.impute.items():
             if name in self.target and fill not in ("error", "drop"):
                 message = f"a missing target is not filled in: `impute.{name}` must be error or drop"
-                raise mistake(f"impute.{name}", message)
+                yield mistake(f"impute.{name}", message)
+                continue
             kind = self.kind(name)
             if kind in ("category", "ids") and fill in ("mean", "median"):
-                raise mistake(
+                yield mistake(
                     f"impute.{name}",
                     f"`{name}` holds categories, which have no {fill}",
                     "use most_frequent, or a constant",
                 )
             if kind == "number" and isinstance(fill, str) and fill not in WAYS:
-                message = f"`{name}` holds numbers: it takes a number or {', '.join(WAYS)}, not {fill!r}"
-                raise mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
-        return self
+                message = f"`impute.{name}` must be a number, {', '.join(WAYS[:-1])} or {WAYS[-1]}, but is {fill!r}"
+                yield mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
 
     def kind(self, name: str) -> Kind:
         """What a column holds."""

@@ -184,7 +184,7 @@ def _fill_of_numbers(feature: Feature, known: Array, fill: Fill) -> float | None
 def _instant(feature: Feature, text: str) -> float:
     found = instants(pa.chunked_array([list_of([text])]), (), feature.format)
     if len(found.wrong):
-        raise refusal("impute", f"`{feature.name}` holds {feature.what}, and {text!r} is none")
+        raise refusal("impute", f"`{feature.name}` holds {feature.what}, but the constant {text!r} is of another kind")
     return float(found.values[0])
 
 

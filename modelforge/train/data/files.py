@@ -10,10 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import torch
 from rich.console import Console
 from rich.progress import wrap_file
 
 from modelforge.core.errors import ForgeError
+from modelforge.core.memory import free
 from modelforge.core.regular_files import NotRegular, kind_of, open_regular
 from modelforge.train.data.refusals import fault, refusal
 
@@ -21,20 +23,25 @@ SHOWN = 20_000_000
 """Bytes of a file from which on its reading is shown."""
 
 
-def existing(path: str | None, *, folder: bool = False, key: str = "path") -> Path:
+def existing(path: str | None, *, folder: bool | None = False, key: str = "path") -> Path:
     """The file or folder at `path`, links followed; `~` is the home folder. Pipes, sockets and devices are no files.
+
+    Args:
+        path: Where it is.
+        folder: Whether it must be a folder; None for a file or a folder.
+        key: The field of the section that names it.
 
     Raises:
         ForgeError: no path is given, or there is nothing of the kind.
     """
-    kind = "folder" if folder else "file"
+    kind = "file or folder" if folder is None else "folder" if folder else "file"
     if not path:
         raise refusal(key, f"`{key}` names no {kind}", f"write `data.{key}=...`")
     found = _expanded(path, key)
     if not found.exists():
         raise refusal(key, f"there is no {kind} `{path}`", _nearest(found))
     there = kind_of(found.stat().st_mode) or "a file"
-    if there != f"a {kind}":
+    if there not in ("a file", "a folder") or (folder is not None and folder != (there == "a folder")):
         raise refusal(key, f"`{path}` is {there}, not a {kind}", f"write `data.{key}=...`")
     return found
 
@@ -88,6 +95,10 @@ def check_size(size: int, max_bytes: int, named: str) -> None:
     if size > max_bytes:
         message = f"{named} takes {size:,} bytes, but `max_bytes` is {max_bytes:,}"
         raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
+    unused = free(torch.device("cpu"))
+    if unused is not None and size > unused:
+        message = f"{named} takes {size:,} bytes, but this machine has {unused:,} bytes of free memory"
+        raise ForgeError([fault("path", message, "all data is held in memory: choose fewer rows or columns")])
 
 
 @contextmanager
@@ -142,4 +153,4 @@ def _nearest(path: Path) -> str:
     if path.is_symlink():
         return "it is a link that leads nowhere"
     parent = next((parent for parent in path.parents if parent.exists()), Path())
-    return f"`{parent}` is there, `{path.relative_to(parent).parts[0]}` in it is not"
+    return f"`{parent}` exists, but holds no `{path.relative_to(parent).parts[0]}`"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.train.data.arrow import Values, instants, is_text, pc, present
+from modelforge.train.data.arrow import Values, instants, is_text, numbers, pc, present
 from modelforge.train.data.columns import ISO, Columns
 from modelforge.train.data.features import Feature
 from modelforge.train.data.refusals import fault, setting, settings, together
@@ -19,8 +19,18 @@ MAX_SHOWN = 20
 """Columns that have a problem each."""
 MAX_CATEGORIES = 20
 """Different texts up to which a column of texts is proposed as one of categories; a single one tells rows not apart."""
-WAYS = {"ignore": "leave it out", "categorical": "as categories", "dates": "as dates", "impute": "fill it in"}
+WAYS = {
+    "ignore": "leave it out",
+    "categorical": "as categories",
+    "dates": "as dates",
+    "decimal": "with a decimal comma",
+    "impute": "fill it in",
+}
 """What each field does for a column, as a hint says it."""
+DATES = ("%d.%m.%Y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y")
+TIMES = ("", " %H:%M", " %H:%M:%S")
+FORMATS = (ISO, *(date + time for date in DATES for time in TIMES))
+"""Formats of dates that are proposed, where no other one fits."""
 
 
 @dataclass
@@ -73,12 +83,18 @@ class Findings:
         """The fields that differ in a section that reads the table."""
         update = dict[str, Any]()
         fixes = {key: {**values} for key, values in self.fixes.items()}
-        for name in {*fixes.get("categorical", ()), *fixes.get("dates", ()), *fixes.get("ignore", ())}:
-            if name in fixes.get("impute", ()):
-                fixes["impute"][name] = "most_frequent"  # a median is of numbers
+        fill = fixes.get("impute", {})
+        for name in {*fixes.get("categorical", ()), *fixes.get("dates", ())} & {*fill}:
+            fill[name] = "most_frequent"  # a median is of numbers
+        for name in {*fixes.get("ignore", ())} & {*fill}:
+            del fill[name]
         for key, values in fixes.items():
             before = getattr(source, key)
-            if key in ("categorical", "ignore"):
+            if not values:
+                continue
+            if key == "decimal":
+                update[key] = ","
+            elif key in ("categorical", "ignore"):
                 update[key] = (*before, *values)
             else:
                 update[key] = FrozenDict({**(before if isinstance(before, Mapping) else {}), **values})
@@ -96,8 +112,26 @@ def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: 
     if feature.kind != "number" or 2 * len(values.wrong) < len(column) - len(values.missing):
         return ()
     there = pc.drop_null(present(column, source.missing))
-    if not len(instants(there, ()).wrong):
-        return "dates", feature.name, ISO
+    if form := _date_format(there):
+        return "dates", feature.name, form
+    if _has_decimal_commas(source, there):
+        return "decimal", feature.name
     if is_text(column) and 1 < len(pc.unique(there)) <= min(MAX_CATEGORIES, len(there) // 2):
         return "categorical", feature.name
     return "ignore", feature.name
+
+
+def _date_format(column: pa.ChunkedArray) -> str:
+    """The only one of `FORMATS` that all dates of a column have, or nothing."""
+    first = column[:MAX_SHOWN]
+    likely = [form for form in FORMATS if not len(instants(first, (), form).wrong)]
+    fitting = [form for form in likely if not len(instants(column, (), form).wrong)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _has_decimal_commas(source: Columns, column: pa.ChunkedArray) -> bool:
+    """Whether all texts are numbers with a decimal comma; with three digits after each, it may divide thousands."""
+    if source.decimal_sign != "." or "decimal" not in type(source).model_fields or not is_text(column):
+        return False
+    fractions = pc.match_substring_regex(column, r",(\d{1,2}|\d{4,})\s*$")
+    return pc.any(fractions).as_py() and not len(numbers(column, (), ",").wrong)

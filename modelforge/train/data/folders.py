@@ -113,7 +113,7 @@ def _by_class(root: Path, kind: Kind) -> Listing:
         parts = all(folder.path.name.lower() in PARTS for folder in folders)
         way = f"to use it as it is: `data.split=folders`; for one of them: `data.path={root / one}`"
         other = f"for one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
-        raise refusal("path", f"the folders of `{root}` are no classes: {reason}", way if parts else other)
+        raise refusal("path", f"the folders of `{root}` are not classes: {reason}", way if parts else other)
     if empty := list(_empty(root, folders, kind)):
         raise ForgeError(empty)
     sizes = [len(folder.files) for folder in folders]
@@ -288,7 +288,7 @@ def pictures_in(path: Path) -> PictureFiles:
     raise new_data(f"no picture lies in `{path}`", f"files end in {', '.join(sorted(PICTURES.endings))}")
 
 
-def labelled_by(raw: Sequence[Any], classes: Sequence[str]) -> tuple[Sequence[Any], Rows]:
+def labelled_by(raw: Any, classes: Sequence[str]) -> tuple[Sequence[Any], Rows]:
     """Pictures with the numbers of their classes.
 
     Args:
@@ -312,5 +312,8 @@ def labelled_by(raw: Sequence[Any], classes: Sequence[str]) -> tuple[Sequence[An
     if strangers := sorted({*map(str, names)} - {*classes}):
         what = "is no class" if len(strangers) == 1 else "are no classes"
         message = f"{listed(strangers, MAX_SHOWN, quote='`')} {what} of the run"
-        raise new_data(message, f"its classes: {listed(classes, MAX_SHOWN, quote='`')}")
+        hint = f"its classes: {listed(classes, MAX_SHOWN, quote='`')}"
+        if isinstance(raw, PictureFiles) and all(name.lower() in PARTS for name in strangers):
+            hint = f"for one part of the data: `data.path={raw.root / strangers[0]}`"
+        raise new_data(message, hint)
     return pictures, np.array([number[str(name)] for name in names], np.int64)

@@ -47,13 +47,13 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
     found = Findings()
     values = [_read(sheet, feature, source, found) for feature in features]
     targets, bare = _targets(source, sheet, found)
-    arguments = splitting(source, sheet, found)
+    arguments, unsplit = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
     equal = _look_alikes(sheet, targets)
     if found.problems:
         shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet))
         raise ForgeError([*shown, *equal])
-    kept = _kept(source, features, values, bare, len(sheet))
+    kept = _kept(source, features, values, np.union1d(bare, unsplit), len(sheet))
     if not len(kept):
         raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
     classes = labels.classes[kept] if labels and not wrong else None
@@ -89,6 +89,8 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
         hint = f"it has {listed(columns, MAX_SHOWN, quote='`')}"
         shown = listed(lacking, MAX_SHOWN, quote="`")
         raise refusal("path", f"the data has no {'column' if len(lacking) == 1 else 'columns'} {shown}", hint)
+    if not len(table):
+        raise refusal("path", "the data has no rows", "give at least one")
     sheet = Sheet(columns, (("the data", len(table), 0),))
     found = Findings()
     values = [_read(sheet, fit, source, found, training=False) for fit in fits]
@@ -123,7 +125,9 @@ def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, t
     if len(values.missing) and not allowed and feature.kind != "ids":
         message = f"column `{feature.name}` has no value in {sheet.rows(values.missing)}"
         way = "median" if feature.kind == "number" else "most_frequent"
-        if training:
+        if training and len(values.missing) == len(column) and feature.kind == "number":
+            found.add(fault("features", message, "leave it out"), "ignore", feature.name)
+        elif training:
             found.add(fault("features", message, "fill it in, or leave the row out"), "impute", feature.name, way)
         else:
             found.add(fault("features", message, "fill it in: in training, all rows had a value"))

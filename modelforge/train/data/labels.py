@@ -59,7 +59,7 @@ Given = Array | Sequence[Any] | Coded
 NONE = Labels(np.zeros(0, np.int64), ())
 
 
-def encode(labels: Given, num_classes: int, named: str) -> tuple[Labels, list[Problem]]:
+def encode(labels: Given, num_classes: int, named: str, *, key: str = "num_outputs") -> tuple[Labels, list[Problem]]:
     """The distinct values, in their order, as classes.
 
     Whole numbers that lie in 0..num_classes-1 are classes as they are, so that one of them may be missing.
@@ -85,9 +85,9 @@ def encode(labels: Given, num_classes: int, named: str) -> tuple[Labels, list[Pr
         message = f"all examples of {named} are of one class: there is nothing to predict"
         problems.append(fault("target", message, "bring examples of others"))
     elif len(names) != num_classes:
-        problem = undeclared("num_outputs", "class", len(names), num_classes, f"the target of {named}")
+        problem = undeclared(key, "class", len(names), num_classes, f"the target of {named}")
         shown = listed(map(_shown, names), MAX_SHOWN)
-        problems.append(fault("num_outputs", f"{problem.message} ({shown})", problem.hint))
+        problems.append(fault(key, f"{problem.message} ({shown})", problem.hint))
     return Labels(_places(coded, names), tuple(names)), problems
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Batched, Shuffle
 from modelforge.train.data.parts import Examples, Part
 from modelforge.train.data.source import Source
@@ -41,9 +43,20 @@ class DataModule(LightningDataModule):
         """The batches that are kept for the last line."""
         return self._loader(self.examples.test)
 
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """The batch, unless it could not be made.
+
+        Raises:
+            ForgeError: it could not, and so a process of the loader gave the error itself: torch would make a text of
+                one that is raised there.
+        """
+        if isinstance(batch, ForgeError):
+            raise batch
+        return batch
+
     def _loader(self, part: Part, order: Shuffle | None = None) -> DataLoader[Batch]:
         return DataLoader(
-            Batched(part, self.order.seed),
+            _Reported(part, self.order.seed),
             batch_size=self.source.batch_size,
             sampler=order,
             num_workers=self.source.num_workers,
@@ -53,6 +66,16 @@ class DataModule(LightningDataModule):
         )
 
 
-def _as_is(batch: Any) -> Batch:
+class _Reported(Batched):
+    """`Batched` that gives the problems of a batch in its place; `DataModule` raises them."""
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        try:
+            return super().__getitems__(indices)
+        except ForgeError as error:
+            return error
+
+
+def _as_is(batch: Any) -> Any:
     """The batch, which `Batched` has put together already."""
     return batch

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelforge.core.errors import Problem
+from modelforge.core.tensors import mapped
 from modelforge.train.data.vocabulary import Vocabulary
 
 Array = NDArray[Any]
@@ -41,9 +42,7 @@ class Arrays:
         return len(self.targets)
 
     def batch(self, rows: Rows) -> tuple[Inputs, Array]:
-        if isinstance(self.inputs, tuple):
-            return tuple(array[rows] for array in self.inputs), self.targets[rows]
-        return self.inputs[rows], self.targets[rows]
+        return mapped(lambda array: array[rows], self.inputs), self.targets[rows]
 
 
 def all_targets(part: Part) -> Array:

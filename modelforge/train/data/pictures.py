@@ -171,8 +171,10 @@ def _decoded(source: Any, form: Form) -> Array | Refusal:
     from PIL import Image
 
     try:
+        if isinstance(source, Image.Image):
+            return form(source.copy())
         if not isinstance(source, Path):
-            return form(source.copy() if isinstance(source, Image.Image) else Image.fromarray(source))
+            return form(Image.fromarray(_of_bytes(source)))
         with opened(source, "path") as file, Image.open(file, formats=FORMATS) as image:
             return form(image)
     except Refusal as error:
@@ -185,6 +187,18 @@ def _decoded(source: Any, form: Form) -> Array | Refusal:
         return Refusal(sentence(error) if error.strerror else "")
     except Exception:  # a damaged file meets decoders with errors of all kinds
         return Refusal("")
+
+
+def _of_bytes(source: Any) -> Array:
+    """An array that is a picture.
+
+    Raises:
+        Refusal: it is none of bytes `(height, width[, channels])`.
+    """
+    if not isinstance(source, np.ndarray) or source.dtype != np.uint8 or source.ndim not in (2, 3):
+        shape = f" {tuple(source.shape)} of {source.dtype}" if hasattr(source, "shape") else ""
+        raise Refusal(f"an array must be of uint8 (height, width[, channels]), not {type(source).__name__}{shape}")
+    return source
 
 
 def image_of_bytes(image: Image) -> Image:

@@ -11,8 +11,12 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.runs.status import as_hydra_reads
 
-SETTING = re.compile(r"(?:write|leave it out:|as categories:|as dates:|fill it in:) `([^`]*data\.[^`]*[^`.])`")
+SETTING = re.compile(
+    r"(?:write|leave it out:|as categories:|as dates:|with a decimal comma:|fill it in:) `([^`]*data\.[^`]*[^`.])`"
+)
 """A hint that only names settings."""
+HYDRA_KEY = re.compile(r"(?!(?:true|false|null|nan|inf)$)[a-z_][a-z0-9_-]*(?: [a-z0-9_-]+)*", re.IGNORECASE | re.ASCII)
+"""What Hydra reads as a text where a mapping has a key; nothing can be quoted there."""
 KEY = re.compile(r"""\s(?=["']?data\.)""")
 """The blank before the next setting."""
 
@@ -40,12 +44,17 @@ def setting(key: str, value: object) -> str:
     data.num_features=4 "data.ignore=[city,'1']"
     >>> print(setting("impute", {"age": "median"}), setting("dates", {"sold": "%d.%m.%Y"}))
     'data.impute={age: median}' "data.dates={sold: '%d.%m.%Y'}"
+    >>> print(setting("impute", {"größe": "median"}))  # a name that Hydra does not take as a key
+    "data.impute=[['größe',median]]"
     """
     match value:
         case str() if value == "\t":
             shown = "\\t"
         case list() | tuple():
             shown = f"[{','.join(map(_as_hydra_reads, value))}]"
+        case Mapping() if not all(map(HYDRA_KEY.fullmatch, value)):
+            pairs = (f"[{_as_hydra_reads(name)},{_as_hydra_reads(one)}]" for name, one in value.items())
+            shown = f"[{','.join(pairs)}]"
         case Mapping():
             entries = (f"{name}: {_as_hydra_reads(one)}" for name, one in value.items())
             shown = f"{{{', '.join(entries)}}}"

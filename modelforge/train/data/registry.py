@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic_core import InitErrorDetails, ValidationError
 
 from modelforge.core.complaints import wrong
-from modelforge.core.plugins import check_declaration
 from modelforge.core.quoting import quoted, shortened
-from modelforge.core.registry import Registry
+from modelforge.core.registry import Declared, Registry
 from modelforge.train.data.source import Source, mistake
 
-AnySource = TypeVar("AnySource", bound=type[Source])
-
 SOURCES = Registry[type[Source]](
-    "a data source", "modelforge.data", package="modelforge.train.data.sources", decorator="mf.register_data"
+    "a data source",
+    "modelforge.data",
+    package="modelforge.train.data.sources",
+    decorator="mf.register_data",
+    base=Source,
 )
 """Every data source by its name."""
 
 
-def register_data(name: str) -> Callable[[AnySource], AnySource]:
+def register_data(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `data.type=name`: its fields are the `data` section, its `read` gives the examples.
 
     Raises:
         TypeError: the class is no finished source, or has no docstring.
         ValueError: another class has the name.
     """
-
-    def register(cls: AnySource) -> AnySource:
-        check_declaration(cls, Source, "Source")
-        SOURCES.add(name, cls)
-        return cls
-
-    return register
+    return SOURCES.register(name)
 
 
 def parse_source(section: Any) -> Source:

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from modelforge.core.quoting import listed
-from modelforge.train.data.arrow import Values, as_numpy, columns_of, is_text, numbers, pc, present, texts
+from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present, texts
 from modelforge.train.data.columns import ISO, Columns
 from modelforge.train.data.features import Feature, problems
 from modelforge.train.data.findings import Findings
 from modelforge.train.data.parts import Array, Rows
-from modelforge.train.data.refusals import fault, refusal
+from modelforge.train.data.refusals import fault, refusal, setting
 from modelforge.train.data.split import PARTS
 
 MAX_SHOWN = 3
@@ -96,10 +96,10 @@ def _joined(columns: Sequence[pa.ChunkedArray], name: str) -> pa.ChunkedArray:
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
 
 
-def splitting(source: Columns, sheet: Sheet, found: Findings) -> dict[str, Array]:
-    """What the split depends on besides the classes: the arguments of `split`."""
+def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str, Array], Rows]:
+    """What the split depends on besides the classes: the arguments of `split`; and the rows to leave out."""
     given = np.repeat([part for _, _, part in sheet.files], [number for _, number, _ in sheet.files])
-    arguments = {"given": given}
+    arguments, dropped = {"given": given}, [NO_ROWS]
     if source.split_column:
         column = sheet.columns[source.split_column]
         names = {text: PART_NAMES.get(str(text).strip().lower(), -1) for text in pc.unique(column).to_pylist()}
@@ -111,9 +111,12 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> dict[str, Array
     if source.group:
         column = sheet.columns[source.group]
         values = texts(column, source.missing)
-        _refuse_missing("group", source.group, values, sheet, found)
-        encoded = pc.dictionary_encode(values.values.combine_chunks())
-        arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
+        for problem in problems(Feature(source.group, "category"), values, column, "group", sheet.place):
+            found.add(problem)
+        dropped.append(_without(source, "group", source.group, values, sheet, found))
+        if not len(values.wrong):
+            encoded = pc.dictionary_encode(values.values.combine_chunks())
+            arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
     if source.time:
         column = sheet.columns[source.time]
         values = numbers(column, source.missing, source.decimal_sign)
@@ -122,11 +125,14 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> dict[str, Array
             values = feature.read(column, source.missing, source.decimal_sign)
         for problem in problems(feature, values, column, "time", sheet.place):
             found.add(problem)
-        _refuse_missing("time", source.time, values, sheet, found)
+        dropped.append(_without(source, "time", source.time, values, sheet, found))
         arguments["times"] = values.values
-    return arguments
+    return arguments, np.unique(np.concatenate(dropped))
 
 
-def _refuse_missing(key: str, name: str, values: Values, sheet: Sheet, found: Findings) -> None:
-    if len(values.missing):
-        found.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", "fill it in"))
+def _without(source: Columns, key: str, name: str, values: Values, sheet: Sheet, found: Findings) -> Rows:
+    """The rows without a value, which are left out, or are a problem."""
+    if len(values.missing) and source.fill(name) != "drop":
+        hint = f"fill it in, or leave such rows out: `{setting('impute', {name: 'drop'})}`"
+        found.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", hint))
+    return values.missing

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import isfunction
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,18 +21,31 @@ from pydantic import (
     model_validator,
 )
 
-from modelforge.core.complaints import all_wrong, wrong
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.complaints import all_wrong, relocated, wrong
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.frozen import AsTuple, Node
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.tensors import BATCH, TensorValue
-from modelforge.train.data.parts import Arrays, Part, TargetKind
+from modelforge.train.data.declared import as_array, as_input, as_targets
+from modelforge.train.data.parts import Array, Arrays, Part, TargetKind
 from modelforge.train.tasks.registry import parse_task, tasks_for
 from modelforge.train.tasks.task import Task
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OUTPUTS = ("num_classes", "num_targets", "vocab_size")
 """Other names for `num_outputs`; of several, the first counts."""
+
+
+Check = Callable[[Any], Iterable[ValidationError]]
+
+
+def check(function: Check) -> Check:
+    """Makes a method of a source part of its validation: it gives what is wrong with the section.
+
+    Unlike Pydantic's validators, of which the first that raises is the last, all of them are asked.
+    """
+    function.checks_section = True  # pyright: ignore[reportFunctionMemberAccess]
+    return function
 
 
 class InputSettings(Node):
@@ -51,8 +66,8 @@ class Source(Node, ABC):
 
     reads: ClassVar[Literal["", "path", "files"]] = ""
     """The field with the location of the data."""
-    reads_folder: ClassVar[bool] = False
-    """Whether that is a folder, not a file."""
+    reads_folder: ClassVar[bool | None] = False
+    """Whether that is a folder, not a file; None for either."""
     target_kinds: ClassVar[tuple[TargetKind, ...]]
     """The kinds of targets that it has, and so the tasks that it can be used for."""
 
@@ -89,7 +104,7 @@ class Source(Node, ABC):
         try:
             found = np.load(path, allow_pickle=False)
             return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
             hint = f"new data of `{self.type}` are arrays: save them by `numpy.save`"
             raise new_data(f"`{path}` cannot be read as arrays: {sentence(error)}", hint) from None
 
@@ -107,28 +122,50 @@ class Source(Node, ABC):
         Raises:
             ForgeError: it is not as the section declares.
         """
+        if labelled and not (isinstance(raw, tuple | list) and len(raw) == 2):
+            raise new_data("new data with targets must be a pair of inputs and targets")
         given, targets = raw if labelled else (raw, None)
+        try:
+            inputs = self._inputs(given)
+            first, *others = inputs
+            size = len(first)
+            answers = np.zeros(size, np.int64) if targets is None else as_targets(targets, self)
+        except Refusal as error:
+            raise new_data(f"the new data: {error}") from None
+        if odd := next((len(one) for one in (*inputs, answers) if len(one) != size), None):
+            raise new_data(f"the arrays of the new data differ in length: {size:,} and {odd:,}")
+        return Arrays(inputs if others else first, answers)
+
+    def _inputs(self, given: Any) -> tuple[Array, ...]:
+        """Arrays of new data, or a mapping of them, as the inputs that are declared."""
         declared = self.inputs
         if isinstance(given, Mapping):
-            if missing := [name for name in declared if name not in given and len(declared) > 1]:
+            if missing := [name for name in declared if name not in given and (len(declared) > 1 or not given)]:
                 raise new_data(f"the new data has no `{missing[0]}`", f"it must have {', '.join(declared)}")
-            given = tuple(given[name] for name in declared) if len(declared) > 1 else next(iter(given.values()))
-        arrays = [np.asarray(one) for one in (given if isinstance(given, tuple) else (given,))]
-        if len(arrays) != len(declared):
-            raise new_data(f"the new data has {len(arrays)} inputs, but the model takes {len(declared)}")
+            first = [given[name] if name in given else next(iter(given.values())) for name in declared]
+            given = tuple(first)
+        several = given if isinstance(given, tuple) else (given,)
+        if len(several) != len(declared):
+            raise new_data(f"the new data has {len(several)} inputs, but the model takes {len(declared)}")
+        arrays = [as_array(one, f"`{name}`") for name, one in zip(declared, several, strict=True)]
         for (name, settings), array in zip(declared.items(), arrays, strict=True):
-            if tuple(array.shape[1:]) != settings.shape:
+            if not array.ndim or tuple(array.shape[1:]) != settings.shape:
                 due = ", ".join(["examples", *map(str, settings.shape)])
                 raise new_data(f"`{name}` of the new data has shape {array.shape}, but must have ({due})")
-        cast = tuple(array.astype(one.dtype) for one, array in zip(declared.values(), arrays, strict=True))
-        answers = np.zeros(len(arrays[0]), np.int64) if targets is None else np.asarray(targets)
-        first, *others = cast
-        return Arrays(cast if others else first, answers)
+        pairs = zip(arrays, declared.items(), strict=True)
+        return tuple(
+            as_input(array, settings.dtype, self.token_bound, f"`{name}`") for array, (name, settings) in pairs
+        )
 
     @property
     def given(self) -> tuple[TensorValue, ...]:
         """The inputs as the model reads them."""
         return tuple(TensorValue((BATCH, *one.shape), one.dtype) for one in self.inputs.values())
+
+    @property
+    def token_bound(self) -> int | None:
+        """How many tokens an input may have, where the section says it by `vocab_size`."""
+        return getattr(self, "vocab_size", None)
 
     @property
     def target_kind(self) -> TargetKind:
@@ -146,20 +183,28 @@ class Source(Node, ABC):
         return None
 
     @model_validator(mode="after")
-    def _check_task(self) -> Source:
-        if self.task.type not in (tasks := tasks_for(self.target_kinds)):
-            raise mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task.type)}")
-        if wrong := [(f"task.{name}", message) for name, message in self.task.wrong_settings(self)]:
-            raise mistake(*wrong[0])
+    def _check_all(self) -> Self:
+        methods = (one for cls in reversed(type(self).__mro__) for one in [*vars(cls).values()] if isfunction(one))
+        checks = [one for one in methods if hasattr(one, "checks_section")]
+        if errors := [error for one in checks for error in one(self)]:
+            details = [detail for error in errors for detail in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data("data", [relocated(one, one["loc"]) for one in details])
         return self
 
-    @model_validator(mode="after")
-    def _check_outputs(self) -> Source:
+    @check
+    def _check_task(self) -> Iterator[ValidationError]:
+        if self.task.type not in (tasks := tasks_for(self.target_kinds)):
+            yield mistake("task", f"`task` must be {' or '.join(map(repr, tasks))}, but is {quoted(self.task.type)}")
+            return
+        for name, message in self.task.wrong_settings(self):
+            yield mistake(f"task.{name}", message)
+
+    @check
+    def _check_outputs(self) -> Iterator[ValidationError]:
         called = {name: getattr(self, name) for name in OUTPUTS if getattr(self, name, None) is not None}
         name, other = next(iter(called.items()), ("", self.num_outputs))
         if other != self.num_outputs:
-            raise mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
-        return self
+            yield mistake("num_outputs", f"`num_outputs` is {self.num_outputs}, but `{name}` is {other}")
 
 
 class OneInput(Source):
@@ -190,11 +235,10 @@ class SplitSource(OneInput):
     split_seed: NonNegativeInt = 0
     """Key of the split, apart from the run's seed."""
 
-    @model_validator(mode="after")
-    def _check_fractions(self) -> SplitSource:
+    @check
+    def _check_fractions(self) -> Iterator[ValidationError]:
         if self.val_fraction + self.test_fraction >= 1:
-            raise mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
-        return self
+            yield mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
 
     def num_examples(self, size: int, *, val: bool = True, test: bool = True) -> tuple[int, int, int]:
         """The sizes of the parts for training, validation and test of `size` examples; a part may lie elsewhere."""
@@ -202,10 +246,10 @@ class SplitSource(OneInput):
         return size - num_val - num_test, num_val, num_test
 
 
-def check_float32(settings: InputSettings, what: str) -> None:
-    """Checks that an input of numbers is float32."""
+def check_float32(settings: InputSettings, what: str) -> Iterator[ValidationError]:
+    """The mistake of an input of numbers that is not float32."""
     if settings.dtype != "float32":
-        raise mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
+        yield mistake("input.dtype", f"{what}: `dtype` must be 'float32', not {settings.dtype!r}")
 
 
 def new_data(message: str, hint: str = "") -> ForgeError:

@@ -171,10 +171,11 @@ def missing(labels: Rows, parts: Sequence[Rows], names: Sequence[object], named:
     for label in lacking[:MAX_SHOWN]:
         where = " and ".join(name for name, number in zip(IN_WORDS, held[label], strict=True) if not number)
         examples = plural(int(held[label].sum()), "example")
-        message = f"the class `{names[label]}` of {named} has {examples}, and is missing from {where}"
-        yield Problem("MW202", "data.val_fraction", message, "bring more examples of it", severity="warning")
+        part = "parts" if " and " in where else "part"
+        message = f"the class `{names[label]}` has {examples} in {named}, none of them in the {where} {part}"
+        yield Problem("MW202", "data.val_fraction", message, "add examples of it", severity="warning")
     if (more := len(lacking) - MAX_SHOWN) > 0:
-        message = f"{more} more of {named} {'is' if more == 1 else 'are'} missing from a part"
+        message = f"{plural(more, 'more class')} of {named} {'is' if more == 1 else 'are'} missing from a part"
         yield Problem("MW202", "data.val_fraction", message, severity="warning")
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt, ValidationError
 
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
+from modelforge.train.data.declared import as_array, as_targets
 from modelforge.train.data.labels import Given, Labels, among, encode
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
-from modelforge.train.data.refusals import fault, together, undeclared
+from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, as_float32, constant, is_constant, scaled
-from modelforge.train.data.source import SplitSource, check_float32, new_data
+from modelforge.train.data.source import SplitSource, check, check_float32, new_data
 from modelforge.train.data.split import PARTS, missing, split
 
 
@@ -28,10 +31,9 @@ class Table(SplitSource):
     standardize: bool = True
     """Give every feature, and every target of a regression, mean 0 and standard deviation 1 over the training part."""
 
-    @model_validator(mode="after")
-    def _check_dtype(self) -> Table:
-        check_float32(self.input, "a table holds numbers")
-        return self
+    @check
+    def _check_dtype(self) -> Iterator[ValidationError]:
+        yield from check_float32(self.input, "a table holds numbers")
 
     @property
     def at_least(self) -> int:
@@ -125,18 +127,36 @@ def encoded(
     Raises:
         ForgeError: a label is not among the known classes.
     """
-    features = as_float32(inputs, Scale.kept(fitted["inputs"]))
+    features = _finite(inputs, fitted["inputs"], "features", named)
     if targets is None:
         answers = np.zeros(len(features), np.int64)
     elif "classes" in fitted:
         answers, problems = among(targets, fitted["classes"], named)
         checked(problems)
     elif "targets" in fitted or "labels" in fitted:
-        scale = Scale.kept(fitted["targets"]) if "targets" in fitted else None
-        answers = as_float32(np.asarray(targets).reshape(len(features), -1), scale)
+        scale = fitted.get("targets") or {"names": fitted.get("labels"), "mean": None}
+        numbers = np.asarray(targets)
+        answers = _finite(numbers.reshape(len(numbers), -1), scale, "target", named)
     else:
         answers = features
     return Arrays(features if ids is None else (features, ids), answers)
+
+
+def _finite(values: Array, kept: Mapping[str, Any], key: str, named: str) -> Array:
+    """New numbers on the scale that was kept.
+
+    Raises:
+        ForgeError: one is more than float32 holds.
+    """
+    found = as_float32(values, Scale.kept(kept))
+    if not np.isfinite(found).all():
+        row, *place = np.argwhere(~np.isfinite(found))[0]
+        numbers = Numbers(values, kept["names"], key)
+        message = (
+            f"{numbers.called(place[-1] if place else 0)} of {named} has {values[(row, *place)]:g} in row {row + 1}"
+        )
+        raise refusal(key, f"{message}, which is more than float32 holds on the scale of the training part")
+    return found
 
 
 def checked(problems: Iterable[Problem]) -> list[Problem]:
@@ -198,6 +218,8 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
     """
     inputs, target = names
     if isinstance(raw, tuple) and target is not None:
+        if len(raw) != 2:
+            raise new_data("new data with targets must be a pair of inputs and targets")
         raw = dict(zip(names, raw, strict=True))
     given = {inputs: raw} if not isinstance(raw, Mapping) else raw
     if isinstance(raw, Mapping) and len(raw) == 1 and target is None:
@@ -206,8 +228,11 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
     if lacking := [name for name in due if name not in given]:
         known = ", ".join(f"`{name}`" for name in given)
         raise new_data(f"the new data has no array `{lacking[0]}`", f"it has {known}")
-    array = np.asarray(given[inputs])
-    if array.shape[1:] != source.input.shape:
+    try:
+        array = as_array(given[inputs], f"`{inputs}`")
+    except Refusal as error:
+        raise new_data(str(error)) from None
+    if not array.ndim or array.shape[1:] != source.input.shape:
         shape = ", ".join(["examples", *map(str, source.input.shape)])
         raise new_data(f"`{inputs}` of the new data has shape {array.shape}, but must have ({shape})")
     if array.dtype.kind not in "biuf":
@@ -215,5 +240,23 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
     wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
     if len(wrong):
         raise new_data(f"`{inputs}` of the new data has a value that is not finite in row {wrong[0][0] + 1}")
-    answers = None if target is None else array if source.target_kind == "input" else np.asarray(given[target])
-    return encoded(array, answers, fitted, "the new data")
+    answers = None if target is None else array if source.target_kind == "input" else _answers(given[target], source)
+    if answers is not None and answers.shape[:1] != array.shape[:1]:
+        raise new_data(f"the new data has {plural(len(array), 'example')}, but targets of shape {answers.shape}")
+    try:
+        return encoded(array, answers, fitted, "the new data")
+    except ForgeError as error:
+        raise ForgeError(replace(problem, code="MF150", path="") for problem in error.problems) from None
+
+
+def _answers(given: Any, source: Table) -> Array:
+    """New targets: classes of any kind, or finite numbers as many as are declared."""
+    try:
+        array = as_array(given, "the target")
+        if source.target_kind != "class":
+            return as_targets(array, source)
+        if array.ndim != 1:
+            raise Refusal(f"a class is one value, but the targets of the new data have shape {array.shape}")
+        return array
+    except Refusal as error:
+        raise new_data(str(error)) from None

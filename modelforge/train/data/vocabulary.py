@@ -211,6 +211,19 @@ def vocabulary_of(fitted: Mapping[str, Any]) -> Vocabulary:
     return Characters(tuple(fitted["alphabet"])) if fitted.get("alphabet") else Bytes()
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written in UTF-8: it has no half of a surrogate pair.
+
+    >>> is_unicode("é"), is_unicode("\\ud800")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def pieces(text: str) -> Iterator[str]:
     """A text in parts, each of which ends with a line.
 

@@ -21,7 +21,8 @@ class Averaging(Callback):
     Args:
         is_due: Whether to average after the step at hand.
         share: From the number of values averaged so far to the share of the next one.
-        learning_rate: From an epoch on, the learning rate of the optimizer's first group; others keep their ratio.
+        learning_rate: From an epoch on, what takes the place of the optimizer's learning rate; groups keep their ratio
+            to it.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Averaging(Callback):
                 self.average.double()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.learning_rate is None or trainer.current_epoch != self.learning_rate[0]:
+        if self.learning_rate is None or trainer.current_epoch < self.learning_rate[0]:
             return
-        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        factor = self.learning_rate[1] / groups[0]["lr"]
-        for group in groups:
-            group["lr"] *= factor
+        for optimizer in trainer.optimizers:
+            asked = optimizer.defaults["lr"]
+            for group in optimizer.param_groups:
+                before = group.setdefault("initial_lr", group["lr"])  # checkpoints keep it
+                group["lr"] = self.learning_rate[1] * (before / asked if asked else 1.0)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import torch
@@ -12,6 +12,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from modelforge.core.paths import parent
 from modelforge.train.hooks.steps import is_logged, log_step
 
 
@@ -39,8 +40,8 @@ class MonitorRates(Callback):
 class MonitorGradients(Callback):
     """Logs the norm of the gradients of each layer, or of each parameter, before clipping."""
 
-    def __init__(self, *, by_parameter: bool) -> None:
-        self.by_parameter = by_parameter
+    def __init__(self, by: Literal["layer", "parameter"]) -> None:
+        self.by = by
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         model = pl_module.model
@@ -50,7 +51,7 @@ class MonitorGradients(Callback):
         gradients: dict[str, list[Tensor]] = defaultdict(list)
         for path, parameter in model.named_parameters():
             if parameter.grad is not None:
-                gradients[path if self.by_parameter else path.rpartition(".")[0]].append(parameter.grad)
+                gradients[path if self.by == "parameter" else parent(path)].append(parameter.grad)
         log_step(trainer, {f"gradient_norm/{path}": nn.utils.get_total_norm(some) for path, some in gradients.items()})
 
 

@@ -1,4 +1,4 @@
-"""`LogSteps`: loss, learning rate and gradient norm of every n-th step; `log_step` logs more beside them."""
+"""What is done at each step: `SeedSteps` makes dropout a function of the step, `LogSteps` logs every n-th."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from modelforge.core.rng import Key
 from modelforge.train.rows import PER_STEP
+
+
+class SeedSteps(Callback):
+    """Seeds torch's global generators at each step, so that dropout too is a function of `(seed, step)` alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        Key(self.seed, "step", trainer.fit_loop.total_batch_idx).seed_globals()
 
 
 class LogSteps(Callback):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.plugins import check_declaration
-from modelforge.core.registry import Registry
+from modelforge.core.registry import Declared, Registry
 from modelforge.train.context import Context
 from modelforge.train.named import Named, parse_named
 
@@ -31,13 +30,13 @@ class LoggerSettings(Named, ABC):
         """Lets go of the logger at the end of the run; `finished` tells whether the run came to its end."""
 
 
-AnyLogger = TypeVar("AnyLogger", bound=type[LoggerSettings])
-
-LOGGERS = Registry[type[LoggerSettings]]("a logger", "modelforge.loggers", package="modelforge.train.loggers")
+LOGGERS = Registry[type[LoggerSettings]](
+    "a logger", "modelforge.loggers", package="modelforge.train.loggers", base=LoggerSettings
+)
 """Every logger by its name."""
 
 
-def register_logger(name: str) -> Callable[[AnyLogger], AnyLogger]:
+def register_logger(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `logger.name`: its fields are the settings, its `make` gives a logger of Lightning's.
 
     Raises:
@@ -56,13 +55,7 @@ def register_logger(name: str) -> Callable[[AnyLogger], AnyLogger]:
         {'lightning_csv': LightningCSV()}
         >>> _ = LOGGERS.remove("lightning_csv")
     """
-
-    def register(cls: AnyLogger) -> AnyLogger:
-        check_declaration(cls, LoggerSettings, "LoggerSettings")
-        LOGGERS.add(name, cls)
-        return cls
-
-    return register
+    return LOGGERS.register(name)
 
 
 def parse_loggers(section: Any) -> FrozenDict[str, LoggerSettings]:

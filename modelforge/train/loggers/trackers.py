@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from modelforge.core.errors import ForgeError
+from modelforge.core.quoting import sentence
+from modelforge.train.arguments import misuse
 from modelforge.train.context import Context
 from modelforge.train.loggers.registry import LoggerSettings, register_logger
 
@@ -62,7 +65,14 @@ class MLflowSettings(LoggerSettings):
 
         here = f"sqlite:///{Path('mlflow.db').absolute()}"  # MLflow keeps what it opened by its name
         uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or here
-        return MLflow(context, tracking_uri=uri, experiment_name=self.experiment, run_name=self.name or context.name)
+        name = self.name or context.name
+        try:
+            return MLflow(context, tracking_uri=uri, experiment_name=self.experiment, run_name=name)
+        except Exception as error:  # of all kinds: drivers of databases have their own
+            # Its address may hold a password.
+            message = f"MLflow cannot keep this run: {sentence(error)}"
+            hint = "`logger.mlflow.tracking_uri=null` keeps it in `mlflow.db` of the working folder"
+            raise ForgeError([misuse("logger.mlflow.tracking_uri", message, hint)]) from error
 
     def close(self, logger: Any, *, finished: bool) -> None:
         """Ends the run."""

@@ -9,7 +9,7 @@ from typing import Any
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join, matches
-from modelforge.core.quoting import listed
+from modelforge.core.quoting import listed, quoted
 from modelforge.core.suggestions import did_you_mean
 from modelforge.layers.register import ROLES
 from modelforge.train.arguments import misuse
@@ -130,6 +130,14 @@ def units_of(paths: Iterable[str]) -> dict[str, str]:
         number = next((index for index, name in enumerate(names) if name.isdigit()), 0)
         split |= {".".join(names[:length]) for length in range(number + 1)}
     return {path: _unit(names, split) for path, names in modules.items()}
+
+
+def unknown_roles(keys: Iterable[tuple[str, Any]]) -> Iterator[Problem]:
+    """The problems of a list of roles: each override key with what stands there, if that is no role."""
+    for key, role in keys:
+        if role not in ROLES:
+            hint = did_you_mean(str(role), ROLES) or f"there are {', '.join(ROLES)}"
+            yield misuse(key, f"`no_decay` takes roles, but {quoted(role)} is not a role", hint)
 
 
 def _unit(names: Sequence[str], split: set[str]) -> str:

@@ -14,12 +14,10 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
-from modelforge.layers.register import ROLES
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import check_arguments, misuse
 from modelforge.train.from_torch import classes, construct, example, parse_class, problems_of, split
-from modelforge.train.optimizers.groups import Group, Grouping, Member
+from modelforge.train.optimizers.groups import Group, Grouping, Member, unknown_roles
 from modelforge.train.optimizers.mup import rates
 
 if TYPE_CHECKING:
@@ -138,11 +136,7 @@ def _wrong(own: Mapping[str, Any]) -> Iterator[Problem]:
         message = f"`no_decay` must be a list of roles, but is {quoted(roles)}"
         yield misuse("optimizer.no_decay", message, "write `no_decay: [bias, scale]`")
     else:
-        for index, role in enumerate(roles):
-            if role not in ROLES:
-                message = f"`no_decay` takes roles, and {quoted(role)} is none"
-                hint = did_you_mean(str(role), ROLES) or f"there are {', '.join(ROLES)}"
-                yield misuse(f"optimizer.no_decay.{index}", message, hint)
+        yield from unknown_roles((f"optimizer.no_decay.{index}", role) for index, role in enumerate(roles))
     groups = own.get("groups")
     if groups is not None and not isinstance(groups, Mapping):
         message = f"`groups` must be a mapping from roles or globs to settings, but is {quoted(groups)}"

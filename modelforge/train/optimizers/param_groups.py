@@ -9,16 +9,14 @@ from torch import nn
 
 from modelforge.building.fill import aliases_of
 from modelforge.building.ledger import Ledger
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError
 from modelforge.core.quoting import quoted
-from modelforge.core.suggestions import did_you_mean
 from modelforge.inits.schemes.width import LEARNING_RATE
-from modelforge.layers.register import ROLES
 from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import plain
 from modelforge.train.arguments import misuse
-from modelforge.train.optimizers.groups import Grouping, Member
+from modelforge.train.optimizers.groups import Grouping, Member, unknown_roles
 
 
 def param_groups(
@@ -67,7 +65,7 @@ def param_groups(
     rates = _rates(ledger) if mup else {}
     grouping = Grouping(tuple(no_decay), groups or {}, layer_decay)
     members = list(_members(model, ledger, rates))
-    problems = [*_unknown_roles(no_decay), *grouping.problems(members, "groups")]
+    problems = [*unknown_roles(("no_decay", role) for role in no_decay), *grouping.problems(members, "groups")]
     if mup and not rates:
         message = "`mup` takes learning rates from a ledger, but there is none that states any"
         problems.append(misuse("mup", message, "initialise with `mup` or `spectral`, and give the ledger"))
@@ -105,10 +103,3 @@ def _rates(ledger: Ledger | None) -> dict[str, float]:
     """By what the learning rate of each parameter is multiplied, by each of its names."""
     entries = () if ledger is None else (entry for entry in ledger if LEARNING_RATE in entry.numbers)
     return {name: entry.numbers[LEARNING_RATE] for entry in entries for name in (entry.path, *entry.aliases)}
-
-
-def _unknown_roles(roles: Sequence[str]) -> Iterator[Problem]:
-    for role in roles:
-        if role not in ROLES:
-            hint = did_you_mean(role, ROLES) or f"there are {', '.join(ROLES)}"
-            yield misuse("no_decay", f"`no_decay` takes roles, and {quoted(role)} is none", hint)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import cos, pi, sqrt
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PositiveInt
 
@@ -33,6 +33,9 @@ class Curve(Node, ABC):
     Step t of a warm-up of w has the factor (t + 1) / (w + 1). After the horizon the factor stays at its last value.
     """
 
+    ends: ClassVar[bool] = False
+    """Whether it leads to the end of the training."""
+
     warmup: Part = 0
     """Steps of the warm-up, or the fraction of the training that it takes."""
     horizon: PositiveInt | None = None
@@ -41,7 +44,7 @@ class Curve(Node, ABC):
     @property
     def needs_horizon(self) -> bool:
         """Whether the curve depends on the length of the training."""
-        return isinstance(self.warmup, float)
+        return self.ends or isinstance(self.warmup, float)
 
     def num_warmup(self, horizon: int) -> int:
         """The steps of the warm-up."""
@@ -75,12 +78,10 @@ class Constant(Curve):
 class Linear(Curve):
     """A straight line to `final`."""
 
+    ends: ClassVar = True
+
     final: Final = 0.0
     """The factor at the horizon."""
-
-    @property
-    def needs_horizon(self) -> bool:
-        return True
 
     def after(self, step: int, length: int, warmup: int) -> float:
         return self.final + (1 - self.final) * (1 - _part(step, length))
@@ -89,12 +90,10 @@ class Linear(Curve):
 class Cosine(Curve):
     """Half a cosine to `final`. Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts."""
 
+    ends: ClassVar = True
+
     final: Final = 0.0
     """The factor at the horizon."""
-
-    @property
-    def needs_horizon(self) -> bool:
-        return True
 
     def after(self, step: int, length: int, warmup: int) -> float:
         return self.final + (1 - self.final) * (1 + cos(pi * _part(step, length))) / 2
@@ -110,14 +109,12 @@ class InverseSqrt(Curve):
 class WSD(Curve):
     """Warm-up, stable, decay: constant, and at the end a straight line to `final`. Hu et al. 2024, arXiv:2404.06395."""
 
+    ends: ClassVar = True
+
     decay: Part = 0.2
     """Steps of the decay, or the fraction of the training that it takes."""
     final: Final = 0.0
     """The factor at the horizon."""
-
-    @property
-    def needs_horizon(self) -> bool:
-        return True
 
     def after(self, step: int, length: int, warmup: int) -> float:
         decay = min(_steps(self.decay, warmup + length), length)
@@ -136,4 +133,4 @@ def _steps(given: float, horizon: int) -> int:
 
 def _part(step: int, length: int) -> float:
     """The part of a length that is done, from 0 to 1."""
-    return 1.0 if step >= length else max(step, 0) / length
+    return 0.0 if step < 0 else 1.0 if step >= length else step / length

@@ -17,7 +17,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_classes
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -63,6 +63,14 @@ class Classification(Task):
         if isinstance(self.class_weights, tuple) and len(self.class_weights) != data.num_outputs:
             given = plural(len(self.class_weights), "weight")
             yield "class_weights", f"`class_weights` has {given}, but there are {data.num_outputs} classes"
+
+    def wrong_targets(self, targets: Array, data: Data) -> str:
+        if reason := wrong_shape(targets, data.positions):
+            return reason
+        wrong = ((targets < 0) | (targets >= data.num_outputs)) & (targets != data.ignored_class)
+        if not wrong.any():
+            return ""
+        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {targets[wrong][0]}"
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics.classification import MulticlassAccuracy

@@ -17,6 +17,7 @@ from modelforge.core.files import write_atomically
 from modelforge.core.quoting import printable
 from modelforge.core.rng import narrow
 from modelforge.core.words import digits, plural
+from modelforge.modules.hooks import evaluating
 from modelforge.train.data.batches import Batch, Batched
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.vocabulary import vocabulary_of
@@ -24,7 +25,7 @@ from modelforge.train.tasks.classification import cross_entropy
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.task import Data, Task
 from modelforge.train.text.bigram import Bigram
-from modelforge.train.text.sample import evaluating, write
+from modelforge.train.text.sample import write
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

@@ -16,7 +16,7 @@ from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.classification import Weights
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_labels
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -53,6 +53,12 @@ class MultilabelClassification(Task):
         if isinstance(self.positive_weights, tuple) and len(self.positive_weights) != data.num_outputs:
             given = plural(len(self.positive_weights), "weight")
             yield "positive_weights", f"`positive_weights` has {given}, but there are {data.num_outputs} labels"
+
+    def wrong_targets(self, targets: Array, data: Data) -> str:
+        if reason := wrong_shape(targets, (data.num_outputs,)):
+            return reason
+        wrong = targets[~np.isin(targets, (0, 1))]
+        return f"a label is 0 or 1, but the target has {wrong[0]:g}" if len(wrong) else ""
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics.classification import MultilabelF1Score

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from modelforge.core.complaints import all_wrong, wrong
-from modelforge.core.plugins import check_declaration
 from modelforge.core.quoting import quoted, shortened
-from modelforge.core.registry import Registry
+from modelforge.core.registry import Declared, Registry
 from modelforge.train.data.parts import TargetKind
 from modelforge.train.tasks.task import Mode, Task
 
-AnyTask = TypeVar("AnyTask", bound=type[Task])
-
 TASKS = Registry[type[Task]](
-    "a task", "modelforge.tasks", package="modelforge.train.tasks", decorator="mf.register_task"
+    "a task", "modelforge.tasks", package="modelforge.train.tasks", base=Task, decorator="mf.register_task"
 )
 """Every task by its name."""
 
 
-def register_task(name: str) -> Callable[[AnyTask], AnyTask]:
+def register_task(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `data.task=name`, for all data with targets of its kind.
 
     Raises:
         TypeError: the class is no finished task, or has no docstring.
         ValueError: another class has the name.
     """
-
-    def register(cls: AnyTask) -> AnyTask:
-        check_declaration(cls, Task, "Task")
-        TASKS.add(name, cls)
-        return cls
-
-    return register
+    return TASKS.register(name)
 
 
 def parse_task(section: Any) -> Task:

@@ -16,7 +16,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_numbers
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -44,6 +44,9 @@ class Regression(Task):
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return LOSSES[self.objective](outputs.float(), batch[1])
+
+    def wrong_targets(self, targets: Array, data: Data) -> str:
+        return wrong_shape(targets, (*data.positions, data.num_outputs))
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics import R2Score

@@ -120,6 +120,10 @@ class Task(Node, ABC):
         """Settings that do not fit the data: each field's name, and a message."""
         yield from ()
 
+    def wrong_targets(self, targets: Array, data: Data) -> str:
+        """What it cannot take of some targets, in words; they have the dtype of their kind. By default nothing."""
+        return ""
+
     def misfits(self, plan: Plan, data: Data) -> Iterator[Problem]:
         """The problem of a model whose output is not what the task takes."""
         if plan.output != (due := self.output(data)):
@@ -166,3 +170,9 @@ class Task(Node, ABC):
     def metric_in_words(self, examples: Examples) -> str:
         """The metric as the last line of a run names it."""
         return self.metric
+
+
+def wrong_shape(targets: Array, due: tuple[int, ...]) -> str:
+    """What is wrong with the shape of some targets, of which each must have the shape `due`; empty for nothing."""
+    shown = ", ".join(["examples", *map(str, due)])
+    return "" if targets.shape[1:] == due else f"the target must have shape ({shown}), but has {targets.shape}"

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
-
-@contextmanager
-def evaluating(model: nn.Module) -> Generator[None]:
-    """Puts a model in evaluation mode, without dropout, and each module back into its own."""
-    before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
+from modelforge.modules.hooks import evaluating
 
 
 def write(model: nn.Module, prompt: Tensor, number: int, *, temperature: float, seed: int) -> list[int]:

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from argparse import Namespace
+from collections.abc import Iterable
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
@@ -18,6 +19,8 @@ from modelforge.train.context import Context
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 """The variable of the environment that says where runs are kept."""
+MAX_NAME = 250
+"""Characters of the name of a parameter that MLflow takes."""
 MAX_VALUE = 6000
 """Characters of a parameter that MLflow takes."""
 MAX_PARAMS = 100
@@ -50,7 +53,9 @@ class MLflow(MLFlowLogger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Logs them with as much of their names and values as MLflow takes."""
         given = vars(params) if isinstance(params, Namespace) else params
-        entries = [Param(_NOT_IN_A_NAME.sub("_", name), str(value)[:MAX_VALUE]) for name, value in given.items()]
+        entries = [
+            Param(name, str(value)[:MAX_VALUE]) for name, value in zip(_names(given), given.values(), strict=True)
+        ]
         for start in range(0, len(entries), MAX_PARAMS):
             self.experiment.log_batch(self.run_id, params=entries[start : start + MAX_PARAMS])
 
@@ -58,3 +63,20 @@ class MLflow(MLFlowLogger):
     def end(self, *, finished: bool) -> None:
         """Ends the run."""
         self.experiment.set_terminated(self.run_id, "FINISHED" if finished else "FAILED")
+
+
+def _names(keys: Iterable[str]) -> list[str]:
+    """The names of parameters, each another, for override keys.
+
+    >>> _names(["optimizer.lr", "freeze.a*", "freeze.a?"])
+    ['optimizer.lr', 'freeze.a_', 'freeze.a_ 2']
+    """
+    names: dict[str, None] = {}
+    for key in keys:
+        name, number = _NOT_IN_A_NAME.sub("_", key)[:MAX_NAME], 1
+        while name in names:
+            number += 1
+            mark = f" {number}"
+            name = _NOT_IN_A_NAME.sub("_", key)[: MAX_NAME - len(mark)] + mark
+        names[name] = None
+    return [*names]

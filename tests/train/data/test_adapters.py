@@ -110,6 +110,31 @@ def test_a_lightning_data_module_gives_the_data_sets_of_its_loaders():
     assert sorted(map(tuple, rows(examples))) == sorted(map(tuple, X))
 
 
+class Drawn(Module):
+    """Its parts are drawn again each time it is set up, as in many tutorials."""
+
+    def setup(self, stage: str) -> None:
+        whole = TensorDataset(torch.tensor(X, dtype=torch.float32), torch.tensor(Y))
+        self.parts = torch.utils.data.random_split(whole, [40, 10, 10])
+
+
+def test_a_module_that_draws_its_parts_validates_on_none_of_the_training_examples():
+    torch.manual_seed(0)
+    examples = examples_of(Drawn(), own())
+    train, val = (set(map(tuple, part.batch(np.arange(len(part)))[0])) for part in (examples.train, examples.val))
+    assert len(train) == 40
+    assert not train & val
+
+
+def test_the_targets_of_data_sets_get_the_shape_and_dtype_of_the_task():
+    """Without a column of their own, they would be subtracted from the outputs of the whole batch."""
+    parts = [TensorDataset(torch.zeros(9, 2), torch.arange(9, dtype=torch.float64))] * 3
+    _, targets = examples_of(parts, own(task="regression", num_outputs=1)).train.batch(np.arange(4))
+    assert (targets.dtype, targets.tolist()) == (np.float32, [[0], [1], [2], [3]])
+    parts = [TensorDataset(torch.zeros(9, 2), torch.zeros(9, dtype=torch.int32))] * 3
+    assert examples_of(parts, own()).train.batch(np.arange(4))[1].dtype == np.int64
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         yield X[0], 0
@@ -122,6 +147,10 @@ class Stream(IterableDataset):
         ((X, Y, X, Y), "but returned tuple"),
         ((Stream(), Stream(), Stream()), "but returned an IterableDataset, which has no length"),
         ((X[:, :1], Y), "an example of `own` has shape (1,), but `shape` is (2,)"),
+        ((X, Y * 0.5), "the target must hold whole numbers, but has 0.5 in row 2"),
+        ((X, Y[:30]), "60 examples have 30 targets"),
+        ((X * np.nan, Y), "`input` must hold finite numbers of float32, but has nan in row 1"),
+        ([TensorDataset(torch.zeros(9, 2), torch.full((9,), 7))] * 3, "a batch of `own`: the target must hold classes"),
         (([(X[:40], Y[:40]), (X[:0], Y[:0]), (X[:9], Y[:9])]), "the val part of `own` has no examples"),
         ([({"a": X, "b": X}, Y)] * 3, "an example of `own` has 2 inputs, but 1 are declared"),
     ],

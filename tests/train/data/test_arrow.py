@@ -110,7 +110,7 @@ def test_places_among_names():
 
 
 def test_tables_of_what_users_hold():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="of the extra `data`")
     expected = {"a": [1, None], "b": ["x", "y"]}
     frame = pandas.DataFrame({"a": [1.0, None], "b": ["x", "y"]})
     rows = [{"a": 1, "b": "x"}, {"b": "y"}]
@@ -138,3 +138,48 @@ def test_columns_of_one_name():
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     with pytest.raises(mf.ForgeError, match="the data has several columns `a`"):
         columns_of(twice, "the data")
+
+
+def test_texts_in_the_form_of_polars_are_plain_ones():
+    table = pa.table({"a": pa.array(["1", "na"], pa.string_view())})
+    found = numbers(columns_of(table, "it")["a"], MISSING)
+    assert found.values[0] == 1
+    assert found.missing.tolist() == [1]
+
+
+def test_decimal_commas_of_a_whole_column():
+    found = numbers(column(["1,5", " -2,25e1 ", "3", "na"]), MISSING, ",")
+    assert found.values[:3].tolist() == [1.5, -22.5, 3]
+    assert numbers(column(["1,5", "1.000,5", "1,2,3"]), MISSING, ",").wrong.tolist() == [1, 2]
+
+
+def test_columns_without_rows_stay_columns():
+    assert places(pa.chunked_array([], pa.string()), ["a"]).tolist() == []
+    assert len(numbers(pa.chunked_array([], pa.float64()), MISSING).values) == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"a": 1}, "column `a` must be a list of values, but is 1"),
+        ({"a": "bc"}, "column `a` must be a list of values, but is 'bc'"),
+        ("abc", "a table cannot be made of a value of type str"),
+    ],
+)
+def test_what_is_no_column(raw, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        as_table(raw)
+    assert caught.value.problems[0].message == message
+
+
+def test_a_data_frame_that_is_no_table_is_refused():
+    pandas = pytest.importorskip("pandas")
+    twice = pandas.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.raises(mf.ForgeError, match="a table cannot be made of the DataFrame: Duplicate column names found"):
+        as_table(twice)
+
+
+def test_tensors_and_generators_are_columns():
+    torch = pytest.importorskip("torch")
+    table = as_table({"a": torch.tensor([1.5, 2.5]), "b": (one for one in (1, 2))})
+    assert table.to_pydict() == {"a": [1.5, 2.5], "b": [1, 2]}

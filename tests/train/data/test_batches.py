@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+import modelforge as mf
 from modelforge.train.data.batches import Shuffle
 from modelforge.train.data.module import DataModule
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.refusals import refusal
 from tests.train.tables import digits
 
 
@@ -42,3 +46,23 @@ def test_workers_bring_the_same_batches():
     alone, helped = digits(), digits(num_workers=1)
     one, two = (next(iter(DataModule(source, source.read(), 0).val_dataloader())) for source in (alone, helped))
     assert all(torch.equal(left, right) for left, right in zip(one, two, strict=True))
+
+
+class Vanished:
+    """A part whose files are gone."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def batch(self, rows):
+        raise refusal("path", "`a.png` can no longer be read", "put it back, and resume the run")
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_batch_that_cannot_be_made_is_a_problem_in_a_process_of_the_loader_too(num_workers: int):
+    source = digits(num_workers=num_workers)
+    module = DataModule(source, Examples(Vanished(), Vanished(), Vanished()), 0)
+    (batch,) = module.test_dataloader()
+    with pytest.raises(mf.ForgeError) as caught:
+        module.on_before_batch_transfer(batch, 0)
+    assert caught.value.problems[0].message == "`a.png` can no longer be read"

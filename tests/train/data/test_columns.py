@@ -24,7 +24,7 @@ ABC = "must hold numbers, but has 'a' in row 1, 'b' in row 2, 'c' in row 3 and 5
         ),
         (
             {"path": "none/flowers.csv"},
-            [("data.path", "there is no file `none/flowers.csv`", "`.` is there, `none` in it is not")],
+            [("data.path", "there is no file `none/flowers.csv`", "`.` exists, but holds no `none`")],
         ),
         ({"path": "."}, [("data.path", "`.` is a folder, not a file", "write `data.path=...`")]),
         (

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.data.arrow import numbers
 from modelforge.train.data.features import Feature
 from modelforge.train.data.findings import way_out
 from modelforge.train.data.refusals import fault, settings, together
+from modelforge.train.data.registry import parse_source
 from tests.train.tables import csv
 
 
@@ -38,3 +42,55 @@ def test_of_two_settings_of_one_key_the_later_counts():
     assert [problem.hint for problem in together(problems)] == [
         "write `'data.impute={a: median, b: drop}' data.num_features=3`"
     ] * 2 + ["ask"]
+
+
+GERMAN = "Name;Preis;Alter;gebucht;Art\n" + "".join(
+    f"Nr {n};{n},5;{'' if n == 3 else n};{n % 28 + 1:02}.03.2024;{'ab'[n % 2]}\n" for n in range(40)
+)
+SECTION = {"type": "csv", "path": "t.csv", "target": "Art", "num_features": 1, "num_outputs": 2}
+
+
+def proposed(text: str, **section: object) -> list[str]:
+    """The settings that a section gets as its way out, for a table in the working folder."""
+    Path("t.csv").write_text(text, encoding="utf-8")
+    source = parse_source({**SECTION, "input": {"shape": [1]}, "task": "classification", **section})
+    with pytest.raises(ForgeError) as caught:
+        source.read()
+    return settings(caught.value.problems)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_table_with_commas_and_dates_of_germany_is_read_with_one_line_of_settings():
+    lines = {
+        "\"data.decimal=','\"",
+        "'data.impute={Alter: median}'",
+        "\"data.dates={gebucht: '%d.%m.%Y'}\"",
+        "data.num_features=6",
+    }
+    named = {"'data.ignore=[Name]'"} | lines
+    assert {*proposed(GERMAN, delimiter=";")} == named
+    assert {*proposed(GERMAN)} == named | {"\"data.delimiter=';'\"", "data.target=Art"}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["13/02/2024", "01/02/2024"], ["\"data.dates={x: '%d/%m/%Y'}\""]),
+        (["02/13/2024", "02/01/2024"], ["\"data.dates={x: '%m/%d/%Y'}\""]),
+        (["2024/02/13 10:30", "2024/02/01 00:00"], ["\"data.dates={x: '%Y/%m/%d %H:%M'}\""]),
+        (["01/02/2024", "03/04/2024"], []),  # day or month first?
+        (["1,5", "2,25"], ["\"data.decimal=','\""]),
+        (["1,000", "2,250"], []),  # thousands?
+    ],
+)
+def test_what_has_two_readings_is_not_guessed(values: list[str], expected: list[str]):
+    rows = "".join(f"{values[n % 2]};{n};{'ab'[n % 2]}\n" for n in range(40))
+    lines = proposed("x;y;Art\n" + rows, delimiter=";")
+    assert [line for line in lines if "dates" in line or "decimal" in line] == expected
+
+
+@pytest.mark.usefixtures("here")
+def test_a_column_that_is_left_out_is_not_filled_in():
+    rows = "".join(f"{'' if n == 3 else f'Nr {n}'};{n};{'ab'[n % 2]}\n" for n in range(40))
+    assert proposed("x;y;Art\n" + rows, delimiter=";") == ["'data.ignore=[x]'"]

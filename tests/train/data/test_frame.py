@@ -49,7 +49,9 @@ def files(here: Path) -> None:
     pyarrow.feather.write_feather(table, str(here / "people.feather"))
     with pa.OSFile("people.arrows", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    pytest.importorskip("datasets").Dataset.from_dict(PEOPLE).save_to_disk(str(here / "people"))
+    pytest.importorskip("datasets", reason="the extra `data`").Dataset.from_dict(PEOPLE).save_to_disk(
+        str(here / "people")
+    )
 
 
 def people(**fields):
@@ -125,9 +127,15 @@ def same_arrays(source, folder: Path) -> None:
 
 
 def test_what_is_fitted_is_what_scikit_learn_fits_to_the_training_part():
-    compose, impute = pytest.importorskip("sklearn.compose"), pytest.importorskip("sklearn.impute")
-    pipeline, preprocessing = pytest.importorskip("sklearn.pipeline"), pytest.importorskip("sklearn.preprocessing")
-    pandas = pytest.importorskip("pandas")
+    compose, impute = (
+        pytest.importorskip("sklearn.compose", reason="the extra `train`"),
+        pytest.importorskip("sklearn.impute", reason="the extra `train`"),
+    )
+    pipeline, preprocessing = (
+        pytest.importorskip("sklearn.pipeline", reason="the extra `train`"),
+        pytest.importorskip("sklearn.preprocessing", reason="the extra `train`"),
+    )
+    pandas = pytest.importorskip("pandas", reason="of the extra `data`")
     columns = ["age", "fare", "sex", "port"]
     examples = read(people(**{**ALL, "features": columns, "dates": [], "num_features": 7, "ignore": []}))
     frame = pandas.DataFrame({name: PEOPLE[name] for name in columns}).replace({None: np.nan})
@@ -254,7 +262,7 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
         )),
         ({"impute": {"agee": 3}}, ("data.impute", "`people.csv` has no column `agee`", "did you mean `age`?")),
         ({"impute": {"age": 1, "port": "S", "when": "soon"}}, (
-            "data.impute", "`when` holds dates such as 2026-01-31, and 'soon' is none", "",
+            "data.impute", "`when` holds dates such as 2026-01-31, but the constant 'soon' is of another kind", "",
         )),
         ({"features": ["age"]}, (
             "data.categorical", "`sex` is not among the `features`", "name it there as well",
@@ -274,10 +282,12 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
             "bring more groups, or split the rows: `data.group=null`",
         )),
         ({"group": "port", "categorical": ["sex"], "num_features": 9}, (
-            "data.group", "column `port` has no value in 8 rows (row 1, row 18, row 35 and 5 more)", "fill it in",
+            "data.group",
+            "column `port` has no value in 8 rows (row 1, row 18, row 35 and 5 more)",
+            "fill it in, or leave such rows out: `'data.impute={port: drop}'`",
         )),
         ({"test_path": "none.csv"}, (
-            "data.test_path", "there is no file `none.csv`", "`.` is there, `none.csv` in it is not",
+            "data.test_path", "there is no file `none.csv`", "`.` exists, but holds no `none.csv`",
         )),
         ({"task": "multilabel_classification", "target": ["single", "fare"], "num_features": 12}, (
             "data.target",
@@ -312,3 +322,77 @@ def test_what_is_kept_is_plain_data():
     assert json.loads(json.dumps(fitted))["columns"][0]["fill"] == np.median(
         [PEOPLE["age"][row] for row in rows["train"] if PEOPLE["age"][row]]
     )
+
+
+def small(here: Path, text: str, **fields):
+    (here / "small.csv").write_text(text)
+    section = {"type": "csv", "path": "small.csv", "target": "y", "task": "classification", "num_outputs": 2}
+    section |= {"num_features": 1, **fields}
+    return parse_source({**section, "input": {"shape": [section["num_features"]]}})
+
+
+@pytest.mark.parametrize("key", ["group", "time"])
+def test_rows_without_a_group_or_a_time_can_be_left_out(here: Path, key: str):
+    rows = "".join(f"{row},{row // 2 if row % 5 else ''},{'ab'[row % 2]}\n" for row in range(60))
+    source = small(here, "x,when,y\n" + rows, **{key: "when"}, impute={"when": "drop"})
+    found = read(source).fitted["rows"]
+    kept = np.sort(np.concatenate([*found.values()]))
+    assert kept.tolist() == [row for row in range(60) if row % 5]
+
+
+def test_a_constant_among_categories_is_written_as_it_is_declared(here: Path):
+    rows = "".join(f"{['0', '1', ''][row % 3]},{'ab'[row % 2]}\n" for row in range(60))
+    source = small(here, "code,y\n" + rows, categorical=["code"], impute={"code": 0}, num_features=2)
+    examples = read(source)
+    assert examples.fitted["inputs"]["names"] == ("code=0", "code=1")
+    assert source.encode({"code": [None, "0"]}, examples.fitted).inputs.tolist() == [[1, 0], [1, 0]]
+
+
+def test_a_column_without_any_value_is_left_out_by_the_one_line_of_settings(here: Path):
+    """As a comma at the end of every line makes one."""
+    source = small(here, "x,y,\n" + "".join(f"{row},{'ab'[row % 2]},\n" for row in range(60)))
+    assert told(source) == [
+        (
+            "data.features",
+            "column `` has no value in 60 rows (row 1, row 2, row 3 and 57 more)",
+            """leave it out: `"data.ignore=['']"`""",
+        )
+    ]
+    assert len(read(small(here, (here / "small.csv").read_text(), ignore=[""])).train) == 42
+
+
+def test_names_that_hydra_takes_as_no_key_are_given_in_pairs(here: Path):
+    rows = "".join(f"{row if row % 5 else ''},{'ab'[row % 2]}\n" for row in range(60))
+    ((_, _, hint),) = told(small(here, "größe,y\n" + rows))
+    assert hint == """fill it in: `"data.impute=[['größe',median]]"`"""
+    assert len(read(small(here, "größe,y\n" + rows, impute=[["größe", "median"]])).train) == 42
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ({"x": [1e300]}, "column `x` of the data has 1e+300 in row 1, which is more than float32 holds"),
+        ({"x": 1.0}, "column `x` must be a list of values, but is 1.0"),
+        ({"x": "1"}, "column `x` must be a list of values, but is '1'"),
+        ({"x": ["\ud800"]}, "column `x` has a text that is no Unicode"),
+        ({"x": []}, "the data has no rows"),
+        ([], "the data has no column `x`"),
+    ],
+)
+def test_new_rows_that_cannot_be_meant_are_refused(here: Path, new, message: str):
+    source = small(here, "x,y\n" + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(60)))
+    fitted = read(source).fitted
+    with pytest.raises(mf.ForgeError) as caught:
+        source.encode(new, fitted)
+    assert {problem.code for problem in caught.value.problems} == {"MF150"}
+    assert message in caught.value.problems[0].message
+
+
+def test_new_rows_are_read_as_they_are_written(here: Path):
+    """So that a column beside the predictions keeps its zeros, and whole numbers of any size."""
+    source = small(here, "x,y\n" + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(60)))
+    fitted = read(source).fitted
+    (here / "new.csv").write_text("id,x\n007,1.50\n9007199254740993,2\n")
+    raw = source.raw(here / "new.csv")
+    assert raw.to_pydict() == {"id": ["007", "9007199254740993"], "x": ["1.50", "2"]}
+    assert source.encode(raw, fitted).inputs.tolist() == source.encode({"x": [1.5, 2.0]}, fitted).inputs.tolist()

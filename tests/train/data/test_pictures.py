@@ -61,7 +61,7 @@ def test_ways_to_a_square(resize: str | int, row: list[int] | None):
 @pytest.mark.parametrize("size", [(50, 37), (37, 50), (64, 64), (31, 200), (21, 21)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_a_number_resizes_the_shorter_side_as_torchvision_does(size: tuple[int, int], interpolation: str):
-    v2: Any = pytest.importorskip("torchvision.transforms.v2")
+    v2: Any = pytest.importorskip("torchvision.transforms.v2", reason="the extra `vision`")
     levels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.fromarray(levels)
     theirs = v2.CenterCrop(24)(v2.Resize(32, v2.InterpolationMode(interpolation))(image))
@@ -103,7 +103,7 @@ RANDOM = {
 
 
 def augmented(number: int = 40) -> Pictures:
-    pytest.importorskip("torchvision")
+    pytest.importorskip("torchvision", reason="the extra `vision`")
     levels = np.random.default_rng(0).integers(0, 256, (number, 3, 8, 8), dtype=np.uint8)
     augmentation, problems = parse_augmentation(RANDOM, "data.augment", (3, 8, 8))
     assert not problems

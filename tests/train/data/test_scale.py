@@ -12,7 +12,7 @@ VALUES = np.random.default_rng(0).normal(size=(10, 3)) * [1, 1e200, 1e-200]
 
 
 def test_the_scale_is_that_of_scikit_learn():
-    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    preprocessing = pytest.importorskip("sklearn.preprocessing", reason="the extra `train`")
     values = VALUES[:, :1] * 7 + 3
     expected = preprocessing.StandardScaler().fit(values)
     scale = Scale.of(values)

@@ -120,7 +120,7 @@ def test_of_many_missing_classes_only_some_are_named():
     warnings = list(missing(labels, parts, list("abcdefghij"), "it"))
     assert len(warnings) == 6
     assert {warning.code for warning in warnings} == {"MW202"}
-    assert warnings[-1].message == "5 more of it are missing from a part"
+    assert warnings[-1].message == "5 more classes of it are missing from a part"
 
 
 def test_latest_rows_are_the_test_part():

@@ -172,7 +172,7 @@ def test_a_class_of_one_row_is_missing_and_named(here: Path):
         "MW202",
         "warning",
         "data.val_fraction",
-        "bring more examples of it",
+        "add examples of it",
     )
-    assert warning.message.startswith("the class `rare` of `flowers.csv` has 1 example, and is missing from ")
-    assert warning.message.count(" and ") == 2  # two of the three parts
+    assert warning.message.startswith("the class `rare` has 1 example in `flowers.csv`, none of them in the ")
+    assert warning.message.count(" and ") == 1  # two of the three parts

@@ -27,7 +27,7 @@ def every() -> list[Vocabulary]:
 
 @pytest.mark.parametrize("place", range(3))
 def test_a_text_is_the_same_behind_its_tokens(place: int):
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     kept = every()[place]
     tokens = kept.encode(TEXT)
     assert kept.decode(tokens.tolist()) == TEXT
@@ -57,7 +57,7 @@ def test_a_character_that_was_not_seen_is_refused(text: str):
 
 @pytest.mark.usefixtures("small_pieces")
 def test_a_long_text_is_read_in_parts():
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     parts = list(vocabulary.pieces(TEXT))
     assert len(parts) > 5
     assert "".join(parts) == TEXT
@@ -68,7 +68,7 @@ def test_a_long_text_is_read_in_parts():
 
 
 def test_pieces_do_not_depend_on_the_run():
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     assert len({Pieces.byte_pairs([TEXT], 300).state for _ in range(3)}) == 1
     assert len({Pieces.words(TEXT.splitlines(), 8).state for _ in range(3)}) == 1
     assert Pieces.byte_pairs([TEXT], 270).size == 270
@@ -76,7 +76,7 @@ def test_pieces_do_not_depend_on_the_run():
 
 
 def test_words_are_padded_and_cut():
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     kept = Pieces.words(["the cat", "the dog", "The cat!"], 5)
     assert kept.size == 5
     the, cat = kept.tokenizer.token_to_id("the"), kept.tokenizer.token_to_id("cat")
@@ -87,7 +87,7 @@ def test_words_are_padded_and_cut():
 
 
 def test_a_tokenizer_in_a_file(tmp_path: Path):
-    library = pytest.importorskip("tokenizers")
+    library = pytest.importorskip("tokenizers", reason="the extra `text`")
     tokenizer = library.Tokenizer.from_str(Pieces.words(["a b"], 4).state)
     tokenizer.enable_padding(length=9)
     tokenizer.enable_truncation(1)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from modelforge.train.callbacks.averaging import ExponentialAverage, StochasticWeightAverage
+from modelforge.train.callbacks.weight_averages import ExponentialAverage, StochasticWeightAverage
 from modelforge.train.context import Context, Terms
 from modelforge.train.hooks.averaging import KEY, Averaging
-from modelforge.train.hooks.seeding import SeedSteps
+from modelforge.train.hooks.steps import SeedSteps
 from tests.train.hooks.lightning import fit
 from tests.train.runs import last
 
@@ -84,6 +85,17 @@ def test_the_mean_of_the_last_epochs(tmp_path: Path):
 def test_a_constant_learning_rate_at_the_end(tmp_path: Path):
     _, module = fit(tmp_path, averaging(StochasticWeightAverage(start=0.4, lr=0.125)))
     assert module.trained == [0.75, 0.5, 0.375, 0.25, 0.125, 0.0]
+
+
+def test_the_learning_rate_takes_the_place_of_the_optimizers(train, tmp_path: Path):
+    """The first group is that of the first layer, at a quarter of the rate."""
+    swa = ("callbacks=[swa,lr_monitor]", "callbacks.swa.start=0.5", "callbacks.swa.lr=0.003", "optimizer.lr=0.01")
+    steps = ("optimizer.layer_decay=0.5", "trainer.log_every_n_steps=1", "+trainer.limit_train_batches=2")
+    assert train("model=mlp", "data=digits", "trainer.max_epochs=4", *swa, *steps).exit_code == 0
+    with (tmp_path / "run" / "steps.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    assert [float(row["lr/head"]) for row in rows] == [0.01] * 4 + [0.003] * 4
+    assert [float(row["lr/hidden1"]) for row in rows] == [0.0025] * 4 + [0.00075] * 4
 
 
 def weights(path: Path, name: str = "state_dict") -> dict[str, torch.Tensor]:

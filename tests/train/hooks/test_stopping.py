@@ -66,3 +66,10 @@ def test_what_a_user_sees_of_a_wrong_metric(train):
         "`monitor` must be 'val/accuracy' or 'val/loss', but is 'val/acuracy'",
         "did you mean `val/accuracy`?",
     )
+
+
+def test_without_validations_there_is_nothing_to_follow(train, capsys):
+    assert train("callbacks=early_stopping", "+trainer.limit_val_batches=0").exit_code == 1
+    err = capsys.readouterr().err
+    assert "error[MF051]: `early_stopping` follows validations, but there are none" in err
+    assert "= help: leave it out, or switch it off: `callbacks.early_stopping=null`" in err

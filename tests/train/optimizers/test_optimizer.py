@@ -262,7 +262,7 @@ def test_a_parameter_that_is_never_trained_is_in_no_group():
     [
         (
             {"no_decay": ["bais"]},
-            [("optimizer.no_decay.0", "`no_decay` takes roles, and 'bais' is none", "did you mean `bias`?")],
+            [("optimizer.no_decay.0", "`no_decay` takes roles, but 'bais' is not a role", "did you mean `bias`?")],
         ),
         (
             {"no_decay": "bias"},

@@ -43,6 +43,8 @@ RISE = [1 / 4, 2 / 4, 3 / 4]
         ({"type": "inverse_sqrt", "warmup": 3}, [*RISE, *(sqrt(4 / (t + 1)) for t in range(3, 10))]),
         ({"type": "wsd", "warmup": 3, "decay": 4}, [*RISE, 1.0, 1.0, 1.0, 1.0, 3 / 4, 2 / 4, 1 / 4]),
         ({"type": "wsd", "decay": 0.5, "final": 0.5}, [*[1.0] * 5, 1.0, 0.9, 0.8, 0.7, 0.6]),
+        ({"type": "wsd", "decay": 0}, [1.0] * 10),
+        ({"type": "wsd", "decay": 0.01}, [1.0] * 10),
     ],
     ids=str,
 )

@@ -10,9 +10,9 @@ import yaml
 
 from tests.train.runs import last
 
-pytest.importorskip("mlflow")
-pytest.importorskip("sqlalchemy")
-pytest.importorskip("alembic")
+pytest.importorskip("mlflow", reason="the extra `mlflow`")
+pytest.importorskip("sqlalchemy", reason="the extra `mlflow`")
+pytest.importorskip("alembic", reason="the extra `mlflow`")
 
 SETTINGS = ("logger=[csv,mlflow]", "trainer.log_every_n_steps=10", "tags=[first]")
 
@@ -62,3 +62,25 @@ def test_a_run_that_fails_is_marked_so(train, tmp_path: Path, monkeypatch: pytes
     assert train(*SETTINGS, "logger.mlflow.name=mine", "optimizer.lr=1e30").status.state == "diverged"
     _, (run,) = read(tmp_path)
     assert (run.info.status, run.info.run_name) == ("FAILED", "mine")
+
+
+@pytest.mark.slow
+def test_a_store_that_cannot_be_used_is_a_mistake(train, tmp_path: Path, capsys):
+    (tmp_path / "mlflow.db").write_text("no database")
+    assert train(*SETTINGS, f"logger.mlflow.tracking_uri=sqlite:///{tmp_path}/mlflow.db").exit_code == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error[MF051]: MLflow cannot keep this run: (sqlite3.DatabaseError) file is not a database")
+    assert "--> override logger.mlflow.tracking_uri=" in err
+    assert "Traceback" not in err
+
+
+def test_names_of_parameters_are_different_and_fit():
+    from modelforge.train.trackers.mlflow import _names
+
+    long = "model." + "x" * 300
+    assert _names(["freeze.a*", "freeze.a?", long, f"{long}y"]) == [
+        "freeze.a_",
+        "freeze.a_ 2",
+        long[:250],
+        f"{long[:248]} 2",
+    ]

@@ -13,7 +13,7 @@ import yaml
 
 from tests.train.runs import last
 
-wandb = pytest.importorskip("wandb")
+wandb = pytest.importorskip("wandb", reason="the extra `wandb`")
 BLOCK = 32768
 
 

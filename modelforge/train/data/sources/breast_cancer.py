@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import ValidationError
 
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.scale import Numbers
-from modelforge.train.data.source import mistake
+from modelforge.train.data.source import check, mistake
 from modelforge.train.data.table import Table, encoded_arrays, examples
 
 
@@ -20,13 +20,12 @@ class BreastCancer(Table):
 
     target_kinds: ClassVar = ("class", "input")
 
-    @model_validator(mode="after")
-    def _check_shape(self) -> BreastCancer:
+    @check
+    def _check_shape(self) -> Iterator[ValidationError]:
         if self.input.shape != (30,):
-            raise mistake("input.shape", f"a tumour has 30 measurements, but `shape` is {self.input.shape}")
+            yield mistake("input.shape", f"a tumour has 30 measurements, but `shape` is {self.input.shape}")
         if self.num_outputs != 2:
-            raise mistake("num_outputs", f"breast_cancer has 2 classes, but `num_outputs` is {self.num_outputs}")
-        return self
+            yield mistake("num_outputs", f"breast_cancer has 2 classes, but `num_outputs` is {self.num_outputs}")
 
     def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Arrays:
         """New tumours, 30 measurements each: an array, or with labels a pair of arrays; see `Source.encode`."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError
 
 from modelforge.train.data.column_source import ColumnSource
-from modelforge.train.data.csv_lines import BLOCK, Dialect, Header, check_text, header, ragged
-from modelforge.train.data.files import check_size, extra, opened, shown
+from modelforge.train.data.csv_lines import Dialect, header
+from modelforge.train.data.files import check_size, existing
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import mistake
+from modelforge.train.data.separated import Numeric, read_separated
+from modelforge.train.data.source import check, mistake
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,21 +44,20 @@ class Csv(ColumnSource):
     encoding: str = "utf-8"
     """The encoding of the file, as Python names it: `latin-1`, `cp1252`, `utf-16`."""
 
-    @model_validator(mode="after")
-    def _check_signs(self) -> Csv:
+    @check
+    def _check_signs(self) -> Iterator[ValidationError]:
         signs = {"delimiter": self.delimiter, "quote": self.quote, "decimal": self.decimal}
         for key in ("delimiter", "quote"):
             if (sign := signs[key]) is not None and sign in NOT_DELIMITERS:
-                raise mistake(key, f"`{key}` cannot be {sign!r}", "line ends have their own use")
+                yield mistake(key, f"`{key}` cannot be {sign!r}", "line ends have their own use")
         for key, other in (("delimiter", "quote"), ("delimiter", "decimal"), ("quote", "decimal")):
             if signs[key] == signs[other]:
-                raise mistake(key, f"`{key}` and `{other}` are both {signs[key]!r}")
+                yield mistake(key, f"`{key}` and `{other}` are both {signs[key]!r}")
         try:
             codecs.lookup(self.encoding)
             "".encode(self.encoding)
         except (LookupError, ValueError):
-            raise mistake("encoding", f"Python knows no encoding {self.encoding!r}", "such as utf-8, latin-1") from None
-        return self
+            yield mistake("encoding", f"Python knows no encoding {self.encoding!r}", "such as utf-8, latin-1")
 
     @property
     def decimal_sign(self) -> str:
@@ -81,47 +81,14 @@ class Csv(ColumnSource):
         lines = [setting("delimiter", other), *self.model_copy(update={"delimiter": other}).all_settings()]
         raise refusal("delimiter", message, f"write `{' '.join(lines)}`")
 
+    def raw(self, path: Path) -> pa.Table:
+        """The table of a file, every value as a text as it is written: some may stand beside predictions."""
+        return read_separated(existing(str(path)), "path", self.dialect, self.max_bytes)
+
     def table(self, path: Path, key: str = "path") -> pa.Table:
         """The table of a file: columns of numbers as float64, others as texts, exactly as they are written."""
-        pa = extra("pyarrow", "a CSV file")
-        check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
-        check_text(path, key, self.dialect)
-        top = header(path, key, self.dialect)
-        if not top.names:
-            raise refusal(key, f"`{path}` has no rows below its header")
-        texts = {name: pa.string() for name in top.names}
-        floats = {name: pa.float64() for name in self.others(top.names) if self.kind(name) == "number"}
-        try:
-            table = self._read(path, key, top, texts | floats)
-            if not all(_is_finite(table[name]) for name in floats):
-                table = self._read(path, key, top, texts)
-        except pa.ArrowInvalid:  # something is no number, or a row is too short: read it as it is written
-            try:
-                table = self._read(path, key, top, texts)
-            except pa.ArrowInvalid as error:
-                ragged(path, key, self.dialect, top.names)
-                raise refusal(key, f"`{path}` cannot be read: {error}") from None
-        if not len(table):
-            raise refusal(key, f"`{path}` has no rows below its header")
-        return table
+        numeric = Numeric(self._numeric, self.missing, self.decimal)
+        return read_separated(path, key, self.dialect, self.max_bytes, numeric)
 
-    def _read(self, path: Path, key: str, top: Header, types: Mapping[str, Any]) -> pa.Table:
-        """The file by pyarrow, with a bar of its progress where it is large."""
-        csv = extra("pyarrow.csv", "a CSV file")
-        reading = csv.ReadOptions(
-            column_names=top.names, skip_rows=top.num_lines, encoding=self.dialect.encoding, block_size=BLOCK
-        )
-        parsing = csv.ParseOptions(
-            delimiter=self.delimiter, quote_char=self.quote or False, newlines_in_values=self.newlines_in_values
-        )
-        cases = {case for text in self.missing for case in (text, text.lower(), text.upper(), text.title())}
-        converting = csv.ConvertOptions(
-            column_types=types, null_values=[*cases], decimal_point=self.decimal, strings_can_be_null=False
-        )
-        with opened(path, key) as file, shown(file, path) as stream:
-            return csv.read_csv(stream, reading, parsing, converting)
-
-
-def _is_finite(column: pa.ChunkedArray) -> bool:
-    compute = extra("pyarrow.compute", "a CSV file")
-    return compute.all(compute.is_finite(column)).as_py() is not False
+    def _numeric(self, columns: Sequence[str]) -> list[str]:
+        return [name for name in self.others(columns) if self.kind(name) == "number"]

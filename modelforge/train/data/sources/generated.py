@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from modelforge.core.frozen import Node
 from modelforge.core.words import plural
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import InputSettings, OneInput, Source, mistake
+from modelforge.train.data.source import InputSettings, OneInput, Source, check, mistake
 
 
 class Generated(Source):
@@ -56,16 +56,15 @@ class Adding(Generated, OneInput):
     num_targets: Literal[1] = 1
     """Numbers to predict."""
 
-    @model_validator(mode="after")
-    def _check_adding(self) -> Adding:
+    @check
+    def _check_adding(self) -> Iterator[ValidationError]:
         if self.num_steps < 2:
             message = f"two numbers are marked, so `num_steps` must be at least 2, not {self.num_steps}"
-            raise mistake("num_steps", message)
-        _check_shape(self, (self.num_steps, 2))
+            yield mistake("num_steps", message)
+        yield from _check_shape(self, (self.num_steps, 2))
         for name in ("num_train", "num_val", "num_test"):
             if getattr(self, name) < 2:
-                raise mistake(name, f"R² takes two examples at least, but `{name}` is {getattr(self, name)}")
-        return self
+                yield mistake(name, f"R² takes two examples at least, but `{name}` is {getattr(self, name)}")
 
     def make(self, size: int, random: np.random.Generator) -> Arrays:
         numbers = random.random((size, self.num_steps), np.float32)
@@ -93,16 +92,15 @@ class Copy(Generated, OneInput):
     num_classes: PositiveInt
     """The symbols and the blank."""
 
-    @model_validator(mode="after")
-    def _check_copy(self) -> Copy:
+    @check
+    def _check_copy(self) -> Iterator[ValidationError]:
         if self.num_steps < 2 * self.length + 1:
             least = f"`num_steps` must be at least {2 * self.length + 1}, not {self.num_steps}"
             symbols = f"{self.length} symbols are read and then predicted, with a sign between"
-            raise mistake("num_steps", f"{symbols}: {least}")
+            yield mistake("num_steps", f"{symbols}: {least}")
         if self.num_classes < 3:
-            raise mistake("num_classes", f"two symbols and the blank are 3 classes, but there are {self.num_classes}")
-        _check_shape(self, (self.num_steps, self.num_classes + 1))
-        return self
+            yield mistake("num_classes", f"two symbols and the blank are 3 classes, but there are {self.num_classes}")
+        yield from _check_shape(self, (self.num_steps, self.num_classes + 1))
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -146,15 +144,14 @@ class Reverse(Generated):
     vocab_size: PositiveInt
     """The symbols and the sign."""
 
-    @model_validator(mode="after")
-    def _check_reverse(self) -> Reverse:
+    @check
+    def _check_reverse(self) -> Iterator[ValidationError]:
         if self.vocab_size < 3:
-            raise mistake("vocab_size", f"two symbols and the sign are 3 tokens, but there are {self.vocab_size}")
+            yield mistake("vocab_size", f"two symbols and the sign are 3 tokens, but there are {self.vocab_size}")
         for name, settings in self.inputs.items():
             if (settings.shape, settings.dtype) != ((self.num_steps,), "int64"):
                 must = f"`shape` must be [{self.num_steps}] and `dtype` int64"
-                raise mistake(f"input.{name}", f"a sequence has {plural(self.num_steps, 'token')}: {must}")
-        return self
+                yield mistake(f"input.{name}", f"a sequence has {plural(self.num_steps, 'token')}: {must}")
 
     @property
     def inputs(self) -> Mapping[str, InputSettings]:
@@ -171,6 +168,6 @@ class Reverse(Generated):
         return Arrays((symbols, late), target)
 
 
-def _check_shape(source: OneInput, shape: tuple[int, ...]) -> None:
+def _check_shape(source: OneInput, shape: tuple[int, ...]) -> Iterator[ValidationError]:
     if source.input.shape != shape:
-        raise mistake("input.shape", f"a sequence has shape {shape}, but `shape` is {source.input.shape}")
+        yield mistake("input.shape", f"a sequence has shape {shape}, but `shape` is {source.input.shape}")

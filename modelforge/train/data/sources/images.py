@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import PlainValidator, PositiveInt, model_validator
+from pydantic import PlainValidator, PositiveInt, ValidationError
 
 from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.errors import ForgeError, Problem, Refusal
@@ -24,7 +24,7 @@ from modelforge.train.data.parts import Array, Examples, Rows
 from modelforge.train.data.pictures import LEVELS, Files, Form, Interpolation, Pictures, Resize, Stored, each_decoded
 from modelforge.train.data.refusals import fault, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import Bounded, SplitSource, check_float32, mistake, new_data
+from modelforge.train.data.source import Bounded, SplitSource, check, check_float32, mistake, new_data
 from modelforge.train.data.split import missing
 
 MAX_SHOWN = 5
@@ -95,26 +95,25 @@ class ImageFolder(Bounded, SplitSource):
     augment: FrozenDict[str, Any] = FrozenDict()
     """Random changes of the training part's pictures: transforms of torchvision, each under a name of its own."""
 
-    @model_validator(mode="after")
-    def _check_images(self) -> ImageFolder:
-        check_float32(self.input, "pixels are numbers")
+    @check
+    def _check_images(self) -> Iterator[ValidationError]:
+        yield from check_float32(self.input, "pixels are numbers")
         shape = (self.channels, self.size, self.size)
         if self.input.shape != shape:
-            raise mistake("input.shape", f"a picture has shape {shape}, but `shape` is {self.input.shape}")
+            yield mistake("input.shape", f"a picture has shape {shape}, but `shape` is {self.input.shape}")
         for name in ("mean", "std"):
             numbers = self._declared(name)
             if numbers is not None and len(numbers) != self.channels:
-                raise mistake(name, f"`{name}` must hold one number a channel: {self.channels}, not {len(numbers)}")
+                yield mistake(name, f"`{name}` must hold one number a channel: {self.channels}, not {len(numbers)}")
         if min(self._declared("std") or (1,)) <= 0:
-            raise mistake("std", f"`std` must be greater than 0, but is {list(self.std)}")
+            yield mistake("std", f"`std` must be greater than 0, but is {list(self.std)}")
         if isinstance(self.resize, int) and self.resize < self.size:
-            raise mistake("resize", f"`resize` must be at least `size`, {self.size}, but is {self.resize}")
+            yield mistake("resize", f"`resize` must be at least `size`, {self.size}, but is {self.resize}")
         _, problems = self._augmentation()
         if problems:
-            raise all_wrong(
+            yield all_wrong(
                 (tuple(one.path.split(".")[1:]), wrong(one.code, one.message, one.hint)) for one in problems
             )
-        return self
 
     def read(self) -> Examples:
         """The examples; see `Source.read`. What cannot be decoded is left out, and named in a warning."""
@@ -145,7 +144,7 @@ class ImageFolder(Bounded, SplitSource):
         """The pictures in a folder, at any depth, or one picture."""
         return pictures_in(path)
 
-    def encode(self, raw: Sequence[Any], fitted: Mapping[str, Any], *, labelled: bool = False) -> Pictures:
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Pictures:
         """Pictures as the model takes them.
 
         Args:
@@ -156,7 +155,11 @@ class ImageFolder(Bounded, SplitSource):
         Raises:
             ForgeError: a picture cannot be decoded, or its class is none of those at training time.
         """
-        pictures, labels = labelled_by(raw, fitted["classes"]) if labelled else ([*raw], np.zeros(len(raw), np.int64))
+        if isinstance(raw, str) or not isinstance(raw, Sequence | np.ndarray):
+            message = f"pictures must be a list of files, of Pillow's images or of arrays, but are {type(raw).__name__}"
+            raise new_data(message, "`[picture]` for one")
+        pictures, labels = labelled_by(raw, fitted["classes"]) if labelled else (raw, np.zeros(len(raw), np.int64))
+        pictures = [Path(one) if isinstance(one, str) else one for one in pictures]
         levels, _, broken = self._stored(pictures)
         if broken:
             root = raw.root if isinstance(raw, PictureFiles) else None

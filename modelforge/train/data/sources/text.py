@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Refusal
 from modelforge.core.words import plural
@@ -17,8 +17,8 @@ from modelforge.train.data.files import matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import Bounded, Fraction, OneInput, mistake, new_data
-from modelforge.train.data.vocabulary import Bytes, Characters, Pieces, Vocabulary, pieces, vocabulary_of
+from modelforge.train.data.source import Bounded, Fraction, OneInput, check, mistake, new_data
+from modelforge.train.data.vocabulary import Bytes, Characters, Pieces, Vocabulary, is_unicode, pieces, vocabulary_of
 
 Cut = TypeVar("Cut", str, Array)
 
@@ -53,22 +53,21 @@ class TextFiles(Bounded, OneInput):
     temperature: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 1.0
     """What the scores are divided by: 1 samples as trained, less prefers likelier tokens, 0 takes the likeliest."""
 
-    @model_validator(mode="after")
-    def _check_text(self) -> TextFiles:
+    @check
+    def _check_text(self) -> Iterator[ValidationError]:
         if (self.input.shape, self.input.dtype) != ((self.context,), "int64"):
             must = f"`shape` must be [{self.context}] and `dtype` int64"
-            raise mistake("input", f"a window has {plural(self.context, 'token')}: {must}")
+            yield mistake("input", f"a window has {plural(self.context, 'token')}: {must}")
         if self.val_fraction + self.test_fraction >= 1:
-            raise mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
+            yield mistake("val_fraction", "`val_fraction` and `test_fraction` leave nothing to train on")
         if self.level == "bytes" and self.vocab_size != 256:
-            raise mistake("vocab_size", f"there are 256 bytes, but `vocab_size` is {self.vocab_size}")
+            yield mistake("vocab_size", f"there are 256 bytes, but `vocab_size` is {self.vocab_size}")
         if self.level == "tokens" and self.tokenizer is None and self.vocab_size < 256:
             message = f"tokens are learnt from the 256 bytes, but `vocab_size` is {self.vocab_size}"
-            raise mistake("vocab_size", message, "write a number above 256, such as 1024")
+            yield mistake("vocab_size", message, "write a number above 256, such as 1024")
         if self.level != "tokens" and self.tokenizer is not None:
             message = f"`tokenizer` is `{self.tokenizer}`, but `level` is {self.level!r}"
-            raise mistake("tokenizer", message, "write `data.level=tokens`")
-        return self
+            yield mistake("tokenizer", message, "write `data.level=tokens`")
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -92,12 +91,15 @@ class TextFiles(Bounded, OneInput):
         paths = [path] if path.is_file() else matching(str(path / "**"))
         return "\n".join(read_utf8(paths, "files", self.max_bytes))
 
-    def encode(self, raw: str, fitted: Mapping[str, Any], *, labelled: bool = False) -> Windows:
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Windows:
         """A text in windows; targets are always there, the tokens one further on. See `Source.encode`.
 
         Raises:
             ForgeError: it is too short, or has a character that the text to train on had not.
         """
+        if not isinstance(raw, str) or not is_unicode(raw):
+            what = "a text with half of a surrogate pair" if isinstance(raw, str) else type(raw).__name__
+            raise new_data(f"the new data must be one text, but is {what}")
         try:
             windows = Windows(vocabulary_of(fitted).encode(raw), self.context)
         except Refusal as error:

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
-from modelforge.train.data.files import check_size, existing, extra, opened, read_utf8
-from modelforge.train.data.folders import Kind, left_out, listing, parted
+from modelforge.train.data.csv_lines import Dialect
+from modelforge.train.data.files import existing, read_utf8
+from modelforge.train.data.folders import Kind, left_out, listing, parted, walk
 from modelforge.train.data.labels import encode as encoded
+from modelforge.train.data.parquet import read_parquet
 from modelforge.train.data.parts import Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.registry import register_data
-from modelforge.train.data.source import Bounded, SplitSource, mistake, new_data
+from modelforge.train.data.separated import read_separated
+from modelforge.train.data.source import Bounded, SplitSource, check, mistake, new_data
 from modelforge.train.data.split import missing
-from modelforge.train.data.vocabulary import PADDING, Pieces, vocabulary_of
+from modelforge.train.data.vocabulary import PADDING, Pieces, is_unicode, vocabulary_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEXTS = Kind("text", frozenset({".txt"}))
 PADDINGS = (PADDING, "<pad>", "<|padding|>", "<|pad|>")
 """How tokenizers call the token for padding."""
+HOW = "a table of texts is written in UTF-8, with commas between values, or tabs in a `.tsv`"
 MAX_SHOWN = 5
 
 
@@ -42,14 +48,16 @@ class Texts:
     """The class of each, where it is known."""
     parts: Rows | None = None
     """The part of each, where folders say."""
+    columns: Mapping[str, pa.ChunkedArray] = field(default_factory=dict[str, "pa.ChunkedArray"])
+    """All columns of the table that the texts are from."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """What `modelforge predict --keep` can put beside the predictions."""
-        return ("text",) if self.labels is None else ("text", "label")
+        return tuple(self.columns or ("text", "label")[: 1 if self.labels is None else 2])
 
-    def __getitem__(self, name: str) -> Sequence[Any] | None:
-        return dict(zip(self.column_names, (self.texts, self.labels), strict=False))[name]
+    def __getitem__(self, name: str) -> Sequence[Any] | pa.ChunkedArray | None:
+        return self.columns[name] if self.columns else {"text": self.texts, "label": self.labels}[name]
 
 
 @register_data("text_classification")
@@ -57,6 +65,7 @@ class TextClassification(Bounded, SplitSource):
     """Texts of at most `context` tokens; shorter ones are filled up with padding, longer ones cut at their end."""
 
     reads: ClassVar = "path"
+    reads_folder: ClassVar = None
     target_kinds: ClassVar = ("class",)
 
     path: str | None = None
@@ -82,29 +91,28 @@ class TextClassification(Bounded, SplitSource):
     num_classes: PositiveInt
     """How many classes there are."""
 
-    @model_validator(mode="after")
-    def _check_text(self) -> TextClassification:
+    @check
+    def _check_text(self) -> Iterator[ValidationError]:
         if (self.input.shape, self.input.dtype) != ((self.context,), "int64"):
             must = f"`shape` must be [{self.context}] and `dtype` int64"
-            raise mistake("input", f"a text has {plural(self.context, 'token')}: {must}")
+            yield mistake("input", f"a text has {plural(self.context, 'token')}: {must}")
         if self.level == "words" and self.tokenizer is not None:
             message = f"`tokenizer` is `{self.tokenizer}`, but `level` is 'words'"
-            raise mistake("tokenizer", message, "write `data.level=tokens`")
+            yield mistake("tokenizer", message, "write `data.level=tokens`")
         if self.tokenizer is None and self.padding_id:
-            raise mistake(
+            yield mistake(
                 "padding_id", f"a learnt vocabulary has its padding at 0, but `padding_id` is {self.padding_id}"
             )
         least = 257 if self.level == "tokens" else 3
         if self.tokenizer is None and self.vocab_size < least:
             what = "the padding and 256 bytes" if least > 3 else "the padding, the unknown word and a known one"
-            raise mistake("vocab_size", f"{what} are {least} tokens, but `vocab_size` is {self.vocab_size}")
-        return self
+            yield mistake("vocab_size", f"{what} are {least} tokens, but `vocab_size` is {self.vocab_size}")
 
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
         found, warnings = self._found()
         named = f"`{self.path}`"
-        labels, problems = encoded(found.labels or [], self.num_outputs, named)
+        labels, problems = encoded(found.labels or [], self.num_classes, named, key="num_classes")
         if problems:
             raise ForgeError(together(problems))
         parts = parted(self, found.parts, labels.classes)
@@ -121,7 +129,7 @@ class TextClassification(Bounded, SplitSource):
         """The texts of a table, with their classes where it has that column, or of `.txt` files."""
         if path.suffix.lower() in TABLES:
             return self._table(path, labelled=False)
-        files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+        files = walk(path, TEXTS.endings).files if path.is_dir() else (existing(str(path)),)
         if not files:
             raise new_data(f"no text lies in `{path}`", "files end in .txt")
         classes = [file.relative_to(path).parts[0] for file in files] if path.is_dir() else None
@@ -138,9 +146,14 @@ class TextClassification(Bounded, SplitSource):
         Raises:
             ForgeError: what is given is no text, or its class is none of those at training time.
         """
+        if labelled and not isinstance(raw, Texts) and not (isinstance(raw, tuple | list) and len(raw) == 2):
+            raise new_data("new data with targets must be a pair of texts and classes")
         given = raw if isinstance(raw, Texts) else Texts(*raw) if labelled else Texts(raw)
+        given = replace(given, texts=self._listed(given.texts))
         if strangers := [row for row, text in enumerate(given.texts) if not isinstance(text, str)]:
             raise new_data(f"text {strangers[0] + 1} is {type(given.texts[strangers[0]]).__name__}, not text")
+        if broken := [row for row, text in enumerate(given.texts) if not is_unicode(text)]:
+            raise new_data(f"text {broken[0] + 1} has half of a surrogate pair, which is no Unicode")
         vocabulary = vocabulary_of(fitted)
         assert isinstance(vocabulary, Pieces), "texts are read in pieces"
         rows = self._tokens(vocabulary, given.texts)
@@ -148,12 +161,24 @@ class TextClassification(Bounded, SplitSource):
             return Arrays(rows, np.zeros(len(rows), np.int64))
         if given.labels is None:
             raise new_data(f"the texts have no classes: there is no column `{self.label}`")
+        if len(given.labels) != len(rows):
+            raise new_data(f"{plural(len(rows), 'text')} have {len(given.labels)} classes")
         number = {str(name): place for place, name in enumerate(fitted["classes"])}
         if others := sorted({str(label) for label in given.labels} - {*number}):
             what = "is no class" if len(others) == 1 else "are no classes"
             hint = f"its classes: {listed(number, MAX_SHOWN, quote='`')}"
             raise new_data(f"{listed(others, MAX_SHOWN, quote='`')} {what} of the run", hint)
         return Arrays(rows, np.array([number[str(label)] for label in given.labels], np.int64))
+
+    def _listed(self, given: Any) -> list[Any]:
+        """Texts of a list, or of the column of a data frame or a mapping."""
+        if isinstance(given, Mapping) or hasattr(given, "columns"):
+            if self.text not in (known := [*given]):
+                raise new_data(f"the new data has no column `{self.text}`", did_you_mean(self.text, known))
+            given = given[self.text]
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise new_data(f"texts must be a list, but are {type(given).__name__}", "`[text]` for one")
+        return [*given]
 
     def _tokens(self, vocabulary: Pieces, texts: Sequence[str]) -> Rows:
         return vocabulary.padded(texts, self.context, padding=self.padding_id, left=self.padding == "left")
@@ -201,54 +226,42 @@ class TextClassification(Bounded, SplitSource):
         if (ending := path.suffix.lower()) not in TABLES:
             hint = f"a table ends in {', '.join(TABLES)}"
             raise refusal("path", f"`{path}` is neither a table nor a folder", hint)
-        columns = TABLES[ending](path, self.max_bytes)
+        table = TABLES[ending](existing(str(path)), "path", self.max_bytes)
+        columns = table.column_names
         wanted = {"text": self.text} | ({"label": self.label} if labelled else {})
         lacking = [(key, name) for key, name in wanted.items() if name not in columns]
         if lacking:
             raise ForgeError(
                 fault(key, f"`{path}` has no column `{name}`", did_you_mean(name, columns)) for key, name in lacking
             )
-        texts, labels = columns[self.text], columns.get(self.label)
+        if twice := [name for name in wanted.values() if columns.count(name) > 1]:
+            raise refusal("path", f"`{path}` has several columns `{twice[0]}`", "give each a name of its own")
+        texts = table[self.text].to_pylist()
+        labels = table[self.label].to_pylist() if columns.count(self.label) == 1 else None
         if empty := [row for row, text in enumerate(texts) if not isinstance(text, str)]:
             what = "no value" if texts[empty[0]] is None else f"{texts[empty[0]]!r:.50}"
             raise refusal("text", f"column `{self.text}` must hold texts, but has {what} in row {empty[0] + 1}")
         if labelled and (bare := [row for row, label in enumerate(labels or ()) if label in (None, "")]):
             raise refusal("label", f"row {bare[0] + 1} of column `{self.label}` has no class", "leave the row out")
-        return Texts(texts, labels)
+        return Texts(texts, labels, columns={name: table[name] for name in columns if columns.count(name) == 1})
 
 
-def _separated(delimiter: str) -> Any:
-    def read(path: Path, max_bytes: int) -> dict[str, list[str]]:
-        (text,) = read_utf8([path], "path", max_bytes)
-        before = csv.field_size_limit(2**31 - 1)  # the bound is max_bytes; of the whole process, so put back
-        try:
-            header, *rows = [
-                row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row
-            ] or [[]]
-        except csv.Error as error:
-            raise refusal(
-                "path", f"`{path}` cannot be read: {error}", "a quote inside quotes is written twice"
-            ) from None
-        finally:
-            csv.field_size_limit(before)
-        if ragged := [number for number, row in enumerate(rows, 1) if len(row) != len(header)]:
-            found = plural(len(rows[ragged[0] - 1]), "value")
-            raise refusal("path", f"row {ragged[0]} of `{path}` has {found}, but the header names {len(header)}")
-        return {name.strip(): [row[place] for row in rows] for place, name in enumerate(header)}
-
-    return read
+def _separated(delimiter: str) -> Callable[[Path, str, int], pa.Table]:
+    """The reader of tables as text; a value may have several lines."""
+    return partial(_read_separated, Dialect(delimiter, '"', "utf-8-sig", newlines_in_values=True))
 
 
-def _parquet(path: Path, max_bytes: int) -> dict[str, list[Any]]:
-    pyarrow, parquet = extra("pyarrow", "a Parquet file"), extra("pyarrow.parquet", "a Parquet file")
+def _read_separated(dialect: Dialect, path: Path, key: str, max_bytes: int) -> pa.Table:
     try:
-        with opened(path, "path") as file:
-            table = parquet.read_table(file)
-    except (pyarrow.ArrowException, ValueError, OSError) as error:
-        raise refusal("path", f"`{path}` cannot be read as Parquet: {error}") from None
-    check_size(table.nbytes, max_bytes, f"`{path}`")
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+        return read_separated(path, key, dialect, max_bytes)
+    except ForgeError as error:  # hints of tables name fields that this section has not
+        kept = (replace(one, hint=HOW if "`data." in one.hint else one.hint) for one in error.problems)
+        raise ForgeError(kept) from None
 
 
-TABLES: Mapping[str, Any] = {".csv": _separated(","), ".tsv": _separated("\t"), ".parquet": _parquet}
+TABLES: Mapping[str, Callable[[Path, str, int], pa.Table]] = {
+    ".csv": _separated(","),
+    ".tsv": _separated("\t"),
+    ".parquet": read_parquet,
+}
 """Readers of tables by how their files end."""

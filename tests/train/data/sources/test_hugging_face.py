@@ -10,7 +10,7 @@ from modelforge.train.data.read import read
 from tests.train.tables import COLUMNS, csv, told
 
 pytestmark = pytest.mark.usefixtures("here")
-datasets = pytest.importorskip("datasets")
+datasets = pytest.importorskip("datasets", reason="the extra `data`")
 ONE = {"type": "hf", "path": "flowers", "features": ["b"], "num_features": 1}
 
 

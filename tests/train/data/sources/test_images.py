@@ -294,7 +294,7 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path, parts
     assert told(folder(path=str(root), num_classes=number, num_outputs=number)) == [
         (
             "data.path",
-            f"the folders of `{root}` are no classes: each holds folders of the same names, `one` and `two`",
+            f"the folders of `{root}` are not classes: each holds folders of the same names, `one` and `two`",
             f"to use it as it is: `data.split=folders`; {one}"
             if parts[0] != "left"
             else f"{one}; or put the pictures of a class right into its folder",
@@ -309,7 +309,7 @@ def test_parts_that_hold_different_classes_are_no_classes(tmp_path: Path):
         (tmp_path / place).mkdir(parents=True)
         Image.new("L", (8, 8)).save(tmp_path / place / "0.png")
     assert told(folder(path=str(tmp_path)))[0][1] == (
-        f"the folders of `{tmp_path}` are no classes: they are called as parts of the data are, and hold folders"
+        f"the folders of `{tmp_path}` are not classes: they are called as parts of the data are, and hold folders"
     )
 
 
@@ -335,7 +335,7 @@ def test_pixels_are_no_tokens(pictures: Path):
 
 
 def test_a_file_for_which_pillow_would_start_a_program_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    eps = pytest.importorskip("PIL.EpsImagePlugin")
+    eps = pytest.importorskip("PIL.EpsImagePlugin", reason="the extra `train`")
     monkeypatch.setattr(eps, "Ghostscript", lambda *_, **__: pytest.fail("a program was started"))
     root = save_all(tmp_path / "pictures", make=lambda v, path: grey(v // 257, np.uint8).save(path), ending=".png")
     (root / "two" / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
@@ -395,7 +395,7 @@ def test_a_part_without_a_folder_is_drawn_from_the_training_part(tmp_path: Path,
 def test_a_class_that_a_part_lacks_is_a_warning_and_one_that_training_lacks_an_error(tmp_path: Path):
     root = split_folders(tmp_path / "a", train={"cat": 3, "dog": 3}, val={"cat": 1, "dog": 1}, test={"cat": 1})
     (warning,) = read(by_folders(root)).warnings
-    assert warning.message == f"the class `dog` of `{root}` has 4 examples, and is missing from test"
+    assert warning.message == f"the class `dog` has 4 examples in `{root}`, none of them in the test part"
     split_folders(root, val={"bird": 1}, test={"dogs": 1, "cow": 2})
     assert told(by_folders(root)) == [
         (
@@ -551,13 +551,13 @@ def test_settings_that_contradict_each_other():
 
 
 def test_every_mistake_of_an_augmentation_at_once():
-    pytest.importorskip("torchvision")
+    pytest.importorskip("torchvision", reason="the extra `vision`")
     found = wrong(augment={"flip": "RandomHorizontalFlp", "crop": {"type": "RandomCrop"}, "jitter": 3})
     assert [where for where, _ in found] == ["augment.flip", "augment.crop", "augment.jitter"]
 
 
 def test_only_the_training_part_is_augmented(pictures: Path):
-    pytest.importorskip("torchvision")
+    pytest.importorskip("torchvision", reason="the extra `vision`")
     source = folder(
         path=str(pictures), mean=[0, 0, 0], std=[1, 1, 1], augment={"invert": {"type": "RandomInvert", "p": 1.0}}
     )
@@ -591,7 +591,7 @@ AUGMENTED = (
 
 @pytest.mark.parametrize("overrides", [("data.num_workers=1",), ("data.num_workers=2", "data.cache=false")], ids=str)
 def test_an_augmented_run_does_not_depend_on_its_processes(train, noise: Path, overrides: tuple[str, ...]):
-    pytest.importorskip("torchvision")
+    pytest.importorskip("torchvision", reason="the extra `vision`")
     alone = train(*AUGMENTED, f"data.path={noise}")
     helped = train(*AUGMENTED, f"data.path={noise}", *overrides, folder="helped")
     assert helped.exit_code == 0, helped.status.error
@@ -601,7 +601,7 @@ def test_an_augmented_run_does_not_depend_on_its_processes(train, noise: Path, o
 
 
 def test_an_augmented_run_is_resumed_to_the_bit(train, noise: Path, tmp_path: Path):
-    pytest.importorskip("torchvision")
+    pytest.importorskip("torchvision", reason="the extra `vision`")
     overrides = (*AUGMENTED, f"data.path={noise}", "data.num_workers=1")
     whole = train(*overrides, "trainer.max_epochs=3")
     train(*overrides, "trainer.max_epochs=1", folder="first")

@@ -16,7 +16,10 @@ pytestmark = pytest.mark.usefixtures("here")
 
 
 def write_parquet(here: Path, columns, **fields):
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pyarrow, parquet = (
+        pytest.importorskip("pyarrow", reason="the extra `train`"),
+        pytest.importorskip("pyarrow.parquet", reason="the extra `train`"),
+    )
     parquet.write_table(pyarrow.table(columns), here / "flowers.parquet", **fields)
 
 
@@ -58,7 +61,7 @@ def test_parquet_is_bounded_by_what_it_unpacks_to(here: Path):
 
 
 def test_a_long_text_that_is_stored_once_is_bounded(here: Path):
-    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra `train`")
     words = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.arange(30_000, dtype="i4") % 2), ["x" * 100_000, "y"])
     columns = {"a": np.arange(30_000.0), "kind": words}  # 1.5 GB, unpacked
     write_parquet(here, columns)
@@ -77,3 +80,40 @@ def test_damaged_files_are_named(here: Path):
     np.savez(here / "arrays.npz", x=X, y=Y)
     (here / "arrays.npz").write_bytes((here / "arrays.npz").read_bytes()[30:])
     assert told(npz()) == [("data.path", "`arrays.npz` cannot be read: it is damaged", "save it again")]
+
+
+def write_folder(here: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for part, first, size in (("test", 50, 10), ("train", 0, 40), ("val", 40, 10)):
+        (here / "table" / f"part={part}").mkdir(parents=True)
+        rows = range(first, first + size)
+        table = pyarrow.table({"a": [row / 2 for row in rows], "kind": ["xyz"[row % 3] for row in rows]})
+        parquet.write_table(table, here / "table" / f"part={part}" / "0.parquet")
+
+
+def test_a_folder_of_files_is_a_table_and_its_folders_a_column(here: Path):
+    write_folder(here)
+    source = csv(type="parquet", path="table", split_column="part", num_features=1)
+    examples = read(source)
+    assert [len(part) for part in (examples.train, examples.val, examples.test)] == [40, 10, 10]
+    raw = source.raw(here / "table")
+    assert raw["part"].to_pylist()[:11] == ["test"] * 10 + ["train"]
+    again = source.encode(raw.slice(0, 10), examples.fitted, labelled=True)
+    assert np.array_equal(again.inputs, examples.test.inputs)
+    assert np.array_equal(again.targets, examples.test.targets)
+
+
+def test_a_folder_of_files_with_different_columns_is_refused(here: Path):
+    write_folder(here)
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(
+        pyarrow.table({"a": [1.0], "kind": ["x"], "more": [1]}), here / "table" / "part=val" / "1.parquet"
+    )
+    ((path, message, hint),) = told(csv(type="parquet", path="table", num_features=1))
+    assert path == "data.path"
+    assert message.startswith(
+        "`table/part=val/1.parquet` has a column `more`, and `table/part=test/0.parquet` has none"
+    )
+    assert hint == "write all with the same columns"
+    (here / "none").mkdir()
+    assert told(csv(type="parquet", path="none"))[0][1] == "no Parquet file lies in `none`"

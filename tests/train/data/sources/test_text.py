@@ -113,7 +113,7 @@ def test_text_that_is_no_regular_file_or_too_large(book: Path):
 
 
 def test_pieces_are_learnt_from_the_training_part(book: Path):
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     written = "first half of it, " * 60 + "something else: zyx " * 10
     book.write_text(written, encoding="utf-8")
     examples = read(text(files="book.txt", level="tokens", vocab_size=270))
@@ -129,7 +129,7 @@ def test_pieces_are_learnt_from_the_training_part(book: Path):
 
 
 def test_a_tokenizer_in_a_file_has_its_own_number_of_tokens(book: Path):
-    library = pytest.importorskip("tokenizers")
+    library = pytest.importorskip("tokenizers", reason="the extra `text`")
     tokenizer = library.Tokenizer(library.models.WordLevel({"[UNK]": 0, "æther": 1, "and": 2}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()
     tokenizer.save("tokenizer.json")
@@ -163,7 +163,7 @@ def test_settings_that_contradict_each_other(fields: dict, where: str, message: 
     "fields", [{}, {"level": "characters", "vocab_size": 14}, {"level": "tokens", "vocab_size": 262}], ids=str
 )
 def test_the_raw_text_of_the_test_part_is_encoded_as_the_run_tested_on_it(book: Path, fields: dict):
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     source = text(files="book.txt", **fields)
     examples = read(source)
     assert examples.text is not None
@@ -193,7 +193,7 @@ def test_new_text_that_cannot_be_encoded(book: Path):
 
 
 def test_a_run_says_how_many_bits_a_byte_takes(train, book: Path, capsys):
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     small = ("model=char_lstm", f"data.files={book}", "data.context=8", "model.layers.rnn.hidden_size=16")
     result = train(*small, "data.level=tokens", "data.vocab_size=280", "data.sample=5")
     assert result.exit_code == 0, result.status.error
@@ -206,7 +206,7 @@ def test_a_run_says_how_many_bits_a_byte_takes(train, book: Path, capsys):
 
 
 def test_a_run_predicts_from_raw_text_what_it_reported(train, book: Path, tmp_path: Path):
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text`")
     small = ("model=char_lstm", f"data.files={book}", "data.context=8", "model.layers.rnn.hidden_size=16")
     result = train(*small, "data.level=tokens", "data.vocab_size=280", "data.sample=0")
     assert result.exit_code == 0, result.status.error

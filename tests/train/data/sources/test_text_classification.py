@@ -14,8 +14,9 @@ import modelforge as mf
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
+from modelforge.train.data.sources.text_classification import HOW
 
-pytest.importorskip("tokenizers")
+pytest.importorskip("tokenizers", reason="the extra `text`")
 pytestmark = pytest.mark.usefixtures("reviews")
 
 GOOD, BAD = ("a fine film, really", "so good"), ("a dull film", "bad, bad plot")
@@ -74,7 +75,9 @@ def test_other_tables_give_the_same(reviews: Path, ending: str):
         rows = [f"{text}\t{label}" for text, label in zip(*columns.values(), strict=True)]
         (reviews / "reviews.tsv").write_text("text\tlabel\n" + "\n".join(rows))
     else:
-        pyarrow, parquet = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+        pyarrow, parquet = (
+            pytest.importorskip(name, reason="the extra `train`") for name in ("pyarrow", "pyarrow.parquet")
+        )
         parquet.write_table(pyarrow.table(columns), "reviews.parquet")
     one, other = read(texts()), read(texts(path=f"reviews{ending}"))
     assert np.array_equal(everything(one), everything(other))
@@ -155,26 +158,26 @@ def test_what_cannot_be_encoded(tmp_path: Path):
                 ("data.label", "`table.csv` has no column `label`", "did you mean `lable`?"),
             ],
         ),
-        ("text,label\na\n", [("data.path", "row 1 of `table.csv` has 1 value, but the header names 2", "")]),
+        ("text,label\na\n", [("data.path", "the header of `table.csv` names 2 columns, but line 2 has 1 value", HOW)]),
         ("text,label\na,\n", [("data.label", "row 1 of column `label` has no class", "leave the row out")]),
         (
             "text,label\na,1\nb,2\nc,3\n",
             [
                 (
-                    "data.num_outputs",
-                    "the target of `table.csv` has 3 classes, but `num_outputs` is 2 (1, 2 and 3)",
-                    "write `data.num_outputs=3`",
+                    "data.num_classes",
+                    "the target of `table.csv` has 3 classes, but `num_classes` is 2 (1, 2 and 3)",
+                    "write `data.num_classes=3`",
                 )
             ],
         ),
-        ("text,label\n", [("data.target", "the target of `table.csv` has no rows", "bring examples")]),
+        ("text,label\n", [("data.path", "`table.csv` has no rows below its header", "")]),
         (
             'text,label\n"a,1\n',
             [
                 (
                     "data.path",
-                    "`table.csv` cannot be read: unexpected end of data",
-                    "a quote inside quotes is written twice",
+                    "a quote opens in the row of line 2 of `table.csv` and is never closed",
+                    "close it; a quote inside quotes is written twice",
                 )
             ],
         ),
@@ -221,7 +224,7 @@ def test_settings_that_contradict_each_other(fields: dict[str, Any], where: str,
 
 
 def test_a_tokenizer_in_a_file_says_which_token_pads():
-    library = pytest.importorskip("tokenizers")
+    library = pytest.importorskip("tokenizers", reason="the extra `text`")
     words = {"good": 0, "bad": 1, "[UNK]": 2, "<pad>": 3}
     tokenizer = library.Tokenizer(library.models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()
@@ -275,3 +278,26 @@ def test_workers_after_a_tokenizer_are_silent(train, capfd: pytest.CaptureFixtur
     data = ("model=bag_of_words", "data.path=reviews.csv", "data.context=8", "data.vocab_size=60")
     assert train(*data, "data.num_workers=1").exit_code == 0
     assert "fork" not in capfd.readouterr().err
+
+
+def test_any_column_of_a_table_of_texts_can_be_kept(tmp_path: Path):
+    table = tmp_path / "new.csv"
+    table.write_text("id,words\n7,good\n8,bad\n", encoding="utf-8")
+    raw: Any = texts(text="words").raw(table)
+    assert raw.column_names == ("id", "words")
+    assert raw["id"].to_pylist() == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("one text", "texts must be a list, but are str"),
+        (None, "texts must be a list, but are NoneType"),
+        (["\ud800"], "text 1 has half of a surrogate pair, which is no Unicode"),
+        ({"words": ["a"]}, "the new data has no column `text`"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(given: Any, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        texts().encode(given, {})
+    assert caught.value.problems[0].message == message

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from modelforge.runs.status import read_state
-from modelforge.train.repeat import repeat
+from modelforge.train.repeat_run import repeat
 
 SMALL = ("model=mlp", "data=digits", "trainer.enable_progress_bar=false")
 
@@ -54,6 +54,17 @@ def test_the_folder_is_a_new_one(train, repeated, tmp_path: Path):
     assert repeated("--from=run") == 0
     (folder,) = (tmp_path / "runs" / "repeated").iterdir()
     assert read_state(folder) == "finished"
+
+
+def test_what_looks_like_an_interpolation_is_text(train, repeated, tmp_path: Path, capsys):
+    tags = ["${oops}", r"\${oc.env:HOME}", r"C:\new", 'it\'s "$\u00e9{x}" ${']
+    train(*SMALL, "trainer.max_epochs=1", folder="first")
+    config = yaml.safe_load((tmp_path / "first" / "config.yaml").read_text())
+    (tmp_path / "first" / "config.yaml").write_text(yaml.safe_dump({**config, "tags": tags}, sort_keys=False))
+    assert repeated("--from", "first", "hydra.run.dir=again", "optimizer.lr=${trainer.max_epochs}") == 0
+    again = yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())
+    assert again == {**config, "tags": tags, "optimizer": {**config["optimizer"], "lr": 1}}
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_resumed_run_is_repeated_from_its_beginning(train, repeated, tmp_path: Path, capsys):
@@ -169,7 +180,7 @@ def test_a_run_that_has_not_finished(repeated, finished, tmp_path: Path, capsys)
     )
     assert repeated("--from", "run") == 1
     err = capsys.readouterr().err
-    assert "`run` is not a finished run, but interrupted: there is nothing to compare" in err
+    assert "`run` did not finish (it is `interrupted`), so there is no result to compare with" in err
     assert "to finish it: `python train.py seed=3 ckpt=run/checkpoints/last.ckpt`" in err
 
 

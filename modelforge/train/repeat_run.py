@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
+
 from modelforge.config import Config, compose
+from modelforge.config.nodes import nodes
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
+from modelforge.core.regular_files import read_text
+from modelforge.report.stream import complain, exiting
 from modelforge.runs import environment
 from modelforge.runs.comparison import Change, Comparison, changes, compare, surroundings
-from modelforge.runs.lock import STATUS
+from modelforge.runs.liveness import STATUS
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config
 from modelforge.train.job import execute_in
-from modelforge.train.terminal import check_folder, complain, keep_streams
+from modelforge.train.terminal import check_folder, keep_streams
 
 FLAG = "--from"
 FREE = ("ckpt", "checkpoint", "tags", "logger", "num_workers", "enable_progress_bar")
@@ -41,16 +50,11 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
         return
     keep_streams()
     check_folder()
-    try:
+    with exiting():
         source, overrides = _parsed(arguments)
         if conf is not None:
             load_plugins(Path(conf).parent)
         sys.exit(_repeat(source, overrides))
-    except ForgeError as error:
-        complain(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[Path, list[str]]:
@@ -75,7 +79,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[Path, list[str]]:
 def _repeat(source: Path, overrides: list[str]) -> int:
     """The exit status of a run that repeats `source`."""
     before = _finished(source)
-    config = _composed(source, overrides)
+    config = _composed(source, overrides, before)
     changed = [*_changes(before, config.values)]
     folder = Path(_folder(config))
     check_config(config)
@@ -95,7 +99,8 @@ def _repeat(source: Path, overrides: list[str]) -> int:
         return 0
     if found.differences:
         raise ForgeError(_problems(found, source, folder))
-    print(printable(f"the same numbers as {source}: {_compared(found)}"))
+    what = f"{found.num_lines} lines of metrics.csv, {found.num_parameters} initial values"
+    print(printable(f"the same numbers as {source}: {len(found.metrics)} metrics, {what}"))
     return 0
 
 
@@ -117,20 +122,22 @@ def _finished(source: Path) -> Mapping[str, Any]:
         raise ForgeError([Problem("MF073", FLAG, f"the status of `{source}` cannot be read")]) from error
     if state != "finished":
         last = source / "checkpoints" / "last.ckpt"
-        message = f"`{source}` is not a finished run, but {state}: there is nothing to compare"
+        message = f"`{source}` did not finish (it is `{state}`), so there is no result to compare with"
         hint = f"to finish it: `{resume_command(words, str(last), status.get('repeats'))}`" if last.is_file() else ""
         raise ForgeError([Problem("MF073", FLAG, message, hint)])
-    return compose(source, [], CONFIG, shown_as=str(source)).values
+    return _compose(source).values
 
 
-def _composed(source: Path, overrides: list[str]) -> Config:
-    """The config of a run, with other values.
+def _composed(source: Path, overrides: list[str], before: Mapping[str, Any]) -> Config:
+    """The config of a run, with other values than `before`.
+
+    A run that was resumed is repeated from its beginning, which gives the same numbers.
 
     Raises:
         ForgeError: an override cannot be applied.
     """
-    config = compose(source, [*_without_ckpt(source, overrides), *overrides], CONFIG, shown_as=str(source))
-    before = compose(source, [], CONFIG, shown_as=str(source)).values
+    resumed = before.get("ckpt") and not any(text.startswith("ckpt=") for text in overrides)
+    config = _compose(source, [*(["ckpt=null"] if resumed else []), *overrides])
     chosen = [
         text
         for text in overrides
@@ -143,10 +150,28 @@ def _composed(source: Path, overrides: list[str]) -> Config:
     return config
 
 
-def _without_ckpt(source: Path, overrides: Sequence[str]) -> list[str]:
-    """A run that was resumed is repeated from its beginning, which gives the same numbers."""
-    given = any(text.startswith("ckpt=") for text in overrides)
-    return [] if given or not compose(source, [], CONFIG).values.get("ckpt") else ["ckpt=null"]
+def _compose(source: Path, overrides: Sequence[str] = ()) -> Config:
+    """The config of a run; its values are final, so that `${` in one is text."""
+    with _escaped(source) as folder:
+        return compose(folder, overrides, CONFIG, shown_as=str(source))
+
+
+@contextmanager
+def _escaped(source: Path) -> Generator[Path]:
+    """A folder with the config of a run, where `${` does not begin an interpolation."""
+    root = None
+    with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):  # `compose` says what is wrong with the file
+        text = read_text(source / CONFIG, MAX_CONFIG_BYTES)
+        root = yaml.compose(text, yaml.SafeLoader) if "${" in text else None
+    if root is None:
+        yield source
+        return
+    for node in nodes(root):
+        if isinstance(node, yaml.ScalarNode):
+            node.value = re.sub(r"(\\*)\$\{", r"\1\1\\${", node.value)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / CONFIG).write_text(yaml.serialize(root, Dumper=yaml.SafeDumper), encoding="utf-8")
+        yield Path(folder)
 
 
 def _no_group(text: str, source: Path) -> Problem:
@@ -178,12 +203,6 @@ def _folder(config: Config) -> str:
     if "${" in folder:
         raise ForgeError([misuse(key, f"`{key}` of a repeated run must be a plain path, but is `{folder}`")])
     return folder
-
-
-def _compared(found: Comparison) -> str:
-    return (
-        f"{len(found.metrics)} metrics, {found.num_lines} lines of metrics.csv, {found.num_parameters} initial values"
-    )
 
 
 def _problems(found: Comparison, source: Path, folder: Path) -> Iterator[Problem]:

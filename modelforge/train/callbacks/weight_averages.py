@@ -61,13 +61,13 @@ class StochasticWeightAverage(CallbackSettings):
     start: Annotated[float, Field(ge=0, lt=1)] = 0.75
     """Share of `trainer.max_epochs` before the first epoch that counts."""
     lr: PositiveFloat | None = None
-    """The constant learning rate from there on; null leaves it as it is."""
+    """The constant learning rate from there on, in place of `optimizer.lr`; null leaves it as it is."""
 
     def check(self, key: str, terms: Terms) -> Iterator[Problem]:
         """SWA counts from the end of the training, and sets the learning rate alone."""
         most = terms.trainer.get("max_epochs")
         if most is None or most < 1:
-            message = "`swa` begins after a share of the training, but `trainer.max_epochs` sets no limit"
+            message = "`swa.start` is a fraction of `trainer.max_epochs`, which sets no limit"
             yield misuse(f"{key}.start", message, "write `trainer.max_epochs=...`")
         if self.lr is not None and terms.has_scheduler:
             message = "`swa.lr` and the scheduler both set the learning rate"

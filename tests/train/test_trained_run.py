@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import yaml
 
 import modelforge as mf
 from modelforge.train.data.read import read
-from modelforge.train.run_folder import load_run
+from modelforge.train.trained_run import load_run
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=37")
 RUNS = {
@@ -39,7 +40,7 @@ def test_an_evaluation_gives_the_reported_metrics_to_the_bit(train, tmp_path: Pa
 
 
 def test_predictions_from_raw_pictures_give_the_reported_accuracy(train, tmp_path: Path):
-    datasets = pytest.importorskip("sklearn.datasets")
+    datasets = pytest.importorskip("sklearn.datasets", reason="the extra `train`")
     result = train("data=digits")
     run = mf.load_run(tmp_path / "run")
     raw = datasets.load_digits()
@@ -56,6 +57,11 @@ def test_predictions_from_raw_pictures_give_the_reported_accuracy(train, tmp_pat
     assert result.status.metrics["test/accuracy"] == pytest.approx(right.mean(), abs=1e-7)
 
 
+def changed(run: Path, old: str, new: str) -> None:
+    path = run / "preprocessing.json"
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
 def test_the_model_is_the_best_checkpoint_in_eval_mode(train, tmp_path: Path):
     train("data=digits")
     run = load_run(tmp_path / "run")
@@ -66,12 +72,35 @@ def test_the_model_is_the_best_checkpoint_in_eval_mode(train, tmp_path: Path):
     assert run.reported["test/accuracy"] > 0.5
 
 
-def test_data_that_changed_since_is_refused(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_data_that_changed_since_is_refused(train, tmp_path: Path):
     train("data=digits")
-    path = tmp_path / "run" / "preprocessing.json"
-    path.write_text(path.read_text().replace('"digest": "', '"digest": "0'))
+    run = load_run(tmp_path / "run")
     with pytest.raises(mf.ForgeError, match="no longer what the run was trained on"):
-        load_run(tmp_path / "run").evaluate()
+        replace(run, fitted={**run.fitted, "digest": "0"}).evaluate()
+
+
+def test_outputs_that_are_no_numbers_are_refused(train, tmp_path: Path):
+    """The largest of them would be the first class."""
+    train("data=digits")
+    run = load_run(tmp_path / "run")
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(torch.nan)
+    for use in (run.evaluate, lambda: run.predict(np.zeros((2, 8, 8)))):
+        with pytest.raises(mf.ForgeError, match="output for example 1 is not a number"):
+            use()
+
+
+def test_a_metric_that_takes_more_examples_is_refused(train, tmp_path: Path, here: Path):
+    table = "".join(f"{row},{row * row}\n" for row in range(60))
+    (here / "table.csv").write_text("x,y\n" + table)
+    (here / "one.csv").write_text("x,y\n1,2\n")
+    train("data=csv", "data.path=table.csv", "data.target=y", "data.task=regression", "data.num_outputs=1")
+    run = load_run(tmp_path / "run")
+    with pytest.raises(mf.ForgeError, match="`r2` cannot be computed from 1 example"):
+        run.evaluate({"path": "one.csv"})
+    with pytest.raises(mf.ForgeError, match=r"`data.path` names nothing to evaluate"):
+        run.evaluate({"path": None})
+    assert run.evaluate({"path": "table.csv"}).num_examples == 60
 
 
 def test_new_data_of_another_shape_is_refused(train, tmp_path: Path):
@@ -96,10 +125,24 @@ def test_new_data_of_another_shape_is_refused(train, tmp_path: Path):
         (lambda run: (run / "preprocessing.json").unlink(), "no preprocessing that can be read"),
         (lambda run: (run / "preprocessing.json").write_text("{"), "no preprocessing that can be read"),
         (lambda run: (run / "preprocessing.json").write_text("{}"), "no preprocessing that can be read"),
+        (lambda run: changed(run, '"mean": ', '"mean": 1'), "it was changed after the run wrote it"),
+        (lambda run: (run / "preprocessing.safetensors").write_bytes(b"pickle"), "it was changed after the run"),
         (lambda run: shutil.rmtree(run / "checkpoints"), "it has no checkpoint"),
         (lambda run: (run / "checkpoints" / "best.ckpt").write_bytes(b"PK"), "cannot be read as a checkpoint"),
     ],
-    ids=["folder", "config", "list", "yaml", "preprocessing", "json", "empty", "checkpoints", "damaged"],
+    ids=[
+        "folder",
+        "config",
+        "list",
+        "yaml",
+        "preprocessing",
+        "json",
+        "empty",
+        "changed",
+        "arrays",
+        "checkpoints",
+        "damaged",
+    ],
 )
 def test_a_folder_that_is_no_whole_run_is_refused(train, tmp_path: Path, break_it, message: str):
     train("data=digits", "trainer.max_epochs=1")

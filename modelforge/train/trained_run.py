@@ -20,8 +20,10 @@ from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular_files import read_text
 from modelforge.core.suggestions import did_you_mean
+from modelforge.core.tensors import mapped
+from modelforge.core.words import plural
 from modelforge.language import parse
-from modelforge.runs.status import read as read_status
+from modelforge.runs.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.digest import digest
 from modelforge.train.data.parts import Array, Part
@@ -126,7 +128,7 @@ class Run:
             if task.reports:
                 kept.append(outputs)
                 targets.append(batch[1].numpy())
-        metrics = {name: float(meter.compute()) for name, meter in {**meters, "loss": loss}.items()}
+        metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
         return Evaluation(metrics, report, len(part), of)
 
@@ -135,6 +137,9 @@ class Run:
         source = self._overridden(overrides)
         if source.reads and source.reads in overrides:
             where = getattr(source, source.reads)
+            if not where:
+                message = f"`data.{source.reads}` names nothing to evaluate"
+                raise ForgeError([Problem("MF150", f"data.{source.reads}", message, "leave it out for the test part")])
             return source.encode(source.raw(Path(where)), self.fitted, labelled=True), f"`{where}`"
         examples = read(source)
         if digest(examples) != self.fitted.get("digest") and not (overrides.keys() - HANDLING):
@@ -167,8 +172,13 @@ class Run:
         with torch.inference_mode():
             for first in range(0, len(part), size):
                 inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))
-                moved = tuple(one.to(device) for one in inputs) if isinstance(inputs, tuple) else inputs.to(device)
-                yield read_by(self.model, moved).float().cpu(), (inputs, targets)
+                moved = mapped(lambda one: one.to(device), inputs)
+                outputs = read_by(self.model, moved).float().cpu()
+                if outputs.isnan().any():
+                    row = first + int(outputs.isnan().flatten(1).any(1).nonzero()[0]) + 1
+                    message = f"the model's output for example {row:,} is not a number"
+                    raise ForgeError([Problem("MF150", "", message, "see whether its weights are, and the new data")])
+                yield outputs, (inputs, targets)
 
 
 def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
@@ -191,7 +201,11 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
     if settings is None:
         raise ForgeError(problems)
     path, checkpoint = _checkpoint(folder)
-    model = build(parse({key: value for key, value in config.items() if key != "weights"}), device=device)
+    spec = parse({key: value for key, value in config.items() if key != "weights"})
+    try:
+        model = build(spec, device=device)
+    except ValueError as error:  # of the device
+        raise ForgeError([Problem("MF150", "--device", sentence(error))]) from None
     state = {
         name.removeprefix(MODEL): value for name, value in checkpoint["state_dict"].items() if name.startswith(MODEL)
     }
@@ -206,8 +220,21 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         MappingProxyType({name: value for name, value in kept.items() if name != "data"}),
         model.eval(),
         path,
-        MappingProxyType(_reported(folder)),
+        MappingProxyType(reported(folder)),
     )
+
+
+def _computed(name: str, meter: Metric, number: int) -> float:
+    """The value of a metric.
+
+    Raises:
+        ForgeError: there are too few examples for it.
+    """
+    try:
+        return float(meter.compute())
+    except ValueError as error:
+        message = f"`{name}` cannot be computed from {plural(number, 'example')}: {sentence(error)}"
+        raise ForgeError([Problem("MF150", "", message, "give more")]) from None
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -229,14 +256,6 @@ def _checkpoint(folder: Path) -> tuple[Path, Mapping[str, Any]]:
     if not found:
         raise _no_run(folder, "it has no checkpoint: its training did not get to the end of an epoch")
     return found[0], load_checkpoint(found[0])
-
-
-def _reported(folder: Path) -> Mapping[str, float]:
-    try:
-        metrics = read_status(folder)["metrics"]
-        return {str(name): float(value) for name, value in metrics.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
 
 
 def _nearest(folder: Path) -> str:

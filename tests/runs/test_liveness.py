@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.runs import collect, lock
-from modelforge.runs.lock import claimed, heartbeat, is_alive, machine
+from modelforge.runs import collect, liveness
+from modelforge.runs.liveness import claimed, heartbeat, is_alive, machine
 from modelforge.runs.status import check_idle, read_state
 from tests.runs.jobs import job, silent
 
@@ -66,21 +66,21 @@ def test_a_status_of_before_has_no_machine(tmp_path: Path):
 
 
 def test_a_heartbeat_renews_the_time_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lock, "BEAT", 0.01)
+    monkeypatch.setattr(liveness, "BEAT", 0.01)
     job(tmp_path / "run", "running")
     silent(tmp_path / "run", 10_000)
     with heartbeat(tmp_path / "run"):
         limit = time.monotonic() + 60
-        while lock.silence(tmp_path / "run") > 1_000 and time.monotonic() < limit:
+        while liveness.silence(tmp_path / "run") > 1_000 and time.monotonic() < limit:
             time.sleep(0.01)
-    assert lock.silence(tmp_path / "run") < 1_000
+    assert liveness.silence(tmp_path / "run") < 1_000
     silent(tmp_path / "run", 10_000)
     time.sleep(0.05)
-    assert lock.silence(tmp_path / "run") > 1_000
+    assert liveness.silence(tmp_path / "run") > 1_000
 
 
 def test_a_heartbeat_survives_a_folder_that_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lock, "BEAT", 0.001)
+    monkeypatch.setattr(liveness, "BEAT", 0.001)
     with heartbeat(tmp_path / "nowhere"):
         time.sleep(0.02)
 
@@ -98,7 +98,7 @@ def test_a_folder_of_a_run_elsewhere_is_taken(tmp_path: Path):
 
 def test_a_killed_process_lets_go(tmp_path: Path):
     job(tmp_path / "run", "running")
-    code = "import sys, time\nfrom pathlib import Path\nfrom modelforge.runs.lock import claimed\n"
+    code = "import sys, time\nfrom pathlib import Path\nfrom modelforge.runs.liveness import claimed\n"
     code += "with claimed(Path(sys.argv[1])):\n    print('claimed', flush=True)\n    time.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
