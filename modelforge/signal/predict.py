@@ -17,7 +17,8 @@ from modelforge.core.words import number
 from modelforge.language import registry
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
-from modelforge.report.table import PATH, WORDS, Fitted, to_text
+from modelforge.report.aligned import PATH, WORDS
+from modelforge.report.table import Fitted, to_text
 from modelforge.signal.flow import Leaf, Source, flow
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
