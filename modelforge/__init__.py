@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from modelforge.planning.plan import Plan as Plan
     from modelforge.planning.plan import plan as plan
     from modelforge.review.diff import diff as diff
+    from modelforge.signal.predict import predict as predict
     from modelforge.signal.probe import probe as probe
+    from modelforge.signal.rule import register_signal as register_signal
     from modelforge.tracing import from_module as from_module
     from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
@@ -65,6 +67,7 @@ _LAZY = {
     "load_run": "modelforge.train.trained_run",
     "parse": "modelforge.language",
     "plan": "modelforge.planning.plan",
+    "predict": "modelforge.signal.predict",
     "probe": "modelforge.signal.probe",
     "register_calibration": "modelforge.calibration",
     "register_callback": "modelforge.train.callbacks.registry",
@@ -73,6 +76,7 @@ _LAZY = {
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
     "register_metric": "modelforge.train.metrics",
+    "register_signal": "modelforge.signal.rule",
     "register_task": "modelforge.train.tasks.registry",
     "register_logger": "modelforge.train.loggers.registry",
     "verify": "modelforge.building.verify",

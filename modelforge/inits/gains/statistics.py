@@ -140,7 +140,7 @@ def _integrand(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], 
 def _moments(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], x: np.ndarray, q: float) -> np.ndarray:
     points = _spread(torch.from_numpy(x), channels)
     # One row a point, one column a channel.
-    values, slopes = (part(function, points).reshape(len(x), -1) for part in (_values, _derivative))
+    values, slopes = (part(function, points).reshape(len(x), -1) for part in (evaluate, differentiate))
     square = (values**2).mean(axis=1)
     return np.stack([values.mean(axis=1), square, square * x**2 / q, (slopes**2).mean(axis=1)])
 
@@ -150,13 +150,14 @@ def _spread(x: Tensor, channels: tuple[int, ...]) -> Tensor:
     return x.view(-1, *(1 for _ in channels)).expand(-1, *channels)
 
 
-def _values(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
+def evaluate(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
+    """φ at each point."""
     # A copy, because an activation may work in place.
     with torch.no_grad():
         return function(x.clone()).numpy()
 
 
-def _derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
+def differentiate(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
     """φ' by autograd; nan for what it cannot see through."""
     leaf = x.clone().requires_grad_()
     try:
@@ -170,11 +171,11 @@ def _derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> np.ndarray:
 def _check_elementwise(function: Callable[[Tensor], Tensor], channels: tuple[int, ...], name: str) -> None:
     """Refuses what mixes elements or draws random numbers."""
     x = _spread(torch.linspace(-12, 12, 768, dtype=torch.float64, device="cpu"), channels)
-    values, part = _values(function, x), _values(function, x[1::3])
+    values, part = evaluate(function, x), evaluate(function, x[1::3])
     fixed = values.shape == x.shape and np.allclose(values[1::3], part, rtol=1e-9, atol=1e-12)
     if fixed and channels:
         other = x.clone()
         other[:, 0] = 1.0
-        fixed = np.allclose(_values(function, other)[:, 1:], values[:, 1:], rtol=1e-9, atol=1e-12)
+        fixed = np.allclose(evaluate(function, other)[:, 1:], values[:, 1:], rtol=1e-9, atol=1e-12)
     if not fixed:
         raise Refusal(f"{name} is not a fixed elementwise function, so it has no gain", _HINT)

@@ -1,0 +1,268 @@
+"""predict: `Plan` → what signals and gradients to expect at the start of training. Nothing is allocated or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from modelforge.core.complaints import require
+from modelforge.core.suggestions import did_you_mean
+from modelforge.core.tensors import TensorValue
+from modelforge.core.words import number
+from modelforge.language import registry
+from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.plan import Plan
+from modelforge.report.aligned import PATH, WORDS
+from modelforge.report.table import Fitted, to_text
+from modelforge.signal.flow import Leaf, Source, flow
+from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
+from modelforge.signal.rules.elementwise import activation
+from modelforge.signal.value import Gradient, Shape, Signal, summed
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSignal:
+    """What is predicted of one tensor: an input of the model, or what a layer gives."""
+
+    path: str
+    """Of the layer; of an input its name."""
+    type: str
+    signal: Signal | None
+    """None where it is not known."""
+    gradient: Gradient | None = None
+    """Of a loss of which each output has a gradient of 1; None where it is not known, or none arrives."""
+    chi: float | None = None
+    """χ₁ of an activation and the weights before it: the factor on the energy of gradients, fan-in counted."""
+    slope: float | None = None
+    """V′(q) of an activation and the weights before it: the factor on a small error of the variance."""
+    note: str = ""
+    """Why it is not known, or what was assumed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prediction as plain data."""
+        signal, gradient = self.signal, self.gradient
+        return {
+            "path": self.path,
+            "type": self.type,
+            "mean": signal and signal.mean,
+            "second_moment": signal and signal.second,
+            "spread": signal and signal.spread,
+            "gradient_energy": gradient and gradient.energy,
+            "gradient_spread": gradient and gradient.spread,
+            "chi": self.chi,
+            "slope": self.slope,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What signals and gradients to expect, node by node in execution order; prints as a table."""
+
+    nodes: tuple[NodeSignal, ...]
+    batch: int
+    """Examples of the batch that is predicted."""
+    training: bool
+
+    @cached_property
+    def by_path(self) -> Mapping[str, NodeSignal]:
+        """The nodes by path."""
+        return {node.path: node for node in self.nodes}
+
+    def node(self, path: str) -> NodeSignal:
+        """The node of a layer or an input; KeyError with the nearest paths if there is none."""
+        if path not in self.by_path:
+            raise KeyError(did_you_mean(path, list(self.by_path)))
+        return self.by_path[path]
+
+    @property
+    def unknown(self) -> tuple[NodeSignal, ...]:
+        """The layers whose signal is not known."""
+        return tuple(node for node in self.nodes if node.signal is None and node.type != "input")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prediction as plain data."""
+        return {"batch": self.batch, "training": self.training, "nodes": [node.to_dict() for node in self.nodes]}
+
+    def table(self) -> RenderableType:
+        """The nodes as a table for a terminal. ± is one standard deviation of the logarithm, over draws."""
+        header = ["layer", "type", "mean", "E x²", "± ln", "E g²", "± ln", "χ₁", "V′", "note"]
+        lines = [[Text(cell) for cell in _cells(node)] for node in self.nodes]
+        return Fitted(header, lines, right=range(2, 9), folds={0: PATH, 9: WORDS}, steps=((9, 24), (0, 12), (1, 0)))
+
+    def __str__(self) -> str:
+        return to_text(self.table())
+
+
+def _cells(node: NodeSignal) -> list[str]:
+    signal, gradient = node.signal, node.gradient
+    return [
+        node.path,
+        node.type,
+        number(signal and signal.mean),
+        number(signal and signal.second),
+        number(signal and float(f"{signal.spread:.2g}")),
+        number(gradient and gradient.energy),
+        number(gradient and float(f"{gradient.spread:.2g}")),
+        "" if node.chi is None else number(node.chi),
+        "" if node.slope is None else number(node.slope),
+        node.note,
+    ]
+
+
+def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction:
+    """What signals and gradients to expect at the start of training, layer by layer, without values.
+
+    Inputs of real numbers are taken as independent with mean 0 and variance 1, whole numbers as uniform, and the
+    gradient with respect to each output as independent with mean 0 and variance 1. Forward, a layer gets the moments of
+    what arrives; backward, the energy of the gradient of what it gives. Both are means over draws of all weights;
+    `spread` says by how much one draw may differ.
+
+    Formula: E x² ← n·E w²·E x² + E b² (weights); E φ(z)², z ~ N (activations); E g² ← n_out·E w²·E g², E φ′²·E g²
+    Source: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232; spread: Hanin and Nica 2018,
+        arXiv:1812.05994
+
+    Args:
+        plan: The plan.
+        batch: Examples in a batch, which batch norms and the spread depend on.
+        training: Dropout and batch norms act as in training.
+
+    Example:
+        >>> from modelforge.planning.plan import plan
+        >>> from modelforge.language import parse
+        >>> layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": "ReLU"}
+        >>> decided = plan(parse({"input": {"shape": [256]}, "layers": layers}, init={"scheme": "kaiming"}))
+        >>> node = predict(decided).node("act")
+        >>> round(node.signal.second, 6), round(node.chi, 6)
+        (1.0, 1.0)
+    """
+    require(plan, Plan, "predict takes a Plan, as `plan` gives")
+    flowing = flow(plan)
+    signals: dict[Source, Signal | None] = {
+        Source(f"@{name}"): _arriving(value, batch) for name, value in plan.inputs.items()
+    }
+    parameters = {parameter.path: parameter for parameter in plan.parameters}
+    parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
+    owned = _by_owner(parameters)
+    done: list[tuple[Leaf, Passed | None, str]] = []
+    cause = ""
+    for leaf in flowing.leaves:
+        node = Node(
+            leaf.layer,
+            owned.get(leaf.layer.path, {}),
+            tuple(signals.get(read) for read in leaf.reads),
+            batch,
+            training,
+        )
+        result, reason = _forward(node, leaf, signals, cause)
+        cause = reason if result is None else cause
+        outputs = {(): None} if result is None else result.outputs
+        signals |= {Source(leaf.layer.path, index): signal for index, signal in outputs.items()}
+        done.append((leaf, result, reason))
+    gradients = _backward(done, flowing.results.values(), signals)
+    return Prediction(tuple(_nodes(plan, done, signals, gradients)), batch, training)
+
+
+def _by_owner(parameters: Mapping[str, ParameterPlan]) -> dict[str, dict[str, ParameterPlan]]:
+    """Parameters by every path around them, by name below it."""
+    owned: dict[str, dict[str, ParameterPlan]] = {}
+    for path, parameter in parameters.items():
+        parts = path.split(".")
+        for end in range(1, len(parts)):
+            owned.setdefault(".".join(parts[:end]), {})[".".join(parts[end:])] = parameter
+    return owned
+
+
+def _arriving(value: TensorValue, batch: int) -> Signal | None:
+    """The signal of an input: independent numbers; None for whole numbers."""
+    if not value.dtype.startswith(("float", "bfloat")):
+        return None
+    sizes = value.of(batch)
+    shape = Shape(sizes, value.batch_axis, 1 if len(sizes) > 3 else len(sizes) - 1)
+    pairs = shape.num_units * shape.num_positions * shape.num_examples
+    return Signal(shape, mean=0.0, second=1.0, along=0.0, across=0.0, noise=2 / max(1, pairs))
+
+
+def _rule(node: Node) -> SignalRule | None:
+    name = node.layer.type
+    if name in RULES:
+        return RULES.get(name)
+    return SignalRule(activation) if registry.get(name).kind == "activation" else None
+
+
+def _forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cause: str) -> tuple[Passed | None, str]:
+    """What a layer makes of what it reads; or None and the reason."""
+    rule = _rule(node)
+    if rule is None:
+        return None, f"unknown from here on: `{node.layer.type}` has no signal rule, register one"
+    lost = any(signals.get(read) is None and not read.maker.startswith("@") for read in leaf.reads)
+    if lost and not rule.restarts:
+        return None, cause or "unknown: it reads what is not known"
+    try:
+        result = rule.predict(node)
+    except Unpredictable as reason:
+        return None, f"unknown from here on: {reason}"
+    return result, result.note
+
+
+def _backward(
+    done: list[tuple[Leaf, Passed | None, str]], results: Any, signals: Mapping[Source, Signal | None]
+) -> dict[Source, Gradient | None]:
+    """The gradient of each tensor, from those of the results back; None where a layer on the way is not known."""
+    arriving: dict[Source, list[Gradient | None]] = {}
+    for source in results:
+        signal = signals.get(source)
+        shape = signal.shape if signal is not None else None
+        count = 1 if shape is None else shape.num_units * shape.num_positions * shape.num_examples
+        arriving.setdefault(source, []).append(Gradient(1.0, noise=2 / max(1, count)))
+    gradients: dict[Source, Gradient | None] = {}
+    for leaf, result, _ in reversed(done):
+        outputs = ((),) if result is None else tuple(result.outputs)
+        found: dict[tuple[int, ...], Gradient] = {}
+        lost = result is None
+        for index in outputs:
+            source = Source(leaf.layer.path, index)
+            gradient = gradients[source] = _gathered(arriving.get(source, []), signals.get(source))
+            lost = lost or (gradient is None and source in arriving)
+            if gradient is not None:
+                found[index] = gradient
+        if not found and not lost:
+            continue
+        backs = (None,) * len(leaf.reads) if lost or result is None else result.back(found)
+        for read, back in zip(leaf.reads, backs, strict=True):
+            if lost or back is not None:
+                arriving.setdefault(read, []).append(back)
+    for source in signals:
+        if source.maker.startswith("@"):
+            gradients[source] = _gathered(arriving.get(source, []), signals[source])
+    return gradients
+
+
+def _gathered(parts: list[Gradient | None], signal: Signal | None) -> Gradient | None:
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts):
+        return None
+    return summed(known, () if signal is None else signal.shape.sizes)
+
+
+def _nodes(
+    plan: Plan,
+    done: list[tuple[Leaf, Passed | None, str]],
+    signals: Mapping[Source, Signal | None],
+    gradients: Mapping[Source, Gradient | None],
+) -> list[NodeSignal]:
+    nodes = [
+        NodeSignal(name, "input", signals[Source(f"@{name}")], gradients.get(Source(f"@{name}")))
+        for name in plan.inputs
+    ]
+    for leaf, result, reason in done:
+        index = () if result is None else next(iter(result.outputs))
+        source = Source(leaf.layer.path, index)
+        node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=reason)
+        nodes.append(node if result is None else replace(node, chi=result.chi, slope=result.slope))
+    return nodes

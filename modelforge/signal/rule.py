@@ -1,0 +1,159 @@
+"""The registry of signal rules: from a layer type to what it does to a signal, and to the gradient on its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from modelforge.core.registry import Registry
+from modelforge.core.tensors import TensorValue, at
+from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.layer_plan import LayerPlan
+from modelforge.signal.value import Gradient, Shape, Signal
+
+Index = tuple[int, ...]
+"""Where in what a layer gives a tensor is; `()` is all of it."""
+
+
+class Unpredictable(Exception):
+    """A rule cannot predict what a layer does; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What is planned of a parameter's values, or of one matrix of it."""
+
+    mean: float
+    std: float
+    fan_in: float
+    fan_out: float
+
+    @property
+    def second(self) -> float:
+        """E w²."""
+        return self.mean**2 + self.std**2
+
+
+NONE = Values(0.0, 0.0, 0.0, 0.0)
+"""A parameter that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A layer in its place: what it is, what its parameters start as, and what it reads."""
+
+    layer: LayerPlan
+    parameters: Mapping[str, ParameterPlan]
+    """By name below the layer's path, tied ones included."""
+    signals: tuple[Signal | None, ...]
+    """None where a signal is not known, which only rules that restart see, and for whole numbers."""
+    num_examples: int
+    training: bool
+
+    @property
+    def signal(self) -> Signal:
+        """What it reads first.
+
+        Raises:
+            Unpredictable: that is no real numbers.
+        """
+        if self.signals[0] is None:
+            raise Unpredictable("it reads what is not known")
+        return self.signals[0]
+
+    def sizes(self, index: Index = ()) -> tuple[int, ...]:
+        """The shape of an output, batch included."""
+        value = at(self.layer.output, index)
+        assert isinstance(value, TensorValue), "an index leads to a tensor"
+        return value.of(self.num_examples)
+
+    def shape(self, units: int, index: Index = ()) -> Shape:
+        """The shape of an output whose units are in a dimension."""
+        value = at(self.layer.output, index)
+        assert isinstance(value, TensorValue), "an index leads to a tensor"
+        return Shape(self.sizes(index), value.batch_axis, units % max(1, len(value.shape)))
+
+    def values(self, name: str, matrix: str | None = None) -> Values:
+        """What is planned of a parameter; of one that is not there, `NONE`.
+
+        Raises:
+            Unpredictable: its scheme promises no mean and std, as values from a file do not.
+        """
+        if name not in self.parameters:
+            return NONE
+        planned = self.parameters[name]
+        first = next(it for it, _ in planned.fills if matrix in (None, it.name))
+        fill = next(fill for it, fill in planned.fills if it is first)
+        mean, std = (planned.mean, planned.std) if matrix is None else (fill.mean, fill.std)
+        if mean is None or std is None:
+            raise Unpredictable(f"`{planned.scheme}` promises no mean and std of {planned.path}")
+        return Values(mean, std, first.fan_in, first.fan_out)
+
+
+Back = Callable[[Mapping[Index, Gradient]], tuple[Gradient | None, ...]]
+"""From the gradients of what a layer gives to those of what it reads; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a layer makes of what it reads."""
+
+    outputs: Mapping[Index, Signal]
+    back: Back
+    chi: float | None = None
+    """χ₁: by how much the layer and the weights before it multiply the energy of gradients, fan-in counted."""
+    slope: float | None = None
+    """V′(q): by how much they multiply a small error of the variance."""
+    note: str = ""
+    """What was assumed on the way."""
+
+
+def passed(output: Signal, back: Callable[[Gradient], Gradient | None], note: str = "") -> Passed:
+    """What a layer with one input and one output does."""
+    return Passed({(): output}, lambda gradients: (back(gradients[()]),), note=note)
+
+
+Predict = Callable[[Node], Passed]
+AnyPredict = TypeVar("AnyPredict", bound=Predict)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRule:
+    """A rule, and whether it can begin again where what arrives is not known (a norm)."""
+
+    predict: Predict
+    restarts: bool = False
+
+
+def _definition(rule: SignalRule) -> Predict:
+    return rule.predict
+
+
+RULES = Registry[SignalRule](
+    "a signal rule", "modelforge.signals", definition=_definition, package="modelforge.signal.rules"
+)
+"""Every rule by the name of its layer type."""
+unregister_signal = RULES.remove
+
+
+def register_signal(name: str, *aliases: str, restarts: bool = False) -> Callable[[AnyPredict], AnyPredict]:
+    """Makes a function known as what `mf.predict` asks about the layer types of these names.
+
+    Args:
+        name: The layer type.
+        aliases: Other layer types that do the same.
+        restarts: The rule knows its output whatever arrives, as a norm does: `node.signals` may hold None.
+
+    Example:
+        >>> @register_signal("Halve")
+        ... def halve(node: Node) -> Passed:
+        ...     return passed(node.signal.scaled(0.5), lambda gradient: gradient.scaled(0.25))
+        >>> unregister_signal("Halve")
+    """
+
+    def register(predict: AnyPredict) -> AnyPredict:
+        RULES.add(name, SignalRule(predict, restarts), aliases)
+        return predict
+
+    return register

@@ -1,0 +1,205 @@
+"""Attention: means of values, weighted by how alike queries and keys are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.rule import Index, Node, Passed, Unpredictable, Values, register_signal
+from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
+from modelforge.signal.softmax import shares
+from modelforge.signal.value import FLAT, Gradient, Shape, summed
+
+
+@dataclass(frozen=True, slots=True)
+class _Projection:
+    weight: Values
+    bias: Values
+
+
+@dataclass(frozen=True, slots=True)
+class _Attention:
+    """What an attention is made of."""
+
+    query: _Projection
+    key: _Projection
+    value: _Projection
+    out: _Projection
+    head_dim: int
+    num_heads: int
+    num_kv_heads: int
+    scale: float
+    causal: bool
+    dropout: float
+    bias: float
+    """Variance of what is added to the logits."""
+
+
+@register_signal("SelfAttention", "CrossAttention")
+def attention(node: Node) -> Passed:
+    """Queries, keys and values from a projection each, and one of the output."""
+    arguments = node.layer.arguments
+    heads, width = arguments["num_heads"], arguments["embed_dim"]
+    head_dim = arguments["head_dim"] if arguments.get("head_dim") else width // heads
+    crossed = node.layer.type == "CrossAttention"
+    biases = [signal for signal in node.signals[2 if crossed else 1 :] if signal is not None]
+
+    def projection(name: str) -> _Projection:
+        return _Projection(node.values(f"{name}_proj.weight"), node.values(f"{name}_proj.bias"))
+
+    made = _Attention(
+        projection("q"),
+        projection("k"),
+        projection("v"),
+        projection("out"),
+        head_dim,
+        heads,
+        arguments.get("num_kv_heads") or heads,
+        arguments.get("scale") or head_dim**-0.5,
+        bool(arguments.get("causal")),
+        arguments["dropout"] if node.training else 0.0,
+        sum(signal.variance for signal in biases),
+    )
+    return _attend(node, made, 2 if crossed else 1)
+
+
+@register_signal("MultiheadAttention")
+def packed(node: Node) -> Passed:
+    """torch's own, whose projections of queries, keys and values may be one parameter."""
+    arguments = node.layer.arguments
+    if arguments["add_bias_kv"] or arguments["add_zero_attn"]:
+        raise Unpredictable("it has keys and values of its own")
+    together = "in_proj_weight" in node.parameters
+
+    def projection(name: str) -> _Projection:
+        weight = node.values("in_proj_weight", name) if together else node.values(f"{name}_proj_weight")
+        return _Projection(weight, node.values("in_proj_bias", name))
+
+    heads = arguments["num_heads"]
+    head_dim = arguments["embed_dim"] // heads
+    made = _Attention(
+        projection("q"),
+        projection("k"),
+        projection("v"),
+        _Projection(node.values("out_proj.weight"), node.values("out_proj.bias")),
+        head_dim,
+        heads,
+        heads,
+        head_dim**-0.5,
+        False,
+        arguments["dropout"] if node.training else 0.0,
+        0.0,
+    )
+    return _attend(node, made, len(node.signals))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mixing:
+    """How much of one key there is in the mean of each query, and in the means of two."""
+
+    own: np.ndarray
+    """E Σ a² for each query."""
+    shared: float
+    """E Σ a a′, a mean over all pairs of queries."""
+    counts: np.ndarray
+    """Keys that each query reads."""
+
+
+def _mixing(variance: float, correlation: float, queries: int, keys: int, *, causal: bool) -> _Mixing:
+    own, shared = shares(variance, keys), shares(variance * max(0.0, correlation), keys)
+    if not causal:
+        return _Mixing(np.full(queries, own[-1]), float(shared[-1]), np.full(queries, keys))
+    # Two queries have the keys of the earlier one in common, and the later one gives those a part of its weight.
+    steps = np.arange(1, keys + 1)
+    pairs = max(1.0, keys * (keys - 1) / 2)
+    return _Mixing(own, float(((steps - 1) * shared).sum() / pairs), steps)
+
+
+def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
+    """Softmax of normal logits, a mean of values, and a projection.
+
+    Formula: Var logits = scale²·d·E q²·(E k² - E k k′); E y² = E v v′ + (E v² - E v v′)·E Σ a²
+    Source: Dong et al. 2021, arXiv:2103.03404; Noci et al. 2022, arXiv:2206.03126
+    """
+    known = [signal for signal in node.signals[:num_read] if signal is not None]
+    if len(known) < num_read:
+        raise Unpredictable("it reads what is not known")
+    x = as_units(known[0], -1)
+    sources = [as_units(known[min(place, num_read - 1)], -1) for place in (1, 2)]
+    query, key, value = (
+        weighted(signal, one.weight, one.bias, _projected(signal.shape, one.weight), one.weight.fan_in)
+        for signal, one in ((x, made.query), (sources[0], made.key), (sources[1], made.value))
+    )
+    apart, different = max(0.0, key.second - key.along), max(0.0, value.second - value.along)
+    logits = made.scale**2 * made.head_dim * query.second * apart + made.bias
+    steps, keys = query.shape.num_positions, key.shape.num_positions
+    likeness = query.along / query.second if query.second else 0.0
+    mixing = _mixing(logits, likeness, steps, keys, causal=made.causal)
+    dropped = made.dropout / (1 - made.dropout) * mixing.own * value.second
+    energies = value.along + different * mixing.own + dropped
+    second = float(energies.mean())
+    mixed = replace(
+        value,
+        shape=_projected(x.shape, made.query.weight),
+        second=second,
+        along=value.along + different * mixing.shared,
+        drift=value.drift + value.noise,
+        profile=FrozenDict({1: energies / second}) if made.causal and second else FLAT,
+    )
+    mixed = replace(mixed, noise=normal_noise(mixed))
+    output = weighted(mixed, made.out.weight, made.out.bias, node.shape(-1), made.out.weight.fan_in)
+    output = replace(output, profile=mixed.profile)
+
+    def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+        arriving = gradients[_main(node)]
+        gradient = unweighted(arriving, made.out.weight, mixed, _fan(made.out))
+        copies, ratio = made.num_heads / made.num_kv_heads, steps / keys
+        each = gradient.energy * arriving.profile.get(1, np.ones(steps))
+        # A key gets what all queries give it: Σ a²·g², and Σ a a′·g g′ of pairs.
+        pairs = ratio * (steps - 1) * mixing.shared * gradient.along
+        to_keys = _received(mixing.own / mixing.counts * each, keys, causal=made.causal) + pairs
+        energy = float(to_keys.mean())
+        whole = steps * gradient.energy + steps * (steps - 1) * gradient.along
+        along = (whole - keys * energy) / (keys * (keys - 1)) if keys > 1 else 0.0
+        profile = FrozenDict({1: to_keys / energy}) if made.causal and energy else FLAT
+        to_value = replace(gradient, energy=copies * energy, along=copies * along, profile=profile)
+        # d logit = a·(v - y)·g
+        steep = made.scale**2 * made.head_dim * different * mixing.own * (1 - mixing.own) * each
+        to_query = replace(gradient, energy=float(steep.mean()) * apart, along=0.0)
+        sent = _received(steep / mixing.counts, keys, causal=made.causal)
+        to_key = replace(gradient, energy=copies * float(sent.mean()) * query.second, along=0.0)
+        parts = [
+            unweighted(to_query, made.query.weight, x, _fan(made.query)),
+            unweighted(to_key, made.key.weight, sources[0], _fan(made.key)),
+            replace(unweighted(to_value, made.value.weight, sources[1], _fan(made.value)), profile=profile),
+        ]
+        if num_read == 1:
+            given = [summed(parts, x.shape.sizes)]
+        elif num_read == 2:
+            given = [parts[0], summed(parts[1:], sources[0].shape.sizes)]
+        else:
+            given = parts
+        return (*given, *(None for _ in node.signals[num_read:]))
+
+    return Passed({_main(node): output}, back)
+
+
+def _received(given: np.ndarray, keys: int, *, causal: bool) -> np.ndarray:
+    """What each key gets of what queries give to each of the keys that they read."""
+    return np.cumsum(given[::-1])[::-1] if causal else np.full(keys, given.sum())
+
+
+def _main(node: Node) -> Index:
+    return (0,) if isinstance(node.layer.output, tuple) else ()
+
+
+def _fan(projection: _Projection) -> float:
+    return projection.weight.fan_out
+
+
+def _projected(shape: Shape, weight: Values) -> Shape:
+    sizes = (*shape.sizes[:-1], int(weight.fan_out))
+    return replace(shape, sizes=sizes, units=len(sizes) - 1)

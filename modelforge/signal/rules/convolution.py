@@ -1,0 +1,115 @@
+"""Convolutions, transposed ones included: weighted sums over windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
+from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
+from modelforge.signal.taps import along_each, spread, taps_of
+from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, mixed_profile
+
+
+@register_signal("Conv1d", "Conv2d", "Conv3d")
+def convolution(node: Node) -> Passed:
+    """Sums over windows, weighted. Zeros of the padding add nothing, so that borders lose energy.
+
+    Formula: E y² at i = C_in·E w²·Σ over taps of E x² + E b², and the same back with C_out, positions kept apart by
+        dimension
+    Source: He et al. 2015, arXiv:1502.01852; Xiao et al. 2018, arXiv:1806.05393
+    """
+    signal, weight, arguments = as_units(node.signal, 1), node.values("weight"), node.layer.arguments
+    shape = node.shape(1)
+    taps = taps_of(arguments, signal.shape.sizes[2:], shape.sizes[2:])
+    factor, profile = along_each(taps, signal.profile, 2)
+    reach = prod(one.reach for one in taps)
+    output = _weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in)
+    output = replace(output, profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
+    channels = arguments["out_channels"] / arguments["groups"]
+    spill = prod(one.spill for one in taps)
+
+    def back(gradient: Gradient) -> Gradient:
+        reached, profile = along_each(taps, gradient.profile, 2, back=True)
+        arriving = _arriving(gradient, spill / reached if reached else 0.0)
+        return replace(unweighted(arriving, weight, signal, channels * reached), profile=profile)
+
+    return passed(output, back)
+
+
+@register_signal("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
+def transposed(node: Node) -> Passed:
+    """The same the other way round: each position sends a window of values.
+
+    Formula: E y² at i = C_in·E w²·Σ over windows that reach i of E x² + E b²
+    """
+    signal, weight, arguments = as_units(node.signal, 1), node.values("weight"), node.layer.arguments
+    shape = node.shape(1)
+    taps = taps_of(arguments, shape.sizes[2:], signal.shape.sizes[2:])
+    reached, profile = along_each(taps, signal.profile, 2, back=True)
+    channels = signal.shape.num_units / arguments["groups"]
+    spill = prod(one.spill for one in taps)
+    seen = _seen(signal, 1.0, spill / reached if reached else 0.0)
+    output = _weighted(seen, weight, node.values("bias"), shape, channels * reached)
+    output = replace(output, profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
+    kernel = prod(one.kernel for one in taps)
+    reach = prod(one.reach for one in taps)
+
+    def back(gradient: Gradient) -> Gradient:
+        factor, profile = along_each(taps, gradient.profile, 2)
+        arriving = _arriving(gradient, reach / factor if factor else 0.0)
+        fan = arguments["out_channels"] / arguments["groups"] * kernel * factor
+        return replace(unweighted(arriving, weight, signal, fan), profile=profile)
+
+    return passed(output, back)
+
+
+def _seen(signal: Signal, factor: float, reach: float) -> Signal:
+    """What arrives, as windows see it: padding has no energy."""
+    return replace(signal, second=factor * signal.second, along=reach * signal.along, across=reach * signal.across)
+
+
+def _arriving(gradient: Gradient, reach: float) -> Gradient:
+    return replace(gradient, along=reach * gradient.along, profile=FLAT)
+
+
+def _weighted(seen: Signal, weight: Values, bias: Values, shape: Shape, fan: float) -> Signal:
+    output = weighted(seen, weight, bias, shape, fan)
+    return replace(output, noise=normal_noise(output))
+
+
+def _with_bias(output: Signal, bias: Values, profile: Profile) -> list[tuple[float, Profile]]:
+    return [(output.second - bias.second, profile), (bias.second, FLAT)]
+
+
+@register_signal("ConstantPad1d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d")
+def padded(node: Node) -> Passed:
+    """Zeros around, which have no energy."""
+    if node.layer.arguments.get("value", 0) != 0:
+        raise Unpredictable("it pads with a number other than 0")
+    signal, shape = as_units(node.signal, 1), node.shape(1)
+    rank = len(shape.sizes) - 2
+    pads = spread(node.layer.arguments["padding"], 2 * rank)
+    profile: dict[int, np.ndarray] = {}
+    for axis, (before, after) in enumerate(zip(pads[-2::-2], pads[::-2], strict=True), start=2):
+        energy = signal.profile.get(axis, np.ones(signal.shape.sizes[axis]))
+        around = np.pad(energy, (before, after))
+        profile[axis] = around / around.mean()
+    share = signal.shape.num_positions / shape.num_positions
+    pairs = {name: share**2 * getattr(signal, name) for name in ("along", "across")}
+    output = replace(signal, shape=shape, mean=share * signal.mean, second=share * signal.second, behind=None)
+    output = replace(output, **pairs, profile=FrozenDict(profile))
+
+    def back(gradient: Gradient) -> Gradient:
+        inner: dict[int, np.ndarray] = {}
+        for axis, (before, _) in enumerate(zip(pads[-2::-2], pads[::-2], strict=True), start=2):
+            if axis in gradient.profile:
+                kept = gradient.profile[axis][before : before + signal.shape.sizes[axis]]
+                gradient = gradient.scaled(float(kept.mean()))
+                inner[axis] = kept / kept.mean()
+        return replace(gradient, profile=FrozenDict(inner))
+
+    return passed(output, back)

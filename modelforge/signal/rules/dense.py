@@ -1,0 +1,107 @@
+"""Linear layers, and what all weights do that are drawn independently."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
+from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
+
+
+def weighted(signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in: float, reach: float = 1.0) -> Signal:
+    """What sums of `fan_in` inputs are, weighted by independent numbers.
+
+    Formula: E y² = n·(Var w·E x² + (E w)²·(E x² + (n - 1)(E x)²)) + E b², pairs alike
+
+    Args:
+        signal: What arrives.
+        weight: What is planned of the weights.
+        bias: What is planned of the biases.
+        shape: Of what is made.
+        fan_in: Inputs that each output sums over, n.
+        reach: The share of pairs of positions for which both have an input, where padding is around.
+    """
+
+    def of(product: float) -> float:
+        common = weight.mean**2 * (product + (fan_in - 1) * signal.mean**2)
+        return fan_in * (weight.std**2 * product + common)
+
+    made = Signal(
+        shape,
+        mean=fan_in * weight.mean * signal.mean + bias.mean,
+        second=of(signal.second) + bias.second,
+        along=of(signal.along) * reach + bias.second,
+        across=of(signal.across) * reach + bias.second,
+        # Energies of what arrives go into all outputs; the bias does not know them.
+        drift=(signal.drift + signal.noise) * _share(of(signal.second), bias.second) ** 2,
+        chance=_more_alike(signal.chance, fan_in),
+        weight_gain=fan_in * weight.second,
+    )
+    return replace(made, noise=normal_noise(made))
+
+
+def _more_alike(chance: float, fan: float) -> float:
+    """The squared correlation by chance of two vectors behind weights: each matrix adds one over its fan."""
+    return chance + (1 - chance) / max(1.0, fan)
+
+
+def _share(energy: float, other: float) -> float:
+    return energy / (energy + other) if energy > 0 else 0.0
+
+
+def normal_noise(signal: Signal) -> float:
+    """Relative variance of the mean square of normal elements: 2/n, and more where elements of a unit are alike."""
+    if signal.second == 0:
+        return 0.0
+    alike = [(item / signal.second) ** 2 for item in (signal.along, signal.across)]
+    along, across = (square + (1 - square) * signal.chance for square in alike)
+    return 2 * signal.overlap(1.0, along, across) / signal.shape.num_units
+
+
+def unweighted(gradient: Gradient, weight: Values, signal: Signal, fan_out: float, reach: float = 1.0) -> Gradient:
+    """The gradient of what independent numbers weighted: E g² ← n_out·E w²·E g²."""
+    factor = fan_out * weight.second
+    back = Gradient(
+        factor * gradient.energy,
+        factor * reach * gradient.along,
+        drift=gradient.drift + gradient.noise,
+        chance=_more_alike(gradient.chance, fan_out),
+    )
+    if back.energy == 0:
+        return back
+    square = (back.along / back.energy) ** 2
+    pairs = signal.overlap(1.0, square + (1 - square) * back.chance, back.chance)
+    return replace(back, noise=2 * pairs / signal.shape.num_units)
+
+
+def as_units(signal: Signal, axis: int) -> Signal:
+    """The signal with its units in another dimension: what were positions and units change places.
+
+    Different units of one position have independent signs, so that their covariance is the squared mean.
+    """
+    shape = signal.shape
+    axis %= max(1, len(shape.sizes))
+    if axis == shape.units:
+        return signal
+    square = signal.mean**2
+    return replace(signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, behind=None)
+
+
+@register_signal("Linear")
+def linear(node: Node) -> Passed:
+    """Sums of all inputs of a position, weighted.
+
+    Formula: E y² = n_in·E w²·E x² + E b²; E g² ← n_out·E w²·E g²
+    Source: Glorot and Bengio 2010; He et al. 2015, arXiv:1502.01852
+    """
+    weight, bias = node.values("weight"), node.values("bias")
+    signal = as_units(node.signal, -1)
+    shape = node.shape(-1)
+    output = weighted(signal, weight, bias, shape, signal.shape.num_units)
+    # Biases add the same energy everywhere.
+    parts = [(output.second - bias.second, signal.profile), (bias.second, FLAT)]
+    output = replace(output, profile=mixed_profile(parts, shape.sizes))
+    return passed(
+        output,
+        lambda gradient: replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile),
+    )

@@ -1,0 +1,174 @@
+"""Elementwise functions: activations, dropout, and numbers that multiply."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.matrix import Activation
+from modelforge.language import registry
+from modelforge.signal.moments import Pair, Single, pair, single
+from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
+from modelforge.signal.value import Behind, Gradient, Profile, Signal
+
+
+@lru_cache(maxsize=256)
+def _function(type_name: str, arguments: FrozenDict[str, Any], values: FrozenDict[str, float]) -> Activation:
+    """The function that a layer type with these arguments computes in evaluation."""
+    make = registry.get(type_name).make
+    assert make is not None, "an activation is no combinator"
+    module = make(**arguments).double().eval()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.fill_(values[name]).requires_grad_(False)
+    return Activation(type_name, module)
+
+
+def _energy_profile(profile: Profile, power: float) -> tuple[float, Profile]:
+    """The profile of a power of the energy, and the mean that was taken out of it."""
+    raised = {axis: shape**power for axis, shape in profile.items()}
+    factor = float(np.prod([shape.mean() for shape in raised.values()])) if raised else 1.0
+    return factor, FrozenDict({axis: shape / shape.mean() for axis, shape in raised.items()})
+
+
+def activation(node: Node) -> Passed:
+    """An elementwise function of a normal signal.
+
+    Formula: E y = E φ(z), E y² = E φ(z)², E y y′ = E φ(z) φ(z′) with z, z′ ~ N; E g² ← E φ′(z)²·E g²
+    Source: Poole et al. 2016, arXiv:1606.05340; Daniely et al. 2016, arXiv:1602.05897
+    """
+    signal = node.signal
+    values = FrozenDict({name: node.values(name).mean for name in node.parameters})
+    function = _function(node.layer.type, FrozenDict(node.layer.arguments), values)
+    one = single(function, signal.mean, signal.variance)
+    if not np.isfinite([one.second, one.fourth]).all():
+        raise Unpredictable(f"`{node.layer.type}` of such a signal has no finite moments")
+    along, across = (
+        pair(function, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
+    )
+    power = 0.0 if one.second == 0 else one.growth * signal.variance / one.second
+    factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
+    output = replace(
+        signal,
+        mean=one.mean,
+        second=factor * one.second,
+        along=along.product,
+        across=across.product,
+        drift=power**2 * signal.drift,
+        noise=_noise(signal, one, along, across),
+        chance=signal.chance * (along.slope_product / one.slope_second) ** 2 if one.slope_second else 0.0,
+        profile=profile,
+        weight_gain=None,
+        behind=Behind(
+            function,
+            signal.mean,
+            signal.variance,
+            signal.correlation(signal.along),
+            signal.correlation(signal.across),
+        ),
+    )
+    gain = signal.weight_gain
+    return Passed(
+        {(): output},
+        lambda gradients: (_back(gradients[()], signal, one, along, across),),
+        chi=None if gain is None else gain * one.slope_second,
+        slope=None if gain is None else gain * one.growth,
+    )
+
+
+def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
+    """Relative variance of the mean of φ² over the elements there are; κ of one is E φ⁴/(E φ²)² - 1."""
+    if one.second == 0:
+        return 0.0
+    own = one.fourth - one.second**2
+    pairs = signal.overlap(own, along.squares + signal.chance * own, across.squares + signal.chance * own)
+    return max(0.0, pairs) / one.second**2 / signal.shape.num_units
+
+
+def _back(gradient: Gradient, signal: Signal, one: Single, along: Pair, across: Pair) -> Gradient:
+    second = one.slope_second
+    if second == 0:
+        return Gradient(0.0)
+    own = 3 * one.slope_fourth - second**2
+    other = gradient.along / gradient.energy if gradient.energy else 0.0
+    # E g²φ′² of two positions: normal gradients of that correlation, slopes of theirs.
+    near, far = (
+        (1 + 2 * max(square, gradient.chance)) * (item.slope_squares + second**2) - second**2
+        for item, square in ((along, other**2), (across, 0.0))
+    )
+    pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
+    sway = one.slope_growth * signal.variance / second
+    drift = (np.sqrt(gradient.drift) + abs(sway) * np.sqrt(signal.drift)) ** 2
+    return replace(
+        gradient,
+        energy=gradient.energy * second * gradient.tilt,
+        along=gradient.along * along.slope_product,
+        drift=float(drift),
+        tilt=1.0,
+        chance=gradient.chance * (across.slope_product / second) ** 2,
+        noise=pairs / second**2 / signal.shape.num_units,
+    )
+
+
+@register_signal("Identity")
+def identity(node: Node) -> Passed:
+    """What changes nothing."""
+    return passed(node.signal, lambda gradient: gradient)
+
+
+@register_signal("Dropout")
+def dropout(node: Node) -> Passed:
+    """Elements are zeroed by chance, and the others divided by what is left.
+
+    Formula: E y² = E x² / (1 - p), pairs and mean stay; E g² ← E g² / (1 - p)
+    Source: Schoenholz et al. 2017, arXiv:1611.01232, section 5
+    """
+    p = node.layer.arguments["p"] if node.training else 0.0
+    if p == 1:
+        raise Unpredictable("dropout with p = 1 leaves nothing")
+    signal = node.signal
+    count = signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples
+    noise = 3 * p / (1 - p) / count
+    return passed(
+        replace(signal, second=signal.second / (1 - p), noise=signal.noise + noise, behind=None),
+        lambda gradient: replace(gradient, energy=gradient.energy / (1 - p), noise=gradient.noise + noise),
+    )
+
+
+@register_signal("Rescale")
+def rescale(node: Node) -> Passed:
+    """A given number times the signal: E y² = factor²·E x²; E g² ← factor²·E g²."""
+    factor = node.layer.arguments["factor"]
+    return passed(node.signal.scaled(factor), lambda gradient: gradient.scaled(factor**2))
+
+
+@register_signal("Scale", "LayerScale")
+def scale(node: Node) -> Passed:
+    """Learned numbers times the signal: E y² = E w²·E x²; E g² ← E w²·E g²."""
+    weight = node.values("weight")
+    signal = node.signal.scaled(weight.second**0.5)
+    mean = weight.mean * node.signal.mean
+    return passed(replace(signal, mean=mean), lambda gradient: gradient.scaled(weight.second))
+
+
+@register_signal("DropPath")
+def drop_path(node: Node) -> Passed:
+    """Whole examples are zeroed by chance, and the others divided by what is left.
+
+    Formula: E y² = E x² / (1 - p), pairs of one example alike; E g² ← E g² / (1 - p)
+    Source: Huang et al. 2016, arXiv:1603.09382
+    """
+    p = node.layer.arguments["p"] if node.training else 0.0
+    if p == 1:
+        raise Unpredictable("it drops every example: p = 1")
+    signal, noise = node.signal, p / (1 - p) / node.num_examples
+    more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
+    return passed(
+        replace(signal, **more, noise=signal.noise + noise, behind=None),
+        lambda gradient: replace(gradient.scaled(1 / (1 - p)), noise=gradient.noise + noise),
+    )

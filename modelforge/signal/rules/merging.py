@@ -1,0 +1,138 @@
+"""Layers in which several signals meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod, sqrt
+
+from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
+from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
+
+
+def _known(node: Node) -> list[Signal]:
+    signals = [signal for signal in node.signals if signal is not None]
+    if len(signals) < len(node.signals):
+        raise Unpredictable("it reads whole numbers, or what is not known")
+    return signals
+
+
+@register_signal("Add")
+def add(node: Node) -> Passed:
+    """Signals that do not depend on each other add up their energies.
+
+    Formula: E y² = Σ E xᵢ² + 2·Σ E xᵢ·E xⱼ; E g² goes to each
+    Source: Yang and Schoenholz 2017, arXiv:1712.08969
+    """
+    signals = _known(node)
+    if len({signal.shape.sizes for signal in signals}) > 1:
+        raise Unpredictable("it adds tensors of different shapes")
+    mean = sum(signal.mean for signal in signals)
+    crossed = mean**2 - sum(signal.mean**2 for signal in signals)
+    drift, noise = summed_drift([(signal.second, signal) for signal in signals])
+    output = replace(
+        signals[0],
+        mean=mean,
+        second=sum(signal.second for signal in signals) + crossed,
+        along=sum(signal.along for signal in signals) + crossed,
+        across=sum(signal.across for signal in signals) + crossed,
+        drift=drift,
+        noise=noise,
+        chance=max(signal.chance for signal in signals),
+        weight_gain=None,
+        behind=None,
+        profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
+    )
+    return Passed({(): output}, lambda gradients: (gradients[()],) * len(signals))
+
+
+@register_signal("Concat")
+def concat(node: Node) -> Passed:
+    """Signals side by side: moments are means by size; E g² goes to each."""
+    signals = _known(node)
+    axis = node.layer.arguments["dim"] % len(signals[0].shape.sizes)
+    shape = node.shape(signals[0].shape.units)
+    sizes = [signal.shape.sizes[axis] for signal in signals]
+    total = sum(sizes)
+
+    def mixed(values: list[float]) -> float:
+        return sum(size / total * value for size, value in zip(sizes, values, strict=True))
+
+    drift, noise = summed_drift([(size * signal.second, signal) for size, signal in zip(sizes, signals, strict=True)])
+    parts = [(size * signal.second, signal.profile) for size, signal in zip(sizes, signals, strict=True)]
+    kept = [(energy, {key: it for key, it in profile.items() if key != axis}) for energy, profile in parts]
+    output = replace(
+        signals[0],
+        shape=shape,
+        mean=mixed([signal.mean for signal in signals]),
+        second=mixed([signal.second for signal in signals]),
+        along=mixed([signal.along for signal in signals]),
+        across=mixed([signal.across for signal in signals]),
+        drift=drift,
+        noise=noise,
+        chance=max(signal.chance for signal in signals),
+        weight_gain=None,
+        behind=None,
+        profile=mixed_profile(kept, shape.sizes),
+    )
+
+    def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+        gradient = gradients[()]
+        profile = {key: it for key, it in gradient.profile.items() if key != axis}
+        return (replace(gradient, profile=profile),) * len(signals)
+
+    return Passed({(): output}, back)
+
+
+@register_signal("Multiply")
+def multiply(node: Node) -> Passed:
+    """A product of signals that do not depend on each other.
+
+    Formula: E y² = Π E xᵢ², and pairs alike; E g² ← E g²·Π of the others' E x²
+    """
+    signals = _known(node)
+    sizes = node.sizes()
+    whole = next((signal for signal in signals if signal.shape.sizes == sizes), None)
+    if whole is None:
+        raise Unpredictable("none of its factors has the shape of the product")
+    factors = [_as_large(signal, whole) for signal in signals]
+    count = whole.shape.num_units
+    spread = prod(1 + count * factor.noise for factor in factors) - 1
+    output = replace(
+        whole,
+        mean=prod(factor.mean for factor in factors),
+        second=prod(factor.second for factor in factors),
+        along=prod(factor.along for factor in factors),
+        across=prod(factor.across for factor in factors),
+        drift=sum(sqrt(factor.drift) for factor in factors) ** 2,
+        noise=spread / count,
+        chance=max(factor.chance for factor in factors),
+        weight_gain=None,
+        behind=None,
+    )
+
+    def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+        return tuple(_back(gradients[()], factors, index, signals[index]) for index in range(len(signals)))
+
+    return Passed({(): output}, back)
+
+
+def _as_large(signal: Signal, whole: Signal) -> Signal:
+    """A factor that is the same at all positions, as large as the product."""
+    if signal.shape.sizes == whole.shape.sizes:
+        return signal
+    if signal.shape.num_units != whole.shape.num_units or signal.shape.num_positions != 1:
+        raise Unpredictable("it multiplies tensors of different shapes")
+    return replace(signal, shape=whole.shape, along=signal.second)
+
+
+def _back(gradient: Gradient, factors: list[Signal], index: int, before: Signal) -> Gradient:
+    others = [factor for place, factor in enumerate(factors) if place != index]
+    energy = gradient.energy * prod(other.second for other in others)
+    along = gradient.along * prod(other.along for other in others)
+    positions = factors[index].shape.num_positions // before.shape.num_positions
+    if positions > 1:
+        energy, along = positions * (energy + (positions - 1) * along), 0.0
+    drift = (sqrt(gradient.drift) + sum(sqrt(other.drift) for other in others)) ** 2
+    noise = gradient.noise + sum(other.noise for other in others) + 2 / before.shape.num_units * gradient.noise
+    return replace(gradient, energy=energy, along=along, drift=drift, noise=noise, tilt=1.0)

@@ -1,0 +1,181 @@
+"""Norms: they bring energy back to what their scale says, whatever arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
+from modelforge.signal.rules.dense import as_units
+from modelforge.signal.value import FLAT, Gradient, Signal
+
+UNKNOWN = 1.0
+"""The energy that stands for one that is not known."""
+EVERYTHING = 10**9
+"""Elements that share a mean and a variance where these are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Centre:
+    """What a norm subtracts: the energy of the mean, and the covariances of means with elements."""
+
+    energy: float
+    along: float
+    across: float
+    size: int
+    """Elements that share one mean and one variance."""
+    channels: int
+    """Units that do."""
+    across_examples: bool = False
+
+
+def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, centred: bool = True) -> Passed:
+    """y = γ·(x - m)/√(v + eps) + β, and its gradient without what scale and mean take out.
+
+    Formula: E y² = E γ²·v/(v + eps) + E β², v = E x² - E m²; E g² ← E γ²/(v + eps)·E g²·(1 - 2/n)
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167; Yang et al. 2019, arXiv:1902.08129
+    """
+    weight, bias = node.values("weight"), node.values("bias")
+    scale = weight.second if "weight" in node.parameters else 1.0
+    variance = max(0.0, signal.second - centre.energy)
+    factor = scale / (variance + eps)
+    kept = eps / (variance + eps)
+    # Where few units share a variance, those of n weights scatter as χ² of n, and E 1/χ² is n/(n - 2).
+    uneven = 1 / max(0.5, 1 - 2 * signal.chance / centre.channels)
+    output = replace(
+        signal,
+        mean=bias.mean if centred else (weight.mean or 1.0) * signal.mean / np.sqrt(variance + eps),
+        second=factor * variance + bias.second,
+        along=factor * (signal.along - centre.along) + bias.second,
+        across=factor * (signal.across - centre.across) + bias.second,
+        drift=kept**2 * signal.drift,
+        noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
+        weight_gain=None,
+        behind=None,
+    )
+
+    def back(gradient: Gradient) -> Gradient:
+        shape = signal.shape
+        shared = 0.0
+        if centre.across_examples:
+            count = shape.num_examples * shape.num_positions
+            shared = (gradient.energy + (shape.num_positions - 1) * gradient.along) / count
+            left = gradient.energy * (1 - 1 / centre.size) - shared
+        else:
+            left = gradient.energy * (1 - (2 if centred else 1) / centre.size)
+        return replace(
+            gradient,
+            energy=factor * uneven * max(0.0, left),
+            along=factor * uneven * (gradient.along - shared),
+            drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
+        )
+
+    return passed(output, back)
+
+
+def _arriving(node: Node, units: int) -> Signal:
+    """What a norm reads; of what is not known, something of energy 1."""
+    if node.signals[0] is not None:
+        return as_units(node.signals[0], units)
+    shape = node.shape(units)
+    return Signal(shape, 0.0, UNKNOWN, 0.0, 0.0)
+
+
+def _noted(node: Node, result: Passed) -> Passed:
+    """The result without a way back where what arrives is not known."""
+    if node.signals[0] is not None:
+        return result
+    return replace(result, back=lambda gradients: (None,), note="known again: a norm; positions taken as independent")
+
+
+def _even(result: Passed, signal: Signal) -> Passed:
+    """The result of a norm of each position by itself: energy is the same everywhere behind it."""
+    if not signal.profile:
+        return result
+    inverse = {axis: 1 / np.maximum(shape, 1e-12) for axis, shape in signal.profile.items()}
+
+    def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+        (gradient,) = result.back(gradients)
+        assert gradient is not None
+        shapes: dict[int, np.ndarray] = {}
+        for axis in {*inverse, *gradient.profile}:
+            shape = inverse.get(axis, 1.0) * gradient.profile.get(axis, np.ones(signal.shape.sizes[axis]))
+            gradient = replace(gradient, energy=gradient.energy * float(shape.mean()))
+            shapes[axis] = shape / shape.mean()
+        return (replace(gradient, profile=FrozenDict(shapes)),)
+
+    output = replace(result.outputs[()], profile=FLAT)
+    return replace(result, outputs={(): output}, back=back)
+
+
+@register_signal("LayerNorm", restarts=True)
+def layer_norm(node: Node) -> Passed:
+    """Each position's units get mean 0 and variance 1."""
+    signal = _arriving(node, -1)
+    square = signal.mean**2
+    centre = _Centre(square, square, square, _span(node), _span(node))
+    return _noted(node, _even(_normalized(node, signal, centre, node.layer.arguments["eps"]), signal))
+
+
+@register_signal("RMSNorm", restarts=True)
+def rms_norm(node: Node) -> Passed:
+    """Each position's units get a mean square of 1."""
+    signal = _arriving(node, -1)
+    eps = node.layer.arguments["eps"] or float(np.finfo(np.float32).eps)
+    centre = _Centre(0.0, 0.0, 0.0, _span(node), _span(node))
+    return _noted(node, _even(_normalized(node, signal, centre, eps, centred=False), signal))
+
+
+def _span(node: Node) -> int:
+    span = node.layer.arguments["normalized_shape"]
+    return prod(span) if isinstance(span, tuple | list) else span
+
+
+@register_signal("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", restarts=True)
+def batch_norm(node: Node) -> Passed:
+    """Each channel gets mean 0 and variance 1 over the batch; in evaluation nothing changes at first."""
+    signal = _arriving(node, 1)
+    eps, shape = node.layer.arguments["eps"], signal.shape
+    if not node.training:
+        return _noted(node, _as_given(node, signal, eps))
+    mean = signal.overlap(signal.second, signal.along, signal.across)
+    size = shape.num_examples * shape.num_positions
+    return _noted(node, _normalized(node, signal, _Centre(mean, mean, mean, size, 1, across_examples=True), eps))
+
+
+def _as_given(node: Node, signal: Signal, eps: float) -> Passed:
+    """A norm by the mean 0 and the variance 1 that running statistics start with."""
+    weight, bias = node.values("weight"), node.values("bias")
+    factor = (weight.second if "weight" in node.parameters else 1.0) / (1 + eps)
+    scaled = signal.scaled(factor**0.5)
+    more = {name: getattr(scaled, name) + bias.second for name in ("second", "along", "across")}
+    return passed(replace(scaled, mean=scaled.mean + bias.mean, **more), lambda gradient: gradient.scaled(factor))
+
+
+@register_signal("GroupNorm", restarts=True)
+def group_norm(node: Node) -> Passed:
+    """Each group of channels gets mean 0 and variance 1 over its positions."""
+    signal = _arriving(node, 1)
+    groups = node.layer.arguments["num_groups"]
+    return _noted(node, _by_group(node, signal, signal.shape.num_units // groups))
+
+
+@register_signal("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", restarts=True)
+def instance_norm(node: Node) -> Passed:
+    """Each channel gets mean 0 and variance 1 over its positions."""
+    signal = _arriving(node, 1)
+    return _noted(node, _by_group(node, signal, 1))
+
+
+def _by_group(node: Node, signal: Signal, channels: int) -> Passed:
+    positions, square = signal.shape.num_positions, signal.mean**2
+    others = (1 - 1 / channels) * square
+    own = (signal.second + (positions - 1) * signal.along) / positions / channels + others
+    across = signal.across / channels + others
+    return _normalized(
+        node, signal, _Centre(own, own, across, channels * positions, channels), node.layer.arguments["eps"]
+    )

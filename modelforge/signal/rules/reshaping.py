@@ -1,0 +1,123 @@
+"""Layers that move, pick or average what arrives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
+from modelforge.signal.rules.dense import normal_noise
+from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+
+
+@register_signal("Flatten")
+def flatten(node: Node) -> Passed:
+    """Several dimensions as one; where they hold the units, units are all of it."""
+    signal = node.signal
+    first = node.layer.arguments.get("start_dim", 1) % len(signal.shape.sizes)
+    flat = replace(signal, shape=node.shape(min(first, signal.shape.units)), profile=FLAT, behind=None)
+    return passed(flat, lambda gradient: replace(gradient, profile=FLAT))
+
+
+@register_signal("Permute")
+def permute(node: Node) -> Passed:
+    """Dimensions in another order."""
+    signal, dims = node.signal, [axis % len(node.signal.shape.sizes) for axis in node.layer.arguments["dims"]]
+    to = {axis: place for place, axis in enumerate(dims)}
+    shape = node.shape(to[signal.shape.units])
+    moved = replace(signal, shape=shape, profile=FrozenDict({to[axis]: it for axis, it in signal.profile.items()}))
+
+    def back(gradient: Gradient) -> Gradient:
+        return replace(gradient, profile=FrozenDict({dims[axis]: it for axis, it in gradient.profile.items()}))
+
+    return passed(moved, back)
+
+
+@register_signal("Reshape", "Unflatten", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle")
+def reshape(node: Node) -> Passed:
+    """The same elements in another shape; what were units may be positions behind, and are independent there."""
+    signal = node.signal
+    rank = len(node.sizes())
+    shape = node.shape(1 if rank > 3 else rank - 1)
+    if shape.num_units == signal.shape.num_units:
+        kept = replace(signal, shape=shape, profile=FLAT)
+    else:
+        kept = replace(signal, shape=shape, along=signal.mean**2, profile=FLAT, behind=None)
+    return passed(kept, lambda gradient: replace(gradient, profile=FLAT))
+
+
+@register_signal("Select")
+def select(node: Node) -> Passed:
+    """One slice of a dimension; the gradient of all others is 0."""
+    signal, axis = node.signal, node.layer.arguments["dim"] % len(node.signal.shape.sizes)
+    size = signal.shape.sizes[axis]
+    index = node.layer.arguments["index"] % size
+    share = float(signal.profile[axis][index]) if axis in signal.profile else 1.0
+    picked = _without(signal, (axis,))
+    picked = replace(picked, **{name: share * getattr(picked, name) for name in ("second", "along", "across")})
+    picked = replace(picked, noise=max(signal.noise, normal_noise(picked)))
+    only = np.zeros(size)
+    only[index] = size
+
+    def back(gradient: Gradient) -> Gradient:
+        profile = {_place(place, (axis,)): shape for place, shape in gradient.profile.items()}
+        profile = FrozenDict(profile if axis == signal.shape.units else profile | {axis: only})
+        return replace(gradient, energy=gradient.energy / size, along=0.0, profile=profile)
+
+    return passed(picked, back)
+
+
+@register_signal("Mean")
+def mean(node: Node) -> Passed:
+    """The mean over positions: of what they have in common, all stays.
+
+    Formula: E y² = (E x² + (r - 1)·E x x′)/r over r positions; E g² ← E g²/r²
+    """
+    signal, arguments = node.signal, node.layer.arguments
+    dims = arguments["dim"] if isinstance(arguments["dim"], tuple | list) else (arguments["dim"],)
+    axes = tuple(sorted(axis % len(signal.shape.sizes) for axis in dims))
+    if signal.shape.units in axes or signal.shape.batch in axes:
+        raise Unpredictable("it averages over units or examples")
+    if arguments["keepdim"]:
+        return averaged(signal, node.shape(signal.shape.units), signal.shape.num_positions)
+    small = _without(signal, axes)
+    over = signal.shape.num_positions // small.shape.num_positions
+    return averaged(signal, small.shape, over)
+
+
+def averaged(signal: Signal, shape: Shape, over: int) -> Passed:
+    """What means over `over` positions each are."""
+    second = (signal.second + (over - 1) * signal.along) / over
+    output = replace(signal, shape=shape, second=second, profile=FLAT, behind=None, weight_gain=None)
+    output = replace(output, noise=max(signal.noise, normal_noise(output)))
+    positions = signal.shape.num_positions
+
+    def back(gradient: Gradient) -> Gradient:
+        # Elements of one window have one gradient, those of two what theirs have in common.
+        inside = (over - 1) / max(1, positions - 1)
+        along = inside * gradient.energy + (1 - inside) * gradient.along
+        return replace(gradient, energy=gradient.energy / over**2, along=along / over**2, profile=FLAT)
+
+    return passed(output, back)
+
+
+def _place(axis: int, left_out: tuple[int, ...]) -> int:
+    """Where a dimension was before others were left out."""
+    for gone in left_out:
+        axis += axis >= gone
+    return axis
+
+
+def _without(signal: Signal, axes: tuple[int, ...]) -> Signal:
+    """The signal in fewer dimensions."""
+
+    def to(axis: int | None) -> int | None:
+        return None if axis is None else axis - sum(gone < axis for gone in axes)
+
+    sizes = tuple(size for axis, size in enumerate(signal.shape.sizes) if axis not in axes)
+    units = signal.shape.units if signal.shape.units not in axes else len(signal.shape.sizes) - 1
+    profile = {axis - sum(gone < axis for gone in axes): it for axis, it in signal.profile.items() if axis not in axes}
+    place = min(max(0, units - sum(gone < units for gone in axes)), max(0, len(sizes) - 1))
+    return replace(signal, shape=Shape(sizes, to(signal.shape.batch), place), profile=FrozenDict(profile), behind=None)

@@ -1,0 +1,125 @@
+"""Tables that vectors are looked up in, and what positions add."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.rule import Node, Passed, passed, register_signal
+from modelforge.signal.rules.dense import as_units, normal_noise
+from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
+
+LARGE = 512
+"""Positions and features of a table of waves that stand for more of them."""
+
+
+@register_signal("Embedding")
+def embedding(node: Node) -> Passed:
+    """A drawn vector for each whole number, which come uniformly: two are the same once in as many as there are.
+
+    Formula: E y² = E w², E y y′ = (E w)² + Var w / rows
+    """
+    weight, rows = node.values("weight"), node.layer.arguments["num_embeddings"]
+    pair = weight.mean**2 + weight.std**2 / rows
+    shape = node.shape(-1)
+    output = Signal(shape, weight.mean, weight.second, pair, pair, chance=1 / shape.num_units)
+    # Equal numbers have equal vectors: no more than `rows` are drawn.
+    drawn = 1 / (shape.num_examples * shape.num_positions) + 1 / rows
+    return Passed({(): replace(output, noise=2 * drawn / shape.num_units)}, lambda gradients: (None,))
+
+
+def _added(signal: Signal, second: float, mean: float, along: float, across: float, noise: float) -> Signal:
+    """The signal with vectors added that do not depend on it."""
+    crossed = 2 * signal.mean * mean
+    drift, total_noise = summed_drift([(signal.second, signal), (second, replace(signal, drift=0.0, noise=noise))])
+    return replace(
+        signal,
+        mean=signal.mean + mean,
+        second=signal.second + second + crossed,
+        along=signal.along + along + crossed,
+        across=signal.across + across + crossed,
+        drift=drift,
+        noise=total_noise,
+        weight_gain=None,
+        behind=None,
+        profile=mixed_profile([(signal.second, signal.profile), (second, {})], signal.shape.sizes),
+    )
+
+
+@register_signal("PositionEmbedding")
+def positions(node: Node) -> Passed:
+    """A drawn vector for each position, the same in all examples: E y² = E x² + E w²."""
+    signal, weight = as_units(node.signal, -1), node.values("weight")
+    steps, square = signal.shape.num_positions, weight.mean**2
+    noise = 2 / (steps * signal.shape.num_units)
+    output = _added(signal, weight.second, weight.mean, square, square + weight.std**2 / steps, noise)
+    return passed(output, lambda gradient: gradient)
+
+
+@register_signal("SinusoidalEmbedding")
+def waves(node: Node) -> Passed:
+    """Sines and cosines of the position: E y² = E x² + ½ or so."""
+    signal = as_units(node.signal, -1)
+    steps, width = min(LARGE, signal.shape.num_positions), min(LARGE, signal.shape.num_units)
+    angles = np.arange(steps)[:, None] * 10_000.0 ** (-np.arange(0, width, 2) / width)
+    table = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    second, across = float((table**2).mean()), float((table.mean(axis=0) ** 2).mean())
+    along = (across * steps - second) / max(1, steps - 1)
+    return passed(_added(signal, second, float(table.mean()), along, across, 0.0), lambda gradient: gradient)
+
+
+@register_signal("SegmentEmbedding")
+def segments(node: Node) -> Passed:
+    """A drawn vector, the same at all positions of a segment; all are taken to belong to one."""
+    signal, weight = as_units(node.signal, -1), node.values("weight")
+    noise = 2 / signal.shape.num_units
+    output = _added(signal, weight.second, weight.mean, weight.second, weight.second, noise)
+    rest = (None,) * (len(node.signals) - 1)
+    return Passed({(): output}, lambda gradients: (gradients[()], *rest))
+
+
+@register_signal("ClassToken")
+def class_token(node: Node) -> Passed:
+    """A drawn vector before the first position."""
+    signal, weight = as_units(node.signal, -1), node.values("weight")
+    shape = node.shape(-1)
+    steps = shape.num_positions
+    share = (steps - 1) / steps
+    energy = np.full(steps, signal.second)
+    energy[0] = weight.second
+    second = float(energy.mean())
+    pairs = share * (steps - 2) / max(1, steps - 1)  # of two positions, neither the token's
+    output = replace(
+        signal,
+        shape=shape,
+        mean=share * signal.mean + weight.mean / steps,
+        second=second,
+        along=pairs * signal.along + (1 - pairs) * signal.mean * weight.mean,
+        across=share**2 * signal.across + weight.second / steps**2,
+        profile=FrozenDict({1: energy / second}) if second else signal.profile,
+        weight_gain=None,
+        behind=None,
+    )
+    output = replace(output, noise=max(signal.noise, normal_noise(output)))
+
+    def back(gradient: Gradient) -> Gradient:
+        profile = {axis: it for axis, it in gradient.profile.items() if axis != 1}
+        factor = 1.0
+        if 1 in gradient.profile:
+            rest = gradient.profile[1][1:]
+            factor = float(rest.mean())
+            profile |= {1: rest / factor} if factor else {}
+        return replace(gradient, energy=factor * gradient.energy, profile=FrozenDict(profile))
+
+    return passed(output, back)
+
+
+@register_signal("RelativePositionBias")
+def relative(node: Node) -> Passed:
+    """A drawn number for each head and distance, for the logits of attention."""
+    weight = node.values("weight")
+    shape = node.shape(1)
+    output = Signal(shape, weight.mean, weight.second, weight.mean**2, weight.second)
+    return Passed({(): replace(output, noise=normal_noise(output))}, lambda gradients: (None,))

@@ -1,0 +1,188 @@
+"""`Signal` and `Gradient`: what is predicted of a tensor and of the gradient with respect to it, in place of values.
+
+Elements are taken as exchangeable: all pairs of one kind have one covariance. Weights that are drawn independently keep
+that exact for inputs that are exchangeable themselves, as independent numbers are; a signal is then the kernel of the
+neural network as a Gaussian process (Lee et al. 2018, arXiv:1711.00165; Novak et al. 2019, arXiv:1810.05148) with three
+entries in place of one for each pair. Where zero padding makes positions unequal, `profile` holds how unequal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod, sqrt
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.core.matrix import Activation
+
+Profile = Mapping[int, np.ndarray]
+"""Energy along dimensions where it is not the same everywhere, each with mean 1."""
+FLAT: Profile = FrozenDict()
+"""Energy that is the same everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a tensor, and which of its dimensions are what."""
+
+    sizes: tuple[int, ...]
+    """Batch included."""
+    batch: int | None
+    """The dimension of the examples; None where there is none."""
+    units: int
+    """The dimension of the features or channels; all others but the batch's are positions."""
+
+    @property
+    def num_units(self) -> int:
+        return self.sizes[self.units] if self.sizes else 1
+
+    @property
+    def num_examples(self) -> int:
+        return 1 if self.batch is None else self.sizes[self.batch]
+
+    @property
+    def num_positions(self) -> int:
+        return prod(size for axis, size in enumerate(self.sizes) if axis not in (self.batch, self.units))
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Normal numbers, and the function that was applied to them."""
+
+    activation: Activation
+    mean: float
+    variance: float
+    along: float
+    """Correlation of one unit at two positions of an example."""
+    across: float
+    """Correlation of one unit in two examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Moments of a tensor over its elements and over draws of all weights."""
+
+    shape: Shape
+    mean: float
+    second: float
+    """E x²."""
+    along: float
+    """E x x′ of one unit at two positions of an example."""
+    across: float
+    """E x x′ of one unit in two examples."""
+    drift: float = 0.0
+    """Variance of ln E x² over draws of the weights before it, which the layers behind it inherit."""
+    noise: float = 0.0
+    """Variance of ln E x² on top of that, from the number of elements here."""
+    chance: float = 0.0
+    """The squared correlation of two examples or positions in one model where its mean over models is 0: chance."""
+    weight_gain: float | None = None
+    """σ_w² = n·E w² of the weights right before it; None where there are none."""
+    profile: Profile = field(default=FLAT, repr=False)
+    behind: Behind | None = None
+    """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
+
+    @property
+    def variance(self) -> float:
+        """E x² - (E x)²."""
+        return max(0.0, self.second - self.mean**2)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of ln E x² over draws: what one model may be off by."""
+        return sqrt(self.drift + self.noise)
+
+    def correlation(self, covariance: float) -> float:
+        """A covariance (`along`, `across`) about the mean, in units of the variance."""
+        return 0.0 if self.variance == 0 else float(np.clip((covariance - self.mean**2) / self.variance, -1, 1))
+
+    def overlap(self, same: float, along: float, across: float) -> float:
+        """Mean over all pairs of elements of a unit of something that depends on the kind of the pair."""
+        positions, examples = self.shape.num_positions, self.shape.num_examples
+        pairs = same + (positions - 1) * along + (examples - 1) * positions * across
+        return pairs / (positions * examples)
+
+    def scaled(self, factor: float) -> Signal:
+        """The signal of a number times the tensor."""
+        square = factor**2
+        return replace(
+            self,
+            mean=factor * self.mean,
+            second=square * self.second,
+            along=square * self.along,
+            across=square * self.across,
+            behind=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Moments of the gradient with respect to a tensor; its mean is 0."""
+
+    energy: float
+    """E g²."""
+    along: float = 0.0
+    """E g g′ of one unit at two positions of an example."""
+    drift: float = 0.0
+    noise: float = 0.0
+    chance: float = 0.0
+    tilt: float = 1.0
+    """How much steeper the activation before is, in energy, where the gradient arrives (at maxima) than elsewhere."""
+    profile: Profile = field(default=FLAT, repr=False)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of ln E g² over draws."""
+        return sqrt(self.drift + self.noise)
+
+    def scaled(self, factor: float) -> Gradient:
+        """The gradient of which each number is √factor as large."""
+        return replace(self, energy=factor * self.energy, along=factor * self.along)
+
+
+def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
+    """Drift and noise of a sum of energies: drifts may have one cause and add up, noises have many.
+
+    Args:
+        parts: Each energy with what is known of it.
+    """
+    total = sum(energy for energy, _ in parts)
+    if total <= 0:
+        return 0.0, 0.0
+    drift = sum(energy / total * sqrt(part.drift) for energy, part in parts) ** 2
+    noise = sum((energy / total) ** 2 * part.noise for energy, part in parts)
+    return drift, noise
+
+
+def mixed_profile(parts: Sequence[tuple[float, Profile]], sizes: tuple[int, ...]) -> Profile:
+    """The profile of a sum of energies."""
+    axes = {axis for _, profile in parts for axis in profile}
+    total = sum(energy for energy, _ in parts)
+    if total <= 0 or not axes:
+        return FLAT
+    flat = {axis: np.ones(sizes[axis]) for axis in axes}
+    return FrozenDict(
+        {
+            axis: sum((energy / total * profile.get(axis, flat[axis]) for energy, profile in parts), 0 * flat[axis])
+            for axis in sorted(axes)
+        }
+    )
+
+
+def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
+    """The gradient of a tensor that several layers read: energies add up."""
+    if len(gradients) == 1:
+        return gradients[0]
+    drift, noise = summed_drift([(one.energy, one) for one in gradients])
+    total = sum(one.energy for one in gradients)
+    return Gradient(
+        total,
+        sum(one.along for one in gradients),
+        drift,
+        noise,
+        max(one.chance for one in gradients),
+        sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
+        mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
+    )

@@ -1,0 +1,41 @@
+"""Norms as predicted and as measured; a norm is known whatever arrives."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+from tests.signal.nets import chain, check
+
+HE = {"scheme": "kaiming", "gain": 3.0}
+CONV = {"type": "Conv2d", "out_channels": 64, "kernel_size": 3, "padding": 1}
+LINEAR = {"type": "Linear", "out_features": 64}
+
+
+@pytest.mark.parametrize("norm", ["BatchNorm2d", {"type": "GroupNorm", "num_groups": 4}])
+@pytest.mark.parametrize("training", [True, False])
+def test_norms_of_channels(norm, training):
+    check(chain(*[CONV, norm, "ReLU"] * 2, CONV, shape=[32, 6, 6], init=HE), training=training, batch=8)
+
+
+@pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
+def test_norms_of_positions(norm):
+    wide = LINEAR | {"out_features": 512}
+    check(chain(*[wide, norm, "Tanh"] * 2, wide, shape=[5, 512], init=HE))
+
+
+def test_batch_norm_lets_gradients_explode():
+    """π/(π - 1) a layer behind ReLU (Yang et al. 2019, arXiv:1902.08129)."""
+    spec = chain(*[LINEAR, "BatchNorm1d", "ReLU"] * 10, shape=[64], init={"scheme": "xavier"})
+    prediction = mf.predict(mf.plan(spec), batch=100_000)
+    ratio = prediction.node("relu14").gradient.energy / prediction.node("relu17").gradient.energy
+    assert ratio == pytest.approx(3.141593 / 2.141593, rel=0.05)
+
+
+def test_a_norm_is_known_behind_what_is_not():
+    pool = {"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}
+    prediction = mf.predict(mf.plan(chain(pool, "LayerNorm", LINEAR, shape=[4, 64], init={"scheme": "lecun"})))
+    assert [node.path for node in prediction.unknown] == ["lppool1d0"]
+    assert prediction.node("linear2").signal.second == pytest.approx(1.0, rel=1e-4)
+    assert prediction.node("layernorm1").gradient is not None
+    assert prediction.node("input").gradient is None

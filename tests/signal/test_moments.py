@@ -1,0 +1,46 @@
+"""Moments of activations, against closed forms."""
+
+from __future__ import annotations
+
+from math import acos, asin, pi, sqrt
+
+import pytest
+
+from modelforge.inits import find_activation
+from modelforge.signal.moments import pair, single
+
+
+@pytest.mark.parametrize("variance", [1e-6, 1.0, 400.0])
+def test_one_number_behind_relu(variance):
+    found = single(find_activation("ReLU"), 0.0, variance)
+    assert found.mean == pytest.approx(sqrt(variance / (2 * pi)), rel=1e-8)
+    assert found.second == pytest.approx(variance / 2, rel=1e-8)
+    assert found.fourth == pytest.approx(1.5 * variance**2, rel=1e-8)
+    assert (found.slope_second, found.slope_fourth) == pytest.approx((0.5, 0.5), rel=1e-8)
+    assert found.growth == pytest.approx(0.5, rel=1e-6)
+
+
+def test_a_mean_shifts_the_numbers():
+    found = single(find_activation("ReLU"), 3.0, 1e-4)
+    assert (found.mean, found.second) == pytest.approx((3.0, 9.0001), rel=1e-6)
+
+
+def test_no_variance_leaves_one_value():
+    found = single(find_activation("ReLU"), 2.0, 0.0)
+    assert (found.mean, found.second, found.slope_second) == (2.0, 4.0, 1.0)
+
+
+@pytest.mark.parametrize("correlation", [-0.9, -0.3, 0.0, 0.5, 0.99, 1.0])
+def test_two_numbers_behind_relu(correlation):
+    """The arc-cosine kernel of degree 1, and of degree 0 for slopes (Cho and Saul 2009)."""
+    found = pair(find_activation("ReLU"), 0.0, 2.0, correlation)
+    angle = acos(correlation)
+    product = 2.0 / (2 * pi) * (sqrt(1 - correlation**2) + (pi - angle) * correlation)
+    assert found.product == pytest.approx(product, rel=2e-3, abs=1e-3)
+    assert found.slope_product == pytest.approx((pi - angle) / (2 * pi), abs=1e-2)
+
+
+def test_two_numbers_behind_erf():
+    """Williams 1997: E erf(u) erf(v) = (2/π) asin(2qc/(1 + 2q))."""
+    found = pair(find_activation("erf"), 0.0, 1.0, 0.6)
+    assert found.product == pytest.approx(2 / pi * asin(1.2 / 3), rel=1e-6)

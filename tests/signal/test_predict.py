@@ -1,0 +1,67 @@
+"""What is predicted: the numbers of the literature, agreement with built models, and what is not known."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+from tests.signal.nets import chain, check, mlp
+
+# Weights of variance 1/(3n) and biases of U(-1/√n, 1/√n), n = 256: what torch's own layers start with.
+TORCH = {"scheme": "torch_default", "bias": {"scheme": "uniform", "low": -1 / 16, "high": 1 / 16}}
+DEEP = {
+    "xavier": ({"scheme": "xavier"}, 2.0**-29, 2.0**-30),
+    "he": ({"scheme": "kaiming"}, 2.0, 1.0),
+    "torch": (TORCH, 1 / 640, 6.0**-30),
+}
+ACTIVATIONS = (
+    *("ReLU", "LeakyReLU", "PReLU", "ReLU6", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish", "Tanh"),
+    *("Hardtanh", "Softsign", "Softplus", "Sigmoid", "Hardsigmoid"),
+)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_thirty_layers_of_relu(name):
+    """Closed forms: each layer multiplies both energies by σ_w²/2, and a bias keeps the signal from vanishing."""
+    init, second, ratio = DEEP[name]
+    prediction = mf.predict(mf.plan(mlp("ReLU", 30, 256, init)))
+    signal = prediction.node("linear58").signal
+    assert signal.second == pytest.approx(second, rel=1e-6)
+    last, first = prediction.node("relu59").gradient, prediction.node("input").gradient
+    assert first.energy / last.energy == pytest.approx(ratio, rel=1e-6)
+    chi = prediction.node("relu59").chi
+    assert chi == pytest.approx(ratio ** (1 / 30), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_thirty_layers_of_relu_as_measured(name):
+    check(mlp("ReLU", 30, 256, DEEP[name][0]), seeds=4)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_each_activation_as_measured(activation):
+    check(mlp(activation, 10, 128, {"scheme": "kaiming", "gain": "auto"}))
+
+
+def test_a_layer_without_a_rule_is_named():
+    spec = chain({"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}, "ReLU", shape=[4, 8], init=None)
+    prediction = mf.predict(mf.plan(spec))
+    assert [node.path for node in prediction.unknown] == ["lppool1d0", "relu1"]
+    assert prediction.node("lppool1d0").note == "unknown from here on: `LPPool1d` has no signal rule, register one"
+    assert prediction.node("input").gradient is None
+    assert prediction.node("relu1").gradient.energy == 1
+
+
+def test_values_from_the_module_itself_are_not_known():
+    prediction = mf.predict(mf.plan(mlp("ReLU", 1, 4, {"scheme": "torch"})))
+    assert "promises no mean and std" in prediction.node("linear0").note
+
+
+def test_it_prints_as_a_table_and_as_data():
+    prediction = mf.predict(mf.plan(mlp("ReLU", 2, 8, {"scheme": "kaiming"})))
+    header, _, *lines = str(prediction).splitlines()
+    assert header.split()[:4] == ["layer", "type", "mean", "E"]
+    assert [line.split()[0] for line in lines] == ["input", "linear0", "relu1", "linear2", "relu3"]
+    assert prediction.to_dict()["nodes"][1]["second_moment"] == 2
+    with pytest.raises(KeyError, match="linear0"):
+        prediction.node("linear00")

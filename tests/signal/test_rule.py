@@ -1,0 +1,47 @@
+"""Rules of one's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import modelforge as mf
+from modelforge.layers.register import unregister_layer
+from modelforge.signal.rule import Node, Passed, passed, unregister_signal
+from tests.signal.nets import chain, check
+
+
+@pytest.fixture
+def halve():
+    @mf.register_layer(name="HalveForSignal")
+    class Halve(torch.nn.Module):
+        """Half of what arrives."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 2
+
+    yield
+    unregister_layer("HalveForSignal")
+
+
+@pytest.mark.usefixtures("halve")
+def test_a_layer_of_ones_own_gets_a_rule():
+    spec = chain({"type": "Linear", "out_features": 32}, "HalveForSignal", shape=[32], init={"scheme": "xavier"})
+    assert mf.predict(mf.plan(spec)).unknown
+
+    @mf.register_signal("HalveForSignal")
+    def rule(node: Node) -> Passed:
+        return passed(node.signal.scaled(0.5), lambda gradient: gradient.scaled(0.25))
+
+    try:
+        check(spec)
+    finally:
+        unregister_signal("HalveForSignal")
+
+
+def test_two_rules_for_one_layer_are_refused():
+    with pytest.raises(ValueError, match="`Linear` exists already"):
+
+        @mf.register_signal("Linear")
+        def _rule(node: Node) -> Passed:
+            raise NotImplementedError

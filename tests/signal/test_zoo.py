@@ -1,0 +1,38 @@
+"""Models that ship, as predicted and as measured."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+from tests.signal.nets import check
+
+AGREES = {
+    "mlp": (),
+    "autoencoder": (),
+    "cnn": ("init=kaiming_normal",),
+    "resnet_small": ("init=kaiming_normal",),
+    "unet": (),
+    "mlp_mixer": (),
+    "rnn": (),
+    "lstm": (),
+    "gru": (),
+}
+
+
+@pytest.mark.parametrize("model", AGREES)
+def test_as_measured(model):
+    check(mf.load("conf", overrides=[f"model={model}", *AGREES[model]]))
+
+
+KNOWN = ("bert", "convnext", "gpt2", "lenet", "llama", "mobilenet_v2", "resnet", "t5", "transformer", "vit")
+
+
+@pytest.mark.parametrize("model", KNOWN)
+def test_every_layer_has_a_rule(model):
+    more = ["init=xavier_normal"] if model in ("transformer", "lenet") else []
+    prediction = mf.predict(mf.plan(mf.load("conf", overrides=[f"model={model}", *more])))
+    assert not prediction.unknown
+    # the way back through what is added to logits is left out
+    known = [node for node in prediction.nodes if node.type not in ("input", "RelativePositionBias")]
+    assert all(node.gradient is not None for node in known)
