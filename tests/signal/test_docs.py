@@ -21,8 +21,8 @@ def test_the_examples_run(capsys):
     assert (signal, gradient) == pytest.approx((2.0**-29, 2.0**-30))
     try:
         exec(second, {"__name__": "example"})
-        plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"half": "Half"}}))
-        assert mf.predict(plan).node("half").signal.second == 0.25
+        plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"halved": "Half"}}))
+        assert mf.predict(plan).node("halved").signal.second == 0.25
     finally:
         unregister_signal("Half")
         unregister_layer("Half")
