@@ -96,7 +96,18 @@ def _near(value: Any, random: Random) -> Any:
     if isinstance(value, bool) or value is None:
         return random.choice((None, True, False, 0, 1, "true", "null"))
     if isinstance(value, int | float):
-        return random.choice((value + 1, -value, value * 2, value * 1000, float(value), str(value), [value], value / 3))
+        return random.choice(
+            (
+                value + 1,
+                -value,
+                value * 2,
+                value * 1000,
+                float(min(value, 10**300)),
+                str(value),
+                [value],
+                min(value, 10**300) / 3,
+            )
+        )
     if isinstance(value, str):
         return random.choice((_typo(value, random), value.upper(), f" {value}", [value], {"type": value}, value * 40))
     if isinstance(value, dict) and value:

@@ -18,9 +18,10 @@ from tests.review.mutations import FORMATTING, SEMANTIC, Mutation, order
 from tests.review.trees import CONF
 
 FILES = tuple(sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")))
+ALL = (pytest.mark.slow, pytest.mark.thorough)
 EVERY = pytest.mark.parametrize(
     ("files", "number"),
-    [pytest.param(FILES[::4], 1, id="some"), pytest.param(FILES, 4, id="all", marks=pytest.mark.slow)],
+    [pytest.param(FILES[::4], 1, id="some"), pytest.param(FILES, 4, id="all", marks=ALL)],
 )
 """Files of which each kind of edit is made, and how often in each."""
 
@@ -88,9 +89,7 @@ def folders_with(folders: Path, file: str, old: str, new: str) -> None:
         (folders / folder / file).write_bytes(text.encode())
 
 
-COMPOSED = pytest.mark.parametrize(
-    "step", [pytest.param(14, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
-)
+COMPOSED = pytest.mark.parametrize("step", [pytest.param(14, id="some"), pytest.param(1, id="all", marks=ALL)])
 
 
 @COMPOSED
