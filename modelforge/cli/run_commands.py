@@ -75,7 +75,7 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv, .json or .parquet file to write.")
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="A column of the new data to keep; repeatable.")
+        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="Copy this column of the new data; repeatable.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
     as_json: Json = False,
