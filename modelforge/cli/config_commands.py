@@ -27,10 +27,13 @@ def check(
         ),
     ] = False,
     changed_only: Annotated[
-        bool, typer.Option("--changed-only", help="Only configs that read a file changed since --base-ref.")
+        bool, typer.Option("--changed-only", help="Check only configs that read a changed file; see --base-ref.")
     ] = False,
     base_ref: Annotated[
-        str, typer.Option("--base-ref", metavar="REF", help="With --changed-only: the commit where HEAD left REF.")
+        str,
+        typer.Option(
+            "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
+        ),
     ] = "HEAD",
     form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
     output: Report = None,
@@ -172,7 +175,7 @@ def schema(
 @app.command()
 def fmt(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files and folders. Default: the config folder.")
+        list[Path] | None, typer.Argument(metavar="PATH", help="Files and folders. Default: the config folder.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
