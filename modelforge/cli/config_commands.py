@@ -23,14 +23,17 @@ def check(
     untrusted: Annotated[
         bool,
         typer.Option(
-            "--untrusted", help="For a stranger's configs: a strict scan, and a confined process. DIR may follow."
+            "--untrusted", help="For a stranger's configs: a strict scan, then a confined process. A folder may follow."
         ),
     ] = False,
     changed_only: Annotated[
-        bool, typer.Option("--changed-only", help="Only configs that read a file changed since --base-ref.")
+        bool, typer.Option("--changed-only", help="Check only configs that read a changed file; see --base-ref.")
     ] = False,
     base_ref: Annotated[
-        str, typer.Option("--base-ref", metavar="REF", help="With --changed-only: compare with where REF was left.")
+        str,
+        typer.Option(
+            "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
+        ),
     ] = "HEAD",
     form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
     output: Report = None,
@@ -39,7 +42,8 @@ def check(
 ) -> None:
     """Check one config, or every config in conf/, and print problems and warnings.
 
-    With --untrusted, training settings, weights and data are not read.
+    With --untrusted, models are planned; training settings, weights and
+    data are not read. Exit status 1 if there is a problem.
     """
     as_json = as_json or form == Findings.json
     if untrusted:
@@ -100,7 +104,7 @@ def diff(
     output: Report = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="Exit with 1 if a change is this severe, or of this kind.")
+        FailOn, typer.Option("--fail-on", help="Exit with 1 if a change is at least this severe, or of this kind.")
     ] = FailOn.none,
     fetch: Annotated[bool, typer.Option("--fetch", help="Let git fetch the commits that the clone lacks.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
@@ -120,7 +124,8 @@ def diff(
 
     Exit status: 0; 1 with --exit-code if there are differences other than
     formatting, comments and the order of keys, or if --fail-on says so; 2
-    if A or B cannot be read or composed, and for an unused acceptance.
+    if A or B cannot be read or composed, or if an acceptance in
+    conf/review.yaml fits no change.
     """
     if schema:
         answer("diff:print_schema", as_json=True, plugins=False)
@@ -151,7 +156,7 @@ def git_diff_driver(
 @app.command()
 def schema(
     kind: Annotated[
-        File, typer.Argument(metavar="KIND", help="The group of the file, or config: a primary config, an experiment.")
+        File, typer.Argument(metavar="KIND", help="The config group; config for primary configs and experiments.")
     ] = File.model,
     write: Annotated[bool, typer.Option("--write", help="Write the schemas of all kinds to CONF/.schema.")] = False,
     conf: Conf = None,
@@ -170,7 +175,7 @@ def schema(
 @app.command()
 def fmt(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files and folders. Default: the config folder.")
+        list[Path] | None, typer.Argument(metavar="PATH", help="Files and folders. Default: the config folder.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
@@ -191,7 +196,7 @@ def upgrade(
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
-    """Bring a config folder to the present version of the language, and note the version in its config.yaml."""
+    """Rewrite a config folder to the current version of the language, and set the version in its config.yaml."""
     answer("fmt:upgrade", conf, check=check, as_json=as_json)
 
 
@@ -202,5 +207,5 @@ def new(
     ],
     as_json: Json = False,
 ) -> None:
-    """Create a starter project: all configs, a model of your own, train.py, a test, a schema for your editor."""
+    """Create a starter project: all configs, a model of your own, train.py, a test, JSON Schemas for your editor."""
     answer("new:new", folder, as_json=as_json, plugins=False)

@@ -16,7 +16,7 @@ Conf = Annotated[
     Path | None,
     typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf, else the configs of modelforge."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 class Kind(StrEnum):

@@ -75,7 +75,7 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv, .json or .parquet file to write.")
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="A column of the new data to keep; repeatable.")
+        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="Copy this column of the new data; repeatable.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
     as_json: Json = False,
@@ -93,19 +93,22 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DATA...]", help="Other data, such as data.path=new.csv: the whole file is evaluated."),
+        typer.Argument(metavar="DATA", help="Other data, such as data.path=new.csv: the whole file is evaluated."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where tables and figures go.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="The folder of tables and figures. Default: RUN/evaluation."
+        ),
     ] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw figures.")] = True,
     device: Annotated[str, typer.Option("--device", help="Where the model runs, such as cuda.")] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Evaluate a run: metrics and the task's report, of its test part or of other data.
+    """Evaluate a run on its test part, or on other data: metrics, and tables and figures of its task.
 
     Writes tables (CSV) and figures (PNG), such as a confusion matrix, to
-    RUN/evaluation. Exit status 1 if the test part gives another metric than
-    the run reported.
+    RUN/evaluation. Exit status 1 if a metric of the test part differs from
+    what the run reported.
     """
     answer("evaluate:evaluate", run, overrides or [], output, device, plots=plots, as_json=as_json)

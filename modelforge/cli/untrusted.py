@@ -137,7 +137,7 @@ def _planned(config: Config, studies: Studies) -> Looked:
         ("layers", len(decided.layers), MAX_STRANGERS_LAYERS),
     )
     problems = [
-        Problem("MF060", "model.layers", f"the model has {size:,} {what}, and a stranger's has {most:,} at most")
+        Problem("MF060", "model.layers", f"the model has {size:,} {what}, but an untrusted one has at most {most:,}")
         for what, size, most in sizes
         if size > most
     ]

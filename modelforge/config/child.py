@@ -59,12 +59,12 @@ def ask(module: str, question: bytes, folder: Path, seconds: float) -> bytes:
         seconds: How long it may take, by the clock.
 
     Raises:
-        ForgeError: this system cannot bound a process, or it ended without an answer, or too late, or with too much,
+        ForgeError: this system cannot confine a process, or it ended without an answer, or too late, or with too much,
             or it tried what it may not.
     """
     if not can_confine():
         hint = "use Linux, macOS or a container; on Windows, WSL"
-        raise ForgeError([Problem("MF009", "", "this system cannot bound a process", hint)])
+        raise ForgeError([Problem("MF009", "", "this system cannot confine a process", hint)])
     command = [sys.executable, "-I", "-B", "-X", "utf8", "-c", BOOT, str(_PACKAGE), module]
     with subprocess.Popen(
         command,

@@ -130,7 +130,7 @@ def _hidden(document: Document, index: int, character: str) -> Problem:
     stop = document.text.find("\n", index)
     source = document.text[start : stop if stop >= 0 else None]
     place = Place(document.file, before.count("\n") + 1, index - start + 1, 1, source)
-    return Problem("MF007", "", f"a character that cannot be seen, U+{ord(character):04X}", "leave it out", place)
+    return Problem("MF007", "", f"an invisible character, U+{ord(character):04X}", "leave it out", place)
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -249,14 +249,14 @@ def _texts(document: Document) -> Iterator[Problem]:
             yield Problem(
                 "MF007",
                 "",
-                "a key holds characters that cannot be seen",
-                "write the letters that are meant",
+                "a key holds invisible characters",
+                "write it with visible characters only",
                 place,
                 "key",
             )
         elif _WITHOUT_WIDTH.search(node.value) or _UNSEEN.search(node.value):
             seen = printable(node.value)
-            yield Problem("MF007", "", f"`{seen}` holds characters that cannot be seen", "leave them out", place)
+            yield Problem("MF007", "", f"`{seen}` holds invisible characters", "leave them out", place)
 
 
 def _settings(document: Document, below: str) -> Iterator[Problem]:

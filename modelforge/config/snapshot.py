@@ -92,7 +92,7 @@ class _Copy:
         if entry.name in _PLUGINS:
             self.problems.append(_plugins(shown))
         elif stat.S_ISLNK(mode):
-            hint = "put the file itself there: no link of a stranger's is followed"
+            hint = "put the file itself there: links are not followed"
             self._add("MF008", shown, f"`{shown}` is a link", hint)
         elif stat.S_ISDIR(mode):
             self.take(Path(entry.path), path, depth + 1)
@@ -128,7 +128,7 @@ def _wrong_name(name: str, shown: str) -> Problem | None:
         message = f"the name `{shortened(name, 40)}` has more than {MAX_FILE_NAME} bytes"
         return Problem("MF060", "", message, "", place)
     if (seen := printable(name)) != name or "\\" in name:
-        message = f"the name `{seen}` holds characters that cannot be seen, or lead elsewhere on another system"
+        message = f"the name `{seen}` holds characters that are invisible, or lead elsewhere on another system"
         return Problem("MF007", "", message, "rename it", place)
     return None
 

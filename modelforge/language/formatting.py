@@ -78,7 +78,7 @@ def formatted(document: Document, group: str) -> str:
     text = serialize(root)
     if _exact(Document(document.file, text)) != before:
         message = "the file cannot be formatted without changing what it says"
-        hint = "blanks at the end of a line of a text over several lines? Remove them, or write the text in quotes"
+        hint = "if a text of several lines has spaces at the end of a line, remove them, or quote the text"
         raise ForgeError([Problem("MF160", "", message, hint, Place(file=document.file, line=1))])
     return text
 

@@ -115,4 +115,5 @@ def _training(entry: EntryDiff) -> list[Change]:
         return []
     words = ", ".join(row.name for row in value_rows(entry.effective))
     rows = tuple(value_rows(entry.effective))
-    return [of_kind("training-effective", words, f"another {words}", effects=rows, num_effects=len(rows))]
+    title = f"{words} {'differs' if len(rows) == 1 else 'differ'}"
+    return [of_kind("training-effective", words, title, effects=rows, num_effects=len(rows))]

@@ -60,7 +60,7 @@ def _sizes(review: Review) -> Iterator[str]:
     """`+1.2 M parameters (+8 %)`; of several models that grow in different ways the number."""
     grown = {entry.label: pair for entry in review.entries if (pair := _size(entry))}
     if len(set(grown.values())) > 1:
-        yield f"another number of parameters in {plural(len(grown), 'composition')}"
+        yield f"the number of parameters differs in {plural(len(grown), 'composition')}"
     elif grown:
         label, (old, new) = next(iter(grown.items()))
         share = f" ({percent(new / old - 1)})" if old else ""
@@ -106,9 +106,9 @@ def _counted(changes: Sequence[Change]) -> Iterator[str]:
         if number := sum(change.kind == kind for change in changes):
             noun, _, word = kind.partition("-")
             yield f"{plural(number, noun)} {word}"
-    broken = sum(change.kind in ("broken-old", "broken-new") for change in changes)
-    if broken:
-        yield f"{plural(broken, 'composition')} broken"
+    for kind, how in (("broken-new", "broken"), ("broken-old", "broken on the old side")):
+        if number := sum(change.kind == kind for change in changes):
+            yield f"{plural(number, 'composition')} {how}"
     if unused := sum(change.kind == "acceptance-unused" for change in changes):
         yield f"{plural(unused, 'acceptance')} unused"
 

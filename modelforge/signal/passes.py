@@ -56,8 +56,8 @@ def ends_of(output: Any, loss: Loss | None, seed: int) -> tuple[list[Tensor], li
     if not _is_number(number):
         raise TypeError(f"the loss must give a tensor of one number, but gives {_shown(number)}")
     if not number.requires_grad:
-        hint = "compute it of the output with operations that have gradients, and without `detach`"
-        raise ForgeError([Problem("MF050", "loss", "the loss does not depend on what the network gives", hint)])
+        hint = "compute it from the output with differentiable operations, without `detach`"
+        raise ForgeError([Problem("MF050", "loss", "the loss does not depend on the output of the network", hint)])
     return [number], [torch.ones_like(number)]
 
 

@@ -149,7 +149,7 @@ def _backward(model: nn.Module, batch: Any, output: Any, leaves: list[Tensor], l
             torch.autograd.grad(ends, leaves, given, allow_unused=True)
     except RuntimeError as error:
         message = f"{type(model).__name__} has no gradients on this batch {shapes(batch)}: {sentence(error)}"
-        hint = "some layer works in place on what another one needs for its gradient: leave out its `inplace=True`"
+        hint = "a layer overwrites in place what another needs for its gradient: remove its `inplace=True`"
         raise ForgeError([Problem("MF050", "batch", message, hint if "inplace" in message else "")]) from error
 
 
@@ -208,7 +208,7 @@ def _wrong(place: str, value: Tensor) -> Problem | None:
     if not value.numel():
         return Problem("MF053", place, f"`{place}` has the shape {tuple(value.shape)}: it is empty", "give it examples")
     if value.is_floating_point() and (count := int(value.isnan().sum())):
-        message = f"{count:,} of {value.numel():,} numbers of `{place}` are NaN: so would be all that is measured"
+        message = f"{count:,} of {value.numel():,} numbers of `{place}` are NaN, so all measures would be NaN"
         return Problem("MF053", place, message, "fill or leave out missing values first")
     return None
 
@@ -218,5 +218,5 @@ def _is_empty(weight: Tensor) -> bool:
 
 
 def _without_values(path: str) -> Problem:
-    hint = "build or initialise the model first: probe measures values that are there"
+    hint = "build or initialise the model first: `mf.probe` measures existing values"
     return Problem("MF094", path, f"`{path}` has no values yet: there is nothing to measure", hint, part="parameter")

@@ -164,7 +164,7 @@ def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator
     if scheduler is None:
         return
     if scheduler.rule.needs_horizon and length.is_unlimited and not scheduler.over(None).horizon:
-        message = f"`{scheduler.name}` needs the length of the training, but nothing ends it"
+        message = f"`{scheduler.name}` needs the length of the training, but nothing limits it"
         hint = "limit it: `trainer.max_epochs`, `+trainer.max_steps`"
         own = isinstance(scheduler.rule, Curve)
         yield misuse("scheduler", message, f"{hint}; or give `scheduler.horizon`" if own else hint, part="key")

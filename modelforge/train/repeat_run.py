@@ -122,7 +122,7 @@ def _finished(source: Path) -> Mapping[str, Any]:
         raise ForgeError([Problem("MF073", FLAG, f"the status of `{source}` cannot be read")]) from error
     if state != "finished":
         last = source / "checkpoints" / "last.ckpt"
-        message = f"`{source}` did not finish (it is `{state}`), so there is no result to compare with"
+        message = f"`{source}` did not finish (its status is `{state}`), so there is no result to compare with"
         hint = f"to finish it: `{resume_command(words, str(last), status.get('repeats'))}`" if last.is_file() else ""
         raise ForgeError([Problem("MF073", FLAG, message, hint)])
     return _compose(source).values

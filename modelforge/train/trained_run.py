@@ -183,7 +183,7 @@ class Run:
             return new.part, f"`{where}`", new.warnings
         examples = read(source)
         if digest(examples) != self.fitted.get("digest") and not (overrides.keys() - HANDLING):
-            message = "the data is no longer what the run was trained on: its digest is another"
+            message = "the data is no longer what the run was trained on: its digest differs"
             hint = f"restore it, or evaluate all of a file: `data.{source.reads or 'path'}=...`"
             raise ForgeError([Problem("MF150", f"data.{source.reads or 'type'}", message, hint)])
         return examples.test, "the test part", ()
@@ -217,7 +217,9 @@ class Run:
                 if outputs.isnan().any():
                     row = first + int(outputs.isnan().flatten(1).any(1).nonzero()[0]) + 1
                     message = f"the model's output for example {row:,} is not a number"
-                    raise ForgeError([Problem("MF150", "", message, "see whether its weights are, and the new data")])
+                    raise ForgeError(
+                        [Problem("MF150", "", message, "check that the weights and the new data hold finite numbers")]
+                    )
                 yield outputs, (inputs, targets)
 
 

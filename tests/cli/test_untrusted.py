@@ -163,7 +163,10 @@ def test_the_size_of_a_model_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     (finding,) = examined(Question(conf="conf", overrides=(), every=False)).findings
     (problem,) = finding.problems
-    assert problem.message == "the model has 1,000,001,000,000 parameters, and a stranger's has 500,000,000,000 at most"
+    assert (
+        problem.message
+        == "the model has 1,000,001,000,000 parameters, but an untrusted one has at most 500,000,000,000"
+    )
     assert problem.place is not None
     assert problem.place.file == "conf/model/evil.yaml"
 

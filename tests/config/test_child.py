@@ -97,7 +97,7 @@ def test_a_system_that_bounds_nothing(monkeypatch: pytest.MonkeyPatch, fails):
     fails(
         lambda: answered(monkeypatch, "print(1)"),
         """
-        error[MF009]: this system cannot bound a process
+        error[MF009]: this system cannot confine a process
            = help: use Linux, macOS or a container; on Windows, WSL
         """,
     )

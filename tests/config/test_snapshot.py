@@ -49,7 +49,7 @@ def test_the_text_of_a_link(tmp_path: Path, fails):
         """
         error[MF008]: `conf/data.yaml` is a link
           --> conf/data.yaml:1
-           = help: put the file itself there: no link of a stranger's is followed
+           = help: put the file itself there: links are not followed
         """,
     )
 

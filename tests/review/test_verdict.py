@@ -33,7 +33,9 @@ def test_a_file_that_no_composition_reads_differs_all_the_same(trees: Path):
 def test_a_wider_layer(trees: Path):
     edit("conf/model/mlp.yaml", "4", "16")
     found = verdict()
-    assert found.startswith("2 layers changed, 3 parameters start differently, another number of parameters in 3 comp")
+    assert found.startswith(
+        "2 layers changed, 3 parameters start differently, the number of parameters differs in 3 comp"
+    )
 
 
 def test_one_model_that_is_not_the_default(trees: Path):

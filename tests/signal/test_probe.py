@@ -596,7 +596,7 @@ def test_a_batch_with_nan():
     batch = {"x": normal(4, 3), "y": [normal(2), torch.tensor([1.0, math.nan])]}
     code, path, message = problem(lambda: mf.probe(nn.Linear(3, 2), batch))
     assert (code, path) == ("MF053", "batch.y.1")
-    assert message == "1 of 2 numbers of `batch.y.1` are NaN: so would be all that is measured"
+    assert message == "1 of 2 numbers of `batch.y.1` are NaN, so all measures would be NaN"
     # A mask may hold infinities.
     mf.probe(nn.Softmax(-1), torch.tensor([[0.0, -math.inf], [0.0, 1.0]]), jacobian=False)
 
@@ -623,7 +623,7 @@ def test_a_network_whose_gradients_cannot_be_computed():
 
 def test_a_loss_without_gradients():
     code, path, message = problem(lambda: mf.probe(nn.Linear(3, 2), normal(4, 3), loss=lambda output: torch.ones(())))
-    assert (code, path, message) == ("MF050", "loss", "the loss does not depend on what the network gives")
+    assert (code, path, message) == ("MF050", "loss", "the loss does not depend on the output of the network")
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,12 @@ BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linea
         ),
         (
             ["scheduler=cosine", "trainer.max_epochs=-1"], "scheduler",
-            "`cosine` needs the length of the training, but nothing ends it",
+            "`cosine` needs the length of the training, but nothing limits it",
             "limit it: `trainer.max_epochs`, `+trainer.max_steps`; or give `scheduler.horizon`",
         ),
         (
             ["scheduler=onecycle", "trainer.max_epochs=null", "+trainer.max_time='00:01:00:00'"], "scheduler",
-            "`OneCycleLR` needs the length of the training, but nothing ends it",
+            "`OneCycleLR` needs the length of the training, but nothing limits it",
             "limit it: `trainer.max_epochs`, `+trainer.max_steps`",
         ),
     ],

@@ -180,7 +180,7 @@ def test_a_run_that_has_not_finished(repeated, finished, tmp_path: Path, capsys)
     )
     assert repeated("--from", "run") == 1
     err = capsys.readouterr().err
-    assert "`run` did not finish (it is `interrupted`), so there is no result to compare with" in err
+    assert "`run` did not finish (its status is `interrupted`), so there is no result to compare with" in err
     assert "to finish it: `python train.py seed=3 ckpt=run/checkpoints/last.ckpt`" in err
 
 

@@ -137,7 +137,7 @@ class Columns(Bounded, Table):
             keys = " and ".join(f"`{key}`" for key, names in kinds.items() if twice[0] in names)
             yield mistake(next(key for key, names in kinds.items() if twice[0] in names), f"{keys} name `{twice[0]}`")
         if len(ways := [key for key in ("split_column", "group", "time") if getattr(self, key)]) > 1:
-            yield mistake(ways[1], f"rows are split in one way, but `{ways[0]}` and `{ways[1]}` are two")
+            yield mistake(ways[1], f"rows can be split in one way only, but `{ways[0]}` and `{ways[1]}` are both set")
         if self.embed and self.target_kind == "input":
             yield mistake("embed", "an autoencoder has one input: `categorical` makes numbers of categories")
 

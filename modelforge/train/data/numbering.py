@@ -35,10 +35,10 @@ def numberings(source: Columns, numbers: Mapping[str, Array], sheet: Sheet) -> I
     if not found or source.features is not None or len(found) == source.num_features:
         return
     which = f"columns {listed(found, MAX_SHOWN, quote='`')} have" if len(found) > 1 else f"column `{found[0]}` has"
-    message = f"{which} another whole number in each row of {sheet.named}, as numbers of rows do"
+    message = f"{which} a different whole number in each row of {sheet.named}, like a row number"
     ignore = setting("ignore", [*source.ignore, *found])
     rest = setting("num_features", source.num_features - len(found))
-    yield Problem("MW207", "data.features", message, f"if they say nothing of a row: `{ignore} {rest}`")
+    yield Problem("MW207", "data.features", message, f"if they are row numbers: `{ignore} {rest}`")
 
 
 def _is_numbering(name: str, values: Array) -> bool:

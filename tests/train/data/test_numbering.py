@@ -34,8 +34,8 @@ def warned(here: Path, name: str, values: list[float] | list[int], **fields: obj
     ],
 )
 def test_a_column_that_numbers_the_rows_is_a_warning(here: Path, name: str, values: list[int]):
-    message = f"column `{name}` has another whole number in each row of `flowers.csv`, as numbers of rows do"
-    hint = f"if they say nothing of a row: `'data.ignore=[{name}]' data.num_features=1`"
+    message = f"column `{name}` has a different whole number in each row of `flowers.csv`, like a row number"
+    hint = f"if they are row numbers: `'data.ignore=[{name}]' data.num_features=1`"
     assert warned(here, name, values) == [("data.features", message, hint)]
     assert warned(here, name, values, ignore=[name], num_features=1) == []
 
