@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import PurePath, PurePosixPath
 from typing import Any
@@ -25,6 +26,8 @@ MISSING = "MF011"
 """The code of a value that a config leaves to whoever composes it (`???`)."""
 UNSET = "unset"
 """Stands for such a value, so that the rest can be compared."""
+MOMENT = datetime(2031, 2, 13, 16, 45, 58, 987654)
+"""What `${now:...}` gives on both sides: the clock makes no difference. Its parts differ, as patterns may."""
 OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
 """Keys in which Hydra notes how it was called: no part of a config."""
 
@@ -153,7 +156,7 @@ def _given(
 
     def made(further: Sequence[str]) -> Config:
         every = (*overrides, *further)
-        return compose(side.folder, every, entry.config_name, shown_as=side.shown_as, library=library)
+        return compose(side.folder, every, entry.config_name, shown_as=side.shown_as, library=library, moment=MOMENT)
 
     try:
         return made(()), ()

@@ -45,6 +45,19 @@ def test_an_edit_that_a_composition_shows_is_not_noted_again(trees: Path):
     assert (noted.file.path, noted.reason) == ("notes.txt", "composition reads only .yaml files")
 
 
+def test_the_clock_is_no_difference_and_another_pattern_is(trees: Path):
+    for folder in ("old", "conf"):
+        edit(f"{folder}/config.yaml", "seed: 0", "seed: ${oc.decode:${now:%S}}\nname: run-${now:%f}\nagain: ${name}")
+    assert review("old", "conf").equal
+    edit("conf/init/xavier.yaml", "1.0", "1.5")
+    found, again = (review("old", "conf").to_dict() for _ in range(2))
+    assert found == again
+    assert [change["name"] for change in found["compositions"][0]["values"]] == ["init.gain"]
+    edit("conf/config.yaml", "%S", "%M")
+    values = {change.name: (change.old, change.new) for change in review("old", "conf").default.values}
+    assert values == {"seed": (58, 45), "init.gain": (1.0, 1.5)}
+
+
 def test_overrides_apply_to_both_sides(trees: Path):
     edit("conf/init/xavier.yaml", "1.0", "2.0")
     assert not review("old", "conf").default.equal
