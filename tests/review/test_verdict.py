@@ -34,6 +34,7 @@ def test_a_wider_layer(trees: Path):
     edit("conf/model/mlp.yaml", "4", "16")
     found = verdict()
     assert found.startswith("2 layers changed, 3 parameters start differently, another number of parameters in 3 comp")
+    assert found.endswith(", old checkpoints of 3 compositions do not load as they are")
 
 
 def test_one_model_that_is_not_the_default(trees: Path):
