@@ -53,7 +53,7 @@ class Composition:
     files: frozenset[str] = frozenset()
     """The files that it read, below the config folder."""
     signature: tuple[Any, ...] = ()
-    """The files that it merged, where and in what order: entries of equal signature are equal."""
+    """The files that it merged, in order, and overrides of values: entries of equal signature are equal."""
     studies: Studies | None = None
     merged: tuple[tuple[str, str], ...] = ()
     """Package and path of each file that it merged, in order."""
@@ -145,7 +145,7 @@ def composed(
             return Composition(None, error.problems)
     names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
-    signature = (*merged, *sorted(config.choices.items()))
+    signature = (*merged, *sorted(config.choices.items()), *(one.text for one in config.origins.assignments))
     return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
 
 
