@@ -14,6 +14,8 @@ from modelforge.review.values import Change, Path
 
 UNPLANNED = frozenset({"model", "init", "choices"})
 """Sections whose values show in layers and parameters, or in the name of the option."""
+REDRAWN = ("changed", "redrawn")
+"""How a parameter of both sides differs that starts with other values."""
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Draft:
     @property
     def num_redrawn(self) -> int:
         """Parameters of both sides that start differently."""
-        return sum(kind in ("changed", "redrawn") for kind in self.parameters.values())
+        return sum(kind in REDRAWN for kind in self.parameters.values())
 
     def add(self, labels: Sequence[str], values: Sequence[Change], derived: Sequence[Change], diff: Changes | None):
         """Takes in what follows in some compositions."""
@@ -72,7 +74,10 @@ class Draft:
             self.effects.setdefault(effect, {}).update(dict.fromkeys(labels))
         if diff is not None:
             self.layers |= {layer.path: _of_layer(layer) for layer in diff.layers if layer.differs_itself}
-            self.parameters |= {item.path: _of_parameter(item) for item in diff.parameters}
+            for item in diff.parameters:
+                # Of several models that name it, one in which it starts differently decides.
+                if self.parameters.get(item.path) not in REDRAWN:
+                    self.parameters[item.path] = _of_parameter(item)
             self.totals |= {change.name for change in diff.totals}
 
     def _rows(self, values: Sequence[Change], derived: Sequence[Change], diff: Changes | None) -> Iterator[Effect]:
