@@ -10,6 +10,7 @@ from modelforge.review.document import Effect
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.review import Review
 from modelforge.review.rows import rows, value_rows
+from modelforge.review.starts import is_fixed
 from modelforge.review.values import Change, Path
 
 UNPLANNED = frozenset({"model", "init", "choices"})
@@ -123,10 +124,10 @@ def _of_layer(layer: LayerDiff) -> str:
 
 
 def _of_parameter(item: ParameterDiff) -> str:
-    """Under another name, other values are drawn of the same distribution, unless it is a constant."""
+    """Under another name a parameter gets other values of the same distribution, unless its values are fixed."""
     if item.kind != "changed" or item.changes:
         return item.kind
-    return "redrawn" if item.shown.std else "renamed"
+    return "renamed" if is_fixed(item.shown) else "redrawn"
 
 
 def _common(paths: Sequence[Path]) -> Path:

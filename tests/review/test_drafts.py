@@ -9,6 +9,7 @@ import pytest
 from modelforge.review.compare import review
 from modelforge.review.diff import diff
 from modelforge.review.drafts import Draft, drafts
+from modelforge.review.starts import starts
 from tests.review.trees import edit
 
 
@@ -54,6 +55,19 @@ def test_a_parameter_that_one_model_adds_and_another_draws_otherwise_counts_as_r
         draft.add([f"model={index}"], (), (), (changed, added)[index])
     assert draft.parameters == {"b.weight": "changed", "b.bias": "added"}
     assert draft.num_redrawn == 1
+
+
+@pytest.mark.parametrize(
+    ("init", "how"), [("identity", "renamed"), ("zeros", "renamed"), ("orthogonal", "redrawn"), ("xavier", "redrawn")]
+)
+def test_a_renamed_parameter_is_redrawn_where_its_values_depend_on_its_path(plan, init: str, how: str):
+    linear = {"type": "Linear", "out_features": 8, "bias": False, "init": init}
+    old, new = plan(a=linear), plan(b=linear)
+    found = diff(old, new)
+    draft = Draft(())
+    draft.add(["the default"], (), (), found)
+    assert draft.parameters == {"b.weight": how}
+    assert draft.num_redrawn == len(starts(old, new, found).redrawn)
 
 
 def test_nothing_differs_in_equal_folders(trees: Path):
