@@ -101,8 +101,9 @@ def _answer(document: Document, form: str, output: Path | None, status: int, pro
 
 
 def fails(document: Document, fail_on: str) -> bool:
-    """Whether a change that is not accepted is one of those that give the status 1."""
-    return any(FAILING[fail_on](change) for change in document.changes if change.accepted is None)
+    """Whether a change that is not accepted is one of those that give the status 1, or might be: it was left out."""
+    left_out = document.num_changes > len(document.changes) and fail_on != "none"
+    return left_out or any(FAILING[fail_on](change) for change in document.changes if change.accepted is None)
 
 
 def print_schema() -> Answer:

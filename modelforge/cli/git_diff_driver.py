@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,15 +96,18 @@ def _end(path: str, file: str, hash: str) -> _End:
 
 
 def _reviewed(old: _End, new: _End) -> Document | None:
-    """The review of both folders; None where there is no such folder, or its default does not compose."""
+    """The review of both folders; None where there is no such folder, or its default does not compose.
+
+    A folder with links, pipes or devices is not copied: they may lead outside, or have no end.
+    """
     folder = _config_folder(new.path)
-    if folder is None or _size(folder) > MAX_REVISION_BYTES or not new.path.endswith(".yaml"):
+    if folder is None or not new.path.endswith(".yaml") or not _can_be_copied(folder):
         return None
     with tempfile.TemporaryDirectory(prefix="modelforge-") as place:
         sides: list[Side] = []
         for name, end in (("old", old), ("new", new)):
             copy = Path(place, name)
-            shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".git", "__pycache__"))
             for known in (old.path, new.path):
                 copy.joinpath(Path(known).relative_to(folder)).unlink(missing_ok=True)
             if end.file is not None:
@@ -124,8 +128,11 @@ def _config_folder(path: str) -> Path | None:
     return next((folder for folder in above if (folder / "config.yaml").is_file() and folder != Path()), None)
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+def _can_be_copied(folder: Path) -> bool:
+    """Whether a folder holds files and folders alone, of no more bytes than a revision may."""
+    facts = [path.lstat() for path in folder.rglob("*")]
+    plain = all(stat.S_ISREG(fact.st_mode) or stat.S_ISDIR(fact.st_mode) for fact in facts)
+    return plain and sum(fact.st_size for fact in facts) <= MAX_REVISION_BYTES
 
 
 def _values(old: _End, new: _End) -> list[RenderableType]:
@@ -141,7 +148,7 @@ def _values(old: _End, new: _End) -> list[RenderableType]:
     rows = list(value_rows(value_changes(before.data, after.data, lambda key: None, lambda key: None)))
     if not rows:
         return [Text("no semantic change: formatting, comments or the order of keys")]
-    note = Text("the values of the file alone: the config folder around it does not compose", "dim")
+    note = Text("the values of the file alone: the config folder around it cannot be compared", "dim")
     return [note, Aligned([[Text(row.mark, STYLES[row.mark]), Text(row.name), Text(row.words)] for row in rows], 2)]
 
 

@@ -20,7 +20,8 @@ from modelforge.core.codes import CODES
 from modelforge.core.confine import TooLong, limited
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.review.acceptances import read_acceptances
-from modelforge.review.affected import Entry
+from modelforge.review.affected import Entry, below
+from modelforge.review.changed_files import content
 from modelforge.review.compare import Pair, review_sides
 from modelforge.review.document import Document
 from modelforge.review.documented import documented
@@ -113,4 +114,11 @@ def _refused(side: Side) -> list[Problem]:
     if side.kind != "revision":
         return []
     found = scanned(side.folder, side.shown_as)
-    return [replace(one, message=f"{one.message} (in `{side.name}`)") for one in found if one.code != SYNTAX]
+    kept = (one for one in found if one.code != SYNTAX or _can_be_read(side, one))
+    return [replace(one, message=f"{one.message} (in `{side.name}`)") for one in kept]
+
+
+def _can_be_read(side: Side, problem: Problem) -> bool:
+    """Whether composition reads a file in which the scan came to an end, as after a byte order mark or a directive."""
+    file = content(side, below(side.shown_as, problem.place.file or "")) if problem.place else None
+    return file is not None and not file.problems

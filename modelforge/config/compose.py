@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Config:
     """Group → chosen option, such as `model` → `lstm`."""
     hydra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """Hydra's own part, its interpolations as text; empty inside a job."""
+    moment: datetime | None = field(default=None, repr=False)
+    """What `${now:...}` gave; None for the time."""
 
 
 def compose(
@@ -50,6 +53,7 @@ def compose(
     *,
     shown_as: str | None = None,
     library: Library | None = None,
+    moment: datetime | None = None,
 ) -> Config:
     """Composes a config as `@hydra.main` would, and leaves Hydra's global state as it was.
 
@@ -59,6 +63,7 @@ def compose(
         config_name: the primary config, without `.yaml`.
         shown_as: what to call the folder in places, where it is a copy of another one.
         library: what other configs have read of files already; files that changed since are not read again.
+        moment: what `${now:...}` gives; None for the time.
 
     Raises:
         ForgeError: the folder, files, overrides or interpolations are wrong; all problems that can be found at once.
@@ -74,8 +79,8 @@ def compose(
         parsed = ov.parse(overrides)
         made = library.last = library.composed(naming, name, parsed) or _composed(naming, name, parsed, library.files)
         origins = Origins(made.config, made.contributions, _assignments(made.folders, parsed), _environment(overrides))
-        values = _resolve(made.config, made.hydra, origins)
-    return Config(values, origins, tuple(overrides), _choices(made.hydra, made.contributions), made.hydra)
+        values = _resolve(made.config, made.hydra, origins, moment)
+    return Config(values, origins, tuple(overrides), _choices(made.hydra, made.contributions), made.hydra, moment)
 
 
 def _composed(naming: Naming, name: str, parsed: tuple[Override, ...], files: Files) -> Composition:
@@ -113,7 +118,7 @@ def rewritten(config: Config, raw: Mapping[str, Any]) -> Config:
     """
     origins = replace(config.origins, config=raw)
     with hydra_settings():
-        return replace(config, values=_resolve(raw, config.hydra, origins), origins=origins)
+        return replace(config, values=_resolve(raw, config.hydra, origins, config.moment), origins=origins)
 
 
 def _check_types(conf: Any, overrides: Any) -> None:
@@ -176,7 +181,9 @@ def _assignments(folders: Reading, parsed: Sequence[Override]) -> tuple[ov.Assig
     return tuple(ov.assignment(one) for one in parsed if ov.sets_value(one, folders.group_exists))
 
 
-def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origins: Origins) -> dict[str, Any]:
+def _resolve(
+    config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origins: Origins, moment: datetime | None = None
+) -> dict[str, Any]:
     if runtime is not None:
         # Where the machine is called is no value of a config, however it is asked for.
         facts = {name: fact for name, fact in runtime["runtime"].items() if name not in ("cwd", "config_sources")}
@@ -187,7 +194,7 @@ def _resolve(config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origi
         return any(at[:length] in given for length in range(1, len(at) + 1))  # or is in a list that was given
 
     try:
-        return resolve(config, runtime, is_given, outside=origins.outside)
+        return resolve(config, runtime, is_given, outside=origins.outside, moment=moment)
     except ForgeError as error:
         problems = [problem.at(origins.written(problem.path)) for problem in error.problems]
         raise ForgeError(map(origins.hide, problems)) from None

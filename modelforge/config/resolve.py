@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +48,7 @@ def resolve(
     runtime: Mapping[str, Any] | None = None,
     is_given: Callable[[KeyPath], bool] = lambda _: False,
     outside: dict[str, str] | None = None,
+    moment: datetime | None = None,
 ) -> dict[str, Any]:
     """The config with all interpolations resolved, as plain data.
 
@@ -57,6 +59,7 @@ def resolve(
         runtime: Hydra's own part of the composed config; None inside a run, where `${hydra:...}` knows itself.
         is_given: whether the value at a path was given by an override, which may use any resolver.
         outside: takes in what came from outside the config, such as from the environment → how it was asked for.
+        moment: what `${now:...}` gives; None for the time.
 
     Raises:
         ForgeError: with every mandatory value (`???`) that is not given and every interpolation that fails. Their
@@ -65,7 +68,7 @@ def resolve(
     >>> resolve({"width": 8, "layer": {"in": "${width}", "name": "w${..width}"}})
     {'width': 8, 'layer': {'in': 8, 'name': 'w8'}}
     """
-    resolver = _Resolver(config, runtime, is_given)
+    resolver = _Resolver(config, runtime, is_given, moment)
     if outside is not None:
         resolver.outside = outside
     try:
@@ -79,12 +82,17 @@ def resolve(
 
 class _Resolver:
     def __init__(
-        self, config: Mapping[str, Any], runtime: Mapping[str, Any] | None, is_given: Callable[[KeyPath], bool]
+        self,
+        config: Mapping[str, Any],
+        runtime: Mapping[str, Any] | None,
+        is_given: Callable[[KeyPath], bool],
+        moment: datetime | None,
     ) -> None:
         self.config = config
         self.runtime = runtime
         self.whole = config if runtime is None else {**config, "hydra": runtime}
         self.is_given = is_given
+        self.moment = moment
         self.outside: dict[str, str] = {}
         self.problems: dict[KeyPath, Problem] = {}
         self.texts: dict[KeyPath, Any] = {}
@@ -254,7 +262,10 @@ class _Resolver:
             raise _Broken
         parent, own = self._node(at)
         try:
-            value = resolver(self.nodes, parent, parent._get_node(own), args, args_str)
+            if name == "now" and self.moment is not None:
+                value = self.moment.strftime(*args)
+            else:
+                value = resolver(self.nodes, parent, parent._get_node(own), args, args_str)
         except Exception as error:  # a resolver is anybody's code
             said = str(error).strip("\"'") if name == "oc.env" or not outward else f"it raised {type(error).__name__}"
             self._note(at, "MF003", f"`{written}` cannot be resolved: {said.splitlines()[0] if said else name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import PurePath, PurePosixPath
 from typing import Any
@@ -25,6 +26,8 @@ MISSING = "MF011"
 """The code of a value that a config leaves to whoever composes it (`???`)."""
 UNSET = "unset"
 """Stands for such a value, so that the rest can be compared."""
+MOMENT = datetime(2031, 2, 13, 16, 45, 58, 987654)
+"""What `${now:...}` gives on both sides: the clock makes no difference. Its parts differ, as patterns may."""
 OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
 """Keys in which Hydra notes how it was called: no part of a config."""
 
@@ -50,7 +53,7 @@ class Composition:
     files: frozenset[str] = frozenset()
     """The files that it read, below the config folder."""
     signature: tuple[Any, ...] = ()
-    """The files that it merged, where and in what order: entries of equal signature are equal."""
+    """The files that it merged, in order, and overrides of values: entries of equal signature are equal."""
     studies: Studies | None = None
     merged: tuple[tuple[str, str], ...] = ()
     """Package and path of each file that it merged, in order."""
@@ -142,7 +145,7 @@ def composed(
             return Composition(None, error.problems)
     names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
-    signature = (*merged, *sorted(config.choices.items()))
+    signature = (*merged, *sorted(config.choices.items()), *(one.text for one in config.origins.assignments))
     return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
 
 
@@ -153,7 +156,7 @@ def _given(
 
     def made(further: Sequence[str]) -> Config:
         every = (*overrides, *further)
-        return compose(side.folder, every, entry.config_name, shown_as=side.shown_as, library=library)
+        return compose(side.folder, every, entry.config_name, shown_as=side.shown_as, library=library, moment=MOMENT)
 
     try:
         return made(()), ()

@@ -13,7 +13,9 @@ import yaml
 
 from modelforge.config.composition import plain
 from modelforge.config.document import Document
+from modelforge.config.folder import is_inside
 from modelforge.config.nodes import items
+from modelforge.config.trust import outside
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_FILES
 from modelforge.review.sides import Side
@@ -156,6 +158,8 @@ def content(side: Side, path: str) -> Content | None:
     shown = (PurePosixPath(side.shown_as) / path).as_posix()
     if not path.endswith(".yaml") or not place.is_file() or place.stat().st_size > MAX_COMPARED_BYTES:
         return None
+    if not is_inside(place, side.folder):
+        return Content(Document(shown, ""), {}, outside(path.removesuffix(".yaml")).problems)
     try:
         document = Document(shown, place.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

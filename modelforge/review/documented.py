@@ -32,7 +32,7 @@ from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.rows import bounded, spot
 from modelforge.review.titles import follows, head, kind_of
 from modelforge.review.value_words import list_edit, pair
-from modelforge.review.values import ABSENT
+from modelforge.review.values import ABSENT, exact
 from modelforge.review.values import Change as Edit
 from modelforge.review.verdict import MAX_NAMED, verdict
 
@@ -118,7 +118,7 @@ def _change(draft: Draft) -> Change:
     differs = edit is not None and not (edit.old is ABSENT and edit.new is ABSENT)
     return of_kind(
         kind,
-        key if draft.edits else " ".join(sorted({*draft.layers, *draft.parameters})),
+        key if draft.edit else _identity(draft),
         f"{key} {how}".strip(),
         edit,
         cause=cause_of(edit, key) if edit and differs else None,
@@ -131,6 +131,13 @@ def _change(draft: Draft) -> Change:
         entries=labels_of(labels),
         num_entries=len(labels),
     )
+
+
+def _identity(draft: Draft) -> str:
+    """What several edits that work only together are recognized by, values included; or what no edit explains."""
+    values = [one.change for one in draft.edits] or [*draft.values.values()]
+    paths = [] if draft.edits else sorted({*draft.layers, *draft.parameters})
+    return exact([*paths, *([one.name, one.old, one.new] for one in values)], sort=True)
 
 
 def _edit(draft: Draft) -> Edit | None:

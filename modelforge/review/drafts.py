@@ -10,10 +10,13 @@ from modelforge.review.document import Effect
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.review import Review
 from modelforge.review.rows import rows, value_rows
+from modelforge.review.starts import is_fixed
 from modelforge.review.values import Change, Path
 
 UNPLANNED = frozenset({"model", "init", "choices"})
 """Sections whose values show in layers and parameters, or in the name of the option."""
+REDRAWN = ("changed", "redrawn")
+"""How a parameter of both sides differs that starts with other values."""
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Draft:
     @property
     def num_redrawn(self) -> int:
         """Parameters of both sides that start differently."""
-        return sum(kind in ("changed", "redrawn") for kind in self.parameters.values())
+        return sum(kind in REDRAWN for kind in self.parameters.values())
 
     def add(self, labels: Sequence[str], values: Sequence[Change], derived: Sequence[Change], diff: Changes | None):
         """Takes in what follows in some compositions."""
@@ -72,7 +75,10 @@ class Draft:
             self.effects.setdefault(effect, {}).update(dict.fromkeys(labels))
         if diff is not None:
             self.layers |= {layer.path: _of_layer(layer) for layer in diff.layers if layer.differs_itself}
-            self.parameters |= {item.path: _of_parameter(item) for item in diff.parameters}
+            for item in diff.parameters:
+                # Of several models that name it, one in which it starts differently decides.
+                if self.parameters.get(item.path) not in REDRAWN:
+                    self.parameters[item.path] = _of_parameter(item)
             self.totals |= {change.name for change in diff.totals}
 
     def _rows(self, values: Sequence[Change], derived: Sequence[Change], diff: Changes | None) -> Iterator[Effect]:
@@ -118,10 +124,10 @@ def _of_layer(layer: LayerDiff) -> str:
 
 
 def _of_parameter(item: ParameterDiff) -> str:
-    """Under another name, other values are drawn of the same distribution, unless it is a constant."""
+    """Under another name a parameter gets other values of the same distribution, unless its values are fixed."""
     if item.kind != "changed" or item.changes:
         return item.kind
-    return "redrawn" if item.shown.std else "renamed"
+    return "renamed" if is_fixed(item.shown) else "redrawn"
 
 
 def _common(paths: Sequence[Path]) -> Path:

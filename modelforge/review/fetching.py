@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.review.revision import is_revision, is_shallow
+from modelforge.review.revision import GIT, is_revision, is_shallow, start_of
 from modelforge.review.sides import find_conf
 
 TIMEOUT = 600
@@ -25,7 +25,7 @@ def fetch_commits(names: Sequence[str], conf: Path | None) -> None:
         ForgeError: git cannot fetch.
     """
     folder = find_conf(conf)
-    around = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    around = start_of(folder)
     if is_shallow(folder):
         _fetch(around, "--unshallow")
     for name in dict.fromkeys(end for side in names for end in side.split("...")):
@@ -35,9 +35,9 @@ def fetch_commits(names: Sequence[str], conf: Path | None) -> None:
 
 
 def _fetch(folder: Path, what: str) -> None:
-    command = ["git", "fetch", "--no-tags", "--quiet", "origin", what]
+    command = [*GIT, "fetch", "--no-tags", "--quiet", "origin", what]
     if what.startswith("--"):
-        command = ["git", "fetch", "--no-tags", "--quiet", what, "origin"]
+        command = [*GIT, "fetch", "--no-tags", "--quiet", what, "origin"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -91,6 +91,8 @@ def loads(checkpoint: OldCheckpoint) -> str:
 
 def _remedy(checkpoint: OldCheckpoint) -> str:
     """The `weights` section that loads what fits."""
+    if not checkpoint.fits:
+        return "nothing in it fits the new model"
     return f"`weights: {value(checkpoint.weights)}` loads what fits" if checkpoint.weights else ""
 
 

@@ -35,7 +35,12 @@ class OldCheckpoint:
     missing: tuple[str, ...]
     """Names of the new model that such a checkpoint lacks."""
     weights: Mapping[str, Any]
-    """The keys `rename` and `skip` of a `weights` section that loads it; empty where it loads as it is."""
+    """Keys `rename` and `skip` of a `weights` section that loads it; empty where it loads as it is, or not at all."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the new model takes anything of it."""
+        return bool(self.loads or self.renamed)
 
     @property
     def num_keys(self) -> int:
@@ -84,7 +89,7 @@ def old_checkpoint(old: Plan, new: Plan, pairs: Pairing) -> OldCheckpoint:
         reshaped=tuple(name for name, new in targets.items() if new is not None and name not in fits),
         lost=tuple(name for name, new in targets.items() if new is None),
         missing=tuple(missing),
-        weights=section,
+        weights=section if fits else {},
     )
 
 

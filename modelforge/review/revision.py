@@ -19,6 +19,8 @@ from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
 from modelforge.core.suggestions import did_you_mean
 
+GIT = ("git", "-c", "safe.bareRepository=explicit")
+"""Git, which takes no folder of a working tree for a repository: a stranger's config folder may look like one."""
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -179,7 +181,7 @@ def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
 def _list(root: Path, tree: str, what: str) -> list[bytes]:
     """One line for each file and folder below a tree: mode, type, object, size, path."""
     # As a stream: a tree that holds another tree a thousand times, ten levels deep, has no end.
-    command = ["git", "ls-tree", "-r", "-t", "-l", "-z", tree]
+    command = [*GIT, "ls-tree", "-r", "-t", "-l", "-z", tree]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as git:
         assert git.stdout is not None
         listing = git.stdout.read(MAX_LISTING_BYTES)
@@ -212,10 +214,20 @@ def _object(folder: Path, name: str) -> str:
 
 
 def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
-    """What git says in a folder, or in the nearest one above it that exists."""
+    """What git says about a folder, which need not exist any more."""
     return _run(folder, *arguments, given=given).stdout
 
 
 def _run(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    around = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    return subprocess.run(["git", *arguments], cwd=around, input=given, capture_output=True, check=False)
+    return subprocess.run([*GIT, *arguments], cwd=start_of(folder), input=given, capture_output=True, check=False)
+
+
+def start_of(folder: Path) -> Path:
+    """Where git starts for a folder, which need not exist any more: the nearest one above that holds `.git`.
+
+    Started in a folder with `HEAD`, `objects` and `refs`, git takes it for a repository, and does what its `config`
+    names: a tree may hold such a folder, but no `.git`.
+    """
+    place = Path(os.path.realpath(folder))
+    above = [path for path in (place, *place.parents) if path.is_dir()]
+    return next((path for path in above if os.path.lexists(path / ".git")), above[0])

@@ -63,7 +63,7 @@ def starts(old: Plan, new: Plan, found: Changes) -> Starts:
             continue
         if item is not None and item.changes:
             changed.append(parameter.path)
-        elif (item is not None or old.seed != new.seed) and not _is_fixed(parameter):
+        elif (item is not None or old.seed != new.seed) and not is_fixed(parameter):
             redrawn.append(parameter.path)
         else:
             identical.append(parameter.path)
@@ -71,7 +71,7 @@ def starts(old: Plan, new: Plan, found: Changes) -> Starts:
     return Starts(tuple(identical), tuple(redrawn), tuple(changed), tuple(sorted(added)), removed)
 
 
-def _is_fixed(parameter: ParameterPlan) -> bool:
+def is_fixed(parameter: ParameterPlan) -> bool:
     """Whether its values depend on neither seed nor path."""
     return all(
         matrix.fixed is not None or fill.part is not None or fill.promise.deterministic

@@ -114,12 +114,13 @@ def _counted(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _checkpoint(changes: Sequence[Change]) -> Iterator[str]:
-    """`old checkpoint: 41 of 44 keys load`; of several models the number."""
+    """`old checkpoint: 41 of 44 keys load`; of several in other words the number of compositions."""
     found = [change for change in changes if change.kind == "checkpoint-keys"]
     if len(found) == 1:
         yield found[0].title
     elif found:
-        yield f"old checkpoints of {plural(sum(change.num_entries for change in found), 'model')} load in part"
+        number = sum(change.num_entries for change in found)
+        yield f"old checkpoints of {plural(number, 'composition')} do not load as they are"
 
 
 def _equal(review: Review) -> str:

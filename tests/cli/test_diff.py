@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from modelforge.cli.diff import FAILING, fails
+from modelforge.review.document import MAX_CHANGES, Document
+from tests.review.test_document import SMALL
+
 from .conftest import git
 
 
@@ -85,6 +89,13 @@ def test_the_exit_code_says_so_where_asked(run):
     run("diff", ".", "init.gain=2", status=0)
     run("diff", ".", "init.gain=2", "--exit-code", status=1)
     run("diff", ".", "init.gain=1", "--exit-code", status=0)
+
+
+def test_changes_that_a_document_has_no_room_for_fail():
+    document = Document.model_validate({**SMALL, "changes": [], "num_changes": MAX_CHANGES + 1})
+    assert [name for name in FAILING if not fails(document, name)] == ["none"]
+    whole = Document.model_validate({**SMALL, "changes": [], "num_changes": 0})
+    assert not any(fails(whole, name) for name in FAILING)
 
 
 def test_overrides_apply_to_both_sides(data):

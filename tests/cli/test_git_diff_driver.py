@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_a_folder_that_does_not_compose_falls_back_to_the_values_of_the_file(tex
     shown = text("git-diff-driver", CHANGED, str(before), HASH, "100644", CHANGED, NONE, "100644")
     assert "the values of the file alone" in shown
     assert "~  gain  1 → 1.4" in shown
+
+
+@pytest.mark.parametrize("special", ["link", "endless", "pipe"])
+def test_a_folder_with_more_than_files_is_not_copied(text, before, repository, tmp_path_factory, special):
+    place = repository / "conf/model/other.yaml"
+    if special == "pipe":
+        os.mkfifo(place)
+    elif special == "endless":
+        place.symlink_to("/dev/zero")
+    else:
+        secret = tmp_path_factory.mktemp("elsewhere") / "secret.yaml"
+        secret.write_text("token: hunter2\n")
+        place.symlink_to(secret)
+    shown = text("git-diff-driver", CHANGED, str(before), HASH, "100644", CHANGED, NONE, "100644")
+    assert "the values of the file alone" in shown
+    assert "~  gain  1 → 1.4" in shown
+    assert "hunter2" not in shown
 
 
 def test_what_is_no_config_is_shown_by_its_lines(text, repository, tmp_path_factory):

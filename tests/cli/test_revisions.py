@@ -106,6 +106,15 @@ def test_what_the_scan_refuses(tmp_path: Path, name: str):
     assert problem.message.endswith("(in `HEAD`)")
 
 
+@pytest.mark.parametrize("start", ["\ufeff", "%YAML 1.1\n---\n", "%TAG !e! tag:a,2000:\n---\n"])
+def test_what_ends_the_scan_of_a_file_that_composition_reads_is_refused(tmp_path: Path, start: str):
+    project(tmp_path, {"model/other.yaml": f"{start}a: x\u200by\n"})
+    with pytest.raises(ForgeError) as caught:
+        compare_sides(pair(tmp_path))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place and problem.place.file) == ("MF002", "conf/model/other.yaml")
+
+
 def test_only_revisions_are_scanned(tmp_path: Path):
     project(tmp_path, {"note.yaml": "a: {_target_: x}\n"})
     both = pair(tmp_path, "folder")

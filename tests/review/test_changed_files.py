@@ -63,6 +63,21 @@ def test_files_that_come_and_go_have_one_content(trees: Path):
     assert not found["notes.txt"].is_config
 
 
+def test_what_a_link_leads_to_outside_is_not_read(trees: Path, tmp_path_factory: pytest.TempPathFactory):
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.yaml"
+    secret.write_text("token: hunter2\n")
+    os.symlink(secret, trees / "conf/init/secret.yaml")
+    os.symlink("xavier.yaml", trees / "conf/init/other.yaml")
+    found = changed()
+    assert set(found) == {"init/secret.yaml", "init/other.yaml"}
+    read = {path: file.new for path, file in found.items()}
+    linked, inside = read["init/secret.yaml"], read["init/other.yaml"]
+    assert linked is not None
+    assert inside is not None
+    assert (linked.data, linked.document.text, inside.data) == ({}, "", {"scheme": "xavier", "gain": 1.0})
+    assert [problem.message for problem in linked.problems] == ["`init/secret` lies outside the config folder"]
+
+
 def test_links_are_compared_by_their_target(trees: Path):
     for folder in ("old", "conf"):
         os.symlink("/nowhere", trees / folder / "link")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.review.compare import review
+from modelforge.review.compare import open_sides, review, review_sides
 from tests.review.trees import edit
 
 
@@ -43,6 +43,32 @@ def test_an_edit_that_a_composition_shows_is_not_noted_again(trees: Path):
     shown, noted = review("old", "conf").files
     assert (shown.file.path, shown.edits, shown.reason) == ("init/xavier.yaml", (), "")
     assert (noted.file.path, noted.reason) == ("notes.txt", "composition reads only .yaml files")
+
+
+def test_the_clock_is_no_difference_and_another_pattern_is(trees: Path):
+    for folder in ("old", "conf"):
+        edit(f"{folder}/config.yaml", "seed: 0", "seed: ${oc.decode:${now:%S}}\nname: run-${now:%f}\nagain: ${name}")
+    assert review("old", "conf").equal
+    edit("conf/init/xavier.yaml", "1.0", "1.5")
+    found, again = (review("old", "conf").to_dict() for _ in range(2))
+    assert found == again
+    assert [change["name"] for change in found["compositions"][0]["values"]] == ["init.gain"]
+    edit("conf/config.yaml", "%S", "%M")
+    values = {change.name: (change.old, change.new) for change in review("old", "conf").default.values}
+    assert values == {"seed": (58, 45), "init.gain": (1.0, 1.5)}
+
+
+def test_a_further_composition_of_the_same_files_with_another_value_is_compared(trees: Path):
+    for folder in ("old", "conf"):
+        edit(f"{folder}/config.yaml", "seed: 0", "seed: 0\nsize: small\nsizes: {small: 4, big: 8}")
+        edit(f"{folder}/model/mlp.yaml", "out_features: 4", "out_features: '${sizes.${size}}'")
+    edit("conf/config.yaml", "big: 8", "big: 16")
+    with open_sides("old", "conf", None, ()) as pair:
+        found = {entry.label: entry for entry in review_sides(pair, further=["size=big", "model=mlp"]).entries}
+    assert "model=mlp" not in found  # it reads what the default does
+    shown = found["size=big"].diff
+    assert shown is not None
+    assert [layer.path for layer in shown.layers] == ["hidden"]
 
 
 def test_overrides_apply_to_both_sides(trees: Path):

@@ -39,6 +39,14 @@ def test_keys_that_are_lost_missing_or_reshaped(trees: Path):
     assert {row.mark for row in change.effects} >= {"-", "+"} or {row.mark for row in change.effects} >= {"~"}
 
 
+def test_a_checkpoint_of_which_nothing_fits(trees: Path):
+    edit("conf/model/mlp.yaml", "out_features: 4", "out_features: 16")
+    (deep,) = (change for change in found("checkpoint-keys") if change.entries == ("model=deep",))
+    (wider,) = (change for change in found("checkpoint-keys") if "the default" in change.entries)
+    assert (wider.title, wider.follows) == ("old checkpoint: 0 of 2 keys load", "nothing in it fits the new model")
+    assert (deep.title, deep.follows[:9]) == ("old checkpoint: 1 of 4 keys load", "`weights:")
+
+
 def test_a_checkpoint_that_loads_as_it_is_is_not_mentioned(trees: Path):
     edit("conf/init/xavier.yaml", "1.0", "2.0")
     assert found("checkpoint-keys") == found("costs-changed") == []

@@ -67,6 +67,15 @@ def test_renames_are_short():
     }
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_where_nothing_fits_no_section_is_suggested(bias: bool):
+    before = model({"a": LINEAR, "b": {**LINEAR, "bias": bias}})
+    after = model({"a": {**LINEAR, "out_features": 9, "bias": False}, "b": {**LINEAR, "out_features": 7}})
+    old, new = (mf.plan(mf.parse(one, init="xavier")) for one in (before, after))
+    found = old_checkpoint(old, new, paired(old, new))
+    assert (found.loads, dict(found.renamed), found.fits, found.weights) == ((), {}, False, {})
+
+
 def test_a_tied_parameter_counts_under_both_names():
     tied = {"a": {**LINEAR, "bias": False}, "b": {**LINEAR, "bias": False}}
     old = mf.plan(mf.parse(model(tied, tie={"b.weight": "a.weight"}), init="xavier"))

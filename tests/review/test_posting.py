@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from modelforge.core.errors import Refusal
 from modelforge.review.posting import MAX_DOCUMENT_BYTES, SKIP_LABEL, Posted, Run, post, read_document
 from tests.review.test_document import SMALL
 
+ROOT = Path(__file__).parents[2]
 SHA = "0123456789abcdef0123456789abcdef01234567"
 EVENT: dict[str, Any] = {
     "repository": {"full_name": "owner/project"},
@@ -189,6 +191,13 @@ def test_an_event_of_another_kind_is_refused(event: Any):
 def test_a_tag_that_would_end_the_marker_is_refused(artifact: Path):
     with pytest.raises(Refusal, match="the tag must be"):
         posted(artifact, tag="--> <b>")
+
+
+def test_no_step_imports_from_the_checkout_of_a_pull_request():
+    """Without `-I`, `python -m` looks for modules in the working folder first."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / ".github").rglob("*.yml"))]
+    calls = [options for text in texts for options in re.findall(r"python\"?((?: -\w+)*) -m modelforge", text)]
+    assert calls == [" -I"] * 5
 
 
 def test_the_job_needs_neither_torch_nor_hydra(artifact: Path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
+from modelforge.review.fetching import fetch_commits
 from modelforge.review.revision import extracted, is_revision, merge_base, root_of, short, unknown
 from tests.review.trees import edit
 
@@ -27,6 +28,21 @@ def test_a_revision_names_a_commit(git, trees: Path):
 
 def test_the_root_is_that_of_the_repository(git, trees: Path):
     assert root_of(trees / "conf") == trees.resolve()
+
+
+def test_a_config_folder_that_looks_like_a_repository_is_none(git, trees: Path, tmp_path_factory):
+    done = tmp_path_factory.mktemp("elsewhere") / "done"
+    for name in ("objects", "refs"):
+        (trees / "conf" / name).mkdir()
+    (trees / "conf" / "HEAD").write_text("ref: refs/heads/other\n")
+    (trees / "conf" / "config").write_text(
+        f"[core]\n\tbare = false\n\tworktree = {trees}\n\tsshCommand = touch {done}; false\n"
+        '[remote "origin"]\n\turl = ssh://host/path\n'
+    )
+    assert is_revision("main", trees / "conf")
+    with pytest.raises(ForgeError, match="git cannot fetch"):
+        fetch_commits(["nothing"], trees / "conf")
+    assert not done.exists()
 
 
 def test_without_a_repository_there_is_no_root(trees: Path, monkeypatch: pytest.MonkeyPatch):

@@ -36,6 +36,7 @@ def test_a_wider_layer(trees: Path):
     assert found.startswith(
         "2 layers changed, 3 parameters start differently, the number of parameters differs in 3 comp"
     )
+    assert found.endswith(", old checkpoints of 3 compositions do not load as they are")
 
 
 def test_one_model_that_is_not_the_default(trees: Path):
