@@ -25,7 +25,8 @@ def answered(monkeypatch: pytest.MonkeyPatch, code: str, question: bytes = b"", 
         return ask("none", question, folder, seconds)
 
 
-def test_it_has_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_it_has_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)  # an editable install has its own folder on the path
     monkeypatch.setenv("TOKEN", "secret")
     code = """import json, os, sys
 told = {"path": sys.path, "cwd": os.getcwd(), "environment": [*os.environ],
