@@ -130,7 +130,7 @@ class Cases:
             "show": lambda given: _printed(show(self.conf, given)),
             "explain": lambda given: _printed(explain("*", self.conf, given)),
             "diff": lambda given: _printed(
-                compare("seed=0", " ".join(given) or "seed=1", self.conf, [], markdown=False, exit_code=False)
+                compare("seed=0", " ".join(given) or "seed=1", self.conf, [], "markdown", exit_code=False)
             ),
         }
         return random.choices([*ways.items()], (40, 30, 10, 10, 10))[0]
