@@ -79,7 +79,8 @@ def compare(
         problems = [_explained(problem, sides) for problem in error.problems]
         if form == "text":
             raise ForgeError(problems) from error
-        return _answer(documented_failure(old, new or ".", problems), form, output, 2, problems)
+        before, after = [side.name for side in sides] or [old, new or "."]
+        return _answer(documented_failure(before, after, problems), form, output, 2, problems)
     document = found.document
     assert document is not None
     status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))

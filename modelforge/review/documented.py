@@ -77,7 +77,11 @@ def documented_failure(old: str, new: str, problems: Sequence[Problem]) -> Docum
     first = problems[0].message if problems else "nothing is known of it"
     found = [
         of_kind(
-            "broken-side", problem.message, f"{problem.code}: {problem.message}", mark="!", spot=spot(problem.place)
+            "broken-side",
+            problem.message,
+            "; ".join(filter(None, (f"{problem.code}: {problem.message}", problem.hint))),
+            mark="!",
+            spot=spot(problem.place),
         )
         for problem in problems[:MAX_CHANGES]
     ]

@@ -108,7 +108,7 @@ def test_dialects(here: Path, raw: str | bytes, fields):
 def test_a_file_of_another_dialect_is_refused(here: Path):
     (here / "flowers.csv").write_bytes(("a,kind\n" + "1.5,\u00e4\n2,y\n" * 20).encode("latin-1"))
     assert told(csv(**SMALL)) == [
-        ("data.path", "`flowers.csv` is not UTF-8: byte 11 is 0xe4", "name its `data.encoding`")
+        ("data.path", "`flowers.csv` is not UTF-8: byte 11 is 0xe4", "for 'ä': `data.encoding=cp1252`")
     ]
     (here / "flowers.csv").write_text("a;kind\n" + "1,5;x\n2;y\n" * 20)
     assert told(csv(**SMALL, delimiter=";"))[0][1] == (

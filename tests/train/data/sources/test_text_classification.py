@@ -101,7 +101,7 @@ def test_a_folder_for_each_class_and_each_part(tmp_path: Path):
     (tmp_path / "all" / "train" / "notes.md").write_text("")
     (warning,) = read(texts(path="all/train")).warnings
     assert warning.message.startswith("1 file in `all/train` lies in no class or does not end as texts do")
-    with pytest.raises(mf.ForgeError, match="no classes: each holds folders of the same names"):
+    with pytest.raises(mf.ForgeError, match="are not classes: each holds folders of the same names"):
         read(texts(path="all"))
 
 
