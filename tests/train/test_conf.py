@@ -99,5 +99,5 @@ def test_every_file_shows_the_command_that_uses_it(path: Path):
 
 
 def test_the_groups_are_those_that_users_expect():
-    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*GROUPS, "hydra"}
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*GROUPS, "hydra", ".schema"}
     assert set(options(CONF, "model")) == set(names("model"))

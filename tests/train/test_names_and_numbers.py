@@ -85,7 +85,10 @@ def test_classes_that_do_not_look_equal(here: Path, names):
 
 
 def test_columns_that_look_equal_are_named(here: Path):
-    write(here, "caf\u00e9,cafe\u0301,kind\n" + "".join(f"{row},{row % 7},{'ab'[row % 2]}\n" for row in range(60)))
+    write(
+        here,
+        "caf\u00e9,cafe\u0301,kind\n" + "".join(f"{row * 7 % 60}.5,{row % 7},{'ab'[row % 2]}\n" for row in range(60)),
+    )
     (warning,) = read(csv(num_features=2, num_outputs=2)).warnings
     assert warning.message == "2 columns of `flowers.csv` look equal, but are not: 'caf\\xe9' and 'cafe\\u0301'"
     write(here, "\ufeff\ufeffa,kind\n" + PAIRS)  # two files with byte order marks, joined
@@ -96,7 +99,7 @@ def test_columns_that_look_equal_are_named(here: Path):
 
 
 def test_columns_that_never_differ_are_named(here: Path):
-    write(here, "a,b,c,kind\n" + "".join(f"{row},5,{0.1 + 0.2 * (row % 1)},{'ab'[row % 2]}\n" for row in range(60)))
+    write(here, "a,b,c,kind\n" + "".join(f"{row}.5,5,{0.1 + 0.2 * (row % 1)},{'ab'[row % 2]}\n" for row in range(60)))
     examples = read(csv(num_features=3, num_outputs=2))
     assert [warning.message for warning in examples.warnings] == [
         "2 columns, `b` and `c`, of `flowers.csv` have the same value in all training examples"
