@@ -27,13 +27,13 @@ def codes(folder: Path) -> list[str]:
     [
         ((), [], []),
         (("init=constant", "init.value=0.1"), [], ["MW101"] * 3),
-        (CSV, [f"{row},7,{'abc'[row % 3]}" for row in range(60)], ["MW203"]),
+        (CSV, [f"{row}.5,7,{'abc'[row % 3]}" for row in range(60)], ["MW203"]),
         (CSV, [f"{row},{row % 7},{'abc'[row % 3]}" for row in range(60)] + ["3,4,rare"], ["MW202"]),
         (CSV, [f"{row},{row % 7},{kind}" for row in range(30) for kind in ("cat", "cat\u00a0")], ["MW204"]),
         (("+scheduler={type: CosineAnnealingLR, T_max: 31}",), [], ["MW211"]),
         (
             ("init=constant", "init.value=0.1", *CSV),
-            [f"{row},7,{'abc'[row % 3]}" for row in range(60)],
+            [f"{row}.5,7,{'abc'[row % 3]}" for row in range(60)],
             ["MW203", *["MW101"] * 3],
         ),
     ],

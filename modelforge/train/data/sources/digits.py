@@ -50,7 +50,7 @@ class Digits(SplitSource):
             if number < self.num_classes:
                 few = f"{number} of {SIZE:,} examples, and its part needs one of each class: {self.num_classes}"
                 yield mistake(name, f"`{name}` is too small: it takes {few}")
-        if num_train < self.num_classes:
+        if 0 < num_train < self.num_classes:  # none at all is a fault of any split
             few = f"{num_train} of {SIZE:,} examples to train on, and one of each class are {self.num_classes}"
             yield mistake("val_fraction", f"`val_fraction` and `test_fraction` leave {few}")
 
