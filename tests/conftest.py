@@ -31,5 +31,9 @@ def _forget_plugins() -> Iterator[None]:
         plugins._imported.clear()
 
 
+collect_ignore = ["fuzz/guided.py"]
+"""Its package, atheris, is installed for a hunt only."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="runs that tests/train/test_kill.py kills")

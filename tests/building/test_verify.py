@@ -19,7 +19,7 @@ import modelforge as mf
 from modelforge.building.verify import Verification
 from modelforge.cli.app import app
 from modelforge.config import compose
-from modelforge.train.job import _plain
+from modelforge.core.frozen import plain
 from tests.models import MODELS, spec
 
 NORMAL = {"scheme": "normal", "std": 0.1, "bias": {"scheme": "normal", "std": 0.1}}
@@ -192,7 +192,7 @@ def run(tmp_path: Path) -> Path:
     """What a training leaves, without the training."""
     config = compose(overrides=["model=mlp", "data=digits"])
     model = mf.build(mf.parse(config))
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(_plain(config.values), sort_keys=False))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(plain(config.values), sort_keys=False))
     (tmp_path / "ledger.json").write_text(json.dumps(model.ledger.to_dict()))
     (tmp_path / "checkpoints").mkdir()
     path = next(iter(dict(model.named_parameters())))
