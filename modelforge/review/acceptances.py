@@ -66,7 +66,7 @@ class Acceptances:
     def unused(self, changes: Sequence[Change]) -> tuple[list[Change], list[Problem]]:
         """The acceptances that fit no change, as changes to show, and as problems.
 
-        One that the old side has as well is left from an earlier review: no problem, as long as nobody has edited it.
+        An unused acceptance that is the same on the old side is left from an earlier review, and no problem.
         """
         made = {change.fingerprint for change in changes}
         shown: list[Change] = []

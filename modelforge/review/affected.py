@@ -23,7 +23,7 @@ GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
 PLANNED = ("model", "init", "weights", "seed", "dtype")
 """The sections that a plan is made of."""
 MISSING = "MF011"
-"""The code of a value that a config leaves to whoever composes it (`???`)."""
+"""The code of a mandatory value that is missing (`???`)."""
 UNSET = "unset"
 """Stands for such a value, so that the rest can be compared."""
 MOMENT = datetime(2031, 2, 13, 16, 45, 58, 987654)

@@ -21,7 +21,7 @@ from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change, exact, value_changes
 
 MAX_APART = 16
-"""Groups of edits that are told apart by planning; more count as one."""
+"""Groups of edits that are planned one by one; more than these count as one group."""
 OUTSIDE = ("hydra", "choices")
 """What a composition holds beside the job's values."""
 

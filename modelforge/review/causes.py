@@ -63,7 +63,7 @@ class Causes:
     def found(self) -> tuple[Cause, ...]:
         """All causes, in the order in which they were found.
 
-        An edit that works only with others in one composition is told with them for those that have no plan, too.
+        An edit that works only with others in one composition is grouped with them in compositions without a plan, too.
         """
         several = [keys for keys in self._found if len(keys) > 1]
         for keys, (_, outcomes) in list(self._found.items()):

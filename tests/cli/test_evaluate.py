@@ -145,7 +145,10 @@ def test_what_cannot_be_predicted(run: Path, images: Path, tmp_path: Path):
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A finished run on a table, and the table."""
-    parquet, pyarrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    parquet, pyarrow = (
+        pytest.importorskip("pyarrow.parquet", reason="an extra installs it"),
+        pytest.importorskip("pyarrow", reason="an extra installs it"),
+    )
     folder = tmp_path_factory.mktemp("table")
     columns = {"x": [row / 7 for row in range(60)], "price": [row * 3.5 for row in range(60)]}
     columns |= {"id": [2**53 + row for row in range(60)], "day": [date(2026, 1, 1 + row % 28) for row in range(60)]}
@@ -161,7 +164,12 @@ def test_columns_beside_the_predictions_are_as_they_were(table: tuple[Path, Path
     output = tmp_path / f"out.{ending}"
     predict(run, path, output, ["id", "day"], "cpu")
     if ending == "parquet":
-        found = pytest.importorskip("pyarrow.parquet").read_table(output).slice(1, 1).to_pylist()[0]
+        found = (
+            pytest.importorskip("pyarrow.parquet", reason="an extra installs it")
+            .read_table(output)
+            .slice(1, 1)
+            .to_pylist()[0]
+        )
         right = {"id": 2**53 + 1, "day": date(2026, 1, 2)}
     elif ending == "json":
         found = {name: values[1] for name, values in json.loads(output.read_text()).items()}
@@ -181,7 +189,11 @@ def test_outputs_of_any_shape_go_into_parquet(tmp_path: Path, images: Path):
     run = trained(tmp_path / "run", "model=autoencoder")
     answer = predict(run, images, tmp_path / "out.parquet", [], "cpu")
     assert answer.data["num_examples"] == 3
-    found = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "out.parquet")["output"].to_pylist()
+    found = (
+        pytest.importorskip("pyarrow.parquet", reason="an extra installs it")
+        .read_table(tmp_path / "out.parquet")["output"]
+        .to_pylist()
+    )
     assert np.asarray(found).shape == np.asarray(load_run(run).predict(np.load(images))["output"]).shape
 
 

@@ -10,7 +10,7 @@ from modelforge.review.kinds import KINDS
 
 
 def annotated(document: Document) -> list[Annotation]:
-    """The changes that nobody has accepted."""
+    """The changes that are not accepted."""
     return [_annotation(change) for change in document.changes if change.accepted is None]
 
 

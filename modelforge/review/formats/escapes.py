@@ -17,7 +17,7 @@ def code(text: str) -> str:
     """Any text as one Markdown code span that is safe in a table cell.
 
     A line break becomes a space, a pipe is escaped, the fence is longer than any run of backticks inside, and `@` is
-    followed by a zero-width space, so that nobody is notified.
+    followed by a zero-width space, so that no user is notified.
 
     Example:
         >>> code("a|b"), code("a`b"), code("")

@@ -173,13 +173,13 @@ def test_what_is_no_column(raw, message: str):
 
 
 def test_a_data_frame_that_is_no_table_is_refused():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="an extra installs it")
     twice = pandas.DataFrame([[1, 2]], columns=["a", "a"])
     with pytest.raises(mf.ForgeError, match="a table cannot be made of the DataFrame: Duplicate column names found"):
         as_table(twice)
 
 
 def test_tensors_and_generators_are_columns():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="an extra installs it")
     table = as_table({"a": torch.tensor([1.5, 2.5]), "b": (one for one in (1, 2))})
     assert table.to_pydict() == {"a": [1.5, 2.5], "b": [1, 2]}

@@ -83,7 +83,10 @@ def test_damaged_files_are_named(here: Path):
 
 
 def write_folder(here: Path) -> None:
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pyarrow, parquet = (
+        pytest.importorskip("pyarrow", reason="an extra installs it"),
+        pytest.importorskip("pyarrow.parquet", reason="an extra installs it"),
+    )
     for part, first, size in (("test", 50, 10), ("train", 0, 40), ("val", 40, 10)):
         (here / "table" / f"part={part}").mkdir(parents=True)
         rows = range(first, first + size)
@@ -105,7 +108,10 @@ def test_a_folder_of_files_is_a_table_and_its_folders_a_column(here: Path):
 
 def test_a_folder_of_files_with_different_columns_is_refused(here: Path):
     write_folder(here)
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pyarrow, parquet = (
+        pytest.importorskip("pyarrow", reason="an extra installs it"),
+        pytest.importorskip("pyarrow.parquet", reason="an extra installs it"),
+    )
     parquet.write_table(
         pyarrow.table({"a": [1.0], "kind": ["x"], "more": [1]}), here / "table" / "part=val" / "1.parquet"
     )
