@@ -41,8 +41,8 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
     - forward: its output has energy 1; at the end of one of N residual branches, 1/N of what the stream begins with, so
       that N branches double it.
     - backward: it passes on as much energy of gradients as it gets; at the beginning of a branch, 1/N of that.
-    - both: the geometric mean of the two E w². A layer multiplies the energy of signals by as much as it divides that of
-      gradients, so that E x²/E g² is the same everywhere.
+    - both: the geometric mean of the two E w². A layer multiplies the energy of signals by as much as it
+      divides that of gradients, so that E x²/E g² is the same everywhere.
 
     Formula: E w² = (1 - E b²)/(n_in·E x²), or 1/(n_out·E φ′²), or the geometric mean of both
     Source: Glorot and Bengio 2010 (of both, they take the harmonic mean); He et al. 2015, arXiv:1502.01852
