@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from modelforge.signal.predict import predict as predict
     from modelforge.signal.probe import probe as probe
     from modelforge.signal.rule import register_signal as register_signal
+    from modelforge.signal.solve import solve as solve
     from modelforge.tracing import from_module as from_module
     from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
@@ -81,6 +82,7 @@ _LAZY = {
     "register_signal": "modelforge.signal.rule",
     "register_task": "modelforge.train.tasks.registry",
     "register_logger": "modelforge.train.loggers.registry",
+    "solve": "modelforge.signal.solve",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names
