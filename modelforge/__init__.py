@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from modelforge.language.load import load as load
     from modelforge.layers.register import register_layer as register_layer
     from modelforge.linting.lint import lint as lint
+    from modelforge.linting.rule import register_rule as register_rule
     from modelforge.planning.plan import Plan as Plan
     from modelforge.planning.plan import plan as plan
     from modelforge.review.diff import diff as diff
@@ -77,6 +78,7 @@ _LAZY = {
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
     "register_metric": "modelforge.train.metrics",
+    "register_rule": "modelforge.linting.rule",
     "register_signal": "modelforge.signal.rule",
     "register_task": "modelforge.train.tasks.registry",
     "register_logger": "modelforge.train.loggers.registry",
