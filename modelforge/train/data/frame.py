@@ -221,7 +221,8 @@ def _unseen(
             lost = part[strange[part]]
             if len(lost) > (len(part) / 2 if training else 0):
                 message = (
-                    f"{len(lost):,} of {plural(len(part), 'row')} have a category that is not in the training part"
+                    f"{len(lost):,} of {plural(len(part), 'row')} {'has' if len(lost) == 1 else 'have'}"
+                    " a category that is not in the training part"
                 )
                 becomes = "0 in all features of the column" if fit.kind == "category" else "id 0"
                 yield Problem(

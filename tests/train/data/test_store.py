@@ -94,10 +94,10 @@ def test_several_files_and_texts_among_numbers(here: Path):
 
 
 def test_memory_holds_a_few_columns_at_a_time(here: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(frame, "BLOCK", 1)
+    monkeypatch.setattr(frame, "BLOCK", 40_000)
     random = np.random.default_rng(0)
-    wide = pa.table({**{f"c{place}": random.integers(9, size=10_000) for place in range(50)}, "kind": [0, 1] * 5_000})
-    declared = csv(num_features=50, num_outputs=2)
+    wide = pa.table({**{f"c{place}": random.integers(9, size=10_000) for place in range(100)}, "kind": [0, 1] * 5_000})
+    declared = csv(num_features=100, num_outputs=2)
     sheet = Sheet.of([("the table", wide, 0)])
     peaks = dict[str, int]()
     for name, where in {"memory": MEMORY, "disk": Disk(here)}.items():
