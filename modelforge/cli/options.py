@@ -50,6 +50,14 @@ class Tunable(StrEnum):
     batch_size = "batch_size"
 
 
+class Direction(StrEnum):
+    """What `solve` keeps the same."""
+
+    forward = "forward"
+    backward = "backward"
+    both = "both"
+
+
 class File(StrEnum):
     """What `schema` has a schema for."""
 
