@@ -77,6 +77,25 @@ class Findings(StrEnum):
     junit = "junit"
 
 
+class Form(StrEnum):
+    """In which form `diagnose` prints what it finds."""
+
+    text = "text"
+    html = "html"
+    png = "png"
+    markdown = "markdown"
+    json = "json"
+
+
+class Severe(StrEnum):
+    """How severe a finding is that gives `diagnose` the status 1."""
+
+    none = "none"
+    note = "note"
+    warning = "warning"
+    error = "error"
+
+
 class FailOn(StrEnum):
     """Which changes give `diff` the status 1."""
 
