@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from modelforge.cli.front import answer, app
-from modelforge.cli.options import Conf, FailOn, File, Findings, Form, Format, Json, Kind, Overrides, Report, Severe
+from modelforge.cli.options import (
+    BaseRef,
+    ChangedOnly,
+    Conf,
+    FailOn,
+    File,
+    Findings,
+    Form,
+    Format,
+    Json,
+    Kind,
+    LeastSeverity,
+    Overrides,
+    Report,
+)
 
 
 @app.command()
@@ -26,15 +40,8 @@ def check(
             "--untrusted", help="For a stranger's configs: a strict scan, then a confined process. A folder may follow."
         ),
     ] = False,
-    changed_only: Annotated[
-        bool, typer.Option("--changed-only", help="Check only configs that read a changed file; see --base-ref.")
-    ] = False,
-    base_ref: Annotated[
-        str,
-        typer.Option(
-            "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
-        ),
-    ] = "HEAD",
+    changed_only: ChangedOnly = False,
+    base_ref: BaseRef = "HEAD",
     form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
     output: Report = None,
     conf: Conf = None,
@@ -51,6 +58,40 @@ def check(
     options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
     options["base_ref"] = base_ref if changed_only else None
     answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
+
+
+@app.command()
+def lint(
+    overrides: Overrides = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Lint every model with every init, and every experiment. Default without overrides."
+        ),
+    ] = False,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="CODE", help="Apply only this rule; may be given several times."),
+    ] = None,
+    changed_only: ChangedOnly = False,
+    base_ref: BaseRef = "HEAD",
+    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    fail_on: Annotated[
+        LeastSeverity, typer.Option("--fail-on", help="Exit with 1 if a finding is at least this severe.")
+    ] = LeastSeverity.error,
+    output: Report = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Print findings about how a network starts: what is legal, but rarely meant.
+
+    Each finding has a code; `modelforge list rules CODE` explains it. A
+    model declares what is meant in `lint: {ignore: {CODE: reason}}`.
+    """
+    as_json = as_json or form == Findings.json
+    options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": form.value}
+    options |= {"base_ref": base_ref if changed_only else None, "fail_on": fail_on.value, "output": output}
+    answer("lint:lint", conf, overrides or [], as_json=as_json and output is None, **options)
 
 
 @app.command()
@@ -93,8 +134,8 @@ def diagnose(
     form: Annotated[Form | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")] = None,
     output: Report = None,
     fail_on: Annotated[
-        Severe, typer.Option("--fail-on", help="Exit with 1 if something is at least this severe.")
-    ] = Severe.none,
+        LeastSeverity | None, typer.Option("--fail-on", help="Exit with 1 if something is at least this severe.")
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
     conf: Conf = None,
     as_json: Json = False,
@@ -107,7 +148,7 @@ def diagnose(
     if schema:
         answer("diagnose:print_schema", as_json=True, plugins=False)
     name = Form.json if as_json else form
-    settings = {"measure": measure, "batch": batch, "output": output, "fail_on": fail_on.value}
+    settings = {"measure": measure, "batch": batch, "output": output, "fail_on": fail_on and fail_on.value}
     answer("diagnose:diagnose", conf, overrides or [], compare or [], name and name.value, **settings)
 
 

@@ -35,7 +35,7 @@ def diagnose(
     measure: bool,
     batch: int | None = None,
     output: Path | None = None,
-    fail_on: str = "none",
+    fail_on: str | None = None,
 ) -> Answer:
     """Predicts and measures how one config starts, or several.
 
@@ -47,7 +47,7 @@ def diagnose(
         measure: Whether to build the networks and to measure them.
         batch: Examples in a batch; None for as many as cost little.
         output: A file to write; None for the standard output.
-        fail_on: How severe a cause or a finding is that gives the status 1.
+        fail_on: How severe a cause or a finding is that gives the status 1; None for no such status.
 
     Raises:
         ForgeError: what is wrong with a config, or with the file.
@@ -90,9 +90,9 @@ def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str
         yield " ".join(job), [*overrides, *job]
 
 
-def fails(found: Diagnosis, fail_on: str) -> bool:
+def fails(found: Diagnosis, fail_on: str | None) -> bool:
     """Whether a config has a cause or a finding that is at least so severe."""
-    return fail_on != "none" and max(map(severity, found.starts)) >= RANKS[fail_on]
+    return fail_on is not None and max(map(severity, found.starts)) >= RANKS[fail_on]
 
 
 def severity(start: Start) -> int:

@@ -18,6 +18,16 @@ Conf = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
+ChangedOnly = Annotated[
+    bool, typer.Option("--changed-only", help="Look only at configs that read a changed file; see --base-ref.")
+]
+BaseRef = Annotated[
+    str,
+    typer.Option(
+        "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
+    ),
+]
+
 
 class Kind(StrEnum):
     """What `list` lists."""
@@ -30,6 +40,7 @@ class Kind(StrEnum):
     tasks = "tasks"
     data = "data"
     checks = "checks"
+    rules = "rules"
 
 
 class Tunable(StrEnum):
@@ -66,8 +77,16 @@ class Format(StrEnum):
     junit = "junit"
 
 
+class LeastSeverity(StrEnum):
+    """Which findings give `lint` and `diagnose` the status 1."""
+
+    note = "note"
+    warning = "warning"
+    error = "error"
+
+
 class Findings(StrEnum):
-    """In which form `check` prints what it finds."""
+    """In which form `check` and `lint` print what they find."""
 
     text = "text"
     json = "json"
@@ -85,15 +104,6 @@ class Form(StrEnum):
     png = "png"
     markdown = "markdown"
     json = "json"
-
-
-class Severe(StrEnum):
-    """How severe a finding is that gives `diagnose` the status 1."""
-
-    none = "none"
-    note = "note"
-    warning = "warning"
-    error = "error"
 
 
 class FailOn(StrEnum):

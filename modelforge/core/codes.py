@@ -105,6 +105,7 @@ CODES = MappingProxyType(
         "MW109": "an init rule without effect",
         "MW110": "fields of another scheme that stay when `scheme` alone is changed",
         "MW113": "a parameter that may be several matrices",
+        "MW199": "an ignored finding that is not found",
         "MW201": "data that is left out",
         "MW202": "a class that is missing from a part of the data",
         "MW203": "numbers of the data that are constant",

@@ -54,21 +54,31 @@ def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> C
         levels: All of them.
         findings: Of the linter.
     """
-    leaves = flow(plan).leaves
-    changes = [change for change in (_forward(leaves, levels, plan), _backward(leaves, levels)) if change is not None]
-    # Where both change alike, the signal is named: the gradient follows it.
-    worst = max(changes, key=lambda change: change.size * (1.2 if change.what == "signal" else 1), default=None)
-    if worst is not None and exp(worst.size) >= DRIFT:
-        return _of_change(plan, worst, [change for change in changes if change is not worst])
-    if findings:
-        return _of_finding(findings[0])
+    found = _changes(plan, levels)
+    if found and exp(found[0].size) >= DRIFT:
+        return _of_change(plan, *found)
+    if wrong := [finding for finding in findings if finding.severity != "note"]:
+        return _of_finding(wrong[0])
     lost = [level for level in levels if level.signal is None and level.measured_signal is None and level.note]
     if lost:
         sentence = f"Nothing is predicted from `{lost[0].path}` on: {lost[0].note}"
         return Cause(verdict="unknown", severity="none", sentence=sentence)
-    reach = max((exp(change.size) for change in changes), default=1.0)
+    reach = max((exp(change.size) for change in found), default=1.0)
     sentence = f"Signals and gradients keep their size: energies change by a factor of {number(_round(reach))} at most"
     return Cause(verdict="steady", severity="none", sentence=sentence)
+
+
+def worst(plan: Plan, levels: Sequence[Level]) -> Change | None:
+    """The larger change of a signal or a gradient; None where neither is known."""
+    return next(iter(_changes(plan, levels)), None)
+
+
+def _changes(plan: Plan, levels: Sequence[Level]) -> list[Change]:
+    """The largest change of a signal, and that of a gradient, the larger one first."""
+    leaves = flow(plan).leaves
+    found = [change for change in (_forward(leaves, levels, plan), _backward(leaves, levels)) if change is not None]
+    # Where both change alike, the signal is named: the gradient follows it.
+    return sorted(found, key=lambda change: -change.size * (1.2 if change.what == "signal" else 1))
 
 
 def known(predicted: Energy | None, measured: Energy | None) -> float | None:
@@ -120,8 +130,8 @@ def _backward(leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
     return Change("gradient", end, start, last, length, passed)
 
 
-def _of_change(plan: Plan, change: Change, others: Sequence[Change]) -> Cause:
-    blame = _blamed(plan, change)
+def _of_change(plan: Plan, change: Change, *others: Change) -> Cause:
+    blame = blamed(plan, change)
     verdict = _verdict(change)
     also = [f"its {other.what} {_verb(other)} too" for other in others if exp(other.size) >= DRIFT]
     sentence = f"The {change.what} {_verb(change)}: {_path(change)}"
@@ -163,7 +173,7 @@ def _path(change: Change) -> str:
     return f"on its way back, its squared length goes from {before} at `{start}` to {after} at `{end}`"
 
 
-def _blamed(plan: Plan, change: Change) -> tuple[list[ParameterPlan], int] | None:
+def blamed(plan: Plan, change: Change) -> tuple[list[ParameterPlan], int] | None:
     """All weights of the init block that fills most of the layers on the way, and how many layers are on the way."""
     weights = weights_of(plan)
     passed = [weights[path] for path in change.passed if path in weights]
@@ -174,14 +184,14 @@ def _blamed(plan: Plan, change: Change) -> tuple[list[ParameterPlan], int] | Non
     return [weight for weight in weights.values() if weight.rule.key == key], len(passed)
 
 
-def _reason(change: Change, blamed: list[ParameterPlan], passed: int) -> str:
-    weight = blamed[len(blamed) // 2]
+def _reason(change: Change, weights: list[ParameterPlan], passed: int) -> str:
+    weight = weights[len(weights) // 2]
     factor = (change.after / change.before) ** (1 / max(passed, 1))
-    activations = Counter(name for one in blamed if (name := _activation(one)))
+    activations = Counter(name for one in weights if (name := _activation(one)))
     behind = f" before {activations.most_common(1)[0][0]}" if activations else ""
     std = f" with std {number(_round(weight.std))}" if weight.std else ""
     keeps = f", where about {number(_round(weight.std * factor**-0.5))} would keep it" if weight.std else ""
-    layers = plural(len(blamed), "layer")
+    layers = plural(len(weights), "layer")
     each = f" (a factor of {number(_round(factor))} a layer)" if passed > 1 else ""
     return f"`{weight.scheme}` starts {layers}{behind}{std}{each}{keeps}"
 

@@ -15,6 +15,7 @@ from modelforge.diagnosis.document import (
     Finding,
     Jacobian,
     Measurement,
+    Repair,
     Spectrum,
     Start,
     Steps,
@@ -25,7 +26,8 @@ from modelforge.diagnosis.ledger_rows import ledger_rows
 from modelforge.diagnosis.levels import levels
 from modelforge.diagnosis.measuring import Batch, Measured, measured_of, size_of
 from modelforge.diagnosis.network import network
-from modelforge.linting.lint import findings
+from modelforge.diagnosis.repairs import repair
+from modelforge.linting.lint import examine
 from modelforge.planning.plan import Plan
 from modelforge.signal.jacobian import Jacobian as Found
 from modelforge.signal.nodes import Node
@@ -52,6 +54,7 @@ class Settings:
     model: Model | None = None
     """The first network itself, where it is built already."""
     jacobian: bool = True
+    solve: bool = True
 
 
 def diagnose(
@@ -63,6 +66,7 @@ def diagnose(
     data: Batch | None = None,
     model: Model | None = None,
     jacobian: bool = True,
+    solve: bool = True,
 ) -> Diagnosis:
     """How networks start, and why: signals and gradients predicted and measured, findings, the ledger.
 
@@ -74,6 +78,7 @@ def diagnose(
         data: A batch to measure on; random numbers by default, as predictions assume.
         model: The first network, where it is built already; it alone is measured, with its own seed.
         jacobian: Whether to measure singular values of the derivative of the output.
+        solve: Whether to look for initial values that repair it.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -90,7 +95,7 @@ def diagnose(
     starts: list[Start] = []
     for index, (label, one) in enumerate(plans.items()):
         first = model if index == 0 else None
-        settings = Settings(measure, batch, data, first, jacobian)
+        settings = Settings(measure, batch, data, first, jacobian, solve)
         starts.append(_start(label, one, settings, MAX_LEVELS // len(plans)))
     return Diagnosis(version=__version__, title=title or starts[0].label, starts=tuple(starts))
 
@@ -103,10 +108,15 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     if settings.measure:
         measured = measured_of(plan, size, model=settings.model, batch=settings.data)
     there = measured if isinstance(measured, Measured) else None
-    found = findings(plan)
+    linted = examine(plan)
+    found = (*linted.planned, *linted.problems)
     every = levels(plan, prediction, there)
     shown = spaced(len(every), most)
     index = {every[number].path: place for place, number in enumerate(shown)}
+    reason = cause(plan, every, found)
+    after: Repair | str = ""
+    if settings.solve and reason.severity != "none" and reason.verdict != "steady":
+        after = repair(plan, size.batch, [every[number].path for number in shown])
     return Start(
         label=label,
         num_parameters=plan.num_parameters,
@@ -115,12 +125,14 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
         output=str(plan.output),
         seed=plan.seed,
         batch=size.batch,
-        cause=cause(plan, every, found),
+        cause=reason,
         levels=tuple(every[number] for number in shown),
         num_levels=len(every),
         network=network(plan, index),
         measurement=None if there is None else _measurement(there),
         unmeasured=measured if isinstance(measured, str) else "",
+        repair=after if isinstance(after, Repair) else None,
+        unrepaired=after if isinstance(after, str) else "",
         findings=tuple(map(Finding.of, found[:MAX_FINDINGS])),
         ledger=ledger_rows(plan, None if there is None else there.ledger),
     )

@@ -100,6 +100,7 @@ class Repair(Data):
     """Initial values that keep the predicted energies, as overrides."""
 
     overrides: tuple[str, ...]
+    """To be added to those of the config."""
     signal: tuple[Number | None, ...]
     """The energy of each level with them."""
     gradient: tuple[Number | None, ...]

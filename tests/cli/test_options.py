@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelforge.cli import diagnose, diff
-from modelforge.cli.options import FailOn, Findings, Form, Format, Severe
+from modelforge.cli.options import FailOn, Findings, Form, Format, LeastSeverity
 from modelforge.diagnosis.formats import FORMATS as DIAGNOSES
 from modelforge.report.formats import FORMATS as FINDINGS
 from modelforge.review.formats import FORMATS as REVIEWS
@@ -16,5 +16,5 @@ def test_forms_are_those_of_the_registries():
 
 
 def test_severities_are_known():
-    assert [one.value for one in Severe] == list(diagnose.RANKS)
+    assert ["none", *(one.value for one in LeastSeverity)] == list(diagnose.RANKS)
     assert {one.value for one in FailOn} == set(diff.FAILING)

@@ -55,7 +55,8 @@ def test_a_norm_starts_a_signal_again_and_small_embeddings_are_no_fault():
 
 
 def test_where_energies_keep_their_size_a_finding_is_the_cause():
-    layers = {"one": {**HIDDEN, "init": {"scheme": "constant", "value": 0.125}}, "act": "ReLU", "two": HIDDEN}
+    same = {**HIDDEN, "init": {"scheme": "constant", "value": 0.125}}
+    layers = {"one": same, "act": "ReLU", "two": same, "again": "ReLU", "head": same}
     found = predicted(mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming")))
     assert found.severity == "warning"
     assert "start equal" in found.sentence

@@ -111,8 +111,8 @@ def test_a_width_that_equals_the_probing_batch_is_fine():
 
 
 def test_constant_weights_are_warned_about():
-    assert warned({"head": LINEAR}, init={"scheme": "constant", "value": 0.1}) == [
-        ("init", "all 3 units of head.weight start equal")
+    assert warned({"up": LINEAR, "head": LINEAR}, init={"scheme": "constant", "value": 0.1}) == [
+        ("init", "the units of `up.weight` start equal, and so do the weights that read them")
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from modelforge.core.quoting import printable
 from modelforge.core.words import magnitude, number, plural
@@ -31,7 +32,7 @@ def _start(start: Start) -> Iterator[str]:
         yield f"Set at {_code(start.cause.spot.words)}."
         yield ""
     if start.repair is not None:
-        yield from ("Repair:", "", "```sh", *map(printable, start.repair.overrides), "```", "")
+        yield from ("Repair:", "", "```sh", *(printable(quote(one)) for one in start.repair.overrides), "```", "")
     yield from _table(start)
     for finding in start.findings:
         where = f" ({_code(finding.spot.words)})" if finding.spot else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -65,11 +66,19 @@ def _cause(start: Start) -> Iterator[RenderableType]:
     if start.cause.spot is not None and start.cause.severity != "none":
         rows.append((Text("set at", "blue"), Text(start.cause.spot.words)))
     if start.repair is not None:
-        rows.append((Text("repair", "blue"), Text(" ".join(start.repair.overrides))))
+        rows += [
+            (Text("repair" if first else "", "blue"), Text(quote(one)))
+            for first, one in _marked(start.repair.overrides)
+        ]
     elif start.unrepaired:
         rows.append((Text("repair", "blue"), Text(start.unrepaired)))
     if rows:
         yield Aligned(rows, indent=2, wraps=True)
+
+
+def _marked(items: Sequence[str]) -> Iterator[tuple[bool, str]]:
+    """Each item, and whether it is the first."""
+    yield from ((index == 0, item) for index, item in enumerate(items))
 
 
 def _curves(start: Start) -> Iterator[RenderableType]:

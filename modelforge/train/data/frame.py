@@ -65,9 +65,9 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
         for feature, one in zip(features, values, strict=True)
     ]
     unseen = [*_unseen(source, fits, values, parts, sheet)]
-    columns = {fit.name: one.values for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
     warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
-    warnings += numberings(source, columns, sheet)
+    of_numbers = {fit.name: one for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
+    warnings += numberings(source, of_numbers, sheet)
     inputs, lost = _blocks(source, sheet, fits, values, parts)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
