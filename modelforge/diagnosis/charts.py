@@ -25,7 +25,7 @@ def by_depth(start: Start, *, signal: bool) -> Chart:
         values = [None if one is None else one.energy for _, one in pairs]
         names = [f"{level.path}: {number(value)}" for level, value in zip(start.levels, values, strict=True) if value]
         series.append(Series("measured", [point for point in _points(values) if point], "dots", 1, names=names))
-    title = f"{LABELS[signal]} of {start.label}"
+    title = LABELS[signal]
     return Chart(title, DEPTH, LABELS[signal], series, log=True, y_range=y_range([start], signal=signal))
 
 
@@ -36,7 +36,7 @@ def repaired(start: Start, *, signal: bool) -> Chart | None:
     after = start.repair.signal if signal else start.repair.gradient
     before = [_typical(_pair(level, signal=signal)[0]) for level in start.levels]
     series = [Series("repaired", _points(after), colour=2), Series("as it is", _points(before), "dashed", 5)]
-    title = f"{LABELS[signal]} of {start.label} with the repair"
+    title = f"{LABELS[signal]}, repaired"
     return Chart(title, DEPTH, LABELS[signal], series, log=True, y_range=y_range([start], signal=signal))
 
 

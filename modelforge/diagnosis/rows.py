@@ -47,6 +47,12 @@ def level_rows(levels: Sequence[Level]) -> tuple[LevelRow, ...]:
     )
 
 
+def greatest_share(shares: Sequence[float | None]) -> str:
+    """The greatest of several shares in per cent; empty where none is known, or there is nothing."""
+    known = [share for share in shares if share]
+    return f"{max(known):.0%}" if known else ""
+
+
 def energy(found: Energy | None) -> float | None:
     """The energy itself."""
     return None if found is None else found.energy

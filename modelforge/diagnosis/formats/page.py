@@ -5,16 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from modelforge.diagnosis import charts
 from modelforge.diagnosis.document import Block, Diagnosis, Spot, Start
-from modelforge.diagnosis.rows import LevelRow, energy, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.rows import LevelRow, energy, greatest_share, level_rows, limits, seen, sparkline
 from modelforge.report.charts import Chart
 from modelforge.report.page import render
 
 TEMPLATE = Path(__file__).with_name("page.html")
 KEPT, LOST = 1e2, 1e4
 """Factors on an energy by which a block of the network is coloured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of layers."""
+
+    title: str
+    style: str = "num"
+    """The class of its cells: of numbers, of curves, or none."""
+
+
+COLUMNS = (
+    Column("type", ""),
+    Column("E x²"),
+    Column("copies", "spark"),
+    Column("measured"),
+    Column("E g²"),
+    Column("copies", "spark"),
+    Column("measured"),
+    Column("std"),
+    Column("χ₁"),
+    Column("flat"),
+    Column("dead"),
+    Column("rank"),
+    Column("note", ""),
+)
 
 
 def page(diagnosis: Diagnosis) -> str:
@@ -30,6 +57,7 @@ def page(diagnosis: Diagnosis) -> str:
         lines=lines,
         anchors=anchors,
         worst=block_class,
+        quote=quote,
     )
 
 
@@ -41,7 +69,8 @@ class Part:
     start: Start
     depth: tuple[Chart, ...]
     """By depth: signals, with the repair beside them, and gradients."""
-    rows: tuple[tuple[LevelRow, Mapping[str, str]], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[LevelRow, tuple[str, ...]], ...]
     histograms: tuple[Chart, ...]
     jacobian: Chart | None
     spectra: tuple[Chart, ...]
@@ -60,7 +89,7 @@ def _part(start: Start, index: int) -> Part:
         f"start-{index + 1}",
         start,
         tuple(depth),
-        tuple(_rows(start)),
+        *_table(start),
         () if found is None else tuple(map(charts.histogram, found.histograms)),
         None
         if found is None or found.jacobian is None or not found.jacobian.values
@@ -71,30 +100,36 @@ def _part(start: Start, index: int) -> Part:
     )
 
 
-def _rows(start: Start) -> Iterator[tuple[LevelRow, Mapping[str, str]]]:
-    """The rows of the table of layers, each with its cells."""
+def _table(start: Start) -> tuple[tuple[Column, ...], tuple[tuple[LevelRow, tuple[str, ...]], ...]]:
+    """The columns of the table of layers that hold something, and its rows."""
     signal = limits([seen(level.signal, level.measured_signal) for level in start.levels])
     gradient = limits([seen(level.gradient, level.measured_gradient) for level in start.levels])
-    for row in level_rows(start.levels):
-        several = len(row.levels) > 1
-        signals = [seen(level.signal, level.measured_signal) for level in row.levels]
-        gradients = [seen(level.gradient, level.measured_gradient) for level in row.levels]
-        yield (
-            row,
-            {
-                "signal": row.ends(lambda level: energy(level.signal)),
-                "measured_signal": row.ends(lambda level: energy(level.measured_signal)),
-                "signals": sparkline(signals, signal) if several else "",
-                "gradient": row.ends(lambda level: energy(level.gradient)),
-                "measured_gradient": row.ends(lambda level: energy(level.measured_gradient)),
-                "gradients": sparkline(gradients, gradient) if several else "",
-                "std": row.ends(lambda level: level.std),
-                "chi": row.ends(lambda level: level.chi),
-                "saturated": row.ends(lambda level: level.saturated),
-                "dead": row.ends(lambda level: level.dead or None),
-                "rank": row.ends(lambda level: level.rank),
-            },
-        )
+    rows = level_rows(start.levels)
+    body = [_cells(row, signal, gradient) for row in rows]
+    used = [index for index in range(len(COLUMNS)) if any(cells[index] for cells in body)]
+    shown = [tuple(cells[index] for index in used) for cells in body]
+    return tuple(COLUMNS[index] for index in used), tuple(zip(rows, shown, strict=True))
+
+
+def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, float]) -> tuple[str, ...]:
+    several = len(row.levels) > 1
+    signals = [seen(level.signal, level.measured_signal) for level in row.levels]
+    gradients = [seen(level.gradient, level.measured_gradient) for level in row.levels]
+    return (
+        row.type,
+        row.ends(lambda level: energy(level.signal)),
+        sparkline(signals, signal) if several else "",
+        row.ends(lambda level: energy(level.measured_signal)),
+        row.ends(lambda level: energy(level.gradient)),
+        sparkline(gradients, gradient) if several else "",
+        row.ends(lambda level: energy(level.measured_gradient)),
+        row.ends(lambda level: level.std),
+        row.ends(lambda level: level.chi),
+        greatest_share([level.saturated for level in row.levels]),
+        greatest_share([level.dead for level in row.levels]),
+        row.ends(lambda level: level.rank),
+        row.note,
+    )
 
 
 def _changes(start: Start) -> Mapping[int, str]:

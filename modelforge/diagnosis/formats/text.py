@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.core.words import magnitude, number, plural
-from modelforge.diagnosis.document import Diagnosis, Finding, Level, Start
-from modelforge.diagnosis.rows import LevelRow, energy, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.document import Diagnosis, Finding, Start
+from modelforge.diagnosis.rows import LevelRow, energy, greatest_share, level_rows, limits, seen, sparkline
 from modelforge.report.aligned import PATH, WORDS, Aligned, Wrapped
 from modelforge.report.table import Fitted
 
@@ -137,16 +137,10 @@ def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, fl
         sparkline([seen(level.gradient, level.measured_gradient) for level in levels], gradient) if several else "",
         row.ends(lambda level: energy(level.measured_gradient)),
         row.ends(lambda level: level.std),
-        _share(levels, [level.saturated for level in levels]),
-        _share(levels, [level.dead for level in levels]),
+        greatest_share([level.saturated for level in levels]),
+        greatest_share([level.dead for level in levels]),
         row.note,
     )
-
-
-def _share(levels: Sequence[Level], shares: Sequence[float | None]) -> str:
-    """The greatest share of several; empty where it is not known, or nothing."""
-    known = [share for share in shares if share]
-    return f"{max(known):.0%}" if known else ""
 
 
 def _below(start: Start) -> Iterator[RenderableType]:
