@@ -86,7 +86,7 @@ class Format(StrEnum):
 
 
 class LeastSeverity(StrEnum):
-    """Which findings give `lint` the status 1."""
+    """Which findings give `lint` and `diagnose` the status 1."""
 
     note = "note"
     warning = "warning"
@@ -102,6 +102,16 @@ class Findings(StrEnum):
     gitlab = "gitlab"
     sarif = "sarif"
     junit = "junit"
+
+
+class Form(StrEnum):
+    """In which form `diagnose` prints what it finds."""
+
+    text = "text"
+    html = "html"
+    png = "png"
+    markdown = "markdown"
+    json = "json"
 
 
 class FailOn(StrEnum):
