@@ -77,6 +77,15 @@ class Findings(StrEnum):
     junit = "junit"
 
 
+class Page(StrEnum):
+    """In which form `gallery` prints its results."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+    markdown = "markdown"
+
+
 class FailOn(StrEnum):
     """Which changes give `diff` the status 1."""
 
