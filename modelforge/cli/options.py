@@ -114,6 +114,15 @@ class Form(StrEnum):
     json = "json"
 
 
+class Page(StrEnum):
+    """In which form `gallery` prints its results."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+    markdown = "markdown"
+
+
 class FailOn(StrEnum):
     """Which changes give `diff` the status 1."""
 
