@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelforge.calibration import register_calibration as register_calibration
     from modelforge.calibration.calibrate import calibrate as calibrate
     from modelforge.core.plugins import load_plugins as load_plugins
+    from modelforge.diagnosis.diagnose import diagnose as diagnose
     from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
     from modelforge.language import ModelSpec as ModelSpec
@@ -58,6 +59,7 @@ _LAZY = {
     "Task": "modelforge.train.tasks.task",
     "build": "modelforge.building.build",
     "calibrate": "modelforge.calibration.calibrate",
+    "diagnose": "modelforge.diagnosis.diagnose",
     "diff": "modelforge.review.diff",
     "digest": "modelforge.building.digest",
     "from_module": "modelforge.tracing",

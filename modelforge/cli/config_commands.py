@@ -16,6 +16,7 @@ from modelforge.cli.options import (
     FailOn,
     File,
     Findings,
+    Form,
     Format,
     Json,
     Kind,
@@ -143,6 +144,40 @@ def solve(
     Strengths are predicted, before and after. Nothing is built or trained.
     """
     answer("solve:solve", conf, overrides or [], as_json=as_json, direction=direction.value, batch=batch)
+
+
+@app.command()
+def diagnose(
+    overrides: Overrides = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option("--compare", metavar="KEY=A,B", help="Show these values side by side; repeatable: combinations."),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Whether to build the model and measure it on a batch.")
+    ] = True,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=2, help="Examples in a batch. Default: 32, fewer where they cost much.")
+    ] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")] = None,
+    output: Report = None,
+    fail_on: Annotated[
+        LeastSeverity | None, typer.Option("--fail-on", help="Exit with 1 if something is at least this severe.")
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Show how strong signals and gradients are at the start, layer by layer, what is wrong, and why.
+
+    First comes the cause, with the line of the config to blame and the
+    overrides that repair it. --output page.html writes a page with charts.
+    """
+    if schema:
+        answer("diagnose:print_schema", as_json=True, plugins=False)
+    name = Form.json if as_json else form
+    settings = {"measure": measure, "batch": batch, "output": output, "fail_on": fail_on and fail_on.value}
+    answer("diagnose:diagnose", conf, overrides or [], compare or [], name and name.value, **settings)
 
 
 @app.command(name="list")

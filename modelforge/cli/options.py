@@ -86,7 +86,7 @@ class Format(StrEnum):
 
 
 class LeastSeverity(StrEnum):
-    """Which findings give `lint` the status 1."""
+    """Which findings give `lint` and `diagnose` the status 1."""
 
     note = "note"
     warning = "warning"
@@ -102,6 +102,25 @@ class Findings(StrEnum):
     gitlab = "gitlab"
     sarif = "sarif"
     junit = "junit"
+
+
+class Form(StrEnum):
+    """In which form `diagnose` prints what it finds."""
+
+    text = "text"
+    html = "html"
+    png = "png"
+    markdown = "markdown"
+    json = "json"
+
+
+class Page(StrEnum):
+    """In which form `gallery` prints its results."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+    markdown = "markdown"
 
 
 class FailOn(StrEnum):
