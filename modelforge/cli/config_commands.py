@@ -12,6 +12,7 @@ from modelforge.cli.options import (
     BaseRef,
     ChangedOnly,
     Conf,
+    Direction,
     FailOn,
     File,
     Findings,
@@ -116,6 +117,23 @@ def explain(
 ) -> None:
     """Explain the initial values of a parameter: every init block that applies to it, with file and line."""
     answer("explain:explain", path, conf, overrides or [], as_json=as_json)
+
+
+@app.command()
+def solve(
+    overrides: Overrides = None,
+    direction: Annotated[
+        Direction, typer.Option("--direction", help="Keep signals (forward), gradients (backward), or both.")
+    ] = Direction.forward,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Examples in a batch.")] = 32,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Find gains with which signals or gradients keep their strength through all layers, and print them as overrides.
+
+    Strengths are predicted, before and after. Nothing is built or trained.
+    """
+    answer("solve:solve", conf, overrides or [], as_json=as_json, direction=direction.value, batch=batch)
 
 
 @app.command()

@@ -50,6 +50,14 @@ class Tunable(StrEnum):
     batch_size = "batch_size"
 
 
+class Direction(StrEnum):
+    """What `solve` keeps the same."""
+
+    forward = "forward"
+    backward = "backward"
+    both = "both"
+
+
 class File(StrEnum):
     """What `schema` has a schema for."""
 
@@ -104,6 +112,15 @@ class Form(StrEnum):
     png = "png"
     markdown = "markdown"
     json = "json"
+
+
+class Page(StrEnum):
+    """In which form `gallery` prints its results."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+    markdown = "markdown"
 
 
 class FailOn(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -15,6 +15,7 @@ from modelforge.language.lint import CODE
 from modelforge.linting.subject import Subject
 
 Severity = Literal["warning", "note"]
+_NUMBER = re.compile(r"\.\d+(?=\.|$)")
 _CODE = re.compile(CODE)
 MAX_NAMED = 3
 """Paths that a finding names."""
@@ -72,8 +73,16 @@ def folded(rule: LintRule, found: Iterable[Found]) -> Iterator[Problem]:
         groups.setdefault(replace(one, path=""), []).append(one.path)
     for one, every in groups.items():
         paths = tuple(dict.fromkeys(every))
-        said = one.message.replace("{}", listed(paths, MAX_NAMED, quote="`"))
+        said = one.message.replace("{}", listed(_named(paths), MAX_NAMED))
         yield Problem(rule.code, one.key, said, one.hint, one.place, one.part, rule.severity, num=len(paths))
+
+
+def _named(paths: Sequence[str]) -> list[str]:
+    """The paths in backticks; those of copies as one glob, with their number."""
+    copies: dict[str, list[str]] = {}
+    for path in paths:
+        copies.setdefault(_NUMBER.sub(".*", path), []).append(path)
+    return [f"`{same[0]}`" if len(same) == 1 else f"`{glob}` ({len(same):,} times)" for glob, same in copies.items()]
 
 
 def _definition(rule: LintRule) -> Find:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from modelforge.core.errors import Place, Refusal
+from modelforge.core.paths import around, relative
 from modelforge.inits import Statistics, statistics
 from modelforge.linting.ignoring import Ignores
 from modelforge.planning.assign import ParameterPlan
@@ -72,10 +73,17 @@ class Subject:
                 found.setdefault(read.maker, []).append(leaf)
         return found
 
+    @cached_property
+    def _owned(self) -> Mapping[str, Mapping[str, ParameterPlan]]:
+        owned: dict[str, dict[str, ParameterPlan]] = {}
+        for path, parameter in self.by_path.items():
+            owner = next((one for one in reversed(around(path)) if one in self.leaves), "")
+            owned.setdefault(owner, {})[relative(path, owner)] = parameter
+        return owned
+
     def of_layer(self, layer: LayerPlan) -> Mapping[str, ParameterPlan]:
         """The parameters of a layer by name, tied ones included."""
-        named = {name: self.by_path.get(f"{layer.path}.{name}") for name in layer.parameters}
-        return {name: parameter for name, parameter in named.items() if parameter is not None}
+        return self._owned.get(layer.path, {})
 
     def ignored_at(self, code: str, glob: str) -> Place | None:
         """Where an entry of `lint.ignore` is written."""
@@ -92,3 +100,13 @@ def followed_by(parameter: ParameterPlan) -> Statistics | None:
         return statistics(activations[0])
     except Refusal:
         return None
+
+
+def key_of(parameter: ParameterPlan) -> str:
+    """The override key of the init block that fills a parameter; of its layer where a default does."""
+    return parameter.key if parameter.rule.default else parameter.rule.key
+
+
+def is_constant(parameter: ParameterPlan) -> bool:
+    """Whether the values of a parameter do not differ from unit to unit; those of two gates may."""
+    return all(fill.std == 0 for _, fill in parameter.fills)

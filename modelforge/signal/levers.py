@@ -32,6 +32,11 @@ class Lever:
     shortcut: Source | None = None
     """What it is added to."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.inner, *self.recurrent, *self.main)
+
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, log10
+from shlex import quote
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -77,7 +78,8 @@ class Solution:
             Text(),
             *(Wrapped(Text(line)) for line in self._curves(shown)),
             Text(),
-            *(Wrapped(Text(override, "bold")) for override in self.overrides),
+            # Whole, however long: a line break would be pasted, too.
+            *(Text(quote(override), "bold", no_wrap=True, overflow="ignore") for override in self.overrides),
         ]
         if not self.overrides:
             parts.append(Text("nothing to change"))

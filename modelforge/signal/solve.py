@@ -178,18 +178,16 @@ class _Pass:
 
     def _met(self, leaf: Leaf, node: Node, lever: Lever) -> Node:
         path, rule = leaf.layer.path, rule_of(node)
-        if rule is None or None in node.signals[:1]:
-            return node
         condition = self._condition(leaf, lever)
         try:
+            if rule is None or None in node.signals[:1]:
+                raise Unsolvable("what it reads is not known" if rule else f"`{leaf.layer.type}` has no signal rule")
             node = met(node, rule, lever, condition)
             self._deviations[path] = output_of(rule.predict(node)).second / condition.energy if condition.forward else 1
-        except Unpredictable:
+        except (Unpredictable, Unsolvable) as reason:
+            self.left += [LeftAlone(node.parameters[name].path, str(reason)) for name in lever.names]
             return node
-        except Unsolvable as reason:
-            self.left += [LeftAlone(node.parameters[name].path, str(reason)) for name in lever.main]
-            return node
-        for name in (*lever.inner, *lever.recurrent, *lever.main):
+        for name in lever.names:
             self.parameters[node.parameters[name].path] = node.parameters[name]
             self.sized.append(node.parameters[name].path)
         return node

@@ -24,7 +24,7 @@ def test_it_prints_both_curves_the_overrides_and_what_is_left_alone(solution):
         [what, when] for what in ("signals", "gradients") for when in ("before", "after")
     ]
     assert lines[11:] == [
-        "++model.init.params={linear4.weight: {gain: 1.4142}}",
+        "'++model.init.params={linear4.weight: {gain: 1.4142}}'",
         "left alone: linear0.weight: the norm `layernorm1` removes its scale",
     ]
 

@@ -419,7 +419,7 @@ def test_new_ids_are_named_too_and_missing_ones_are_none():
     fitted = read(source).fitted
     raw = {name: values[1:4] for name, values in PEOPLE.items()} | {"port": [None, "X", "S"]}
     (warning,) = source.encode(raw, fitted).warnings
-    assert "1 of 3 rows have a category that is not in the training part: 'X' in row 2" in warning.message
+    assert "1 of 3 rows has a category that is not in the training part: 'X' in row 2" in warning.message
     assert warning.hint.startswith("each is read as id 0; ")
 
 
