@@ -683,6 +683,12 @@ def a_fill_that_a_column_cannot_have(folder: Path) -> str:
 
 
 @situation
+def a_table_on_a_disk_that_is_not_there(folder: Path) -> str:
+    said = [train(folder / key, *people(PEOPLE, "data.on_disk=nowhere", f"data.num_workers={key}")) for key in "02"]
+    return "\n".join(said)
+
+
+@situation
 def columns_of_a_split_that_are_not_there(folder: Path) -> str:
     return train(folder, *people(PEOPLE, "data.group=nmae", "data.test_path=test.csv"))
 
