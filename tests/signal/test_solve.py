@@ -138,5 +138,6 @@ def test_thirty_layers_learn_with_solved_values_and_not_with_those_of_torch(acti
 
 def test_the_example_of_the_page_runs(capsys):
     page = (Path(__file__).parents[2] / "docs" / "solve.md").read_text(encoding="utf-8")
-    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
     assert "('++model.init.params={head.weight: {gain: 1.5335}}',)\n1.0" in capsys.readouterr().out
