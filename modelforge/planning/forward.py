@@ -99,7 +99,7 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
         raise complaint(error, module, inputs, lambda: _again(module, inputs, rows + 2), (rows, rows + 2)) from error
     tensors = [*tensors_in(output)]
     written = (counted.elements + sum(value.numel() for value in tensors)) * FEW / rows
-    used = max((value.numel() / max(value.shape, default=1) for value in tensors if value.numel()), default=0.0)
+    used = max((value.numel() / max(value.shape[1:], default=1) for value in tensors if value.numel()), default=0.0)
     return Seen(output, num_held(module), written, used * FEW / rows)
 
 
