@@ -21,14 +21,21 @@ from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
+from modelforge.signal.predict import predict
+from modelforge.signal.tree import facts, signals_tree
 from modelforge.train.freezing import Freezing, parse_freeze
 
 MAX_FROZEN = 6
 """Parameters that the note about frozen ones names."""
 
 
-def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
+def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False) -> Answer:
     """Layers, shapes, parameters, how they start, and what a forward pass costs; frozen ones and warnings below.
+
+    Args:
+        conf: The config folder; None for the default one.
+        overrides: Hydra overrides.
+        signal: Print what is predicted of signals and gradients, in place of initial values and costs.
 
     Raises:
         ForgeError: all that is wrong with the config.
@@ -46,6 +53,11 @@ def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
     data["warnings"] = [warning.to_dict() for warning in found]
     data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": rest, "frozen": dict(freezing.epochs)}
     table = decided.table(flops)
+    if signal:
+        prediction = predict(decided)
+        known = facts(decided, prediction)
+        data["layers"] = [{**layer, "signal": known.get(str(layer["path"]))} for layer in layers]
+        table = signals_tree(decided, prediction)
     frozen = [Text(), *(Wrapped(Text(line)) for line in lines)] if (lines := [*_frozen(freezing, decided)]) else []
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []

@@ -17,7 +17,7 @@ from modelforge.planning.study import Studies
 from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
-from modelforge.review.consequences import consequences
+from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
@@ -143,6 +143,7 @@ class _Reviewer:
     ) -> None:
         self.old, self.new, self.overrides, self.track, self.further = old, new, overrides, track, further
         self.numbers = _Numbers(effective)
+        self.consequences = Known()
         self.files, self.paths = changed_files(old, new)
         self.changed = {file.path: file for file in self.files}
         self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
@@ -235,7 +236,7 @@ class _Reviewer:
             )
 
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
-        result = _entry_diff(entry, self.changed.get(entry.file), old, new, always=always)
+        result = _entry_diff(entry, self.changed.get(entry.file), old, new, self.consequences, always=always)
         if any(change.path[0] not in PLANNED for change in result.values):
             result = replace(result, effective=tuple(self.numbers.changes(old, new)))
         self.causes.add(result, entry.file, old, new)
@@ -310,7 +311,9 @@ class _Numbers:
         return self.known[key]
 
 
-def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Composition, *, always: bool) -> EntryDiff:
+def _entry_diff(
+    entry: Entry, file: FileDiff | None, old: Composition, new: Composition, known: Known, *, always: bool
+) -> EntryDiff:
     kind = file.kind if file is not None and file.kind != "changed" else "changed"
     shared = len({*flat(old.values), *flat(new.values)})
     if kind != "changed":
@@ -330,8 +333,9 @@ def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Comp
     before, after = old.decided, new.decided
     if isinstance(before, Plan) and isinstance(after, Plan):
         found = diff(before, after)
-        follows = None if found.equal else consequences(before, after, found)
-        return EntryDiff(entry.label, kind, shared, values, found, consequences=follows)
+        if found.equal:
+            return EntryDiff(entry.label, kind, shared, values, found)
+        return EntryDiff(entry.label, kind, shared, values, found, consequences=known(old, new, found))
     problems = [side for side in (after, before) if not isinstance(side, Plan)]
     side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
     return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])

@@ -32,6 +32,7 @@ def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -
         *_training(found),
         *_counted(changes),
         *_checkpoint(changes),
+        *(change.title for change in changes if change.kind == "signal-changed"),
     ]
     if not parts and all(entry.equal for entry in review.entries):
         parts.append("files differ, but no composition does")

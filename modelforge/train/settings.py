@@ -16,6 +16,7 @@ from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
 from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
+from modelforge.linting.subject import Training
 from modelforge.train.callbacks.registry import CALLBACKS, CallbackSettings, parse_callbacks
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import Source, mistake
@@ -109,6 +110,17 @@ def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
         "optimized_metric": str(values.get("optimized_metric") or main_metric(task)),
         "lower_is_better": TASKS.get(task).lower_is_better if task in TASKS else ("loss",),
     }
+
+
+def training_of(values: Mapping[str, Any]) -> Training | None:
+    """What lint rules may know of the training of a config that is not checked yet; None where it trains nothing."""
+    optimizer, data = values.get("optimizer"), values.get("data")
+    if not isinstance(optimizer, Mapping):
+        return None
+    task = task_type(data)
+    scored = task in TASKS and TASKS.get(task).target_kind in ("class", "token")
+    count = data.get("num_outputs") if scored and isinstance(data, Mapping) else None
+    return Training(str(optimizer.get("type")), optimizer.get("mup") is True, count if isinstance(count, int) else None)
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:

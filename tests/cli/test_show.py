@@ -110,3 +110,11 @@ def test_problems_go_to_stderr(run):
 def test_problems_as_data(data):
     answer = data("show", "model=rn", status=1)
     assert [problem["code"] for problem in answer["problems"]] == ["MF001"]
+
+
+def test_predicted_signals(text, data):
+    lines = text("show", "--signal", "model=rnn").splitlines()
+    assert lines[0].split()[:3] == ["layer", "type", "output"]
+    layers = {layer["path"]: layer["signal"] for layer in data("show", "--signal", "model=rnn")["layers"]}
+    assert layers["head"]["read_by"] == "none"
+    assert 0 < layers["head"]["std"] < 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pytest
 
 import modelforge as mf
+from modelforge.train.data import frame
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
+from modelforge.train.data.sheet import Sheet
 from modelforge.train.preprocessing import read_preprocessing, write_preprocessing
 from tests.train.tables import told
 
@@ -416,7 +419,7 @@ def test_new_ids_are_named_too_and_missing_ones_are_none():
     fitted = read(source).fitted
     raw = {name: values[1:4] for name, values in PEOPLE.items()} | {"port": [None, "X", "S"]}
     (warning,) = source.encode(raw, fitted).warnings
-    assert "1 of 3 rows have a category that is not in the training part: 'X' in row 2" in warning.message
+    assert "1 of 3 rows has a category that is not in the training part: 'X' in row 2" in warning.message
     assert warning.hint.startswith("each is read as id 0; ")
 
 
@@ -429,3 +432,16 @@ def test_a_part_with_mostly_other_categories_is_a_warning_of_the_training(here: 
     assert warning.path == "data.categorical"
     assert warning.message.startswith("column `sex`: 80 of 120 rows have a category that is not in the training part: ")
     assert not [one for one in read(people(**ALL)).warnings if one.code == "MW205"]
+
+
+def test_columns_of_numbers_are_copied_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(frame, "BLOCK", 20_000)
+    random = np.random.default_rng(0)
+    table = pa.table({**{f"c{place}": random.normal(size=20_000) for place in range(40)}, "kind": ["a", "b"] * 10_000})
+    source = people(target="kind", num_features=40)
+    sheet = Sheet.of([("the table", table, 0)])
+    tracemalloc.start()
+    frame.read_examples(source, sheet)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * table.nbytes, peak / table.nbytes  # float32 column by column, then side by side
