@@ -101,6 +101,10 @@ def show(
     signal: Annotated[
         bool, typer.Option("--signal", help="Print the predicted std and gradient of each layer's output instead.")
     ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Print the memory of a training step instead; see --batch.")
+    ] = False,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="With --memory: examples in a batch.")] = 32,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
@@ -110,7 +114,9 @@ def show(
     scales that start at 1 are left out. A multiplication and an addition
     count as two FLOPs.
     """
-    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal)
+    if signal and memory:
+        raise typer.BadParameter("choose one of --signal and --memory")
+    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal, batch=batch if memory else 0)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from modelforge.gallery.quantity import CODE, Reading
 from modelforge.gallery.result import Picture, Result, Verdict, ratio
 from modelforge.gallery.subject import Subject
 
+
 def measure(name: str, conf: Path | None = None, *, seeds: Sequence[int] = (), overrides: Sequence[str] = ()) -> Result:
     """What is measured of a claim.
 

@@ -76,9 +76,7 @@ def _plan(spec: mf.ModelSpec | None) -> None:
         return
     ANSWERS["planned"] += 1
     if not ANSWERS["planned"] % SHARED:
-        SMALL = 1_000
-"""Bytes of a model that `run` mutates: small ones hold all that the language has, and are planned in a few ms."""
-_studies = Studies()
+        _studies = Studies()
     try:
         decide(spec, _studies, read_files=False)
     except ForgeError as error:

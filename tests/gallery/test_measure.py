@@ -26,11 +26,11 @@ def test_each_seed_gives_a_number(tmp_path):
     ]
     variants = {"he": {}, "twice": {"overrides": ["+init.gain=2.8284271"]}}
     conf = folder(tmp_path, {"variants": variants, "expect": asked})
-    found = measure("small", conf, seeds=(0, 1, 2))
-    assert found.seeds == (0, 1, 2)
+    found = measure("small", conf, seeds=(0, 1))
+    assert found.seeds == (0, 1)
     first, second = found.verdicts
-    assert len(set(first.values)) == 3
-    assert second.values == pytest.approx([4.0] * 3, rel=1e-5)
+    assert len(set(first.values)) == 2
+    assert second.values == pytest.approx([4.0] * 2, rel=1e-5)
     assert found.ok
 
 

@@ -26,7 +26,7 @@ def value(found, quantity):
 def test_what_is_measured_of_a_start(tmp_path):
     found = subject(tmp_path)
     noise = found.batch("noise")
-    hidden = noise @ found.start.hidden.weight.T
+    hidden = (noise @ found.start.hidden.weight.T).detach()
     assert noise.shape == (64, 4)
     assert value(found, {"type": "forward", "at": "hidden"}) == pytest.approx(float(hidden.square().mean()), rel=1e-5)
     assert value(found, {"type": "mean", "at": "act"}) == pytest.approx(float(hidden.relu().mean()), rel=1e-5)
@@ -36,9 +36,7 @@ def test_what_is_measured_of_a_start(tmp_path):
     assert value(found, {"type": "distinct_units", "at": "hidden.weight"}) == 16
     dead = float((hidden.relu() == 0).all(0).float().mean())
     assert value(found, {"type": "dead", "at": "act"}) == pytest.approx(dead)
-    singular = torch.linalg.svdvals(found.start.head.weight @ (hidden[:1] > 0).float().T.mul(found.start.hidden.weight))
     assert value(found, "singular_value") >= 1.0
-    assert len(singular) == 2
     drawn = parse_profile({"type": "forward", "at": "*"}).curve(found)
     assert (drawn.x, len(drawn.y)) == ((1.0, 2.0, 3.0), 3)
 
@@ -72,7 +70,7 @@ def test_a_training_that_diverges_is_a_number_that_confirms_nothing(tmp_path):
 
 def test_a_training_starts_from_calibrated_values(tmp_path):
     found = subject(tmp_path, "optimizer.lr=1e-12", calibration="lsuv")
-    hidden = found.batch("data") @ found.start.hidden.weight.T
+    hidden = (found.batch("data") @ found.start.hidden.weight.T).detach()
     assert float(hidden.var(correction=0)) == pytest.approx(1.0, abs=0.1)
     torch.testing.assert_close(found.model("trained").hidden.weight, found.start.hidden.weight)
 
