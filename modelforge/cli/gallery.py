@@ -18,6 +18,7 @@ from modelforge.core.words import plural
 from modelforge.gallery.claim import load_claim, names
 from modelforge.gallery.document import markdown
 from modelforge.gallery.measure import measure
+from modelforge.gallery.page import html
 from modelforge.gallery.pictures import write_pictures
 from modelforge.gallery.result import Result
 from modelforge.report.table import new_table
@@ -55,6 +56,7 @@ def gallery(
     forms: Mapping[str, Callable[[], RenderableType]] = {
         "text": lambda: found.text,
         "json": lambda: json.dumps(found.data, indent=2),
+        "html": partial(html, results),
         "markdown": partial(markdown, results, pictures, output),
     }
     found = replace(found, text=forms[form]())

@@ -94,6 +94,7 @@ CODES = MappingProxyType(
         "MF151": "a run folder that cannot be used",
         "MF160": "a config file that cannot be formatted",
         "MF161": "configs of another version of the language",
+        "MF170": "a claim of the gallery that cannot be measured",
         "MW101": "constant weights: units stay equal",
         "MW102": "a variance that no depth keeps",
         "MW103": "projections that belong together start apart",

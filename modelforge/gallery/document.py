@@ -27,7 +27,7 @@ def markdown(results: tuple[Result, ...], pictures: Path | None = None, page: Pa
         page: The file of the page, from which paths of pictures are relative; None for the current folder.
     """
     folder = None if pictures is None else Path(os.path.relpath(pictures, page.parent if page else ".")).as_posix()
-    contents = "\n".join(f"- [{result.claim.question}](#{_anchor(result.claim.question)})" for result in results)
+    contents = "\n".join(f"- [{result.claim.question}](#{anchor(result.claim.question)})" for result in results)
     return (
         "\n\n".join([INTRODUCTION, contents, *(part for result in results for part in _section(result, folder))]) + "\n"
     )
@@ -51,10 +51,10 @@ def _row(verdict: Verdict) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
     """The anchor that GitHub makes of a heading.
 
-    >>> _anchor("Why is the gain for ReLU √2, and not 1 or 2?")
+    >>> anchor("Why is the gain for ReLU √2, and not 1 or 2?")
     'why-is-the-gain-for-relu-2-and-not-1-or-2'
     """
     kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")

@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator, PositiveFloat, SerializeAsAny, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, PositiveFloat, SerializeAsAny, model_validator
 
 from modelforge.core.complaints import wrong
 from modelforge.core.frozen import Node
 from modelforge.gallery.quantity import CODE, Quantity, Reading, parse_quantity
 
-Text = Annotated[str, Field(min_length=1)]
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise wrong(CODE, "must say something, but is empty")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_said)]
+"""Words for a reader."""
 
 
 class Expectation(Node):
@@ -44,11 +52,13 @@ class Expectation(Node):
         number = sum(width is not None for width in widths)
         bounded = self.at_least is not None or self.at_most is not None
         if self.expected is None and not bounded:
-            raise wrong(CODE, "an expectation needs `expected`, `at_least` or `at_most`")
-        if (self.expected is not None) == bounded or number != (self.expected is not None):
-            message = (
-                "`expected` goes with one of `tolerance`, `factor` and `spreads`, and not with `at_least` or `at_most`"
-            )
+            raise wrong(CODE, "an expectation needs numbers", "add `expected: ...`, `at_least: ...` or `at_most: ...`")
+        if self.expected is not None and bounded:
+            raise wrong(CODE, "`expected` excludes `at_least` and `at_most`", "leave one of them out")
+        if number != (self.expected is not None):
+            message = f"`expected` needs one of `tolerance`, `factor` and `spreads`, but has {number or 'none'}"
+            if self.expected is None:
+                message = "`tolerance`, `factor` and `spreads` need `expected`"
             raise wrong(CODE, message)
         return self
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from modelforge.config import Config, compose
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.gallery.claim import load_claim, overrides_of
+from modelforge.gallery.claim import KEY, overrides_of, parse_claim
 from modelforge.gallery.expectation import Expectation
 from modelforge.gallery.profile import Profile
-from modelforge.gallery.quantity import Reading
+from modelforge.gallery.quantity import CODE, Reading
 from modelforge.gallery.result import Picture, Result, Verdict, ratio
 from modelforge.gallery.subject import Subject
-
-QUIET = ("logger=csv", "trainer.enable_progress_bar=false")
-"""Overrides of every training here: metrics go to a file, and nothing is printed."""
 
 
 def measure(name: str, conf: Path | None = None, *, seeds: Sequence[int] = (), overrides: Sequence[str] = ()) -> Result:
@@ -31,7 +31,8 @@ def measure(name: str, conf: Path | None = None, *, seeds: Sequence[int] = (), o
     Raises:
         ForgeError: the claim or the config of a variant is wrong; everything is checked before anything trains.
     """
-    claim = load_claim(name, conf)
+    config = compose(conf, overrides_of(name))
+    claim = parse_claim(config)
     started = time.monotonic()
     numbers = tuple(seeds or claim.seeds)
     with TemporaryDirectory() as folder:
@@ -39,7 +40,7 @@ def measure(name: str, conf: Path | None = None, *, seeds: Sequence[int] = (), o
             variant: tuple(
                 Subject(
                     conf,
-                    (*overrides_of(name), *QUIET, *settings.overrides, f"seed={seed}", *overrides),
+                    (*overrides_of(name), *settings.overrides, f"++seed={seed}", *overrides),
                     Path(folder) / variant / str(seed),
                     settings.calibrate,
                 )
@@ -48,9 +49,15 @@ def measure(name: str, conf: Path | None = None, *, seeds: Sequence[int] = (), o
             for variant, settings in claim.variants.items()
         }
         _check(subjects)
-        verdicts = tuple(Verdict(one, _readings(one, subjects)) for one in claim.expect)
-        pictures = tuple(_picture(profile, subjects) for profile in claim.pictures)
-    return Result(name, claim, numbers, verdicts, pictures, time.monotonic() - started)
+        verdicts: list[Verdict] = []
+        for index, expectation in enumerate(claim.expect):
+            with _at(f"{KEY}.expect.{index}.quantity", config):
+                verdicts.append(Verdict(expectation, _readings(expectation, subjects)))
+        pictures: list[Picture] = []
+        for index, profile in enumerate(claim.pictures):
+            with _at(f"{KEY}.pictures.{index}", config):
+                pictures.append(_picture(profile, subjects))
+    return Result(name, claim, numbers, tuple(verdicts), tuple(pictures), time.monotonic() - started)
 
 
 Subjects = Mapping[str, tuple[Subject, ...]]
@@ -69,12 +76,27 @@ def _check(subjects: Subjects) -> None:
         raise ForgeError(problems)
 
 
+@contextmanager
+def _at(key: str, config: Config) -> Generator[None]:
+    """Fills in the place of what a claim asks of a network that does not have it."""
+    try:
+        yield
+    except ForgeError as error:
+        raise ForgeError(
+            config.origins.locate(replace(problem, path=key)) if problem.code == CODE else problem
+            for problem in error.problems
+        ) from error
+
+
 def _readings(expectation: Expectation, subjects: Subjects) -> tuple[Reading, ...]:
     quantity = expectation.quantity
     readings = tuple(map(quantity.measure, subjects[expectation.of]))
-    if expectation.over is None:
-        return readings
-    return tuple(map(ratio, readings, map(quantity.measure, subjects[expectation.over])))
+    if expectation.over is not None:
+        readings = tuple(map(ratio, readings, map(quantity.measure, subjects[expectation.over])))
+    if expectation.spreads is not None and None in (reading.spread for reading in readings):
+        message = f"no spread is predicted of {expectation.words}, so `spreads` gives no tolerance"
+        raise ForgeError([Problem(CODE, KEY, message, "write `factor` or `tolerance`")])
+    return readings
 
 
 def _picture(profile: Profile, subjects: Subjects) -> Picture:

@@ -58,7 +58,7 @@ class Verdict:
             "due": self.due,
             "bounds": finite(list(expectation.bounds(self.readings[0].spread))),
             "reason": expectation.reason,
-            "values": [*self.values],
+            "values": finite([*self.values]),
             "ok": self.ok,
         }
 

@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -64,8 +64,13 @@ class Subject:
 
     @cached_property
     def config(self) -> Config:
-        """The composed config."""
-        return compose(self.conf, self.overrides)
+        """The composed config: metrics go to a file, and nothing is printed."""
+        return self._composed()
+
+    def _composed(self, *more: str) -> Config:
+        config = compose(self.conf, (*self.overrides, *more))
+        trainer = {**config.values.get("trainer", {}), "enable_progress_bar": False}
+        return replace(config, values={**config.values, "logger": {"csv": True}, "trainer": trainer})
 
     @cached_property
     def job(self) -> Job:
@@ -156,7 +161,7 @@ class Subject:
         """The config of a training that starts from the calibrated values."""
         file = self.folder / "calibrated.safetensors"
         save_file(self.start.state_dict(), file)
-        return compose(self.conf, (*self.overrides, f"+weights={{path: '{file}'}}"))
+        return self._composed(f"+weights={{path: '{file}'}}")
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:

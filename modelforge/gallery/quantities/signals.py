@@ -89,6 +89,21 @@ class PredictedForward(Quantity):
         return f"predicted E x² at {self.at}"
 
 
+@register_quantity("mean")
+class Mean(OfSignal):
+    """The mean of what a layer gives."""
+
+    at: str
+    """Path of the layer."""
+
+    def measure(self, subject: Subject) -> Reading:
+        return Reading(self.measured(subject, self.at).forward.mean)
+
+    @property
+    def words(self) -> str:
+        return f"mean at {self.at}{self.note}"
+
+
 @register_quantity("std_ratio")
 class StdRatio(OfSignal):
     """The std of what one layer gives, divided by that of another."""
