@@ -96,14 +96,27 @@ def lint(
 
 
 @app.command()
-def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) -> None:
+def show(
+    overrides: Overrides = None,
+    signal: Annotated[
+        bool, typer.Option("--signal", help="Print the predicted std and gradient of each layer's output instead.")
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Print the memory of a training step instead; see --batch.")
+    ] = False,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="With --memory: examples in a batch.")] = 32,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
     """Print the model as a tree: layers, output shapes, parameters, initial values, FLOPs.
 
     Shapes and FLOPs are those of one example. Biases that start at 0 and
     scales that start at 1 are left out. A multiplication and an addition
     count as two FLOPs.
     """
-    answer("show:show", conf, overrides or [], as_json=as_json)
+    if signal and memory:
+        raise typer.BadParameter("choose one of --signal and --memory")
+    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal, batch=batch if memory else 0)
 
 
 @app.command()
@@ -112,11 +125,14 @@ def explain(
         str, typer.Argument(metavar="PATH", help="A parameter, a layer or a glob, such as rnn.weight_hh_l0")
     ],
     overrides: Overrides = None,
+    signal: Annotated[
+        bool, typer.Option("--signal", help="Add the predicted std and gradient of the layer's output.")
+    ] = False,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
     """Explain the initial values of a parameter: every init block that applies to it, with file and line."""
-    answer("explain:explain", path, conf, overrides or [], as_json=as_json)
+    answer("explain:explain", path, conf, overrides or [], as_json=as_json, signal=signal)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 A signal is compared with where it last started: at an input, an embedding or a norm. A gradient is compared with the
 one that leaves the network: by its squared length, at the outputs of norms where there are any, since these share one
-scale, else at all layers.
+scale, else at all layers. Between norms, gradients grow somewhat in any deep network, whatever its weights (Yang et al.
+2019, arXiv:1902.08129): only a large change counts there.
 """
 
 from __future__ import annotations
@@ -39,11 +40,18 @@ class Change:
     after: float
     passed: tuple[str, ...]
     """Paths of the layers between them."""
+    least: float = DRIFT
+    """The factor from which on it is a fault."""
 
     @property
     def size(self) -> float:
         """The absolute logarithm of the factor."""
         return abs(log(self.after / self.before))
+
+    @property
+    def drifts(self) -> bool:
+        """Whether it is a fault."""
+        return exp(self.size) >= self.least
 
 
 def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> Cause:
@@ -55,8 +63,8 @@ def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> C
         findings: Of the linter.
     """
     found = _changes(plan, levels)
-    if found and exp(found[0].size) >= DRIFT:
-        return _of_change(plan, *found)
+    if faults := [change for change in found if change.drifts]:
+        return _of_change(plan, *faults)
     if wrong := [finding for finding in findings if finding.severity != "note"]:
         return _of_finding(wrong[0])
     lost = [level for level in levels if level.signal is None and level.measured_signal is None and level.note]
@@ -64,7 +72,7 @@ def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> C
         sentence = f"Nothing is predicted from `{lost[0].path}` on: {lost[0].note}"
         return Cause(verdict="unknown", severity="none", sentence=sentence)
     reach = max((exp(change.size) for change in found), default=1.0)
-    sentence = f"Signals and gradients keep their size: energies change by a factor of {number(_round(reach))} at most"
+    sentence = f"Nothing vanishes or explodes: energies change by a factor of {number(_round(reach))} at most"
     return Cause(verdict="steady", severity="none", sentence=sentence)
 
 
@@ -127,13 +135,13 @@ def _backward(leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
     start, length = max(lengths, key=lambda item: abs(log(item[1] / last)))
     order = [level.path for level in levels]
     passed = tuple(order[order.index(start.path) + 1 : order.index(end.path) + 1])
-    return Change("gradient", end, start, last, length, passed)
+    return Change("gradient", end, start, last, length, passed, LOST if norms else DRIFT)
 
 
 def _of_change(plan: Plan, change: Change, *others: Change) -> Cause:
     blame = blamed(plan, change)
     verdict = _verdict(change)
-    also = [f"its {other.what} {_verb(other)} too" for other in others if exp(other.size) >= DRIFT]
+    also = [f"its {other.what} {_verb(other)} too" for other in others]
     sentence = f"The {change.what} {_verb(change)}: {_path(change)}"
     if blame is not None:
         sentence += f", because {_reason(change, *blame)}"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp
 
-from modelforge.diagnosis.causes import DRIFT, blamed, worst
+from modelforge.diagnosis.causes import blamed, worst
 from modelforge.diagnosis.document import Repair, finite
 from modelforge.diagnosis.levels import levels
 from modelforge.planning.plan import Plan
@@ -23,7 +22,7 @@ DIRECTIONS: Sequence[Direction] = ("forward", "both", "backward")
 """In the order in which they are tried."""
 ROUNDS = 4
 """Corrections of the number for a whole block."""
-MAX_OVERRIDES = 20
+MAX_OVERRIDES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,8 @@ class _Found:
     after: Prediction
     size: float
     """The logarithm of the largest change of an energy that is left."""
+    steady: bool
+    """Whether that is no fault."""
 
     @property
     def length(self) -> int:
@@ -48,19 +49,19 @@ def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
         batch: Examples in a batch.
         shown: Paths of the levels whose energies are given.
     """
-    before = _size(plan, predict(plan, batch=batch))
+    before = _found(plan, (), predict(plan, batch=batch)).size
     one = _one_number(plan, batch)
     found = [one] if one is not None else []
-    if one is None or exp(one.size) >= DRIFT or len(one.overrides) > 1:
+    if one is None or not one.steady or len(one.overrides) > 1:
         for direction in DIRECTIONS:
             solved = solve(plan, direction, batch=batch)
-            found.append(_Found(solved.overrides, solved.after, _size(plan, solved.after)))
-            if exp(found[-1].size) < DRIFT:
+            found.append(_found(plan, solved.overrides, solved.after))
+            if found[-1].steady:
                 break
     useful = [each for each in found if each.overrides and (each.size < before or before == 0)]
     if not useful:
         return "no initial values are known that would keep it: `mf.solve` finds none"
-    steady = [each for each in useful if exp(each.size) < DRIFT]
+    steady = [each for each in useful if each.steady]
     best = min(steady, key=lambda each: each.length) if steady else min(useful, key=lambda each: each.size)
     if len(best.overrides) > MAX_OVERRIDES:
         return f"`mf.solve` finds {len(best.overrides)} overrides, too many to list"
@@ -72,9 +73,9 @@ def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
     )
 
 
-def _size(plan: Plan, prediction: Prediction) -> float:
-    change = worst(plan, levels(plan, prediction, None))
-    return 0.0 if change is None else change.size
+def _found(plan: Plan, overrides: tuple[str, ...], after: Prediction) -> _Found:
+    change = worst(plan, levels(plan, after, None))
+    return _Found(overrides, after, change.size if change else 0.0, change is None or not change.drifts)
 
 
 def _one_number(plan: Plan, batch: int) -> _Found | None:
@@ -85,7 +86,7 @@ def _one_number(plan: Plan, batch: int) -> _Found | None:
     for _ in range(ROUNDS):
         change = worst(current, levels(current, predict(current, batch=batch), None))
         blame = None if change is None else blamed(plan, change)
-        if change is None or blame is None or (found is not None and exp(change.size) < DRIFT):
+        if change is None or blame is None or (found is not None and not change.drifts):
             break
         weights, passed = blame
         factor *= (change.before / change.after) ** (0.5 / passed)
@@ -96,7 +97,7 @@ def _one_number(plan: Plan, batch: int) -> _Found | None:
             return None
         current = _with(plan, changes)
         after = predict(current, batch=batch)
-        found = _Found(tuple(map(str, written(plan, changes).settings)), after, _size(current, after))
+        found = _found(current, tuple(map(str, written(plan, changes).settings)), after)
     return found
 
 

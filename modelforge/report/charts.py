@@ -145,7 +145,7 @@ def _spread(ends: tuple[float, float], share: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
+def ticks(low: float, high: float, most: int = MAX_TICKS, steps: Sequence[int] = (1, 2, 5, 10)) -> list[float]:
     """Round numbers between two ends.
 
     >>> ticks(0, 10), ticks(-9.2, 0.3), ticks(0, 0.07)
@@ -153,7 +153,7 @@ def ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
     """
     raw = (high - low) / max(1, most - 1)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    step = power * next(factor for factor in steps if factor * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -161,7 +161,7 @@ def ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
 def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
     width, height = axes.size
     bottom = height - BOTTOM
-    marks = ticks(*axes.y)
+    marks = ticks(*axes.y, steps=(1, 2, 3, 4, 5, 10)) if axes.log else ticks(*axes.y)
     if axes.log:
         marks = sorted({float(round(mark)) for mark in marks if axes.y[0] <= round(mark) <= axes.y[1]}) or marks
     for mark in marks:

@@ -22,7 +22,7 @@ from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side, open_side, parse_range
-from modelforge.review.values import Change, exact, flat, value_changes
+from modelforge.review.values import Change, exact, flat, meet, value_changes
 
 TRAINED = ("data", "trainer", "scheduler")
 """The sections that set the length of a training."""
@@ -211,9 +211,13 @@ class _Reviewer:
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""
+        alike = {path: content(self.old, path) for path in self.paths if path not in self.changed}
         reaches: list[Reach] = []
-        for side in (self.old, self.new):
-            contents = {path: found for path in self.paths if (found := content(side, path)) is not None}
+        for side, differ in (
+            (self.old, {path: file.old for path, file in self.changed.items()}),
+            (self.new, {path: file.new for path, file in self.changed.items()}),
+        ):
+            contents = {path: found for path, found in {**alike, **differ}.items() if found is not None}
             reaches.append(Reach(side, contents, self.overrides))
         reached = [
             entry
@@ -273,7 +277,7 @@ class _Reviewer:
             packages = {item[0] for item in merged if item[1] == file.path}
             for package in packages:
                 full = (*filter(None, package.split(".")), *edit.path)
-                if any(_meet(full, change.path) for change in found.values):
+                if any(meet(full, change.path) for change in found.values):
                     return True
         return False
 
@@ -339,9 +343,3 @@ def _entry_diff(
     problems = [side for side in (after, before) if not isinstance(side, Plan)]
     side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
     return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])
-
-
-def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether one path is the other, or above it."""
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]

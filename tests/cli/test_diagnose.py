@@ -11,7 +11,7 @@ from modelforge.cli.diagnose import SUFFIXES
 
 def test_one_config(text):
     shown = text("diagnose", "model=rnn", "--no-measure")
-    assert shown.startswith("Signals and gradients keep their size")
+    assert shown.startswith("Nothing vanishes or explodes")
     assert "not measured" in shown
 
 

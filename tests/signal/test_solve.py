@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from math import log, sqrt
+from pathlib import Path
 
 import pytest
 import torch
@@ -132,3 +134,10 @@ def test_thirty_layers_learn_with_solved_values_and_not_with_those_of_torch(acti
     print(losses)
     assert losses[0] == pytest.approx(log(10), abs=0.02)
     assert losses[1] < 1.5
+
+
+def test_the_example_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "solve.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
+    assert "('++model.init.params={head.weight: {gain: 1.5335}}',)\n1.0" in capsys.readouterr().out

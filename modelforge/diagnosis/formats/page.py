@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -16,6 +16,8 @@ from modelforge.report.page import render
 TEMPLATE = Path(__file__).with_name("page.html")
 KEPT, LOST = 1e2, 1e4
 """Factors on an energy by which a block of the network is coloured."""
+MAX_OPEN = 30
+"""Blocks of a network up to which all are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class Part:
     steps: tuple[Chart, ...]
     changes: Mapping[int, str]
     """The class of each level by what becomes of the signal."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all blocks of the network are open."""
+        return _count(self.start.network) <= MAX_OPEN
 
 
 def _part(start: Start, index: int) -> Part:
@@ -149,6 +156,10 @@ def _spots(start: Start) -> Iterator[Spot]:
     for spot in cited:
         if spot is not None and spot.file:
             yield spot
+
+
+def _count(blocks: Sequence[Block]) -> int:
+    return sum(1 + _count(block.children) for block in blocks)
 
 
 def block_class(block: Block, changes: Mapping[int, str]) -> str:

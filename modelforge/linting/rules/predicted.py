@@ -27,7 +27,8 @@ DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, tim
     why="A signal that vanishes or explodes on its way carries nothing to the last layer: outputs are equal for all "
     "examples, or not finite.",
     numbers="E x² where the last weights read, over that of the input or of the table, below 1/1,000 or above "
-    "1,000, as `mf.predict` computes it. The depth to which a network of this kind is usable follows from the factor per layer.",
+    "1,000, as `mf.predict` computes it. The depth to which a network of this kind is usable follows from the factor "
+    "per layer.",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: ReLU}}}}
     head: {{type: Linear, out_features: 10}}
@@ -66,8 +67,8 @@ def far_signal(subject: Subject) -> Iterator[Found]:
     "MW124",
     why="Gradients that vanish leave the first layers as they are; gradients that explode break the first step.",
     numbers="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
-    "above 1,000; summed over all elements. In models without norms, outside of residual branches (Schoenholz et al. 2017, "
-    "arXiv:1611.01232).",
+    "above 1,000; summed over all elements. In models without norms, outside of residual branches (Schoenholz et al. "
+    "2017, arXiv:1611.01232).",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: Sigmoid}}}}
     head: {{type: Linear, out_features: 10}}

@@ -83,7 +83,7 @@ def _blocks(document: Document) -> Iterator[_Block]:
                 yield _Block(tuple(_effects(change, folded=folded)), "effect table")
     if accepted := document.accepted:
         rows = [(change.mark, _title(change), *_acceptance(change), code(change.fingerprint)) for change in accepted]
-        table = _table(("", "change", "reason", "accepted by", "fingerprint"), rows)
+        table = _table(("", "change", "reason", "accepted by", "where", "fingerprint"), rows)
         yield _Block(tuple(_folded(plural(len(accepted), "accepted change"), table)), "acceptance table")
     if lines := compared(document):
         sentences = [line for text in lines for line in ("", prose(_sentence(text)))]
@@ -169,9 +169,10 @@ def _html(text: str) -> str:
     return "".join(one if one.isalnum() or one in " .-=" else f"&#{ord(one)};" for one in text)
 
 
-def _acceptance(change: Change) -> tuple[str, str]:
-    assert change.accepted is not None
-    return prose(change.accepted.reason), code(change.accepted.author)
+def _acceptance(change: Change) -> tuple[str, str, str]:
+    accepted = change.accepted
+    assert accepted is not None
+    return prose(accepted.reason), code(accepted.author), "in this change" if accepted.arrives else "before"
 
 
 def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:

@@ -103,5 +103,6 @@ def _effect(effect: Effect) -> list[Text]:
 
 def _accepted(change: Change) -> list[Text]:
     assert change.accepted is not None
-    why = f"{change.accepted.reason} ({change.accepted.author})"
+    here = ", in this change" if change.accepted.arrives else ""
+    why = f"{change.accepted.reason} ({change.accepted.author}{here})"
     return [Text(change.mark, "dim"), Text(change.title, "dim"), Text(why, "dim"), Text(change.fingerprint, "dim")]

@@ -13,7 +13,7 @@ from modelforge.train.data.columns import Columns
 from modelforge.train.data.files import existing, extra
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.source import new_data
-from modelforge.train.data.store import MEMORY, Disk, Memory
+from modelforge.train.data.store import Memory, store_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +35,8 @@ class ColumnSource(Columns):
 
     @property
     def store(self) -> Memory:
-        """Where the table lies.
-
-        Raises:
-            ForgeError: there is no folder `on_disk`.
-        """
-        return Disk(existing(self.on_disk, folder=True, key="on_disk")) if self.on_disk else MEMORY
+        """Where the table lies."""
+        return store_in(self.on_disk)
 
     def found(self) -> dict[str, Path]:
         """The files of the section by the fields that name them.

@@ -40,7 +40,7 @@ def read_parquet(path: Path, key: str, max_bytes: int, store: Memory = MEMORY) -
 def _file(path: Path, key: str, max_bytes: int, store: Memory) -> pa.Table:
     parquet = extra("pyarrow.parquet", "a Parquet file")
     with opened(path, key) as stream:
-        file = parquet.ParquetFile(stream)
+        file = parquet.ParquetFile(stream, pre_buffer=False)  # else it reads all of the file ahead
         facts = file.metadata
         # a few bytes can stand for any number of equal values
         unpacked = [facts.row_group(index).total_byte_size for index in range(facts.num_row_groups)]
@@ -63,7 +63,10 @@ def _folder(path: Path, key: str, max_bytes: int, store: Memory) -> pa.Table:
                 key, f"`{one}` has a column `{odd[0]}`, and `{two}` has none", "write all with the same columns"
             )
     store.check_size(found.count_rows() * len(found.schema) * 8, max_bytes, f"`{path}`")
-    return store.table(found.schema, checked_batches(found.to_batches(batch_size=MAX_ROWS), path, max_bytes, store))
+    read_ahead = {"batch_readahead": 1, "fragment_readahead": 1} if store.reads_in_batches else {}
+    scan = dataset.ParquetFragmentScanOptions(pre_buffer=False)
+    batches = found.to_batches(batch_size=MAX_ROWS, fragment_scan_options=scan, **read_ahead)
+    return store.table(found.schema, checked_batches(batches, path, max_bytes, store))
 
 
 def checked_batches(batches: Iterable[Any], path: Path, max_bytes: int, store: Memory) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from modelforge.train.data.files import check_bound, check_size, extra
+from modelforge.train.data.files import check_bound, check_size, existing, extra
 from modelforge.train.data.parts import Array
 from modelforge.train.data.refusals import refusal
 
@@ -127,3 +127,12 @@ class Disk(Memory):
             raise refusal(
                 "on_disk", message, "name a folder that you may write to, on a disk with more space"
             ) from None
+
+
+def store_in(folder: str | None) -> Memory:
+    """The store of a folder; that of memory for None.
+
+    Raises:
+        ForgeError: there is no such folder.
+    """
+    return MEMORY if folder is None else Disk(existing(folder, folder=True, key="on_disk"))

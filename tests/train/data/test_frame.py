@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from modelforge.train.preprocessing import read_preprocessing, write_preprocessi
 from tests.train.tables import told
 
 pytestmark = pytest.mark.usefixtures("here")
+needs_datasets = pytest.mark.skipif(find_spec("datasets") is None, reason="the extra `data`")
 SIZE = 120
 PEOPLE = {
     "age": [None if row % 7 == 0 else 20 + row % 40 for row in range(SIZE)],
@@ -40,21 +43,29 @@ ALL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def files(here: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The people in files of all kinds; as a data set, where the extra `data` is installed."""
     import pyarrow.csv
     import pyarrow.feather
     import pyarrow.parquet
 
-    table = pa.table(PEOPLE)
+    here, table = tmp_path_factory.mktemp("people"), pa.table(PEOPLE)
     pyarrow.csv.write_csv(table, here / "people.csv")
     pyarrow.parquet.write_table(table, here / "people.parquet")
     pyarrow.feather.write_feather(table, str(here / "people.feather"))
-    with pa.OSFile("people.arrows", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+    with pa.OSFile(str(here / "people.arrows"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    pytest.importorskip("datasets", reason="the extra `data`").Dataset.from_dict(PEOPLE).save_to_disk(
-        str(here / "people")
-    )
+    if find_spec("datasets"):
+        import datasets
+
+        datasets.Dataset.from_dict(PEOPLE).save_to_disk(str(here / "people"))
+    return here
+
+
+@pytest.fixture(autouse=True)
+def files(here: Path, folder: Path) -> None:
+    shutil.copytree(folder, here, dirs_exist_ok=True)
 
 
 def people(**fields):
@@ -72,7 +83,7 @@ SOURCES = [
     {"type": "parquet", "path": "people.parquet"},
     {"type": "feather", "path": "people.feather"},
     {"type": "feather", "path": "people.arrows"},
-    {"type": "hf", "path": "people"},
+    pytest.param({"type": "hf", "path": "people"}, marks=needs_datasets),
 ]
 TASKS = {
     "classification": {},

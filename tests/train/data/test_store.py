@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from io import FileIO
 from pathlib import Path
@@ -17,7 +18,7 @@ from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
 from modelforge.train.data.sheet import Sheet
 from modelforge.train.data.store import MEMORY, Disk
-from tests.train.tables import csv, told, write
+from tests.train.tables import csv, told
 
 pytestmark = pytest.mark.usefixtures("here")
 SIZE = 300
@@ -86,11 +87,13 @@ def test_on_the_disk_the_examples_are_those_in_memory(here: Path, kind: str, tas
     assert {path.name for path in here.iterdir()} == {"flowers.csv", f"table.{kind}"}  # no temporary file
 
 
-def test_several_files_and_texts_among_numbers(here: Path):
-    write(here, "a,b,kind\n" + "".join(f"{row}, {row / 3} ,{'xy'[row % 2]}\n" for row in range(90)))
-    (here / "late.csv").write_text("kind,b,a\n" + "".join(f"{'xy'[row % 2]},{row}.5,-{row}\n" for row in range(40)))
-    fields = {"num_features": 2, "num_outputs": 2, "test_path": "late.csv"}
-    assert digest(read(csv(**fields, on_disk="."))) == digest(read(csv(**fields)))
+def test_a_folder_of_files(here: Path):
+    path = source(here, "parquet", "classification").path
+    (here / "folder").mkdir()
+    for name in ("a", "b"):
+        shutil.copy(path, here / "folder" / f"{name}.parquet")
+    held, mapped = (source(here, "parquet", "regression", path="folder", on_disk=where) for where in (None, "."))
+    assert digest(read(mapped)) == digest(read(held))
 
 
 def test_memory_holds_a_few_columns_at_a_time(here: Path, monkeypatch: pytest.MonkeyPatch):
