@@ -125,7 +125,7 @@ def gallery(
     form: Annotated[Page, typer.Option("--format", help="How to print it.")] = Page.text,
     output: Report = None,
     pictures: Annotated[
-        Path | None, typer.Option("--pictures", metavar="DIR", help="Draw pictures (PNG) into this folder.")
+        Path | None, typer.Option("--pictures", metavar="DIR", help="Draw pictures (SVG) into this folder.")
     ] = None,
     conf: Conf = None,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""Pictures of a result as PNG or SVG files, for a page that is kept beside them."""
+"""Pictures of a result as SVG files, for a page that is kept beside them."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def figure(result: Result, picture: Picture) -> Lines:
 
 
 def file_names(result: Result) -> Iterator[tuple[str, Picture]]:
-    """The file of each picture of a result: `gallery_relu_depth_1.png`."""
+    """The file of each picture of a result: `gallery_relu_depth_1.svg`."""
     for number, picture in enumerate(result.pictures, 1):
-        yield f"gallery_{result.name}_{number}.png", picture
+        yield f"gallery_{result.name}_{number}.svg", picture
 
 
 def write_pictures(results: tuple[Result, ...], folder: Path) -> None:

@@ -34,8 +34,8 @@ def test_a_page_with_pictures_is_written(tmp_path):
     page, images = tmp_path / "gallery.md", tmp_path / "images"
     images.mkdir()
     call("--conf", conf, "--format", "markdown", "--output", page, "--pictures", images)
-    assert [path.name for path in images.iterdir()] == ["gallery_small_1.png"]
-    assert "](images/gallery_small_1.png)" in page.read_text(encoding="utf-8")
+    assert [path.name for path in images.iterdir()] == ["gallery_small_1.svg"]
+    assert "](images/gallery_small_1.svg)" in page.read_text(encoding="utf-8")
 
 
 def test_claims_are_listed(tmp_path):
