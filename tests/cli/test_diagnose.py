@@ -23,7 +23,7 @@ def test_values_side_by_side(data):
 
 def test_the_status_is_1_where_a_finding_is_severe(run):
     run("diagnose", "model=blocks", "init=constant", "--no-measure", "--fail-on", "warning", status=1)
-    run("diagnose", "model=rnn", "--no-measure", "--fail-on", "note", status=0)
+    run("diagnose", "model=rnn", "--no-measure", "--fail-on", "error", status=0)
     run("diagnose", "model=blocks", "init=constant", "--no-measure", status=0)
 
 
