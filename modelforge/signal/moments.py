@@ -19,6 +19,8 @@ REACH = 8.0
 NODES = 240
 """Points a dimension for a pair of numbers: the trapezoid rule, whose errors at a kink average out over the other.
 An even number has no point at 0, where most kinks and steps are."""
+MOST_LEAN = 1.0
+"""Beyond that skewness the series has parts below 0."""
 DIGITS = 10
 """Significant digits to which moments of what arrives count as equal, so that layers alike are computed once."""
 
@@ -29,6 +31,7 @@ class Single:
 
     mean: float
     second: float
+    third: float
     fourth: float
     slope_second: float
     """E φ′²."""
@@ -53,9 +56,18 @@ class Pair:
     """Cov(φ′², φ′²)."""
 
 
-def single(activation: Activation, mean: float, variance: float) -> Single:
-    """The moments of an activation, by quadrature that is exact at kinks."""
-    return _single(activation.function, _rounded(mean), _rounded(variance))
+def single(activation: Activation, mean: float, variance: float, lean: float = 0.0) -> Single:
+    """The moments of an activation, by quadrature that is exact at kinks.
+
+    Args:
+        activation: The function φ.
+        mean: Of x.
+        variance: Of x.
+        lean: Skewness of x, which is normal but for it: the density gains the factor 1 + lean·(z³ - 3z)/6
+            (Gram-Charlier series).
+    """
+    lean = float(np.clip(lean, -MOST_LEAN, MOST_LEAN))
+    return _single(activation.function, _rounded(mean), _rounded(variance), round(lean, 4))
 
 
 def pair(activation: Activation, mean: float, variance: float, correlation: float) -> Pair:
@@ -64,33 +76,73 @@ def pair(activation: Activation, mean: float, variance: float, correlation: floa
     return _pair(activation.function, _rounded(mean), _rounded(variance), round(correlation, DIGITS))
 
 
+def steeper(
+    first: Activation, mean: float, variance: float, second: Activation, rest_mean: float, rest: float
+) -> float:
+    """E φ₁′(u)²·φ₂′(φ₁(u) + r)² over the product of both means; u and r are normal.
+
+    Args:
+        first: φ₁.
+        mean: Of u.
+        variance: Of u.
+        second: φ₂.
+        rest_mean: Of r.
+        rest: Variance of r.
+    """
+    numbers = [_rounded(number) for number in (mean, variance, rest_mean, rest)]
+    return _steeper(first.function, second.function, *numbers)
+
+
+@lru_cache(maxsize=1024)
+def _steeper(
+    first: Callable[[Tensor], Tensor],
+    second: Callable[[Tensor], Tensor],
+    mean: float,
+    variance: float,
+    rest_mean: float,
+    rest: float,
+) -> float:
+    z, weights = _normal()
+    value, slope = _both(first, mean + math.sqrt(variance) * z)
+    total = value[:, None] + rest_mean + math.sqrt(rest) * z
+    after = _both(second, total.ravel())[1].reshape(total.shape) ** 2 @ weights
+    apart = (weights @ slope**2) * (weights @ after)
+    return float(weights @ (slope**2 * after) / apart) if apart else 1.0
+
+
+def _normal() -> tuple[np.ndarray, np.ndarray]:
+    """Points of a standard normal number, and how likely each is."""
+    z = np.linspace(-REACH, REACH, NODES)
+    weights = np.exp(-(z**2) / 2)
+    return z, weights / weights.sum()
+
+
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
 @lru_cache(maxsize=4096)
-def _single(function: Callable[[Tensor], Tensor], mean: float, variance: float) -> Single:
+def _single(function: Callable[[Tensor], Tensor], mean: float, variance: float, lean: float) -> Single:
     if variance <= 0:
         x = np.array([mean])
         (value,), (slope,) = _both(function, x)
-        return Single(value, value**2, value**4, slope**2, slope**4, 0.0, 0.0)
+        return Single(value, value**2, value**3, value**4, slope**2, slope**4, 0.0, 0.0)
 
     def integrand(x: np.ndarray) -> np.ndarray:
         value, slope = _both(function, mean + x)
         weight = (x**2 / variance - 1) / (2 * variance)  # d/dq of a normal density
         second, slope_second = value**2, slope**2
-        return np.stack(
-            [value, second, second**2, slope_second, slope_second**2, second * weight, slope_second * weight]
-        )
+        z = x / math.sqrt(variance)
+        leaning = 1 + lean * (z**3 - 3 * z) / 6
+        some = [value, second, second * value, second**2, slope_second, slope_second**2]
+        return np.stack([item * leaning for item in some] + [second * weight, slope_second * weight])
 
     return Single(*expectations(integrand, variance).tolist())
 
 
 @lru_cache(maxsize=4096)
 def _pair(function: Callable[[Tensor], Tensor], mean: float, variance: float, correlation: float) -> Pair:
-    z = np.linspace(-REACH, REACH, NODES)
-    weights = np.exp(-(z**2) / 2)
-    weights /= weights.sum()
+    z, weights = _normal()
     common, own = math.sqrt(abs(correlation)), math.sqrt(1 - abs(correlation))
     x = mean + math.sqrt(variance) * (common * z[:, None] + own * z)
     value, slope = (part.reshape(x.shape) for part in _both(function, x.ravel()))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
+from modelforge.signal.inverse import Inverse, inverse
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
-from modelforge.signal.value import FLAT, Gradient, Signal
+from modelforge.signal.value import FLAT, Gradient, Pull, Signal
 
 UNKNOWN = 1.0
 """The energy that stands for one that is not known."""
@@ -32,6 +33,24 @@ class _Centre:
     """Units that do."""
     across_examples: bool = False
 
+    def freedom(self, signal: Signal) -> float:
+        """Degrees of freedom of what a norm divides by: how many numbers that differ it is made of.
+
+        Formula: 1/d = Σ over pairs of the squares of their correlations
+        """
+        variance = signal.second - self.energy
+        if variance <= 0:
+            return inf
+        along, across = ((item / variance) ** 2 for item in (signal.along - self.along, signal.across - self.across))
+        chance = signal.chance + signal.own_chance
+        near, far = along + (1 - min(1.0, along)) * chance, across + (1 - min(1.0, across)) * chance
+        uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
+        if self.across_examples:
+            return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
+        positions = self.size // self.channels
+        alike = (1 + (positions - 1) * near) / positions
+        return 2 / max(signal.swing / positions + signal.tail * alike / self.channels, 1e-9)
+
 
 def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, centred: bool = True) -> Passed:
     """y = γ·(x - m)/√(v + eps) + β, and its gradient without what scale and mean take out.
@@ -44,26 +63,30 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     variance = max(0.0, signal.second - centre.energy)
     factor = scale / (variance + eps)
     kept = eps / (variance + eps)
-    # Where few units share a variance, those of n weights scatter as χ² of n, and E 1/χ² is n/(n - 2).
-    uneven = 1 / max(0.5, 1 - 2 * signal.chance / centre.channels)
+    count = prod(signal.shape.sizes) / max(1, centre.size)
+    freedom = centre.freedom(signal)
+    pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
+    uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
+    by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
         mean=bias.mean if centred else (weight.mean or 1.0) * signal.mean / np.sqrt(variance + eps),
-        second=factor * variance + bias.second,
+        second=scale * (1 - eps / variance * pull.factor) + bias.second if variance > 0 else bias.second,
         along=factor * (signal.along - centre.along) + bias.second,
         across=factor * (signal.across - centre.across) + bias.second,
         drift=kept**2 * signal.drift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
+        swing=kept**2 * signal.swing,
+        table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
+        third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
         behind=None,
     )
 
     def back(gradient: Gradient) -> Gradient:
-        shape = signal.shape
         shared = 0.0
         if centre.across_examples:
-            count = shape.num_examples * shape.num_positions
-            shared = (gradient.energy + (shape.num_positions - 1) * gradient.along) / count
+            shared = signal.overlap(gradient.energy, gradient.along, gradient.across)
             left = gradient.energy * (1 - 1 / centre.size) - shared
         else:
             left = gradient.energy * (1 - (2 if centred else 1) / centre.size)
@@ -71,7 +94,11 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             gradient,
             energy=factor * uneven * max(0.0, left),
             along=factor * uneven * (gradient.along - shared),
+            across=factor * uneven * (gradient.across - shared),
+            through=None,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
+            noise=gradient.noise + pull.noise,
+            pull=Pull(uneven, pull.noise, freedom) if by_unit else None,
         )
 
     return passed(output, back)
