@@ -58,8 +58,6 @@ class Behind:
     """Correlation of one unit at two positions of an example."""
     across: float
     """Correlation of one unit in two examples."""
-    tail: float
-    """κ = E φ⁴/(E φ²)² - 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,8 @@ class Signal:
     """Relative variance of E x² over positions and examples, on top of what comes from the number of units."""
     third: float = 0.0
     """E (x - E x)³; 0 for normal numbers."""
+    tail: float = 2.0
+    """Relative variance of the squares of elements: κ = E x⁴/(E x²)² - 1; 2 for normal numbers."""
     weight_gain: float | None = None
     """σ_w² = n·E w² of the weights right before it; None where there are none."""
     profile: Profile = field(default=FLAT, repr=False)
@@ -114,11 +114,6 @@ class Signal:
     def lean(self) -> float:
         """The skewness E (x - E x)³ / σ³."""
         return self.third / self.variance**1.5 if self.variance > 0 else 0.0
-
-    @property
-    def tail(self) -> float:
-        """Relative variance of the squares of elements: κ = E x⁴/(E x²)² - 1, 2 for normal numbers."""
-        return 2.0 if self.behind is None else self.behind.tail
 
     def overlap(self, same: float, along: float, across: float) -> float:
         """Mean over all pairs of elements of a unit of something that depends on the kind of the pair."""
@@ -194,9 +189,7 @@ class Gradient:
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""
-        return replace(
-            self, energy=factor * self.energy, along=factor * self.along, across=factor * self.across
-        )
+        return replace(self, energy=factor * self.energy, along=factor * self.along, across=factor * self.across)
 
 
 def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:

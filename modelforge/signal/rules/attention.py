@@ -162,13 +162,15 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
     mixed = replace(mixed, noise=normal_noise(mixed))
     output = weighted(mixed, made.out.weight, made.out.bias, node.shape(-1), made.out.weight.fan_in)
     output = replace(output, profile=mixed.profile)
+    output = replace(output, noise=normal_noise(output))
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         arriving = gradients[_main(node)]
         gradient = unweighted(arriving, made.out.weight, mixed, _fan(made.out))
         copies = made.num_heads / made.num_kv_heads
         each = gradient.energy * arriving.profile.get(1, np.ones(steps))
-        to_keys, along, later = _to_keys(each, _by_later(gradient, steps), mixing, keys, causal=made.causal)
+        kept = replace(mixing, own=mixing.own / (1 - made.dropout))
+        to_keys, along, later = _to_keys(each, _by_later(gradient, steps), kept, keys, causal=made.causal)
         energy = float(to_keys.mean())
         profile = FrozenDict({1: to_keys / energy}) if made.causal and energy else FLAT
         to_value = replace(gradient, energy=copies * energy, along=copies * along, profile=profile, later=later)

@@ -33,7 +33,11 @@ def convolution(node: Node) -> Passed:
     own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
     shifted = _shifted(signal, taps, factor)
     output = replace(output, chance=output.chance + (1 - output.chance) * shifted, own_chance=own)
-    output = replace(output, noise=normal_noise(output), profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
+    output = replace(
+        output,
+        noise=normal_noise(output),
+        profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes),
+    )
     channels = arguments["out_channels"] / arguments["groups"]
     fan_in = signal.shape.num_units / arguments["groups"] * prod(one.read for one in taps)
     spill = prod(one.spill for one in taps)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
+
+import numpy as np
 
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
@@ -60,8 +63,12 @@ def normal_noise(signal: Signal) -> float:
     if signal.second == 0:
         return 0.0
     alike = [(item / signal.second) ** 2 for item in (signal.along, signal.across)]
-    along, across = (square + (1 - square) * (signal.chance + signal.own_chance) for square in alike)
-    return 2 * signal.overlap(1.0, along, across) / signal.shape.num_units
+    chance = signal.chance + signal.own_chance
+    along, across = (square + (1 - square) * chance for square in alike)
+    uneven = prod(float((energy**2).mean()) for energy in signal.profile.values())
+    for later in signal.later.values():
+        along += alike[0] * (float(later**2 @ np.arange(len(later))) / max(1, len(later) * (len(later) - 1) / 2) - 1)
+    return 2 * signal.overlap(uneven, along, across) / signal.shape.num_units
 
 
 def unweighted(
@@ -106,7 +113,9 @@ def as_units(signal: Signal, axis: int) -> Signal:
     if axis == shape.units:
         return signal
     square = signal.mean**2
-    return replace(signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, later=FLAT, behind=None)
+    return replace(
+        signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, later=FLAT, behind=None
+    )
 
 
 def _of_own_row(node: Node, signal: Signal, weight: Values) -> float:

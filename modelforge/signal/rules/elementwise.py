@@ -65,6 +65,7 @@ def activation(node: Node) -> Passed:
         chance=signal.chance * kept**2,
         own_chance=signal.own_chance * kept**2,
         swing=power**2 * signal.swing,
+        tail=one.fourth / one.second**2 - 1 if one.second else 2.0,
         third=one.third - 3 * one.mean * one.second + 2 * one.mean**3,
         profile=profile,
         later=_later(signal.later, one.mean**2, along.product),
@@ -76,7 +77,6 @@ def activation(node: Node) -> Passed:
             signal.variance,
             signal.correlation(signal.along),
             signal.correlation(signal.across),
-            one.fourth / one.second**2 - 1 if one.second else 2.0,
         ),
     )
     gain = signal.weight_gain
@@ -151,10 +151,13 @@ def dropout(node: Node) -> Passed:
     signal = node.signal
     count = signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples
     noise = 3 * p / (1 - p) / count
+    tail = (signal.tail + 1) / (1 - p) - 1
     cube = signal.third + 3 * signal.mean * signal.second - 2 * signal.mean**3  # E x³
     third = cube / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
     return passed(
-        replace(signal, second=signal.second / (1 - p), noise=signal.noise + noise, third=third, behind=None),
+        replace(
+            signal, second=signal.second / (1 - p), noise=signal.noise + noise, third=third, tail=tail, behind=None
+        ),
         lambda gradient: replace(gradient, energy=gradient.energy / (1 - p), noise=gradient.noise + noise),
     )
 

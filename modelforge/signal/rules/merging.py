@@ -43,13 +43,13 @@ def add(node: Node) -> Passed:
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
         third=sum(signal.third for signal in signals),
+        tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
         behind=None,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
         table=next((signal.table for signal in signals if signal.table), None),
     )
-
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[()]

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, prod
+from typing import TypeVar
 
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
+from modelforge.signal.causal import as_later
 from modelforge.signal.inverse import Inverse, inverse
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
-from modelforge.signal.value import FLAT, Gradient, Pull, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
 
+AnyMoments = TypeVar("AnyMoments", Signal, Gradient)
 UNKNOWN = 1.0
 """The energy that stands for one that is not known."""
 EVERYTHING = 10**9
@@ -128,6 +131,7 @@ def _even(result: Passed, signal: Signal) -> Passed:
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         (gradient,) = result.back(gradients)
         assert gradient is not None
+        gradient = _of_even(gradient, signal.profile)
         shapes: dict[int, np.ndarray] = {}
         for axis in {*inverse, *gradient.profile}:
             shape = inverse.get(axis, 1.0) * gradient.profile.get(axis, np.ones(signal.shape.sizes[axis]))
@@ -135,8 +139,20 @@ def _even(result: Passed, signal: Signal) -> Passed:
             shapes[axis] = shape / shape.mean()
         return (replace(gradient, profile=FrozenDict(shapes)),)
 
-    output = replace(result.outputs[()], profile=FLAT)
+    output = replace(_of_even(result.outputs[()], signal.profile), profile=FLAT)
     return replace(result, outputs={(): output}, back=back)
+
+
+def _of_even(of: AnyMoments, profile: Profile) -> AnyMoments:
+    """The signal or gradient with its covariance by the later position divided by the sizes of both positions."""
+    if len(of.later) != 1 or len(profile) != 1:
+        return of
+    ((axis, later),), sizes = of.later.items(), np.sqrt(next(iter(profile.values())))
+    if len(later) != len(sizes) or not sizes.all():
+        return of
+    earlier = (np.cumsum(1 / sizes) - 1 / sizes) / np.maximum(1, np.arange(len(sizes)))
+    along, shape = as_later(of.along * later * earlier / sizes)
+    return replace(of, along=along, later=FrozenDict({axis: shape}))
 
 
 @register_signal("LayerNorm", restarts=True)
