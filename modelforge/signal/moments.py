@@ -102,7 +102,7 @@ def _steeper(
     rest_mean: float,
     rest: float,
 ) -> float:
-    z, weights = _normal()
+    z, weights = normal_points()
     value, slope = _both(first, mean + math.sqrt(variance) * z)
     total = value[:, None] + rest_mean + math.sqrt(rest) * z
     after = _both(second, total.ravel())[1].reshape(total.shape) ** 2 @ weights
@@ -110,7 +110,7 @@ def _steeper(
     return float(weights @ (slope**2 * after) / apart) if apart else 1.0
 
 
-def _normal() -> tuple[np.ndarray, np.ndarray]:
+def normal_points() -> tuple[np.ndarray, np.ndarray]:
     """Points of a standard normal number, and how likely each is."""
     z = np.linspace(-REACH, REACH, NODES)
     weights = np.exp(-(z**2) / 2)
@@ -142,7 +142,7 @@ def _single(function: Callable[[Tensor], Tensor], mean: float, variance: float, 
 
 @lru_cache(maxsize=4096)
 def _pair(function: Callable[[Tensor], Tensor], mean: float, variance: float, correlation: float) -> Pair:
-    z, weights = _normal()
+    z, weights = normal_points()
     common, own = math.sqrt(abs(correlation)), math.sqrt(1 - abs(correlation))
     x = mean + math.sqrt(variance) * (common * z[:, None] + own * z)
     value, slope = (part.reshape(x.shape) for part in _both(function, x.ravel()))

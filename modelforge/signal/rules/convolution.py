@@ -12,7 +12,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, mixed_profile
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal, mixed_profile
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d")
@@ -92,7 +92,7 @@ def _apart(signal: Signal, taps: float) -> float:
 
 
 def _shifted(signal: Signal, taps: Sequence[Taps], factor: float) -> float:
-    """How alike positions are by the place that padding leaves them: each has what all have in common in taps of its own.
+    """How alike positions are by the place that padding leaves them: each has what all share in taps of its own.
 
     Formula: (E x x′/E x²)² times the variance, over pairs of positions, of the share of taps that both read
     """

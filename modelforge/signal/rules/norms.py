@@ -36,6 +36,11 @@ class _Centre:
     """Units that do."""
     across_examples: bool = False
 
+    def chance(self, signal: Signal, chance: float) -> float:
+        """The squared correlation by chance, where what all have in common is taken out."""
+        variance = signal.second - self.energy
+        return min(1.0, chance * max(0.0, signal.second**2 - signal.across**2) / variance**2) if variance > 0 else 0.0
+
     def freedom(self, signal: Signal) -> float:
         """Degrees of freedom of what a norm divides by: how many numbers that differ it is made of.
 
@@ -45,8 +50,8 @@ class _Centre:
         if variance <= 0:
             return inf
         along, across = ((item / variance) ** 2 for item in (signal.along - self.along, signal.across - self.across))
-        chance = signal.chance + signal.own_chance
-        near, far = along + (1 - min(1.0, along)) * chance, across + (1 - min(1.0, across)) * chance
+        chance = self.chance(signal, signal.chance + signal.own_chance)
+        near, far = min(1.0, along + chance), min(1.0, across + chance)
         uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
         if self.across_examples:
             return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
@@ -79,6 +84,8 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         across=factor * (signal.across - centre.across) + bias.second,
         drift=kept**2 * signal.drift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
+        chance=centre.chance(signal, signal.chance),
+        own_chance=centre.chance(signal, signal.own_chance),
         swing=kept**2 * signal.swing,
         table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
         third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
