@@ -149,6 +149,8 @@ class Pull:
     noise: float
     freedom: float
     """Directions that the variances are made of."""
+    kept: float
+    """The factor that the number of examples alone would give, which weights do not take back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def convolution(node: Node) -> Passed:
     output = weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in, taps=apart)
     own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
     shifted = _shifted(signal, taps, factor)
-    output = replace(output, chance=output.chance + (1 - output.chance) * shifted, own_chance=own)
+    output = replace(output, own_chance=own + (1 - own) * shifted)
     output = replace(
         output,
         noise=normal_noise(output),

@@ -98,7 +98,7 @@ def _let_go(gradient: Gradient, fan_in: float) -> Gradient:
     if pull is None:
         return gradient
     back = min(1.0, pull.freedom / fan_in)
-    factor = (back + (1 - back) * pull.factor) / pull.factor
+    factor = (back + (1 - back) * pull.kept) / pull.factor
     less = pull.noise * (1 - (1 - back) ** 2)
     return replace(gradient.scaled(factor), noise=max(0.0, gradient.noise - less), pull=None)
 

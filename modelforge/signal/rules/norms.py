@@ -75,6 +75,8 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     freedom = centre.freedom(signal)
     pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
     uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
+    alone = replace(signal, chance=0.0)
+    by_examples = inverse(centre.freedom(alone), count).factor if variance > 0 else 1.0
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
@@ -108,7 +110,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             through=None,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
             noise=gradient.noise + pull.noise,
-            pull=Pull(uneven, pull.noise, freedom) if by_unit else None,
+            pull=Pull(uneven, pull.noise, freedom, min(uneven, by_examples)) if by_unit else None,
         )
 
     return passed(output, back)
