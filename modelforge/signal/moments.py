@@ -19,6 +19,8 @@ REACH = 8.0
 NODES = 240
 """Points a dimension for a pair of numbers: the trapezoid rule, whose errors at a kink average out over the other.
 An even number has no point at 0, where most kinks and steps are."""
+MOST_STEPS = 200
+STEADY = 1e-6
 MOST_LEAN = 1.0
 """Beyond that skewness the series has parts below 0."""
 DIGITS = 10
@@ -108,6 +110,29 @@ def _steeper(
     after = _both(second, total.ravel())[1].reshape(total.shape) ** 2 @ weights
     apart = (weights @ slope**2) * (weights @ after)
     return float(weights @ (slope**2 * after) / apart) if apart else 1.0
+
+
+def correlation_depth(activation: Activation, variance: float, gain: float) -> float:
+    """Layers over which the correlation of two inputs comes e times as near to its fixed point c*.
+
+    Formula: ξ = -1/ln χ, χ = σ_w²·E φ′φ′ at c*, where q·c* = σ_w²·E φφ + σ_b²; at c* = 1 where χ₁ ≤ 1
+    Source: Schoenholz et al. 2017, arXiv:1611.01232
+
+    Args:
+        activation: φ.
+        variance: q, that of what it reads, which the bias is taken to keep as it is.
+        gain: σ_w².
+    """
+    one = single(activation, 0.0, variance)
+    chi, bias = gain * one.slope_second, variance - gain * one.second
+    if chi > 1:
+        found = 0.5
+        for _ in range(MOST_STEPS):
+            before, found = found, (gain * pair(activation, 0.0, variance, found).product + bias) / variance
+            if abs(found - before) < STEADY:
+                break
+        chi = gain * pair(activation, 0.0, variance, found).slope_product
+    return math.inf if chi == 1 else abs(1 / math.log(chi))
 
 
 def normal_points() -> tuple[np.ndarray, np.ndarray]:
