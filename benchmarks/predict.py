@@ -95,7 +95,7 @@ def _spec(shape: list[int], layers: list[Any], stds: dict[str, float]) -> mf.Mod
     """Layers that follow one another, with weights of these stds."""
     named: dict[str, Any] = {}
     for number, layer in enumerate(layers):
-        fields = {"type": layer} if isinstance(layer, str) else dict(layer)
+        fields: dict[str, Any] = {"type": layer} if isinstance(layer, str) else dict(layer)
         name = f"{fields['type'].lower()}{number}"
         if name in stds:
             std, norm = stds[name], "norm" in name

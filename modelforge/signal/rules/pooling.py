@@ -129,7 +129,7 @@ def _by_place(signal: Signal, taps: Sequence[Taps]) -> Profile:
 
 def _times(first: Profile, second: Profile) -> Profile:
     """Both profiles at once."""
-    shapes = {axis: first.get(axis, 1.0) * second.get(axis, 1.0) for axis in {*first, *second}}
+    shapes = {axis: np.asarray(first.get(axis, 1.0) * second.get(axis, 1.0)) for axis in {*first, *second}}
     return FrozenDict({axis: shape / shape.mean() for axis, shape in shapes.items()})
 
 
