@@ -25,6 +25,9 @@ from modelforge.config import compose
 from modelforge.inits import registry as schemes
 from modelforge.language import registry
 from modelforge.layers.describe import describe
+from modelforge.linting.page import index, page
+from modelforge.linting.rule import RULES, LintRule
+from modelforge.train.settings import training_of
 
 ROOT = Path(__file__).parents[1]
 INITS = """# Initializers
@@ -248,6 +251,20 @@ def _default(field: dict[str, Any]) -> str:
     return "required" if field["required"] else f"`{field['default']}`"
 
 
+def rules() -> dict[Path, str]:
+    """The pages of lint rules as Markdown, by path below docs/."""
+    every = [rule for _, rule in RULES.entries()]
+    pages = {Path("lint") / f"{rule.code}.md": page(rule, linted(rule, rule.bad)) for rule in every}
+    return {Path("lint") / "README.md": index(every), **pages}
+
+
+def linted(rule: LintRule, text: str) -> str:
+    """What linting a config with one rule prints."""
+    config = yaml.safe_load(text)
+    found = mf.lint(mf.plan(mf.parse(config)), training_of(config), rules=[rule.code])
+    return "\n\n".join(map(str, found))
+
+
 def renewed(page: str) -> str:
     """The page with what each `$ modelforge ...` block prints today.
 
@@ -286,5 +303,7 @@ if __name__ == "__main__":
     (ROOT / "docs" / "layers.md").write_text(layers(), encoding="utf-8")
     (ROOT / "docs" / "inits.md").write_text(initializers(), encoding="utf-8")
     (ROOT / "docs" / "models.md").write_text(models(), encoding="utf-8")
+    for path, text in rules().items():
+        (ROOT / "docs" / path).write_text(text, encoding="utf-8")
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelforge.calibration import register_calibration as register_calibration
     from modelforge.calibration.calibrate import calibrate as calibrate
     from modelforge.core.plugins import load_plugins as load_plugins
+    from modelforge.diagnosis.diagnose import diagnose as diagnose
     from modelforge.inits import register_activation as register_activation
     from modelforge.inits import register_initializer as register_initializer
     from modelforge.language import ModelSpec as ModelSpec
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from modelforge.language.load import load as load
     from modelforge.layers.register import register_layer as register_layer
     from modelforge.linting.lint import lint as lint
+    from modelforge.linting.rule import register_rule as register_rule
     from modelforge.planning.plan import Plan as Plan
     from modelforge.planning.plan import plan as plan
     from modelforge.review.diff import diff as diff
     from modelforge.signal.predict import predict as predict
     from modelforge.signal.probe import probe as probe
     from modelforge.signal.rule import register_signal as register_signal
+    from modelforge.signal.solve import solve as solve
     from modelforge.tracing import from_module as from_module
     from modelforge.train.callbacks.registry import register_callback as register_callback
     from modelforge.train.data.registry import register_data as register_data
@@ -56,6 +59,7 @@ _LAZY = {
     "Task": "modelforge.train.tasks.task",
     "build": "modelforge.building.build",
     "calibrate": "modelforge.calibration.calibrate",
+    "diagnose": "modelforge.diagnosis.diagnose",
     "diff": "modelforge.review.diff",
     "digest": "modelforge.building.digest",
     "from_module": "modelforge.tracing",
@@ -76,9 +80,11 @@ _LAZY = {
     "register_initializer": "modelforge.inits",
     "register_layer": "modelforge.layers.register",
     "register_metric": "modelforge.train.metrics",
+    "register_rule": "modelforge.linting.rule",
     "register_signal": "modelforge.signal.rule",
     "register_task": "modelforge.train.tasks.registry",
     "register_logger": "modelforge.train.loggers.registry",
+    "solve": "modelforge.signal.solve",
     "verify": "modelforge.building.verify",
 }
 __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # pyright: ignore[reportUnsupportedDunderAll]  # lazy names

@@ -13,7 +13,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -31,10 +33,13 @@ from modelforge.config.scan import scanned
 from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
 from modelforge.core import files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
+from modelforge.gallery.claim import parse_claim
+from modelforge.gallery.measure import measure
 from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
+from modelforge.linting.lint import findings
 from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
@@ -105,7 +110,7 @@ def write(text: str, path: str) -> Path:
 def warned(layers: dict[str, Any], init: Any = "xavier", shape: list[int] | None = None) -> str:
     """What planning and lint say of a model."""
     plan = mf.plan(mf.parse({"input": {"shape": shape or [16]}, "layers": layers}, init=init))
-    return printed([*plan.warnings, *mf.lint(plan)])
+    return printed(findings(plan))
 
 
 # --- composition ------------------------------------------------------------------------------------------------------
@@ -679,6 +684,12 @@ def a_fill_that_a_column_cannot_have(folder: Path) -> str:
 
 
 @situation
+def a_table_on_a_disk_that_is_not_there(folder: Path) -> str:
+    said = [train(folder / key, *people(PEOPLE, "data.on_disk=nowhere", f"data.num_workers={key}")) for key in "02"]
+    return "\n".join(said)
+
+
+@situation
 def columns_of_a_split_that_are_not_there(folder: Path) -> str:
     return train(folder, *people(PEOPLE, "data.group=nmae", "data.test_path=test.csv"))
 
@@ -1021,3 +1032,88 @@ def trainer_keys_with_wrong_values(folder: Path) -> str:
     wrong = ("trainer.precision=bf16_mixed", "trainer.compile=1", "trainer.accumulate_grad_batches=0")
     others = ("trainer.gradient_clip_algorithm=norms", "trainer.gradient_clip_val=-1", "trainer.log_every_n_steps=-5")
     return train(folder, *wrong, *others)
+
+
+WRONG_CLAIM = """\
+claim:
+  question: ""
+  says: ReLU halves energies.
+  sauce: He 2015
+  variants:
+    he: {override: [init=kaiming_normal]}
+  seeds: [0, one]
+  expect:
+    - {of: she, quantity: {type: forward, at: act}, expected: 1.0, factor: 2, reason: by hand}
+    - {of: he, quantity: {type: foreward, at: act}, at_most: 1.0, reason: by hand}
+    - {of: he, quantity: {type: forward}, expected: 1.0, reason: by hand}
+    - {of: he, quantity: result, at_least: 0.5}
+    - {of: he, quantity: result, reason: by hand}
+    - {of: he, quantity: result, expected: 1.0, reason: by hand}
+    - {of: he, quantity: result, at_least: 0.5, factor: 2, reason: by hand}
+    - {of: he, quantity: result, at_least: 0.5, expected: 1, reason: by hand}
+  pictures: [los]
+"""
+
+
+@situation
+def a_claim_with_wrong_fields(folder: Path) -> str:
+    return refused(lambda: parse_claim(compose(write(WRONG_CLAIM, "config.yaml"))))
+
+
+@situation
+def a_claim_of_variants_that_are_not_there(folder: Path) -> str:
+    text = """\
+    claim:
+      question: Why?
+      says: Because.
+      source: He 2015
+      variants: {he: {overrides: [init=kaiming_normal]}}
+      expect:
+        - {of: she, over: they, quantity: result, expected: 1.0, factor: 2, reason: by hand}
+        - {of: he, quantity: result, expected: 1.0, factor: 2, reason: by hand}
+      pictures: [{type: loss, of: [he, him]}]
+    """
+    return refused(lambda: parse_claim(compose(write(dedent(text), "config.yaml"))))
+
+
+@situation
+def an_experiment_without_a_claim(folder: Path) -> str:
+    return refused(lambda: parse_claim(compose(CONF)))
+
+
+@situation
+def a_claim_that_is_not_in_the_gallery(folder: Path) -> str:
+    return command("gallery", "relu_dept", "--conf", str(CONF))
+
+
+CLAIM = """\
+defaults: [_self_, experiment: null]
+input: {shape: [4], dtype: float32}
+model:
+  input: ${input}
+  layers: {linear: {type: Linear, out_features: 2}, act: ReLU}
+data: {type: npz, path: data.npz, task: regression, input: "${input}", num_outputs: 2}
+optimizer: {type: SGD, lr: 0.1}
+init: {scheme: %s}
+"""
+EXPERIMENT = """\
+# @package _global_
+claim:
+  question: Why?
+  says: Because.
+  source: He 2015
+  variants: {here: {overrides: []}}
+  seeds: [0]
+  expect: [{of: here, quantity: %s, expected: 1.0, spreads: 2, reason: by hand}]
+"""
+
+
+@situation
+def a_claim_about_what_the_network_does_not_have(folder: Path) -> str:
+    asked = ["{type: forward, at: akt}", "{type: correlation_depth, at: linear}", "{type: mean, at: act}"]
+    texts: list[str] = []
+    for quantity in asked:
+        write(CLAIM % "xavier", "config.yaml")
+        conf = write(EXPERIMENT % quantity, "experiment/gallery/small.yaml")
+        texts.append(refused(partial(measure, "small", conf)))
+    return "\n\n".join(texts)

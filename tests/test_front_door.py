@@ -17,7 +17,7 @@ DESIGN = {
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
     *("register_callback", "register_logger", "register_signal"),
     *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
-    *("param_groups", "probe", "verify", "load_run"),
+    *("param_groups", "probe", "solve", "verify", "load_run"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "Run", "__version__"),
 }
 

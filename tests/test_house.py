@@ -24,7 +24,7 @@ WAITING = {
     "modelforge.cli.check._with_settings": TRAIN,
     "modelforge.cli.predict._write": TRAIN,
     "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
-    "modelforge.report.figures.draw": "the `plots` extra may be missing",
+    "modelforge.report.figures._canvas": "the `plots` extra may be missing",
     "modelforge.runs.liveness._is_held": "there is no such module on Windows",
     "modelforge.runs.liveness.claimed": TRAIN,
     "modelforge.train.callbacks.weight_averages.make": TRAIN,

@@ -36,10 +36,10 @@ def checksum(values: Tensor, first: int = 0) -> int:
 
 
 def checksum_of_seen(seen: Seen, first: int) -> int | None:
-    """The checksum of values that a compiled loop has measured; None where they begin inside a block."""
+    """The checksum of values that were seen when they were drawn; None where they begin inside a block."""
     if first % BLOCK:
         return None
-    return int(loaded().weighted_blocks(seen.blocks, first // BLOCK))
+    return _weighted(seen.blocks, first // BLOCK)
 
 
 def checksum_of(shard: Shard) -> int:
@@ -114,5 +114,9 @@ def _run(words: np.ndarray, first: int) -> int:
 
 def _sums(blocks: np.ndarray, factors: np.ndarray, first: int) -> int:
     """Of blocks side by side, of which the first has this number."""
-    sums = (blocks * factors).sum(axis=1, dtype=np.uint64)
-    return int((sums * block_factor(np.uint64(first) + np.arange(len(blocks), dtype=np.uint64))).sum(dtype=np.uint64))
+    return _weighted((blocks * factors).sum(axis=1, dtype=np.uint64), first)
+
+
+def _weighted(sums: np.ndarray, first: int) -> int:
+    """Of the sums of blocks side by side, of which the first has this number."""
+    return int((sums * block_factor(np.uint64(first) + np.arange(len(sums), dtype=np.uint64))).sum(dtype=np.uint64))

@@ -29,7 +29,8 @@ from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
 from modelforge.planning.assign import assign
-from modelforge.planning.precedence import FROZEN, ModelParameter, Scope
+from modelforge.planning.precedence import FROZEN
+from modelforge.planning.scopes import ModelParameter, Scope
 from modelforge.planning.study import ParameterFacts, describe, num_branches
 from modelforge.planning.weight_files import locate, stored_buffers
 

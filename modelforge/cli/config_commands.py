@@ -8,7 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from modelforge.cli.front import answer, app
-from modelforge.cli.options import Conf, FailOn, File, Findings, Format, Json, Kind, Overrides, Report
+from modelforge.cli.options import (
+    BaseRef,
+    ChangedOnly,
+    Conf,
+    Direction,
+    FailOn,
+    File,
+    Findings,
+    Form,
+    Format,
+    Json,
+    Kind,
+    LeastSeverity,
+    Overrides,
+    Report,
+)
 
 
 @app.command()
@@ -26,15 +41,8 @@ def check(
             "--untrusted", help="For a stranger's configs: a strict scan, then a confined process. A folder may follow."
         ),
     ] = False,
-    changed_only: Annotated[
-        bool, typer.Option("--changed-only", help="Check only configs that read a changed file; see --base-ref.")
-    ] = False,
-    base_ref: Annotated[
-        str,
-        typer.Option(
-            "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
-        ),
-    ] = "HEAD",
+    changed_only: ChangedOnly = False,
+    base_ref: BaseRef = "HEAD",
     form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
     output: Report = None,
     conf: Conf = None,
@@ -54,14 +62,61 @@ def check(
 
 
 @app.command()
-def show(overrides: Overrides = None, conf: Conf = None, as_json: Json = False) -> None:
+def lint(
+    overrides: Overrides = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Lint every model with every init, and every experiment. Default without overrides."
+        ),
+    ] = False,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="CODE", help="Apply only this rule; may be given several times."),
+    ] = None,
+    changed_only: ChangedOnly = False,
+    base_ref: BaseRef = "HEAD",
+    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    fail_on: Annotated[
+        LeastSeverity, typer.Option("--fail-on", help="Exit with 1 if a finding is at least this severe.")
+    ] = LeastSeverity.error,
+    output: Report = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Print findings about how a network starts: what is legal, but rarely meant.
+
+    Each finding has a code; `modelforge list rules CODE` explains it. A
+    model declares what is meant in `lint: {ignore: {CODE: reason}}`.
+    """
+    as_json = as_json or form == Findings.json
+    options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": form.value}
+    options |= {"base_ref": base_ref if changed_only else None, "fail_on": fail_on.value, "output": output}
+    answer("lint:lint", conf, overrides or [], as_json=as_json and output is None, **options)
+
+
+@app.command()
+def show(
+    overrides: Overrides = None,
+    signal: Annotated[
+        bool, typer.Option("--signal", help="Print the predicted std and gradient of each layer's output instead.")
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Print the memory of a training step instead; see --batch.")
+    ] = False,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="With --memory: examples in a batch.")] = 32,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
     """Print the model as a tree: layers, output shapes, parameters, initial values, FLOPs.
 
     Shapes and FLOPs are those of one example. Biases that start at 0 and
     scales that start at 1 are left out. A multiplication and an addition
     count as two FLOPs.
     """
-    answer("show:show", conf, overrides or [], as_json=as_json)
+    if signal and memory:
+        raise typer.BadParameter("choose one of --signal and --memory")
+    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal, batch=batch if memory else 0)
 
 
 @app.command()
@@ -70,11 +125,65 @@ def explain(
         str, typer.Argument(metavar="PATH", help="A parameter, a layer or a glob, such as rnn.weight_hh_l0")
     ],
     overrides: Overrides = None,
+    signal: Annotated[
+        bool, typer.Option("--signal", help="Add the predicted std and gradient of the layer's output.")
+    ] = False,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
     """Explain the initial values of a parameter: every init block that applies to it, with file and line."""
-    answer("explain:explain", path, conf, overrides or [], as_json=as_json)
+    answer("explain:explain", path, conf, overrides or [], as_json=as_json, signal=signal)
+
+
+@app.command()
+def solve(
+    overrides: Overrides = None,
+    direction: Annotated[
+        Direction, typer.Option("--direction", help="Keep signals (forward), gradients (backward), or both.")
+    ] = Direction.forward,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Examples in a batch.")] = 32,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Find gains with which signals or gradients keep their strength through all layers, and print them as overrides.
+
+    Strengths are predicted, before and after. Nothing is built or trained.
+    """
+    answer("solve:solve", conf, overrides or [], as_json=as_json, direction=direction.value, batch=batch)
+
+
+@app.command()
+def diagnose(
+    overrides: Overrides = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option("--compare", metavar="KEY=A,B", help="Show these values side by side; repeatable: combinations."),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Whether to build the model and measure it on a batch.")
+    ] = True,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=2, help="Examples in a batch. Default: 32, fewer where they cost much.")
+    ] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")] = None,
+    output: Report = None,
+    fail_on: Annotated[
+        LeastSeverity | None, typer.Option("--fail-on", help="Exit with 1 if something is at least this severe.")
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Show how strong signals and gradients are at the start, layer by layer, what is wrong, and why.
+
+    First comes the cause, with the line of the config to blame and the
+    overrides that repair it. --output page.html writes a page with charts.
+    """
+    if schema:
+        answer("diagnose:print_schema", as_json=True, plugins=False)
+    name = Form.json if as_json else form
+    settings = {"measure": measure, "batch": batch, "output": output, "fail_on": fail_on and fail_on.value}
+    answer("diagnose:diagnose", conf, overrides or [], compare or [], name and name.value, **settings)
 
 
 @app.command(name="list")

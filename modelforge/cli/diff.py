@@ -27,14 +27,16 @@ from modelforge.review.formats.text import text
 from modelforge.review.kinds import RANK
 from modelforge.review.sides import Side
 
+HIDING = ("broken-old", "broken-new", "broken-both")
+"""Kinds of compositions of which nothing is known: any of their values may differ."""
 UNKNOWN = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
 FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
     {
         "none": lambda change: False,
         **{name: lambda change, rank=rank: RANK[change.severity] >= rank for name, rank in RANK.items()},
-        "changed-init": lambda change: change.num_redrawn > 0 or change.section == "init",
-        "changed-training": lambda change: change.section == "training",
+        "changed-init": lambda change: change.num_redrawn > 0 or change.section == "init" or _hides(change),
+        "changed-training": lambda change: change.section == "training" or _hides(change),
     }
 )
 """Which changes give the status 1, by the value of `--fail-on`."""
@@ -70,21 +72,25 @@ def compare(
     """
     if fetch:
         fetch_commits([old, *([new] if new else [])], conf)
+    found = _reviewed(old, new, conf, overrides)
+    document = found.document
+    if document is None:
+        if form == "text":
+            raise ForgeError(found.problems)
+        return _answer(documented_failure(old, new or ".", found.problems), form, output, 2, found.problems)
+    status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))
+    return _answer(document, form, output, status, found.problems)
+
+
+def _reviewed(old: str, new: str | None, conf: Path | None, overrides: Sequence[str]) -> Compared:
+    """The review, or what stands in its way."""
     sides: tuple[Side, ...] = ()
     try:
         with open_sides(old, new, conf, overrides) as pair:
             sides = (pair.old, pair.new)
-            found = _compared(pair)
+            return _compared(pair)
     except ForgeError as error:
-        problems = [_explained(problem, sides) for problem in error.problems]
-        if form == "text":
-            raise ForgeError(problems) from error
-        before, after = [side.name for side in sides] or [old, new or "."]
-        return _answer(documented_failure(before, after, problems), form, output, 2, problems)
-    document = found.document
-    assert document is not None
-    status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))
-    return _answer(document, form, output, status, found.problems)
+        return Compared(None, tuple(_explained(problem, sides) for problem in error.problems))
 
 
 def _compared(pair: Pair) -> Compared:
@@ -105,6 +111,10 @@ def fails(document: Document, fail_on: str) -> bool:
     """Whether a change that is not accepted is one of those that give the status 1, or might be: it was left out."""
     left_out = document.num_changes > len(document.changes) and fail_on != "none"
     return left_out or any(FAILING[fail_on](change) for change in document.changes if change.accepted is None)
+
+
+def _hides(change: Change) -> bool:
+    return change.kind in HIDING
 
 
 def print_schema() -> Answer:

@@ -28,6 +28,8 @@ from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.planning.precedence import Rule
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.table import new_table
+from modelforge.signal.predict import predict
+from modelforge.signal.tree import facts
 
 VERDICTS: Mapping[str, str] = {"wins": "bold green", "refines": "cyan", "overridden": "dim"}
 INDENT = (0, 0, 0, 2)
@@ -35,13 +37,14 @@ MAX_MATRICES = 4
 """Alike matrices that are all named; of more the first and the last."""
 
 
-def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
+def explain(path: str, conf: Path | None, overrides: Sequence[str], *, signal: bool = False) -> Answer:
     """Why parameters start the way they do.
 
     Args:
         path: A parameter, a layer (all its parameters), an override key of a layer, or a glob over parameters.
         conf: The config folder; None for the default one.
         overrides: Hydra overrides.
+        signal: Add what is predicted of the output of each parameter's layer.
 
     Raises:
         ForgeError: the config is wrong, or has nothing of that name.
@@ -50,7 +53,8 @@ def explain(path: str, conf: Path | None, overrides: Sequence[str]) -> Answer:
     path = decided.ties.get(path, path)
     chosen, layer = _choose(path, decided)
     owners = {f"{leaf.path}.{name}": leaf for leaf in decided.layers for name in leaf.parameters}
-    accounts = [_account(parameter, owners[parameter.path], decided) for parameter in chosen]
+    known = facts(decided, predict(decided)) if signal else {}
+    accounts = [_account(parameter, owners[parameter.path], decided, known) for parameter in chosen]
     data = {"parameters": [account.to_dict() for account in accounts]}
     if not accounts:
         assert layer is not None
@@ -91,6 +95,8 @@ class _Account:
     layer: LayerPlan
     fields: tuple[DecidedField, ...]
     groups: tuple[_Group, ...]
+    signal: Mapping[str, Any] | None = None
+    """What is predicted of the layer's output, and the activation behind it; None where that was not asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -99,6 +105,7 @@ class _Account:
             "chain": [link.to_dict() for link in self.parameter.chain],
             "fields": [field.to_dict() for field in self.fields],
             "matrices": [group.to_dict() for group in self.groups],
+            **({} if self.signal is None else {"signal": dict(self.signal)}),
         }
 
 
@@ -120,9 +127,11 @@ def _choose(path: str, decided: Plan) -> tuple[list[ParameterPlan], LayerPlan | 
     return matching, None
 
 
-def _account(parameter: ParameterPlan, layer: LayerPlan, decided: Plan) -> _Account:
+def _account(
+    parameter: ParameterPlan, layer: LayerPlan, decided: Plan, known: Mapping[str, Mapping[str, Any]]
+) -> _Account:
     fields = decided_fields(parameter, decided.origins)
-    return _Account(parameter, layer, fields, tuple(_groups(parameter)))
+    return _Account(parameter, layer, fields, tuple(_groups(parameter)), known.get(layer.path))
 
 
 def _groups(parameter: ParameterPlan) -> Iterator[_Group]:
@@ -152,12 +161,26 @@ def _text(account: _Account) -> RenderableType:
     else:
         spread = f"mean {number(parameter.mean)}, std {number(parameter.std)}"
     start = Text.assemble("starts as ", (parameter.scheme, "bold green"), f": {spread}")
-    parts: list[RenderableType] = [Wrapped(head), Wrapped(start), Text(), _chain(parameter.chain)]
+    lines = [Wrapped(head), Wrapped(start)]
+    if account.signal is not None:
+        lines.append(Wrapped(Text(f"{layer.path} gives {_strength(account.signal)}")))
+    parts: list[RenderableType] = [*lines, Text(), _chain(parameter.chain)]
     if account.fields:
         parts += [Text(), _fields(account.fields, parameter.scheme)]
     if parameter.initializer.values_from == "draw":
         parts += [Text(), Padding(_matrices(account), INDENT)]
     return Group(*parts)
+
+
+def _strength(signal: Mapping[str, Any]) -> str:
+    """What is predicted of a layer's output, in one line."""
+    parts = [
+        f"{title} {number(signal[name])} ± {100 * signal[f'{name}_spread']:.2g} %"
+        for name, title in (("std", "std"), ("gradient", "gradient"))
+        if signal[name] is not None
+    ]
+    said = ", ".join(parts) or "a signal that cannot be predicted"
+    return said if signal["read_by"] is None else f"{said}; read by: {signal['read_by']}"
 
 
 _PROMISES: Mapping[str, str] = {

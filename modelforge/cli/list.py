@@ -25,6 +25,7 @@ from modelforge.inits.describe import fields
 from modelforge.inits.gains import gain as gains
 from modelforge.language import registry
 from modelforge.layers.describe import describe as describe_layer
+from modelforge.linting.rule import RULES
 from modelforge.report.aligned import Wrapped
 from modelforge.report.docs import argument_docs, summary
 from modelforge.report.table import new_table
@@ -49,7 +50,7 @@ def catalogue(kind: str, name: str | None) -> Answer:
     """What there is of a kind.
 
     Args:
-        kind: `layers`, `inits`, `activations`, `callbacks`, `loggers`, `tasks`, `data` or `checks`.
+        kind: `layers`, `inits`, `activations`, `callbacks`, `loggers`, `tasks`, `data`, `checks` or `rules`.
         name: One of them, or a glob over their names; None for all.
 
     Raises:
@@ -273,6 +274,35 @@ def _checks(names: Sequence[str], every: bool) -> Answer:
     return Answer({"checks": facts}, table)
 
 
+def _rule_facts(code: str) -> dict[str, Any]:
+    rule = RULES.get(code)
+    texts = ("title", "severity", "why", "numbers", "bad", "good", "retired")
+    return {"name": code, **{name: getattr(rule, name) for name in texts}}
+
+
+def _rule(code: str) -> Answer:
+    facts = _rule_facts(code)
+    notes = [(label, facts[label]) for label in ("severity", "why", "retired")]
+    notes.insert(2, ("when", facts["numbers"]))
+    head = Text.assemble((code, "bold"), f"  {facts['title']}")
+    examples = [
+        part
+        for label, name in (("found here", "bad"), ("not here", "good"))
+        for part in (Text(), Text(label, "dim"), Padding(Text(facts[name].rstrip()), INDENT))
+    ]
+    return Answer(facts, Group(head, *_notes(notes), *examples))
+
+
+def _rules(codes: Sequence[str], every: bool) -> Answer:
+    del every
+    facts = [_rule_facts(code) for code in sorted(codes)]
+    table = _plain_table()
+    for item in facts:
+        severity = "retired" if item["retired"] else item["severity"]
+        table.add_row(Text(item["name"], "cyan"), Text.assemble((f"{severity}  ", "dim"), item["title"]))
+    return Answer({"rules": facts}, table)
+
+
 def _shelf(kind: str, registry: Registry[Any]) -> _Shelf:
     return registry.names, partial(_entry, registry), lambda names, every: _entries(kind, registry, names)
 
@@ -287,6 +317,7 @@ _SHELVES: Mapping[str, _Shelf] = {
     "tasks": _shelf("tasks", TASKS),
     "data": _shelf("data", SOURCES),
     "checks": (lambda: tuple(CHECKS), _check, _checks),
+    "rules": (RULES.names, _rule, _rules),
 }
 
 

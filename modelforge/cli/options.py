@@ -18,6 +18,16 @@ Conf = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
+ChangedOnly = Annotated[
+    bool, typer.Option("--changed-only", help="Look only at configs that read a changed file; see --base-ref.")
+]
+BaseRef = Annotated[
+    str,
+    typer.Option(
+        "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
+    ),
+]
+
 
 class Kind(StrEnum):
     """What `list` lists."""
@@ -30,6 +40,7 @@ class Kind(StrEnum):
     tasks = "tasks"
     data = "data"
     checks = "checks"
+    rules = "rules"
 
 
 class Tunable(StrEnum):
@@ -37,6 +48,14 @@ class Tunable(StrEnum):
 
     lr = "lr"
     batch_size = "batch_size"
+
+
+class Direction(StrEnum):
+    """What `solve` keeps the same."""
+
+    forward = "forward"
+    backward = "backward"
+    both = "both"
 
 
 class File(StrEnum):
@@ -66,8 +85,16 @@ class Format(StrEnum):
     junit = "junit"
 
 
+class LeastSeverity(StrEnum):
+    """Which findings give `lint` and `diagnose` the status 1."""
+
+    note = "note"
+    warning = "warning"
+    error = "error"
+
+
 class Findings(StrEnum):
-    """In which form `check` prints what it finds."""
+    """In which form `check` and `lint` print what they find."""
 
     text = "text"
     json = "json"
@@ -75,6 +102,25 @@ class Findings(StrEnum):
     gitlab = "gitlab"
     sarif = "sarif"
     junit = "junit"
+
+
+class Form(StrEnum):
+    """In which form `diagnose` prints what it finds."""
+
+    text = "text"
+    html = "html"
+    png = "png"
+    markdown = "markdown"
+    json = "json"
+
+
+class Page(StrEnum):
+    """In which form `gallery` prints its results."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+    markdown = "markdown"
 
 
 class FailOn(StrEnum):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from modelforge.cli.front import answer, app, one_of
-from modelforge.cli.options import Conf, Json, Overrides, Tunable
+from modelforge.cli.options import Conf, Json, Overrides, Page, Report, Tunable
 
 
 @app.command()
@@ -112,3 +112,31 @@ def evaluate(
     what the run reported.
     """
     answer("evaluate:evaluate", run, overrides or [], output, device, plots=plots, as_json=as_json)
+
+
+@app.command()
+def gallery(
+    claims: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Claims. Default: all.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the claims, and measure nothing.")] = False,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option("--seed", metavar="N", help="Measure with this seed instead of those of the claim; repeatable."),
+    ] = None,
+    form: Annotated[Page, typer.Option("--format", help="How to print it.")] = Page.text,
+    output: Report = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", metavar="DIR", help="Draw pictures (SVG) into this folder.")
+    ] = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Measure published claims about initial values on small networks; exit status 1 if a number does not hold.
+
+    A claim is a `claim` block in an experiment of conf/experiment/gallery/,
+    which `train.py experiment=gallery/NAME` trains too.
+    """
+    as_json = as_json or form == Page.json
+    if listing:
+        answer("gallery:listing", conf, as_json=as_json)
+    options: dict[str, Any] = {"form": form.value, "output": output, "pictures": pictures}
+    answer("gallery:gallery", conf, claims or [], seeds or [], as_json=as_json and output is None, **options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
+from typing import Any
 
-from rich.console import Group
+import torch
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
@@ -17,18 +19,29 @@ from modelforge.core.words import plural
 from modelforge.language import parse
 from modelforge.linting.lint import findings
 from modelforge.linting.unreached import BARE, unreached, unreached_words
+from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan, plan
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
+from modelforge.signal.memory import Memory, memory, memory_table, shown
+from modelforge.signal.predict import predict
+from modelforge.signal.tree import facts, signals_tree
 from modelforge.train.freezing import Freezing, parse_freeze
+from modelforge.train.optimizers.optimizer import parse_optimizer
 
 MAX_FROZEN = 6
 """Parameters that the note about frozen ones names."""
 
 
-def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
+def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, batch: int = 0) -> Answer:
     """Layers, shapes, parameters, how they start, and what a forward pass costs; frozen ones and warnings below.
+
+    Args:
+        conf: The config folder; None for the default one.
+        overrides: Hydra overrides.
+        signal: Print what is predicted of signals and gradients, in place of initial values and costs.
+        batch: Print the memory of a training step with so many examples instead; 0 for none.
 
     Raises:
         ForgeError: all that is wrong with the config.
@@ -46,10 +59,47 @@ def show(conf: Path | None, overrides: Sequence[str]) -> Answer:
     data["warnings"] = [warning.to_dict() for warning in found]
     data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": rest, "frozen": dict(freezing.epochs)}
     table = decided.table(flops)
+    if signal:
+        prediction = predict(decided)
+        known = facts(decided, prediction)
+        data["layers"] = [{**layer, "signal": known.get(str(layer["path"]))} for layer in layers]
+        table = signals_tree(decided, prediction)
+    if batch:
+        never = {path for path, epochs in freezing.epochs.items() if epochs is None}
+        taken, table = _memory(decided, config.values.get("optimizer"), batch, never)
+        data |= {"batch": batch, "memory": {path: one.to_dict() for path, one in taken.items()}}
     frozen = [Text(), *(Wrapped(Text(line)) for line in lines)] if (lines := [*_frozen(freezing, decided)]) else []
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []
     return Answer(data, Group(table, *frozen, *notes, *warnings))
+
+
+def _memory(
+    plan: Plan, section: Any, batch: int, frozen: Collection[str]
+) -> tuple[Mapping[str, Memory], RenderableType]:
+    """What a training step takes, by layer, and as a table with what was assumed below it.
+
+    Raises:
+        ForgeError: the optimizer is wrong.
+    """
+    optimizer, problems = (None, []) if section is None else parse_optimizer(section)
+    if problems:
+        raise ForgeError(problems)
+    unknown: set[str] = set()
+
+    def state_bytes(parameter: ParameterPlan) -> int:
+        size = None if optimizer is None else optimizer.state_bytes(parameter.shape, getattr(torch, parameter.dtype))
+        if size is None:
+            unknown.add("no optimizer" if optimizer is None else f"{optimizer.kind.__name__}: its state is not known")
+        return size or 0
+
+    taken = memory(plan, batch, state_bytes, frozen)
+    whole = sum(taken.values(), Memory()).total
+    name = "" if optimizer is None or unknown else f" with {optimizer.kind.__name__}"
+    notes = [f"{shown(whole)} in all{name}, without what kernels take while they run", *sorted(unknown)]
+    notes += [f"{path}: what it keeps is not known" for path, one in taken.items() if one.activations is None]
+    lines = (Wrapped(Text(note, "dim")) for note in notes)
+    return taken, Group(memory_table(plan, taken, batch), Text(), *lines)
 
 
 def _frozen(freezing: Freezing, plan: Plan) -> Iterator[str]:

@@ -37,8 +37,9 @@ from yaml.resolver import BaseResolver
 
 from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
+from modelforge.config.hydra_settings import check_hydra, check_override
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
-from modelforge.config.trust import check_hydra, check_override, placed
+from modelforge.config.trust import placed
 from modelforge.core.errors import ForgeError, Problem
 
 NO_JOB = "no job"

@@ -163,3 +163,9 @@ def loader_class(*, pure: bool = False) -> Any:
 
     Loader.add_implicit_resolver(FLOAT, _EXPONENT, list("-+0123456789"))
     return Loader
+
+
+def texts(*roots: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """The names and values of a file, in its order."""
+    every = (node for root in roots if root is not None for node in nodes(root))
+    return (node for node in every if isinstance(node, yaml.ScalarNode))

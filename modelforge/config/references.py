@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_JUMPS
 
 KeyPath: TypeAlias = tuple[str, ...]
@@ -25,6 +26,10 @@ class Cycle(Exception):
         self.paths = tuple(paths)
 
 
+class LongTrail(Cycle):
+    """References into values that are references themselves, more of them than are followed: they may have no end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
     """Where a path leads: through `jumps` (the values that are references) to `end`, short of it by `rest`."""
@@ -33,6 +38,8 @@ class Trail:
     value: Any
     jumps: tuple[KeyPath, ...] = ()
     rest: KeyPath = ()
+    whole: tuple[KeyPath, ...] = ()
+    """Those of the jumps whose value is that at `end` as a whole."""
 
 
 def is_interpolation(value: Any) -> bool:
@@ -56,38 +63,44 @@ def split(key: str) -> KeyPath:
     return tuple(part for part in re.split(r"[.\[\]]+", key) if part)
 
 
-def follow(config: Any, path: KeyPath, *, last: bool = True) -> Trail:
+def follow(config: Any, path: KeyPath, *, last: bool = True, ends: Mapping[KeyPath, KeyPath] = FrozenDict()) -> Trail:
     """Walks down `path`, through references.
 
     Args:
         config: the config that is not resolved yet.
         path: where to go; names that hold dots may be given in parts.
         last: whether to go through the last value too, where it is a reference.
+        ends: where references lead that were followed before.
 
     Raises:
-        Cycle: references lead back to themselves.
+        Cycle: references lead back to themselves, or on and on.
 
     >>> follow({"data": {"shape": [8, 8]}, "model": {"input": "${data}"}}, ("model", "input", "shape", "0"))
-    Trail(end=('data', 'shape', '0'), value=8, jumps=(('model', 'input'),), rest=())
+    Trail(end=('data', 'shape', '0'), value=8, jumps=(('model', 'input'),), rest=(), whole=())
     """
     at: KeyPath = ()
     value = config
     jumps: list[KeyPath] = []
+    whole: list[KeyPath] = []
     seen: set[tuple[KeyPath, KeyPath]] = set()
     while True:
         target = reference(value, at)
         if target is not None and (path or last):
-            if (at, path) in seen or len(seen) > MAX_JUMPS:
-                raise Cycle(jumps[jumps.index(at) :] if at in jumps else jumps)
+            if (at, path) in seen:
+                raise Cycle(jumps[jumps.index(at) :])
+            if len(jumps) - len(whole) >= MAX_JUMPS:
+                raise LongTrail(jumps)
             seen.add((at, path))
             jumps.append(at)
-            at, value, path = (), config, target + path
+            if not path:
+                whole.append(at)
+            at, value, path = (), config, ends.get(at, target) + path
             continue
         if not path:
-            return Trail(at, value, tuple(jumps))
+            return Trail(at, value, tuple(jumps), whole=tuple(whole))
         name, length = _child(value, path)
         if not length:
-            return Trail(at, value, tuple(jumps), path)
+            return Trail(at, value, tuple(jumps), path, tuple(whole))
         value = value[name] if isinstance(value, Mapping) else value[int(name)]
         at, path = (*at, name), path[length:]
 

@@ -16,6 +16,7 @@ from modelforge.config.references import (
     REFERENCE,
     Cycle,
     KeyPath,
+    LongTrail,
     Trail,
     absolute,
     follow,
@@ -27,8 +28,8 @@ from modelforge.config.references import (
 )
 from modelforge.config.templates import is_template
 from modelforge.config.trust import RESOLVERS
-from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.limits import MAX_RESOLVED
+from modelforge.core.errors import MAX_PROBLEMS, ForgeError, Problem
+from modelforge.core.limits import MAX_JUMPS, MAX_RESOLVED
 from modelforge.core.suggestions import did_you_mean
 
 _MISSING = "???"
@@ -97,6 +98,7 @@ class _Resolver:
         self.problems: dict[KeyPath, Problem] = {}
         self.texts: dict[KeyPath, Any] = {}
         self.trees: dict[str, Any] = {}
+        self.ends: dict[KeyPath, KeyPath] = {}
         self.open: list[KeyPath] = []
         self.expanded = 0
 
@@ -172,7 +174,7 @@ class _Resolver:
 
     def _refer(self, at: KeyPath, written: str, target: KeyPath) -> Any:
         """A value that is nothing but a reference: whatever stands there, of any type."""
-        trail = follow(self.whole, target)
+        trail = self._follow(target)
         if trail.rest:
             if target[0] == "hydra" and self.runtime is not None:
                 raise _Open
@@ -183,8 +185,15 @@ class _Resolver:
             self._note(at, "MF003", message if trail.end else f"`{written}` refers to the whole config")
             return _FAILED
         if is_interpolation(trail.value):
-            return self._interpolation(trail.end, trail.value, trail.jumps)
-        return self.value(trail.end, trail.value)
+            value = self._interpolation(trail.end, trail.value, trail.jumps)
+        else:
+            value = self.value(trail.end, trail.value)
+        # Only now: a cycle behind it names every reference on the way.
+        self.ends |= dict.fromkeys(trail.whole, trail.end)
+        return value
+
+    def _follow(self, target: KeyPath) -> Trail:
+        return follow(self.whole, target, ends=self.ends)
 
     def _text(self, at: KeyPath, written: str) -> Any:
         """A text around references, or one of OmegaConf's resolvers, read by OmegaConf's grammar."""
@@ -212,7 +221,7 @@ class _Resolver:
 
     def _found(self, at: KeyPath, written: str, target: KeyPath) -> Any:
         """The value at `target`, for a text that needs it."""
-        trail = follow(self.whole, target)
+        trail = self._follow(target)
         if trail.rest:
             if target[:1] == ("hydra",) and self.runtime is not None:
                 raise _Open
@@ -292,6 +301,11 @@ class _Resolver:
         self.problems.setdefault(at, Problem(code, ".".join(at), message, hint))
 
     def _note_cycle(self, cycle: Cycle) -> None:
+        if isinstance(cycle, LongTrail):
+            message = f"more than {MAX_JUMPS} interpolations lead into values that are interpolations themselves"
+            self._note(cycle.paths[0], "MF060", message, "refer to where the value itself stands")
+            return
+        self.texts |= dict.fromkeys(cycle.paths, _FAILED)
         first = cycle.paths.index(min(cycle.paths))
         names = [".".join(path) for path in cycle.paths[first:] + cycle.paths[:first]]
         chain = " → ".join(f"`{name}`" for name in [*names, names[0]])
@@ -305,8 +319,9 @@ class _Resolver:
         hint = ""
         if isinstance(trail.value, Mapping):
             fact = f"`{end}` has no key `{name}`" if end else f"there is no key `{name}`"
-            hint = did_you_mean(name, trail.value)
-            if not hint.endswith("?"):
+            # Whatever comes after the problems that are shown needs no hint: each takes a search.
+            hint = did_you_mean(name, trail.value) if len(self.problems) < MAX_PROBLEMS else ""
+            if len(self.problems) < MAX_PROBLEMS and not hint.endswith("?"):
                 hint = _elsewhere(trail.rest[-1], self.config) or hint
         elif isinstance(trail.value, list):
             fact = f"`{end}` is a list of {len(trail.value)} and has no item `{name}`"

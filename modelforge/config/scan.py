@@ -16,10 +16,11 @@ from pathlib import Path
 import yaml
 
 from modelforge.config.document import Document
+from modelforge.config.hydra_settings import check_hydra
 from modelforge.config.nodes import loader_class, scalars
 from modelforge.config.references import split
 from modelforge.config.snapshot import ENDINGS
-from modelforge.config.trust import PLAIN, check_hydra, check_resolvers, check_search_path
+from modelforge.config.trust import PLAIN, check_resolvers, check_search_path
 from modelforge.core.errors import ForgeError, Place, Problem, for_each
 from modelforge.core.limits import (
     MAX_CHARACTERS,

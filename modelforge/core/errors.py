@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+")
 _WINDOW = 50
 """Characters of a source line before and after what is marked, where the whole line is too long."""
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 T = TypeVar("T")
 
 
@@ -72,14 +72,15 @@ class Problem:
     place: Place | None = None
     part: Literal["key", "value", "parameter"] = "value"
     severity: Severity = "error"
-    """`warning` where the code is one of a warning."""
+    """Of a code `MW…` at most `warning`."""
     num: int = 1
     """How many problems it stands for."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", bounded(self.message))
         object.__setattr__(self, "hint", shortened(self.hint, MAX_MESSAGE))  # a line to copy stays whole
-        object.__setattr__(self, "severity", "warning" if self.code.startswith("MW") else "error")
+        if self.severity == "error" and self.code.startswith("MW"):
+            object.__setattr__(self, "severity", "warning")
 
     def at(self, place: Place | None) -> Problem:
         """The same problem with its place filled in."""

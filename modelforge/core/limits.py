@@ -24,7 +24,9 @@ MAX_KINDS = 500
 MAX_ENDS = 1_000
 """Inputs of a model, or outputs: each is a tensor of every trial run."""
 MAX_RULES = 5_000
-"""Entries of `params`, or of `types`, in one init block: each glob is matched with each parameter."""
+"""Entries of `params`, or of `types`, in one init block."""
+MAX_COMPARISONS = 3_000_000
+"""Of init blocks and globs with parameters: a thousand globs that begin and end with `*`, with 3,000 parameters."""
 MAX_MATRICES = 1_000_000
 """Logical matrices and vectors in all parameters of a model (gates, projections, groups): each gets its own numbers."""
 MAX_DEPTH = 64
@@ -60,8 +62,9 @@ MAX_ROUNDED = 20
 """What `round` may be asked for, before and behind the point."""
 MAX_RESOLVED = 100_000
 """Values, or characters of one string, that interpolations make: `${a}${a}` twenty times over is a million."""
-MAX_JUMPS = 1_000
-"""Interpolations that lead to one another: a chain this long is a circle."""
+MAX_JUMPS = 100
+"""Interpolations into values that are interpolations themselves (`${a.b}`, where `a` is `${c}`), on the way to one
+value: `a: ${a.b}` has no end."""
 MAX_JOBS = 100_000
 """Values of one key, and jobs of one multirun: each is composed."""
 

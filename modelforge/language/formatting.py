@@ -22,7 +22,7 @@ from modelforge.inits.registry import SCHEMES
 from modelforge.language.init import NAMED_ROLES
 from modelforge.language.registry import LAYERS
 
-MODEL = ("defaults", "input", "args", "size", "sizes", "blocks", "layers", "outputs", "tie", "init")
+MODEL = ("defaults", "input", "args", "size", "sizes", "blocks", "layers", "outputs", "tie", "init", "lint")
 MAX_WIDTH = 10**6
 """No line is broken: a line break in a config is its author's."""
 

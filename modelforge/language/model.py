@@ -14,6 +14,7 @@ from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE
 from modelforge.core.quoting import quoted
 from modelforge.language.init import Init, InitSpec
 from modelforge.language.layer import NAME, check_reference
+from modelforge.language.lint import LintSpec
 from modelforge.language.nested import Layers
 from modelforge.language.weights import WeightsSpec
 
@@ -93,6 +94,8 @@ class ModelSpec(Node):
     """Parameters that are one: `{head.weight: embed.weight}` uses the embedding's as the head's."""
     init: Init | None = None
     """How parameters start unless a layer says otherwise."""
+    lint: LintSpec | None = None
+    """Findings of `mf.lint` that are meant."""
     default_init: Annotated[InitSpec | None, Field(exclude=True)] = None
     """The `init` config group."""
     weights: Annotated[WeightsSpec | None, Field(exclude=True)] = None

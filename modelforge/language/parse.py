@@ -32,13 +32,13 @@ from modelforge.language.nested import explain_absent_argument
 from modelforge.language.version import check_version
 from modelforge.language.weights import WeightsSpec
 
-MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "blocks", "args", "size", "sizes"})
+MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "lint", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed", "dtype"}
     | {"data", "metrics", "optimizer", "scheduler", "freeze", "trainer", "callbacks", "logger", "num_threads"}
-    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge"}
+    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim"}
 )
-"""What a config is made of; all but the first line is training's."""
+"""What a config is made of; all but the first line is training's, `claim` the gallery's."""
 
 
 def parse(

@@ -29,6 +29,7 @@ from modelforge.inits.schemes.undrawn import Pretrained
 from modelforge.language import registry
 from modelforge.language.init import NAMED_ROLES
 from modelforge.language.layer import NAME, LayerSpec
+from modelforge.language.lint import CODE
 from modelforge.language.model import TensorSpec
 
 _INIT, _LAYER, _LAYERS = ({"$ref": f"#/$defs/{name}"} for name in ("init", "layer", "layers"))
@@ -41,6 +42,12 @@ NAMES: Schema = {"pattern": rf"^({NAME.pattern})$", "maxLength": MAX_NAME}
 WORD: Schema = {"type": "string"}
 """A block of the model, or a layer of one's own."""
 _REFERENCES: Schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+_IGNORED: Schema = {
+    **mapping({"anyOf": [WORD, mapping(WORD, "Reasons by glob over the paths of layers and parameters.")]}, ""),
+    "description": "Reasons by code, or by code and glob: `{MW101: {head.*: why it is meant}}`.",
+    "propertyNames": {"pattern": f"^{CODE}$"},
+}
 
 
 def schema(kind: str) -> Schema:
@@ -78,6 +85,7 @@ def _model() -> Schema:
         },
         "tie": mapping({"type": "string"}, "Parameters that are another one: `{head.weight: embed.weight}`."),
         "init": _INIT,
+        "lint": closed({"ignore": _IGNORED}, "Findings of `modelforge lint` that are meant."),
         "defaults": DEFAULTS,
     }
     layers = {name: _of_layer(registry.get(name).spec) for name in registry.names()}

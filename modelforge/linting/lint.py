@@ -1,107 +1,113 @@
-"""lint: a plan → warnings about initial values that are legal, but rarely meant."""
+"""lint: a plan → findings about how the network starts: what is legal, but rarely meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import prod
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from modelforge.core.complaints import require
-from modelforge.core.errors import Problem
-from modelforge.inits import statistics
-from modelforge.planning.assign import ParameterPlan
+from modelforge.core.errors import Place, Problem
+from modelforge.linting.ignoring import Ignores
+from modelforge.linting.rule import RULES, Found, LintRule, folded
+from modelforge.linting.subject import Subject, Training
 from modelforge.planning.plan import Plan
 
-LARGE = 10.0
-"""The growth of an error of the variance from which on it is worth a warning."""
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A finding that the model declares to be meant."""
+
+    problem: Problem
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding and the reason as plain data."""
+        return {**self.problem.to_dict(), "reason": self.reason}
 
 
-def lint(plan: Plan) -> tuple[Problem, ...]:
-    """All warnings about initial values; one for a rule and a layer, not one for each parameter.
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """What planning and the rules find in one plan."""
+
+    planned: tuple[Problem, ...]
+    """The warnings of planning."""
+    problems: tuple[Problem, ...]
+    """The findings of the rules."""
+    ignored: tuple[Ignored, ...] = ()
+    needed: frozenset[Place] = field(default_factory=frozenset[Place])
+    """Where the entries of `lint.ignore` are written that a finding needed."""
+
+
+def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str] = ()) -> tuple[Problem, ...]:
+    """All findings about how a network starts, warnings and notes; those that `lint.ignore` declares are left out.
+
+    Findings that are equal but for the parameter are one problem, whose `num` counts them.
+
+    Args:
+        plan: The plan.
+        training: How the model is trained, which some rules depend on; they find nothing without it.
+        rules: The codes of the rules to apply; empty for all.
+
+    Raises:
+        ForgeError: no rule has such a code.
 
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
-        >>> layers = {"head": {"type": "Linear", "out_features": 2, "init": {"scheme": "constant", "value": 0.1}}}
-        >>> [warning.code for warning in lint(plan(parse({"input": {"shape": [4]}, "layers": layers})))]
+        >>> layers = {"up": {"type": "Linear", "out_features": 8}, "head": {"type": "Linear", "out_features": 2}}
+        >>> init = {"scheme": "constant", "value": 0.1}
+        >>> decided = plan(parse({"input": {"shape": [4]}, "layers": layers}, init=init))
+        >>> [problem.code for problem in lint(decided, rules=["MW101"])]
         ['MW101']
     """
     require(plan, Plan, "lint takes a Plan, as `plan` gives")
-    found = dict.fromkeys(problem for rule in RULES for problem in rule(plan.parameters))
-    return tuple(map(plan.origins.locate, found))
+    return examine(plan, training, [RULES.get(code) for code in rules] or None).problems
 
 
 def findings(plan: Plan) -> tuple[Problem, ...]:
-    """The warnings of planning and of `lint`."""
-    return (*plan.warnings, *lint(plan))
+    """The warnings of planning and of `lint`, without notes: what `check`, `show`, `diff` and a training print.
 
-
-def _symmetry(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """Units with equal incoming weights get equal gradients, unless their outgoing weights differ.
-
-    Goodfellow, Bengio and Courville 2016, section 8.4.
+    Rules of notes are not applied, so that no prediction is made.
     """
-    for parameter in parameters:
-        context = parameter.fills[0][0].context
-        if parameter.mean == 0 and parameter.role == "weight" and context is not None and context.gives_output:
-            continue  # a readout that starts at zero is a choice: the targets of its units differ
-        constant = parameter.std == 0 and parameter.role in ("weight", "recurrent")
-        if constant and len(parameter.shape) > 1 and parameter.shape[0] > 1 and prod(parameter.shape) > 0:
-            yield Problem(
-                "MW101",
-                parameter.rule.key,
-                f"all {parameter.shape[0]} units of {parameter.path} start equal: unless their outgoing weights "
-                "differ, they get equal gradients and stay equal",
-                "draw weights from a distribution; constants suit biases and scales",
-            )
+    found = examine(plan, rules=[rule for _, rule in RULES.entries() if rule.severity == "warning"])
+    return (*found.planned, *found.problems)
 
 
-def _unstable_variance(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """Gains keep a variance of 1 that is no stable fixed point: an error of it grows by V' with each layer.
+def examine(plan: Plan, training: Training | None = None, rules: Iterable[LintRule] | None = None) -> Linted:
+    """What planning and some rules find in a plan, and what of it is ignored.
 
-    Roberts, Yaida and Hanin 2021, arXiv:2106.10165, section 5. Norms and residual sums keep the variance by themselves.
+    Args:
+        plan: The plan.
+        training: How the model is trained.
+        rules: The rules to apply; None for all.
     """
-    if any(parameter.role == "scale" for parameter in parameters):
-        return
-    chains: dict[str, list[ParameterPlan]] = {}
-    for parameter in parameters:
-        matrix = parameter.fills[0][0]
-        inside = matrix.context is not None and matrix.context.branch is not None
-        if parameter.role == "weight" and parameter.numbers.get("activation") and matrix.activations and not inside:
-            chains.setdefault(matrix.activations[0].name, []).append(parameter)
-    for name, chain in chains.items():
-        activations = chain[0].fills[0][0].activations
-        assert activations is not None
-        slope = statistics(activations[0]).variance_slope
-        if slope > 1 and slope ** len(chain) > LARGE:
-            yield Problem(
-                "MW102",
-                chain[0].rule.key,
-                f"unit variance is unstable under {name}: each layer multiplies an error in the variance by "
-                f"{slope:.3f}, {len(chain)} layers by {slope ** len(chain):,.0f}",
-                "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
-            )
+    ignores = Ignores(plan.lint.ignore)
+    subject = Subject(plan, training, ignores)
+    kept: dict[Problem, None] = {}
+    ignored: dict[Ignored, None] = {}
+    for problem in plan.warnings:
+        reason = ignores.reason(problem.code, problem.path.removeprefix("model.layers."))
+        _put(problem, reason, kept, ignored)
+    planned = tuple(kept)
+    kept.clear()
+    shipped = [rule for _, rule in RULES.entries()]
+    wanted = shipped if rules is None else [*rules]
+    # A rule that is applied last depends on what all others find.
+    applied = {*wanted, *(shipped if any(rule.last for rule in wanted) else ())}
+    for rule in sorted(applied, key=lambda rule: (rule.last, rule.code)):
+        by_reason: dict[str | None, list[Found]] = {}
+        for one in () if rule.retired else rule.find(subject):
+            by_reason.setdefault(ignores.reason(rule.code, one.path), []).append(one)
+        for reason, found in by_reason.items():
+            for problem in folded(rule, found) if rule in wanted else ():
+                _put(plan.origins.locate(problem), reason, kept, ignored)
+    places = (subject.ignored_at(*entry) for entry in ignores.needed)
+    return Linted(planned, tuple(kept), tuple(ignored), frozenset(place for place in places if place is not None))
 
 
-def _parted_attention(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """A scheme that draws for all projections of an attention promises something of them together."""
-    attentions: dict[str, list[ParameterPlan]] = {}
-    for parameter in parameters:
-        if (attention := parameter.fills[0][0].attention) is not None:
-            attentions.setdefault(attention.path, []).append(parameter)
-    for path, projections in attentions.items():
-        joint = [item for item in projections if item.initializer.draws_per == "attention"]
-        apart = [item for item in projections if joint and item.initializer != joint[0].initializer]
-        if apart:
-            listed = " and ".join(f"`{item.path}`" for item in apart)
-            yield Problem(
-                "MW103",
-                apart[0].rule.key,
-                f"`{joint[0].scheme}` draws the projections of `{path}` together, but another rule fills {listed}: "
-                "the product of the projections is not what the scheme promises",
-                "let one init block cover all of them; of two entries of `types`, the one for a projection's own class "
-                "wins",
-            )
-
-
-RULES = (_symmetry, _unstable_variance, _parted_attention)
-"""Parameters of a plan → warnings about how the network starts."""
+def _put(problem: Problem, reason: str | None, kept: dict[Problem, None], ignored: dict[Ignored, None]) -> None:
+    if reason is None:
+        kept[problem] = None
+    else:
+        ignored[Ignored(problem, reason)] = None

@@ -23,7 +23,8 @@ from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
 from modelforge.modules.parameters import split
-from modelforge.planning.precedence import ModelParameter, Precedence, Rule, Scope
+from modelforge.planning.precedence import Precedence, Rule
+from modelforge.planning.scopes import ModelParameter, Scope
 from modelforge.planning.study import ParameterFacts, Placed
 
 
@@ -106,7 +107,12 @@ def assign(
         nothing, fields that a scheme does not have, and schemes that cannot serve a shape.
     """
     assigner = _Assigner(origins, fresh, placed or Recent())
-    plans = [plan for parameter in parameters if (plan := assigner.plan(parameter)) is not None]
+    plans: list[ParameterPlan] = []
+    for parameter in parameters:
+        if (plan := assigner.plan(parameter)) is not None:
+            plans.append(plan)
+        if assigner.precedence.is_exhausted:
+            return tuple(plans), assigner.problems
     return tuple(plans), list(dict.fromkeys(assigner.problems + assigner.unmatched(scopes, parameters)))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from modelforge.core.limits import MAX_SIZE
 from modelforge.core.rng import preserved_globals
 from modelforge.core.tensors import BATCH
 from modelforge.language import registry
+from modelforge.planning.forward import FewSteps
 from modelforge.planning.plan import LayerPlan, Plan
 from modelforge.planning.study import construct, run
 
@@ -43,7 +46,17 @@ def num_flops(plan: Plan) -> Mapping[str, int]:
 
 def _count(layer: LayerPlan) -> int:
     module = construct(registry.get(layer.type), layer.arguments)
-    run(module, layer.inputs)  # a first time, so that one which goes over to evaluation is counted once
-    with FlopCounterMode(display=False) as counter:
+    with FewSteps(1):
+        run(module, layer.inputs)  # a first time, so that one which goes over to evaluation is counted once
+    one, lengths = _count_steps(module, layer, 1)
+    two, _ = _count_steps(module, layer, 2) if lengths else (one, lengths)
+    # The cost of a recurrence grows with its steps; where a layer has several, they may be of several lengths.
+    total = one + (two - one) * (max(lengths, default=1) - 1) if len(lengths) < 2 else _count_steps(module, layer)[0]
+    return round(total / BATCH)
+
+
+def _count_steps(module: nn.Module, layer: LayerPlan, count: int = MAX_SIZE) -> tuple[int, set[int]]:
+    """The cost of a layer with at most `count` steps of each recurrence in it, and the lengths of those."""
+    with FlopCounterMode(display=False) as counter, FewSteps(count) as few:
         run(module, layer.inputs)
-    return round(counter.get_total_flops() / BATCH)
+    return counter.get_total_flops(), few.lengths

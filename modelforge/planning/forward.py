@@ -93,13 +93,13 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
     """
     counted = _Counted()
     try:
-        with FewSteps(1), counted:
+        with FewSteps(1, few_layers=True), counted:
             output = run(module, inputs, rows)
     except (Exception, SystemExit) as error:
         raise complaint(error, module, inputs, lambda: _again(module, inputs, rows + 2), (rows, rows + 2)) from error
     tensors = [*tensors_in(output)]
     written = (counted.elements + sum(value.numel() for value in tensors)) * FEW / rows
-    used = max((value.numel() / max(value.shape, default=1) for value in tensors if value.numel()), default=0.0)
+    used = max((value.numel() / max(value.shape[1:], default=1) for value in tensors if value.numel()), default=0.0)
     return Seen(output, num_held(module), written, used * FEW / rows)
 
 
@@ -165,26 +165,50 @@ def complaint(
 
 
 class FewSteps(TorchFunctionMode):
-    """Runs a few steps of a recurrence in place of all: torch would run every one of them."""
+    """Runs a few steps of a recurrence in place of all: torch would run every one of them. On the meta device, a
+    bilinear layer is such a loop too, over its outputs."""
 
     RECURRENCES = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, few_layers: bool = False) -> None:
         super().__init__()
         self.count = count
+        self.few_layers = few_layers
+        """Whether the first layers stand for all layers of a recurrence."""
+        self.lengths: set[int] = set()
+        """How many steps the recurrences have of which a few were run."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func is torch.bilinear and args[2].is_meta:
+            left, right, weight, *bias = args
+            few = [value if value is None else value[: self.count] for value in (weight, *bias)]
+            self.lengths.add(len(weight))
+            return _lengthened(func(left, right, *few, **kwargs or {}), -1, len(weight))
         # A list of weights in the fourth place is a packed sequence.
         if func not in self.RECURRENCES or len(args) < 9 or not isinstance(args[3], bool):
             return func(*args, **kwargs or {})
-        sequences, *rest = args
+        sequences, states, weights, has_biases, num_layers, *rest = args
         dim = int(rest[-1])  # batch first
         length = sequences.shape[dim]
-        output, *states = func(sequences.narrow(dim, 0, min(self.count, length)), *rest, **kwargs or {})
-        steps = torch.arange(length, device=output.device).clamp(max=output.shape[dim] - 1)
-        return output.index_select(dim, steps), *states
+        self.lengths.add(length)
+        few = min(num_layers, 2) if self.few_layers else num_layers
+        if few < num_layers:
+            kept = len(states if isinstance(states, Tensor) else states[0]) // num_layers * few
+            states = states[:kept] if isinstance(states, Tensor) else tuple(state[:kept] for state in states)
+            weights = weights[: len(weights) // num_layers * few]
+        steps = sequences.narrow(dim, 0, min(self.count, length))
+        output, *after = func(steps, states, weights, has_biases, few, *rest, **kwargs or {})
+        if few < num_layers:
+            after = [_lengthened(state, 0, len(state) // few * num_layers) for state in after]
+        return _lengthened(output, dim, length), *after
+
+
+def _lengthened(value: Tensor, dim: int, length: int) -> Tensor:
+    """A tensor that is as long as needed in one dimension: its last part there again and again."""
+    parts = torch.arange(length, device=value.device).clamp(max=value.shape[dim] - 1)
+    return value.index_select(dim, parts)
 
 
 class _Counted(TorchDispatchMode):
@@ -201,7 +225,7 @@ class _Counted(TorchDispatchMode):
 
 
 def _again(module: nn.Module, inputs: tuple[Value, ...], rows: int) -> Any:
-    with FewSteps(1):
+    with FewSteps(1, few_layers=True):
         return run(module, inputs, rows)
 
 

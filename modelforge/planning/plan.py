@@ -24,6 +24,7 @@ from modelforge.core.torch_state import uncollected
 from modelforge.inits.fills import FilePart
 from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
+from modelforge.language.lint import LintSpec
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan, assign
 from modelforge.planning.idle_rules import idle_rules
@@ -55,6 +56,8 @@ class Plan:
     dtype: str | None = None
     """Of floating-point parameters and buffers, where the model states it."""
     warnings: tuple[Problem, ...] = ()
+    lint: LintSpec = LintSpec()  # noqa: RUF009  # it is frozen
+    """Findings that are meant."""
     origins: Origins = field(default_factory=Origins.empty, repr=False, compare=False)
 
     @cached_property
@@ -156,6 +159,7 @@ def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = 
         located.buffers,
         spec.dtype,
         warnings,
+        spec.lint or LintSpec(),
         spec.origins,
     )
 

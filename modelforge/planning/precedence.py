@@ -6,62 +6,21 @@ default; within one block `params`, then `types`, then the role, then the block 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelforge.core.errors import Place, Problem, for_each
-from modelforge.core.frozen import FrozenDict, plain
-from modelforge.core.matrix import Activation, Context
+from modelforge.core.errors import Place, Problem
+from modelforge.core.frozen import plain
+from modelforge.core.limits import MAX_COMPARISONS
 from modelforge.core.paths import is_below, relative
-from modelforge.core.suggestions import did_you_mean
 from modelforge.inits import registry
 from modelforge.inits.base import Initializer
 from modelforge.inits.defaults import KEPT, ROLE_DEFAULTS, constant
 from modelforge.language.init import NAMED_ROLES, InitSpec, parse_block
-from modelforge.planning.study import ParameterFacts
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """An init block and the parameters that it is for: those below `path`."""
-
-    block: InitSpec
-    key: str
-    path: str
-    outermost: bool = False
-    """Whether its roles need not occur: of the `init` group, and of weights from a file."""
-    skip: tuple[str, ...] = ()
-    """Globs for parameters below `path` that are left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelParameter:
-    """A parameter at its place in the model, before it is decided; `scopes` are nearest first."""
-
-    path: str
-    facts: ParameterFacts
-    key: str
-    scopes: tuple[Scope, ...]
-    follows: tuple[Activation, ...] | None = None
-    """The activations that read its output; None where they are not known."""
-    context: Context | None = None
-    """Where it stands in the whole model; None where that is not known."""
-    aliases: Mapping[str, str | None] = FrozenDict()
-    """Its other names, where it is used in several places, each with its role there; `params` takes any of them."""
-    frozen: bool = False
-    """Whether it exists and is not trained: it keeps its values, unless `params` names it or a file has them."""
-
-    @property
-    def layer_path(self) -> str:
-        """Path of the layer that holds it; empty without one."""
-        return self.path.removesuffix(self.facts.name).removesuffix(".")
-
-    @property
-    def tied(self) -> bool:
-        """Whether it is a table for lookups in one place, and a weight in another."""
-        return {"embedding", "weight"} <= {self.facts.layout.role, *self.aliases.values()}
+from modelforge.planning.globs import Globs
+from modelforge.planning.scopes import ModelParameter, Scope
+from modelforge.planning.unmatched import Unmatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +71,13 @@ class Precedence:
         self._matched: set[str] = set()
         self._types: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
+        self._globs: dict[int, tuple[Collection[str], Globs]] = {}
+        self._num_compared = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there were too many comparisons; that is a problem already."""
+        return self._num_compared > MAX_COMPARISONS
 
     def rules(self, parameter: ModelParameter) -> list[Rule]:
         """All rules for a parameter, nearest first."""
@@ -136,6 +102,7 @@ class Precedence:
             yield Rule.of(f"default of role `{layout.role}`", block, default=True)
 
     def _in_block(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
+        self._count(1, key)
         yield from self._in_params(block, key, parameter, names)
         for cls, path in parameter.facts.classes.items():
             if cls in block.types:
@@ -150,21 +117,39 @@ class Precedence:
             yield self._match(key, block)
 
     def _skipped(self, scope: Scope, names: list[str]) -> bool:
-        globs = [glob for glob in scope.skip if any(fnmatchcase(name, glob) for name in names)]
+        globs = self._matching(scope.skip, f"{scope.key}.skip", names)
         self._matched.update(f"{scope.key}.skip.{glob}" for glob in globs)
         return bool(globs)
 
     def _in_params(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
         written = [name for name in names if name in block.params]
-        globs = [
-            glob for glob in block.params if glob not in written and any(fnmatchcase(name, glob) for name in names)
-        ]
+        globs = [glob for glob in self._matching(block.params, f"{key}.params", names) if glob not in written]
         exact = bool(written) and block.params[written[0]].scheme is not None
         for rivals in (written, [] if exact else globs):
             self._refuse_rivals(rivals, key, parameter, names[0])
         self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
         for name in (*written[:1], *globs[:1]):
             yield self._match(f"{key}.params.{name}", block.params[name], named=True)
+
+    def _matching(self, globs: Collection[str], key: str, names: list[str]) -> list[str]:
+        """The globs of one block that match any of a parameter's names."""
+        if not globs:
+            return []
+        if id(globs) not in self._globs:
+            self._globs[id(globs)] = globs, Globs(globs)  # it keeps them, and so their id
+        _, known = self._globs[id(globs)]
+        before = known.num_compared
+        found = known.matching(*names)
+        self._count(known.num_compared - before, key)
+        return found
+
+    def _count(self, number: int, key: str) -> None:
+        was_exhausted = self.is_exhausted
+        self._num_compared += number
+        if self.is_exhausted and not was_exhausted:
+            message = f"init blocks and globs are compared with parameters more than {MAX_COMPARISONS:,} times"
+            hint = "begin or end globs with the name of a layer, or write fewer"
+            self.problems.append(Problem("MF060", key, message, hint, part="key"))
 
     def _refuse_rivals(self, rivals: list[str], key: str, parameter: ModelParameter, name: str) -> None:
         """Reports two globs, or two names of one tied parameter, in the same block."""
@@ -184,74 +169,10 @@ class Precedence:
     def unmatched(
         self, scopes: list[Scope], parameters: list[ModelParameter], written: Callable[[str], bool]
     ) -> list[Problem]:
-        """Blocks that apply to no parameter at all. Copies of a `Repeat` share one key, and one copy's match serves.
-
-        Outermost blocks for roles are meant for models that have them, unless they were `written` for this model.
-        """
-        return [
-            problem
-            for scope in {scope.key: scope for scope in scopes}.values()
-            for problem in (
-                *self._unmatched_in(scope.block, scope.key, scope, parameters),
-                *self._unmatched_skips(scope, parameters),
-                *self._written_for_nothing(scope, parameters, written),
-            )
-        ]
-
-    def _written_for_nothing(
-        self, scope: Scope, parameters: list[ModelParameter], written: Callable[[str], bool]
-    ) -> Iterator[Problem]:
-        for role in scope.block.roles if scope.outermost else ():
-            key = f"{scope.key}.{role}"
-            if key not in self._matched and written(key):
-                yield replace(
-                    self._nothing(key, f"no parameter here has the role `{role}`", _inside(scope, parameters)),
-                    code="MW109",
-                )
-
-    def _unmatched_skips(self, scope: Scope, parameters: list[ModelParameter]) -> Iterator[Problem]:
-        for index, glob in enumerate(scope.skip):
-            if f"{scope.key}.skip.{glob}" not in self._matched:
-                hint = did_you_mean(glob, [parameter.path for parameter in parameters])
-                message = f"`{glob}` matches no parameter of the model"
-                yield Problem("MF118", f"{scope.key}.skip.{index}", message, hint)
-        if scope.skip and scope.key not in self._matched:
-            yield Problem("MF118", f"{scope.key}.skip", "this skips every parameter", "leave the whole section out")
-
-    def _unmatched_in(
-        self, block: InitSpec, key: str, scope: Scope, parameters: list[ModelParameter]
-    ) -> Iterator[Problem]:
-        if not scope.outermost:
-            for role, leaf in block.roles.items():
-                if f"{key}.{role}" not in self._matched and leaf.is_rule:
-                    reason = f"no parameter here has the role `{role}`"
-                    yield self._nothing(f"{key}.{role}", reason, _inside(scope, parameters))
-            if block.is_rule and key not in self._matched:
-                yield self._nothing(key, "no parameter here has the role `weight`", _inside(scope, parameters))
-        for name, inner in block.types.items():
-            if f"{key}.types.{name}" not in self._types:
-                classes = {cls for parameter in _inside(scope, parameters) for cls in parameter.facts.classes}
-                message = f"no layer here is a `{name}`"
-                hint = did_you_mean(name, classes) or "no layer here has parameters"
-                if name in classes:
-                    message = f"all parameters of each `{name}` here are frozen (`requires_grad=False`), and so kept"
-                    hint = "to fill them nevertheless, name them in `params`"
-                yield Problem("MF023", f"{key}.types.{name}", message, hint, part="key")
-            else:
-                yield from self._unmatched_in(inner, f"{key}.types.{name}", scope, parameters)
-
-        def nothing(name: str) -> Problem:
-            hint = did_you_mean(
-                name, (relative(parameter.path, scope.path) for parameter in _inside(scope, parameters))
-            )
-            return Problem("MF023", f"{key}.params.{name}", f"`{name}` matches no parameter here", hint, part="key")
-
-        yield from for_each([name for name in block.params if f"{key}.params.{name}" not in self._matched], nothing)
-
-    def _nothing(self, key: str, reason: str, inside: list[ModelParameter]) -> Problem:
-        roles = sorted({parameter.facts.layout.role or "none" for parameter in inside})
-        hint = f"the roles here: {', '.join(roles)}" if roles else "there are no parameters here: remove the block"
-        return Problem("MF023", key, f"this init rule matches nothing: {reason}", hint, part="key")
+        """Blocks that apply to no parameter at all; see `Unmatched`."""
+        found = Unmatched(self._matched, self._types, parameters, written)
+        # Copies of a `Repeat` share one key, and one copy's match serves.
+        return [problem for scope in {scope.key: scope for scope in scopes}.values() for problem in found.of(scope)]
 
 
 def absent_schemes(block: InitSpec, key: str) -> Iterator[Problem]:
@@ -277,10 +198,6 @@ def _from_file(rules: list[Rule]) -> bool:
 def _is_for_all(block: InitSpec) -> bool:
     """Whether a plain block is for all roles: a scheme that draws nothing means the module, not its kernels alone."""
     return block.scheme is not None and registry.get(block.scheme).values_from != "draw"
-
-
-def _inside(scope: Scope, parameters: list[ModelParameter]) -> list[ModelParameter]:
-    return [parameter for parameter in parameters if any(item.key == scope.key for item in parameter.scopes)]
 
 
 def _names(parameter: ModelParameter, name: str, scope_path: str) -> list[str]:

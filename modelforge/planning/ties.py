@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.suggestions import did_you_mean
-from modelforge.planning.precedence import ModelParameter
+from modelforge.planning.scopes import ModelParameter
 from modelforge.planning.study import ParameterFacts
 
 
@@ -21,6 +21,7 @@ class Ties:
 
     def __init__(self, declared: Mapping[str, str]) -> None:
         self._declared = declared
+        self._sources = frozenset(declared.values())
         self._facts: dict[str, ParameterFacts] = {}
         self._first_of: dict[str, str] = {}
         self.first: dict[str, str] = {}
@@ -29,7 +30,7 @@ class Ties:
     def add(self, path: str, facts: ParameterFacts) -> bool:
         """Adds a parameter, in execution order; returns whether an earlier one is the same."""
         group = self._declared.get(path, path)
-        if group == path and path not in self._declared.values():
+        if group == path and path not in self._sources:
             return False
         first = self._first_of.setdefault(group, path)
         if first != path:
@@ -46,6 +47,7 @@ class Ties:
             hints: Whether to search for similar names.
         """
         known = {parameter.path: parameter.facts for parameter in parameters} | self._facts
+        num_hints = MAX_PROBLEMS if hints else 0
         for path, source in self._declared.items():
             key = f"model.tie.{path}"
             missing = [name for name in (path, source) if name not in known]
@@ -53,7 +55,8 @@ class Ties:
                 hint = f"tie both to `{self._declared[source]}`" if self._declared[source] != path else ""
                 yield Problem("MF045", key, f"`{source}` is itself tied to another parameter", hint)
             elif missing and complete:
-                hint = did_you_mean(missing[0], known) if hints else ""
+                hint = did_you_mean(missing[0], known) if num_hints > 0 else ""
+                num_hints -= 1
                 part = "key" if missing[0] == path else "value"
                 yield Problem("MF045", key, f"there is no parameter `{missing[0]}`", hint, part=part)
             elif not missing:

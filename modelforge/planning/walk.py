@@ -20,8 +20,8 @@ from modelforge.language.combinators import BLOCKS, Child, Combinator, sequence
 from modelforge.language.layer import LayerSpec
 from modelforge.language.model import ModelSpec
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.planning.precedence import ModelParameter, Scope
 from modelforge.planning.references import Flow, Names, Read, References, bundle
+from modelforge.planning.scopes import ModelParameter, Scope
 from modelforge.planning.study import LayerFacts, Misfit, Studies
 from modelforge.planning.ties import Ties
 from modelforge.planning.topology import Topology
@@ -227,7 +227,7 @@ class Walk:
         if reads is not None:
             arrives = flows[0] if len(flows) == 1 else bundle(flows)
         inner = Names({"input": arrives}, around)
-        start = self._topology.num_leaves
+        start = self._topology.num_nodes
         if branch := spec.branch():
             self._merges.add(f"{site.path}.{list(spec.wire())[-1].name}")
         children, flow = self._children(spec, site, inner)

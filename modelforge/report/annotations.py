@@ -5,7 +5,7 @@ forms of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -15,6 +15,7 @@ from modelforge.core.quoting import printable
 
 Severity = Literal["info", "warning", "error"]
 _COMMANDS = {"info": "notice", "warning": "warning", "error": "error"}
+_SEVERITIES: Mapping[str, Severity] = {"note": "info", "warning": "warning", "error": "error"}
 _RANKS = {"info": "info", "warning": "minor", "error": "critical"}
 
 
@@ -37,11 +38,11 @@ class Annotation:
     @classmethod
     def of(cls, problem: Problem) -> Annotation:
         """The annotation of a problem."""
-        place = problem.place
+        place, severity = problem.place, _SEVERITIES[problem.severity]
         message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
         if place is None or place.override is not None or not place.file:
-            return cls(problem.code, problem.severity, message)
-        return cls(problem.code, problem.severity, message, place.file, place.line, place.column)
+            return cls(problem.code, severity, message)
+        return cls(problem.code, severity, message, place.file, place.line, place.column)
 
     @property
     def identity(self) -> str:

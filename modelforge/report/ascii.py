@@ -38,6 +38,7 @@ FORMS: Mapping[str, str] = {
     "α": "alpha",
     "β": "beta",
     "Σ": "sum ",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-~+*x#", strict=True)),
     "¶": "P",
     "•": "*",
     "❱": ">",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from modelforge.core.errors import ForgeError, Problem
 
@@ -92,16 +92,27 @@ def draw(figure: Figure, path: Path) -> None:
     Raises:
         ForgeError: matplotlib is not installed.
     """
+    _canvas([figure], (6, 5), str(path)).savefig(path, dpi=120)
+
+
+def draw_side_by_side(figures: Sequence[Figure], out: BinaryIO) -> None:
+    """Draws figures in a row, as one PNG.
+
+    Raises:
+        ForgeError: matplotlib is not installed.
+    """
+    _canvas(figures, (5.5 * len(figures), 4), "--format png").savefig(out, dpi=110, format="png")
+
+
+def _canvas(figures: Sequence[Figure], size: tuple[float, float], wanted: str) -> Any:
     try:
         from matplotlib.figure import Figure as Canvas
     except ModuleNotFoundError:
         hint = "pip install 'modelforge[plots]'"
-        raise ForgeError(
-            [Problem("MF151", str(path), "plots need `matplotlib`, which is not installed", hint)]
-        ) from None
-    canvas: Any = Canvas(figsize=(6, 5), layout="constrained")
-    axes = canvas.subplots()
-    axes.set(title=figure.title, xlabel=figure.x_label, ylabel=figure.y_label)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.draw(axes)
-    canvas.savefig(path, dpi=120)
+        raise ForgeError([Problem("MF151", wanted, "plots need `matplotlib`, which is not installed", hint)]) from None
+    canvas: Any = Canvas(figsize=size, layout="constrained")
+    for figure, axes in zip(figures, canvas.subplots(1, len(figures), squeeze=False)[0], strict=True):
+        axes.set(title=figure.title, xlabel=figure.x_label, ylabel=figure.y_label)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.draw(axes)
+    return canvas

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from modelforge.core.errors import Problem, grouped, render
 
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _GUTTER = re.compile(r"^ *\d* +(?:-->|\||=(?= ))")
 _CARETS = re.compile(r"(?<=\| ) *(\^+.*)$")
-_HEAD = re.compile(r"^(error|warning)\[\w+\]")
+_HEAD = re.compile(r"^(error|warning|note)\[\w+\]")
 
 
 def problems_text(problems: Iterable[Problem]) -> Text:
@@ -42,7 +43,7 @@ def problem_text(problem: Problem, *others: Problem) -> Text:
 
 
 def _line(line: str, severity: str) -> Text:
-    colour = "red" if severity == "error" else "yellow"
+    colour = COLOURS[severity]
     text = Text(line)
     if head := _HEAD.match(line):
         text.stylize("bold")

@@ -7,48 +7,16 @@ writes the comment on the pull request.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 from modelforge.core.errors import Refusal
 from modelforge.core.quoting import printable
 from modelforge.review.formats import FORMATS
+from modelforge.review.github import GitHub, read_json
 from modelforge.review.posting import BOT, post, read_document
-
-MAX_ANSWER = 20_000_000
-"""Bytes of one answer of GitHub."""
-TIMEOUT = 30
-"""Seconds."""
-
-
-class GitHub:
-    """GitHub's REST interface, with the token of the workflow."""
-
-    def __init__(self, address: str, token: str) -> None:
-        if not address.startswith("https://"):
-            raise Refusal("the address of GitHub must begin with `https://`")
-        self._address, self._token = address, token
-
-    def get(self, path: str, query: Mapping[str, str]) -> Any:
-        """What is at a path."""
-        return self._call(Request(f"{self._address}{path}?{urlencode(query)}"))
-
-    def send(self, method: str, path: str, data: Mapping[str, str]) -> Any:
-        """Creates or changes what is at a path."""
-        return self._call(Request(f"{self._address}{path}", json.dumps(data).encode(), method=method))
-
-    def _call(self, request: Request) -> Any:
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/vnd.github+json"}
-        for name, value in headers.items():
-            request.add_header(name, value)
-        with urlopen(request, timeout=TIMEOUT) as answer:
-            return json.loads(answer.read(MAX_ANSWER))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,15 +42,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _summarize(FORMATS["markdown"](document))
             sys.stdout.write(FORMATS["github"](document))
             return 0
-        event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
-        api = GitHub(os.environ.get("GITHUB_API_URL", "https://api.github.com"), os.environ["GITHUB_TOKEN"])
+        event = read_json(Path(_variable("GITHUB_EVENT_PATH")).read_bytes(), "the event")
+        api = GitHub(os.environ.get("GITHUB_API_URL", "https://api.github.com"), _variable("GITHUB_TOKEN"))
         done = post(event, given.artifact, api, given.tag, given.author)
-    except (Refusal, OSError, KeyError) as error:
+    except (Refusal, OSError) as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
     print(printable(done.outcome))
     _summarize(done.body or f"{done.outcome}\n")
     return int(done.refused)
+
+
+def _variable(name: str) -> str:
+    """A variable of the environment."""
+    if not (found := os.environ.get(name)):
+        raise Refusal(f"the variable `{name}` is not set: this runs in a workflow of GitHub's")
+    return found
 
 
 def _summarize(text: str) -> None:

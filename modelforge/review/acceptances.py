@@ -108,10 +108,15 @@ def read_acceptances(old: Side, new: Side) -> Acceptances:
     except ValidationError as error:
         raise ForgeError(_problem(detail, found) for detail in error.errors(include_url=False)) from None
     places = [_place(found, ("accept", index, "fingerprint")) for index in range(len(read.accept))]
+    earlier = frozenset(_fingerprints(content(old, REVIEW)))
+    accepted = {
+        one.fingerprint: Acceptance(reason=one.reason, author=one.author, arrives=one.fingerprint not in earlier)
+        for one in read.accept
+    }
     return Acceptances(
-        {one.fingerprint: Acceptance(reason=one.reason, author=one.author) for one in read.accept},
+        accepted,
         {one.fingerprint: place for one, place in zip(read.accept, places, strict=True)},
-        frozenset(_fingerprints(content(old, REVIEW))),
+        earlier,
         tuple(read.entries),
     )
 

@@ -82,6 +82,11 @@ class Composition:
         return {**self.config.origins.config, "hydra": self.values["hydra"], "choices": self.values["choices"]}
 
     @cached_property
+    def planned(self) -> str:
+        """What its plan is made of, as a text: compositions with equal texts have equal plans."""
+        return exact({key: self.values.get(key) for key in PLANNED})
+
+    @cached_property
     def decided(self) -> Plan | tuple[Problem, ...]:
         """Its plan, or why there is none."""
         if self.config is None:
@@ -99,9 +104,8 @@ class Composition:
 
     def plans_like(self, other: Composition) -> bool:
         """Whether both have the same model sections, in the same order, so that their plans are equal."""
-        sides = [{key: side.values.get(key) for key in PLANNED} for side in (self, other)]
         sections = [set(side.config.values) if side.config else set[str]() for side in (self, other)]
-        return sections[0] == sections[1] and exact(sides[0]) == exact(sides[1])
+        return sections[0] == sections[1] and self.planned == other.planned
 
 
 def entries(files: Sequence[str], overrides: Sequence[str], further: Sequence[str] = ()) -> list[Entry]:

@@ -13,7 +13,7 @@ from modelforge.review.cause import Cause, Outcome, Written
 from modelforge.review.changed_files import PACKAGE, FileDiff
 from modelforge.review.edits import Edit, edits, moves
 from modelforge.review.review import EntryDiff
-from modelforge.review.values import ABSENT, Change, Path, exact
+from modelforge.review.values import ABSENT, Change, Path, exact, meet
 
 Key = tuple[str, ...]
 """What makes two causes one: kind, file, and key in it."""
@@ -171,7 +171,7 @@ class _Placing:
             inside = edit.path[len(head) :]
             if edit.path[: len(head)] != head or not inside:
                 continue
-            if edit.kind == "moved" or any(_meet(inside, change.path) for change in known.edits):
+            if edit.kind == "moved" or any(meet(inside, change.path) for change in known.edits):
                 name = edit.old_path[-1] if edit.old_path else ""
                 return Written("value", file, _change(edit, inside, old, new), edit.kind, name)
         return None
@@ -219,8 +219,3 @@ def _groups(change: Change) -> set[str]:
             group, _, package = name.partition("@")
             found |= {group, package.removeprefix("_global_.")}
     return found
-
-
-def _meet(one: Path, other: Path) -> bool:
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]

@@ -17,12 +17,12 @@ from modelforge.planning.study import Studies
 from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
-from modelforge.review.consequences import consequences
+from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side, open_side, parse_range
-from modelforge.review.values import Change, exact, flat, value_changes
+from modelforge.review.values import Change, exact, flat, meet, value_changes
 
 TRAINED = ("data", "trainer", "scheduler")
 """The sections that set the length of a training."""
@@ -143,6 +143,7 @@ class _Reviewer:
     ) -> None:
         self.old, self.new, self.overrides, self.track, self.further = old, new, overrides, track, further
         self.numbers = _Numbers(effective)
+        self.consequences = Known()
         self.files, self.paths = changed_files(old, new)
         self.changed = {file.path: file for file in self.files}
         self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
@@ -210,9 +211,13 @@ class _Reviewer:
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""
+        alike = {path: content(self.old, path) for path in self.paths if path not in self.changed}
         reaches: list[Reach] = []
-        for side in (self.old, self.new):
-            contents = {path: found for path in self.paths if (found := content(side, path)) is not None}
+        for side, differ in (
+            (self.old, {path: file.old for path, file in self.changed.items()}),
+            (self.new, {path: file.new for path, file in self.changed.items()}),
+        ):
+            contents = {path: found for path, found in {**alike, **differ}.items() if found is not None}
             reaches.append(Reach(side, contents, self.overrides))
         reached = [
             entry
@@ -235,7 +240,7 @@ class _Reviewer:
             )
 
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
-        result = _entry_diff(entry, self.changed.get(entry.file), old, new, always=always)
+        result = _entry_diff(entry, self.changed.get(entry.file), old, new, self.consequences, always=always)
         if any(change.path[0] not in PLANNED for change in result.values):
             result = replace(result, effective=tuple(self.numbers.changes(old, new)))
         self.causes.add(result, entry.file, old, new)
@@ -272,7 +277,7 @@ class _Reviewer:
             packages = {item[0] for item in merged if item[1] == file.path}
             for package in packages:
                 full = (*filter(None, package.split(".")), *edit.path)
-                if any(_meet(full, change.path) for change in found.values):
+                if any(meet(full, change.path) for change in found.values):
                     return True
         return False
 
@@ -310,7 +315,9 @@ class _Numbers:
         return self.known[key]
 
 
-def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Composition, *, always: bool) -> EntryDiff:
+def _entry_diff(
+    entry: Entry, file: FileDiff | None, old: Composition, new: Composition, known: Known, *, always: bool
+) -> EntryDiff:
     kind = file.kind if file is not None and file.kind != "changed" else "changed"
     shared = len({*flat(old.values), *flat(new.values)})
     if kind != "changed":
@@ -330,14 +337,9 @@ def _entry_diff(entry: Entry, file: FileDiff | None, old: Composition, new: Comp
     before, after = old.decided, new.decided
     if isinstance(before, Plan) and isinstance(after, Plan):
         found = diff(before, after)
-        follows = None if found.equal else consequences(before, after, found)
-        return EntryDiff(entry.label, kind, shared, values, found, consequences=follows)
+        if found.equal:
+            return EntryDiff(entry.label, kind, shared, values, found)
+        return EntryDiff(entry.label, kind, shared, values, found, consequences=known(old, new, found))
     problems = [side for side in (after, before) if not isinstance(side, Plan)]
     side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
     return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])
-
-
-def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether one path is the other, or above it."""
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]

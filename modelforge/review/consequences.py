@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelforge.core.errors import Problem
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
+from modelforge.review.affected import Composition
 from modelforge.review.costs import Costs, costs
 from modelforge.review.model_changes import Changes
 from modelforge.review.old_checkpoint import OldCheckpoint, old_checkpoint
 from modelforge.review.pairing import paired
+from modelforge.review.signals import SignalChange, signal_changes
 from modelforge.review.starts import Starts, starts
-from modelforge.review.values import Change
-
-Predict = Callable[[Plan, Plan], Sequence[Change]]
-"""Two plans → predicted facts about the signal that differ."""
+from modelforge.signal.predict import predict
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Consequences:
     """Warnings about the new side that the old one does not give."""
     old_findings: tuple[Problem, ...]
     """Warnings about the old side that the new one does not give."""
-    signal: tuple[Change, ...] = ()
-    """Predicted facts about the signal that differ."""
+    signal: tuple[SignalChange, ...] = ()
+    """Layers whose predicted signal or gradient differs."""
 
     def to_dict(self) -> dict[str, Any]:
         """The consequences as plain data."""
@@ -47,14 +46,30 @@ class Consequences:
         }
 
 
-def consequences(old: Plan, new: Plan, found: Changes, predict: Predict = lambda old, new: ()) -> Consequences:
+class Known:
+    """The consequences in many compositions; of equal models once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Consequences] = {}
+
+    def __call__(self, old: Composition, new: Composition, found: Changes) -> Consequences | None:
+        """What follows from the difference of two compositions' plans; None where a side has none."""
+        before, after = old.decided, new.decided
+        if not (isinstance(before, Plan) and isinstance(after, Plan)):
+            return None
+        key = (old.planned, new.planned)
+        if key not in self._known:
+            self._known[key] = consequences(before, after, found)
+        return self._known[key]
+
+
+def consequences(old: Plan, new: Plan, found: Changes) -> Consequences:
     """What follows from the difference of two plans.
 
     Args:
         old: The plan of the old side.
         new: The plan of the new side.
         found: What differs between them.
-        predict: What is predicted of the signal in both.
     """
     pairs = paired(old, new)
     before, after = findings(old), findings(new)
@@ -64,7 +79,7 @@ def consequences(old: Plan, new: Plan, found: Changes, predict: Predict = lambda
         old_checkpoint(old, new, pairs),
         tuple(_without(after, before)),
         tuple(_without(before, after)),
-        tuple(predict(old, new)),
+        signal_changes(predict(old), predict(new), pairs.layers),
     )
 
 

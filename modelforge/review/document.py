@@ -117,6 +117,8 @@ class Acceptance(Data):
 
     reason: Text
     author: Text
+    arrives: bool = False
+    """Whether the acceptance comes with the change itself: the old side does not have it."""
 
 
 class Change(Data):

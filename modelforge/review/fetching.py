@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.review.revision import GIT, is_revision, is_shallow, start_of
+from modelforge.core.git import run
+from modelforge.review.revision import is_revision, is_shallow
 from modelforge.review.sides import find_conf
 
 TIMEOUT = 600
@@ -25,23 +26,20 @@ def fetch_commits(names: Sequence[str], conf: Path | None) -> None:
         ForgeError: git cannot fetch.
     """
     folder = find_conf(conf)
-    around = start_of(folder)
     if is_shallow(folder):
-        _fetch(around, "--unshallow")
+        _fetch(folder, "--unshallow")
     for name in dict.fromkeys(end for side in names for end in side.split("...")):
         plain = bool(name) and "=" not in name and not name.startswith(("-", "~", "+", ".")) and not Path(name).exists()
         if plain and not is_revision(name, folder):
-            _fetch(around, f"+refs/heads/{name}:refs/remotes/origin/{name}")
+            _fetch(folder, f"+refs/heads/{name}:refs/remotes/origin/{name}")
 
 
 def _fetch(folder: Path, what: str) -> None:
-    command = [*GIT, "fetch", "--no-tags", "--quiet", "origin", what]
-    if what.startswith("--"):
-        command = [*GIT, "fetch", "--no-tags", "--quiet", what, "origin"]
+    order = (what, "origin") if what.startswith("--") else ("origin", what)
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        done = run(folder, "fetch", "--no-tags", "--quiet", *order, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ForgeError([Problem("MF070", "--fetch", f"git cannot fetch: {error}")]) from None
     if done.returncode:
-        said = done.stderr.strip().partition("\n")[0]
+        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise ForgeError([Problem("MF070", "--fetch", f"git cannot fetch: {said}", "fetch by hand, then compare")])

@@ -13,6 +13,7 @@ from modelforge.review.document import MAX_EFFECTS, Change, Effect
 from modelforge.review.old_checkpoint import OldCheckpoint
 from modelforge.review.review import EntryDiff, Review
 from modelforge.review.rows import bounded, spot, value_rows
+from modelforge.review.signal_words import signals
 from modelforge.review.values import exact
 from modelforge.review.verdict import percent
 
@@ -21,6 +22,7 @@ def following(review: Review) -> Iterator[Change]:
     """What follows from all edits together, equal in several compositions once."""
     for find in (_costs, _checkpoint, _findings, _training):
         yield from _once(review, find)
+    yield from signals(review)
 
 
 def _once(review: Review, find: Callable[[EntryDiff], Sequence[Change]]) -> Iterator[Change]:

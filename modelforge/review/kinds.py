@@ -28,67 +28,136 @@ class Kind:
 
     section: Section
     severity: Severity
+    name: str
+    """What to call it in a heading."""
     why: str
     """One sentence for a reviewer."""
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "broken-old": Kind("broken", "error", "The old side cannot be composed or planned, so nothing is compared."),
-        "broken-new": Kind("broken", "error", "The change breaks a config: training with it stops at once."),
-        "broken-side": Kind(
-            "broken", "error", "A side cannot be read, or its default config not composed: nothing is compared."
+        "broken-old": Kind(
+            "broken",
+            "error",
+            "broken on the old side",
+            "The old side cannot be composed or planned, so nothing is compared.",
         ),
-        "broken-both": Kind("broken", "warning", "Neither side can be planned: the model is not compared."),
+        "broken-new": Kind(
+            "broken", "error", "broken on the new side", "The change breaks a config: training with it stops at once."
+        ),
+        "broken-side": Kind(
+            "broken",
+            "error",
+            "not compared",
+            "A side cannot be read, or its default config not composed: nothing is compared.",
+        ),
+        "broken-both": Kind(
+            "broken", "warning", "broken on both sides", "Neither side can be planned: the model is not compared."
+        ),
         "acceptance-unused": Kind(
             "broken",
             "error",
+            "unused acceptance",
             "`review.yaml` accepts a change that is not there: the acceptance would hide a later one.",
         ),
-        "acceptance-left": Kind("broken", "info", "`review.yaml` holds an acceptance of an earlier review: remove it."),
-        "model-added": Kind("model", "info", "A new model: nothing of the old side depends on it."),
+        "acceptance-left": Kind(
+            "broken", "info", "earlier acceptance", "`review.yaml` holds an acceptance of an earlier review: remove it."
+        ),
+        "model-added": Kind("model", "info", "new model", "A new model: nothing of the old side depends on it."),
         "model-removed": Kind(
-            "model", "warning", "Configs and commands that name the model can no longer be composed."
+            "model", "warning", "removed model", "Configs and commands that name the model can no longer be composed."
         ),
-        "layers-changed": Kind("model", "warning", "The network computes something else than before."),
-        "layer-added": Kind("model", "warning", "The network has one more layer; old checkpoints lack its parameters."),
+        "layers-changed": Kind(
+            "model", "warning", "changed layers", "The network computes something else than before."
+        ),
+        "layer-added": Kind(
+            "model", "warning", "added layer", "The network has one more layer; old checkpoints lack its parameters."
+        ),
         "layer-removed": Kind(
-            "model", "warning", "The network has one layer less; old checkpoints have parameters that it lacks."
+            "model",
+            "warning",
+            "removed layer",
+            "The network has one layer less; old checkpoints have parameters that it lacks.",
         ),
-        "layer-moved": Kind("model", "warning", "A layer has another place: the order of operations changes."),
-        "layer-renamed": Kind("model", "info", "The network is the same; keys of old checkpoints have other names."),
-        "inputs-changed": Kind("model", "warning", "Code that calls the model passes other tensors."),
-        "outputs-changed": Kind("model", "warning", "Code that calls the model gets other tensors."),
-        "ties-changed": Kind("model", "warning", "Parameters that shared one tensor no longer do, or now do."),
-        "buffers-changed": Kind("model", "warning", "A buffer that a file fills holds other numbers."),
-        "model-value": Kind("model", "info", "A value of the model section differs, but no layer and no parameter."),
+        "layer-moved": Kind(
+            "model", "warning", "moved layer", "A layer has another place: the order of operations changes."
+        ),
+        "layer-renamed": Kind(
+            "model", "info", "renamed layer", "The network is the same; keys of old checkpoints have other names."
+        ),
+        "inputs-changed": Kind("model", "warning", "inputs", "Code that calls the model passes other tensors."),
+        "outputs-changed": Kind("model", "warning", "outputs", "Code that calls the model gets other tensors."),
+        "ties-changed": Kind("model", "warning", "ties", "Parameters that shared one tensor no longer do, or now do."),
+        "buffers-changed": Kind("model", "warning", "buffers", "A buffer that a file fills holds other numbers."),
+        "model-value": Kind(
+            "model", "info", "model setting", "A value of the model section differs, but no layer and no parameter."
+        ),
         "costs-changed": Kind(
-            "model", "info", "The cost of a forward pass on one example, and the number of parameters."
+            "model", "info", "costs", "The cost of a forward pass on one example, and the number of parameters."
         ),
-        "finding-new": Kind("model", "warning", "A warning about initial values that the old side does not have."),
-        "finding-gone": Kind("model", "info", "A warning about initial values that the new side no longer has."),
-        "init-changed": Kind("init", "warning", "Parameters start with other values: runs are not comparable."),
-        "init-follows": Kind("init", "warning", "Initial values differ because the network around them does."),
-        "seed-changed": Kind("init", "warning", "Every drawn value changes; the distributions stay."),
-        "init-unreached": Kind("init", "info", "The `init` block does not apply to every parameter."),
-        "checkpoint-keys": Kind("checkpoint", "warning", "Old checkpoints load only in part, or need renames."),
-        "learning-rate": Kind("training", "warning", "Few settings change a training as much as the learning rate."),
-        "training-changed": Kind("training", "warning", "The same model is trained in another way."),
+        "signal-changed": Kind(
+            "model",
+            "warning",
+            "predicted signal",
+            "Signals or gradients are predicted to start far larger or smaller than before.",
+        ),
+        "finding-new": Kind(
+            "model", "warning", "new warning", "A warning about initial values that the old side does not have."
+        ),
+        "finding-gone": Kind(
+            "model", "info", "warning that is gone", "A warning about initial values that the new side no longer has."
+        ),
+        "init-changed": Kind(
+            "init", "warning", "initial values", "Parameters start with other values: runs are not comparable."
+        ),
+        "init-follows": Kind(
+            "init",
+            "warning",
+            "initial values that follow from other changes",
+            "Initial values differ because the network around them does.",
+        ),
+        "seed-changed": Kind("init", "warning", "seed", "Every drawn value changes; the distributions stay."),
+        "init-unreached": Kind(
+            "init", "info", "not reached by `init`", "The `init` block does not apply to every parameter."
+        ),
+        "checkpoint-keys": Kind(
+            "checkpoint", "warning", "old checkpoint", "Old checkpoints load only in part, or need renames."
+        ),
+        "learning-rate": Kind(
+            "training", "warning", "learning rate", "Few settings change a training as much as the learning rate."
+        ),
+        "training-changed": Kind(
+            "training", "warning", "training setting", "The same model is trained in another way."
+        ),
         "training-effective": Kind(
-            "training", "info", "What follows from the settings: the numbers of examples, steps and warm-up steps."
+            "training",
+            "info",
+            "length of the training",
+            "What follows from the settings: the numbers of examples, steps and warm-up steps.",
         ),
-        "data-changed": Kind("training", "warning", "The model sees other data, or sees it in another way."),
-        "model-chosen": Kind("model", "warning", "Another model, or other values for it, are chosen."),
-        "init-chosen": Kind("init", "warning", "Another option of the `init` group is chosen."),
-        "option-chosen": Kind("training", "warning", "Another option of a config group is chosen."),
-        "option-added": Kind("training", "info", "A new option of a config group."),
+        "data-changed": Kind(
+            "training", "warning", "data setting", "The model sees other data, or sees it in another way."
+        ),
+        "model-chosen": Kind("model", "warning", "chosen model", "Another model, or other values for it, are chosen."),
+        "init-chosen": Kind("init", "warning", "chosen init", "Another option of the `init` group is chosen."),
+        "option-chosen": Kind("training", "warning", "chosen option", "Another option of a config group is chosen."),
+        "option-added": Kind("training", "info", "new option", "A new option of a config group."),
         "option-removed": Kind(
-            "training", "warning", "Configs and commands that name the option can no longer be composed."
+            "training",
+            "warning",
+            "removed option",
+            "Configs and commands that name the option can no longer be composed.",
         ),
-        "setting-changed": Kind("training", "info", "A setting outside of model and training differs."),
-        "file-added": Kind("files", "info", "A new file that no composition reads."),
-        "file-removed": Kind("files", "info", "A file is gone that no composition read."),
-        "file-not-compared": Kind("files", "warning", "A file differs, and its effect is not known."),
-        "edit-without-effect": Kind("files", "warning", "An edit that changes no composition: something overrides it."),
+        "setting-changed": Kind(
+            "training", "info", "other setting", "A setting outside of model and training differs."
+        ),
+        "file-added": Kind("files", "info", "new file", "A new file that no composition reads."),
+        "file-removed": Kind("files", "info", "removed file", "A file is gone that no composition read."),
+        "file-not-compared": Kind(
+            "files", "warning", "file not compared", "A file differs, and its effect is not known."
+        ),
+        "edit-without-effect": Kind(
+            "files", "warning", "edit without effect", "An edit that changes no composition: something overrides it."
+        ),
     }
 )

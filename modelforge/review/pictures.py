@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from modelforge.core.words import cut
 from modelforge.review.diff_words import MARKS, layer_lines
 from modelforge.review.document import MAX_PICTURED, Node, Picture
@@ -45,9 +47,21 @@ def _outermost(changes: Changes) -> list[LayerDiff]:
 
 
 def _node(layer: LayerDiff) -> Node:
-    words = "; ".join(words for words, _ in layer_lines(layer))
-    kind = {"mark": MARKS[layer.kind], "type": bounded(layer.type), "words": cut(bounded(words), MAX_WORDS)}
+    words = _first([words for words, _ in layer_lines(layer)])
+    kind = {"mark": MARKS[layer.kind], "type": bounded(layer.type), "words": bounded(words)}
     return Node(name=_pattern(layer.path), **kind)
+
+
+def _first(parts: Sequence[str]) -> str:
+    """As many parts as there is room for: a number that is cut would be another number.
+
+    >>> _first(["width 8 → 12", "x" * 60])
+    'width 8 → 12; …'
+    """
+    shown = next((number for number in range(len(parts), 0, -1) if len("; ".join(parts[:number])) <= MAX_WORDS), 0)
+    if not shown and parts:
+        return cut(parts[0], MAX_WORDS)
+    return "; ".join([*parts[:shown], *(["…"] if shown < len(parts) else [])])
 
 
 def _pattern(path: str) -> str:

@@ -7,7 +7,7 @@ which pull request it is comes from the event and from GitHub, and the text is m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +52,8 @@ class Run:
     head_branch: str
     head_sha: str
     url: str
+    numbers: tuple[int, ...] = ()
+    """The pull requests that GitHub says it is of; none for a fork's."""
 
     @classmethod
     def of(cls, event: Any) -> Run:
@@ -68,9 +70,10 @@ class Run:
                 head_branch=str(run["head_branch"]),
                 head_sha=str(run["head_sha"]),
                 url=str(run["html_url"]),
+                numbers=tuple(int(pull["number"]) for pull in run.get("pull_requests") or ()),
             )
             kind = run["event"]
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise Refusal("this is no `workflow_run` event") from None
         names = (found.repository, found.head_repository)
         if not (all(map(_NAME.fullmatch, names)) and _HASH.fullmatch(found.head_sha)):
@@ -176,12 +179,24 @@ def _pull_request(run: Run, api: Api) -> dict[str, Any] | None:
     """The open pull request whose newest commit the run was of."""
     owner = run.head_repository.partition("/")[0]
     query = {"state": "open", "head": f"{owner}:{run.head_branch}", "per_page": "100"}
-    for pull in api.get(f"/repos/{run.repository}/pulls", query):
-        head = pull["head"]
-        name = (head.get("repo") or {}).get("full_name")
-        if head["sha"] == run.head_sha and name == run.head_repository:
-            return pull
-    return None
+    found = [pull for pull in _listed(api.get(f"/repos/{run.repository}/pulls", query)) if _is_of(pull, run)]
+    named = [pull for pull in found if pull.get("number") in run.numbers] or found
+    if len(named) > 1:
+        numbers = ", ".join(f"#{pull.get('number')}" for pull in named)
+        raise Refusal(f"several open pull requests have this commit ({numbers}), and the event does not say which")
+    return next(iter(named), None)
+
+
+def _is_of(pull: Mapping[str, Any], run: Run) -> bool:
+    head = pull.get("head") or {}
+    return head.get("sha") == run.head_sha and (head.get("repo") or {}).get("full_name") == run.head_repository
+
+
+def _listed(answer: Any) -> list[dict[str, Any]]:
+    """What GitHub lists."""
+    if not (isinstance(answer, list) and all(isinstance(one, dict) for one in answer)):
+        raise Refusal("GitHub's answer is no list")
+    return answer
 
 
 def _comment(run: Run, number: int, tag: str, author: str, api: Api) -> int | None:
@@ -196,7 +211,7 @@ def _comment(run: Run, number: int, tag: str, author: str, api: Api) -> int | No
 def _comments(run: Run, number: int, api: Api) -> Iterator[dict[str, Any]]:
     for page in range(1, MAX_PAGES + 1):
         path = f"/repos/{run.repository}/issues/{number}/comments"
-        found: Sequence[dict[str, Any]] = api.get(path, {"per_page": "100", "page": str(page)})
+        found = _listed(api.get(path, {"per_page": "100", "page": str(page)}))
         yield from found
         if len(found) < 100:
             return

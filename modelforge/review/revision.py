@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.git import GIT, run
 from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
 from modelforge.core.suggestions import did_you_mean
 
-GIT = ("git", "-c", "safe.bareRepository=explicit")
-"""Git, which takes no folder of a working tree for a repository: a stranger's config folder may look like one."""
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -80,7 +79,7 @@ def unknown(name: str, folder: Path, what: str) -> Problem:
     """The problem that git knows no such revision, with its cause and a way out."""
     message = f"`{name}` {what}"
     try:
-        done = _run(folder, "rev-parse", "--git-dir")
+        done = run(folder, "rev-parse", "--git-dir")
     except FileNotFoundError:
         return Problem("MF070", name, f"{message}: there is no `git` here", "install git, or name two folders")
     if done.returncode:
@@ -215,19 +214,4 @@ def _object(folder: Path, name: str) -> str:
 
 def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
     """What git says about a folder, which need not exist any more."""
-    return _run(folder, *arguments, given=given).stdout
-
-
-def _run(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*GIT, *arguments], cwd=start_of(folder), input=given, capture_output=True, check=False)
-
-
-def start_of(folder: Path) -> Path:
-    """Where git starts for a folder, which need not exist any more: the nearest one above that holds `.git`.
-
-    Started in a folder with `HEAD`, `objects` and `refs`, git takes it for a repository, and does what its `config`
-    names: a tree may hold such a folder, but no `.git`.
-    """
-    place = Path(os.path.realpath(folder))
-    above = [path for path in (place, *place.parents) if path.is_dir()]
-    return next((path for path in above if os.path.lexists(path / ".git")), above[0])
+    return run(folder, *arguments, given=given).stdout

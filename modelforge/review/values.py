@@ -58,6 +58,12 @@ def flat(data: Any, path: Path = ()) -> dict[Path, Any]:
     return {place: item for key, child in data.items() for place, item in flat(child, (*path, str(key))).items()}
 
 
+def meet(one: Path, other: Path) -> bool:
+    """Whether one path is the other, or above it."""
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
 def same(old: Any, new: Any) -> bool:
     """Whether two values are equal, types included: 1, 1.0, true and "1" differ; the order of keys does not count.
 

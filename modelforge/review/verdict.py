@@ -32,11 +32,14 @@ def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -
         *_training(found),
         *_counted(changes),
         *_checkpoint(changes),
+        *(change.title for change in changes if change.kind == "signal-changed"),
     ]
     if not parts and all(entry.equal for entry in review.entries):
         parts.append("files differ, but no composition does")
-    if number := sum(change.accepted is not None for change in changes):
-        parts.append(f"{plural(number, 'change')} accepted")
+    if accepted := [change.accepted for change in changes if change.accepted is not None]:
+        arriving = sum(one.arrives for one in accepted)
+        here = "" if not arriving else " here" if arriving == len(accepted) else f", {arriving} of them here"
+        parts.append(f"{plural(len(accepted), 'change')} accepted{here}")
     return ", ".join(parts) or plural(len(changes), "difference")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 from modelforge._version import __version__
 from modelforge.core.files import write_atomically
+from modelforge.core.git import run
 from modelforge.core.limits import MAX_STATUS_BYTES
 from modelforge.core.regular_files import read_text
 
@@ -93,10 +93,8 @@ def read(folder: Path) -> Mapping[str, Any]:
 
 def git_state(folder: Path) -> Git | None:
     """The state of the repository around a folder; None where there is none, or git is absent or does not answer."""
-    command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z"]
-    variables = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=TIMEOUT, env=variables, check=False)
+        done = run(folder, "status", "--porcelain=v2", "--branch", "-z", timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = [line for line in done.stdout.decode(errors="replace").split("\0") if line]

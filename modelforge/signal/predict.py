@@ -154,11 +154,11 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
     require(plan, Plan, "predict takes a Plan, as `plan` gives")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
-        Source(f"@{name}"): _arriving(value, batch) for name, value in plan.inputs.items()
+        Source(f"@{name}"): arriving_at(value, batch) for name, value in plan.inputs.items()
     }
     parameters = {parameter.path: parameter for parameter in plan.parameters}
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
-    owned = _by_owner(parameters)
+    owned = by_owner(parameters)
     done: list[tuple[Leaf, Passed | None, str]] = []
     cause = ""
     for leaf in flowing.leaves:
@@ -169,16 +169,16 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
             batch,
             training,
         )
-        result, reason = _forward(node, leaf, signals, cause)
+        result, reason = forward(node, leaf, signals, cause)
         cause = reason if result is None else cause
         outputs = {(): None} if result is None else result.outputs
         signals |= {Source(leaf.layer.path, index): signal for index, signal in outputs.items()}
         done.append((leaf, result, reason))
-    gradients = _backward(done, flowing.results.values(), signals)
+    gradients = backward(done, flowing.results.values(), signals)
     return Prediction(tuple(_nodes(plan, done, signals, gradients)), batch, training)
 
 
-def _by_owner(parameters: Mapping[str, ParameterPlan]) -> dict[str, dict[str, ParameterPlan]]:
+def by_owner(parameters: Mapping[str, ParameterPlan]) -> dict[str, dict[str, ParameterPlan]]:
     """Parameters by every path around them, by name below it."""
     owned: dict[str, dict[str, ParameterPlan]] = {}
     for path, parameter in parameters.items():
@@ -188,7 +188,7 @@ def _by_owner(parameters: Mapping[str, ParameterPlan]) -> dict[str, dict[str, Pa
     return owned
 
 
-def _arriving(value: TensorValue, batch: int) -> Signal | None:
+def arriving_at(value: TensorValue, batch: int) -> Signal | None:
     """The signal of an input: independent numbers; None for whole numbers."""
     if not value.dtype.startswith(("float", "bfloat")):
         return None
@@ -198,16 +198,16 @@ def _arriving(value: TensorValue, batch: int) -> Signal | None:
     return Signal(shape, mean=0.0, second=1.0, along=0.0, across=0.0, noise=2 / max(1, pairs))
 
 
-def _rule(node: Node) -> SignalRule | None:
+def rule_of(node: Node) -> SignalRule | None:
     name = node.layer.type
     if name in RULES:
         return RULES.get(name)
     return SignalRule(activation) if registry.get(name).kind == "activation" else None
 
 
-def _forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cause: str) -> tuple[Passed | None, str]:
+def forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cause: str) -> tuple[Passed | None, str]:
     """What a layer makes of what it reads; or None and the reason."""
-    rule = _rule(node)
+    rule = rule_of(node)
     if rule is None:
         return None, f"unknown from here on: `{node.layer.type}` has no signal rule, register one"
     lost = any(signals.get(read) is None and not read.maker.startswith("@") for read in leaf.reads)
@@ -220,7 +220,7 @@ def _forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], ca
     return result, result.note
 
 
-def _backward(
+def backward(
     done: list[tuple[Leaf, Passed | None, str]], results: Any, signals: Mapping[Source, Signal | None]
 ) -> dict[Source, Gradient | None]:
     """The gradient of each tensor, from those of the results back; None where a layer on the way is not known."""

@@ -14,8 +14,10 @@ from tempfile import TemporaryFile
 from hydra._internal.utils import get_args_parser
 
 from modelforge.config import Config, compose, guard_hydra
+from modelforge.config.compose import open_config
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
+from modelforge.config.overrides import parse
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unread
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
@@ -63,12 +65,22 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
     _guard(arguments)
     flags = {argument for argument in arguments if argument.startswith("-")}
     if flags - MULTIRUN:
+        _check_info(Path(conf), arguments)
         sys.stdout, sys.stderr = (Stream(one, escaped=True) for one in (sys.stdout, sys.stderr))  # Hydra prints
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     with exiting():
         for warning in _check(Path(conf), overrides, multirun=bool(flags)):
             complain(warning)
+
+
+def _check_info(conf: Path, arguments: Sequence[str]) -> None:
+    """Refuses what Hydra's `--info` cannot compose: Hydra would end in a traceback."""
+    given = _parsed(arguments)
+    elsewhere = given is not None and (given.config_path or given.config_dir or given.config_name)
+    if given is not None and given.info is not None and not elsewhere:
+        with exiting():
+            open_config(conf, parse(given.overrides))
 
 
 def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, all_wrong, problem, wrong
@@ -16,6 +16,7 @@ from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
 from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
+from modelforge.linting.subject import Training
 from modelforge.train.callbacks.registry import CALLBACKS, CallbackSettings, parse_callbacks
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import Source, mistake
@@ -25,9 +26,14 @@ from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_m
 from modelforge.train.tasks.task import Mode
 
 SECTIONS = (
-    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "tags"),
+    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "diagnose", "tags"),
     *("data", "metrics", "callbacks", "logger"),
 )
+
+
+SWITCHES: Mapping[str, bool] = MappingProxyType({"on": True, "off": False})
+"""What YAML takes for true and false, and a Hydra override for words."""
+Switch = Annotated[bool, BeforeValidator(lambda raw: SWITCHES.get(raw, raw) if isinstance(raw, str) else raw)]
 
 
 class CheckpointSettings(Node):
@@ -50,6 +56,8 @@ class Settings(Node):
     """What is saved while training."""
     optimized_metric: str | None = None
     """What chooses the best checkpoint and what a sweeper sees; None for the one of the data's task."""
+    diagnose: Switch = True
+    """Whether the run folder gets `diagnosis.html`, with how the model starts; not for the jobs of a multirun."""
     tags: Annotated[tuple[str, ...], AsTuple] = ()
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]
@@ -109,6 +117,17 @@ def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
         "optimized_metric": str(values.get("optimized_metric") or main_metric(task)),
         "lower_is_better": TASKS.get(task).lower_is_better if task in TASKS else ("loss",),
     }
+
+
+def training_of(values: Mapping[str, Any]) -> Training | None:
+    """What lint rules may know of the training of a config that is not checked yet; None where it trains nothing."""
+    optimizer, data = values.get("optimizer"), values.get("data")
+    if not isinstance(optimizer, Mapping):
+        return None
+    task = task_type(data)
+    scored = task in TASKS and TASKS.get(task).target_kind in ("class", "token")
+    count = data.get("num_outputs") if scored and isinstance(data, Mapping) else None
+    return Training(str(optimizer.get("type")), optimizer.get("mup") is True, count if isinstance(count, int) else None)
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:

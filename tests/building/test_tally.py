@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelforge.building.checksum import checksum
+from modelforge.building.checksum import checksum, checksum_of_seen
 from modelforge.building.shards import shard_of
 from modelforge.building.tally import Rows, Tally, gather, measure, measure_whole, rows_of_chunk, rows_of_matrix
 from modelforge.core.matrix import Matrix
+from modelforge.core.rng import Key
 from modelforge.inits import Fill, Moments, Normal
 from modelforge.inits.fills import Isometry
+from modelforge.inits.laws.law import Constant
 
 STD = 0.5
 PROMISE = Moments.of(Normal(0.1, STD))
@@ -110,3 +112,13 @@ def test_an_isometry_has_no_slant_and_a_stretched_one_has():
 def test_one_process_has_nothing_to_gather():
     tallies = {"weight": [measure([drawn(4, 5)], FILL)]}
     assert gather(tallies, {"weight": shard_of(drawn(4, 5))}) == tallies
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1024, 5000, (1 << 16) + 1])
+@pytest.mark.parametrize("value", [0.0, -0.0, 0.1, -3.5, 1e30])
+def test_what_is_seen_of_a_constant_is_what_reading_it_again_finds(count: int, value: float):
+    out = torch.full((count,), torch.nan)
+    seen = Constant(value).draw_(out, Key(0))
+    assert seen is not None
+    assert seen.sums == measure([out], Fill(Moments.of(Constant(value)))).sums
+    assert checksum_of_seen(seen, 2048) == checksum(out, 2048)

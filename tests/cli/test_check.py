@@ -45,8 +45,8 @@ def test_data(data):
     assert not answer["ok"]
     found = {tuple(item["overrides"]): [len(item["problems"]), len(item["warnings"])] for item in answer["checked"]}
     assert found == {
-        ("model=blocks", "init=constant"): [0, 8],
-        ("model=blocks", "init=orthogonal"): [0, 1],
+        ("model=blocks", "init=constant"): [0, 1],
+        ("model=blocks", "init=orthogonal"): [0, 0],
         ("model=rnn", "init=constant"): [1, 0],
         ("model=rnn", "init=orthogonal"): [0, 0],
     }

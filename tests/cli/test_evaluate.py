@@ -242,7 +242,7 @@ def test_what_the_model_does_not_know_of_new_data_is_on_stderr(
 
 def test_python_warns_of_it_too(coloured: Path):
     run = load_run(coloured)
-    with pytest.warns(UserWarning, match="column `farbe`: 1 of 2 rows have a category that is not in the training"):
+    with pytest.warns(UserWarning, match="column `farbe`: 1 of 2 rows has a category that is not in the training"):
         predicted = run.predict({"width": [1.0, 2.0], "farbe": ["rot", "grün"]})
     assert len(predicted["prediction"]) == 2
     assert len(run.predict({"width": [1.0], "farbe": ["grün"]})["prediction"]) == 1

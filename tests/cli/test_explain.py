@@ -73,3 +73,10 @@ def test_each_name_of_a_tied_parameter_leads_to_its_rule(data):
     conf = str(Path(__file__).parents[2] / "conf")
     by_name = [data("explain", name, "model=gpt2", "--conf", conf) for name in ("head.weight", "token.weight")]
     assert by_name[0] == by_name[1]
+
+
+def test_what_is_predicted_of_the_layer(text, data):
+    assert "head gives std " in text("explain", "head.weight", "--signal")
+    (parameter,) = data("explain", "head.weight", "--signal")["parameters"]
+    assert parameter["signal"]["read_by"] == "none"
+    assert "signal" not in data("explain", "head.weight")["parameters"][0]

@@ -110,3 +110,22 @@ def test_problems_go_to_stderr(run):
 def test_problems_as_data(data):
     answer = data("show", "model=rn", status=1)
     assert [problem["code"] for problem in answer["problems"]] == ["MF001"]
+
+
+def test_predicted_signals(text, data):
+    lines = text("show", "--signal", "model=rnn").splitlines()
+    assert lines[0].split()[:3] == ["layer", "type", "output"]
+    layers = {layer["path"]: layer["signal"] for layer in data("show", "--signal", "model=rnn")["layers"]}
+    assert layers["head"]["read_by"] == "none"
+    assert 0 < layers["head"]["std"] < 10
+
+
+def test_memory_of_a_training_step(text, data, run):
+    shown = text("show", "--memory", "--batch", "8", "model=rnn", "+optimizer={type: AdamW, lr: 1e-3}")
+    assert "kept for backward (batch 8)" in shown
+    assert "in all with AdamW" in shown
+    found = data("show", "--memory", "model=rnn", "+optimizer={type: AdamW, lr: 1e-3}")
+    assert found["batch"] == 32
+    head = found["memory"]["head"]
+    assert head["optimizer"] == 2 * head["parameters"] + 2 * 4  # two moments, and a count of steps each
+    assert "choose one of --signal and --memory" in run("show", "--memory", "--signal", status=2).stderr

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
 import pytest
 
 from modelforge.config import compose
+from modelforge.config.resolve import resolve
+from modelforge.core.errors import ForgeError
+from tests.steps import steps
 
 FILES = [
     (
@@ -75,6 +82,39 @@ def test_interpolations_that_lead_nowhere(write, fails, files, text):
 def test_long_chains_are_fine(write):
     root = write({"config.yaml": "a0: x\n" + "".join(f"a{n}: ${{a{n - 1}}}\n" for n in range(1, 300))})
     assert compose(root).values["a299"] == "x"
+
+
+CHAINS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "forwards": lambda n: {f"a{i}": f"${{a{i + 1}}}" for i in range(n)} | {f"a{n}": 1},
+    "backwards": lambda n: {"a0": 1} | {f"a{i}": f"${{a{i - 1}}}" for i in range(1, n)},
+    "circle": lambda n: {f"a{i}": f"${{a{(i + 1) % n}}}" for i in range(n)},
+    "inside": lambda n: (
+        {"a0": {"x": 1}}
+        | {f"a{i}": f"${{a{i - 1}}}" for i in range(1, n)}
+        | {f"b{i}": f"${{a{i}.x}}" for i in range(n)}
+    ),
+    "broken": lambda n: {f"a{i}": f"${{no{i}}}" for i in range(n)},
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_the_steps_of_resolving_grow_with_the_number_of_interpolations(kind, monkeypatch):
+    monkeypatch.setattr("modelforge.config.resolve.MAX_PROBLEMS", 0)  # no hints: there are at most 300
+
+    def run(size: int) -> None:
+        with suppress(ForgeError):
+            resolve(CHAINS[kind](size))
+
+    few, more, most = (steps(lambda size=size: run(size)) for size in (50, 150, 350))
+    assert most - more < 2.2 * (more - few)
+
+
+def test_references_into_references_have_an_end():
+    with pytest.raises(ForgeError) as caught:
+        resolve({"a": "${a.b}"})
+    [problem] = caught.value.problems
+    assert (problem.code, problem.path) == ("MF060", "a")
+    assert problem.message == "more than 100 interpolations lead into values that are interpolations themselves"
 
 
 def test_what_resolvers_give(write):

@@ -33,8 +33,10 @@ from tests.fuzz import mutate
 ROOT = Path(__file__).parents[2]
 ANSWERS: Counter[str] = Counter()
 """What came of the inputs: codes, or `fine`; and how many reached the parser and the planner."""
-SHARED = 200
+SHARED = 5_000
 """Plans that share what they know of layers."""
+SMALL = 1_000
+"""Bytes of a model that `run` mutates: small ones hold all that the language has, and are planned in a few ms."""
 _studies = Studies()
 
 
@@ -156,7 +158,7 @@ def _numbers(value: Any) -> Iterator[tuple[Any, Any]]:
 def run(target: str, count: int, seed: int) -> None:
     """Gives good inputs, mutated by chance, to a target; models as the values that a file would have."""
     random, good, slowest = Random(seed), seeds(target), 0.0
-    small = [data for data in good if len(data) < 3_000]
+    small = [data for data in good if len(data) < SMALL]
     models = [] if target == "scan" else [values for data in small if isinstance(values := _read(data), dict)]
     for number in range(count):
         data: Any = mutated(random.choice(good), random, is_model=False) if target == "scan" else random.choice(models)

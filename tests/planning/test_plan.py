@@ -111,8 +111,8 @@ def test_a_width_that_equals_the_probing_batch_is_fine():
 
 
 def test_constant_weights_are_warned_about():
-    assert warned({"head": LINEAR}, init={"scheme": "constant", "value": 0.1}) == [
-        ("init", "all 3 units of head.weight start equal")
+    assert warned({"up": LINEAR, "head": LINEAR}, init={"scheme": "constant", "value": 0.1}) == [
+        ("init", "the units of `up.weight` start equal, and so do the weights that read them")
     ]
 
 
@@ -131,13 +131,17 @@ def test_one_unit_has_no_equal():
 
 def test_recurrent_weights_count():
     layers = {"rnn": {"type": "RNN", "hidden_size": 3}}
-    assert warned(layers, (5, 4), init={"scheme": "xavier", "recurrent": "zeros"}) == [
-        ("init.recurrent", "all 3 units of rnn.weight_hh_l0 start equal")
+    assert warned({**layers, "again": {"type": "RNN", "hidden_size": 3}}, (5, 4), init="ones") == [
+        (
+            "init",
+            "the units of `rnn.weight_ih_l0` and `rnn.weight_hh_l0` start equal, and so do the weights that read them",
+        )
     ]
+    assert warned(layers, (5, 4), init={"scheme": "xavier", "recurrent": "zeros"}) == []
 
 
 def test_a_warning_has_a_place_and_stops_nothing():
-    plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"head": LINEAR}}, init="ones"))
+    plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"up": LINEAR, "head": LINEAR}}, init="ones"))
     [warning] = mf.lint(plan)
     assert (warning.severity, warning.place) == ("warning", None)
     assert mf.build(plan).ledger.ok

@@ -33,7 +33,21 @@ def test_an_accepted_change_has_reason_and_author(trees: Path):
     (accepted,) = found.accepted
     assert accepted.accepted is not None
     assert (accepted.fingerprint, accepted.accepted.reason) == (change.fingerprint, "as agreed")
-    assert found.verdict.endswith("1 change accepted")
+    assert accepted.accepted.arrives
+    assert found.verdict.endswith("1 change accepted here")
+
+
+def test_an_acceptance_of_the_old_side_is_told_from_one_that_the_change_brings(trees: Path):
+    edit("conf/init/xavier.yaml", "1.0", "2.0")
+    first, second = (change.fingerprint for change in reviewed().changes[:2])
+    accept(first, folder="old")
+    accept(first, second)
+    found = reviewed()
+    assert {change.fingerprint: change.accepted and change.accepted.arrives for change in found.accepted} == {
+        first: False,
+        second: True,
+    }
+    assert found.verdict.endswith("2 changes accepted, 1 of them here")
 
 
 def test_an_acceptance_that_fits_nothing_is_an_error_with_a_place(trees: Path):

@@ -7,7 +7,6 @@ import json
 import modelforge as mf
 from modelforge.review.consequences import consequences
 from modelforge.review.diff import diff
-from modelforge.review.values import Change
 
 HEAD = {"type": "Linear", "out_features": 4}
 
@@ -31,8 +30,8 @@ def test_costs_are_counted_where_layers_differ():
     assert consequences(old, wide, diff(old, wide)).costs is not None
 
 
-def test_a_prediction_is_taken_in():
+def test_a_signal_that_vanishes():
     old, new = plan("xavier", a=HEAD), plan("zeros", a=HEAD)
-    found = consequences(old, new, diff(old, new), lambda old, new: [Change("energy", 1.0, 0.0)])
-    assert [change.name for change in found.signal] == ["energy"]
+    found = consequences(old, new, diff(old, new))
+    assert [(change.what, change.path) for change in found.signal] == [("signal", "a")]
     assert json.loads(json.dumps(found.to_dict()))["signal"][0]["new"] == 0.0

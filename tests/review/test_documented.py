@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from modelforge.core.errors import Place, Problem
 from modelforge.review.compare import review
 from modelforge.review.diff import diff
 from modelforge.review.document import Change, Document
 from modelforge.review.documented import documented, documented_diff, documented_failure
-from modelforge.review.kinds import KINDS
 from tests.review.trees import edit
 
 
@@ -122,15 +119,6 @@ def test_a_side_that_cannot_be_read_has_a_document(trees: Path):
     assert (change.title, change.severity) == ("MF001: no such key", "error")
     assert change.spot is not None
     assert change.spot.line == 3
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_says_why_it_matters_in_one_sentence(kind: str):
-    why = KINDS[kind].why
-    assert why[0].isupper() or why[0] == "`"
-    assert why.endswith(".")
-    assert why.count(". ") == 0
-    assert len(why) <= 100
 
 
 def test_edits_that_work_only_together_are_recognized_by_their_values(trees: Path):

@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelforge.core.errors import Refusal
+from modelforge.review import github
+from modelforge.review.__main__ import main
 from modelforge.review.posting import MAX_DOCUMENT_BYTES, SKIP_LABEL, Posted, Run, post, read_document
 from tests.review.test_document import SMALL
 
@@ -101,6 +104,48 @@ def test_nothing_is_said_of_nothing_but_a_comment_that_is_there_is_updated(artif
     ((method, _, body),) = api.sent
     assert method == "PATCH"
     assert "**No semantic change: `a.yaml` differs.**" in body or "No semantic change: a.yaml differs" in body
+
+
+def test_of_two_pull_requests_of_one_commit_the_event_names_one(artifact: Path):
+    other = {**PULL, "number": 8}
+    with pytest.raises(Refusal, match=r"several open pull requests have this commit \(#8, #7\)"):
+        posted(artifact, pulls=[other, PULL])
+    event = {**EVENT, "workflow_run": {**EVENT["workflow_run"], "pull_requests": [{"number": 7}]}}
+    assert post(event, artifact, Fake([other, PULL], [])).outcome == "commented on #7"
+
+
+@pytest.mark.parametrize("answer", [{"message": "no"}, None, "x", [1]])
+def test_an_answer_that_is_no_list_is_refused(artifact: Path, answer: Any):
+    api = Fake([], [])
+    api.pulls = answer
+    with pytest.raises(Refusal, match="GitHub's answer is no list"):
+        post(EVENT, artifact, api)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [({}, "`GITHUB_EVENT_PATH` is not set"), ({"GITHUB_EVENT_PATH": "event.json"}, "the event is no JSON")],
+)
+def test_outside_of_a_workflow_it_says_what_is_missing(
+    artifact: Path,
+    variables: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(artifact)
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    Path("event.json").write_text("{", encoding="utf-8")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["post", "--artifact", str(artifact)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_an_answer_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(github, "urlopen", lambda request, timeout: BytesIO(b"<html>"))
+    with pytest.raises(Refusal, match="GitHub's answer is no JSON"):
+        github.GitHub("https://example.com", "token").get("/x", {})
 
 
 def test_the_label_skips_it(artifact: Path):

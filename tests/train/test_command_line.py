@@ -75,6 +75,15 @@ def test_what_hydra_takes_passes_with_one_line(
     assert capsys.readouterr() == (line, "")
 
 
+@pytest.mark.parametrize("what", ["defaults", "all", "config", "plugins", "defaults-tree"])
+@pytest.mark.parametrize("override", ["model=lstn", "modle=lstm", "modle.x=1"])
+def test_what_hydra_cannot_show_is_refused(what: str, override: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        check_command_line(CONF, ["--info", what, override])
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith("error[MF")
+
+
 @pytest.mark.parametrize("mode", ["run", "sweep"])
 def test_a_folder_that_cannot_be_made_is_refused(mode: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")

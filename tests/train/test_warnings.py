@@ -26,7 +26,7 @@ def codes(folder: Path) -> list[str]:
     ("overrides", "rows", "found"),
     [
         ((), [], []),
-        (("init=constant", "init.value=0.1"), [], ["MW101"] * 3),
+        (("init=constant", "init.value=0.1"), [], ["MW101"]),
         (CSV, [f"{row}.5,7,{'abc'[row % 3]}" for row in range(60)], ["MW203"]),
         (CSV, [f"{row},{row % 7},{'abc'[row % 3]}" for row in range(60)] + ["3,4,rare"], ["MW202"]),
         (CSV, [f"{row},{row % 7},{kind}" for row in range(30) for kind in ("cat", "cat\u00a0")], ["MW204"]),
@@ -34,7 +34,7 @@ def codes(folder: Path) -> list[str]:
         (
             ("init=constant", "init.value=0.1", *CSV),
             [f"{row}.5,7,{'abc'[row % 3]}" for row in range(60)],
-            ["MW203", *["MW101"] * 3],
+            ["MW203", "MW101"],
         ),
     ],
 )
@@ -51,7 +51,7 @@ def test_warnings_of_every_phase_are_kept(train, here: Path, capsys, overrides, 
 
 def test_a_run_that_fails_keeps_its_warnings(train, tmp_path: Path):
     assert train("init=constant", "init.value=0.1", "optimizer.lr=1e30").status.state == "diverged"
-    assert codes(tmp_path / "run") == ["MW101"] * 3
+    assert codes(tmp_path / "run") == ["MW101"]
 
 
 def test_a_setting_without_effect_is_kept(tmp_path: Path):

@@ -175,15 +175,6 @@ def checksum(words: Any, factors: Any, first: Any) -> Any:
     return total
 
 
-@numba.njit(nogil=True, error_model="numpy", cache=True)
-def weighted_blocks(sums: Any, first: Any) -> Any:
-    """See `modelforge.building.checksum`: of the sums of whole blocks, of which the first has the number `first`."""
-    total = np.uint64(0)
-    for index in range(len(sums)):
-        total += sums[index] * _block_factor(np.uint64(first) + np.uint64(index))
-    return total
-
-
 # --- drawing: one loop for each, as a loop that is given its transform cannot be kept on disk -------------------------
 
 

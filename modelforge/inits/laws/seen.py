@@ -1,4 +1,4 @@
-"""What a compiled loop sees of float32 values while a core's own cache still holds them.
+"""What is seen of float32 values while a core's own cache still holds them.
 
 Sums, extremes and checksums are of all values; third and fourth moments of some blocks of a long array, evenly spread.
 """
@@ -53,11 +53,21 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a compiled loop sees of flat values."""
+    """What was seen of flat values."""
 
     sums: Sums
     blocks: np.ndarray
     """Of each block the sum of its words times their factors: its part in a checksum."""
+
+
+def seen_of_equal(value: np.float32, count: int, mean: float) -> Seen:
+    """What there is to see of so many equal values, without looking at them."""
+    off, stored = float(value) - mean, float(value)
+    blocks = np.full(-(-count // BLOCK), FACTORS.sum(dtype=np.uint64))
+    if rest := count % BLOCK:
+        blocks[-1] = FACTORS[:rest].sum(dtype=np.uint64)
+    blocks *= value.view(np.uint32).astype(np.uint64)
+    return Seen(Sums(count, off * count, off**2 * count, least=stored, greatest=stored), blocks)
 
 
 def every(count: int) -> int:

@@ -18,9 +18,10 @@ from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Fill, Initializer
 from modelforge.inits.fills import Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
+from modelforge.inits.haar import isometry
 from modelforge.inits.matrices import num_outputs_and_inputs, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
-from modelforge.inits.schemes.orthogonal import haar_moments, isometry
+from modelforge.inits.schemes.orthogonal import haar_moments
 
 Signs = tuple[tuple[int, ...], ...]
 _SIGNS: Mapping[str, Signs] = MappingProxyType(

@@ -17,10 +17,9 @@ from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Fill, Initializer, Moments
 from modelforge.inits.fills import CONSTANT, Isometry, Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
+from modelforge.inits.haar import Method, isometry
 from modelforge.inits.matrices import num_outputs_and_inputs, num_rows_and_columns, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
-
-Method = Literal["qr", "svd"]
 
 
 @register_initializer("orthogonal")
@@ -30,13 +29,15 @@ class Orthogonal(Initializer):
     Formula: W = gain·Q with QQᵀ = I or QᵀQ = I; std = gain / √max(rows, columns), exactly. A kernel is flattened to
         (out, in·k)
     Source: Saxe, McClelland and Ganguli, arXiv:1312.6120; Mezzadri, How to generate random matrices from the classical
-        compact groups, arXiv:math-ph/0609050, for the signs without which Q of QR is not Haar
+        compact groups, arXiv:math-ph/0609050, for the signs without which Q of QR is not Haar; Stewart, SIAM J. Numer.
+        Anal. 17 (1980), for drawing Q without a factorisation
     """
 
     gain: Gain = 1.0
     """A number, `auto` (from the activation that follows in the graph), or an activation's name."""
     method: Method = "qr"
-    """How a Gaussian matrix becomes orthogonal: Q·sign(diag R), or UVᵀ, the nearest. Equal in law; QR is faster."""
+    """What is taken of a Gaussian matrix: Q of QR, drawn by its reflections, or UVᵀ, the nearest isometry. Both have
+    the same law; `qr` is faster."""
     preserve: Literal["norm", "coordinate"] = "norm"
     """What a matrix with more rows than columns keeps of its input: the norm, which then spreads over more coordinates,
     or the mean square of a coordinate, by √(rows / columns) more. Elsewhere the two are the same."""
@@ -169,19 +170,6 @@ class HaarKernel(Whole):
                 if step < size:
                     kernel = _lengthened(kernel, axis, generator)
         view.copy_(kernel.mul_(self.factor))
-
-
-def isometry(rows: int, columns: int, generator: torch.Generator, method: Method = "qr") -> Tensor:
-    """A Haar-distributed matrix with orthonormal rows, or columns if there are more rows, in float64."""
-    gaussian = torch.empty(max(rows, columns), min(rows, columns), dtype=torch.float64, device="cpu")
-    gaussian.normal_(generator=generator)
-    if method == "qr":
-        q, r = torch.linalg.qr(gaussian)
-        matrix = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
-    else:
-        u, _, vh = torch.linalg.svd(gaussian, full_matrices=False)
-        matrix = u @ vh
-    return matrix if rows >= columns else matrix.T
 
 
 def haar_moments(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modelforge.core.words import plural
 from modelforge.review.document import Change, Document, Effect
 from modelforge.review.formats.escapes import code, prose
 from modelforge.review.formats.mermaid import mermaid
-from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, sides, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, name_of, sides, std
 from modelforge.review.kinds import SECTIONS
 
 MAX_CHARACTERS = 60_000
@@ -83,7 +83,7 @@ def _blocks(document: Document) -> Iterator[_Block]:
                 yield _Block(tuple(_effects(change, folded=folded)), "effect table")
     if accepted := document.accepted:
         rows = [(change.mark, _title(change), *_acceptance(change), code(change.fingerprint)) for change in accepted]
-        table = _table(("", "change", "reason", "accepted by", "fingerprint"), rows)
+        table = _table(("", "change", "reason", "accepted by", "where", "fingerprint"), rows)
         yield _Block(tuple(_folded(plural(len(accepted), "accepted change"), table)), "acceptance table")
     if lines := compared(document):
         sentences = [line for text in lines for line in ("", prose(_sentence(text)))]
@@ -118,7 +118,6 @@ def _spots(change: Change) -> str:
 
 
 def _effects(change: Change, *, folded: bool) -> Iterator[str]:
-    of = f" of {code(change.cause.key if change.cause else change.kind)}"
     rows = [row for effect in change.effects for row in [_effect(effect)]]
     filled = [index for index in range(len(_HEADER)) if index < 2 or any(row[index] for row in rows)]
     table = list(_table([_HEADER[index] for index in filled], ([row[index] for index in filled] for row in rows)))
@@ -126,9 +125,9 @@ def _effects(change: Change, *, folded: bool) -> Iterator[str]:
     if hidden:
         table += ["", f"… and {hidden:,} more."]
     if folded:
-        yield from _folded(f"{plural(change.num_effects, 'effect').capitalize()} of {_summary(change)}", table)
+        yield from _folded(_heading(change, "<code>{}</code>", _html), table)
     else:
-        yield from ("", f"{plural(change.num_effects, 'effect').capitalize()}{of}:", *table)
+        yield from ("", f"{_heading(change, '{}', code)}:", *table)
 
 
 _HEADER = ("", "name", "type or shape", "std", "ratio", "what", "where", "compositions")
@@ -148,10 +147,17 @@ def _effect(effect: Effect) -> tuple[str, ...]:
     )
 
 
-def _summary(change: Change) -> str:
-    """The key for the summary of a fold, where Markdown is not read: HTML."""
-    key = change.cause.key if change.cause else change.kind
-    return f"<code>{_html(key)}</code>"
+def _heading(change: Change, form: str, escaped: Callable[[str], str]) -> str:
+    """What the effects of a change are of.
+
+    Args:
+        change: The change.
+        form: Of a key, as code: HTML in the summary of a fold, where Markdown is not read.
+        escaped: Makes a key harmless there.
+    """
+    if change.cause is None:
+        return f"{name_of(change).capitalize()} ({plural(change.num_effects, 'row')})"
+    return f"{plural(change.num_effects, 'effect').capitalize()} of {form.format(escaped(change.cause.key))}"
 
 
 def _html(text: str) -> str:
@@ -163,9 +169,10 @@ def _html(text: str) -> str:
     return "".join(one if one.isalnum() or one in " .-=" else f"&#{ord(one)};" for one in text)
 
 
-def _acceptance(change: Change) -> tuple[str, str]:
-    assert change.accepted is not None
-    return prose(change.accepted.reason), code(change.accepted.author)
+def _acceptance(change: Change) -> tuple[str, str, str]:
+    accepted = change.accepted
+    assert accepted is not None
+    return prose(accepted.reason), code(accepted.author), "in this change" if accepted.arrives else "before"
 
 
 def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:

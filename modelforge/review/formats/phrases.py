@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from modelforge.core.quoting import listed
 from modelforge.core.words import number, plural
 from modelforge.review.document import Change, Document, Effect, Spot
+from modelforge.review.kinds import KINDS
 from modelforge.review.revision import short
 
 MAX_OPEN = 10
@@ -79,6 +80,11 @@ def fit(old: Spot, new: Spot) -> str:
     if old.file and old.file == new.file and " " not in old.words + new.words:
         return f"{old.words} → {new.line}"
     return f"{old.words} → {new.words}"
+
+
+def name_of(change: Change) -> str:
+    """The kind of a change in words."""
+    return KINDS[change.kind].name
 
 
 def edited(change: Change) -> str:

@@ -10,11 +10,11 @@ from rich.text import Text
 from modelforge.core.words import plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.review.document import Change, Document, Effect
-from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, factor, fit, in_entries, sides, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, factor, fit, in_entries, name_of, sides, std
 from modelforge.review.kinds import SECTIONS
 
 MAX_TITLE = 50
-"""Characters of a title that stands on the first line; in place of a longer one stands its kind."""
+"""Characters of a title that stands on the first line; in place of a longer one stands the name of its kind."""
 STYLES: Mapping[str, str] = {"+": "green", "-": "red", "~": "yellow", "!": "bold red", ">": "cyan"}
 
 
@@ -62,7 +62,7 @@ def _head(document: Document, change: Change) -> list[Text]:
     named = change.cause is not None or len(change.title) <= MAX_TITLE
     return [
         Text(change.mark, STYLES[change.mark]),
-        Text(change.cause.key if change.cause else change.title if named else change.kind, style),
+        Text(change.cause.key if change.cause else change.title if named else name_of(change), style),
         Text(edited(change) if named else change.title, style),
         Text(change.follows),
         where,
@@ -103,5 +103,6 @@ def _effect(effect: Effect) -> list[Text]:
 
 def _accepted(change: Change) -> list[Text]:
     assert change.accepted is not None
-    why = f"{change.accepted.reason} ({change.accepted.author})"
+    here = ", in this change" if change.accepted.arrives else ""
+    why = f"{change.accepted.reason} ({change.accepted.author}{here})"
     return [Text(change.mark, "dim"), Text(change.title, "dim"), Text(why, "dim"), Text(change.fingerprint, "dim")]

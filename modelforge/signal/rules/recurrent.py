@@ -16,6 +16,8 @@ from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.value import FLAT, Gradient, Signal
 
+MAX_STEPS = 20_000
+"""Each is computed, which takes about 20 µs."""
 SIGMOID = Activation("sigmoid", torch.sigmoid)
 TANH = Activation("tanh", torch.tanh)
 RELU = Activation("relu", torch.relu)
@@ -166,6 +168,8 @@ def recurrent(node: Node) -> Passed:
     if arguments.get("proj_size"):
         raise Unpredictable("its states are projected")
     signal = as_units(node.signal, -1)
+    if signal.shape.sizes[1] > MAX_STEPS:
+        raise Unpredictable(f"its sequences have more than {MAX_STEPS:,} steps")
     layers = [_layer(node, number) for number in range(arguments["num_layers"])]
     passes: list[tuple[list[list[Step]], np.ndarray]] = []
     energies = signal.second * signal.profile.get(1, np.ones(signal.shape.sizes[1]))

@@ -132,7 +132,8 @@ def present(column: pa.ChunkedArray, missing: Iterable[str]) -> pa.ChunkedArray:
         nothing = pc.is_in(bare, value_set=list_of(text.strip().lower() for text in missing).cast(bare.type))
         return pc.if_else(nothing, pa.scalar(None, column.type), column) if pc.any(nothing).as_py() else column
     if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        nothing = pc.is_nan(column)
+        return pc.if_else(nothing, pa.scalar(None, column.type), column) if pc.any(nothing).as_py() else column
     return column
 
 

@@ -22,6 +22,8 @@ from modelforge.train.data.refusals import refusal
 
 RESERVED = {"inplace": "a picture must stay as it is"}
 """Arguments of transforms that a config may not give."""
+MIX_BATCHES = ("MixUp", "CutMix")
+"""Transforms of a batch with its classes."""
 NUM_TRIED = 8
 """Draws with which a transform is tried."""
 
@@ -78,6 +80,11 @@ def _transform(raw: Any, path: str, known: Mapping[str, type[nn.Module]]) -> tup
     if section["type"] not in known:
         message = f"torchvision has no transform `{section['type']}`"
         return None, [misuse(f"{path}.type" if section is raw else path, message, did_you_mean(section["type"], known))]
+    if section["type"] in MIX_BATCHES:
+        message = (
+            f"{section['type']} mixes pictures and classes of a batch, but `augment` changes one picture at a time"
+        )
+        return None, [misuse(path, message, "`RandomErasing` hides a part of each picture")]
     arguments = {key: value for key, value in section.items() if key != "type"}
     transform = known[section["type"]]
     ready, problems = check_arguments(transform, arguments, path, reserved=RESERVED)

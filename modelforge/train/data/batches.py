@@ -17,6 +17,8 @@ from modelforge.train.data.parts import Array, Part, Rows
 Inputs = Tensor | tuple[Tensor, ...]
 """What a model with one input reads, or a model with several, in their order."""
 Batch = tuple[Inputs, Tensor]
+BLOCK = 10_000
+"""Examples that are numbered at once."""
 
 
 @runtime_checkable
@@ -89,7 +91,8 @@ class Shuffle(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         order = np.random.default_rng((narrow(self.seed), self.epoch)).permutation(self.size) + self.epoch * self.size
-        return iter(order.tolist()[self.skip[1] :] if self.epoch == self.skip[0] else order.tolist())
+        for first in range(self.skip[1] if self.epoch == self.skip[0] else 0, self.size, BLOCK):
+            yield from order[first : first + BLOCK].tolist()  # Python's numbers take five times the memory of NumPy's
 
     def __len__(self) -> int:
         return self.size

@@ -13,6 +13,7 @@ from modelforge.train.data.columns import Columns
 from modelforge.train.data.files import existing, extra
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.source import new_data
+from modelforge.train.data.store import Memory, store_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +32,11 @@ class ColumnSource(Columns):
         Raises:
             ForgeError: it cannot be read.
         """
+
+    @property
+    def store(self) -> Memory:
+        """Where the table lies."""
+        return store_in(self.on_disk)
 
     def found(self) -> dict[str, Path]:
         """The files of the section by the fields that name them.
@@ -54,7 +60,7 @@ class ColumnSource(Columns):
 
         sheet = Sheet.of(self.tables())
         try:
-            return read_examples(self, sheet)
+            return read_examples(self, sheet, self.store)
         except ForgeError as error:
             raise ForgeError(with_guesses(self, error.problems, sheet)) from None
 

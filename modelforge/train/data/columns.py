@@ -106,6 +106,8 @@ class Columns(Bounded, Table):
     """A column of groups, such as patients: the rows of each come into one part."""
     time: str | None = None
     """A column of dates or numbers: the latest rows are the test part, those before them the validation part."""
+    on_disk: str | None = None
+    """A folder for temporary files that hold the table, for tables larger than memory; null for memory."""
     num_features: PositiveInt
     """How many features there are, after categories and dates became several."""
 
@@ -138,6 +140,8 @@ class Columns(Bounded, Table):
             yield mistake(next(key for key, names in kinds.items() if twice[0] in names), f"{keys} name `{twice[0]}`")
         if len(ways := [key for key in ("split_column", "group", "time") if getattr(self, key)]) > 1:
             yield mistake(ways[1], f"rows can be split in one way only, but `{ways[0]}` and `{ways[1]}` are both set")
+        if self.on_disk is not None and self.num_workers:
+            yield mistake("num_workers", "`num_workers` must be 0 with `on_disk`: the training process reads the files")
         if self.embed and self.target_kind == "input":
             yield mistake("embed", "an autoencoder has one input: `categorical` makes numbers of categories")
 

@@ -86,8 +86,27 @@ def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
     return [_read_utf8(path, key) for path in paths]
 
 
-def check_size(size: int, max_bytes: int, named: str) -> None:
-    """Checks the size of what is about to be read.
+def check_size(size: int, max_bytes: int, named: str, *, hint: str = "choose fewer rows or columns") -> None:
+    """Checks the size of what is about to be held in memory.
+
+    Args:
+        size: Its number of bytes.
+        max_bytes: The bound that the section declares.
+        named: The data, in words.
+        hint: What to do where the memory is too small.
+
+    Raises:
+        ForgeError: it exceeds the bound, or the free memory.
+    """
+    check_bound(size, max_bytes, named)
+    unused = free(torch.device("cpu"))
+    if unused is not None and size > unused:
+        message = f"{named} takes {size:,} bytes, but this machine has {unused:,} bytes of free memory"
+        raise ForgeError([fault("path", message, f"all data is held in memory: {hint}")])
+
+
+def check_bound(size: int, max_bytes: int, named: str) -> None:
+    """Checks a size against the bound that a section declares.
 
     Raises:
         ForgeError: it exceeds the bound.
@@ -95,10 +114,6 @@ def check_size(size: int, max_bytes: int, named: str) -> None:
     if size > max_bytes:
         message = f"{named} takes {size:,} bytes, but `max_bytes` is {max_bytes:,}"
         raise ForgeError([fault("max_bytes", message, f"if memory holds them: `data.max_bytes={size}`")])
-    unused = free(torch.device("cpu"))
-    if unused is not None and size > unused:
-        message = f"{named} takes {size:,} bytes, but this machine has {unused:,} bytes of free memory"
-        raise ForgeError([fault("path", message, "all data is held in memory: choose fewer rows or columns")])
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from modelforge.train.data.refusals import fault, refusal, setting, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, scaled, side_by_side
 from modelforge.train.data.sheet import Sheet, splitting
 from modelforge.train.data.split import split
+from modelforge.train.data.store import MEMORY, Memory
 from modelforge.train.data.table import assembled, checked, encoded, labels_of
 
 MAX_UNSEEN = 3
@@ -32,8 +33,13 @@ BLOCK = 500_000
 """Numbers that are scaled at once."""
 
 
-def read_examples(source: Columns, sheet: Sheet) -> Examples:
+def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Examples:
     """The examples of a table.
+
+    Args:
+        source: What was declared.
+        sheet: The table.
+        store: Where its columns are to lie once they are read, and the examples.
 
     Raises:
         ForgeError: the table is not what the section declares. Where fields of it would help, all of them are named.
@@ -46,13 +52,13 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
         raise refusal("path", f"{sheet.named} has no rows")
     features = [_declared(source, name) for name in names]
     found = Findings()
-    values = [_read(sheet, feature, source, found) for feature in features]
+    values = [_kept_in(store, _read(sheet, feature, source, found)) for feature in features]
     targets, bare = _targets(source, sheet, found)
     arguments, unsplit = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
     equal = _look_alikes(sheet, targets)
     if found.problems:
-        shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet))
+        shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet, store))
         raise ForgeError([*shown, *equal])
     kept = _kept(source, features, values, np.union1d(bare, unsplit), len(sheet))
     if not len(kept):
@@ -65,10 +71,10 @@ def read_examples(source: Columns, sheet: Sheet) -> Examples:
         for feature, one in zip(features, values, strict=True)
     ]
     unseen = [*_unseen(source, fits, values, parts, sheet)]
-    columns = {fit.name: one.values for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
     warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
-    warnings += numberings(source, columns, sheet)
-    inputs, lost = _blocks(source, sheet, fits, values, parts)
+    of_numbers = {fit.name: one for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
+    warnings += numberings(source, of_numbers, sheet)
+    inputs, lost = _blocks(source, sheet, fits, values, parts, store)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
         answers, more = scaled(targets, parts, standardize=source.scales_targets)
@@ -136,6 +142,10 @@ def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, t
         else:
             found.add(fault("features", message, "fill it in: in training, all rows had a value"))
     return values
+
+
+def _kept_in(store: Memory, values: Values) -> Values:
+    return replace(values, held=store.kept(values.held))
 
 
 def _look_alikes(sheet: Sheet, targets: Coded | Numbers | None) -> list[Problem]:
@@ -211,7 +221,8 @@ def _unseen(
             lost = part[strange[part]]
             if len(lost) > (len(part) / 2 if training else 0):
                 message = (
-                    f"{len(lost):,} of {plural(len(part), 'row')} have a category that is not in the training part"
+                    f"{len(lost):,} of {plural(len(part), 'row')} {'has' if len(lost) == 1 else 'have'}"
+                    " a category that is not in the training part"
                 )
                 becomes = "0 in all features of the column" if fit.kind == "category" else "id 0"
                 yield Problem(
@@ -236,7 +247,12 @@ def _first(values: Values, rows: Rows, sheet: Sheet, number: int) -> str:
 
 
 def _blocks(
-    source: Columns, sheet: Sheet, fits: Sequence[Feature], values: Sequence[Values], parts: Sequence[Rows]
+    source: Columns,
+    sheet: Sheet,
+    fits: Sequence[Feature],
+    values: Sequence[Values],
+    parts: Sequence[Rows],
+    store: Memory,
 ) -> tuple[Scaled, list[Problem]]:
     """All features side by side, a few columns at once; categories are not scaled."""
     done, lost = list[Scaled](), list[Problem]()
@@ -247,7 +263,7 @@ def _blocks(
         standardize = source.standardize and not one_hot
         found, more = scaled(Numbers(block, tuple(names), place=sheet.place), parts, standardize=standardize)
         as_it_is = Scale.identity((len(names),)) if source.standardize and one_hot else found.scale
-        done.append(replace(found, scale=as_it_is))
+        done.append(replace(found, scale=as_it_is, parts=tuple(map(store.kept, found.parts))))
         lost.extend(more)
         waiting.clear()
         names.clear()
@@ -264,7 +280,7 @@ def _blocks(
             scale_waiting(one_hot=True)
     if waiting:
         scale_waiting()
-    return side_by_side(done), lost
+    return side_by_side(done, store), lost
 
 
 def _ids(fits: Sequence[Feature], values: Sequence[Values]) -> Array | None:

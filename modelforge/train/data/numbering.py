@@ -9,6 +9,7 @@ import numpy as np
 
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
+from modelforge.train.data.arrow import Values
 from modelforge.train.data.columns import MAX_SHOWN, Columns
 from modelforge.train.data.parts import Array
 from modelforge.train.data.refusals import setting
@@ -20,19 +21,21 @@ IDS = re.compile(r"(^|[^a-zA-Z])(id|Id|ID)$|[a-z](Id|ID)$")
 """How columns of ids are called."""
 
 
-def numberings(source: Columns, numbers: Mapping[str, Array], sheet: Sheet) -> Iterator[Problem]:
+def numberings(source: Columns, numbers: Mapping[str, Values], sheet: Sheet) -> Iterator[Problem]:
     """The warning about features that number the rows; those that the section names as features are meant.
 
     Args:
         source: What was declared.
-        numbers: The values of each feature that is a column of numbers.
+        numbers: Each feature that is a column of numbers; their values are copied one column at a time.
         sheet: The table.
     """
+    if source.features is not None:
+        return
     ends = np.cumsum([number for _, number, _ in sheet.files])[:-1]
     found = [
-        name for name, values in numbers.items() if all(_is_numbering(name, one) for one in np.split(values, ends))
+        name for name, one in numbers.items() if all(_is_numbering(name, own) for own in np.split(one.values, ends))
     ]
-    if not found or source.features is not None or len(found) == source.num_features:
+    if not found or len(found) == source.num_features:
         return
     which = f"columns {listed(found, MAX_SHOWN, quote='`')} have" if len(found) > 1 else f"column `{found[0]}` has"
     message = f"{which} a different whole number in each row of {sheet.named}, like a row number"

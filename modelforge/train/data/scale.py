@@ -13,6 +13,7 @@ from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault
+from modelforge.train.data.store import Memory
 
 MAX_SHOWN = 5
 """Constant columns that are named."""
@@ -114,8 +115,8 @@ def scaled(numbers: Numbers, parts: Sequence[Rows], *, standardize: bool) -> tup
     return Scaled(numbers.names, numbers.key, tuple(found), scale, fixed), problems
 
 
-def side_by_side(blocks: Sequence[Scaled]) -> Scaled:
-    """Columns of several blocks as one."""
+def side_by_side(blocks: Sequence[Scaled], store: Memory) -> Scaled:
+    """Columns of several blocks as one block in a store."""
     first = blocks[0]
     if len(blocks) == 1:
         return first
@@ -127,7 +128,7 @@ def side_by_side(blocks: Sequence[Scaled]) -> Scaled:
     return Scaled(
         tuple(name for block in blocks for name in block.names),
         first.key,
-        tuple(np.concatenate(arrays, axis=1) for arrays in zip(*(block.parts for block in blocks), strict=True)),
+        tuple(store.side_by_side(arrays) for arrays in zip(*(block.parts for block in blocks), strict=True)),
         scale,
         tuple(int(start) + place for start, block in zip(starts, blocks, strict=False) for place in block.constant),
     )

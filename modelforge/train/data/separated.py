@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelforge.train.data.csv_lines import BLOCK, Dialect, Header, check_text, header, ragged
-from modelforge.train.data.files import check_size, extra, opened, shown
+from modelforge.train.data.files import extra, opened, shown
 from modelforge.train.data.refusals import refusal
+from modelforge.train.data.store import MEMORY, Memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,9 @@ class Numeric:
     decimal: str
 
 
-def read_separated(path: Path, key: str, dialect: Dialect, max_bytes: int, numeric: Numeric | None = None) -> pa.Table:
+def read_separated(
+    path: Path, key: str, dialect: Dialect, max_bytes: int, numeric: Numeric | None = None, store: Memory = MEMORY
+) -> pa.Table:
     """The table of a file: columns of numbers as float64, others as texts, exactly as they are written.
 
     Args:
@@ -34,12 +37,13 @@ def read_separated(path: Path, key: str, dialect: Dialect, max_bytes: int, numer
         dialect: How it is written.
         max_bytes: The most bytes of it.
         numeric: The columns of numbers; None reads every value as a text.
+        store: Where the table is to be.
 
     Raises:
         ForgeError: it cannot be read, or has no rows.
     """
     pa = extra("pyarrow", "a CSV file")
-    check_size(path.stat().st_size, max_bytes, f"`{path}`")
+    store.check_size(path.stat().st_size, max_bytes, f"`{path}`")
     check_text(path, key, dialect)
     top = header(path, key, dialect)
     if not top.names:
@@ -47,12 +51,12 @@ def read_separated(path: Path, key: str, dialect: Dialect, max_bytes: int, numer
     texts = {name: pa.string() for name in top.names}
     floats = dict.fromkeys(numeric.names(top.names), pa.float64()) if numeric else {}
     try:
-        table = _read(path, key, dialect, top, texts | floats, numeric)
+        table = _read(path, key, dialect, top, texts | floats, store, numeric)
         if not all(_is_finite(table[name]) for name in floats):
-            table = _read(path, key, dialect, top, texts)
+            table = _read(path, key, dialect, top, texts, store)
     except pa.ArrowInvalid:  # something is no number, or a row is too short: read it as it is written
         try:
-            table = _read(path, key, dialect, top, texts)
+            table = _read(path, key, dialect, top, texts, store)
         except pa.ArrowInvalid as error:
             ragged(path, key, dialect, top.names)
             raise refusal(key, f"`{path}` cannot be read: {error}") from None
@@ -62,7 +66,13 @@ def read_separated(path: Path, key: str, dialect: Dialect, max_bytes: int, numer
 
 
 def _read(
-    path: Path, key: str, dialect: Dialect, top: Header, types: Mapping[str, Any], numeric: Numeric | None = None
+    path: Path,
+    key: str,
+    dialect: Dialect,
+    top: Header,
+    types: Mapping[str, Any],
+    store: Memory,
+    numeric: Numeric | None = None,
 ) -> pa.Table:
     """The file by pyarrow, with a bar of its progress where it is large."""
     csv = extra("pyarrow.csv", "a CSV file")
@@ -88,7 +98,10 @@ def _read(
     while True:
         try:
             with opened(path, key) as file, shown(file, path) as stream:
-                return csv.read_csv(stream, reading, parsing, converting)
+                if not store.reads_in_batches:
+                    return csv.read_csv(stream, reading, parsing, converting)  # on all cores
+                batches = csv.open_csv(stream, reading, parsing, converting)
+                return store.table(batches.schema, batches)
         except extra("pyarrow", "a CSV file").ArrowInvalid as error:
             whole = min(2 * path.stat().st_size, 2**31 - 1)
             if "straddling" not in str(error) or reading.block_size >= whole:

@@ -89,6 +89,18 @@ class OptimizerFactory:
         keys = [f"optimizer.{name}" for name, value in asked.items() if value]
         return f"without {listed(keys, len(keys), quote='`')} all parameters are one group" if keys else ""
 
+    def state_bytes(self, shape: tuple[int, ...], dtype: torch.dtype) -> int | None:
+        """Bytes that it keeps for a parameter after a step; None where no step can be taken on the meta device."""
+        parameter = torch.nn.Parameter(torch.empty(shape, dtype=dtype, device="meta"))
+        parameter.grad = torch.empty_like(parameter)
+        optimizer = self([("parameter", parameter)])
+        try:
+            optimizer.step()
+        except (RuntimeError, TypeError, ValueError):  # it calls a closure, or reads values
+            return None
+        kept = [value for state in optimizer.state.values() for value in state.values()]
+        return sum(value.numel() * value.itemsize for value in kept if isinstance(value, torch.Tensor))
+
     @property
     def capturable(self) -> bool:
         """Whether its steps are to be recorded, which takes a GPU."""

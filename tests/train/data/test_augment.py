@@ -99,6 +99,17 @@ def test_none_is_none():
             {"type": "FiveCrop", "size": 8},
             ("data.augment.one", "FiveCrop gives no picture, but tuple", ""),
         ),
+        *(
+            (
+                {"type": name, "num_classes": 10},
+                (
+                    "data.augment.one",
+                    f"{name} mixes pictures and classes of a batch, but `augment` changes one picture at a time",
+                    "`RandomErasing` hides a part of each picture",
+                ),
+            )
+            for name in ("MixUp", "CutMix")
+        ),
         (
             {"p": 3},
             (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tracemalloc
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +13,15 @@ import pyarrow as pa
 import pytest
 
 import modelforge as mf
+from modelforge.train.data import frame
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
+from modelforge.train.data.sheet import Sheet
 from modelforge.train.preprocessing import read_preprocessing, write_preprocessing
 from tests.train.tables import told
 
 pytestmark = pytest.mark.usefixtures("here")
+needs_datasets = pytest.mark.skipif(find_spec("datasets") is None, reason="the extra `data`")
 SIZE = 120
 PEOPLE = {
     "age": [None if row % 7 == 0 else 20 + row % 40 for row in range(SIZE)],
@@ -37,21 +43,29 @@ ALL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def files(here: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The people in files of all kinds; as a data set, where the extra `data` is installed."""
     import pyarrow.csv
     import pyarrow.feather
     import pyarrow.parquet
 
-    table = pa.table(PEOPLE)
+    here, table = tmp_path_factory.mktemp("people"), pa.table(PEOPLE)
     pyarrow.csv.write_csv(table, here / "people.csv")
     pyarrow.parquet.write_table(table, here / "people.parquet")
     pyarrow.feather.write_feather(table, str(here / "people.feather"))
-    with pa.OSFile("people.arrows", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+    with pa.OSFile(str(here / "people.arrows"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    pytest.importorskip("datasets", reason="the extra `data`").Dataset.from_dict(PEOPLE).save_to_disk(
-        str(here / "people")
-    )
+    if find_spec("datasets"):
+        import datasets
+
+        datasets.Dataset.from_dict(PEOPLE).save_to_disk(str(here / "people"))
+    return here
+
+
+@pytest.fixture(autouse=True)
+def files(here: Path, folder: Path) -> None:
+    shutil.copytree(folder, here, dirs_exist_ok=True)
 
 
 def people(**fields):
@@ -69,7 +83,7 @@ SOURCES = [
     {"type": "parquet", "path": "people.parquet"},
     {"type": "feather", "path": "people.feather"},
     {"type": "feather", "path": "people.arrows"},
-    {"type": "hf", "path": "people"},
+    pytest.param({"type": "hf", "path": "people"}, marks=needs_datasets),
 ]
 TASKS = {
     "classification": {},
@@ -416,7 +430,7 @@ def test_new_ids_are_named_too_and_missing_ones_are_none():
     fitted = read(source).fitted
     raw = {name: values[1:4] for name, values in PEOPLE.items()} | {"port": [None, "X", "S"]}
     (warning,) = source.encode(raw, fitted).warnings
-    assert "1 of 3 rows have a category that is not in the training part: 'X' in row 2" in warning.message
+    assert "1 of 3 rows has a category that is not in the training part: 'X' in row 2" in warning.message
     assert warning.hint.startswith("each is read as id 0; ")
 
 
@@ -429,3 +443,16 @@ def test_a_part_with_mostly_other_categories_is_a_warning_of_the_training(here: 
     assert warning.path == "data.categorical"
     assert warning.message.startswith("column `sex`: 80 of 120 rows have a category that is not in the training part: ")
     assert not [one for one in read(people(**ALL)).warnings if one.code == "MW205"]
+
+
+def test_columns_of_numbers_are_copied_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(frame, "BLOCK", 20_000)
+    random = np.random.default_rng(0)
+    table = pa.table({**{f"c{place}": random.normal(size=20_000) for place in range(40)}, "kind": ["a", "b"] * 10_000})
+    source = people(target="kind", num_features=40)
+    sheet = Sheet.of([("the table", table, 0)])
+    tracemalloc.start()
+    frame.read_examples(source, sheet)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * table.nbytes, peak / table.nbytes  # float32 column by column, then side by side

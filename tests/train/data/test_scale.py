@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from modelforge.train.data.scale import Numbers, Scale, Scaled, as_float32, constant, scaled, side_by_side
+from modelforge.train.data.store import MEMORY
 
 PARTS = (np.arange(6), np.arange(6, 8), np.arange(8, 10))
 VALUES = np.random.default_rng(0).normal(size=(10, 3)) * [1, 1e200, 1e-200]
@@ -26,7 +27,7 @@ def test_columns_side_by_side_are_the_columns_at_once():
     blocks = [
         scaled(Numbers(VALUES[:, [place]], (name,)), PARTS, standardize=True)[0] for place, name in enumerate("abc")
     ]
-    joined = side_by_side(blocks)
+    joined = side_by_side(blocks, MEMORY)
     assert joined.described() == whole.described()
     assert all(np.array_equal(one, other) for one, other in zip(joined.parts, whole.parts, strict=True))
     assert joined.names == ("a", "b", "c")
@@ -37,7 +38,7 @@ def test_constant_columns_keep_their_places():
         Scaled(names, "features", (np.zeros((2, 2)),), None, fixed)
         for names, fixed in ((("a", "b"), (1,)), (("c", "d"), (0,)))
     ]
-    (warning,) = constant(side_by_side(blocks), "it")
+    (warning,) = constant(side_by_side(blocks, MEMORY), "it")
     assert warning.message == "2 columns, `b` and `c`, of it have the same value in all training examples"
 
 

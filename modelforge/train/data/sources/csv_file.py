@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.train.data.column_source import ColumnSource
 from modelforge.train.data.csv_lines import Dialect, header, utf8_word
-from modelforge.train.data.files import check_size, existing
+from modelforge.train.data.files import existing
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.refusals import refusal, setting
 from modelforge.train.data.registry import register_data
@@ -77,7 +77,7 @@ class Csv(ColumnSource):
     def read(self) -> Examples:
         """The examples; see `Source.read`."""
         path = self.found()["path"]
-        check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
+        self.store.check_size(path.stat().st_size, self.max_bytes, f"`{path}`")
         names = header(path, "path", self.dialect).names
         other = self._other_delimiter(names)
         if not other or self.target_kind == "input":
@@ -125,7 +125,7 @@ class Csv(ColumnSource):
     def table(self, path: Path, key: str = "path") -> pa.Table:
         """The table of a file: columns of numbers as float64, others as texts, exactly as they are written."""
         numeric = Numeric(self._numeric, self.missing, self.decimal)
-        return read_separated(path, key, self.dialect, self.max_bytes, numeric)
+        return read_separated(path, key, self.dialect, self.max_bytes, numeric, self.store)
 
     def _numeric(self, columns: Sequence[str]) -> list[str]:
         return [name for name in self.others(columns) if self.kind(name) == "number"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from modelforge.core.suggestions import did_you_mean
 from modelforge.train.data.column_source import ColumnSource
-from modelforge.train.data.files import check_size, extra
+from modelforge.train.data.files import extra
+from modelforge.train.data.parquet import MAX_ROWS
 from modelforge.train.data.refusals import refusal
 from modelforge.train.data.registry import register_data
 
@@ -52,5 +53,10 @@ class HuggingFace(ColumnSource):
             if name not in found:
                 raise refusal(key, f"`{path}` has no split `{name}`", did_you_mean(name, found))
             found = found[name]
-        check_size(found.data.nbytes, self.max_bytes, f"`{path}`")
-        return found.with_format("arrow")[:]
+        store = self.store
+        store.check_size(found.data.nbytes, self.max_bytes, f"`{path}`")
+        found = found.with_format("arrow")
+        if not store.reads_in_batches:
+            return found[:]
+        tables = found.iter(MAX_ROWS)
+        return store.table(found.data.schema, (batch for table in tables for batch in table.to_batches()))

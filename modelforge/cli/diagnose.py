@@ -1,0 +1,105 @@
+"""diagnose: overrides → how the model starts, and why, in one of several forms; several configs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from modelforge.cli.answer import Answer, progress
+from modelforge.cli.output import OPTION, written
+from modelforge.config import compose
+from modelforge.config.sweeps import read_sweep
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.files import write_atomically
+from modelforge.core.words import plural
+from modelforge.diagnosis.diagnose import diagnose as diagnosed
+from modelforge.diagnosis.document import Diagnosis, Start, diagnosis_schema
+from modelforge.diagnosis.formats import FORMATS
+from modelforge.diagnosis.formats.text import text
+from modelforge.language import parse
+from modelforge.planning.plan import Plan, plan
+from modelforge.planning.study import Studies
+
+MAX_COMPARED = 8
+SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".md": "markdown", ".png": "png"}
+"""The form that a file's name stands for."""
+RANKS: Mapping[str, int] = {"none": 0, "note": 1, "warning": 2, "error": 3}
+
+
+def diagnose(
+    conf: Path | None,
+    overrides: Sequence[str],
+    compared: Sequence[str],
+    form: str | None,
+    *,
+    measure: bool,
+    batch: int | None = None,
+    output: Path | None = None,
+    fail_on: str | None = None,
+) -> Answer:
+    """Predicts and measures how one config starts, or several.
+
+    Args:
+        conf: The config folder; None for the default one.
+        overrides: Hydra overrides for all configs.
+        compared: Overrides that each may give several values: a config for each combination.
+        form: `text`, or a name of `FORMATS`; None for the form that the name of the file stands for.
+        measure: Whether to build the networks and to measure them.
+        batch: Examples in a batch; None for as many as cost little.
+        output: A file to write; None for the standard output.
+        fail_on: How severe a cause or a finding is that gives the status 1; None for no such status.
+
+    Raises:
+        ForgeError: what is wrong with a config, or with the file.
+    """
+    name = form or (SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text")
+    if name in ("png", "html") and output is None:
+        message = f"`--format {name}` is not for a terminal"
+        raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output diagnosis.{name}`")])
+    studies = Studies()
+    plans: dict[str, Plan] = {}
+    for label, every in progress(list(_configs(conf, overrides, compared)), "planning"):
+        plans[label] = plan(parse(compose(conf, every)), studies)
+    found = diagnosed(plans, title=" ".join(overrides) or "the config", measure=measure, batch=batch)
+    status = int(fails(found, fail_on))
+    made = text(found) if name == "text" else FORMATS[name](found)
+    if isinstance(made, bytes):
+        assert output is not None
+        write_atomically(output, made, OPTION)
+        return Answer(found.to_dict(), f"{found.first.cause.sentence}: {output}\n", status)
+    answer = Answer(found.to_dict(), made, status)
+    return answer if output is None else written(answer, output, f"{found.first.cause.sentence}: {output}")
+
+
+def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """The config itself, or those that are compared, each with a label and its overrides.
+
+    Raises:
+        ForgeError: an override cannot be read, or there are too many combinations.
+    """
+    if not compared:
+        yield " ".join(overrides) or "the config", [*overrides]
+        return
+    sweep = read_sweep(conf, compared)
+    if sweep.num_jobs > MAX_COMPARED:
+        message = (
+            f"`--compare` asks for {plural(sweep.num_jobs, 'config')}, but at most {MAX_COMPARED} fit side by side"
+        )
+        raise ForgeError([Problem("MF051", "--compare", message, "give fewer values")])
+    for job in sweep.jobs():
+        yield " ".join(job), [*overrides, *job]
+
+
+def fails(found: Diagnosis, fail_on: str | None) -> bool:
+    """Whether a config has a cause or a finding that is at least so severe."""
+    return fail_on is not None and max(map(severity, found.starts)) >= RANKS[fail_on]
+
+
+def severity(start: Start) -> int:
+    """The rank of what is worst."""
+    return max([RANKS[start.cause.severity], *(RANKS[finding.severity] for finding in start.findings)])
+
+
+def print_schema() -> Answer:
+    """The JSON Schema of a diagnosis."""
+    return Answer(diagnosis_schema(), "")

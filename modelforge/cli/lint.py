@@ -1,0 +1,216 @@
+"""lint: one config, or every combination that a folder offers → findings about how each network starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from modelforge.cli.answer import Answer, progress
+from modelforge.cli.changed import changed_since
+from modelforge.cli.check import choices
+from modelforge.cli.output import written
+from modelforge.config import compose, default_conf
+from modelforge.config.composition import Library
+from modelforge.core.codes import CODES
+from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.quoting import listed, printable
+from modelforge.core.words import plural
+from modelforge.inits.base import NOTHING_TO_COUNT
+from modelforge.language import parse
+from modelforge.linting.lint import Linted, examine
+from modelforge.linting.rule import RULES, LintRule
+from modelforge.planning.plan import plan
+from modelforge.planning.study import Studies
+from modelforge.report.annotations import Annotation
+from modelforge.report.formats import FORMATS
+from modelforge.report.problems import problem_text, problems_text
+from modelforge.train.settings import training_of
+
+RANK: Mapping[str, int] = {"note": 0, "warning": 1, "error": 2}
+MAX_LABELS = 3
+"""Configs that are named where a finding is in several of them."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What linting one config found."""
+
+    choice: tuple[str, ...]
+    """What sets it apart from the others, as overrides."""
+    overrides: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    """What stops planning, or all findings."""
+    linted: Linted | None = None
+    """None where the config cannot be planned."""
+
+    @property
+    def label(self) -> str:
+        """The choice in words."""
+        return " ".join(self.choice) or "the config"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as plain data."""
+        ignored = self.linted.ignored if self.linted is not None else ()
+        return {
+            "overrides": list(self.overrides),
+            "planned": self.linted is not None,
+            "findings": [{**problem.to_dict(), "count": problem.num} for problem in self.problems],
+            "ignored": [one.to_dict() for one in ignored],
+        }
+
+
+def lint(
+    conf: Path | None,
+    overrides: Sequence[str],
+    *,
+    every: bool,
+    rules: Sequence[str] = (),
+    base_ref: str | None = None,
+    form: str = "text",
+    fail_on: str = "error",
+    output: Path | None = None,
+) -> Answer:
+    """Applies the lint rules to one config, or to every `model` with every `init` and every `experiment`.
+
+    Args:
+        conf: The folder; None for the default one.
+        overrides: Hydra overrides; with `every` they apply to all combinations.
+        every: Whether to look at all combinations.
+        rules: Codes of the rules to apply; empty for all, and for the warnings of planning.
+        base_ref: Only configs that read a file that differs from this revision; None for all.
+        form: `text`, `json` or a name of `FORMATS`.
+        fail_on: The least severity that makes the status 1.
+        output: A file to write; None for the standard output.
+
+    Raises:
+        ForgeError: no rule has such a code, there is no such folder, git does not know the revision, or the file
+            cannot be written.
+    """
+    chosen_rules = [_applied(code) for code in rules] or None
+    changed = changed_since(base_ref, conf) if base_ref is not None else None
+    folder = conf if conf is not None else default_conf()
+    library, studies = Library(), Studies()
+    chosen = choices(folder, overrides) if every else [()]
+    if changed is not None:
+        chosen = [choice for choice in chosen if changed.touch((*choice, *overrides), library)]
+    found = [
+        _linted(folder, choice, overrides, chosen_rules, library, studies) for choice in progress(chosen, "linting")
+    ]
+    found = _without_needed(finding for finding in found if every is False or not _unmeant(finding))
+    made = _answer(found, fail_on, base_ref)
+    if form in FORMATS:
+        every_code = {**CODES, **{code: rule.title for code, rule in RULES.entries()}}
+        once = dict.fromkeys(problem for finding in found for problem in finding.problems)
+        made = replace(made, text=FORMATS[form](list(map(Annotation.of, once)), every_code, folder.as_posix()))
+    elif form == "json":
+        made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
+    return made if output is None else written(made, output, f"{plural(len(found), 'config')} linted: {output}")
+
+
+def _applied(code: str) -> LintRule:
+    rule = RULES.get(code)
+    if rule.retired:
+        message = f"the rule `{code}` is no longer applied: {rule.retired}"
+        raise ForgeError([Problem("MF080", code, message, f"`modelforge list rules {code}` shows its page")])
+    return rule
+
+
+def _linted(
+    folder: Path,
+    choice: tuple[str, ...],
+    overrides: Sequence[str],
+    rules: Iterable[LintRule] | None,
+    library: Library,
+    studies: Studies,
+) -> Finding:
+    """Composes, plans and lints one config."""
+    every = (*choice, *overrides)
+    try:
+        config = compose(folder, every, library=library)
+        decided = plan(parse(config), studies)
+    except ForgeError as error:
+        return Finding(choice, every, error.problems)
+    linted = examine(decided, training_of(config.values), rules)
+    return Finding(choice, every, (*(() if rules else linted.planned), *linted.problems), linted)
+
+
+def _unmeant(finding: Finding) -> bool:
+    """Whether the init is for networks of another kind, and nothing else is wrong."""
+    return bool(finding.problems) and all(problem.code == NOTHING_TO_COUNT for problem in finding.problems)
+
+
+def _without_needed(found: Iterable[Finding]) -> list[Finding]:
+    """The findings without those about an entry of `lint.ignore` that another config needs."""
+    every = list(found)
+    needed: set[Place | None] = set()
+    for finding in every:
+        needed |= finding.linted.needed if finding.linted is not None else frozenset()
+    last = {code for code, rule in RULES.entries() if rule.last}
+    return [
+        replace(finding, problems=tuple(it for it in finding.problems if it.code not in last or it.place not in needed))
+        for finding in every
+    ]
+
+
+def _answer(found: Sequence[Finding], fail_on: str, base_ref: str | None) -> Answer:
+    problems = [problem for finding in found for problem in finding.problems]
+    failed = any(RANK[problem.severity] >= RANK[fail_on] for problem in problems)
+    data = {"ok": not failed, "linted": [finding.to_dict() for finding in found]}
+    if not found:
+        text: RenderableType = Text(f"nothing to lint: no config reads a file that differs from `{base_ref}`")
+    else:
+        text = _one(found[0]) if len(found) == 1 else _many(found)
+    return Answer(data, text, status=1 if failed else 0)
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _one(finding: Finding) -> RenderableType:
+    shown = [problems_text(finding.problems), Text()] if finding.problems else []
+    return Group(*shown, _summary([finding]))
+
+
+def _many(found: Sequence[Finding]) -> RenderableType:
+    """One block a code and statement, severest first: the first finding, and how many configs have one like it."""
+    groups: dict[tuple[str, str], dict[Problem, list[str]]] = {}
+    for finding in found:
+        for problem in finding.problems:
+            group = groups.setdefault((problem.code, problem.hint), {})
+            group.setdefault(problem, []).append(finding.label)
+    parts: list[RenderableType] = []
+    for group in sorted(groups.values(), key=_rank):
+        text = problem_text(next(iter(group)))
+        labels = list(dict.fromkeys(label for where in group.values() for label in where))
+        like = f"{len(group) - 1:,} more like it, " if len(group) > 1 else ""
+        where = "all" if len(labels) == len(found) else f"{len(labels):,} of {len(found):,}"
+        text.append(f"\n   = {like}in {where} configs: {printable(listed(labels, MAX_LABELS))}", "blue")
+        parts += [text, Text()]
+    return Group(*parts, _summary(found))
+
+
+def _rank(group: Collection[Problem]) -> tuple[int, str]:
+    first = next(iter(group))
+    return -RANK[first.severity], first.code
+
+
+def _summary(found: Sequence[Finding]) -> Text:
+    """How much was found, and where to read more."""
+    problems = [problem for finding in found for problem in finding.problems]
+    ignored = sum(len(finding.linted.ignored) for finding in found if finding.linted is not None)
+    head = Text(f"{plural(len(found), 'config')} linted: " if len(found) > 1 else "")
+    count = {severity: sum(problem.severity == severity for problem in problems) for severity in RANK}
+    nouns = {"error": "problem", "warning": "warning", "note": "note"}
+    said = [plural(count[severity], noun) for severity, noun in nouns.items() if count[severity]]
+    said += [f"{ignored} ignored"] if ignored else []
+    head.append(", ".join(said) or "nothing found", "" if problems else "green")
+    codes = dict.fromkeys(problem.code for problem in problems if problem.code in RULES)
+    if codes:
+        head.append(f"\nto read about one: modelforge list rules {next(iter(codes))}", "dim")
+    return head

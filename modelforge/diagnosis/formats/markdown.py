@@ -1,0 +1,89 @@
+"""markdown: a diagnosis for a pull request. Names and values are code: nothing in a config can format or mention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from shlex import quote
+
+from modelforge.core.quoting import printable
+from modelforge.core.words import magnitude, number, plural
+from modelforge.diagnosis.document import Diagnosis, Start
+from modelforge.diagnosis.rows import energy, level_rows, limits, seen, sparkline
+
+MAX_ROWS = 40
+"""Rows of a table; more are counted."""
+MARKS = {"none": "✅", "warning": "⚠️", "error": "❌"}
+
+
+def markdown(diagnosis: Diagnosis) -> str:
+    """The diagnosis as GitHub-flavoured Markdown."""
+    lines = [f"### How {_code(diagnosis.title)} starts", ""]
+    for start in diagnosis.starts:
+        if len(diagnosis.starts) > 1:
+            lines += [f"#### {_code(start.label)}", ""]
+        lines += _start(start)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _start(start: Start) -> Iterator[str]:
+    yield f"{MARKS[start.cause.severity]} **{start.cause.verdict}**: {_prose(start.cause.sentence)}"
+    yield ""
+    if start.cause.spot is not None and start.cause.severity != "none":
+        yield f"Set at {_code(start.cause.spot.words)}."
+        yield ""
+    if start.repair is not None:
+        yield from ("Repair:", "", "```sh", *(printable(quote(one)) for one in start.repair.overrides), "```", "")
+    yield from _table(start)
+    for finding in start.findings:
+        where = f" ({_code(finding.spot.words)})" if finding.spot else ""
+        yield f"- `{finding.code}` {_prose(finding.message)}{where}"
+    if start.findings:
+        yield ""
+    yield f"{magnitude(start.num_parameters)} parameters in {plural(start.num_layers, 'layer')}, seed {start.seed}."
+    yield ""
+
+
+def _table(start: Start) -> Iterator[str]:
+    rows = level_rows(start.levels)
+    signal = limits([seen(level.signal, level.measured_signal) for level in start.levels])
+    gradient = limits([seen(level.gradient, level.measured_gradient) for level in start.levels])
+    yield "| layer | E x² | | measured | E g² | | measured |"
+    yield "| --- | ---: | --- | ---: | ---: | --- | ---: |"
+    for row in rows[:MAX_ROWS]:
+        copies = f" ×{number(row.levels[0].copies)}" if len(row.levels) > 1 else ""
+        cells = (
+            _code(row.path) + copies,
+            row.ends(lambda level: energy(level.signal)),
+            _curve([seen(level.signal, level.measured_signal) for level in row.levels], signal),
+            row.ends(lambda level: energy(level.measured_signal)),
+            row.ends(lambda level: energy(level.gradient)),
+            _curve([seen(level.gradient, level.measured_gradient) for level in row.levels], gradient),
+            row.ends(lambda level: energy(level.measured_gradient)),
+        )
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    if len(rows) > MAX_ROWS:
+        yield f"{plural(len(rows) - MAX_ROWS, 'more layer')} are left out."
+        yield ""
+
+
+def _curve(values: list[float | None], bounds: tuple[float, float]) -> str:
+    return sparkline(values, bounds) if len(values) > 1 else ""
+
+
+def _code(text: str) -> str:
+    """A text as code that nothing in it ends, in a table too."""
+    shown = printable(text).replace("|", "\\|")
+    fence = "``" if "`" in shown else "`"
+    pad = " " if "`" in shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def _prose(sentence: str) -> str:
+    """A sentence of ours, in which names stand between backticks; outside of these nothing formats."""
+    parts = printable(sentence).split("`")
+    if len(parts) % 2 == 0:
+        return _code(sentence)
+    plain = ("".join(f"\\{one}" if one in "\\*_<>[]#@|" else one for one in part) for part in parts[::2])
+    coded = (f"`{part}`" for part in parts[1::2])
+    return "".join(part for pair in zip(plain, [*coded, ""], strict=True) for part in pair)

@@ -1,0 +1,106 @@
+"""repair: a plan whose energies change with depth → overrides that keep them, and what is predicted with these.
+
+One number for the whole init block to blame comes first, since it is easy to read; where that does not do, `mf.solve`
+gives each layer its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from modelforge.diagnosis.causes import blamed, worst
+from modelforge.diagnosis.document import Repair, finite
+from modelforge.diagnosis.levels import levels
+from modelforge.planning.plan import Plan
+from modelforge.signal.overrides import written
+from modelforge.signal.predict import Prediction, predict
+from modelforge.signal.retuned import DIGITS, Retuned, retuned, root_mean_square
+from modelforge.signal.solve import Direction, solve
+
+DIRECTIONS: Sequence[Direction] = ("forward", "both", "backward")
+"""In the order in which they are tried."""
+ROUNDS = 4
+"""Corrections of the number for a whole block."""
+MAX_OVERRIDES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Overrides, and what is predicted with them."""
+
+    overrides: tuple[str, ...]
+    after: Prediction
+    size: float
+    """The logarithm of the largest change of an energy that is left."""
+    steady: bool
+    """Whether that is no fault."""
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.overrides))
+
+
+def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
+    """The shortest overrides with which neither signals nor gradients drift, else what comes nearest; or why none.
+
+    Args:
+        plan: The network.
+        batch: Examples in a batch.
+        shown: Paths of the levels whose energies are given.
+    """
+    before = _found(plan, (), predict(plan, batch=batch)).size
+    one = _one_number(plan, batch)
+    found = [one] if one is not None else []
+    if one is None or not one.steady or len(one.overrides) > 1:
+        for direction in DIRECTIONS:
+            solved = solve(plan, direction, batch=batch)
+            found.append(_found(plan, solved.overrides, solved.after))
+            if found[-1].steady:
+                break
+    useful = [each for each in found if each.overrides and (each.size < before or before == 0)]
+    if not useful:
+        return "no initial values are known that would keep it: `mf.solve` finds none"
+    steady = [each for each in useful if each.steady]
+    best = min(steady, key=lambda each: each.length) if steady else min(useful, key=lambda each: each.size)
+    if len(best.overrides) > MAX_OVERRIDES:
+        return f"`mf.solve` finds {len(best.overrides)} overrides, too many to list"
+    nodes = [best.after.by_path[path] for path in shown]
+    return Repair(
+        overrides=best.overrides,
+        signal=tuple(finite(node.signal.second) if node.signal else None for node in nodes),
+        gradient=tuple(finite(node.gradient.energy) if node.gradient else None for node in nodes),
+    )
+
+
+def _found(plan: Plan, overrides: tuple[str, ...], after: Prediction) -> _Found:
+    change = worst(plan, levels(plan, after, None))
+    return _Found(overrides, after, change.size if change else 0.0, change is None or not change.drifts)
+
+
+def _one_number(plan: Plan, batch: int) -> _Found | None:
+    """One number for all weights of the block to blame; None where that has none, or nothing is predicted."""
+    factor = 1.0
+    found: _Found | None = None
+    current = plan
+    for _ in range(ROUNDS):
+        change = worst(current, levels(current, predict(current, batch=batch), None))
+        blame = None if change is None else blamed(plan, change)
+        if change is None or blame is None or (found is not None and not change.drifts):
+            break
+        weights, passed = blame
+        factor *= (change.before / change.after) ** (0.5 / passed)
+        sizes = {weight.path: root_mean_square(weight) for weight in weights}
+        made = [retuned(weight, factor * size, DIGITS) for weight in weights if (size := sizes[weight.path])]
+        changes = [one for one in made if one is not None]
+        if not changes or len(changes) < len(weights):
+            return None
+        current = _with(plan, changes)
+        after = predict(current, batch=batch)
+        found = _found(current, tuple(map(str, written(plan, changes).settings)), after)
+    return found
+
+
+def _with(plan: Plan, changes: Sequence[Retuned]) -> Plan:
+    after = {change.before.path: change.after for change in changes}
+    return replace(plan, parameters=tuple(after.get(one.path, one) for one in plan.parameters))

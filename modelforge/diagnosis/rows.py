@@ -1,0 +1,94 @@
+"""rows: the levels of a network → rows of a table, copies of one layer as one row with a curve over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log10
+
+from modelforge.core.words import number
+from modelforge.diagnosis.document import Energy, Level, spaced
+from modelforge.diagnosis.ledger_rows import pattern
+
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 12
+"""Characters of a curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRow:
+    """A layer, or the copies of one, in execution order."""
+
+    path: str
+    """With `*` for the numbers of copies."""
+    type: str
+    levels: tuple[Level, ...]
+    note: str
+    """That of the first copy that has one; empty where the row before has the same."""
+
+    def ends(self, value: Callable[[Level], float | None]) -> str:
+        """A number, or those of the first and the last copy; empty where nothing is known."""
+        known = [value(self.levels[0]), value(self.levels[-1])][: len(self.levels)]
+        words = ["?" if one is None else number(float(f"{one:.3g}")) for one in known]
+        if set(words) == {"?"}:
+            return ""
+        return words[0] if len(set(words)) == 1 else " → ".join(words)
+
+
+def level_rows(levels: Sequence[Level]) -> tuple[LevelRow, ...]:
+    """The rows of a network's levels."""
+    groups: dict[tuple[str, str], list[Level]] = {}
+    for level in levels:
+        groups.setdefault((pattern(level.path), level.type), []).append(level)
+    notes = [next((level.note for level in same if level.note), "") for same in groups.values()]
+    return tuple(
+        LevelRow(path if len(same) > 1 else same[0].path, kind, tuple(same), "" if note == before else note)
+        for ((path, kind), same), before, note in zip(groups.items(), ["", *notes], notes, strict=False)
+    )
+
+
+def greatest_share(shares: Sequence[float | None]) -> str:
+    """The greatest of several shares in per cent; empty where none is known, or there is nothing."""
+    known = [share for share in shares if share]
+    return f"{max(known):.0%}" if known else ""
+
+
+def energy(found: Energy | None) -> float | None:
+    """The energy itself."""
+    return None if found is None else found.energy
+
+
+def seen(predicted: Energy | None, measured: Energy | None) -> float | None:
+    """The energy as predicted, or as measured where it cannot be predicted."""
+    return energy(measured if predicted is None else predicted)
+
+
+def sparkline(values: Sequence[float | None], bounds: tuple[float, float] | None = None, width: int = WIDTH) -> str:
+    """Energies as a row of bars on a logarithmic scale; a dot where there is none.
+
+    Args:
+        values: What is drawn; of many some at equal distances.
+        bounds: Logarithms to base 10 of the ends of the scale; by default, the least and the greatest value.
+        width: The most characters.
+
+    Example:
+        >>> sparkline([1, 1e-3, None, 1e-9])
+        '█▅·▁'
+    """
+    logs = [None if value is None or value <= 0 else log10(value) for value in values]
+    low, high = bounds or limits(values)
+    shown = [logs[index] for index in spaced(len(logs), width)]
+    return "".join("·" if one is None else BARS[_step(one, low, high)] for one in shown)
+
+
+def limits(values: Sequence[float | None]) -> tuple[float, float]:
+    """Logarithms of the least and the greatest value, a decade apart or more; values within are drawn half-way up."""
+    known = [log10(value) for value in values if value is not None and value > 0]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    spare = max(0.0, 1 - (high - low)) / 2
+    return low - spare, high + spare
+
+
+def _step(value: float, low: float, high: float) -> int:
+    share = (value - low) / (high - low)
+    return min(len(BARS) - 1, max(0, round(share * (len(BARS) - 1))))

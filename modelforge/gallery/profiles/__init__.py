@@ -1,0 +1,1 @@
+"""The profiles of the gallery; each module registers those of one kind."""

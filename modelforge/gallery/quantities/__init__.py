@@ -1,0 +1,1 @@
+"""The quantities of the gallery; each module registers those of one kind."""

@@ -1,0 +1,89 @@
+"""`Quantity`: a number that is measured of a subject. A class in a file of `quantities/` adds one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelforge.core.complaints import all_wrong, wrong
+from modelforge.core.frozen import Node
+from modelforge.core.quoting import quoted, shortened
+from modelforge.core.registry import Declared, Registry
+from modelforge.gallery.subject import Subject
+
+CODE = "MF170"
+"""Of a claim that is not as it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was measured."""
+
+    value: float
+    spread: float | None = None
+    """Predicted std of its logarithm over draws; None where it is not predicted."""
+
+
+class Quantity(Node, ABC):
+    """A number of one variant with one seed. The fields of a subclass are its settings in a claim."""
+
+    type: str = ""
+    """The name of the quantity."""
+
+    @abstractmethod
+    def measure(self, subject: Subject) -> Reading:
+        """The number of a subject.
+
+        Raises:
+            ForgeError: the subject has no such number.
+        """
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """The quantity in words, as tables show it."""
+
+
+QUANTITIES = Registry[type[Quantity]](
+    "a quantity", "modelforge.quantities", package="modelforge.gallery.quantities", base=Quantity
+)
+"""Every quantity by its name."""
+
+
+def register_quantity(name: str) -> Callable[[Declared], Declared]:
+    """Makes a class known as `quantity: {type: name}` of a claim.
+
+    Raises:
+        TypeError: the class is no finished quantity, or has no docstring.
+        ValueError: another class has the name.
+    """
+    return QUANTITIES.register(name)
+
+
+def parse_quantity(section: Any) -> Quantity:
+    """The quantity that a claim names; Pydantic calls this.
+
+    Example:
+        >>> parse_quantity({"type": "forward", "at": "act"}).words
+        'E x² at act'
+    """
+    return parse_typed(section, QUANTITIES, "a quantity")
+
+
+def parse_typed(section: Any, registry: Registry[Any], noun: str) -> Any:
+    """The entry of a registry that a mapping with `type` names, or its name alone.
+
+    Raises:
+        ValidationError: all that is wrong with it.
+    """
+    named = section.get("type") if isinstance(section, Mapping) else section
+    if not isinstance(named, str):
+        message = f"must be the name of {noun}, or a mapping with a `type`, but is {quoted(section)}"
+        raise wrong(CODE, message, registry.suggest(""))
+    if named not in registry:
+        problem = wrong(CODE, f"unknown {noun.partition(' ')[2]} `{shortened(named)}`", registry.suggest(named))
+        raise all_wrong([(("type",), problem)]) if isinstance(section, Mapping) else problem
+    settings = {str(key): value for key, value in section.items()} if isinstance(section, Mapping) else {"type": named}
+    return registry.get(named).model_validate(settings)

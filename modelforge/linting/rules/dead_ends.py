@@ -1,0 +1,179 @@
+"""What cannot learn from the start: zeros in series, units that are always off, biases without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+
+import torch
+
+from modelforge.core.matrix import Activation
+from modelforge.language import registry
+from modelforge.linting.rule import Found, register_rule
+from modelforge.linting.subject import Subject, key_of
+from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.layer_plan import LayerPlan
+from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.value import Behind, Signal
+
+LIVELY = 0.02
+"""The least share of examples for which a unit should be on."""
+
+
+@register_rule(
+    "MW125",
+    why="Of two factors of zero in series, each makes the gradient of the other zero: neither ever changes. One zero "
+    "is fine, and often meant (LoRA, Fixup, ReZero, muP readouts).",
+    numbers="Kernels of zero that read a signal that is predicted to be exactly zero.",
+    bad="""\
+model:
+  input: {shape: [16]}
+  layers:
+    down: {type: Linear, out_features: 4, bias: false, init: zeros}
+    up: {type: Linear, out_features: 16, bias: false, init: zeros}
+    head: {type: Linear, out_features: 2}
+init: xavier
+""",
+    good="""\
+model:
+  input: {shape: [16]}
+  layers:
+    down: {type: Linear, out_features: 4, bias: false}
+    up: {type: Linear, out_features: 16, bias: false, init: zeros}
+    head: {type: Linear, out_features: 2}
+init: xavier
+""",
+)
+def zeros_in_series(subject: Subject) -> Iterator[Found]:
+    if not any(_is_zero_kernel(parameter) for parameter in subject.parameters):
+        return
+    for leaf in subject.flow.leaves:
+        zero = [it for it in subject.of_layer(leaf.layer).values() if _is_zero_kernel(it)]
+        signal = _signal(subject, leaf.reads[0]) if zero and leaf.reads else None
+        if signal is not None and signal.second == 0:
+            for parameter in zero:
+                yield Found(
+                    key_of(parameter),
+                    parameter.path,
+                    "zeros in {} read zeros: neither they nor what makes them get a gradient",
+                    "let one of the two start at values other than zero",
+                )
+
+
+@register_rule(
+    "MW126",
+    why="A unit that no example turns on has no gradient: it never learns, and what it reads learns nothing from it.",
+    numbers="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
+    "torch's ReLU has slope 0 at 0.",
+    bad="""\
+model:
+  input: {shape: [64]}
+  layers:
+    hidden: {type: Linear, out_features: 64, init: {bias: {scheme: constant, value: -4.0}}}
+    act: ReLU
+    head: {type: Linear, out_features: 10}
+init: kaiming
+""",
+    good="""\
+model:
+  input: {shape: [64]}
+  layers:
+    hidden: {type: Linear, out_features: 64, init: {bias: {scheme: constant, value: -0.5}}}
+    act: ReLU
+    head: {type: Linear, out_features: 10}
+init: kaiming
+""",
+)
+def dead_units(subject: Subject) -> Iterator[Found]:
+    for leaf in subject.flow.leaves:
+        node = subject.prediction.by_path.get(leaf.layer.path)
+        behind = None if node is None or node.signal is None else node.signal.behind
+        if behind is None or not leaf.reads or registry.get(leaf.layer.type).kind != "activation":
+            continue
+        share = _share_on(behind)
+        if share < LIVELY and _is_flat_below_zero(behind.activation):
+            blamed = _blamed(subject, subject.leaves.get(leaf.reads[0].maker))
+            yield Found(
+                leaf.layer.key if blamed is None else key_of(blamed),
+                leaf.layer.path,
+                f"{leaf.layer.type} at {{}} is on for {100 * share:.2g} % of examples: its units start dead",
+                "let the bias before it start at 0 or above, and the weights at values other than zero",
+            )
+
+
+@register_rule(
+    "MW127",
+    why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
+    "effect, no gradient, and takes memory. The norm has a bias of its own.",
+    numbers="A layer with a bias that only batch or instance norms read (Ioffe and Szegedy 2015, arXiv:1502.03167, "
+    "section 3.2).",
+    bad="""\
+model:
+  input: {shape: [3, 8, 8]}
+  layers:
+    conv: {type: Conv2d, out_channels: 8, kernel_size: 3}
+    norm: BatchNorm2d
+    act: ReLU
+init: kaiming
+""",
+    good="""\
+model:
+  input: {shape: [3, 8, 8]}
+  layers:
+    conv: {type: Conv2d, out_channels: 8, kernel_size: 3, bias: false}
+    norm: BatchNorm2d
+    act: ReLU
+init: kaiming
+""",
+)
+def bias_before_norm(subject: Subject) -> Iterator[Found]:
+    for leaf in subject.flow.leaves:
+        readers = subject.readers.get(leaf.layer.path, ())
+        if not readers or not all(_centres_channels(reader.layer) for reader in readers):
+            continue
+        for name, parameter in subject.of_layer(leaf.layer).items():
+            if name == "bias" and parameter.role == "bias":
+                yield Found(
+                    leaf.layer.key,
+                    parameter.path,
+                    f"no effect of {{}}: {readers[0].layer.type} behind subtracts the mean of each channel",
+                    "write `bias: false`",
+                    "key",
+                )
+
+
+def _centres_channels(layer: LayerPlan) -> bool:
+    return layer.type.startswith(("BatchNorm", "InstanceNorm"))
+
+
+def _is_zero_kernel(parameter: ParameterPlan) -> bool:
+    return parameter.std == 0 and parameter.mean == 0 and len(parameter.shape) > 1 and parameter.role != "bias"
+
+
+def _signal(subject: Subject, source: Source) -> Signal | None:
+    """What is predicted of what a layer reads; of a layer with several outputs, of the first."""
+    node = subject.prediction.by_path.get(source.maker.removeprefix("@"))
+    return None if node is None or source.index not in ((), (0,)) else node.signal
+
+
+def _share_on(behind: Behind) -> float:
+    """The share of what an activation reads that is above zero."""
+    if behind.variance == 0:
+        return float(behind.mean > 0)
+    return 1 - NormalDist(behind.mean, behind.variance**0.5).cdf(0.0)
+
+
+def _is_flat_below_zero(activation: Activation) -> bool:
+    """Whether an activation gives one value for all that is negative."""
+    with torch.no_grad():
+        values = activation.function(torch.tensor([-4.0, -2.0, -1.0, -0.1], dtype=torch.float64))
+    return bool((values == values[0]).all())
+
+
+def _blamed(subject: Subject, maker: Leaf | None) -> ParameterPlan | None:
+    """The bias of what makes a signal, or else its kernel."""
+    if maker is None:
+        return None
+    found: Sequence[ParameterPlan] = list(subject.of_layer(maker.layer).values())
+    biases = [it for it in found if it.role == "bias" and it.mean]
+    return next(iter([*biases, *found]), None)

@@ -1,0 +1,199 @@
+"""Gains that do not belong to the activation behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import exp, log, prod
+
+from modelforge.inits import Statistics
+from modelforge.linting.rule import Found, register_rule
+from modelforge.linting.subject import Subject, followed_by, key_of
+from modelforge.planning.assign import ParameterPlan
+
+LARGE = 100.0
+"""The factor on energies over all layers from which on a finding is worth a note."""
+RECTIFIES = 0.85
+"""V′(1) from which on an activation lets energies through as a ReLU does, in proportion; below, it corrects them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A kernel with a gain, and the one activation behind it, outside of residual branches."""
+
+    parameter: ParameterPlan
+    gain: float
+    name: str
+    """Of the activation."""
+    behind: Statistics
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What layers have in common that one finding is about."""
+        return self.parameter.rule.key, self.parameter.scheme, self.name
+
+
+@register_rule(
+    "MW120",
+    why="An activation like ReLU lets only part of the signal's energy through, and the weights before it do not make "
+    "up for it: the signal fades with depth, and gradients with it. Xavier and LeCun are for activations that are "
+    "linear near zero.",
+    numbers="(gain/g)^(2·layers) below 1/100 or above 100, with g = 1/√E φ(z)²: √2 for ReLU, 1.53 for GELU, 1.68 for "
+    "SiLU (He et al. 2015, arXiv:1502.01852). Not in models with norms, nor inside residual branches.",
+    bad="""\
+model:
+  input: {shape: [64]}
+  layers:
+    stack: {type: Repeat, times: 8, layers: {dense: {type: Linear, out_features: 64}, act: ReLU}}
+    head: {type: Linear, out_features: 10}
+init: xavier
+""",
+    good="""\
+model:
+  input: {shape: [64]}
+  layers:
+    stack: {type: Repeat, times: 8, layers: {dense: {type: Linear, out_features: 64}, act: ReLU}}
+    head: {type: Linear, out_features: 10}
+init: {scheme: xavier, gain: auto}
+""",
+)
+def missing_gain(subject: Subject) -> Iterator[Found]:
+    for layers in _groups(layer for layer in _layers(subject) if layer.behind.variance_slope >= RECTIFIES):
+        first = layers[0]
+        each = (first.gain / first.behind.forward_gain) ** 2
+        whole = prod((layer.gain / layer.behind.forward_gain) ** 2 for layer in layers)
+        if not 1 / LARGE <= whole <= LARGE:
+            for layer in layers:
+                yield Found(
+                    key_of(first.parameter),
+                    layer.parameter.path,
+                    f"`{first.parameter.scheme}` gives {{}} the gain {first.gain:.3g}, but {first.name} behind needs "
+                    f"{first.behind.forward_gain:.3g}: each layer multiplies the energy of the signal by {each:.3g}, "
+                    f"{len(layers)} layers by {whole:.2g}",
+                    "write `gain: auto`, or choose `kaiming` before ReLU",
+                )
+
+
+@register_rule(
+    "MW121",
+    why="The gain of ReLU before an activation that saturates multiplies gradients with each layer: before Tanh they "
+    "grow, before Sigmoid they vanish whatever the gain.",
+    numbers="χ₁^layers below 1/100 or above 100, with χ₁ = σ_w²·E φ′(√q z)² at the variance q that arrives (Poole et "
+    "al. 2016, arXiv:1606.05340). Not in models with norms, nor inside residual branches.",
+    bad="""\
+model:
+  input: {shape: [64]}
+  layers:
+    stack: {type: Repeat, times: 80, layers: {dense: {type: Linear, out_features: 64}, act: Tanh}}
+    head: {type: Linear, out_features: 10}
+init: kaiming
+""",
+    good="""\
+model:
+  input: {shape: [64]}
+  layers:
+    stack: {type: Repeat, times: 80, layers: {dense: {type: Linear, out_features: 64}, act: Tanh}}
+    head: {type: Linear, out_features: 10}
+init: {scheme: kaiming, gain: 1.0}
+""",
+)
+def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
+    for layers in _groups(layer for layer in _layers(subject) if layer.behind.variance_slope < RECTIFIES):
+        first = layers[0]
+        taken = first.parameter.numbers.get("activation")
+        if not taken or taken == first.name or not _is_named(first.parameter):
+            continue
+        factors = [chi for layer in layers if (chi := _chi_behind(subject, layer)) is not None and chi > 0]
+        whole = prod(factors)
+        if factors and not 1 / LARGE <= whole <= LARGE:
+            each = exp(log(whole) / len(factors))
+            for layer in layers:
+                yield Found(
+                    key_of(first.parameter),
+                    layer.parameter.path,
+                    f"the gain of {{}} is that of {taken}, but {first.name} follows: each layer multiplies the energy "
+                    f"of gradients by {each:.3g}, {len(factors)} layers by {whole:.2g}",
+                    "write `gain: auto_backward`, which keeps gradients, or add norms",
+                )
+
+
+@register_rule(
+    "MW122",
+    why="The gain is named after another activation than the one that follows: one of the two was changed alone.",
+    numbers="`gain` names an activation, its value is more than 5 % off that of the one that follows, and it is not "
+    "the scheme's default.",
+    bad="""\
+model:
+  input: {shape: [64]}
+  layers:
+    hidden: {type: Linear, out_features: 64}
+    act: ReLU
+    head: {type: Linear, out_features: 10}
+init: {scheme: xavier, gain: tanh}
+""",
+    good="""\
+model:
+  input: {shape: [64]}
+  layers:
+    hidden: {type: Linear, out_features: 64}
+    act: Tanh
+    head: {type: Linear, out_features: 10}
+init: {scheme: xavier, gain: tanh}
+""",
+)
+def gain_of_another(subject: Subject) -> Iterator[Found]:
+    for parameter in subject.parameters:
+        behind, gain = followed_by(parameter), parameter.numbers.get("gain")
+        if behind is None or not isinstance(gain, float) or not _is_named(parameter) or _is_default(parameter):
+            continue
+        activations = parameter.fills[0][0].activations
+        backward = behind.backward_gain
+        if activations and all(abs(gain / right - 1) > 0.05 for right in (behind.forward_gain, backward)):
+            yield Found(
+                key_of(parameter),
+                parameter.path,
+                f"the gain {gain:.3g} of {{}} is that of {getattr(parameter.initializer, 'gain', '')}, but "
+                f"{activations[0].name} follows, whose gain is {behind.forward_gain:.3g}",
+                "write `gain: auto`",
+            )
+
+
+def _is_named(parameter: ParameterPlan) -> bool:
+    """Whether the gain is that of an activation by name."""
+    gain = getattr(parameter.initializer, "gain", None)
+    return isinstance(gain, str) and not gain.startswith(("auto", "critical"))
+
+
+def _is_default(parameter: ParameterPlan) -> bool:
+    field = type(parameter.initializer).model_fields["gain"]
+    return field.default == getattr(parameter.initializer, "gain", None)
+
+
+def _layers(subject: Subject) -> Iterator[Layer]:
+    """The layers of a plain network; none where norms keep energies."""
+    if any(parameter.role == "scale" for parameter in subject.parameters):
+        return
+    for parameter in subject.parameters:
+        matrix, gain = parameter.fills[0][0], parameter.numbers.get("gain")
+        inside = matrix.context is not None and matrix.context.branch is not None
+        if parameter.role != "weight" or inside or not isinstance(gain, float):
+            continue
+        behind = followed_by(parameter)
+        if behind is not None and matrix.activations:
+            yield Layer(parameter, gain, matrix.activations[0].name, behind)
+
+
+def _groups(layers: Iterable[Layer]) -> list[list[Layer]]:
+    found: dict[tuple[str, str, str], list[Layer]] = {}
+    for layer in layers:
+        found.setdefault(layer.key, []).append(layer)
+    return list(found.values())
+
+
+def _chi_behind(subject: Subject, layer: Layer) -> float | None:
+    """χ₁ of the activation behind a layer, as predicted."""
+    for leaf in subject.readers.get(layer.parameter.path.rpartition(".")[0], ()):
+        node = subject.prediction.by_path.get(leaf.layer.path)
+        if node is not None and node.chi is not None:
+            return node.chi
+    return None

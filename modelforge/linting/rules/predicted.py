@@ -1,0 +1,337 @@
+"""What `mf.predict` says of signals, gradients and the first loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log, prod, sqrt
+
+from modelforge.core.words import plural
+from modelforge.linting.rule import Found, register_rule
+from modelforge.linting.subject import Subject, key_of
+from modelforge.planning.assign import ParameterPlan
+from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.predict import NodeSignal
+from modelforge.signal.value import Signal
+
+FAR = 1e3
+"""The factor on the energy of a signal or a gradient from which on it has vanished or exploded."""
+DRAINED = 0.1
+"""The share of the energy that zero padding should leave."""
+SURE = 3.0
+"""The std of scores from which on a softmax is nearly sure of a class that it knows nothing about."""
+DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, times: 30, layers: {dense: "
+
+
+@register_rule(
+    "MW123",
+    why="A signal that vanishes or explodes on its way carries nothing to the last layer: outputs are equal for all "
+    "examples, or not finite.",
+    numbers="E x² where the last weights read, over that of the input or of the table, below 1/1,000 or above "
+    "1,000, as `mf.predict` computes it. The depth to which a network of this kind is usable follows from the factor "
+    "per layer.",
+    bad=f"""\
+{DEEP}{{type: Linear, out_features: 64}}, act: ReLU}}}}
+    head: {{type: Linear, out_features: 10}}
+init: {{scheme: normal, std: 0.05}}
+""",
+    good=f"""\
+{DEEP}{{type: Linear, out_features: 64}}, norm: LayerNorm, act: ReLU}}}}
+    head: {{type: Linear, out_features: 10}}
+init: {{scheme: normal, std: 0.05}}
+""",
+)
+def far_signal(subject: Subject) -> Iterator[Found]:
+    for source in subject.flow.results.values():
+        last = _last_weighted(subject, source)
+        signal = _signal(subject, last.reads[0]) if last is not None and last.reads else None
+        stretch = [] if last is None else _stretch(subject, last)
+        if last is None or signal is None or not stretch:
+            continue
+        first, count = _first_energy(subject, stretch[-1]), len(stretch)
+        if not first or not signal.second or 1 / FAR <= (ratio := signal.second / first) <= FAR:
+            continue
+        start = next((leaf for leaf in reversed(stretch) if _is_far(subject, leaf, first)), last)
+        usable = max(1, int(count * log(FAR) / abs(log(ratio))))
+        verb = "vanishes" if ratio < 1 else "explodes"
+        blamed = _kernel(subject, start)
+        yield Found(
+            start.layer.key if blamed is None else key_of(blamed),
+            start.layer.path,
+            f"the signal {verb} at {{}}: E x² is {signal.second:.2g} where `{last.layer.path}` reads, after "
+            f"{plural(count, 'layer')} with weights; usable to about {plural(usable, 'layer')}",
+            "give weights the gain of the activation behind them (`gain: auto`), or add norms",
+        )
+
+
+@register_rule(
+    "MW124",
+    why="Gradients that vanish leave the first layers as they are; gradients that explode break the first step.",
+    numbers="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
+    "above 1,000; summed over all elements. In models without norms, outside of residual branches (Schoenholz et al. "
+    "2017, arXiv:1611.01232).",
+    bad=f"""\
+{DEEP}{{type: Linear, out_features: 64}}, act: Sigmoid}}}}
+    head: {{type: Linear, out_features: 10}}
+init: xavier
+""",
+    good=f"""\
+{DEEP}{{type: Linear, out_features: 64}}, act: Tanh}}}}
+    head: {{type: Linear, out_features: 10}}
+init: xavier
+""",
+)
+def far_gradient(subject: Subject) -> Iterator[Found]:
+    if _has_norms(subject):
+        return
+    nodes = [node for node in subject.prediction.nodes if node.chi and node.gradient and not _in_branch(subject, node)]
+    energies = [_gradient_energy(node) for node in nodes]
+    if len(energies) < 2 or not min(energies[0], energies[-1]):
+        return
+    whole = energies[0] / energies[-1]
+    if 1 / FAR <= whole <= FAR:
+        return
+    usable = max(1, int(len(nodes) * log(FAR) / abs(log(whole))))
+    first = subject.leaves[nodes[0].path]
+    maker = subject.leaves.get(first.reads[0].maker) if first.reads else None
+    blamed = None if maker is None else _kernel(subject, maker)
+    yield Found(
+        first.layer.key if blamed is None else key_of(blamed),
+        first.layer.path if maker is None else maker.layer.path,
+        f"gradients {'vanish' if whole < 1 else 'explode'} on their way back to {{}}: {len(nodes) - 1} layers multiply "
+        f"their energy by {whole:.2g}; usable to about {plural(usable, 'layer')}",
+        "`gain: auto_backward` keeps gradients; norms and residual branches do too",
+    )
+
+
+@register_rule(
+    "MW134",
+    why="Zeros around a small picture are part of every sum at its border: each padded convolution loses energy, most "
+    "in deep layers, whose maps are small. No gain makes up for it everywhere.",
+    numbers="The energy that is predicted behind each convolution, over n·E w²·E x² + E b²; found where the product "
+    "over all layers falls below 1/10. Not in models with norms.",
+    bad="""\
+model:
+  input: {shape: [3, 2, 2]}
+  layers:
+    stack:
+      type: Repeat
+      times: 8
+      layers: {conv: {type: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}, act: ReLU}
+    flatten: Flatten
+    head: {type: Linear, out_features: 10}
+init: kaiming
+""",
+    good="""\
+model:
+  input: {shape: [3, 32, 32]}
+  layers:
+    stack:
+      type: Repeat
+      times: 8
+      layers: {conv: {type: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}, act: ReLU}
+    flatten: Flatten
+    head: {type: Linear, out_features: 10}
+init: kaiming
+""",
+)
+def padding_drain(subject: Subject) -> Iterator[Found]:
+    if _has_norms(subject) or not any(len(parameter.shape) > 2 for parameter in subject.parameters):
+        return
+    left, drained = 1.0, list[tuple[Leaf, ParameterPlan]]()
+    for leaf in subject.flow.leaves:
+        kernel = _kernel(subject, leaf)
+        if kernel is None or len(kernel.shape) < 3 or not leaf.reads:
+            continue
+        share = _share_left(subject, leaf, kernel)
+        if share is not None and share < 1:
+            left *= share
+            drained.append((leaf, kernel))
+    if left < DRAINED:
+        for _, kernel in drained:
+            yield Found(
+                key_of(kernel),
+                kernel.path,
+                f"zero padding of {len(drained)} convolutions leaves {100 * left:.0f} % of the energy, with {{}} and "
+                "small maps",
+                "write `padding_mode: replicate`, pad less, reduce the maps later, or add norms",
+            )
+
+
+@register_rule(
+    "MW137",
+    why="Values of size 1 suit a table that is only looked up in. As the weights of the head, the same table sums over "
+    "its width: scores are as large as the root of the width, and the first loss is far too high.",
+    numbers="Scores with a predicted std above 3; d·σ²·E x² for a table of width d and std σ: σ = 1/√d keeps it at 1 "
+    "(Radford et al. 2019 and T5 use 0.02 and a rescaled head).",
+    bad="""\
+model:
+  input: {shape: [16], dtype: int64}
+  layers:
+    token: {type: Embedding, num_embeddings: 100, embedding_dim: 64, init: {embedding: {scheme: normal, std: 1.0}}}
+    norm: LayerNorm
+    head: {type: Linear, out_features: 100, bias: false}
+  tie: {head.weight: token.weight}
+init: xavier
+""",
+    good="""\
+model:
+  input: {shape: [16], dtype: int64}
+  layers:
+    token: {type: Embedding, num_embeddings: 100, embedding_dim: 64, init: {embedding: {scheme: normal, std: 0.125}}}
+    norm: LayerNorm
+    head: {type: Linear, out_features: 100, bias: false}
+  tie: {head.weight: token.weight}
+init: xavier
+""",
+)
+def large_tied_table(subject: Subject) -> Iterator[Found]:
+    for name, first in subject.plan.ties.items():
+        table = subject.by_path.get(first)
+        leaf = subject.leaves.get(name.rpartition(".")[0])
+        if table is None or table.role != "embedding" or table.std is None or leaf is None:
+            continue
+        node = subject.prediction.by_path.get(leaf.layer.path)
+        signal = None if node is None else node.signal
+        second = table.std**2 * table.shape[-1] if signal is None else signal.second
+        if second > SURE**2:
+            yield Found(
+                key_of(table),
+                first,
+                f"{{}} is also the head: with std {table.std:.3g} and {table.shape[-1]} columns, scores have std "
+                f"{sqrt(second):.3g}",
+                f"`embedding: {{scheme: normal, std: {table.shape[-1] ** -0.5:.2g}}}`, or a layer `Rescale` before "
+                "the head",
+            )
+
+
+@register_rule(
+    "MW138",
+    why="Before training, no class is likelier than another, and the loss should be ln(classes). Where scores are "
+    "large, the model starts sure of wrong answers, and the first steps do nothing but take that back.",
+    numbers="E loss ≈ ln C + min(s²/2, s·√(2 ln C)) for scores N(0, s²); found where the excess is above 1 and above "
+    "half of ln C. Only where the task and the number of classes C are known.",
+    bad="""\
+model:
+  input: {shape: [64]}
+  layers:
+    hidden: {type: Linear, out_features: 64}
+    act: ReLU
+    head: {type: Linear, out_features: 10, init: {scheme: normal, std: 1.0}}
+init: kaiming
+optimizer: {type: Adam, lr: 1e-3}
+data: {task: classification, num_outputs: 10}
+""",
+    good="""\
+model:
+  input: {shape: [64]}
+  layers:
+    hidden: {type: Linear, out_features: 64}
+    act: ReLU
+    head: {type: Linear, out_features: 10, init: {scheme: normal, std: 0.1}}
+init: kaiming
+optimizer: {type: Adam, lr: 1e-3}
+data: {task: classification, num_outputs: 10}
+""",
+)
+def high_first_loss(subject: Subject) -> Iterator[Found]:
+    classes = subject.training.num_classes if subject.training is not None else None
+    if classes is None or classes < 2:
+        return
+    for source in subject.flow.results.values():
+        signal = _signal(subject, source)
+        if signal is None:
+            continue
+        least, size = log(classes), sqrt(signal.variance)
+        excess = min(signal.variance / 2, size * sqrt(2 * least))
+        if excess > max(1.0, least / 2):
+            last = _last_weighted(subject, source)
+            blamed = None if last is None else _kernel(subject, last)
+            path = source.maker if last is None else last.layer.path
+            yield Found(
+                subject.leaves[source.maker].layer.key if blamed is None else key_of(blamed),
+                path,
+                f"the first loss is about {least + excess:.1f}, where ln({classes}) = {least:.1f} is due: scores of "
+                f"{{}} have std {size:.2g}",
+                "let the last layer start smaller, for example with `init: {scheme: lecun, gain: 0.1}` or `zeros`",
+            )
+
+
+# --- the way back from a result ---------------------------------------------------------------------------------------
+
+
+def _first_energy(subject: Subject, leaf: Leaf) -> float | None:
+    """The energy of what a layer reads; of what it gives where it reads whole numbers."""
+    read, made = _signal(subject, leaf.reads[0]) if leaf.reads else None, _signal(subject, Source(leaf.layer.path))
+    known = read or made
+    return None if known is None else known.second
+
+
+def _is_far(subject: Subject, leaf: Leaf, first: float) -> bool:
+    """Whether what a layer gives has vanished or exploded, against an energy before it."""
+    signal = _signal(subject, Source(leaf.layer.path))
+    return signal is not None and signal.second != 0 and not 1 / FAR <= signal.second / first <= FAR
+
+
+def _has_norms(subject: Subject) -> bool:
+    return any(parameter.role == "scale" for parameter in subject.parameters)
+
+
+def _kernel(subject: Subject, leaf: Leaf) -> ParameterPlan | None:
+    """The first kernel of a layer."""
+    every = subject.of_layer(leaf.layer).values()
+    return next((parameter for parameter in every if len(parameter.shape) > 1), None)
+
+
+def _gradient_energy(node: NodeSignal) -> float:
+    """The predicted energy of a gradient, over all elements."""
+    assert node.gradient is not None
+    assert node.signal is not None
+    return node.gradient.energy * prod(node.signal.shape.sizes)
+
+
+def _in_branch(subject: Subject, node: NodeSignal) -> bool:
+    """Whether the weights before an activation are in a residual branch."""
+    reads = subject.leaves[node.path].reads
+    maker = subject.leaves.get(reads[0].maker) if reads else None
+    kernel = None if maker is None else _kernel(subject, maker)
+    context = None if kernel is None else kernel.fills[0][0].context
+    return context is not None and context.branch is not None
+
+
+def _signal(subject: Subject, source: Source) -> Signal | None:
+    """What is predicted of a tensor; of a layer with several outputs, of the first."""
+    node = subject.prediction.by_path.get(source.maker.removeprefix("@"))
+    return None if node is None or source.index not in ((), (0,)) else node.signal
+
+
+def _last_weighted(subject: Subject, source: Source) -> Leaf | None:
+    """The last layer with a kernel on the way to a result, along what each layer reads first."""
+    leaf = subject.leaves.get(source.maker)
+    while leaf is not None and _kernel(subject, leaf) is None:
+        leaf = subject.leaves.get(leaf.reads[0].maker) if leaf.reads else None
+    return leaf
+
+
+def _stretch(subject: Subject, last: Leaf) -> list[Leaf]:
+    """The layers with kernels before one, backwards, to where a norm last set the energy, or to the input."""
+    found: list[Leaf] = []
+    leaf = subject.leaves.get(last.reads[0].maker)
+    while leaf is not None:
+        named = subject.of_layer(leaf.layer).values()
+        if any(parameter.role == "scale" for parameter in named):
+            break
+        if _kernel(subject, leaf) is not None:
+            found.append(leaf)
+        leaf = subject.leaves.get(leaf.reads[0].maker) if leaf.reads else None
+    return found
+
+
+def _share_left(subject: Subject, leaf: Leaf, kernel: ParameterPlan) -> float | None:
+    """The share of a convolution's energy that zero padding leaves."""
+    before, after = _signal(subject, leaf.reads[0]), _signal(subject, Source(leaf.layer.path))
+    bias = subject.of_layer(leaf.layer).get("bias")
+    if before is None or after is None or kernel.std is None or kernel.mean is None or before.second == 0:
+        return None
+    whole = kernel.fills[0][0].fan_in * (kernel.std**2 + kernel.mean**2) * before.second
+    offset = 0.0 if bias is None or bias.std is None or bias.mean is None else bias.std**2 + bias.mean**2
+    return (after.second - offset) / whole if whole else None

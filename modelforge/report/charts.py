@@ -1,0 +1,289 @@
+"""`Chart`: lines, bands, points and bars as SVG inside a page; colours and letters are those of the page's style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+from modelforge.core.quoting import printable
+from modelforge.core.words import number
+
+WIDTH, HEIGHT = 400, 250
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 38
+"""Room for the labels of the axes."""
+MAX_TICKS = 6
+NUM_COLOURS = 6
+"""Colours that the page's style has."""
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind."""
+
+    label: str
+    """In the legend; empty for none."""
+    points: Sequence[Point | None]
+    """None is a gap of a line."""
+    kind: Literal["line", "dashed", "dots", "bars"] = "line"
+    colour: int = 0
+    band: Sequence[tuple[float, float, float]] = ()
+    """x, low and high of an area around the line."""
+    names: Sequence[str] = ()
+    """Of the points, shown where a pointer rests on one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture with axes."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[Series]
+    log: bool = False
+    """Whether y is logarithmic; points that are not positive are left out."""
+    y_range: tuple[float, float] | None = None
+    """The ends of the axis, so that several charts have one; default the least and the greatest value."""
+    x_range: tuple[float, float] | None = None
+    circle: bool = False
+    """Whether the unit circle is drawn, and both axes have one scale."""
+    size: tuple[int, int] = (WIDTH, HEIGHT)
+    """In units of which a letter is 11 high: that of the space where it stands."""
+
+    def __html__(self) -> Markup:
+        return svg(self)
+
+
+_ids = count()
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """From values to places in the picture."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    """Logarithms to base 10, where the axis is logarithmic."""
+    log: bool
+    size: tuple[int, int] = field(default=(WIDTH, HEIGHT))
+
+    def at(self, x: float, y: float) -> Point:
+        """The place of a point; what lies outside is put at the edge."""
+        value = math.log10(y) if self.log else y
+        across = (x - self.x[0]) / (self.x[1] - self.x[0])
+        up = (value - self.y[0]) / (self.y[1] - self.y[0])
+        width, height = self.size[0] - LEFT - RIGHT, self.size[1] - TOP - BOTTOM
+        return LEFT + _within(across) * width, TOP + (1 - _within(up)) * height
+
+    def shows(self, point: Point | None) -> bool:
+        """Whether a point has a place."""
+        return point is not None and all(map(math.isfinite, point)) and (not self.log or point[1] > 0)
+
+
+def _text(text: str) -> Markup:
+    return escape(printable(text))
+
+
+def _within(share: float) -> float:
+    return min(1.0, max(0.0, share))
+
+
+def svg(chart: Chart) -> Markup:
+    """The chart as an `svg` element with a title, and a legend below it."""
+    axes = _axes(chart)
+    name = f"chart-{next(_ids)}"
+    parts = [
+        f'<svg viewBox="0 0 {axes.size[0]} {axes.size[1]}" role="img" aria-labelledby="{name}">',
+        f'<title id="{name}">{_text(chart.title)}: {_text(_summary(chart))}</title>',
+        *_grid(chart, axes),
+    ]
+    if chart.circle:
+        parts.append(_circle(axes))
+    for series in chart.series:
+        parts += _band(series, axes)
+    for series in chart.series:
+        parts += _DRAWN[series.kind](series, axes)
+    parts.append("</svg>")
+    return Markup("\n".join(parts) + _legend(chart))
+
+
+def _axes(chart: Chart) -> _Axes:
+    points = [point for series in chart.series for point in series.points if point is not None]
+    points += [(x, edge) for series in chart.series for x, *edges in series.band for edge in edges]
+    points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y) and (not chart.log or y > 0)]
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    if chart.circle:
+        reach = max(1.15, *(abs(value) * 1.05 for value in [*xs, *ys]), 0)
+        wide = reach * (chart.size[0] - LEFT - RIGHT) / (chart.size[1] - TOP - BOTTOM)
+        return _Axes((-wide, wide), (-reach, reach), log=False, size=chart.size)
+    low, high = chart.y_range or (min(ys, default=1.0), max(ys, default=1.0))
+    if any(series.kind == "bars" for series in chart.series):
+        low = min(low, 0.0)
+    ends = (math.log10(low), math.log10(high)) if chart.log else (low, high)
+    return _Axes(
+        _spread(chart.x_range or (min(xs, default=0.0), max(xs, default=1.0)), 0.0),
+        _spread(ends, 0.04 if chart.log else 0.0),
+        chart.log,
+        chart.size,
+    )
+
+
+def _spread(ends: tuple[float, float], share: float) -> tuple[float, float]:
+    """The ends, apart; with some room beyond them."""
+    low, high = ends
+    if high - low < 1e-12:
+        return low - 0.5, high + 0.5
+    room = share * (high - low)
+    return low - room, high + room
+
+
+def ticks(low: float, high: float, most: int = MAX_TICKS, steps: Sequence[int] = (1, 2, 5, 10)) -> list[float]:
+    """Round numbers between two ends.
+
+    >>> ticks(0, 10), ticks(-9.2, 0.3), ticks(0, 0.07)
+    ([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], [-8.0, -6.0, -4.0, -2.0, 0.0], [0.0, 0.02, 0.04, 0.06])
+    """
+    raw = (high - low) / max(1, most - 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = power * next(factor for factor in steps if factor * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
+    width, height = axes.size
+    bottom = height - BOTTOM
+    marks = ticks(*axes.y, steps=(1, 2, 3, 4, 5, 10)) if axes.log else ticks(*axes.y)
+    if axes.log:
+        marks = sorted({float(round(mark)) for mark in marks if axes.y[0] <= round(mark) <= axes.y[1]}) or marks
+    for mark in marks:
+        _, y = axes.at(axes.x[0], 10.0**mark if axes.log else mark)
+        yield f'<path class="grid" d="M{LEFT} {y:.1f}H{width - RIGHT}"/>'
+        yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{_label(mark, axes.log)}</text>'
+    for mark in ticks(*axes.x, most=max(2, (width - LEFT) // 55)):
+        x, _ = axes.at(mark, 1.0)
+        yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{number(mark)}</text>'
+    yield f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{width - RIGHT}"/>'
+    middle = (TOP + bottom) / 2
+    across = (LEFT + width - RIGHT) / 2
+    yield f'<text x="{across:.0f}" y="{height - 5}" text-anchor="middle">{_text(chart.x_label)}</text>'
+    yield (
+        f'<text x="11" y="{middle:.0f}" text-anchor="middle" transform="rotate(-90 11 {middle:.0f})">'
+        f"{_text(chart.y_label)}</text>"
+    )
+
+
+def _label(mark: float, log: bool) -> str:
+    """
+    >>> _label(-9, True), _label(0, True), _label(0.5, False)
+    ('10⁻⁹', '1', '0.5')
+    """
+    if not log:
+        return number(mark)
+    if mark == round(mark) and abs(mark) >= 2:
+        return "10" + str(round(mark)).translate(_SUPERSCRIPTS)
+    return number(float(f"{10.0**mark:.3g}"))
+
+
+def _colour(series: Series) -> str:
+    return f"c{series.colour % NUM_COLOURS}"
+
+
+def _band(series: Series, axes: _Axes) -> Iterator[str]:
+    shown = [(x, low, high) for x, low, high in series.band if axes.shows((x, low)) and axes.shows((x, high))]
+    if len(shown) > 1:
+        upper = [axes.at(x, high) for x, _, high in shown]
+        lower = [axes.at(x, low) for x, low, _ in reversed(shown)]
+        yield f'<path class="band {_colour(series)}" d="{_path([*upper, *lower])}Z"/>'
+
+
+def _line(series: Series, axes: _Axes) -> Iterator[str]:
+    runs: list[list[Point]] = [[]]
+    for point in series.points:
+        if point is not None and axes.shows(point):
+            runs[-1].append(axes.at(*point))
+        elif runs[-1]:
+            runs.append([])
+    for run in runs:
+        if len(run) == 1:
+            yield f'<circle class="dot {_colour(series)}" cx="{run[0][0]:.1f}" cy="{run[0][1]:.1f}" r="2.5"/>'
+        elif run:
+            yield f'<path class="{series.kind} {_colour(series)}" d="{_path(run)}"/>'
+
+
+def _dots(series: Series, axes: _Axes) -> Iterator[str]:
+    for index, point in enumerate(series.points):
+        if point is None or not axes.shows(point):
+            continue
+        x, y = axes.at(*point)
+        name = f"<title>{_text(series.names[index])}</title>" if index < len(series.names) else ""
+        yield f'<circle class="dot {_colour(series)}" cx="{x:.1f}" cy="{y:.1f}" r="2.5">{name}</circle>'
+
+
+def _bars(series: Series, axes: _Axes) -> Iterator[str]:
+    """Bars of equal width from zero up, each in the middle of its point."""
+    shown = [point for point in series.points if point is not None and axes.shows(point)]
+    width = (axes.size[0] - LEFT - RIGHT) / max(len(shown), 1)
+    _, zero = axes.at(axes.x[0], 0.0)
+    for x, y in shown:
+        place, top = axes.at(x, y)
+        left = min(max(place - width / 2, LEFT), axes.size[0] - RIGHT - width)
+        yield (
+            f'<rect class="bar {_colour(series)}" x="{left:.1f}" y="{top:.1f}" width="{max(width - 1, 1):.1f}" '
+            f'height="{zero - top:.1f}"/>'
+        )
+
+
+_DRAWN = {"line": _line, "dashed": _line, "dots": _dots, "bars": _bars}
+
+
+def _circle(axes: _Axes) -> str:
+    x, y = axes.at(0.0, 0.0)
+    right, _ = axes.at(1.0, 0.0)
+    return f'<circle class="unit" cx="{x:.1f}" cy="{y:.1f}" r="{right - x:.1f}"/>'
+
+
+def _path(points: Sequence[Point]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def _summary(chart: Chart) -> str:
+    """What a person who does not see the chart hears of it."""
+    parts: list[str] = []
+    for series in chart.series:
+        known = [point for point in series.points if point is not None and math.isfinite(point[1])]
+        if known:
+            ends = f"from {number(_three(known[0][1]))} to {number(_three(known[-1][1]))}"
+            parts.append(f"{series.label} {ends}".strip())
+    return f"{chart.y_label} by {chart.x_label}; {'; '.join(parts)}"
+
+
+def _three(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _legend(chart: Chart) -> str:
+    named = [series for series in chart.series if series.label]
+    if not named:
+        return ""
+    items = (
+        f"<li>{_KEY.format(_MARKS[series.kind].format(_colour(series)))}{_text(series.label)}</li>" for series in named
+    )
+    return f'\n<ul class="legend">{"".join(items)}</ul>'
+
+
+_KEY = '<svg class="key" viewBox="0 0 20 10" aria-hidden="true">{}</svg>'
+_MARKS = {
+    "line": '<path class="line {}" d="M0 5H20"/>',
+    "dashed": '<path class="dashed {}" d="M0 5H20"/>',
+    "dots": '<circle class="dot {}" cx="10" cy="5" r="3"/>',
+    "bars": '<rect class="bar {}" x="4" y="0" width="12" height="10"/>',
+}

@@ -1,0 +1,168 @@
+"""overrides: parameters that get other initial values than planned → the Hydra overrides that say so."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import exp, log
+from typing import Any
+
+from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.plan import Plan
+from modelforge.planning.precedence import Rule
+from modelforge.signal.retuned import DIGITS, REPLACEMENT, Retuned, retuned, root_mean_square
+
+GROUP, MODEL = "init", "model.init"
+"""The keys of the outermost blocks."""
+SAME = 1e-3
+"""Values whose logarithms differ by less count as one where copies share a block."""
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key of the config and what it is set to."""
+
+    key: str
+    value: Any
+    replaces: bool = False
+    """Whether a whole block is replaced, or a number that is there; else a key that may be new is set."""
+
+    def __str__(self) -> str:
+        return f"{'' if self.replaces else '++'}{self.key}={_text(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The settings, and the parameters that they lead to where that is not what was asked for."""
+
+    settings: tuple[Setting, ...]
+    shared: Mapping[str, Retuned]
+    """By path, parameters of copies that share an init block and so get one value: the mean of those asked for."""
+
+
+def written(plan: Plan, changes: Sequence[Retuned]) -> Written:
+    """The settings that lead from a plan to changed parameters.
+
+    One value for all is a field of the `init` group. Others are written by name into `model.init.params`, or, where
+    a block that is nearer would win, into the block of the layer, which all copies of the layer share.
+    """
+    asked = {change.before.path: change for change in changes}
+    settings = [*_of_group(plan, asked)]
+    covered = _covered(settings, asked)
+    rest = [change for path, change in asked.items() if path not in covered]
+    shared: dict[str, Retuned] = {}
+    own = [change for change in rest if _is_blocked(change)]
+    named = [change for change in rest if not _is_blocked(change)]
+    settings += _by_name(plan, named, replaced=any(setting.key == GROUP for setting in settings))
+    settings += _by_layer(plan, own, shared)
+    return Written(tuple(settings), shared)
+
+
+def _of_group(plan: Plan, asked: Mapping[str, Retuned]) -> Iterator[Setting]:
+    """One value for all parameters for which the `init` group decides."""
+    ruled = [parameter for parameter in plan.parameters if parameter.rule.key == GROUP]
+    if any(parameter.initializer.values_from == "module" for parameter in ruled):
+        gains = Counter(change.fields.get("gain") for change in asked.values() if change.before in ruled)
+        (gain, _), *_ = gains.most_common(1) or [(1.0, 0)]
+        yield Setting(GROUP, {**REPLACEMENT, "gain": gain}, replaces=True)
+        return
+    for name in ("gain", "std"):
+        reached = [parameter for parameter in ruled if _setter(parameter, name) == GROUP]
+        values = Counter(asked[one.path].fields.get(name) for one in reached if one.path in asked)
+        if reached and all(one.path in asked for one in reached) and None not in values:
+            yield Setting(f"{GROUP}.{name}", values.most_common(1)[0][0], replaces=True)
+
+
+def _covered(settings: Sequence[Setting], asked: Mapping[str, Retuned]) -> set[str]:
+    """Paths of the parameters that settings of the group suffice for."""
+    covered: set[str] = set()
+    for setting in settings:
+        name = setting.key.removeprefix(f"{GROUP}.") if setting.key != GROUP else "gain"
+        number = setting.value["gain"] if setting.key == GROUP else setting.value
+        for path, change in asked.items():
+            of_group = change.before.rule.key == GROUP
+            if of_group and _setter(change.before, name) in (GROUP, None) and change.fields.get(name) == number:
+                covered.add(path)
+    return covered
+
+
+def _setter(parameter: ParameterPlan, name: str) -> str | None:
+    """The key of the block that decides a field; None where none says it."""
+    return next((rule.key for rule in parameter.chain if rule.verdict != "overridden" and name in rule.fields), None)
+
+
+def _is_outer(rule: Rule) -> bool:
+    return rule.default or any(rule.key == key or rule.key.startswith(f"{key}.") for key in (GROUP, MODEL))
+
+
+def _is_blocked(change: Retuned) -> bool:
+    """Whether a block nearer than the model's has a scheme or one of the fields."""
+    nearer = [rule for rule in change.before.chain if not _is_outer(rule)]
+    return any(rule.scheme is not None or change.fields.keys() & rule.fields.keys() for rule in nearer)
+
+
+def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Iterator[Setting]:
+    """Rules by name in the model's block; a glob for the copies of one parameter that have one value."""
+    if not changes:
+        return
+    asked = {change.before.path: dict(change.fields) for change in changes}
+    if replaced:  # the group has the scheme that stands in for others
+        asked = {path: {name: it for name, it in fields.items() if name != "scheme"} for path, fields in asked.items()}
+    rules = [rule for change in changes for rule in change.before.chain]
+    names = [*(parameter.path for parameter in plan.parameters), *plan.ties]
+    params: dict[str, Any] = {}
+    if not any(rule.named and rule.key.startswith(f"{MODEL}.") for rule in rules):
+        for glob, number in Counter(pattern(path) for path in asked).items():
+            matched = [name for name in names if fnmatchcase(name, glob)]
+            if number > 1 and all(name in asked and pattern(name) == glob for name in matched):
+                common = Counter(_text(asked[name]) for name in matched).most_common(1)[0][0]
+                params[glob] = next(asked[name] for name in matched if _text(asked[name]) == common)
+    for path, fields in asked.items():
+        if params.get(pattern(path)) != fields:
+            params[path] = fields
+    scheme = next((rule.scheme for rule in rules if rule.key == MODEL and rule.scheme is not None), None)
+    yield Setting(f"{MODEL}.params", params) if scheme is None else Setting(MODEL, {"scheme": scheme, "params": params})
+
+
+def _by_layer(plan: Plan, changes: Sequence[Retuned], shared: dict[str, Retuned]) -> Iterator[Setting]:
+    """Rules by name in the blocks of layers: one for all copies of a layer."""
+    owners = {f"{layer.path}.{name}": (layer.key, name) for layer in plan.layers for name in layer.parameters}
+    copies: dict[tuple[str, str], list[ParameterPlan]] = defaultdict(list)
+    for parameter in plan.parameters:
+        copies[owners[parameter.path]].append(parameter)
+    asked: dict[tuple[str, str], list[Retuned]] = defaultdict(list)
+    for change in changes:
+        asked[owners[change.before.path]].append(change)
+    blocks: dict[str, dict[str, Any]] = defaultdict(dict)
+    for (key, name), wanted in asked.items():
+        sizes = [log(root_mean_square(change.after) or 1.0) for change in wanted]
+        first = wanted[0]
+        if max(sizes) - min(sizes) > SAME or len(copies[key, name]) > len(wanted):
+            size = exp(sum(sizes) / len(sizes))
+            found = {one.path: retuned(one, size, DIGITS) for one in copies[key, name]}
+            shared |= {path: one for path, one in found.items() if one is not None}
+            first = shared[first.before.path]
+        blocks[key][name] = dict(first.fields)
+    for key, params in blocks.items():
+        own = (rule for change in changes for rule in change.before.chain if rule.key == f"{key}.init")
+        scheme = next((rule.scheme for rule in own if rule.scheme is not None), None)
+        if scheme is None:
+            yield Setting(f"{key}.init.params", params)
+        else:
+            yield Setting(f"{key}.init", {"scheme": scheme, "params": params})
+
+
+def pattern(path: str) -> str:
+    """The glob for all copies of a parameter: numbers of repetitions become `*`."""
+    return _NUMBER.sub("*", path)
+
+
+def _text(value: Any) -> str:
+    """A value as Hydra reads it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_text(item)}" for name, item in value.items()) + "}"
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,44 @@
+"""`modelforge gallery`: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from modelforge.cli.app import app
+from tests.gallery.networks import folder
+
+FORWARD = {"quantity": {"type": "forward", "at": "act"}, "of": "here", "reason": "by hand"}
+
+
+def call(*arguments, status=0):
+    found = CliRunner().invoke(app, ["gallery", *map(str, arguments)], env={"COLUMNS": "120"})
+    assert found.exit_code == status, found.output
+    return found
+
+
+@pytest.mark.parametrize(("at_most", "status"), [(100.0, 0), (0.001, 1)])
+def test_a_number_that_does_not_hold_gives_status_1(tmp_path, at_most, status):
+    conf = folder(tmp_path, {"expect": [{**FORWARD, "at_most": at_most}]})
+    text = call("small", "--conf", conf, "--seed", 0, "--seed", 1, status=status).stdout
+    assert f"{1 - status} of 1 claim hold" in text
+    data = json.loads(call("--conf", conf, "--format", "json", status=status).stdout)
+    assert data["claims"][0]["ok"] is not bool(status)
+    assert len(data["claims"][0]["verdicts"][0]["values"]) == 1
+
+
+def test_a_page_with_pictures_is_written(tmp_path):
+    conf = folder(tmp_path, {"expect": [{**FORWARD, "at_most": 9.0}], "pictures": [{"type": "forward", "at": "*"}]})
+    page, images = tmp_path / "gallery.md", tmp_path / "images"
+    images.mkdir()
+    call("--conf", conf, "--format", "markdown", "--output", page, "--pictures", images)
+    assert [path.name for path in images.iterdir()] == ["gallery_small_1.svg"]
+    assert "](images/gallery_small_1.svg)" in page.read_text(encoding="utf-8")
+
+
+def test_claims_are_listed(tmp_path):
+    conf = folder(tmp_path)
+    assert "Why?" in call("--list", "--conf", conf).stdout
+    assert json.loads(call("--list", "--conf", conf, "--json").stdout)["claims"][0]["name"] == "small"

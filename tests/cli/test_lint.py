@@ -1,0 +1,98 @@
+"""`modelforge lint`: one config or all, what decides its status, and the forms of its findings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+DEEP = """\
+input: {shape: [16]}
+layers:
+  stack: {type: Repeat, times: 30, layers: {dense: {type: Linear, out_features: 16}, act: ReLU}}
+  head: {type: Linear, out_features: 2}
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """Two models and two inits, one of which fits both."""
+    files = {
+        "config.yaml": "defaults: [_self_, {model: deep}, {init: xavier}]\nmodelforge: 1\n",
+        "model/deep.yaml": DEEP,
+        "model/flat.yaml": "input: {shape: [16]}\nlayers: {head: {type: Linear, out_features: 2}}\n",
+        "init/xavier.yaml": "scheme: xavier\n",
+        "init/kaiming.yaml": "scheme: kaiming\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "conf" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "conf"
+
+
+def test_a_finding_has_a_line_and_fails_nothing(run, conf):
+    said = run("lint", "init=xavier", "--conf", str(conf)).stdout
+    assert "note[MW120]: `xavier` gives `stack.*.dense.weight` (30 times) the gain 1" in said
+    assert "init/xavier.yaml:1:1" in said
+    assert "to read about one: modelforge list rules MW120" in said
+
+
+@pytest.mark.parametrize(("least", "status"), [("note", 1), ("warning", 0), ("error", 0)])
+def test_a_severity_decides_the_status(run, conf, least: str, status: int):
+    run("lint", "init=xavier", "--conf", str(conf), "--fail-on", least, status=status)
+
+
+def test_a_config_that_cannot_be_planned_fails(run, conf):
+    assert "error[MF012]" in run("lint", "+model.layers.head.width=2", "--conf", str(conf), status=1).stdout
+
+
+def test_all_configs_are_linted_without_overrides(run, conf):
+    data = json.loads(run("lint", "--conf", str(conf), "--json").stdout)
+    codes = {tuple(item["overrides"]): {one["code"] for one in item["findings"]} for item in data["linted"]}
+    assert codes.keys() == {
+        (f"model={model}", f"init={init}") for model in ("deep", "flat") for init in ("xavier", "kaiming")
+    }
+    assert "MW120" in codes["model=deep", "init=xavier"]
+    assert codes["model=deep", "init=kaiming"] == codes["model=flat", "init=xavier"] == set()
+    said = run("lint", "--conf", str(conf)).stdout
+    assert "in 1 of 4 configs: model=deep init=xavier" in said
+
+
+def test_one_rule_alone(run, conf):
+    said = run("lint", "init=xavier", "--conf", str(conf), "--rule", "MW123").stdout
+    assert "MW123" in said
+    assert "MW120" not in said
+    assert "unknown lint rule `MW999`" in run("lint", "--conf", str(conf), "--rule", "MW999", status=1).stderr
+
+
+def test_what_is_meant_is_counted(run, conf):
+    ignore = "+model.lint.ignore={MW120: shown, MW123: shown, MW124: shown}"
+    said = run("lint", "init=xavier", ignore, "--conf", str(conf)).stdout
+    assert said.strip() == "3 ignored"
+    data = json.loads(run("lint", "init=xavier", ignore, "--conf", str(conf), "--json").stdout)
+    assert {one["reason"] for one in data["linted"][0]["ignored"]} == {"shown"}
+
+
+def test_an_entry_that_another_config_needs_is_not_idle(run, conf):
+    (conf / "model" / "deep.yaml").write_text(f"{DEEP}lint: {{ignore: {{MW120: shown, MW129: of no use}}}}\n")
+    said = run("lint", "--conf", str(conf)).stdout
+    assert "`MW129` is ignored, but not found" in said
+    assert "`MW120` is ignored, but not found" not in said
+    assert "`MW120` is ignored, but not found" in run("lint", "init=kaiming", "model=deep", "--conf", str(conf)).stdout
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab", "sarif", "junit"])
+def test_other_tools_read_the_findings(run, conf, tmp_path: Path, form: str):
+    output = tmp_path / "findings"
+    run("lint", "--conf", str(conf), "--format", form, "--output", str(output))
+    text = output.read_text()
+    assert "MW120" in text
+    if form == "sarif":
+        [log] = json.loads(text)["runs"]
+        assert {one["level"] for one in log["results"]} == {"note"}
+        assert {
+            "id": "MW120",
+            "shortDescription": {"text": "weights without the gain of their activation, in depth"},
+        } in log["tool"]["driver"]["rules"]

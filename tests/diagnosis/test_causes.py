@@ -1,0 +1,79 @@
+"""cause: which of a network's faults is named, and which block is blamed."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+from modelforge.diagnosis.diagnose import diagnose
+from modelforge.diagnosis.document import Cause
+from tests.diagnosis.nets import HIDDEN, deep
+
+SMALL = {"embedding": {"scheme": "normal", "std": 1e-4}}
+
+
+def predicted(plan: mf.Plan) -> Cause:
+    return diagnose(plan, measure=False).first.cause
+
+
+@pytest.mark.parametrize(
+    ("init", "verdict", "severity"),
+    [
+        ("xavier", "drifts", "warning"),
+        ({"scheme": "normal", "std": 0.03}, "vanishes", "error"),
+        ("kaiming", "steady", "none"),
+        ({"scheme": "normal", "std": 1.0}, "explodes", "error"),
+    ],
+)
+def test_the_verdict(init, verdict, severity):
+    found = predicted(deep(init))
+    assert (found.verdict, found.severity) == (verdict, severity)
+
+
+def test_the_std_that_would_keep_the_energy_is_that_of_kaiming():
+    found = predicted(deep("xavier", depth=40))
+    assert "starts 40 layers before ReLU with std 0.125" in found.sentence
+    assert "where about 0.177 would keep it" in found.sentence  # sqrt(2 / 64) = 0.1768
+    assert "the gradient vanishes too" in found.sentence
+
+
+def test_the_block_of_most_layers_is_blamed():
+    inner = {"hidden": {**HIDDEN, "init": {"scheme": "normal", "std": 0.02}}, "act": "ReLU"}
+    layers = {"first": HIDDEN, "deep": {"type": "Repeat", "times": 10, "layers": inner}}
+    found = predicted(mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming")))
+    assert found.key == "model.layers.deep.layers.hidden.init"
+
+
+def test_a_norm_starts_a_signal_again_and_small_embeddings_are_no_fault():
+    layers = {
+        "embed": {"type": "Embedding", "num_embeddings": 50, "embedding_dim": 32, "init": SMALL},
+        "norm": "LayerNorm",
+        "head": {"type": "Linear", "out_features": 50},
+    }
+    found = predicted(mf.plan(mf.parse({"input": {"shape": [7], "dtype": "int64"}, "layers": layers}, init="xavier")))
+    assert (found.verdict, found.severity) == ("steady", "none")
+
+
+def test_where_energies_keep_their_size_a_finding_is_the_cause():
+    same = {**HIDDEN, "init": {"scheme": "constant", "value": 0.125}}
+    layers = {"one": same, "act": "ReLU", "two": same, "again": "ReLU", "head": same}
+    found = predicted(mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming")))
+    assert found.severity == "warning"
+    assert "start equal" in found.sentence
+    assert found.key == "model.layers.one.init"
+
+
+def test_what_cannot_be_predicted_is_measured():
+    plan = deep("torch", depth=30)
+    assert predicted(plan).verdict == "unknown"
+    found = diagnose(plan, jacobian=False).first.cause
+    assert found.verdict == "vanishes"
+
+
+def test_a_branch_that_ends_small_is_no_fault():
+    small = {**HIDDEN, "init": {"scheme": "normal", "std": 1e-4}}
+    block = {"type": "Residual", "layers": {"norm": "LayerNorm", "up": HIDDEN, "act": "GELU", "down": small}}
+    plan = mf.plan(
+        mf.parse({"input": {"shape": [64]}, "layers": {"one": block, "two": block, "head": HIDDEN}}, init="lecun")
+    )
+    assert predicted(plan).severity == "none"

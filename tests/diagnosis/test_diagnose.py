@@ -1,0 +1,78 @@
+"""diagnose: what a document holds, and how large it is."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+import modelforge as mf
+from modelforge.diagnosis.diagnose import diagnose
+from modelforge.diagnosis.document import Diagnosis, diagnosis_schema
+from modelforge.diagnosis.formats import as_json
+from tests.diagnosis.nets import deep, recurrent
+
+MAX_BYTES = 256 * 1024
+
+
+def test_measured_energies_lie_beside_predicted_ones():
+    start = diagnose(deep("kaiming"), jacobian=False).first
+    assert start.measurement is not None
+    assert start.measurement.seeds == (0, 1, 2)
+    for level in start.levels:
+        assert level.signal is not None
+        assert level.measured_signal is not None
+        spread = level.signal.spread
+        assert abs(level.measured_signal.energy / level.signal.typical - 1) < 4 * spread, level.path
+
+
+def test_a_recurrent_network_has_steps_and_eigenvalues():
+    found = diagnose(recurrent()).first.measurement
+    assert {one.path for one in found.steps} >= {"rnn.h_l0"}
+    assert len(found.spectra) == 4
+    assert all(abs(one.radius - 1) < 1e-3 for one in found.spectra)  # each gate is orthogonal
+    assert {one.kind for one in found.histograms} == {"weights", "activations"}
+
+
+def test_json_follows_its_schema_and_reads_back():
+    found = diagnose({"xavier": deep("xavier"), "kaiming": deep("kaiming")}, title="two", measure=False)
+    data = json.loads(as_json(found))
+    jsonschema.Draft202012Validator(diagnosis_schema()).validate(data)
+    assert Diagnosis.model_validate_json(as_json(found)) == found
+    assert [start["label"] for start in data["starts"]] == ["xavier", "kaiming"]
+
+
+def test_a_network_without_values_says_why_it_was_not_measured():
+    wide = {"type": "Linear", "out_features": 30_000}
+    plan = mf.plan(mf.parse({"input": {"shape": [30_000]}, "layers": {"a": wide}}, init="kaiming"))
+    start = diagnose(plan).first
+    assert start.measurement is None
+    assert start.unmeasured == "900 M parameters are too many to build for a measurement"
+    assert start.levels[1].signal is not None
+
+
+def test_copies_are_one_row_of_the_ledger_and_one_block():
+    start = diagnose(deep(depth=5), measure=False).first
+    assert [(row.path, row.copies) for row in start.ledger] == [("deep.*.hidden.weight", 5)]
+    (block,) = start.network
+    assert (block.type, block.children[0].name, block.children[0].copies) == ("Repeat", "0 … 4", 5)
+    assert [child.name for child in block.children[0].children] == ["hidden", "act"]
+    assert block.children[0].children[0].levels == (1, 3, 5, 7, 9)
+
+
+def test_levels_are_thinned_out_and_counted():
+    found = diagnose(deep(depth=130), measure=False)
+    start = found.first
+    assert start.num_levels == 261
+    assert len(start.levels) == 240
+    assert start.levels[-1].path == "deep.129.act"
+    assert {level.copies for level in start.levels[1:]} == {130}
+    assert len(as_json(found)) < MAX_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "resnet", "vit", "gpt2", "t5", "lstm", "bilstm", "unet", "convnext"])
+def test_the_json_of_models_that_ship_is_small(model):
+    plan = mf.plan(mf.load("conf", overrides=[f"model={model}"]))
+    assert len(as_json(diagnose(plan))) < MAX_BYTES

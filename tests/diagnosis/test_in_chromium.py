@@ -1,0 +1,75 @@
+"""The page in a browser: it loads nothing, runs nothing, fits a phone; a checker of accessibility finds no fault."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import modelforge as mf
+from modelforge.diagnosis.diagnose import diagnose
+from modelforge.diagnosis.formats.page import page
+from tests.chromium import AXE, Tab, chromium, needs_chromium
+from tests.diagnosis.nets import deep, recurrent, renamed
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+HOSTILE = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+MAX_BYTES = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with chromium(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A page of one network whose layers have hostile names, and one of several."""
+    hostile = renamed(diagnose({"hidden": recurrent()}, title="hidden"), "hidden", HOSTILE)
+    several = {"init=xavier": deep("xavier", depth=30), "init=kaiming": deep("kaiming", depth=30)}
+    found = {"hostile": renamed(hostile, "rnn", HOSTILE), "several": diagnose(several, measure=False)}
+    folder = tmp_path_factory.mktemp("pages")
+    for name, diagnosis in found.items():
+        (folder / f"{name}.html").write_text(page(diagnosis), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in found}
+
+
+@pytest.mark.parametrize("name", ["hostile", "several"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_asked_for_and_nothing_runs(tab, pages, name, width):
+    tab.requests.clear()
+    tab.open(pages[name], width)
+    assert {*tab.requests} == {pages[name].as_uri()}
+    assert tab.complaints == []
+    assert tab.run("document.title") != "taken"
+    assert tab.run("document.querySelectorAll('main img, script, iframe, link').length") == 0
+    assert tab.run("getComputedStyle(document.body).maxWidth") == "1216px", "the style is applied"
+    assert tab.run("document.documentElement.scrollWidth") <= width, "nothing is wider than the page"
+
+
+@pytest.mark.parametrize("name", ["hostile", "several"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_checker_of_accessibility_finds_no_fault(tab, pages, name, dark):
+    if not AXE.exists():
+        assert "AXE_CORE" not in os.environ
+        pytest.skip("axe-core is not here: `npm install axe-core`")
+    tab.open(pages[name], 1280, dark=dark)
+    tab.run(AXE.read_text(encoding="utf-8"))
+    found = tab.run("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_dark_and_light_differ(tab, pages):
+    colours: set[str] = set()
+    for dark in (False, True):
+        tab.open(pages["several"], dark=dark)
+        colours.add(tab.run("getComputedStyle(document.body).backgroundColor"))
+    assert len(colours) == 2
+
+
+def test_the_page_of_resnet_50_is_small():
+    plan = mf.plan(mf.load("conf", overrides=["model=resnet", "model.size=50"]))
+    assert len(page(diagnose(plan, measure=False)).encode()) < MAX_BYTES

@@ -1,0 +1,48 @@
+"""repair: overrides that, added to a config, keep its energies as the document says."""
+
+from __future__ import annotations
+
+import pytest
+
+import modelforge as mf
+from modelforge.diagnosis.diagnose import diagnose
+from modelforge.diagnosis.document import Repair, Start
+from tests.diagnosis.nets import deep
+
+DEEP = "+model.layers.deep={type: Repeat, times: 20, layers: {hidden: {type: Linear, out_features: 64}, act: %s}}"
+
+
+def predicted(*overrides: str) -> Start:
+    return diagnose(mf.plan(mf.load("conf", overrides=list(overrides))), measure=False).first
+
+
+@pytest.mark.parametrize("act", ["ReLU", "Tanh"])
+@pytest.mark.parametrize("init", ["init=xavier_uniform", "init.gain=0.3", "init.gain=4"])
+def test_the_overrides_lead_to_what_is_said(act, init):
+    config = ("model=mlp", DEEP % act, init)
+    start = predicted(*config)
+    if start.repair is None:
+        assert start.cause.severity == "none"
+        return
+    assert all(override.startswith("init.gain=") for override in start.repair.overrides)
+    after = predicted(*config, *start.repair.overrides)
+    assert after.cause.severity == "none"
+    energies = [level.signal and level.signal.energy for level in after.levels]
+    assert energies == pytest.approx(list(start.repair.signal), rel=2e-3)
+
+
+def test_a_steady_network_needs_none():
+    start = diagnose(deep("kaiming"), measure=False).first
+    assert start.repair is None
+    assert start.unrepaired == ""
+
+
+def test_a_scheme_without_a_std_gets_one_from_solve():
+    start = diagnose(deep("torch", depth=30), jacobian=False).first
+    assert start.cause.severity == "error"
+    assert isinstance(start.repair, Repair)
+    assert all(value is not None and 0.1 < value < 10 for value in start.repair.signal)
+
+
+def test_it_can_be_left_out():
+    assert diagnose(deep("xavier", depth=30), measure=False, solve=False).first.repair is None

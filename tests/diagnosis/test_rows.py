@@ -1,0 +1,33 @@
+"""rows: copies as one row, and curves of few characters."""
+
+from __future__ import annotations
+
+from modelforge.diagnosis.diagnose import diagnose
+from modelforge.diagnosis.rows import BARS, energy, level_rows, limits, sparkline
+from tests.diagnosis.nets import deep
+
+
+def test_copies_are_a_row_with_the_numbers_of_its_ends():
+    rows = level_rows(diagnose(deep("xavier", depth=3), measure=False).first.levels)
+    assert [(row.path, len(row.levels)) for row in rows] == [("input", 1), ("deep.*.hidden", 3), ("deep.*.act", 3)]
+    assert rows[1].ends(lambda level: energy(level.signal)) == "1 → 0.25"
+    assert rows[1].ends(lambda level: level.std) == "0.125"
+    assert rows[1].ends(lambda level: None) == ""
+
+
+def test_a_note_is_written_once():
+    rows = level_rows(diagnose(deep("torch", depth=2), measure=False).first.levels)
+    assert [bool(row.note) for row in rows] == [False, True, False]
+
+
+def test_equal_energies_are_half_way_up():
+    assert set(sparkline([1.0, 1.0])) == {BARS[4]}
+    assert sparkline([1e-9, 1.0]) == BARS[0] + BARS[-1]
+    assert sparkline([0.0, None]) == "··"
+    assert len(sparkline([1.0] * 99, width=12)) == 12
+
+
+def test_limits_are_a_decade_apart_or_more():
+    assert limits([2.0, 2.0])[1] - limits([2.0, 2.0])[0] == 1
+    assert limits([1e-9, 1.0]) == (-9.0, 0.0)
+    assert limits([]) == (-0.5, 0.5)

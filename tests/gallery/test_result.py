@@ -1,0 +1,33 @@
+"""Verdicts, their words, and a result as plain data."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from modelforge.gallery.quantity import Reading
+from modelforge.gallery.result import ratio
+from tests.gallery.results import result
+
+
+def test_every_seed_must_confirm_a_claim():
+    assert result(0.6, 0.7, 0.5).ok
+    assert not result(0.6, 0.7, 0.4).ok
+    assert not result(0.6, 0.7, math.nan).ok
+
+
+def test_the_words_of_what_was_measured():
+    assert result(0.6, 0.9, 0.5).verdicts[0].measured == "0.6 (0.5 to 0.9)"
+    assert result(2.0, 2.0, 2.0).verdicts[0].measured == "2"
+    assert result(2.0, expected=2.0, spreads=1.0).verdicts[0].due == "2 (1.81 to 2.21)"
+
+
+def test_plain_data_can_be_written_as_json():
+    data = json.loads(json.dumps(result(math.inf, 0.7, 0.5).to_dict(), allow_nan=False))
+    assert data["verdicts"][0]["values"] == [None, 0.7, 0.5]
+    assert data["pictures"][0]["curves"]["a|b"][1] == {"x": [1.0, 2.0], "y": [0.7, 0.35]}
+
+
+def test_a_ratio_of_what_is_not_predicted_has_no_spread():
+    assert ratio(Reading(1.0), Reading(2.0, 0.1)) == Reading(0.5)
+    assert math.isnan(ratio(Reading(1.0), Reading(0.0)).value)

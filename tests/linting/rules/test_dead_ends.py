@@ -1,0 +1,65 @@
+"""Zeros in series, units that are off, biases that a norm subtracts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import modelforge as mf
+from modelforge.signal.stuck import find_stuck
+
+DENSE: dict[str, Any] = {"type": "Linear", "out_features": 16}
+ZEROS: dict[str, Any] = {**DENSE, "init": "zeros"}
+
+
+def decided(layers: dict[str, Any], shape: tuple[int, ...] = (16,)) -> mf.Plan:
+    return mf.plan(mf.parse({"input": {"shape": [*shape]}, "layers": layers}, init="kaiming"))
+
+
+def found(plan: mf.Plan, code: str) -> list[str]:
+    return [problem.message for problem in mf.lint(plan, rules=[code])]
+
+
+@pytest.mark.parametrize(
+    ("layers", "stuck"),
+    [
+        ({"a": ZEROS, "b": ZEROS}, True),
+        ({"a": ZEROS, "act": "Tanh", "b": ZEROS}, True),
+        ({"a": ZEROS, "b": DENSE}, False),
+        ({"a": DENSE, "b": ZEROS}, False),
+        ({"a": ZEROS, "act": "Sigmoid", "b": ZEROS}, False),  # 1/2 arrives
+        ({"a": {**DENSE, "init": {"scheme": "zeros", "bias": "ones"}}, "b": ZEROS}, False),
+        ({"a": {"type": "Residual", "layers": {"zero": ZEROS}}, "b": ZEROS}, False),
+    ],
+)
+def test_zeros_in_series_get_no_gradient(layers: dict[str, Any], stuck: bool):
+    plan = decided(layers)
+    assert bool(found(plan, "MW125")) == stuck
+    seen = find_stuck(mf.build(plan), torch.randn(8, 16))
+    assert any(path.endswith("weight") for path in seen.zero_gradients) == stuck
+
+
+@pytest.mark.parametrize(
+    ("bias", "act", "dead"),
+    [(-4.0, "ReLU", True), (-2.0, "ReLU", False), (4.0, "ReLU", False), (-4.0, "LeakyReLU", False)],
+)
+def test_units_that_no_example_turns_on(bias: float, act: str, dead: bool):
+    block = {"bias": {"scheme": "constant", "value": bias}}
+    assert bool(found(decided({"a": {**DENSE, "init": block}, "act": act, "b": DENSE}), "MW126")) == dead
+
+
+@pytest.mark.parametrize(
+    ("norm", "bias", "idle"),
+    [("BatchNorm2d", True, True), ("InstanceNorm2d", True, True), ("BatchNorm2d", False, False), ("ReLU", True, False)],
+)
+def test_a_bias_before_a_norm(norm: str, bias: bool, idle: bool):
+    conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3, "bias": bias}
+    assert bool(found(decided({"conv": conv, "norm": norm}, (3, 8, 8)), "MW127")) == idle
+
+
+def test_a_bias_that_something_else_reads_too():
+    conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3}
+    layers = {"conv": conv, "norm": "BatchNorm2d", "sum": {"type": "Add", "inputs": ["norm", "conv"]}}
+    assert not found(decided(layers, (3, 8, 8)), "MW127")

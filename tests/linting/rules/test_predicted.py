@@ -1,0 +1,103 @@
+"""Rules about predicted signals: thresholds, the layer they name, and what they measure."""
+
+from __future__ import annotations
+
+import re
+from math import log
+from typing import Any
+
+import pytest
+import torch
+
+import modelforge as mf
+from modelforge.linting.subject import Training
+
+HEAD: dict[str, Any] = {"type": "Linear", "out_features": 10}
+
+
+def stack(depth: int, act: str = "ReLU", width: int = 64) -> dict[str, Any]:
+    copy = {"dense": {"type": "Linear", "out_features": width}, "act": act}
+    return {"stack": {"type": "Repeat", "times": depth, "layers": copy}, "head": HEAD}
+
+
+def found(layers: dict[str, Any], init: Any, code: str, training: Training | None = None, **model: Any) -> list[str]:
+    section = {"input": {"shape": [64]}, **model, "layers": layers}
+    plan = mf.plan(mf.parse(section, init=init))
+    return [problem.message for problem in mf.lint(plan, training, rules=[code])]
+
+
+@pytest.mark.parametrize("depth", [9, 30, 60])
+def test_xavier_before_relu_is_usable_to_ten_layers(depth: int):
+    """He et al. 2015: each layer halves the energy, and 2^10 is a thousand."""
+    said = found(stack(depth), "xavier", "MW123")
+    assert bool(said) == (depth >= 10)
+    if said:
+        assert "vanishes at `stack.9.dense`" in said[0] or "vanishes at `stack.10.dense`" in said[0]
+        assert re.search(r"usable to about (9|10) layers", said[0])
+
+
+def test_a_signal_that_explodes_is_named_where_it_does():
+    init = {"scheme": "kaiming", "gain": 2.0}
+    [said] = found(stack(30), init, "MW123")
+    assert "explodes at `stack.8.dense`" in said  # 4·2^8 is above 1,000
+    assert not found(stack(30), "kaiming", "MW123")
+
+
+def test_small_tables_are_a_start_and_not_a_loss():
+    layers = {"embed": {"type": "Embedding", "num_embeddings": 9, "embedding_dim": 64}, **stack(2)}
+    assert not found(layers, "kaiming", "MW123", input={"shape": [5], "dtype": "int64"})
+
+
+@pytest.mark.parametrize(("act", "init", "bad"), [("Sigmoid", "xavier", True), ("Tanh", "xavier", False)])
+def test_gradients_that_vanish(act: str, init: str, bad: bool):
+    assert bool(found(stack(20, act), init, "MW124")) == bad
+
+
+def test_widths_alone_are_no_explosion():
+    layers = {
+        name: {"type": "Linear", "out_features": width} if name[0] == "d" else "ReLU"
+        for name, width in (("d1", 2048), ("a1", 0), ("d2", 2048), ("a2", 0), ("d3", 16), ("a3", 0))
+    }
+    init = {"scheme": "kaiming", "mode": "fan_out"}
+    assert not found({**layers, "head": HEAD}, init, "MW124")
+
+
+@pytest.mark.parametrize(("size", "bad"), [(2, True), (32, False)])
+def test_small_maps_lose_energy_at_their_borders(size: int, bad: bool):
+    conv = {"type": "Conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}
+    layers = {"stack": {"type": "Repeat", "times": 6, "layers": {"conv": conv, "act": "ReLU"}}, "flat": "Flatten"}
+    assert bool(found({**layers, "head": HEAD}, "kaiming", "MW134", input={"shape": [3, size, size]})) == bad
+    whole = {**conv, "padding_mode": "replicate"}
+    layers["stack"]["layers"]["conv"] = whole
+    assert not found({**layers, "head": HEAD}, "kaiming", "MW134", input={"shape": [3, size, size]})
+
+
+@pytest.mark.parametrize("std", [0.02, 0.125, 1.0])
+def test_a_table_that_is_also_the_head(std: float):
+    token = {"type": "Embedding", "num_embeddings": 50, "embedding_dim": 64}
+    layers = {"token": token, "norm": "LayerNorm", "head": {"type": "Linear", "out_features": 50, "bias": False}}
+    block = {"scheme": "xavier", "embedding": {"scheme": "normal", "std": std}}
+    model = {"input": {"shape": [8], "dtype": "int64"}, "tie": {"head.weight": "token.weight"}}
+    assert bool(found(layers, block, "MW137", **model)) == (std == 1.0)
+
+
+SCORED = Training("Adam", by_width=False, num_classes=10)
+
+
+@pytest.mark.parametrize("std", [0.05, 0.8])
+def test_the_first_loss_is_about_what_is_measured(std: float):
+    layers = {**stack(1), "head": {**HEAD, "init": {"scheme": "normal", "std": std}}}
+    said = found(layers, "kaiming", "MW138", SCORED)
+    assert not found(layers, "kaiming", "MW138")
+    losses: list[float] = []
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        inputs, classes = torch.randn(512, 64, generator=generator), torch.randint(10, (512,), generator=generator)
+        model = mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming", seed=seed)
+        scores = mf.build(model)(inputs)
+        losses.append(float(torch.nn.functional.cross_entropy(scores.detach(), classes)))
+    mean = sum(losses) / len(losses)
+    assert bool(said) == (mean > log(10) + 1.15)
+    if said:
+        predicted = float(re.findall(r"is about ([\d.]+)", said[0])[0])
+        assert log(10) < mean < predicted * 1.2  # the estimate is an upper bound, up to the draw
