@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from modelforge.inits.gains.statistics import differentiate, evaluate
-from modelforge.signal.moments import NODES, REACH
+from modelforge.signal.moments import normal_points
 from modelforge.signal.value import Signal
 
 
@@ -19,6 +19,8 @@ class Maxima:
 
     mean: float
     second: float
+    third: float
+    """E (m - E m)³."""
     along: float
     """E m m′ of two windows of an example."""
     across: float
@@ -27,8 +29,20 @@ class Maxima:
     """E φ′² at the maxima, over E φ′² anywhere."""
 
 
-def maxima(signal: Signal, count: int) -> Maxima:
-    """The maxima of windows of `count` elements.
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How many elements windows have, and how many two of them have in common, each with how often that is so."""
+
+    sizes: tuple[tuple[float, float], ...]
+    common: tuple[tuple[float, float], ...]
+
+    @property
+    def mean_size(self) -> float:
+        return sum(size * share for size, share in self.sizes)
+
+
+def maxima(signal: Signal, windows: Windows) -> Maxima:
+    """The maxima of windows of elements.
 
     Given what all elements of a unit share they are independent, and the largest of n independent numbers has the
     distribution function Fⁿ (order statistics, David and Nagaraja 2003).
@@ -38,9 +52,7 @@ def maxima(signal: Signal, count: int) -> Maxima:
     along = signal.correlation(signal.along) if behind is None else behind.along
     across = signal.correlation(signal.across) if behind is None else behind.across
     along, across = max(0.0, along), max(0.0, across)
-    z = np.linspace(-REACH, REACH, NODES)
-    weights = np.exp(-(z**2) / 2)
-    weights /= weights.sum()
+    z, weights = normal_points()
     x = mean + math.sqrt(variance) * (math.sqrt(along) * z[:, None] + math.sqrt(1 - along) * z)
     if behind is None:
         value, slope = x, np.ones_like(x)
@@ -50,18 +62,35 @@ def maxima(signal: Signal, count: int) -> Maxima:
         value, slope = evaluate(function, points).reshape(x.shape), differentiate(function, points).reshape(x.shape)
     order = np.argsort(value, axis=1, kind="stable")
     below = np.cumsum(weights[order], axis=1).clip(max=1.0)
-    powers = below**count
-    chance = np.diff(powers, axis=1, prepend=0.0)
     ranked, steep = np.take_along_axis(value, order, 1), np.take_along_axis(slope, order, 1)
-    given = (chance * ranked).sum(axis=1)
+    chance = sum(share * _steps(below**size) for size, share in windows.sizes)
+    moments = [float(weights @ (chance * ranked**power).sum(axis=1)) for power in (1, 2, 3)]
     at_maxima, anywhere = weights @ (chance * steep**2).sum(axis=1), weights @ (slope**2 @ weights)
+    given = (chance * ranked).sum(axis=1)
+    size = windows.mean_size
     return Maxima(
-        float(weights @ given),
-        float(weights @ (chance * ranked**2).sum(axis=1)),
-        float(weights @ given**2),
+        moments[0],
+        moments[1],
+        moments[2] - 3 * moments[0] * moments[1] + 2 * moments[0] ** 3,
+        sum(share * float(weights @ _together(ranked, below, size, both)) for both, share in windows.common),
         _shared(z, weights, given, 0.0 if along == 0 else min(1.0, across / along)),
         float(at_maxima / anywhere) if anywhere else 1.0,
     )
+
+
+def _steps(distribution: np.ndarray) -> np.ndarray:
+    return np.diff(distribution, axis=1, prepend=0.0)
+
+
+def _together(ranked: np.ndarray, below: np.ndarray, size: float, both: float) -> np.ndarray:
+    """E m m′ of two windows of `size` elements that have `both` in common: given the largest of those, independent."""
+    apart = max(0.0, size - both)
+    rest = _steps(below**apart) if apart else np.zeros_like(below)
+    upwards = np.cumsum((rest * ranked)[:, ::-1], axis=1)[:, ::-1] - rest * ranked
+    larger = ranked * below**apart + upwards
+    if both == 0:
+        return (rest * ranked).sum(axis=1) ** 2
+    return (_steps(below**both) * larger**2).sum(axis=1)
 
 
 def _shared(z: np.ndarray, weights: np.ndarray, given: np.ndarray, correlation: float) -> float:

@@ -20,6 +20,7 @@ from modelforge.planning.plan import Plan
 from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.flow import Leaf, Source, flow
+from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
 from modelforge.signal.value import Gradient, Shape, Signal, summed
@@ -42,6 +43,15 @@ class NodeSignal:
     """V′(q) of an activation and the weights before it: the factor on a small error of the variance."""
     note: str = ""
     """Why it is not known, or what was assumed."""
+
+    @property
+    def correlation_depth(self) -> float | None:
+        """ξ of an activation and the weights before it: about 6ξ layers can be trained."""
+        behind = None if self.signal is None else self.signal.behind
+        if behind is None or not self.chi:
+            return None
+        gain = self.chi / single(behind.activation, behind.mean, behind.variance).slope_second
+        return correlation_depth(behind.activation, behind.variance, gain)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain data."""

@@ -10,6 +10,7 @@ from modelforge.core.registry import Registry
 from modelforge.core.tensors import TensorValue, at
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
+from modelforge.signal.own_values import OWN_VALUES
 from modelforge.signal.value import Gradient, Shape, Signal
 
 Index = tuple[int, ...]
@@ -86,6 +87,9 @@ class Node:
         first = next(it for it, _ in planned.fills if matrix in (None, it.name))
         fill = next(fill for it, fill in planned.fills if it is first)
         mean, std = (planned.mean, planned.std) if matrix is None else (fill.mean, fill.std)
+        if (mean is None or std is None) and planned.initializer.values_from == "module":
+            law = OWN_VALUES.get(self.layer.type)
+            mean, std = (law and law(self.parameters, name)) or (None, None)
         if mean is None or std is None:
             raise Unpredictable(f"`{planned.scheme}` promises no mean and std of {planned.path}")
         return Values(mean, std, first.fan_in, first.fan_out)

@@ -51,6 +51,23 @@ class Taps:
         return float(((self.reads >= 0).mean(axis=0) ** 2).mean())
 
     @property
+    def reach_square(self) -> float:
+        """The mean over pairs of windows of the square of the share of taps that read the signal in both."""
+        kept = (self.reads >= 0).astype(float)
+        return float(((kept.T @ kept / self.windows) ** 2).mean())
+
+    @property
+    def read(self) -> float:
+        """The number of taps that read the signal, a mean over windows."""
+        return float((self.reads >= 0).sum(axis=1).mean())
+
+    @property
+    def apart(self) -> float:
+        """The number of taps that two windows compare: those that read the signal in both."""
+        shares = (self.reads >= 0).mean(axis=0)
+        return float(shares.sum() ** 2 / (shares**2).sum())
+
+    @property
     def spill(self) -> float:
         """The number of taps through which two positions both reach windows."""
         kept = (self.reads >= 0).sum(axis=0) / self.size

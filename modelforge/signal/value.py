@@ -78,9 +78,21 @@ class Signal:
     """Variance of ln E x² on top of that, from the number of elements here."""
     chance: float = 0.0
     """The squared correlation of two examples or positions in one model where its mean over models is 0: chance."""
+    own_chance: float = 0.0
+    """The same on top of that for a single unit, where groups of units read different ones."""
+    swing: float = 0.0
+    """Relative variance of E x² over positions and examples, on top of what comes from the number of units."""
+    third: float = 0.0
+    """E (x - E x)³; 0 for normal numbers."""
+    tail: float = 2.0
+    """Relative variance of the squares of elements: κ = E x⁴/(E x²)² - 1; 2 for normal numbers."""
     weight_gain: float | None = None
     """σ_w² = n·E w² of the weights right before it; None where there are none."""
     profile: Profile = field(default=FLAT, repr=False)
+    later: Profile = field(default=FLAT, repr=False)
+    """`along` by the later of two positions, in units of its mean, where positions read earlier ones only."""
+    table: tuple[str, float] | None = None
+    """A table of which each position holds a row that it chose, and how often."""
     behind: Behind | None = None
     """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
 
@@ -98,6 +110,11 @@ class Signal:
         """A covariance (`along`, `across`) about the mean, in units of the variance."""
         return 0.0 if self.variance == 0 else float(np.clip((covariance - self.mean**2) / self.variance, -1, 1))
 
+    @property
+    def lean(self) -> float:
+        """The skewness E (x - E x)³ / σ³."""
+        return self.third / self.variance**1.5 if self.variance > 0 else 0.0
+
     def overlap(self, same: float, along: float, across: float) -> float:
         """Mean over all pairs of elements of a unit of something that depends on the kind of the pair."""
         positions, examples = self.shape.num_positions, self.shape.num_examples
@@ -113,8 +130,36 @@ class Signal:
             second=square * self.second,
             along=square * self.along,
             across=square * self.across,
+            third=factor**3 * self.third,
+            table=self.table and (self.table[0], factor * self.table[1]),
             behind=None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What a norm of units one by one made of a gradient: those of little variance got more.
+
+    Weights right before it made the variances. As far as they read no more directions than there are, their own size
+    takes that back: w²/v is the same for all.
+    """
+
+    factor: float
+    """The part of E g² that comes from the unevenness of variances."""
+    noise: float
+    freedom: float
+    """Directions that the variances are made of."""
+    kept: float
+    """The factor that the number of examples alone would give, which weights do not take back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """An activation and what it reads, in the eyes of a gradient that comes back through it."""
+
+    activation: Activation
+    mean: float
+    variance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +170,19 @@ class Gradient:
     """E g²."""
     along: float = 0.0
     """E g g′ of one unit at two positions of an example."""
+    across: float = 0.0
+    """E g g′ of one unit in two examples."""
     drift: float = 0.0
     noise: float = 0.0
     chance: float = 0.0
     tilt: float = 1.0
     """How much steeper the activation before is, in energy, where the gradient arrives (at maxima) than elsewhere."""
     profile: Profile = field(default=FLAT, repr=False)
+    later: Profile = field(default=FLAT, repr=False)
+    """`along` by the later of two positions, in units of its mean."""
+    pull: Pull | None = None
+    through: Through | None = None
+    """The activation that it has come through last; None where something else was after it on its way back."""
 
     @property
     def spread(self) -> float:
@@ -139,7 +191,7 @@ class Gradient:
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""
-        return replace(self, energy=factor * self.energy, along=factor * self.along)
+        return replace(self, energy=factor * self.energy, along=factor * self.along, across=factor * self.across)
 
 
 def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
@@ -180,9 +232,11 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
     return Gradient(
         total,
         sum(one.along for one in gradients),
+        sum(one.across for one in gradients),
         drift,
         noise,
         max(one.chance for one in gradients),
         sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
+        mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
     )

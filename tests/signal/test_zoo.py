@@ -18,11 +18,18 @@ AGREES = {
     "lstm": (),
     "gru": (),
 }
+AGREES_SLOWLY = {"transformer": ("init=xavier_normal",), "bert": (), "t5": (), "vit": ()}
 
 
 @pytest.mark.parametrize("model", AGREES)
 def test_as_measured(model):
     check(mf.load("conf", overrides=[f"model={model}", *AGREES[model]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", AGREES_SLOWLY)
+def test_transformers_as_measured(model):
+    check(mf.load("conf", overrides=[f"model={model}", *AGREES_SLOWLY[model]]))
 
 
 KNOWN = ("bert", "convnext", "gpt2", "lenet", "llama", "mobilenet_v2", "resnet", "t5", "transformer", "vit")

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
+from modelforge.signal.causal import as_later, of_means, of_prefixes, to_sources
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, Values, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
 from modelforge.signal.softmax import shares
-from modelforge.signal.value import FLAT, Gradient, Shape, summed
+from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ class _Mixing:
 
     own: np.ndarray
     """E Σ a² for each query."""
-    shared: float
-    """E Σ a a′, a mean over all pairs of queries."""
+    shared: np.ndarray
+    """E Σ a a′ with another query; of causal ones with an earlier one."""
     counts: np.ndarray
     """Keys that each query reads."""
 
@@ -111,17 +112,15 @@ class _Mixing:
 def _mixing(variance: float, correlation: float, queries: int, keys: int, *, causal: bool) -> _Mixing:
     own, shared = shares(variance, keys), shares(variance * max(0.0, correlation), keys)
     if not causal:
-        return _Mixing(np.full(queries, own[-1]), float(shared[-1]), np.full(queries, keys))
+        return _Mixing(np.full(queries, own[-1]), np.full(queries, shared[-1]), np.full(queries, keys))
     # Two queries have the keys of the earlier one in common, and the later one gives those a part of its weight.
-    steps = np.arange(1, keys + 1)
-    pairs = max(1.0, keys * (keys - 1) / 2)
-    return _Mixing(own, float(((steps - 1) * shared).sum() / pairs), steps)
+    return _Mixing(own, shared, np.arange(1, keys + 1))
 
 
 def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
     """Softmax of normal logits, a mean of values, and a projection.
 
-    Formula: Var logits = scale²·d·E q²·(E k² - E k k′); E y² = E v v′ + (E v² - E v v′)·E Σ a²
+    Formula: Var logits = scale²·d·E q²·(E k² - E k k′); E y² = E v v′ + (E v² - E v v′)·(E Σ a² + what `_picked` adds)
     Source: Dong et al. 2021, arXiv:2103.03404; Noci et al. 2022, arXiv:2206.03126
     """
     known = [signal for signal in node.signals[:num_read] if signal is not None]
@@ -133,44 +132,53 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
         weighted(signal, one.weight, one.bias, _projected(signal.shape, one.weight), one.weight.fan_in)
         for signal, one in ((x, made.query), (sources[0], made.key), (sources[1], made.value))
     )
-    apart, different = max(0.0, key.second - key.along), max(0.0, value.second - value.along)
+    apart = max(0.0, key.second - key.along)
     logits = made.scale**2 * made.head_dim * query.second * apart + made.bias
     steps, keys = query.shape.num_positions, key.shape.num_positions
     likeness = query.along / query.second if query.second else 0.0
     mixing = _mixing(logits, likeness, steps, keys, causal=made.causal)
+    covariance = _by_later(value, keys)
+    alike = of_prefixes(covariance) if made.causal else np.full(steps, value.along)
+    different = np.maximum(0.0, value.second - alike)
+    picked = _picked((logits - made.bias) * value.chance, mixing.own)
     dropped = made.dropout / (1 - made.dropout) * mixing.own * value.second
-    energies = value.along + different * mixing.own + dropped
+    energies = alike + different * (mixing.own + picked) + dropped
     second = float(energies.mean())
+    # Queries that are alike pick the same.
+    common = picked * max(0.0, likeness)
+    if made.causal:
+        along, later = as_later(of_means(covariance) + different * (mixing.shared + common))
+    else:
+        along, later = value.along + float((different * (mixing.shared + common)).mean()), None
     mixed = replace(
         value,
         shape=_projected(x.shape, made.query.weight),
         second=second,
-        along=value.along + different * mixing.shared,
+        along=along,
         drift=value.drift + value.noise,
         profile=FrozenDict({1: energies / second}) if made.causal and second else FLAT,
+        later=FLAT if later is None else FrozenDict({1: later}),
     )
     mixed = replace(mixed, noise=normal_noise(mixed))
     output = weighted(mixed, made.out.weight, made.out.bias, node.shape(-1), made.out.weight.fan_in)
     output = replace(output, profile=mixed.profile)
+    output = replace(output, noise=normal_noise(output))
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         arriving = gradients[_main(node)]
         gradient = unweighted(arriving, made.out.weight, mixed, _fan(made.out))
-        copies, ratio = made.num_heads / made.num_kv_heads, steps / keys
+        copies = made.num_heads / made.num_kv_heads
         each = gradient.energy * arriving.profile.get(1, np.ones(steps))
-        # A key gets what all queries give it: Σ a²·g², and Σ a a′·g g′ of pairs.
-        pairs = ratio * (steps - 1) * mixing.shared * gradient.along
-        to_keys = _received(mixing.own / mixing.counts * each, keys, causal=made.causal) + pairs
+        kept = replace(mixing, own=mixing.own / (1 - made.dropout))
+        to_keys, along, later = _to_keys(each, _by_later(gradient, steps), kept, keys, causal=made.causal)
         energy = float(to_keys.mean())
-        whole = steps * gradient.energy + steps * (steps - 1) * gradient.along
-        along = (whole - keys * energy) / (keys * (keys - 1)) if keys > 1 else 0.0
         profile = FrozenDict({1: to_keys / energy}) if made.causal and energy else FLAT
-        to_value = replace(gradient, energy=copies * energy, along=copies * along, profile=profile)
+        to_value = replace(gradient, energy=copies * energy, along=copies * along, profile=profile, later=later)
         # d logit = a·(v - y)·g
         steep = made.scale**2 * made.head_dim * different * mixing.own * (1 - mixing.own) * each
-        to_query = replace(gradient, energy=float(steep.mean()) * apart, along=0.0)
+        to_query = replace(gradient, energy=float(steep.mean()) * apart, along=0.0, later=FLAT)
         sent = _received(steep / mixing.counts, keys, causal=made.causal)
-        to_key = replace(gradient, energy=copies * float(sent.mean()) * query.second, along=0.0)
+        to_key = replace(gradient, energy=copies * float(sent.mean()) * query.second, along=0.0, later=FLAT)
         parts = [
             unweighted(to_query, made.query.weight, x, _fan(made.query)),
             unweighted(to_key, made.key.weight, sources[0], _fan(made.key)),
@@ -185,6 +193,42 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
         return (*given, *(None for _ in node.signals[num_read:]))
 
     return Passed({_main(node): output}, back)
+
+
+def _picked(variance: float, own: np.ndarray) -> np.ndarray:
+    """What queries get on top because the keys that they pick are alike, in units of the energy of values.
+
+    Keys in d dimensions whose logits have variance s² have weights with mean direction A, and A² = t/(1 + 2t), t = s²/d
+    (von Mises and Fisher). Each of the few keys of a mean is also in what the others are compared with, which leaves
+    (1 - 1/T)·(1 - 2/T)² of it for T keys, to first order (1 - 1/T)⁵; E Σ a² stands for 1/T.
+
+    Args:
+        variance: t, of logits times the squared correlation of two keys by chance, 1/d.
+        own: E Σ a² of each query.
+    """
+    return variance / (1 + 2 * variance) * (1 - own) ** 5
+
+
+def _by_later(of: Signal | Gradient, steps: int) -> np.ndarray:
+    """The covariance of two positions by the later of them."""
+    later = of.later.get(1)
+    return np.full(steps, of.along) if later is None or len(later) != steps else of.along * later
+
+
+def _to_keys(
+    energy: np.ndarray, covariance: np.ndarray, mixing: _Mixing, keys: int, *, causal: bool
+) -> tuple[np.ndarray, float, Profile]:
+    """What each key gets of what all queries give it: Σ a²·g², and Σ a a′·g g′ of pairs; and what two keys share."""
+    if causal:
+        energies, shared = to_sources(energy, covariance, mixing.own, mixing.shared)
+        along, later = as_later(shared)
+        return energies, along, FrozenDict({1: later})
+    steps = len(energy)
+    pairs = steps / keys * (steps - 1) * float(mixing.shared.mean() * covariance.mean())
+    energies = _received(mixing.own / mixing.counts * energy, keys, causal=False) + pairs
+    whole = float(energy.sum()) + steps * (steps - 1) * float(covariance.mean())
+    along = (whole - keys * float(energies.mean())) / (keys * (keys - 1)) if keys > 1 else 0.0
+    return energies, along, FLAT
 
 
 def _received(given: np.ndarray, keys: int, *, causal: bool) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -10,8 +11,8 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
-from modelforge.signal.taps import along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, mixed_profile
+from modelforge.signal.taps import Taps, along_each, spread, taps_of
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal, mixed_profile
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d")
@@ -27,15 +28,24 @@ def convolution(node: Node) -> Passed:
     taps = taps_of(arguments, signal.shape.sizes[2:], shape.sizes[2:])
     factor, profile = along_each(taps, signal.profile, 2)
     reach = prod(one.reach for one in taps)
-    output = _weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in)
-    output = replace(output, profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
+    apart = _apart(signal, prod(one.apart for one in taps))
+    output = weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in, taps=apart)
+    own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
+    shifted = _shifted(signal, taps, factor)
+    output = replace(output, own_chance=own + (1 - own) * shifted)
+    output = replace(
+        output,
+        noise=normal_noise(output),
+        profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes),
+    )
     channels = arguments["out_channels"] / arguments["groups"]
+    fan_in = signal.shape.num_units / arguments["groups"] * prod(one.read for one in taps)
     spill = prod(one.spill for one in taps)
 
     def back(gradient: Gradient) -> Gradient:
         reached, profile = along_each(taps, gradient.profile, 2, back=True)
         arriving = _arriving(gradient, spill / reached if reached else 0.0)
-        return replace(unweighted(arriving, weight, signal, channels * reached), profile=profile)
+        return replace(unweighted(arriving, weight, signal, channels * reached, fan_in=fan_in), profile=profile)
 
     return passed(output, back)
 
@@ -53,7 +63,7 @@ def transposed(node: Node) -> Passed:
     channels = signal.shape.num_units / arguments["groups"]
     spill = prod(one.spill for one in taps)
     seen = _seen(signal, 1.0, spill / reached if reached else 0.0)
-    output = _weighted(seen, weight, node.values("bias"), shape, channels * reached)
+    output = weighted(seen, weight, node.values("bias"), shape, channels * reached)
     output = replace(output, profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
     kernel = prod(one.kernel for one in taps)
     reach = prod(one.reach for one in taps)
@@ -73,12 +83,23 @@ def _seen(signal: Signal, factor: float, reach: float) -> Signal:
 
 
 def _arriving(gradient: Gradient, reach: float) -> Gradient:
-    return replace(gradient, along=reach * gradient.along, profile=FLAT)
+    return replace(gradient, along=reach * gradient.along, across=reach * gradient.across, profile=FLAT)
 
 
-def _weighted(seen: Signal, weight: Values, bias: Values, shape: Shape, fan: float) -> Signal:
-    output = weighted(seen, weight, bias, shape, fan)
-    return replace(output, noise=normal_noise(output))
+def _apart(signal: Signal, taps: float) -> float:
+    """How many of a window's taps read numbers that do not depend on each other."""
+    return taps / (1 + (taps - 1) * signal.correlation(signal.along) ** 2)
+
+
+def _shifted(signal: Signal, taps: Sequence[Taps], factor: float) -> float:
+    """How alike positions are by the place that padding leaves them: each has what all share in taps of its own.
+
+    Formula: (E x x′/E x²)² times the variance, over pairs of positions, of the share of taps that both read
+    """
+    if signal.second == 0 or factor == 0:
+        return 0.0
+    varies = prod(one.reach_square for one in taps) - prod(one.reach for one in taps) ** 2
+    return min(1.0, max(0.0, varies) * (signal.across / signal.second / factor) ** 2)
 
 
 def _with_bias(output: Signal, bias: Values, profile: Profile) -> list[tuple[float, Profile]]:

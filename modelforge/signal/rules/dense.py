@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
+
+import numpy as np
 
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
 
 
-def weighted(signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in: float, reach: float = 1.0) -> Signal:
+def weighted(
+    signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in: float, reach: float = 1.0, taps: float = 1.0
+) -> Signal:
     """What sums of `fan_in` inputs are, weighted by independent numbers.
 
     Formula: E y² = n·(Var w·E x² + (E w)²·(E x² + (n - 1)(E x)²)) + E b², pairs alike
@@ -20,12 +25,14 @@ def weighted(signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in:
         shape: Of what is made.
         fan_in: Inputs that each output sums over, n.
         reach: The share of pairs of positions for which both have an input, where padding is around.
+        taps: How many of `fan_in` are positions that differ from each other.
     """
 
     def of(product: float) -> float:
         common = weight.mean**2 * (product + (fan_in - 1) * signal.mean**2)
         return fan_in * (weight.std**2 * product + common)
 
+    share = _share(of(signal.second), bias.second)
     made = Signal(
         shape,
         mean=fan_in * weight.mean * signal.mean + bias.mean,
@@ -33,9 +40,11 @@ def weighted(signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in:
         along=of(signal.along) * reach + bias.second,
         across=of(signal.across) * reach + bias.second,
         # Energies of what arrives go into all outputs; the bias does not know them.
-        drift=(signal.drift + signal.noise) * _share(of(signal.second), bias.second) ** 2,
-        chance=_more_alike(signal.chance, fan_in),
+        drift=(signal.drift + signal.noise) * share**2,
+        chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
+        swing=(signal.swing + signal.tail / signal.shape.num_units) / taps * share**2,
         weight_gain=fan_in * weight.second,
+        later=signal.later,
     )
     return replace(made, noise=normal_noise(made))
 
@@ -54,24 +63,44 @@ def normal_noise(signal: Signal) -> float:
     if signal.second == 0:
         return 0.0
     alike = [(item / signal.second) ** 2 for item in (signal.along, signal.across)]
-    along, across = (square + (1 - square) * signal.chance for square in alike)
-    return 2 * signal.overlap(1.0, along, across) / signal.shape.num_units
+    chance = signal.chance + signal.own_chance
+    along, across = (square + (1 - square) * chance for square in alike)
+    uneven = prod(float((energy**2).mean()) for energy in signal.profile.values())
+    for later in signal.later.values():
+        along += alike[0] * (float(later**2 @ np.arange(len(later))) / max(1, len(later) * (len(later) - 1) / 2) - 1)
+    return 2 * signal.overlap(uneven, along, across) / signal.shape.num_units
 
 
-def unweighted(gradient: Gradient, weight: Values, signal: Signal, fan_out: float, reach: float = 1.0) -> Gradient:
+def unweighted(
+    gradient: Gradient, weight: Values, signal: Signal, fan_out: float, reach: float = 1.0, fan_in: float | None = None
+) -> Gradient:
     """The gradient of what independent numbers weighted: E g² ← n_out·E w²·E g²."""
+    gradient = _let_go(gradient, signal.shape.num_units if fan_in is None else fan_in)
     factor = fan_out * weight.second
     back = Gradient(
         factor * gradient.energy,
         factor * reach * gradient.along,
+        factor * reach * gradient.across,
         drift=gradient.drift + gradient.noise,
         chance=_more_alike(gradient.chance, fan_out),
+        later=gradient.later,
     )
     if back.energy == 0:
         return back
-    square = (back.along / back.energy) ** 2
-    pairs = signal.overlap(1.0, square + (1 - square) * back.chance, back.chance)
+    alike = [(item / back.energy) ** 2 for item in (back.along, back.across)]
+    pairs = signal.overlap(1.0, *(square + (1 - square) * back.chance for square in alike))
     return replace(back, noise=2 * pairs / signal.shape.num_units)
+
+
+def _let_go(gradient: Gradient, fan_in: float) -> Gradient:
+    """The gradient without what the weights themselves take back of a norm's unevenness."""
+    pull = gradient.pull
+    if pull is None:
+        return gradient
+    back = min(1.0, pull.freedom / fan_in)
+    factor = (back + (1 - back) * pull.kept) / pull.factor
+    less = pull.noise * (1 - (1 - back) ** 2)
+    return replace(gradient.scaled(factor), noise=max(0.0, gradient.noise - less), pull=None)
 
 
 def as_units(signal: Signal, axis: int) -> Signal:
@@ -84,7 +113,19 @@ def as_units(signal: Signal, axis: int) -> Signal:
     if axis == shape.units:
         return signal
     square = signal.mean**2
-    return replace(signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, behind=None)
+    return replace(
+        signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, later=FLAT, behind=None
+    )
+
+
+def _of_own_row(node: Node, signal: Signal, weight: Values) -> float:
+    """The energy of the one output whose weights are the very row that a position holds.
+
+    Formula: (times·n·E w²)² / rows, n·E w² the product of a row with itself
+    """
+    if signal.table is None or node.parameters["weight"].path != signal.table[0]:
+        return 0.0
+    return (signal.table[1] * signal.shape.num_units * weight.second) ** 2 / node.sizes()[-1]
 
 
 @register_signal("Linear")
@@ -100,7 +141,8 @@ def linear(node: Node) -> Passed:
     output = weighted(signal, weight, bias, shape, signal.shape.num_units)
     # Biases add the same energy everywhere.
     parts = [(output.second - bias.second, signal.profile), (bias.second, FLAT)]
-    output = replace(output, profile=mixed_profile(parts, shape.sizes))
+    more = _of_own_row(node, signal, weight)
+    output = replace(output, second=output.second + more, profile=mixed_profile(parts, shape.sizes))
     return passed(
         output,
         lambda gradient: replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile),

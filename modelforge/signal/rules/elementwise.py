@@ -14,7 +14,7 @@ from modelforge.core.matrix import Activation
 from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
-from modelforge.signal.value import Behind, Gradient, Profile, Signal
+from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
 
 @lru_cache(maxsize=256)
@@ -45,7 +45,7 @@ def activation(node: Node) -> Passed:
     signal = node.signal
     values = FrozenDict({name: node.values(name).mean for name in node.parameters})
     function = _function(node.layer.type, FrozenDict(node.layer.arguments), values)
-    one = single(function, signal.mean, signal.variance)
+    one = single(function, signal.mean, signal.variance, signal.lean)
     if not np.isfinite([one.second, one.fourth]).all():
         raise Unpredictable(f"`{node.layer.type}` of such a signal has no finite moments")
     along, across = (
@@ -53,6 +53,7 @@ def activation(node: Node) -> Passed:
     )
     power = 0.0 if one.second == 0 else one.growth * signal.variance / one.second
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
+    kept = across.slope_product / one.slope_second if one.slope_second else 0.0
     output = replace(
         signal,
         mean=one.mean,
@@ -61,8 +62,14 @@ def activation(node: Node) -> Passed:
         across=across.product,
         drift=power**2 * signal.drift,
         noise=_noise(signal, one, along, across),
-        chance=signal.chance * (along.slope_product / one.slope_second) ** 2 if one.slope_second else 0.0,
+        chance=signal.chance * kept**2,
+        own_chance=signal.own_chance * kept**2,
+        swing=power**2 * signal.swing,
+        tail=one.fourth / one.second**2 - 1 if one.second else 2.0,
+        third=one.third - 3 * one.mean * one.second + 2 * one.mean**3,
         profile=profile,
+        later=_later(signal.later, one.mean**2, along.product),
+        table=None,
         weight_gain=None,
         behind=Behind(
             function,
@@ -75,10 +82,17 @@ def activation(node: Node) -> Passed:
     gain = signal.weight_gain
     return Passed(
         {(): output},
-        lambda gradients: (_back(gradients[()], signal, one, along, across),),
+        lambda gradients: (_back(gradients[()], function, signal, one, along, across),),
         chi=None if gain is None else gain * one.slope_second,
         slope=None if gain is None else gain * one.growth,
     )
+
+
+def _later(later: Profile, apart: float, together: float) -> Profile:
+    """The shape of a covariance of which a part, what independent numbers have, is the same everywhere."""
+    if together == 0:
+        return FLAT
+    return FrozenDict({axis: 1 + (shape - 1) * (1 - apart / together) for axis, shape in later.items()})
 
 
 def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
@@ -90,7 +104,7 @@ def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
     return max(0.0, pairs) / one.second**2 / signal.shape.num_units
 
 
-def _back(gradient: Gradient, signal: Signal, one: Single, along: Pair, across: Pair) -> Gradient:
+def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single, along: Pair, across: Pair) -> Gradient:
     second = one.slope_second
     if second == 0:
         return Gradient(0.0)
@@ -108,8 +122,11 @@ def _back(gradient: Gradient, signal: Signal, one: Single, along: Pair, across: 
         gradient,
         energy=gradient.energy * second * gradient.tilt,
         along=gradient.along * along.slope_product,
+        across=gradient.across * across.slope_product,
         drift=float(drift),
         tilt=1.0,
+        pull=None,
+        through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,
         noise=pairs / second**2 / signal.shape.num_units,
     )
@@ -134,8 +151,13 @@ def dropout(node: Node) -> Passed:
     signal = node.signal
     count = signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples
     noise = 3 * p / (1 - p) / count
+    tail = (signal.tail + 1) / (1 - p) - 1
+    cube = signal.third + 3 * signal.mean * signal.second - 2 * signal.mean**3  # E x³
+    third = cube / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
     return passed(
-        replace(signal, second=signal.second / (1 - p), noise=signal.noise + noise, behind=None),
+        replace(
+            signal, second=signal.second / (1 - p), noise=signal.noise + noise, third=third, tail=tail, behind=None
+        ),
         lambda gradient: replace(gradient, energy=gradient.energy / (1 - p), noise=gradient.noise + noise),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod, sqrt
 
+from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
 
@@ -29,21 +30,46 @@ def add(node: Node) -> Passed:
         raise Unpredictable("it adds tensors of different shapes")
     mean = sum(signal.mean for signal in signals)
     crossed = mean**2 - sum(signal.mean**2 for signal in signals)
+    total = sum(signal.second for signal in signals) + crossed
     drift, noise = summed_drift([(signal.second, signal) for signal in signals])
     output = replace(
         signals[0],
         mean=mean,
-        second=sum(signal.second for signal in signals) + crossed,
+        second=total,
         along=sum(signal.along for signal in signals) + crossed,
         across=sum(signal.across for signal in signals) + crossed,
         drift=drift,
         noise=noise,
-        chance=max(signal.chance for signal in signals),
+        chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
+        swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
+        third=sum(signal.third for signal in signals),
+        tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
         behind=None,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
+        later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
+        table=next((signal.table for signal in signals if signal.table), None),
     )
-    return Passed({(): output}, lambda gradients: (gradients[()],) * len(signals))
+
+    def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+        gradient = gradients[()]
+        return tuple(replace(gradient, tilt=_tilt(gradient, signal, output), through=None) for signal in signals)
+
+    return Passed({(): output}, back)
+
+
+def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
+    """How much steeper the activation that made a part is where the one behind the sum is steep.
+
+    Formula: E φ₁′(u)²·φ₂′(φ₁(u) + r)² / (E φ₁′² · E φ₂′²), r what else is in the sum
+    """
+    before, after = part.behind, gradient.through
+    if before is None or after is None:
+        return gradient.tilt
+    rest = max(0.0, after.variance - part.variance)
+    return gradient.tilt * steeper(
+        before.activation, before.mean, before.variance, after.activation, after.mean - part.mean, rest
+    )
 
 
 @register_signal("Concat")
@@ -107,6 +133,9 @@ def multiply(node: Node) -> Passed:
         drift=sum(sqrt(factor.drift) for factor in factors) ** 2,
         noise=spread / count,
         chance=max(factor.chance for factor in factors),
+        swing=sum(factor.swing for factor in factors),
+        table=None,
+        third=0.0,
         weight_gain=None,
         behind=None,
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
+from typing import TypeVar
 
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
+from modelforge.signal.causal import as_later
+from modelforge.signal.inverse import Inverse, inverse
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
-from modelforge.signal.value import FLAT, Gradient, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
 
+AnyMoments = TypeVar("AnyMoments", Signal, Gradient)
 UNKNOWN = 1.0
 """The energy that stands for one that is not known."""
 EVERYTHING = 10**9
@@ -32,6 +36,29 @@ class _Centre:
     """Units that do."""
     across_examples: bool = False
 
+    def chance(self, signal: Signal, chance: float) -> float:
+        """The squared correlation by chance, where what all have in common is taken out."""
+        variance = signal.second - self.energy
+        return min(1.0, chance * max(0.0, signal.second**2 - signal.across**2) / variance**2) if variance > 0 else 0.0
+
+    def freedom(self, signal: Signal) -> float:
+        """Degrees of freedom of what a norm divides by: how many numbers that differ it is made of.
+
+        Formula: 1/d = Σ over pairs of the squares of their correlations
+        """
+        variance = signal.second - self.energy
+        if variance <= 0:
+            return inf
+        along, across = ((item / variance) ** 2 for item in (signal.along - self.along, signal.across - self.across))
+        chance = self.chance(signal, signal.chance + signal.own_chance)
+        near, far = min(1.0, along + chance), min(1.0, across + chance)
+        uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
+        if self.across_examples:
+            return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
+        positions = self.size // self.channels
+        alike = (1 + (positions - 1) * near) / positions
+        return 2 / max(signal.swing / positions + signal.tail * alike / self.channels, 1e-9)
+
 
 def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, centred: bool = True) -> Passed:
     """y = γ·(x - m)/√(v + eps) + β, and its gradient without what scale and mean take out.
@@ -44,26 +71,34 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     variance = max(0.0, signal.second - centre.energy)
     factor = scale / (variance + eps)
     kept = eps / (variance + eps)
-    # Where few units share a variance, those of n weights scatter as χ² of n, and E 1/χ² is n/(n - 2).
-    uneven = 1 / max(0.5, 1 - 2 * signal.chance / centre.channels)
+    count = prod(signal.shape.sizes) / max(1, centre.size)
+    freedom = centre.freedom(signal)
+    pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
+    uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
+    alone = replace(signal, chance=0.0)
+    by_examples = inverse(centre.freedom(alone), count).factor if variance > 0 else 1.0
+    by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
         mean=bias.mean if centred else (weight.mean or 1.0) * signal.mean / np.sqrt(variance + eps),
-        second=factor * variance + bias.second,
+        second=scale * (1 - eps / variance * pull.factor) + bias.second if variance > 0 else bias.second,
         along=factor * (signal.along - centre.along) + bias.second,
         across=factor * (signal.across - centre.across) + bias.second,
         drift=kept**2 * signal.drift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
+        chance=centre.chance(signal, signal.chance),
+        own_chance=centre.chance(signal, signal.own_chance),
+        swing=kept**2 * signal.swing,
+        table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
+        third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
         behind=None,
     )
 
     def back(gradient: Gradient) -> Gradient:
-        shape = signal.shape
         shared = 0.0
         if centre.across_examples:
-            count = shape.num_examples * shape.num_positions
-            shared = (gradient.energy + (shape.num_positions - 1) * gradient.along) / count
+            shared = signal.overlap(gradient.energy, gradient.along, gradient.across)
             left = gradient.energy * (1 - 1 / centre.size) - shared
         else:
             left = gradient.energy * (1 - (2 if centred else 1) / centre.size)
@@ -71,7 +106,11 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             gradient,
             energy=factor * uneven * max(0.0, left),
             along=factor * uneven * (gradient.along - shared),
+            across=factor * uneven * (gradient.across - shared),
+            through=None,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
+            noise=gradient.noise + pull.noise,
+            pull=Pull(uneven, pull.noise, freedom, min(uneven, by_examples)) if by_unit else None,
         )
 
     return passed(output, back)
@@ -101,6 +140,7 @@ def _even(result: Passed, signal: Signal) -> Passed:
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         (gradient,) = result.back(gradients)
         assert gradient is not None
+        gradient = _of_even(gradient, signal.profile)
         shapes: dict[int, np.ndarray] = {}
         for axis in {*inverse, *gradient.profile}:
             shape = inverse.get(axis, 1.0) * gradient.profile.get(axis, np.ones(signal.shape.sizes[axis]))
@@ -108,8 +148,20 @@ def _even(result: Passed, signal: Signal) -> Passed:
             shapes[axis] = shape / shape.mean()
         return (replace(gradient, profile=FrozenDict(shapes)),)
 
-    output = replace(result.outputs[()], profile=FLAT)
+    output = replace(_of_even(result.outputs[()], signal.profile), profile=FLAT)
     return replace(result, outputs={(): output}, back=back)
+
+
+def _of_even(of: AnyMoments, profile: Profile) -> AnyMoments:
+    """The signal or gradient with its covariance by the later position divided by the sizes of both positions."""
+    if len(of.later) != 1 or len(profile) != 1:
+        return of
+    ((axis, later),), sizes = of.later.items(), np.sqrt(next(iter(profile.values())))
+    if len(later) != len(sizes) or not sizes.all():
+        return of
+    earlier = (np.cumsum(1 / sizes) - 1 / sizes) / np.maximum(1, np.arange(len(sizes)))
+    along, shape = as_later(of.along * later * earlier / sizes)
+    return replace(of, along=along, later=FrozenDict({axis: shape}))
 
 
 @register_signal("LayerNorm", restarts=True)

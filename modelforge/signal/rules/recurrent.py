@@ -206,7 +206,7 @@ def recurrent(node: Node) -> Passed:
         profile = FrozenDict({1: arriving / energy}) if energy else FLAT
         drift = gradient.drift + gradient.noise + output.drift
         noise = 2 / (signal.shape.num_units * shape.num_examples)
-        return (Gradient(energy, 0.0, drift, noise, profile=profile),)
+        return (Gradient(energy, drift=drift, noise=noise, profile=profile),)
 
     return Passed({(0,): output}, back, note="states taken as normal, correlated in time by biases only")
 

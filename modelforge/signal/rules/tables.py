@@ -24,7 +24,8 @@ def embedding(node: Node) -> Passed:
     weight, rows = node.values("weight"), node.layer.arguments["num_embeddings"]
     pair = weight.mean**2 + weight.std**2 / rows
     shape = node.shape(-1)
-    output = Signal(shape, weight.mean, weight.second, pair, pair, chance=1 / shape.num_units)
+    table = (node.parameters["weight"].path, 1.0)
+    output = Signal(shape, weight.mean, weight.second, pair, pair, chance=1 / shape.num_units, table=table)
     # Equal numbers have equal vectors: no more than `rows` are drawn.
     drawn = 1 / (shape.num_examples * shape.num_positions) + 1 / rows
     return Passed({(): replace(output, noise=2 * drawn / shape.num_units)}, lambda gradients: (None,))
@@ -33,18 +34,22 @@ def embedding(node: Node) -> Passed:
 def _added(signal: Signal, second: float, mean: float, along: float, across: float, noise: float) -> Signal:
     """The signal with vectors added that do not depend on it."""
     crossed = 2 * signal.mean * mean
+    total = signal.second + second + crossed
     drift, total_noise = summed_drift([(signal.second, signal), (second, replace(signal, drift=0.0, noise=noise))])
     return replace(
         signal,
         mean=signal.mean + mean,
-        second=signal.second + second + crossed,
+        second=total,
         along=signal.along + along + crossed,
         across=signal.across + across + crossed,
         drift=drift,
         noise=total_noise,
+        chance=signal.chance * (signal.second / total) ** 2 if total else 0.0,
+        swing=signal.swing * (signal.second / total) ** 2 if total else 0.0,
         weight_gain=None,
         behind=None,
         profile=mixed_profile([(signal.second, signal.profile), (second, {})], signal.shape.sizes),
+        later=mixed_profile([(abs(signal.along), signal.later), (abs(along), {})], signal.shape.sizes),
     )
 
 

@@ -1,0 +1,62 @@
+"""What norms divide by: one over variances of few degrees of freedom, which is large where a variance is small."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+MANY = 60.0
+"""Degrees of freedom from which on the first two moments of 1/v say all."""
+FEWEST = 1.0
+POINTS = 500
+"""Points of each integral, on logarithmic grids."""
+TAIL = 30.0
+"""Where e^-x counts as 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """The mean over several of 1/(v + ε), as a number that scatters about its logarithm."""
+
+    factor: float
+    """The mean of the lognormal law with the mean and the variance of the logarithm."""
+    noise: float
+    """The variance of the logarithm."""
+
+
+def inverse(freedom: float, count: float, eps: float = 0.0) -> Inverse:
+    """The mean over `count` independent variances v ~ χ²/freedom, whose mean is 1, of 1/(v + ε).
+
+    For two degrees of freedom and fewer, E 1/v does not exist: the smallest v of all makes most of the sum S. With
+    W ~ Exp(1), P(W/S > u) = E e^-uS = (E e^(-u/(v + ε)))^count, and ln S = ln W - ln W/S has all moments.
+
+    Formula: E 1/v = d/(d - 2), Var 1/v = 2·d²/((d - 2)²·(d - 4)) for d degrees of freedom
+    """
+    if freedom >= MANY:
+        pull = 2 / freedom / (1 + eps) ** 2
+        return Inverse((1 + pull / (1 - pull)) / (1 + eps), pull / max(1.0, count))
+    return _inverse(float(f"{max(FEWEST, freedom):.3g}"), float(f"{max(1.0, count):.3g}"), float(f"{eps:.3g}"))
+
+
+@lru_cache(maxsize=512)
+def _inverse(freedom: float, count: float, eps: float) -> Inverse:
+    low = -2 / freedom * (math.log(count) + TAIL / 2)
+    log_v = np.linspace(low, math.log(1 + 12 * math.sqrt(2 / freedom) + 2 * TAIL / freedom), POINTS)
+    weights = np.exp(freedom / 2 * (log_v - np.exp(log_v) + 1))
+    weights /= weights.sum()
+    x = 1 / (np.exp(log_v) + eps)
+    # ln u from where no sum reaches W to where every sum does
+    log_u = np.linspace(-math.log(count * x.max()) - TAIL, -math.log(count * x.min()) + math.log(TAIL) + 8, 2 * POINTS)
+    missing = -np.expm1(-np.exp(np.minimum(log_u[:, None] + np.log(x), 700.0))) @ weights
+    survival = np.exp(count * np.log1p(-np.minimum(missing, 1 - 1e-15)))
+    density = -np.diff(survival)
+    middle = (log_u[1:] + log_u[:-1]) / 2
+    density /= density.sum()
+    mean = float(density @ middle)
+    variance = float(density @ (middle - mean) ** 2) - math.pi**2 / 6
+    log_mean = -np.euler_gamma - mean - math.log(count)
+    variance = max(0.0, variance)
+    return Inverse(math.exp(log_mean + variance / 2), variance)
