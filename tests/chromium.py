@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,8 @@ class Tab:
                 self.complaints.append(given["entry"]["text"])
             case "Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Page.javascriptDialogOpening":
                 self.complaints.append(json.dumps(given))
+            case _:
+                pass
 
     def open(self, path: Path, width: int = 1280, *, dark: bool = False) -> None:
         """Loads a file and waits until it is there."""
@@ -100,7 +102,7 @@ class _Pipe:
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[Tab]:
+def chromium(profile: Path) -> Generator[Tab]:
     """A browser with one empty page, for as long as the body lasts.
 
     Args:

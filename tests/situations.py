@@ -39,6 +39,7 @@ from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
 from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
+from modelforge.linting.lint import findings
 from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
@@ -109,7 +110,7 @@ def write(text: str, path: str) -> Path:
 def warned(layers: dict[str, Any], init: Any = "xavier", shape: list[int] | None = None) -> str:
     """What planning and lint say of a model."""
     plan = mf.plan(mf.parse({"input": {"shape": shape or [16]}, "layers": layers}, init=init))
-    return printed([*plan.warnings, *mf.lint(plan)])
+    return printed(findings(plan))
 
 
 # --- composition ------------------------------------------------------------------------------------------------------

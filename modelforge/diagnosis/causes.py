@@ -1,15 +1,15 @@
 """cause: the levels of a network → what is most wrong with them, in one sentence, and the init block to blame.
 
-A signal is compared with where it last started: at an input, an embedding or a norm. A gradient is compared with the
-one that leaves the network: by its squared length, at the outputs of norms where there are any, since these share one
-scale, else at all layers. Between norms, gradients grow somewhat in any deep network, whatever its weights (Yang et al.
-2019, arXiv:1902.08129): only a large change counts there.
+Both are followed on the way that most of the signal takes to an output: residual branches and heads may start small. A
+signal is compared with where it last started: at an input, an embedding or a norm. A gradient is compared by its
+squared length, between norms, and from norm to norm, where it grows somewhat in any deep network, whatever the weights
+(Yang et al. 2019, arXiv:1902.08129): only a large change counts there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
@@ -84,9 +84,11 @@ def worst(plan: Plan, levels: Sequence[Level]) -> Change | None:
 def _changes(plan: Plan, levels: Sequence[Level]) -> list[Change]:
     """The largest change of a signal, and that of a gradient, the larger one first."""
     leaves = flow(plan).leaves
-    found = [change for change in (_forward(leaves, levels, plan), _backward(leaves, levels)) if change is not None]
+    found = [
+        change for change in (_forward(plan, leaves, levels), _backward(plan, leaves, levels)) if change is not None
+    ]
     # Where both change alike, the signal is named: the gradient follows it.
-    return sorted(found, key=lambda change: -change.size * (1.2 if change.what == "signal" else 1))
+    return sorted(found, key=lambda change: -change.size / log(change.least) * (1.2 if change.what == "signal" else 1))
 
 
 def known(predicted: Energy | None, measured: Energy | None) -> float | None:
@@ -95,47 +97,90 @@ def known(predicted: Energy | None, measured: Energy | None) -> float | None:
     return None if found is None or found.energy <= 0 else found.energy
 
 
-def _forward(leaves: Sequence[Leaf], levels: Sequence[Level], plan: Plan) -> Change | None:
-    """The largest change of a signal since it started, without the network's outputs: a head may start small."""
+def _forward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
+    """The largest change of a signal since it started; in front of a norm, only a large one is a fault."""
+    energies = _energies(levels)
     by_path = {level.path: level for level in levels}
-    heads = {str(source.maker) for source in flow(plan).results.values()}
-    starts: dict[str, tuple[str, tuple[str, ...]]] = {f"@{name}": (name, ()) for name in plan.inputs}
     found: list[Change] = []
-    for leaf in leaves:
-        path = leaf.layer.path
-        energy = _signal(by_path.get(path))
-        reads = [read.maker for read in leaf.reads if _signal(by_path.get(read.maker.lstrip("@"))) is not None]
-        restarts = leaf.layer.type in RULES and RULES.get(leaf.layer.type).restarts
-        strongest = max(reads, key=lambda maker: _signal(by_path[maker.lstrip("@")]) or 0.0, default=None)
-        if strongest is None or restarts or energy is None or strongest not in starts:
-            starts[path] = (path, ())
-            continue
-        start, passed = starts[strongest]
-        starts[path] = (start, (*passed, path))
-        before = _signal(by_path[start])
-        if before is not None and path not in heads:
-            found.append(Change("signal", by_path[start], by_path[path], before, energy, starts[path][1]))
-    return max(found, key=lambda change: change.size, default=None)
+    for result in _results(plan):
+        pieces = _pieces(_way(result, leaves, energies)[:-1])
+        for piece in pieces:
+            there = [path for path in piece if path in energies]
+            for end in there[1:]:
+                passed = tuple(piece[piece.index(there[0]) + 1 : piece.index(end) + 1])
+                ends = energies[there[0]], energies[end]
+                least = DRIFT if piece is pieces[-1] else LOST
+                found.append(Change("signal", by_path[there[0]], by_path[end], *ends, passed, least))
+    return _worst(found)
 
 
-def _signal(level: Level | None) -> float | None:
-    return None if level is None else known(level.signal, level.measured_signal)
+def _worst(changes: Sequence[Change]) -> Change | None:
+    return max(changes, key=lambda change: change.size / log(change.least), default=None)
 
 
-def _backward(leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
-    norms = {leaf.layer.path for leaf in leaves if leaf.layer.type in RULES and RULES.get(leaf.layer.type).restarts}
-    lengths: list[tuple[Level, float]] = []
-    for level in levels:
-        energy = known(level.gradient, level.measured_gradient)
-        if energy is not None and level.size and (level.path in norms or not norms) and level.type != "input":
-            lengths.append((level, energy * level.size))
-    if len(lengths) < 2:
-        return None
-    end, last = lengths[-1]
-    start, length = max(lengths, key=lambda item: abs(log(item[1] / last)))
-    order = [level.path for level in levels]
-    passed = tuple(order[order.index(start.path) + 1 : order.index(end.path) + 1])
-    return Change("gradient", end, start, last, length, passed, LOST if norms else DRIFT)
+def _pieces(way: Sequence[tuple[str, bool]]) -> list[list[str]]:
+    """The layers from one norm to the next, the norm first."""
+    pieces: list[list[str]] = [[]]
+    for path, restarts in way:
+        pieces += [[]] if restarts and pieces[-1] else []
+        pieces[-1].append(path)
+    return pieces
+
+
+def _energies(levels: Sequence[Level]) -> Mapping[str, float]:
+    return {level.path: energy for level in levels if (energy := known(level.signal, level.measured_signal))}
+
+
+def _results(plan: Plan) -> Sequence[str]:
+    """The layers that give the results of the model."""
+    return [*dict.fromkeys(source.maker for source in flow(plan).results.values())]
+
+
+def _way(result: str, leaves: Sequence[Leaf], energies: Mapping[str, float]) -> list[tuple[str, bool]]:
+    """The layers from an input to an output, back along what is strongest; and whether a signal starts again there."""
+    makers = {leaf.layer.path: leaf for leaf in leaves}
+    way: list[tuple[str, bool]] = []
+    at = result
+    while at in makers:
+        leaf = makers[at]
+        way.append((at, _restarts(leaf)))
+        reads = [read.maker for read in leaf.reads]
+        at = max(reads, key=lambda maker: energies.get(maker.removeprefix("@"), 0.0), default="")
+    return [*([(at.removeprefix("@"), False)] if at else []), *reversed(way)]
+
+
+def _restarts(leaf: Leaf) -> bool:
+    return leaf.layer.type in RULES and RULES.get(leaf.layer.type).restarts
+
+
+def _backward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
+    """The largest change of a gradient's squared length on the same way, between norms or from norm to norm."""
+    energies = _energies(levels)
+    by_path = {level.path: level for level in levels}
+    lengths = {
+        level.path: energy * level.size
+        for level in levels
+        if level.size and level.type != "input" and (energy := known(level.gradient, level.measured_gradient))
+    }
+    found: list[Change] = []
+    for result in _results(plan):
+        way = _way(result, leaves, energies)[:-1]
+        norms = [path for path, restarts in way if restarts]
+        for paths, least in [(norms, LOST), *((piece, DRIFT) for piece in _pieces(way))]:
+            there = [path for path in paths if path in lengths]
+            if len(there) > 1:
+                found.append(_along(there, [path for path, _ in way], by_path, lengths, least))
+    return _worst(found)
+
+
+def _along(
+    paths: Sequence[str], way: Sequence[str], by_path: Mapping[str, Level], lengths: Mapping[str, float], least: float
+) -> Change:
+    """The largest change of a length from the last of some layers back to one of them."""
+    end = paths[-1]
+    start = max(paths, key=lambda path: abs(log(lengths[path] / lengths[end])))
+    passed = tuple(way[way.index(start) + 1 : way.index(end) + 1])
+    return Change("gradient", by_path[end], by_path[start], lengths[end], lengths[start], passed, least)
 
 
 def _of_change(plan: Plan, change: Change, *others: Change) -> Cause:

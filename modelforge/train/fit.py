@@ -35,6 +35,7 @@ from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
+from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite
 from modelforge.train.examined import Examined
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
@@ -82,7 +83,7 @@ def fit(
         console: Where plan, progress and warnings are printed.
         interrupts: What stops it.
         note: Called with each warning.
-        show_plan: Whether to print the plan, and what is to be said of it.
+        show_plan: Whether to print the plan, and what is to be said of it, and to write the page of the diagnosis.
 
     Raises:
         ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
@@ -118,17 +119,29 @@ def fit(
         source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
         write_preprocessing(folder, source, {**examples.fitted, "digest": found})
         with quiet(), threads(settings.num_threads):
-            return _fit(job, source.task, config, examples, folder, console, interrupts)
+            return _fit(job, source.task, config, examples, folder, console, interrupts, diagnosed=show_plan)
 
 
 def _fit(
-    job: Job, task: Task, config: Config, examples: Examples, folder: Path, console: Console, interrupts: Interrupts
+    job: Job,
+    task: Task,
+    config: Config,
+    examples: Examples,
+    folder: Path,
+    console: Console,
+    interrupts: Interrupts,
+    *,
+    diagnosed: bool,
 ) -> Outcome:
     settings, position = job.settings, job.start.position
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
     length = lengths(settings.data, job.trainer, rows=len(examples.train))
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
     model = _build(job, folder)
+    if diagnosed and settings.diagnose:
+        reason = write_diagnosis(job.plan, model, config.overrides, folder)
+        if reason.severity != "none":
+            console.print(f"{FILE}: {reason.sentence}", markup=False, highlight=False, soft_wrap=True)
     module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing)
     if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)

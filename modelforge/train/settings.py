@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, all_wrong, problem, wrong
@@ -26,9 +26,14 @@ from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_m
 from modelforge.train.tasks.task import Mode
 
 SECTIONS = (
-    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "tags"),
+    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "diagnose", "tags"),
     *("data", "metrics", "callbacks", "logger"),
 )
+
+
+SWITCHES: Mapping[str, bool] = MappingProxyType({"on": True, "off": False})
+"""What YAML takes for true and false, and a Hydra override for words."""
+Switch = Annotated[bool, BeforeValidator(lambda raw: SWITCHES.get(raw, raw) if isinstance(raw, str) else raw)]
 
 
 class CheckpointSettings(Node):
@@ -51,6 +56,8 @@ class Settings(Node):
     """What is saved while training."""
     optimized_metric: str | None = None
     """What chooses the best checkpoint and what a sweeper sees; None for the one of the data's task."""
+    diagnose: Switch = True
+    """Whether the run folder gets `diagnosis.html`, with how the model starts; not for the jobs of a multirun."""
     tags: Annotated[tuple[str, ...], AsTuple] = ()
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]

@@ -99,7 +99,7 @@ def test_a_reader_that_leaves_is_no_error():
 def test_an_interrupt_leaves_no_traceback():
     script = f"""
 import modelforge.cli.show
-def interrupted(*arguments):
+def interrupted(*arguments, **options):
     raise KeyboardInterrupt
 modelforge.cli.show.show = interrupted
 {COMMAND}

@@ -98,6 +98,13 @@ def test_changes_that_a_document_has_no_room_for_fail():
     assert not any(fails(whole, name) for name in FAILING)
 
 
+def test_what_cannot_be_compared_may_differ_in_any_way():
+    kinds = {"kind": "broken-new", "section": "broken", "severity": "error"}
+    changes = [{**SMALL["changes"][0], **kinds, "num_redrawn": 0}]
+    document = Document.model_validate({**SMALL, "changes": changes, "num_changes": 1})
+    assert [name for name in FAILING if not fails(document, name)] == ["none"]
+
+
 def test_overrides_apply_to_both_sides(data):
     answer = data("diff", ".", "init.gain=2", "model=blocks")
     assert "trunk.[0-2].expand.weight" in parameters(answer)

@@ -68,3 +68,12 @@ def test_what_cannot_be_predicted_is_measured():
     assert predicted(plan).verdict == "unknown"
     found = diagnose(plan, jacobian=False).first.cause
     assert found.verdict == "vanishes"
+
+
+def test_a_branch_that_ends_small_is_no_fault():
+    small = {**HIDDEN, "init": {"scheme": "normal", "std": 1e-4}}
+    block = {"type": "Residual", "layers": {"norm": "LayerNorm", "up": HIDDEN, "act": "GELU", "down": small}}
+    plan = mf.plan(
+        mf.parse({"input": {"shape": [64]}, "layers": {"one": block, "two": block, "head": HIDDEN}}, init="lecun")
+    )
+    assert predicted(plan).severity == "none"

@@ -20,6 +20,8 @@ def test_a_predicted_line_in_its_band_and_measured_points():
     assert len(predicted.points) == len(measured.points) == 7
     x, low, high = predicted.band[-1]
     energy = start.levels[-1].signal
+    assert energy is not None
+    assert energy.spread is not None
     assert x == 6
     assert high / low == pytest.approx(exp(4 * energy.spread))
     assert low < energy.typical < high
@@ -40,7 +42,8 @@ def test_the_repair_stands_beside_it_on_the_same_scale():
 def test_networks_of_different_depth_share_an_axis():
     starts = [diagnose(deep("xavier", depth=depth), measure=False).first for depth in (2, 4)]
     lines = charts.compared(starts, signal=False).series
-    assert [line.points[-1][0] for line in lines] == [100.0, 100.0]
+    ends = [line.points[-1] for line in lines]
+    assert [end and end[0] for end in ends] == [100.0, 100.0]
     assert [line.colour for line in lines] == [0, 1]
 
 
@@ -51,7 +54,7 @@ def test_measurements_of_a_recurrent_network():
     assert charts.eigenvalues(found.spectra[0]).circle
     assert charts.singular_values(found.jacobian).series[0].points[0] == (1.0, found.jacobian.values[0])
     bars = charts.histogram(found.histograms[0])
-    assert sum(share for _, share in bars.series[0].points) == pytest.approx(1, abs=0.01)
+    assert sum(point[1] for point in bars.series[0].points if point) == pytest.approx(1, abs=0.01)
     signal, gradient = charts.over_time(found.steps[0]).series
     assert len(signal.points) == len(gradient.points) == 12
 

@@ -14,6 +14,7 @@ from modelforge.core.tensors import BATCH, BatchSize, TensorValue, Value
 from modelforge.language import registry
 from modelforge.language.registry import LayerType
 from modelforge.planning.forward import Misfit, num_held, observe, scaled, tensors_in, values
+from modelforge.planning.layer_faults import DEAR
 from modelforge.planning.study import study
 
 KINDS = ["LSTM", "GRU", "RNN"]
@@ -142,3 +143,19 @@ def test_what_a_module_holds_is_its_parameters_and_buffers():
     seen = observe(nn.Linear(3, 2, device="meta"), (TensorValue((BATCH, 3)),))
     assert seen.held == 8
     assert seen.cost > seen.held
+
+
+def test_the_cost_counts_each_position_that_a_kernel_is_used_at():
+    """Each weight of a kernel serves 8 · 8 positions of 4 examples, however few channels there are."""
+    conv = nn.Conv2d(3, 4, 1000, padding="same", device="meta")
+    seen = observe(conv, (TensorValue((BATCH, 3, 8, 8)),))
+    assert seen.used >= 8 * 4 * 4
+    assert seen.cost > DEAR  # it would take a minute
+
+
+def test_all_layers_of_a_recurrence_have_states():
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        rnn = kind(3, 5, num_layers=4, bidirectional=True, device="meta")
+        assert shapes(observe(rnn, (TensorValue((BATCH, 7, 3)),)).output) == shapes(
+            rnn(torch.empty(BATCH, 7, 3, device="meta"))
+        )

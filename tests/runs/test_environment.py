@@ -50,6 +50,17 @@ def test_a_repository(tmp_path: Path):
     assert git_state(tmp_path) == Git(commit, dirty=True)
 
 
+def test_a_folder_that_looks_like_a_repository_is_none(tmp_path: Path):
+    git(tmp_path, "init", "-q")
+    done, fake = tmp_path / "done", tmp_path / "conf"
+    for name in ("objects", "refs"):
+        (fake / name).mkdir(parents=True)
+    (fake / "HEAD").write_text("ref: refs/heads/other\n")
+    (fake / "config").write_text(f'[core]\n\tbare = false\n\tworktree = {tmp_path}\n\tfsmonitor = "touch {done}"\n')
+    assert git_state(fake) == git_state(tmp_path) == Git(None, dirty=True)
+    assert not done.exists()
+
+
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     git(tmp_path, "init", "-q")
     monkeypatch.setenv("PATH", str(tmp_path))
