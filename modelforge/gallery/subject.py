@@ -64,13 +64,14 @@ class Subject:
 
     @cached_property
     def config(self) -> Config:
-        """The composed config: metrics go to a file, and nothing is printed."""
+        """The composed config: metrics go to a file, nothing is printed, and no page is written."""
         return self._composed()
 
     def _composed(self, *more: str) -> Config:
         config = compose(self.conf, (*self.overrides, *more))
         trainer = {**config.values.get("trainer", {}), "enable_progress_bar": False}
-        return replace(config, values={**config.values, "logger": {"csv": True}, "trainer": trainer})
+        quiet = {"logger": {"csv": True}, "trainer": trainer, "diagnose": False}
+        return replace(config, values={**config.values, **quiet})
 
     @cached_property
     def job(self) -> Job:

