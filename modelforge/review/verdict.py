@@ -40,7 +40,7 @@ def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -
         arriving = sum(one.arrives for one in accepted)
         here = "" if not arriving else " here" if arriving == len(accepted) else f", {arriving} of them here"
         parts.append(f"{plural(len(accepted), 'change')} accepted{here}")
-    return ", ".join(parts) or plural(len(changes), "difference")
+    return ", ".join(dict.fromkeys(parts)) or plural(len(changes), "difference")
 
 
 def times(factor: float) -> str:
