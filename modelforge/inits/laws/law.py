@@ -19,7 +19,7 @@ from modelforge.core.rng import Key
 from modelforge.inits.laws import transforms as words
 from modelforge.inits.laws.seen import Seen, seen_of_equal
 
-_PIECE = 1 << 16
+_PIECE = 1 << 17
 """Values that a core's own cache still holds when they are looked at."""
 
 
