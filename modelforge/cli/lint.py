@@ -209,7 +209,9 @@ def _summary(found: Sequence[Finding]) -> Text:
     nouns = {"error": "problem", "warning": "warning", "note": "note"}
     said = [plural(count[severity], noun) for severity, noun in nouns.items() if count[severity]]
     said += [f"{ignored} ignored"] if ignored else []
-    head.append(", ".join(said) or "nothing found", "" if problems else "green")
+    num_rules = max((finding.linted.num_rules for finding in found if finding.linted is not None), default=0)
+    nothing = f"nothing found by {plural(num_rules, 'rule')}"
+    head.append(", ".join(said) or nothing, "" if problems else "green")
     codes = dict.fromkeys(problem.code for problem in problems if problem.code in RULES)
     if codes:
         head.append(f"\nto read about one: modelforge list rules {next(iter(codes))}", "dim")

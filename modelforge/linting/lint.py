@@ -35,6 +35,8 @@ class Linted:
     problems: tuple[Problem, ...]
     """The findings of the rules."""
     ignored: tuple[Ignored, ...] = ()
+    num_rules: int = 0
+    """How many rules were applied."""
     needed: frozenset[Place] = field(default_factory=frozenset[Place])
     """Where the entries of `lint.ignore` are written that a finding needed."""
 
@@ -103,7 +105,8 @@ def examine(plan: Plan, training: Training | None = None, rules: Iterable[LintRu
             for problem in folded(rule, found) if rule in wanted else ():
                 _put(plan.origins.locate(problem), reason, kept, ignored)
     places = (subject.ignored_at(*entry) for entry in ignores.needed)
-    return Linted(planned, tuple(kept), tuple(ignored), frozenset(place for place in places if place is not None))
+    needed = frozenset(place for place in places if place is not None)
+    return Linted(planned, tuple(kept), tuple(ignored), sum(not rule.retired for rule in wanted), needed)
 
 
 def _put(problem: Problem, reason: str | None, kept: dict[Problem, None], ignored: dict[Ignored, None]) -> None:

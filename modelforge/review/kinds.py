@@ -96,7 +96,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "model", "info", "costs", "The cost of a forward pass on one example, and the number of parameters."
         ),
         "signal-changed": Kind(
-            "model",
+            "init",
             "warning",
             "predicted signal",
             "Signals or gradients are predicted to start far larger or smaller than before.",

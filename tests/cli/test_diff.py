@@ -22,7 +22,7 @@ def test_a_changed_gain_between_two_commits(data, repository):
     """Exactly the parameters whose target std changes, by how much, and by which line."""
     answer = data("diff", "HEAD~1", "HEAD")
     gain, *unreached = answer["changes"]
-    assert {change["kind"] for change in unreached} == {"init-unreached"}
+    assert {change["kind"] for change in unreached} == {"init-unreached", "signal-changed"}
     assert (gain["kind"], gain["section"], gain["num_redrawn"]) == ("init-changed", "init", 8)
     cause = gain["cause"]
     assert (cause["key"], cause["old"], cause["new"], cause["ratio"]) == ("init.gain", "1", "1.4", 1.4)
