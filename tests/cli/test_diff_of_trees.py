@@ -206,7 +206,7 @@ def test_a_model_that_is_broken_on_one_side(text, trees, monkeypatch):
     edit("model/blocks.yaml", "times: 3", "times: many")
     shown = text("diff", "HEAD")
     said = "`times` must be a whole number, but is 'many'"
-    assert f"!  broken-new  model=blocks cannot be planned on the new side: {said}" in shown
+    assert f"!  broken on the new side  model=blocks cannot be planned on the new side: {said}" in shown
 
 
 @pytest.fixture

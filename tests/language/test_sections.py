@@ -103,6 +103,7 @@ def test_it_is_told_with_what_else_is_wrong(conf):
 
 def test_all_sections_of_training_are_known():
     others = {"model", "init", "weights", "dtype", "optimizer", "scheduler", "freeze", "trainer", "modelforge"}
+    others |= {"claim"}  # of the gallery
     assert set(settings.SECTIONS) | others == SECTIONS
 
 

@@ -37,7 +37,7 @@ def codes(act: str, init: Any, depth: int = 80, **more: Any) -> set[str]:
         ("Tanh", {"scheme": "kaiming", "gain": 1.0}, 80, set()),
         ("ReLU", {"scheme": "normal", "std": 0.01}, 80, set()),  # has no gain
         ("ReLU", {"scheme": "lecun", "gain": "tanh"}, 2, {"MW122"}),
-        ("Sigmoid", {"scheme": "lecun", "gain": "relu"}, 2, {"MW122"}),
+        ("Sigmoid", {"scheme": "lecun", "gain": "relu"}, 1, {"MW122"}),
         ("Tanh", {"scheme": "lecun", "gain": "relu"}, 2, set()),  # 3.6 % off what keeps gradients
         ("Tanh", {"scheme": "lecun", "gain": "torch.tanh"}, 2, set()),  # 5/3 is 4.7 % off
         ("ReLU", {"scheme": "lecun", "gain": "leaky_relu"}, 2, set()),
