@@ -75,9 +75,11 @@ _TEXTS: dict[str, tuple[str, str, str | bytes]] = {
         "".join(f"a{i}: ${{oc.select:x,{i}}}\n" for i in range(3_000)),
     ),
     "interpolation_chain": (
-        "MF003 MF060",
+        "MF060",
         "config.yaml",
-        "a0: 1\n" + "".join(f"a{i}: ${{a{i - 1}}}\n" for i in range(1, 3_000)),
+        f"{CONFIG}data:\n  x: ${{.a2999.b}}\n"
+        + "".join(f"  a{i}: ${{.a{i - 1}}}\n" for i in range(2_999, 0, -1))
+        + "  a0: {b: 1}\n",
     ),
     "digits": ("MF062", "config.yaml", f"a: {'9' * 9_000}\n"),
     "hex": ("MF062 MF060", "config.yaml", f"a: 0x{'f' * 9_000}\n"),
@@ -289,6 +291,9 @@ HARMLESS: dict[str, dict[str, str]] = {
     "aliases": {"config.yaml": f"{CONFIG}data:\n  a: &a {{x: 1}}\n  b: *a\n  c: {{<<: *a, y: 2}}\n"},
     "one_document": {"config.yaml": f"---\n{CONFIG}"},
     "windows_lines": {"config.yaml": CONFIG.replace("\n", "\r\n")},
+    "long_chain": {
+        "config.yaml": f"{CONFIG}data:\n  a0: 1\n" + "".join(f"  a{i}: ${{.a{i - 1}}}\n" for i in range(1, 3_000))
+    },
     "search_path_below": {
         "config.yaml": f"{CONFIG}hydra: {{searchpath: [conf/more, 'pkg://modelforge.conf']}}\n",
         "more/x.yaml": "a: 1\n",
