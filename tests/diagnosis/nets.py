@@ -31,3 +31,13 @@ def renamed(found: Diagnosis, old: str, new: str) -> Diagnosis:
     """The diagnosis with another name in place of one, as a document from elsewhere may have."""
     text = json.dumps(found.to_dict())
     return Diagnosis.model_validate_json(text.replace(old, json.dumps(new)[1:-1]))
+
+
+def opaque(init: Any, depth: int) -> mf.Plan:
+    """The same behind a layer that has no signal rule."""
+    inner = {"hidden": HIDDEN, "act": "ReLU"}
+    layers = {
+        "pool": {"type": "LPPool1d", "norm_type": 2, "kernel_size": 1},
+        "deep": {"type": "Repeat", "times": depth, "layers": inner},
+    }
+    return mf.plan(mf.parse({"input": {"shape": [1, 64]}, "layers": layers}, init=init))

@@ -7,7 +7,7 @@ import pytest
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Cause
-from tests.diagnosis.nets import HIDDEN, deep
+from tests.diagnosis.nets import HIDDEN, deep, opaque
 
 SMALL = {"embedding": {"scheme": "normal", "std": 1e-4}}
 
@@ -64,7 +64,7 @@ def test_where_energies_keep_their_size_a_finding_is_the_cause():
 
 
 def test_what_cannot_be_predicted_is_measured():
-    plan = deep("torch", depth=30)
+    plan = opaque({"scheme": "normal", "std": 0.03}, depth=30)
     assert predicted(plan).verdict == "unknown"
     found = diagnose(plan, jacobian=False).first.cause
     assert found.verdict == "vanishes"
