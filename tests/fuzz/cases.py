@@ -112,8 +112,8 @@ class Cases:
         path = random.choice(self.files)
         text = mutate.text(path.read_text(encoding="utf-8"), random)
         name, run = self._way(random)
-        group = path.parent.relative_to(self.conf).as_posix()
-        given = [] if group == "." or group == "hydra" else [f"{group}={path.stem}"]
+        group, *option = path.relative_to(self.conf).with_suffix("").parts
+        given = [f"{group}={'/'.join(option)}"] if option and group != "hydra" else []
         prefix = "+" if group == "debug" else ""
 
         def changed() -> object:
