@@ -226,6 +226,9 @@ def _lacking(source: _Source, items: Sequence[ParameterPlan]) -> Iterator[Proble
         message = f"`{source.scheme.path}` lacks parameters of this rule: {named}"
         way_out = source.way_out([item.path for item in lacking], [item.path for item in items])
         hint = f"{way_out}, or `rename` what the file has{_near(lacking[0].path, source.fills)}"
+        if prefix := _prefix([item.path for item in lacking], source.fills):
+            setting = f"strip: {prefix}" if source.skips is None else f"weights.strip={prefix}"
+            hint = f"its names begin with `{prefix}.`; remove this prefix: `{setting}`"
         yield Problem("MF112", source.key, message, hint)
 
 
@@ -236,6 +239,16 @@ def _surplus(source: _Source, known: Collection[str]) -> Iterator[Problem]:
         message = f"the model has no parameters for these tensors of `{source.scheme.path}`: {named}"
         hint = "`subset` says which tensors to take, and `rename` what they are called here"
         yield Problem("MF113", source.key, message, hint + _near(next(iter(surplus)), known))
+
+
+def _prefix(names: Sequence[str], found: Collection[str]) -> str:
+    """The prefix, without its dot, that the names in the file have before each of `names`; empty where there is none.
+
+    >>> _prefix(["head.weight", "head.bias"], ["net.head.weight", "net.head.bias"]), _prefix(["a"], ["b"])
+    ('net', '')
+    """
+    prefixes = (name.removesuffix(f".{names[0]}") for name in found if name.endswith(f".{names[0]}"))
+    return next((prefix for prefix in prefixes if all(f"{prefix}.{name}" in found for name in names)), "")
 
 
 def _near(name: str, known: Collection[str]) -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from modelforge.config import Config, compose
 from modelforge.config.nodes import nodes
+from modelforge.config.templates import is_template
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.plugins import load_plugins
@@ -151,14 +152,14 @@ def _composed(source: Path, overrides: list[str], before: Mapping[str, Any]) -> 
 
 
 def _compose(source: Path, overrides: Sequence[str] = ()) -> Config:
-    """The config of a run; its values are final, so that `${` in one is text."""
+    """The config of a run; its values are final, so that `${` in one is text, unless it begins a template."""
     with _escaped(source) as folder:
         return compose(folder, overrides, CONFIG, shown_as=str(source))
 
 
 @contextmanager
 def _escaped(source: Path) -> Generator[Path]:
-    """A folder with the config of a run, where `${` does not begin an interpolation."""
+    """A folder with the config of a run, where `${` begins templates only (`${arg:width}`) and no interpolation."""
     root = None
     with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):  # `compose` says what is wrong with the file
         text = read_text(source / CONFIG, MAX_CONFIG_BYTES)
@@ -167,7 +168,7 @@ def _escaped(source: Path) -> Generator[Path]:
         yield source
         return
     for node in nodes(root):
-        if isinstance(node, yaml.ScalarNode):
+        if isinstance(node, yaml.ScalarNode) and not is_template(node.value):
             node.value = re.sub(r"(\\*)\$\{", r"\1\1\\${", node.value)
     with TemporaryDirectory() as folder:
         (Path(folder) / CONFIG).write_text(yaml.serialize(root, Dumper=yaml.SafeDumper), encoding="utf-8")

@@ -222,6 +222,17 @@ def test_a_file_is_looked_at_for_nothing_where_no_rule_names_one():
     assert decided.num_parameters == sum(prod(item.shape) for item in decided.parameters)
 
 
+def test_a_prefix_of_all_names_is_named(tmp_path):
+    path = str(tmp_path / "prefixed.pt")
+    torch.save({f"backbone.{name}": values for name, values in mf.build(mf.parse(MODEL)).state_dict().items()}, path)
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.plan(mf.parse(MODEL, init="xavier", weights={"path": path}))
+    assert caught.value.problems[0].hint == (
+        "its names begin with `backbone.`; remove this prefix: `weights.strip=backbone`"
+    )
+    assert mf.build(mf.parse(MODEL, init="xavier", weights={"path": path, "strip": "backbone"})).ledger.ok
+
+
 def test_both_ends_of_a_rename_that_fits_nothing_are_named(file):
     section = {"path": file[0], "rename": {"boddy": "body", "head": "haed"}}
     with pytest.raises(mf.ForgeError) as caught:

@@ -67,6 +67,15 @@ def test_what_looks_like_an_interpolation_is_text(train, repeated, tmp_path: Pat
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_arguments_of_blocks_stay_arguments(train, repeated, tmp_path: Path, capsys):
+    train("model=lenet", *SMALL[1:], "trainer.max_epochs=1")
+    assert "${arg:side}" in (tmp_path / "run" / "config.yaml").read_text()
+    capsys.readouterr()
+    assert repeated("--from", "run", "hydra.run.dir=again") == 0
+    assert "the same numbers as run: 3 metrics, 2 lines" in capsys.readouterr().out
+    assert (tmp_path / "run" / "config.yaml").read_text() == (tmp_path / "again" / "config.yaml").read_text()
+
+
 def test_a_resumed_run_is_repeated_from_its_beginning(train, repeated, tmp_path: Path, capsys):
     train(*SMALL, "trainer.max_epochs=1", folder="half")
     train(*SMALL, f"ckpt={tmp_path / 'half' / 'checkpoints' / 'last.ckpt'}")
