@@ -226,7 +226,7 @@ def forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cau
 
 def _check_range(result: Passed) -> None:
     for output in result.outputs.values():
-        if output is not None and output.second and not SMALLEST < output.second < LARGEST:
+        if output.second and not SMALLEST < output.second < LARGEST:
             raise Unpredictable(f"a mean square of {number(output.second)} is beyond double precision")
 
 
