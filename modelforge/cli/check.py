@@ -16,7 +16,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.cli.changed import changed_since
-from modelforge.cli.output import written
+from modelforge.cli.output import check_output, written
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.composition import Library
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
@@ -103,6 +103,7 @@ def check(
     Raises:
         ForgeError: there is no such folder, git does not know the revision, or the file cannot be written.
     """
+    check_output(output)
     changed = changed_since(base_ref, conf) if base_ref is not None else None
     folder = conf if conf is not None else default_conf()
     examination = Examination(folder, overrides, look=None if every else _with_settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import OPTION, written
+from modelforge.cli.output import OPTION, check_output, written
 from modelforge.config import compose
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError, Problem
@@ -56,6 +56,7 @@ def diagnose(
     if name in ("png", "html") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output diagnosis.{name}`")])
+    check_output(output)
     studies = Studies()
     plans: dict[str, Plan] = {}
     for label, every in progress(list(_configs(conf, overrides, compared)), "planning"):

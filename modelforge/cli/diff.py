@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import written
+from modelforge.cli.output import check_output, written
 from modelforge.cli.revisions import Compared, compare_apart, compare_sides
 from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
@@ -70,6 +70,7 @@ def compare(
     Raises:
         ForgeError: what is wrong with either side, with `review.yaml`, or with the file.
     """
+    check_output(output)
     if fetch:
         fetch_commits([old, *([new] if new else [])], conf)
     found = _reviewed(old, new, conf, overrides)

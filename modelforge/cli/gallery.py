@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import written
+from modelforge.cli.output import check_output, written
 from modelforge.core.words import plural
 from modelforge.gallery.claim import load_claim, names
 from modelforge.gallery.document import markdown
 from modelforge.gallery.measure import measure
 from modelforge.gallery.page import html
-from modelforge.gallery.pictures import write_pictures
+from modelforge.gallery.pictures import check_folder, write_pictures
 from modelforge.gallery.result import Result
 from modelforge.report.table import new_table
 
@@ -46,6 +46,9 @@ def gallery(
     Raises:
         ForgeError: a claim or its config is wrong, or a file cannot be written.
     """
+    check_output(output)
+    if pictures is not None:
+        check_folder(pictures)
     chosen = tuple(claims or names(conf))
     for name in chosen:
         load_claim(name, conf)  # all of them before the first is measured

@@ -14,7 +14,7 @@ from rich.text import Text
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.changed import changed_since
 from modelforge.cli.check import choices
-from modelforge.cli.output import written
+from modelforge.cli.output import check_output, written
 from modelforge.config import compose, default_conf
 from modelforge.config.composition import Library
 from modelforge.core.codes import CODES
@@ -92,6 +92,7 @@ def lint(
         ForgeError: no rule has such a code, there is no such folder, git does not know the revision, or the file
             cannot be written.
     """
+    check_output(output)
     chosen_rules = [_applied(code) for code in rules] or None
     changed = changed_since(base_ref, conf) if base_ref is not None else None
     folder = conf if conf is not None else default_conf()

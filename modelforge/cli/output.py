@@ -1,7 +1,9 @@
-"""written: an answer → a file that holds it, and the line that is printed in its place."""
+"""check_output: a file that cannot be written → the problem, before long work. written: an answer → a file."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 from rich.console import Group
@@ -14,19 +16,37 @@ from modelforge.report.table import to_text
 OPTION = "--output"
 
 
+def check_output(output: Path | None) -> None:
+    """Checks before the work, which may be long, that its result can be written.
+
+    Args:
+        output: The file; None for the standard output.
+
+    Raises:
+        ForgeError: there is no such folder, it is read-only, or the file is a folder.
+    """
+    if output is None:
+        return
+    folder = output.parent
+    if not folder.is_dir():
+        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", OPTION)])
+    if output.is_dir():
+        raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), OPTION)])
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), OPTION)])
+
+
 def written(answer: Answer, output: Path, line: str) -> Answer:
     """Writes what an answer prints to a file, whole or not at all.
 
     Args:
         answer: Of a command.
-        output: The file; its folder must be there.
+        output: The file, as `check_output` accepts it.
         line: What to print in its place.
 
     Raises:
-        ForgeError: the file cannot be written, or there is no such folder.
+        ForgeError: the file cannot be written.
     """
-    if not output.parent.is_dir():
-        raise ForgeError([unwritable(str(output), f"there is no folder `{output.parent}`", OPTION)])
     text = answer.text if isinstance(answer.text, str) else to_text(Group(answer.text))
     write_atomically(output, text if text.endswith("\n") else f"{text}\n", OPTION)
     return Answer(answer.data, f"{line}\n", answer.status, answer.problems)

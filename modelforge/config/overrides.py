@@ -218,7 +218,7 @@ def _malformed(text: str) -> Problem:
 def _instead(text: str) -> str:
     """The hint for what is no override; the folder of a run is one of configs, too."""
     try:
-        folder = Path(text).is_dir()
+        folder = bool(text) and Path(text).is_dir()
     except (OSError, ValueError):
         folder = False
     if not folder:

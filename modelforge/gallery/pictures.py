@@ -49,14 +49,22 @@ def file_names(result: Result) -> Iterator[tuple[str, Picture]]:
         yield f"gallery_{result.name}_{number}.svg", picture
 
 
+def check_folder(folder: Path) -> None:
+    """Checks before claims are measured that there is a folder for pictures.
+
+    Raises:
+        ForgeError: there is none.
+    """
+    if not folder.is_dir():
+        raise ForgeError([unwritable(str(folder), f"there is no folder `{folder}`", "--pictures")])
+
+
 def write_pictures(results: tuple[Result, ...], folder: Path) -> None:
     """Draws the pictures of all results into a folder.
 
     Raises:
-        ForgeError: there is no such folder, or matplotlib is not installed.
+        ForgeError: a picture cannot be written, or matplotlib is not installed.
     """
-    if not folder.is_dir():
-        raise ForgeError([unwritable(str(folder), f"there is no folder `{folder}`", "--pictures")])
     for result in results:
         for name, picture in file_names(result):
             draw(figure(result, picture), folder / name)

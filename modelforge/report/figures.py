@@ -110,6 +110,9 @@ def _canvas(figures: Sequence[Figure], size: tuple[float, float], wanted: str) -
     except ModuleNotFoundError:
         hint = "pip install 'modelforge[plots]'"
         raise ForgeError([Problem("MF151", wanted, "plots need `matplotlib`, which is not installed", hint)]) from None
+    except ImportError as error:
+        message = f"plots need `matplotlib`, which cannot be imported: {error}"
+        raise ForgeError([Problem("MF151", wanted, message, "install it again")]) from None
     canvas: Any = Canvas(figsize=size, layout="constrained")
     for figure, axes in zip(figures, canvas.subplots(1, len(figures), squeeze=False)[0], strict=True):
         axes.set(title=figure.title, xlabel=figure.x_label, ylabel=figure.y_label)

@@ -27,6 +27,8 @@ DAMPED = 0.65
 """The part of a step that is taken, as larger recurrent weights leave the input less, which makes slopes steeper."""
 LARGEST_STEP = 4.0
 """By how much the energy of recurrent weights changes in one try at most."""
+VANISHED = 1e-100
+"""Stands for a factor of a step that underflows to 0."""
 
 
 class Unsolvable(Exception):
@@ -109,7 +111,7 @@ def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:
             parameter = node.parameters[name]
             square = 1 / _fan_in(parameter)
             if factor is not None:
-                step = float(np.clip(factor**-DAMPED, 1 / LARGEST_STEP, LARGEST_STEP))
+                step = float(np.clip(max(factor, VANISHED) ** -DAMPED, 1 / LARGEST_STEP, LARGEST_STEP))
                 square = _size(node, name) ** 2 * step
             sizes[name] = sqrt(square)
         states = 0.0

@@ -110,12 +110,17 @@ def _over_seeds(seeds: Sequence[Moments]) -> Moments:
         return seeds[0]
     logs = [moments.log_second_moment for moments in seeds]
     return Moments(
-        statistics.fmean(moments.mean for moments in seeds),
-        math.sqrt(statistics.fmean(moments.std**2 for moments in seeds)),
-        statistics.fmean(moments.second_moment for moments in seeds),
-        statistics.fmean(logs),
+        _any_mean([moments.mean for moments in seeds]),
+        math.sqrt(_any_mean([moments.std * moments.std for moments in seeds])),
+        _any_mean([moments.second_moment for moments in seeds]),
+        _any_mean(logs),
         statistics.stdev(logs) if all(map(math.isfinite, logs)) else math.nan,
     )
+
+
+def _any_mean(values: Sequence[float]) -> float:
+    """The mean; of both infinities NaN, where `fmean` refuses."""
+    return statistics.fmean(values) if all(map(math.isfinite, values)) else sum(values) / len(values)
 
 
 def _over_seeds_or_none(seeds: Sequence[Moments | None]) -> Moments | None:

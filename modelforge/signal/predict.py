@@ -25,6 +25,9 @@ from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictabl
 from modelforge.signal.rules.elementwise import activation
 from modelforge.signal.value import Gradient, Shape, Signal, summed
 
+SMALLEST, LARGEST = 1e-140, 1e140
+"""Mean squares of which the squares, and sums of those over a batch, are still numbers of double precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSignal:
@@ -215,9 +218,16 @@ def forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cau
         return None, cause or "unknown: it reads what is not known"
     try:
         result = rule.predict(node)
+        _check_range(result)
     except Unpredictable as reason:
         return None, f"unknown from here on: {reason}"
     return result, result.note
+
+
+def _check_range(result: Passed) -> None:
+    for output in result.outputs.values():
+        if output.second and not SMALLEST < output.second < LARGEST:
+            raise Unpredictable(f"a mean square of {number(output.second)} is beyond double precision")
 
 
 def backward(

@@ -38,6 +38,14 @@ def test_a_page_with_pictures_is_written(tmp_path):
     assert "](images/gallery_small_1.svg)" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("option", "place"), [("--output", "none/page.md"), ("--output", ""), ("--pictures", "none")])
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path, monkeypatch, option, place):
+    monkeypatch.setattr("modelforge.cli.gallery.measure", lambda *_, **__: pytest.fail("measured"))
+    found = CliRunner().invoke(app, ["gallery", "--conf", str(folder(tmp_path)), option, str(tmp_path / place)])
+    assert isinstance(found.exception, SystemExit), found.exception
+    assert "cannot be written: " in found.output
+
+
 def test_claims_are_listed(tmp_path):
     conf = folder(tmp_path)
     assert "Why?" in call("--list", "--conf", conf).stdout

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from modelforge.core.errors import ForgeError
 from modelforge.report.figures import Bars, Figure, HeatMap, Points, draw
 
 pytest.importorskip("matplotlib", reason="the extra `plots`")
@@ -30,3 +33,10 @@ def test_a_figure_is_a_picture(figure: Figure, tmp_path: Path):
     with Image.open(tmp_path / "figure.png") as picture:
         assert picture.size == (720, 600)
         assert len(np.unique(np.asarray(picture.convert("L")))) > 5
+
+
+def test_a_matplotlib_that_does_not_load_is_a_problem(tmp_path, monkeypatch):
+    """A None in `sys.modules` gives a ModuleNotFoundError, an empty module an ImportError."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", ModuleType("matplotlib.figure"))
+    with pytest.raises(ForgeError, match="cannot be imported: cannot import name"):
+        draw(Points("a", "x", "y", [1.0], [1.0]), tmp_path / "figure.png")

@@ -69,6 +69,13 @@ def test_a_signal_that_has_died_has_no_spread():
     assert (data["second_moment"], data["log_second_moment"], data["spread"]) == (0, None, None)
 
 
+def test_seeds_that_died_and_that_exploded_have_no_mean():
+    values = [torch.zeros(2, 2), torch.full((2, 2), math.inf)]
+    node = node_of([Record("fc", "Linear", [seen(one)]) for one in values])
+    assert math.isnan(node.forward.log_second_moment)
+    assert node.to_dict()["forward"]["log_second_moment"] is None
+
+
 def test_numbers_that_are_not_finite_become_none():
     assert finite({"a": (1.0, math.inf), "b": [{"c": math.nan}], "d": "x", "e": 3}) == {
         "a": [1.0, None],

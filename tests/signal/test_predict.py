@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log10
+
 import pytest
 
 import modelforge as mf
@@ -77,3 +79,16 @@ def test_it_prints_as_a_table_and_as_data():
     assert prediction.to_dict()["nodes"][1]["second_moment"] == 2
     with pytest.raises(KeyError, match="linear0"):
         prediction.node("linear00")
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain"), [("Tanh", 1e-30), ("ReLU", 1e30), ("PReLU", 1e-30), ("Identity", 1e30)]
+)
+def test_signals_end_as_unknown_before_their_squares_leave_double_precision(activation, gain):
+    init = {"scheme": "kaiming", "gain": gain}
+    prediction = mf.predict(
+        mf.plan(chain(*[{"type": "Linear", "out_features": 8}, activation] * 8, shape=[8], init=init))
+    )
+    assert "is beyond double precision" in prediction.unknown[0].note
+    seconds = [node.signal.second for node in prediction.nodes if node.signal is not None]
+    assert abs(log10(seconds[-1])) == pytest.approx(120, abs=5)

@@ -141,3 +141,13 @@ def test_the_example_of_the_page_runs(capsys):
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(example, {})
     assert "('++model.init.params={head.weight: {gain: 1.5335}}',)\n1.0" in capsys.readouterr().out
+
+
+def test_recurrent_weights_that_start_at_almost_nothing_are_solved():
+    """Gradients underflow over the steps, so that a step multiplies them by 0."""
+    layer = {"type": "RNN", "hidden_size": 4}
+    found = [
+        gains(mf.solve(mf.plan(chain(layer, shape=[50, 4], init={"scheme": "kaiming", "gain": gain}))))
+        for gain in (1e-30, 0.5)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=0.05)
