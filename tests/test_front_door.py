@@ -15,9 +15,9 @@ import modelforge as mf
 DESIGN = {
     *("load", "parse", "plan", "build", "initialize", "calibrate", "diff", "digest", "from_module", "lint", "predict"),
     *("register_activation", "register_calibration", "register_initializer", "register_layer"),
-    *("register_callback", "register_logger", "register_signal"),
+    *("register_callback", "register_logger", "register_rule", "register_signal"),
     *("register_data", "register_metric", "register_task", "Source", "SplitSource", "Task", "load_plugins"),
-    *("param_groups", "probe", "solve", "verify", "load_run"),
+    *("param_groups", "diagnose", "probe", "solve", "verify", "load_run"),
     *("ForgeError", "Problem", "Place", "ModelSpec", "Plan", "Ledger", "Run", "__version__"),
 }
 

@@ -59,10 +59,15 @@ def test_wheel_holds_the_package_and_the_configs(wheel: ZipFile) -> None:
         for path in (ROOT / "modelforge" / "starter").rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
+    pages = {
+        f"modelforge/{path.relative_to(ROOT / 'modelforge')}"
+        for pattern in ("*.html", "*.css")
+        for path in (ROOT / "modelforge").rglob(pattern)
+    }
     info = f"modelforge-{__version__}.dist-info/"
     assert "modelforge/conf/config.yaml" in configs
     assert "modelforge/conf/data/digits_rows.yaml" in configs
-    assert {name for name in wheel.namelist() if not name.startswith(info)} == code | configs | starter | {
+    assert {name for name in wheel.namelist() if not name.startswith(info)} == code | configs | starter | pages | {
         "modelforge/py.typed"
     }
     assert f"{info}licenses/LICENSE" in wheel.namelist()
