@@ -63,13 +63,19 @@ def diagnose(
         plans[label] = plan(parse(compose(conf, every)), studies)
     found = diagnosed(plans, title=" ".join(overrides) or "the config", measure=measure, batch=batch)
     status = int(fails(found, fail_on))
+    line = f"{_verdicts(found)}\nwrote {output}"
     made = text(found) if name == "text" else FORMATS[name](found)
     if isinstance(made, bytes):
         assert output is not None
         write_atomically(output, made, OPTION)
-        return Answer(found.to_dict(), f"{found.first.cause.sentence}: {output}\n", status)
+        return Answer(found.to_dict(), f"{line}\n", status)
     answer = Answer(found.to_dict(), made, status)
-    return answer if output is None else written(answer, output, f"{found.first.cause.sentence}: {output}")
+    return answer if output is None else written(answer, output, line)
+
+
+def _verdicts(found: Diagnosis) -> str:
+    """What was found of each config, a line each, with its label where several are compared."""
+    return "\n".join(f"{start.label}: {start.cause.sentence}".removeprefix(": ") for start in found.starts)
 
 
 def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

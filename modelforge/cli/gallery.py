@@ -14,7 +14,6 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.output import check_output, written
-from modelforge.core.words import plural
 from modelforge.gallery.claim import load_claim, names
 from modelforge.gallery.document import markdown
 from modelforge.gallery.measure import measure
@@ -63,7 +62,7 @@ def gallery(
         "markdown": partial(markdown, results, pictures, output),
     }
     found = replace(found, text=forms[form]())
-    return found if output is None else written(found, output, f"{_count(results)} in {output}")
+    return found if output is None else written(found, output, f"{_count(results)}\nwrote {output}")
 
 
 def listing(conf: Path | None) -> Answer:
@@ -94,7 +93,7 @@ def answer_of(results: Sequence[Result]) -> Answer:
 
 def _count(results: Sequence[Result]) -> str:
     held = sum(result.ok for result in results)
-    return f"{held} of {plural(len(results), 'claim')} hold  ·  {sum(result.seconds for result in results):.0f} s"
+    return f"claims that hold: {held} of {len(results)}  ·  {sum(result.seconds for result in results):.0f} s"
 
 
 def _table(result: Result) -> Table:

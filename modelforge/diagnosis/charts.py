@@ -70,7 +70,7 @@ def singular_values(found: Jacobian) -> Chart:
     """Singular values, largest first."""
     points = [(float(index), value) for index, value in enumerate(found.values, 1)]
     title = "singular values of the Jacobian"
-    return Chart(title, "number", "singular value", [Series("", points, "dots")], log=True)
+    return Chart(title, "index", "singular value", [Series("", points, "dots")], log=True)
 
 
 def eigenvalues(found: Spectrum) -> Chart:

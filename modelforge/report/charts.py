@@ -158,12 +158,25 @@ def ticks(low: float, high: float, most: int = MAX_TICKS, steps: Sequence[int] =
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def _within_a_decade(low: float, high: float) -> list[float]:
+    """Logarithms of round numbers between two with few powers of ten between them: 1, 2 and 5.
+
+    >>> [round(10**mark, 3) for mark in _within_a_decade(-0.7, 0.4)]
+    [0.2, 0.5, 1.0, 2.0]
+    """
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    marks = [power + math.log10(factor) for power in powers for factor in (1, 2, 5)]
+    return [mark for mark in marks if low <= mark <= high]
+
+
 def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
     width, height = axes.size
     bottom = height - BOTTOM
     marks = ticks(*axes.y, steps=(1, 2, 3, 4, 5, 10)) if axes.log else ticks(*axes.y)
     if axes.log:
-        marks = sorted({float(round(mark)) for mark in marks if axes.y[0] <= round(mark) <= axes.y[1]}) or marks
+        powers = sorted({float(round(mark)) for mark in marks if axes.y[0] <= round(mark) <= axes.y[1]})
+        finer = _within_a_decade(*axes.y)
+        marks = powers if len(powers) > 1 else finer if len(finer) > 1 else marks
     for mark in marks:
         _, y = axes.at(axes.x[0], 10.0**mark if axes.log else mark)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{width - RIGHT}"/>'

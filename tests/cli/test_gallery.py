@@ -23,7 +23,7 @@ def call(*arguments, status=0):
 def test_a_number_that_does_not_hold_gives_status_1(tmp_path, at_most, status):
     conf = folder(tmp_path, {"expect": [{**FORWARD, "at_most": at_most}]})
     text = call("small", "--conf", conf, "--seed", 0, "--seed", 1, status=status).stdout
-    assert f"{1 - status} of 1 claim hold" in text
+    assert f"claims that hold: {1 - status} of 1" in text
     data = json.loads(call("--conf", conf, "--format", "json", status=status).stdout)
     assert data["claims"][0]["ok"] is not bool(status)
     assert len(data["claims"][0]["verdicts"][0]["values"]) == 1

@@ -50,6 +50,11 @@ def test_names_are_inert():
     assert svg(chart).count("&lt;script&gt;") >= 5
 
 
+def test_a_logarithmic_axis_of_one_decade_has_several_marks():
+    found = parsed(Chart("t", "x", "y", [Series("", [(1, 2.2), (10, 0.29)])], log=True))
+    assert {"0.5", "1", "2"} <= {text.text for text in found.iter("text")}
+
+
 def test_a_chart_says_in_words_what_it_shows():
     found = parsed(Chart("signal", "depth", "E x²", [Series("predicted", [(0, 1.0), (9, 2e-3)])], log=True))
     picture = found.find("svg")

@@ -58,7 +58,7 @@ def far_signal(subject: Subject) -> Iterator[Found]:
             start.layer.key if blamed is None else key_of(blamed),
             start.layer.path,
             f"the signal {verb} at {{}}: E x² is {signal.second:.2g} where `{last.layer.path}` reads, after "
-            f"{plural(count, 'layer')} with weights; usable to about {plural(usable, 'layer')}",
+            f"{plural(count, 'layer')} with weights; usable to a depth of about {usable:,}",
             "give weights the gain of the activation behind them (`gain: auto`), or add norms",
         )
 
@@ -97,8 +97,8 @@ def far_gradient(subject: Subject) -> Iterator[Found]:
     yield Found(
         first.layer.key if blamed is None else key_of(blamed),
         first.layer.path if maker is None else maker.layer.path,
-        f"gradients {'vanish' if whole < 1 else 'explode'} on their way back to {{}}: {len(nodes) - 1} layers multiply "
-        f"their energy by {whole:.2g}; usable to about {plural(usable, 'layer')}",
+        f"gradients {'vanish' if whole < 1 else 'explode'} on their way back to {{}}: their energy changes by a "
+        f"factor of {whole:.2g} over {plural(len(nodes) - 1, 'layer')}; usable to a depth of about {usable:,}",
         "`gain: auto_backward` keeps gradients; norms and residual branches do too",
     )
 
@@ -151,8 +151,8 @@ def padding_drain(subject: Subject) -> Iterator[Found]:
             yield Found(
                 key_of(kernel),
                 kernel.path,
-                f"zero padding of {len(drained)} convolutions leaves {100 * left:.0f} % of the energy, with {{}} and "
-                "small maps",
+                f"zero padding of {plural(len(drained), 'convolution')} on small maps leaves {100 * left:.2g} % of the "
+                "energy: {}",
                 "write `padding_mode: replicate`, pad less, reduce the maps later, or add norms",
             )
 
