@@ -86,11 +86,13 @@ def test_every_flag_reads_configs_as_data(project: Path, arguments: str, code: s
     assert not (project / "runs").exists()
 
 
-def test_names_of_files_are_all_that_a_defaults_list_shows(project: Path):
-    """Nothing is composed for it, and so nothing is refused."""
-    result = train(project, "experiment=evil", "--info", "defaults")
-    assert "experiment/evil" in result.stdout
+def test_what_is_refused_has_no_defaults_list(project: Path):
+    refused = train(project, "experiment=evil", "--info", "defaults")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "override key: hydra.callbacks" in refused.stderr
     assert not (project / "ran").exists()
+    shown = train(project, "--info", "defaults")
+    assert "model" in shown.stdout
 
 
 def test_what_is_asked_for_needs_no_torch_and_shows_no_control(project: Path):
