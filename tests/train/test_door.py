@@ -88,7 +88,7 @@ def test_every_flag_reads_configs_as_data(project: Path, arguments: str, code: s
 
 def test_what_is_refused_has_no_defaults_list(project: Path):
     refused = train(project, "experiment=evil", "--info", "defaults")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (1, "")
     assert "override key: hydra.callbacks" in refused.stderr
     assert not (project / "ran").exists()
     shown = train(project, "--info", "defaults")
