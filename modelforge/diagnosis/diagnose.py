@@ -84,7 +84,7 @@ def diagnose(
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
         >>> layers = {"hidden": {"type": "Linear", "out_features": 64, "bias": False}, "act": "ReLU"}
-        >>> deep = {"deep": {"type": "Repeat", "times": 20, "layers": layers}}
+        >>> deep = {"deep": {"type": "Repeat", "times": 40, "layers": layers}}
         >>> found = diagnose(plan(parse({"input": {"shape": [64]}, "layers": deep}, init="xavier")), measure=False)
         >>> found.first.cause.verdict, found.first.cause.key
         ('vanishes', 'init')

@@ -73,7 +73,7 @@ def sparkline(values: Sequence[float | None], bounds: tuple[float, float] | None
 
     Example:
         >>> sparkline([1, 1e-3, None, 1e-9])
-        '█▅·▁'
+        '█▆·▁'
     """
     logs = [None if value is None or value <= 0 else log10(value) for value in values]
     low, high = bounds or limits(values)
