@@ -17,6 +17,7 @@ from rich.text import Text
 
 from modelforge import inits
 from modelforge.cli.answer import Answer
+from modelforge.cli.details import INDENT, details, notes_table, plain_table
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.registry import Registry
 from modelforge.core.suggestions import did_you_mean
@@ -36,7 +37,6 @@ from modelforge.train.data.registry import SOURCES
 from modelforge.train.loggers.registry import LOGGERS
 from modelforge.train.tasks.registry import TASKS
 
-INDENT = (0, 0, 0, 2)
 KINDS: Mapping[str, str] = {
     "combinator": "combinators: layers made of layers",
     "layer": "layers",
@@ -78,8 +78,8 @@ def _layer(name: str) -> Answer:
     if name not in registry.names():
         raise ForgeError([Problem("MF010", name, f"unknown layer type `{name}`", registry.explain_absence(name))])
     facts = _layer_facts(name)
-    left_out = [Text(), Text("not set in a config", "bold"), *_notes(facts["without"].items())[1:]]
-    return Answer(facts, Group(*_details(facts, _layer_notes(facts)), *(left_out if facts["without"] else ())))
+    left_out = [Text(), Text("not set in a config", "bold"), *notes_table(facts["without"].items())[1:]]
+    return Answer(facts, Group(*details(facts, _layer_notes(facts)), *(left_out if facts["without"] else ())))
 
 
 def _layer_facts(name: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _layers(names: Sequence[str], every: bool) -> Answer:
     for kind, title in KINDS.items():
         of_kind = [item for item in facts if item["kind"] == kind]
         if of_kind:
-            table = _plain_table()
+            table = plain_table()
             for item in of_kind:
                 table.add_row(Text(item["name"], "cyan"), item["summary"])
             parts += [Text(title, "bold"), Padding(table, INDENT), Text()]
@@ -122,7 +122,7 @@ def _left_out() -> Table:
     reasons: dict[str, list[str]] = {}
     for name, reason in registry.LEFT_OUT.items():
         reasons.setdefault(reason, []).append(name)
-    table = _plain_table()
+    table = plain_table()
     for reason, names in reasons.items():
         table.add_row(Text(", ".join(names), "dim"), reason)
     return table
@@ -138,7 +138,7 @@ def _init(name: str) -> Answer:
     facts = inits.describe(name)
     aliases = ", ".join(facts["aliases"])
     notes = [("also called", aliases), ("formula", facts["formula"]), ("source", facts["source"])]
-    return Answer(facts, Group(*_details(facts, notes)))
+    return Answer(facts, Group(*details(facts, notes)))
 
 
 def _inits(names: Sequence[str], every: bool) -> Answer:
@@ -172,7 +172,7 @@ def _activation(text: str) -> Answer:
     notes += [(_COLUMNS[name], "-" if figure is None else f"{figure:.10g}") for name, figure in figures.items()]
     shown = f'"{text}"' if "," in text else text  # a comma would end a value in braces
     notes.append(("used as", f"init: {{gain: {shown}}}"))
-    return Answer({**facts, "source": source}, Group(Text(text, "bold"), *_notes(notes)))
+    return Answer({**facts, "source": source}, Group(Text(text, "bold"), *notes_table(notes)))
 
 
 _COLUMNS: Mapping[str, str] = {
@@ -239,12 +239,12 @@ def _entry(registry: Registry[Any], name: str) -> Answer:
         message = f"unknown {registry.kind.removeprefix('a ')} `{name}`"
         raise ForgeError([Problem("MF080", name, message, registry.suggest(name))])
     facts = _entry_facts(registry, name)
-    return Answer(facts, Group(*_details(facts)))
+    return Answer(facts, Group(*details(facts)))
 
 
 def _entries(kind: str, registry: Registry[Any], names: Sequence[str]) -> Answer:
     facts = [_entry_facts(registry, name) for name in names]
-    table = _plain_table()
+    table = plain_table()
     for item in facts:
         table.add_row(Text(item["name"], "cyan"), item["summary"])
     return Answer({kind: facts}, table)
@@ -256,7 +256,7 @@ def _check(name: str) -> Answer:
         raise ForgeError([Problem("MF080", name, message, hint)])
     facts = _check_facts(name)
     notes = [("section", facts["section"]), ("severity", facts["severity"]), ("why", facts["why"])]
-    return Answer(facts, Group(Text(name, "bold"), *_notes(notes)))
+    return Answer(facts, Group(Text(name, "bold"), *notes_table(notes)))
 
 
 def _check_facts(name: str) -> dict[str, Any]:
@@ -290,13 +290,13 @@ def _rule(code: str) -> Answer:
         for label, name in (("found here", "bad"), ("not here", "good"))
         for part in (Text(), Text(label, "dim"), Padding(Text(facts[name].rstrip()), INDENT))
     ]
-    return Answer(facts, Group(head, *_notes(notes), *examples))
+    return Answer(facts, Group(head, *notes_table(notes), *examples))
 
 
 def _rules(codes: Sequence[str], every: bool) -> Answer:
     del every
     facts = [_rule_facts(code) for code in sorted(codes)]
-    table = _plain_table()
+    table = plain_table()
     for item in facts:
         severity = "retired" if item["retired"] else item["severity"]
         table.add_row(Text(item["name"], "cyan"), Text.assemble((f"{severity}  ", "dim"), item["title"]))
@@ -319,44 +319,3 @@ _SHELVES: Mapping[str, _Shelf] = {
     "checks": (lambda: tuple(CHECKS), _check, _checks),
     "rules": (RULES.names, _rule, _rules),
 }
-
-
-# --- text -------------------------------------------------------------------------------------------------------------
-
-
-def _details(facts: Mapping[str, Any], notes: Iterable[tuple[str, str]] = ()) -> list[RenderableType]:
-    """A name with its summary, notes and fields."""
-    head = Text.assemble((facts["name"], "bold"), "  ", facts["summary"])
-    fields = [Text(), Padding(_fields(facts["fields"]), INDENT)] if facts["fields"] else []
-    return [head, *_notes(notes), *fields]
-
-
-def _fields(fields: Iterable[Mapping[str, Any]]) -> Table:
-    table = new_table()
-    table.add_column("field")
-    table.add_column("type", overflow="fold")
-    table.add_column("default", overflow="fold")
-    table.add_column("", overflow="fold", ratio=1)
-    for field in fields:
-        if field["required"]:
-            default = Text("required", "bold")
-        else:
-            default = Text("from the input", "dim") if field.get("inferred") else Text(value(field["default"]))
-        table.add_row(Text(field["name"], "cyan"), field["type"], default, " ".join(field["doc"].split()))
-    return table
-
-
-def _notes(notes: Iterable[tuple[str, str]]) -> list[RenderableType]:
-    """A blank line and one line a note that says something; nothing if none does."""
-    table = _plain_table()
-    for label, text in notes:
-        if text:
-            table.add_row(Text(label, "dim"), text)
-    return [Text(), Padding(table, INDENT)] if table.row_count else []
-
-
-def _plain_table() -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=False, overflow="fold")
-    table.add_column(overflow="fold")
-    return table
