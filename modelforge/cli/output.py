@@ -29,7 +29,7 @@ def check_output(output: Path | None) -> None:
         return
     folder = output.parent
     if not folder.is_dir():
-        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", OPTION)])
+        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", OPTION, "make the folder first")])
     if output.is_dir():
         raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), OPTION)])
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -65,9 +65,8 @@ def why_unwritable(error: BaseException) -> str:
     return "the disk is full or cannot be written" if "file write failed" in str(error) else ""
 
 
-def unwritable(path: str, reason: str, key: str = RUN) -> Problem:
+def unwritable(path: str, reason: str, key: str = RUN, hint: str = "make room, or choose another folder") -> Problem:
     """The problem of a file or folder that cannot be written."""
-    hint = "make room, or choose another folder"
     if key == RUN:
         hint += "; a run is resumed with `ckpt=.../checkpoints/last.ckpt`"
     return Problem("MF058", key, f"`{path}` cannot be written: {reason}", hint)

@@ -56,7 +56,9 @@ def check_folder(folder: Path) -> None:
         ForgeError: there is none.
     """
     if not folder.is_dir():
-        raise ForgeError([unwritable(str(folder), f"there is no folder `{folder}`", "--pictures")])
+        raise ForgeError(
+            [unwritable(str(folder), f"there is no folder `{folder}`", "--pictures", "make the folder first")]
+        )
 
 
 def write_pictures(results: tuple[Result, ...], folder: Path) -> None:

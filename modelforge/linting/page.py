@@ -28,8 +28,9 @@ lint:
 ```
 
 An entry that no finding needs is a finding itself (MW199). On the command line:
-`modelforge lint model=mlp '+model.lint.ignore.MW101=on purpose'`. `--fail-on note|warning|error` chooses the status,
-`--format` the form, `--rule CODE` one rule, `--changed-only --base-ref main` the configs that a branch changes.
+`modelforge lint model=mlp init=constant '+model.lint.ignore.MW101=on purpose'`. `--fail-on note|warning|error` chooses
+the status, `--format` the form, `--rule CODE` one rule, `--changed-only --base-ref main` the configs that a branch
+changes.
 
 ## The models that ship
 

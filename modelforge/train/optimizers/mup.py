@@ -37,7 +37,11 @@ def rates(kind: type[Optimizer], parameters: Iterable[ParameterPlan]) -> tuple[M
     meant = {numbers["optimizer"] for numbers in stated.values()}
     if not stated:
         message = "`mup` takes learning rates from the initializers, but none states any"
-        return {}, [misuse("optimizer.mup", message, "`init` must be a width-aware scheme: `mup` or `spectral`")]
+        return {}, [
+            misuse(
+                "optimizer.mup", message, "write an `init` that knows the width: `scheme: mup` or `scheme: spectral`"
+            )
+        ]
     if meant != {own}:
         other = min(meant - {own})
         message = f"the initializers state learning rates for {other}, but the optimizer is {kind.__name__}"

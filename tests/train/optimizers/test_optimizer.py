@@ -160,7 +160,7 @@ def test_without_mup_all_learn_alike():
             (
                 "optimizer.mup",
                 "`mup` takes learning rates from the initializers, but none states any",
-                "`init` must be a width-aware scheme: `mup` or `spectral`",
+                "write an `init` that knows the width: `scheme: mup` or `scheme: spectral`",
             ),
         ),
         (
