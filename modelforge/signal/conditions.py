@@ -45,7 +45,7 @@ class Condition:
     """E g² of what it passes on, in units of what it gets."""
     passed: float | None = None
     """E g² that it passes on by weights of E w² = 1, in units of what it gets; None where gradients do not count."""
-    deviation: float = 1.0
+    excess: float = 1.0
     """By how much what it reads exceeds what signals alone would require."""
     forward: bool = True
     """Whether signals count."""
@@ -77,7 +77,7 @@ def _weighted(node: Node, rule: SignalRule, names: Sequence[str], condition: Con
         energy = output_of(rule.predict(node)).second
         signals = square * (condition.energy - silent) / _positive(energy - silent) if condition.forward else None
         gradients = None if condition.passed is None else condition.passes / _positive(condition.passed)
-        wanted = _compromise(signals, gradients, condition.deviation)
+        wanted = _compromise(signals, gradients, condition.excess)
         if abs(wanted / square - 1) < ENOUGH:
             break
         factor = sqrt(wanted / square)
@@ -85,12 +85,12 @@ def _weighted(node: Node, rule: SignalRule, names: Sequence[str], condition: Con
     return node
 
 
-def _compromise(signals: float | None, gradients: float | None, deviation: float) -> float:
+def _compromise(signals: float | None, gradients: float | None, excess: float) -> float:
     if signals is None or gradients is None:
         both = signals if gradients is None else gradients
         assert both is not None, "signals or gradients count"
         return both
-    return sqrt(signals * deviation * gradients)
+    return sqrt(signals * excess * gradients)
 
 
 def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:

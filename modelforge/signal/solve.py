@@ -144,7 +144,7 @@ class _Pass:
             Source(f"@{name}"): arriving_at(value, network.batch) for name, value in network.plan.inputs.items()
         }
         self.done: dict[str, tuple[Leaf, Passed | None, str]] = {}
-        self._deviations: dict[str, float] = {}
+        self._excesses: dict[str, float] = {}
         self._streams: dict[str, float] = {}
         """The energy that a residual stream has at its beginning, by the sums on its way."""
         self._owned = by_owner(network.named(parameters))
@@ -169,7 +169,7 @@ class _Pass:
             self.done[path] = (leaf, result, reason)
             rule = rule_of(node)
             restarts = rule is not None and rule.restarts
-            self._deviations.setdefault(path, 1.0 if restarts else self._deviation(leaf))
+            self._excesses.setdefault(path, 1.0 if restarts else self._excess(leaf))
 
     def change_from(self, before: Parameters) -> float:
         """The largest change of ln E w²."""
@@ -183,7 +183,7 @@ class _Pass:
             if rule is None or None in node.signals[:1]:
                 raise Unsolvable("what it reads is not known" if rule else f"`{leaf.layer.type}` has no signal rule")
             node = met(node, rule, lever, condition)
-            self._deviations[path] = output_of(rule.predict(node)).second / condition.energy if condition.forward else 1
+            self._excesses[path] = output_of(rule.predict(node)).second / condition.energy if condition.forward else 1
         except (Unpredictable, Unsolvable) as reason:
             self.left += [LeftAlone(node.parameters[name].path, str(reason)) for name in lever.names]
             return node
@@ -203,11 +203,11 @@ class _Pass:
         if passed is None or lever.is_scale:
             return Condition(energy)
         passes = 1 / max(1, lever.begins)
-        return Condition(energy, passes, passed, self._deviation(leaf), forward=direction == "both")
+        return Condition(energy, passes, passed, self._excess(leaf), forward=direction == "both")
 
-    def _deviation(self, leaf: Leaf) -> float:
+    def _excess(self, leaf: Leaf) -> float:
         """By how much what a layer reads exceeds what conditions on signals alone would make: the geometric mean."""
-        known = [log(self._deviations.get(read.maker, 1.0)) for read in leaf.reads]
+        known = [log(self._excesses.get(read.maker, 1.0)) for read in leaf.reads]
         return exp(sum(known) / len(known)) if known else 1.0
 
     def gradients_passed(self) -> dict[str, float]:

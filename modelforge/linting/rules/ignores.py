@@ -12,7 +12,7 @@ from modelforge.linting.subject import Subject
 @register_rule(
     "MW199",
     last=True,
-    why="An entry of `lint.ignore` that no finding needs would hide a later finding that nobody has judged.",
+    why="An entry of `lint.ignore` that no finding needs would hide a later finding before it is read.",
     numbers="No finding has its code and a path that its glob matches. Over several configs: in none of them.",
     bad="""\
 model:
@@ -21,7 +21,7 @@ model:
     hidden: {type: Linear, out_features: 16}
     act: Tanh
     head: {type: Linear, out_features: 2}
-  lint: {ignore: {MW101: {hidden.weight: units are told apart by their targets}}}
+  lint: {ignore: {MW101: {hidden.weight: the targets of the units differ}}}
 init: xavier
 """,
     good="""\
