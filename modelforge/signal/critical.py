@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite, log
 
 from modelforge.planning.plan import Plan
@@ -27,7 +28,7 @@ class Critical:
 
 
 def drift(prediction: Prediction) -> float | None:
-    """The natural logarithm of the gradient's energy at the first node over that at the last one.
+    """The natural logarithm of the gradient's energy at the first node, an input or a layer, over that at the last one.
 
     It is above 0 where gradients grow on their way back, below 0 where they shrink, and None where fewer than two nodes
     have a known gradient.
@@ -58,31 +59,28 @@ def critical_gain(planned: Callable[[float], Plan], around: float = 1.0) -> Crit
         >>> round(found.gain, 3)
         1.0
     """
-    known: dict[float, float | None] = {}
+    known: dict[float, float] = {}
 
-    def drift_at(exponent: float) -> float | None:
-        if exponent not in known:
-            known[exponent] = drift(predict(planned(around * 2**exponent)))
-        return known[exponent]
+    def look(exponent: float) -> float | None:
+        value = drift(predict(planned(around * 2**exponent)))
+        if value is not None:
+            known[exponent] = value
+        return value
 
-    tried = [(exponent, value) for exponent in _outwards() if (value := drift_at(exponent)) is not None]
-    if not tried or max(value for _, value in tried) - min(value for _, value in tried) < FLAT:
+    for exponent in _outwards():
+        look(exponent)
+    if not known or max(known.values()) - min(known.values()) < FLAT:
         return None
-    low_to_high = sorted(tried)
-    pairs = zip(low_to_high, low_to_high[1:], strict=False)
-    crossings = [(low, high) for low, high in pairs if low[1] == 0 or low[1] * high[1] < 0]
-    if not crossings:
-        exponent, value = min(tried, key=lambda pair: abs(pair[1]))
-        return Critical(around * 2**exponent, value)
-    (low, at_low), (high, _) = min(crossings, key=lambda pair: abs(pair[0][0] + pair[1][0]))
-    for _ in range(HALVINGS if at_low else 0):
-        middle = (low + high) / 2
-        value = drift_at(middle)
-        if value is None:
-            break
-        low, at_low, high = (middle, value, high) if value * at_low > 0 else (low, at_low, middle)
-    best = min((exponent for exponent, value in known.items() if value is not None), key=lambda one: abs(known[one] or 0))
-    return Critical(around * 2**best, known[best] or 0.0)
+    crossings = [(low, high) for low, high in pairwise(sorted(known)) if known[low] * known[high] < 0]
+    if crossings:
+        low, high = min(crossings, key=lambda ends: abs(sum(ends)))
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            if (value := look(middle)) is None:
+                break
+            low, high = (middle, high) if value * known[low] > 0 else (low, middle)
+    best = min(known, key=lambda exponent: abs(known[exponent]))
+    return Critical(around * 2**best, known[best])
 
 
 def _outwards() -> Iterator[int]:

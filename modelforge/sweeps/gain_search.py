@@ -1,4 +1,4 @@
-"""Search: results so far → the gain to try next, coarse to fine, and then with more seeds, within a budget of trainings.
+"""Search: results so far → the gain to try next: coarse, then fine, then with more seeds, within a budget of trainings.
 
 Gains lie on a ladder about the one that the config has, a rung is a factor of ⁴√2. The search begins at `start`, takes
 steps of 4 rungs until the best gain lies between two others, and then smaller ones.

@@ -1,4 +1,4 @@
-"""The search for a gain: it finds the best one, keeps to its budget, and says nothing that its seeds do not bear out."""
+"""The search for a gain finds the best one, keeps to its budget, and tries what is best with all seeds."""
 
 import math
 
