@@ -216,19 +216,16 @@ def by_start(sweep: Sweep, starts: Mapping[str, RunStart], what: str) -> Chart |
     if sweep.is_mixed or len({value for _, value in known}) < 2 or not values:
         return None
     worst = max(values) if sweep.lower_is_better else min(values)
-    done: list[tuple[Row, Point]] = []
-    for row, value in known:
-        if row.state == "finished" and (result := sweep.result(row)) is not None:
-            done.append((row, (value, result)))
-    lost = [(row, (value, worst)) for row, value in known if row.state == "diverged"]
-    series = [
-        Series(label, [point for _, point in shown], kind, colour, names=[_job(row) for row, _ in shown])
-        for label, kind, colour, shown in (
-            ("finished", "dots", 0, _thinned(done, MAX_DOTS)),
-            ("diverged", "crosses", 1, _thinned(lost, MAX_CROSSES)),
-        )
-        if shown
+    done: Sequence[tuple[Row, Point]] = [
+        (row, (value, result))
+        for row, value in known
+        if row.state == "finished" and (result := sweep.result(row)) is not None
     ]
+    lost: Sequence[tuple[Row, Point]] = [(row, (value, worst)) for row, value in known if row.state == "diverged"]
+    done, lost = _thinned(done, MAX_DOTS), _thinned(lost, MAX_CROSSES)
+    dots = Series("finished", [point for _, point in done], "dots", 0, names=[_job(row) for row, _ in done])
+    crosses = Series("diverged", [point for _, point in lost], "crosses", 1, names=[_job(row) for row, _ in lost])
+    series = [dots, *([crosses] if lost else [])]
     label = STARTS[what]
     return Chart(f"{sweep.metric} against the {label}", label, sweep.metric, series, log_x=True)
 
