@@ -185,7 +185,7 @@ def _refuse_interpolations(value: Any) -> None:
 
 
 ConfigStore.instance().store(
-    "sweep_report", {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}, "hydra/callbacks"
+    "sweep_report", {"sweep": {"_target_": "modelforge.results.callback.SweepReport"}}, "hydra/callbacks"
 )
 
 
