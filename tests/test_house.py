@@ -25,6 +25,8 @@ WAITING = {
     "modelforge.cli.predict._write": TRAIN,
     "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
     "modelforge.report.figures._canvas": "the `plots` extra may be missing",
+    "modelforge.results.export.to_parquet": TRAIN,
+    "modelforge.results.significance._two_sided": TRAIN,
     "modelforge.runs.liveness._is_held": "there is no such module on Windows",
     "modelforge.runs.liveness.claimed": TRAIN,
     "modelforge.train.callbacks.weight_averages.make": TRAIN,

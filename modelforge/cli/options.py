@@ -123,6 +123,16 @@ class Page(StrEnum):
     markdown = "markdown"
 
 
+class Results(StrEnum):
+    """In which form `sweep` prints results."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+    html = "html"
+    parquet = "parquet"
+
+
 class FailOn(StrEnum):
     """Which changes give `diff` the status 1."""
 

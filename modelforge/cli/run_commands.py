@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from modelforge.cli.front import answer, app, one_of
-from modelforge.cli.options import Conf, Json, Overrides, Page, Report, Tunable
+from modelforge.cli.options import Conf, Json, Overrides, Page, Report, Results, Tunable
 
 
 @app.command()
@@ -38,17 +38,46 @@ def tune(
 
 @app.command()
 def sweep(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun, finished or not.")],
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="The folders of multiruns, finished or not.", show_default=False),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option("--metric", metavar="NAME", help="Sort by this metric. Default: the one that the runs optimize."),
     ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="KEY", help="Mean and spread over this key, such as seed; repeatable."),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", metavar="KEY=VALUE", help="Compare with these jobs, such as init=torch. Default: the best."
+        ),
+    ] = None,
+    form: Annotated[Results | None, typer.Option("--format", help="Default: by the name of --output.")] = None,
+    output: Report = None,
+    every: Annotated[bool, typer.Option("--all", help="List all jobs, however many there are.")] = False,
+    live: Annotated[bool, typer.Option("--watch", help="Show the sweep until it ends, then the table.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with all metrics.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the jobs of a multirun as a table, best first; exit status 1 if a job ended before it finished."""
+    """Print the jobs of multiruns as a table, best first; exit status 1 if a job ended before it finished.
+
+    With --group seed, one line for all seeds of a config: mean, spread, and
+    whether the difference to the best one, or to --baseline, is beyond it.
+    """
     one_of("--csv", csv, as_json)
-    answer("sweep:sweep", folder, metric, csv=csv, as_json=as_json, plugins=False)
+    if schema:
+        answer("sweep:print_schema", as_json=True, plugins=False)
+    if not folders:
+        raise typer.BadParameter("name a folder: runs/sweeps/...", param_hint="DIR")
+    as_json = as_json or (form == Results.json and output is None)
+    named = "json" if as_json else "csv" if csv else form and form.value
+    options: dict[str, Any] = {"over": over or [], "baseline": baseline or [], "form": named, "output": output}
+    answer("sweep:sweep", folders, metric, every=every, live=live, as_json=as_json, plugins=False, **options)
 
 
 @app.command("sweep work")

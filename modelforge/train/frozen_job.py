@@ -16,12 +16,9 @@ from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import FrozenJob, read_job
 from modelforge.runs.liveness import claimed
-from modelforge.runs.status import Status, check_idle, read
+from modelforge.runs.status import DONE, Status, check_idle, read
 from modelforge.train.job import Result, execute
 from modelforge.train.later import put_off_extras
-
-DONE = ("finished", "diverged")
-"""States with a result: to run such a job again would give the same."""
 
 
 def work(folder: Path, number: int) -> Result:
