@@ -83,9 +83,9 @@ def _before(run: Path, job: FrozenJob) -> Mapping[str, Any] | None:
 
 def _status(data: Mapping[str, Any]) -> Status:
     known = {one.name for one in fields(Status)}
-    return Status(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known}
-    )
+    kept: dict[str, Any] = {key: value for key, value in data.items() if key in known}
+    lists: dict[str, Any] = {key: tuple(value) for key, value in kept.items() if isinstance(value, list)}
+    return Status(**{**kept, **lists})
 
 
 def _last_checkpoint(run: Path) -> Path | None:
