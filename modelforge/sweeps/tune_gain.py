@@ -21,6 +21,7 @@ from modelforge.config import Config, compose
 from modelforge.config.folder_name import folder_name
 from modelforge.core.errors import ForgeError, Refusal
 from modelforge.core.files import SWEEP, unwritable
+from modelforge.inits.gains.activations import UnknownActivation
 from modelforge.inits.gains.gain import named_gain
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
