@@ -21,7 +21,9 @@ def test_the_metric_against_the_gain_has_a_line_for_each_init(tmp_path: Path):
     assert lines["orthogonal"].points[1] == (1.0, pytest.approx(0.91))
     assert lines["orthogonal"].band[0] == (0.5, pytest.approx(0.70), pytest.approx(0.72))
     assert len(lines["xavier diverged"].points) == 3
-    assert {point and point[1] for point in lines["xavier diverged"].points} == {0.4}, "the worst value of a finished job"
+    assert {point and point[1] for point in lines["xavier diverged"].points} == {0.4}, (
+        "the worst value of a finished job"
+    )
     assert chart.log_x, "from 0.5 to 4"
 
 
