@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -77,6 +78,31 @@ def sweep(
     named = "json" if as_json else "csv" if csv else form and form.value
     options: dict[str, Any] = {"over": over or [], "baseline": baseline or [], "form": named, "output": output}
     answer("sweep:sweep", folders, metric, every=every, live=live, as_json=as_json, plugins=False, **options)
+
+
+@app.command("sweep work")
+def sweep_work(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun.")],
+    index: Annotated[
+        int | None, typer.Option("--index", metavar="N", min=0, help="Run the job of this number.")
+    ] = None,
+    take_any: Annotated[bool, typer.Option("--any", help="Run all jobs that no other process runs.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --any: run jobs that failed before once more.")
+    ] = False,
+) -> None:
+    """Run frozen jobs of a multirun, for schedulers that start the processes; a job with a result is left alone.
+
+    A job that was interrupted or killed goes on from its last checkpoint.
+    Exit status: 0 the job has a result (finished, or diverged, which a
+    second run would not change), 1 it failed, or another process runs it,
+    2 there is no such job, 128 + n after signal n.
+    """
+    if (index is None) != take_any:
+        raise typer.BadParameter("give one of --index N and --any")
+    if retry_failed and not take_any:
+        raise typer.BadParameter("--retry-failed goes with --any: a job of a given --index is run again anyway")
+    resolve_name("modelforge.cli.sweep_work:sweep_work")(folder, index, retry_failed=retry_failed)
 
 
 @app.command()
