@@ -24,6 +24,7 @@ from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream, complain, exiting
 from modelforge.train.arguments import misuse
 from modelforge.train.later import put_off_extras
+from modelforge.train.parallel.place import place_of
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
 
 MULTIRUN = {"-m", "--multirun"}
@@ -103,6 +104,10 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
 
 
 def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
+    if (place := place_of()) is not None:
+        message = f"{place.starter} started {place.size} processes for one run, and a multirun has several"
+        hint = f"leave {place.starter} out: each job starts its own, as `trainer.devices` says"
+        raise ForgeError([misuse("hydra.mode", message, hint)])
     sweep = read_sweep(conf, overrides)
     configs = compose_jobs(sweep, conf, MAX_COMPOSED)
     announce_jobs(configs[0], sweep.num_jobs if sweep.axes else None)
