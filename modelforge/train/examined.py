@@ -57,9 +57,10 @@ class Examined(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Adds a batch, unless another process counts it."""
-        assert isinstance(pl_module, Learner)
-        if not pl_module.share("test", batch_idx).own:
-            return
+        if self.team.size > 1:
+            assert isinstance(pl_module, Learner)
+            if not pl_module.share("test", batch_idx).own:
+                return
         inputs, scores, targets = mapped(Tensor.cpu, batch[0]), outputs.detach().cpu(), batch[1].cpu()
         answers = self.task.answers(targets, self.fitted)
         self.has_answers = bool(answers)

@@ -18,7 +18,6 @@ from modelforge.building.shards import whole
 from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Inputs, read_by
 from modelforge.train.data.dealing import Share
-from modelforge.train.data.module import DataModule
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.freezing import Freezing
 from modelforge.train.hooks.averaging import go_on_from_trained
@@ -88,9 +87,11 @@ class Learner(LightningModule):
         """Does nothing: a model that is sharded was built so. Lightning asks for this hook then."""
 
     def share(self, stage: str, index: int) -> Share:
-        """What this process has of a batch, by the batch's number in the epoch."""
-        data = getattr(self.trainer, "datamodule", None)
-        return data.share(stage, index) if isinstance(data, DataModule) else Share(1, 1)
+        """What this process counts of a batch, by the batch's number in the epoch; all of it where it is alone."""
+        if self.team.size == 1:
+            return Share(1, 1)
+        trainer: Any = self.trainer  # whose data module is no attribute of its class
+        return trainer.datamodule.share(stage, index)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """The model's outputs."""

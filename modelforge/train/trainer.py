@@ -45,6 +45,7 @@ QUIET = (
     ".*callbacks used to create the checkpoint need to be provided.*",  # `best.ckpt` by another metric
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",
+    ".*FSDP2-wrapped module .* returned a view tensor.*",  # `prepare` refuses layers that work in place
     ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",
 )
 
@@ -220,6 +221,9 @@ def _check_size(size: Size, arguments: Mapping[str, Any]) -> Iterator[Problem]:
     elif size.device.type == "cpu" and each > num_cores():
         message = f"`devices` is {each}, but this machine has {plural(num_cores(), 'core')}"
         yield misuse("trainer.devices", message, f"at most {num_cores()}, or `trainer.accelerator=gpu`")
+    if size.number > 1 and arguments.get("overfit_batches"):
+        message = f"`overfit_batches` repeats the batches of one process, and here are {size.number}"
+        yield misuse("trainer.overfit_batches", message, "write `trainer.devices=1`")
     replicas = arguments.get("num_replicas", 1)
     if size.number % replicas:
         message = f"{size.number} processes cannot hold {replicas} replicas of the model"

@@ -142,12 +142,11 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _what_no_processes_take(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     strategy = arguments.get("strategy", "auto")
-    if strategy not in STRATEGIES:
-        copies = strategy in LAUNCHED
-        why = "copies of a process share its threads and its files" if copies else f"one of {', '.join(STRATEGIES)}"
-        hint = (
-            f"`trainer.strategy=ddp` starts new ones ({why})" if copies else did_you_mean(strategy, STRATEGIES) or why
-        )
+    if strategy in LAUNCHED:
+        hint = "`trainer.strategy=ddp` starts new processes; copies of one would share its threads and its files"
+        yield misuse("trainer.strategy", f"there is no strategy `{strategy}`", hint)
+    elif strategy not in STRATEGIES:
+        hint = did_you_mean(strategy, STRATEGIES)
         yield misuse("trainer.strategy", f"there is no strategy `{strategy}`", hint)
     for name in ("num_nodes", "num_replicas"):
         if (given := arguments.get(name, 1)) < 1:
@@ -165,11 +164,8 @@ def _what_no_processes_take(arguments: Mapping[str, Any]) -> Iterator[Problem]:
             hint = f"one of {', '.join(name for name in SHARDED_PRECISIONS if '-' in name)}"
             yield misuse("trainer.precision", f"a sharded model cannot be trained in `{precision}`", hint)
         if arguments.get("compile"):
-            hint = "`trainer.compile=false`, or `trainer.strategy=ddp`"
+            hint = "write `trainer.compile=false`, or `trainer.strategy=ddp`"
             yield misuse("trainer.compile", "a sharded model cannot be compiled", hint)
-    if (number is None or number > 1) and arguments.get("overfit_batches"):
-        hint = "`trainer.devices=1`"
-        yield misuse("trainer.overfit_batches", "`overfit_batches` repeats the batches of one process", hint)
 
 
 def _count(devices: Any) -> int | None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import torch
 from torch import distributed
-from torch.distributed.distributed_c10d import PrefixStore, TCPStore
+from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]  # public in its docs
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed
@@ -125,8 +125,7 @@ class Meeting:
 def _absent(missing: list[int], place: Place) -> Problem:
     which = "process" if len(missing) == 1 else "processes"
     named = listed(map(str, missing), 4)
-    message = (
-        f"{which} {named} of {place.size} did not come within {plural(int(PATIENCE.total_seconds() // 60), 'minute')}"
-    )
+    minutes = plural(int(PATIENCE.total_seconds() // 60), "minute")
+    message = f"{which} {named} of {place.size} did not come within {minutes}"
     hint = "start one in each task: `srun python train.py ...`" if place.starter == "Slurm" else "look at its log"
     return Problem("MF055", "trainer.devices", message, hint)

@@ -21,7 +21,6 @@ from typing import IO
 
 from torch import distributed
 
-import modelforge
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import printable, shortened
 from modelforge.train.interrupt import Interrupted
@@ -31,10 +30,10 @@ from modelforge.train.parallel.team import Order
 
 FOLLOWER = "modelforge.train.parallel.follower"
 """The module that each further process runs."""
+HOME = str(Path(__file__).parents[3])
+"""Where the package lies."""
 GRACE = 5.0
 """Seconds that a process gets to end, and to say why."""
-MAX_LAST_WORDS = 400
-"""Characters of what a killed process wrote last."""
 
 
 @dataclass
@@ -142,10 +141,9 @@ def _start(place: Place) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     In a session of its own, it does not see Ctrl-C: the first process says when to stop.
     """
     written = TemporaryFile()  # noqa: SIM115 - closed with the process
-    home = str(Path(modelforge.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", FOLLOWER, json.dumps(asdict(place))],
+        _command(place),
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -153,3 +151,7 @@ def _start(place: Place) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
         start_new_session=True,
     )
     return process, written
+
+
+def _command(place: Place) -> list[str]:
+    return [sys.executable, "-m", FOLLOWER, json.dumps(asdict(place))]
