@@ -234,12 +234,33 @@ def backward(
     done: list[tuple[Leaf, Passed | None, str]], results: Any, signals: Mapping[Source, Signal | None]
 ) -> dict[Source, Gradient | None]:
     """The gradient of each tensor, from those of the results back; None where a layer on the way is not known."""
+    return _sent_back(done, [(source, _drawn_at(signals.get(source))) for source in results], signals)
+
+
+def _drawn_at(signal: Signal | None) -> Gradient:
+    """The gradient with respect to a result: independent normal numbers."""
+    shape = signal.shape if signal is not None else None
+    count = 1 if shape is None else shape.num_units * shape.num_positions * shape.num_examples
+    return Gradient(1.0, noise=2 / max(1, count))
+
+
+def backward_from(
+    done: list[tuple[Leaf, Passed | None, str]],
+    given: Mapping[Source, Gradient],
+    signals: Mapping[Source, Signal | None],
+) -> dict[Source, Gradient | None]:
+    """The gradient of each tensor, from given ones back."""
+    return _sent_back(done, list(given.items()), signals)
+
+
+def _sent_back(
+    done: list[tuple[Leaf, Passed | None, str]],
+    given: list[tuple[Source, Gradient]],
+    signals: Mapping[Source, Signal | None],
+) -> dict[Source, Gradient | None]:
     arriving: dict[Source, list[Gradient | None]] = {}
-    for source in results:
-        signal = signals.get(source)
-        shape = signal.shape if signal is not None else None
-        count = 1 if shape is None else shape.num_units * shape.num_positions * shape.num_examples
-        arriving.setdefault(source, []).append(Gradient(1.0, noise=2 / max(1, count)))
+    for source, gradient in given:
+        arriving.setdefault(source, []).append(gradient)
     gradients: dict[Source, Gradient | None] = {}
     for leaf, result, _ in reversed(done):
         outputs = ((),) if result is None else tuple(result.outputs)

@@ -194,6 +194,11 @@ class Gradient:
         return replace(self, energy=factor * self.energy, along=factor * self.along, across=factor * self.across)
 
 
+def inherited(gradient: Gradient) -> Gradient:
+    """The gradient with more elements than those that it is made of, whose chance stays."""
+    return replace(gradient, drift=gradient.drift + gradient.noise, noise=0.0)
+
+
 def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
     """Drift and noise of a sum of energies: drifts may have one cause and add up, noises have many.
 

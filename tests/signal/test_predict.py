@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import log10
 
 import pytest
+import torch
 
 import modelforge as mf
+from modelforge.core.matrix import Activation
 from modelforge.signal.moments import correlation_depth, single
-from modelforge.signal.rules.recurrent import TANH
 from tests.signal.nets import chain, check, mlp
 
+TANH = Activation("tanh", torch.tanh)
 # Weights of variance 1/(3n) and biases of U(-1/√n, 1/√n), n = 256: what torch's own layers start with.
 TORCH = {"scheme": "torch_default", "bias": {"scheme": "uniform", "low": -1 / 16, "high": 1 / 16}}
 DEEP = {
