@@ -22,7 +22,7 @@ MAX_TEXT = 300
 DIGITS = 4
 """Significant digits of numbers."""
 
-Verdict = Literal["steady", "drifts", "vanishes", "explodes", "unknown"]
+Verdict = Literal["steady", "drifts", "vanishes", "explodes", "dead", "unknown"]
 Severity = Literal["none", "warning", "error"]
 Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.{DIGITS}g}"))]
 Text = Annotated[str, AfterValidator(lambda value: shortened(value, MAX_TEXT))]

@@ -54,6 +54,7 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
         tail=2 + (signal.tail - 2) * prod(axis.power(4) / (axis.power(2) or 1.0) ** 2 for axis in one),
         profile=profile,
         weight_gain=None,
+        near=_near(signal, one),
         behind=_copied(signal, one),
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))
@@ -77,6 +78,12 @@ class _Axis:
         self.mean_sum = float(self.sums.mean())
         self.shared = float((matrix.sum(axis=0) ** 2).sum()) / len(matrix) ** 2
         """Σ m m′ over what two of what is made read in common, a mean over all pairs."""
+
+    @property
+    def neighbours(self) -> float:
+        """Σ m m′ over what two neighbours read in common, in units of Σ m²."""
+        whole = float(self.squares[1:].mean()) if len(self.matrix) > 1 else 0.0
+        return float((self.matrix[1:] * self.matrix[:-1]).sum(axis=1).mean()) / whole if whole else 0.0
 
     @property
     def copies(self) -> bool:
@@ -117,9 +124,18 @@ def _energies(
     return second, apart, FrozenDict(shapes)
 
 
+def _near(signal: Signal, axes: Sequence[_Axis]) -> float:
+    """How much more alike neighbours are than any two positions."""
+    step = prod(axis.matrix.shape[1] / len(axis.matrix) for axis in axes) ** (1 / max(1, len(axes)))
+    own = float(np.mean([max(0.0, axis.neighbours) for axis in axes])) if axes else 0.0
+    return own + (1 - own) * signal.near ** max(1.0, step)
+
+
 def _copied(signal: Signal, axes: Sequence[_Axis]) -> Behind | None:
     """The activation before, if all that is made is a copy of something."""
-    return signal.behind if all(axis.copies for axis in axes) else None
+    if signal.behind is None or not all(axis.copies for axis in axes):
+        return None
+    return replace(signal.behind, near=_near(replace(signal, near=signal.behind.near), axes))
 
 
 def adaptive_means(size: int, count: int) -> np.ndarray:

@@ -58,6 +58,8 @@ class Behind:
     """Correlation of one unit at two positions of an example."""
     across: float
     """Correlation of one unit in two examples."""
+    near: float = 0.0
+    """The `near` of the normal numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Signal:
     """`along` by the later of two positions, in units of its mean, where positions read earlier ones only."""
     table: tuple[str, float] | None = None
     """A table of which each position holds a row that it chose, and how often."""
+    near: float = 0.0
+    """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     behind: Behind | None = None
     """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
 
@@ -183,6 +187,8 @@ class Gradient:
     pull: Pull | None = None
     through: Through | None = None
     """The activation that it has come through last; None where something else was after it on its way back."""
+    leaned: float = 0.0
+    """The logarithm of the factor that the unevenness of variances made in norms on its way, a mean over ways."""
 
     @property
     def spread(self) -> float:
@@ -244,4 +250,5 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
         sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
         mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
+        leaned=sum(one.leaned * one.energy for one in gradients) / total if total else 0.0,
     )

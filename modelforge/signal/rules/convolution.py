@@ -8,7 +8,7 @@ from math import prod
 
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
-from modelforge.signal.taps import Taps, along_each, taps_of
+from modelforge.signal.taps import Taps, along_each, spread, taps_of
 from modelforge.signal.value import FLAT, Gradient, Profile, Signal, mixed_profile
 
 
@@ -29,7 +29,8 @@ def convolution(node: Node) -> Passed:
     output = weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in, taps=apart)
     own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
     shifted = _shifted(signal, taps, factor)
-    output = replace(output, own_chance=own + (1 - own) * shifted)
+    stride = max(spread(arguments["stride"], len(taps)))
+    output = replace(output, own_chance=own + (1 - own) * shifted, near=output.near**stride)
     output = replace(
         output,
         noise=normal_noise(output),

@@ -16,6 +16,8 @@ from modelforge.signal.moments import Pair, Single, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
+STEP = 0.01
+"""The relative change of an energy by which a power law is found."""
 LEAST_ENERGY = 1e-3
 """Where there is less, slopes are those of 0 and no power of the energy."""
 
@@ -54,7 +56,7 @@ def activation(node: Node) -> Passed:
     along, across = (
         pair(function, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
     )
-    power = 0.0 if one.second == 0 else one.growth * signal.variance / one.second
+    power = _power(function, signal, one)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = across.slope_product / one.slope_second if one.slope_second else 0.0
     output = replace(
@@ -80,7 +82,9 @@ def activation(node: Node) -> Passed:
             signal.variance,
             signal.correlation(signal.along),
             signal.correlation(signal.across),
+            signal.near,
         ),
+        near=_near(function, signal, one, along),
     )
     gain = signal.weight_gain
     return Passed(
@@ -89,6 +93,26 @@ def activation(node: Node) -> Passed:
         chi=None if gain is None else gain * one.slope_second,
         slope=None if gain is None else gain * one.growth,
     )
+
+
+def _power(function: Activation, signal: Signal, one: Single) -> float:
+    """d ln E φ² / d ln E x², where the mean of what arrives, if it has one, grows with its standard deviation."""
+    if one.second == 0:
+        return 0.0
+    power = one.growth * signal.variance / one.second
+    if signal.mean == 0 or not signal.profile:
+        return power
+    more = single(function, signal.mean * (1 + STEP) ** 0.5, signal.variance * (1 + STEP), signal.lean)
+    return float(np.log(more.second / one.second) / np.log(1 + STEP))
+
+
+def _near(function: Activation, signal: Signal, one: Single, along: Pair) -> float:
+    """How much more alike neighbours are behind it than any two positions."""
+    if signal.near == 0 or one.second <= along.product:
+        return 0.0
+    any_two = signal.correlation(signal.along)
+    both = pair(function, signal.mean, signal.variance, any_two + (1 - any_two) * signal.near)
+    return (both.product - along.product) / (one.second - along.product)
 
 
 def _later(later: Profile, apart: float, together: float) -> Profile:

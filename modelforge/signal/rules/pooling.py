@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, interpolate
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.maxima import Windows, maxima
+from modelforge.signal.maxima import Maxima, Windows, maxima
 from modelforge.signal.resampled import adaptive_means, matrix_of, resampled
 from modelforge.signal.rule import Index, Node, Passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
@@ -72,7 +72,7 @@ def max_pool(node: Node) -> Passed:
             )
             for size, count, kernel in zip(sizes, made, kernels, strict=True)
         )
-    found = maxima(signal, _windows(taps))
+    found = _maxima(signal, taps)
     profile = _times(_read(taps, signal.profile), _by_place(signal, taps))
     output = replace(
         signal,
@@ -82,6 +82,7 @@ def max_pool(node: Node) -> Passed:
         along=found.along,
         across=found.across,
         third=found.third,
+        near=signal.near ** max(one.stride for one in taps),
         tail=2.0,
         weight_gain=None,
         behind=None,
@@ -129,6 +130,33 @@ def unpool(node: Node) -> Passed:
         return (replace(gradients[()], profile=FLAT, through=None), *(None for _ in node.signals[1:]))
 
     return Passed({(): output}, back)
+
+
+def _maxima(signal: Signal, taps: Sequence[Taps]) -> Maxima:
+    """The maxima of windows, whose elements may be more alike than others are."""
+    windows = _windows(taps)
+    found, near = maxima(signal, windows), signal.near if signal.behind is None else signal.behind.near
+    count = prod(one.kernel for one in taps)
+    if near <= 0 or count == 1:
+        return found
+    apart = [np.abs(np.subtract.outer(np.arange(one.kernel), np.arange(one.kernel))) for one in taps]
+    pairs = prod(float((near**distance).mean()) for distance in apart)
+    inside = (pairs * count - 1) / (count - 1)
+    alike = maxima(_raised(signal, inside), windows)
+    ratio = (alike.second - alike.mean**2) / (found.second - found.mean**2)
+    square = alike.mean**2
+    along, across = (square + ratio * (item - found.mean**2) for item in (found.along, found.across))
+    return replace(alike, along=along, across=across)
+
+
+def _raised(signal: Signal, inside: float) -> Signal:
+    """The signal with any two positions as alike as those of a window."""
+    behind = signal.behind
+    if behind is None:
+        along = max(0.0, signal.correlation(signal.along))
+        return replace(signal, along=signal.mean**2 + signal.variance * (along + (1 - along) * inside))
+    along = max(0.0, behind.along)
+    return replace(signal, behind=replace(behind, along=along + (1 - along) * inside))
 
 
 def _windows(taps: Sequence[Taps]) -> Windows:
