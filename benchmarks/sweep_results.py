@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -61,6 +62,12 @@ def _run(folder: Path, overrides: list[str], gain: int, rng: random.Random) -> N
     (folder / "metrics.csv").write_text("epoch,step,train/loss,val/accuracy\n" + "".join(curve))
 
 
+def _used() -> float:
+    """Seconds of a core that the commands so far took."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def main() -> None:
     """Makes the folder and times the commands."""
     num_jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
@@ -70,10 +77,10 @@ def main() -> None:
         page = Path(name) / "sweep.html"
         ways = {"table": [], "--group seed": ["--group", "seed"], "--json": ["--json"], "page": ["--output", str(page)]}
         for label, options in ways.items():
-            begin = time.monotonic()
+            begin, used = time.monotonic(), _used()
             command = [sys.executable, "-c", CODE, "sweep", str(root), *options]
             subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-            print(f"{label:>14}  {num_jobs:,} jobs  {time.monotonic() - begin:.1f} s")
+            print(f"{label:>14}  {num_jobs:,} jobs  {time.monotonic() - begin:.1f} s, {_used() - used:.1f} s of a core")
         print(f"{'page':>14}  {page.stat().st_size / 1e6:.2f} MB")
 
 

@@ -36,6 +36,36 @@ def tune(
     answer("tune:tune", kind.value, conf, overrides or [], as_json=as_json, **options)
 
 
+@app.command("tune-gain")
+def tune_gain(
+    overrides: Overrides = None,
+    key: Annotated[
+        str, typer.Option("--key", metavar="KEY", help="The number to search: a gain, or a std.")
+    ] = "init.gain",
+    budget: Annotated[int, typer.Option("--budget", min=1, metavar="N", help="Trainings at most.")] = 24,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds for a gain that counts.")] = 4,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0, metavar="M", help="Begin no training after this time.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="For the trainings; that of a search that was stopped."),
+    ] = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Search the gain that trains best, from the predicted one outwards, and print it as an override with evidence.
+
+    Each gain is a whole training of `train.py` with the same overrides, so
+    shorten it: trainer.max_epochs=5. Gains are a factor of 2 apart first,
+    and closer around the best; the best two and the config's own are then
+    trained with all seeds, and only seeds that did not choose a gain count
+    as evidence for it.
+    """
+    options: dict[str, Any] = {"key": key, "budget": budget, "seeds": seeds, "minutes": minutes, "folder": folder}
+    answer("tune_gain:tune_gain", conf, overrides or [], as_json=as_json, **options)
+
+
 @app.command()
 def sweep(
     folders: Annotated[
@@ -192,6 +222,8 @@ def gallery(
     """
     as_json = as_json or form == Page.json
     if listing:
+        if claims or seeds or output or pictures:
+            raise typer.BadParameter("--list lists all claims: leave NAME, --seed, --output and --pictures out")
         answer("gallery:listing", conf, as_json=as_json)
     options: dict[str, Any] = {"form": form.value, "output": output, "pictures": pictures}
     answer("gallery:gallery", conf, claims or [], seeds or [], as_json=as_json and output is None, **options)

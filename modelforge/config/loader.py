@@ -201,7 +201,7 @@ def _refuse_interpolations(value: Any) -> None:
 
 
 ConfigStore.instance().store(
-    "sweep_report", {"sweep": {"_target_": "modelforge.results.callback.SweepReport"}}, "hydra/callbacks"
+    "sweep_report", {"sweep": {"_target_": "modelforge.sweeps.callback.SweepReport"}}, "hydra/callbacks"
 )
 PLUGINS = "hydra_plugins.modelforge."
 """What the names of our sweepers begin with: Hydra takes classes of this package only."""

@@ -14,19 +14,18 @@ from typing import Any
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.limits import MAX_SWEEP_BYTES
+from modelforge.core.limits import MAX_SWEEP_BYTES, MAX_SWEEP_FILE_BYTES
 from modelforge.core.regular_files import read_text
 from modelforge.results.sweep import FAR, STATES, Row, State, Sweep, differing
-from modelforge.runs.liveness import STATUS, machine
+from modelforge.runs.jobs import SWEEP_FILE
+from modelforge.runs.liveness import STATUS, is_alive, machine
 from modelforge.runs.status import read
 
-SWEEP = "sweep.json"
-"""All jobs of a multirun, written before the first one begins."""
 JOBS = "jobs.json"
 """The overrides of each job, as earlier versions wrote them."""
 WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "checkpoints"})
 """What a run writes besides; conf/ has a config.yaml too."""
-MARKS = (SWEEP, JOBS, "multirun.yaml")
+MARKS = (SWEEP_FILE, JOBS, "multirun.yaml")
 """Files of which one lies in the folder of a multirun."""
 INSIDE = frozenset({"checkpoints", "jobs", "wandb", "mlruns", "evaluation", "__pycache__"})
 """Folders of runs and of sweeps that hold no runs."""
@@ -76,7 +75,7 @@ def collect(folder: str | Path, *others: str | Path) -> Sweep:
 def planned_jobs(root: Path) -> list[Planned]:
     """The jobs that a multirun's folder lists; none where there is no list, or a damaged one."""
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-        listed = json.loads(read_text(root / SWEEP, MAX_SWEEP_BYTES))["jobs"]
+        listed = json.loads(read_text(root / SWEEP_FILE, MAX_SWEEP_FILE_BYTES))["jobs"]
         return [
             Planned(int(job["number"]), as_overrides(job["overrides"]), str(job.get("folder") or "")) for job in listed
         ]
@@ -120,12 +119,19 @@ def _rows(root: Path) -> list[Row] | None:
     """The rows of one folder; None where it holds nothing."""
     planned = planned_jobs(root)
     jobs = sorted(_jobs(root), key=str)
-    if not jobs and not any((root / name).is_file() for name in (SWEEP, JOBS)):
+    if not jobs and not any((root / name).is_file() for name in (SWEEP_FILE, JOBS)):
         return None
     numbered = any((root / mark).exists() for mark in MARKS) or all(NUMBERED.match(job.name) for job in jobs)
     begun = [_row(job, root, numbered) for job in jobs]
-    goes_on = any(row.state == "running" for row in begun)
+    goes_on = any(row.state == "running" for row in begun) or _is_held(root)
     return [*begun, *_not_begun(planned, begun, goes_on=goes_on)]
+
+
+def _is_held(root: Path) -> bool:
+    """Whether the process that started the sweep is alive: it keeps the folder locked."""
+    with suppress(OSError):
+        return is_alive(root, machine())
+    return False
 
 
 def _jobs(root: Path) -> Iterator[Path]:
@@ -221,3 +227,26 @@ def _row_of(status: Mapping[str, Any], names: Mapping[str, Any]) -> Row:
 def _parse_override(override: str) -> tuple[str, str]:
     key, _, value = override.partition("=")
     return (key.lstrip("+"), value) if not key.startswith("~") else (key[1:], "(deleted)")
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The sweep that a run belongs to."""
+
+    sweep: str
+    """The name of its folder."""
+    job: int
+    """The run's number in it."""
+
+
+def membership(folder: Path) -> Membership | None:
+    """The sweep of a run folder; None for a run outside a multirun.
+
+    Args:
+        folder: The run folder, whose name begins with the job's number, in that of a multirun.
+    """
+    root = folder.absolute().parent
+    match = NUMBERED.match(folder.name)
+    if match is None or not any((root / mark).is_file() for mark in MARKS):
+        return None
+    return Membership(root.name, int(match[1]))

@@ -121,8 +121,7 @@ def shown(found: Progress) -> Group:
     lines = [Text("  ".join([head, *_times(found)])), Text(counts_line(found.sweep)), *map(Text, _best(found.sweep))]
     running = [row for row in found.sweep.rows if row.state == "running"]
     jobs = [
-        [Text(printable(row.name)), Text(_epoch(row)), Text(printable(values_text(row.overrides)))]
-        for row in running[:MAX_RUNNING]
+        [Text(printable(row.name)), Text(_epoch(row)), Text(_swept(row, found.sweep))] for row in running[:MAX_RUNNING]
     ]
     more = [Text(f"and {len(running) - MAX_RUNNING} more running")] if len(running) > MAX_RUNNING else []
     return Group(*lines, *([Aligned(jobs, indent=2, stages=(2,))] if jobs else []), *more)
@@ -145,7 +144,13 @@ def _best(sweep: Sweep) -> list[str]:
     first = min(sweep.rows, key=lambda row: STATES[row.state], default=None)
     if first is None or first.state != "finished" or sweep.is_mixed or (value := sweep.result(first)) is None:
         return []
-    return [f"best {sweep.metric} {digits(value)}: {printable(values_text(first.overrides))}"]
+    return [f"best {sweep.metric} {digits(value)}: {_swept(first, sweep)}"]
+
+
+def _swept(row: Row, sweep: Sweep) -> str:
+    """What tells a job apart, as overrides; its name where nothing does."""
+    values = {key: row.overrides[key] for key in sweep.keys if key in row.overrides}
+    return printable(values_text(values) or row.name)
 
 
 def duration(seconds: float) -> str:

@@ -29,7 +29,7 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
     """What `train.py` hands to `hydra.main`.
 
     Alone, a job that did not finish exits the process (1, or 130 after Ctrl-C). In a multirun it returns, so that the
-    other jobs run; `modelforge.results.callback` exits at the end. Ctrl-C ends a multirun too.
+    other jobs run; `modelforge.sweeps.callback` exits at the end. Ctrl-C ends a multirun too.
 
     Args:
         config: As Hydra composed it, or a frozen job of a sweep.
