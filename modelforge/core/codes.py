@@ -61,6 +61,7 @@ CODES = MappingProxyType(
         "MF073": "a run that cannot be repeated",
         "MF074": "a repeated run with other numbers",
         "MF075": "an acceptance that fits no change of a review",
+        "MF076": "a sweep's list of jobs, or a frozen job, that cannot be used",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
         "MF082": "a sweep whose jobs are not those that are written",

@@ -98,6 +98,8 @@ MAX_STATUS_BYTES = 10_000_000
 """Of a run's status, which is read whole: overrides and metrics take some kilobytes."""
 MAX_SWEEP_BYTES = 2**24
 """Of what is collected of a multirun: 100,000 jobs take 10 MB."""
+MAX_SWEEP_FILE_BYTES = 2**27
+"""Of a sweep's list of jobs: 100,000 jobs of ten overrides take 60 MB."""
 MAX_LEDGER_BYTES = 64_000_000
 """Of a ledger in a file: as many as 40,000 parameters take."""
 MAX_INDEX_BYTES = 100_000_000

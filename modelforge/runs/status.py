@@ -35,6 +35,10 @@ class Status:
     """What the command line (or the sweep) set, as Hydra writes it."""
     repeats: str | None = None
     """The folder of the run that it repeats, as it was named after `--from`."""
+    job: Mapping[str, Any] | None = None
+    """Number and hash of the frozen job that it runs; None outside a sweep."""
+    attempt: int = 1
+    """How often the job was begun, this time included."""
     config_hash: str = ""
     """Of the composed config; equal for equal runs."""
     optimized_metric: str = ""

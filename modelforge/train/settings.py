@@ -26,7 +26,7 @@ from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_m
 from modelforge.train.tasks.task import Mode
 
 SECTIONS = (
-    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "diagnose", "tags"),
+    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "diagnose", "sweep", "tags"),
     *("data", "metrics", "callbacks", "logger"),
 )
 
@@ -41,6 +41,19 @@ class CheckpointSettings(Node):
 
     every_n_steps: PositiveInt | None = None
     """Steps after which `last.ckpt` is written within an epoch; None: it is written after each epoch only."""
+
+
+class SweepSettings(Node):
+    """The `sweep` section: which jobs a multirun has. A single run does not read it."""
+
+    resume: str | None = None
+    """The folder of a multirun whose jobs are finished, in place of a new one."""
+    zip: Annotated[tuple[Annotated[tuple[str, ...], AsTuple], ...], AsTuple] | None = None
+    """Lists of keys whose values go together, the first with the first, and so on."""
+    where: str | Annotated[tuple[str, ...], AsTuple] | None = None
+    """A condition on the values of a job, as `init.gain < 2`, or several, which must all hold."""
+    skip_invalid: Switch = False
+    """Whether jobs whose values are invalid are left out; otherwise none begins."""
 
 
 class Settings(Node):
@@ -58,6 +71,8 @@ class Settings(Node):
     """What chooses the best checkpoint and what a sweeper sees; None for the one of the data's task."""
     diagnose: Switch = True
     """Whether the run folder gets `diagnosis.html`, with how the model starts; not for the jobs of a multirun."""
+    sweep: SweepSettings = SweepSettings()
+    """Which jobs a multirun has."""
     tags: Annotated[tuple[str, ...], AsTuple] = ()
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]
