@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from modelforge.config import overrides as ov
 from modelforge.config.document import Document
+from modelforge.config.engines import extra_hint
 from modelforge.config.folder import groups
-from modelforge.config.hydra_settings import extra_hint
 from modelforge.config.loader import Loader
 from modelforge.config.nodes import items
 from modelforge.core.errors import ForgeError, Place, Problem

@@ -52,17 +52,6 @@ HYDRA_SETTINGS: Mapping[str, Any] = MappingProxyType(
 )
 """What the files of a config may set below `hydra:`; `*` stands for any key."""
 
-EXTRAS: Mapping[str, str] = MappingProxyType(
-    {
-        "hydra/launcher/joblib": "joblib",
-        "hydra/launcher/submitit_local": "submitit",
-        "hydra/launcher/submitit_slurm": "submitit",
-        "hydra/launcher/ray": "ray",
-        "hydra/sweeper/optuna": "optuna",
-    }
-)
-"""Options of Hydra's own groups that come with an extra of modelforge."""
-
 _CALLS = {"_target_", "()", "class", "factory", "custom_search_space", "pre_dispatch"}
 """Keys below `hydra:` whose text Hydra, `logging.config` or a launcher imports or evaluates."""
 
@@ -97,12 +86,6 @@ def check_override(key: str, value: Any, line: str) -> list[Problem]:
         return []
     message = f"`{key}` names code to call" if wrong is None else f"`{wrong}` of `{path[0]}` names code to call"
     return [Problem("MF006", key, message, _registered("callbacks" if wrong is None else ""), Place(override=line))]
-
-
-def extra_hint(group: str, option: str) -> str:
-    """How to install what an option of one of Hydra's own groups needs; empty where no extra has it."""
-    extra = EXTRAS.get(f"{group}/{option}")
-    return f"pip install 'modelforge[{extra}]'" if extra else ""
 
 
 def _check_entries(

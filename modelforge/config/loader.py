@@ -37,6 +37,7 @@ from yaml.resolver import BaseResolver
 
 from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
+from modelforge.config.engines import store_engines
 from modelforge.config.hydra_settings import check_hydra, check_override
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import placed
@@ -184,6 +185,7 @@ def _refuse_interpolations(value: Any) -> None:
         _refuse_interpolations(item)
 
 
+store_engines()
 ConfigStore.instance().store(
     "sweep_report", {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}, "hydra/callbacks"
 )

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from modelforge.config.hydra_settings import extra_hint
+from modelforge.config.engines import extra_hint
 from modelforge.config.in_place import as_written
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.core.errors import ForgeError, Place, Problem

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, open_dict
 from modelforge.core.errors import Problem
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
+from modelforge.report.stream import complain
 
 Job = tuple[int, Sequence[str]]
 """The number and the overrides of a job."""
@@ -58,15 +60,23 @@ class RayLauncher(Launcher):
         return launch(self.context, self.task, self.config, jobs, self.settings)
 
 
-RAY = {
-    "address": None,
-    "total_cpus": None,
-    "num_cpus": None,
-    "num_gpus": 0,
-    "max_retries": 3,
-}
-"""The settings of `hydra/launcher=ray`: the cluster (null: one of this machine), its cores where it is started here;
-cores and GPUs of a job, and how often a job whose worker was lost is begun again."""
+def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig, num_threads: int | None) -> Launcher:
+    """Hydra's launcher for a multirun.
+
+    Args:
+        context: Hydra's; its config loader gives the config of each job.
+        task: What a job does.
+        config: Of the multirun.
+        num_threads: Of the job that has the most; None for one a core.
+    """
+    for problem in fit_to_cores(config, num_threads):
+        complain(problem)
+    launcher = Plugins.instance().instantiate_launcher(context, task, config)
+    if _kind(config.hydra.launcher).startswith("submitit"):
+        from modelforge.sweeps.launchers_submitit import honest
+
+        return honest(launcher)
+    return launcher
 
 
 def fit_to_cores(config: DictConfig, num_threads: int | None) -> Iterator[Problem]:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import ray
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
-from ray.exceptions import RayError
 
+ray: Any = import_module("ray")  # of an extra that few environments have, type checkers' among them
+RayError: type[Exception] = import_module("ray.exceptions").RayError
 NO_REPORTS = "RAY_USAGE_STATS_ENABLED"
 """The variable by which Ray is kept from reporting its use over the network."""
 
@@ -42,7 +43,7 @@ def launch(
         _start(settings)
     try:
         options = {"num_cpus": settings["num_cpus"], "num_gpus": settings["num_gpus"]}
-        remote = ray.remote(max_retries=settings["max_retries"], max_calls=settings["max_calls"], **options)(run_one)
+        remote = ray.remote(max_retries=settings["max_retries"], **options)(run_one)
         shared = ray.put((context, task, config, Singleton.get_state(), Path.cwd()))
         return [_ended(found) for found in [remote.remote(shared, number, list(words)) for number, words in jobs]]
     finally:

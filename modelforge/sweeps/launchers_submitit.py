@@ -106,7 +106,11 @@ def honest(launcher: BaseSubmititLauncher) -> Honest:
     """The launcher of ours for one of the plugin's, with its settings."""
     kind = Local if isinstance(launcher, LocalLauncher) else Slurm
     ours = kind(**launcher.params)
-    ours.config, ours.hydra_context, ours.task_function = launcher.config, launcher.hydra_context, launcher.task_function
+    ours.config, ours.hydra_context, ours.task_function = (
+        launcher.config,
+        launcher.hydra_context,
+        launcher.task_function,
+    )
     return ours
 
 

@@ -20,14 +20,12 @@ from filelock import FileLock
 from numpy.random import SeedSequence
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.runs.liveness import claimed, heartbeat, is_alive, machine
 from modelforge.sweeps.optuna_space import Space
-from modelforge.train.hooks.pruning import JOURNAL, PRUNED, STUDY
+from modelforge.train.studies import JOURNAL, PRUNED, STUDY, open_storage
 
 SEARCHERS = ".searchers"
 """The folder with one of each process that searches, which the process holds claimed while it lasts."""
@@ -36,10 +34,11 @@ ALIVE = "alive"
 SEARCHER = "searcher"
 """The note of a trial that names the folder of its process."""
 MACHINE = "machine"
+ATTEMPT = "attempt"
 SPACE = "space"
 METRIC = "metric"
 MAX_ATTEMPTS = 3
-"""How often a job that is killed is begun before its trial counts as failed."""
+"""How often a job that is killed is launched before its trial counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,11 @@ class Search:
         self._sampler = sampler
         self._name = uuid4().hex
         self._stack = ExitStack()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.journal = folder / JOURNAL
         try:
             with self._turn():
-                storage = JournalStorage(JournalFileBackend(str(self.journal)))
                 self.study = optuna.create_study(
-                    storage=storage,
+                    storage=open_storage(self.journal),
                     study_name=STUDY,
                     load_if_exists=True,
                     sampler=make_sampler(sampler, 0),
@@ -116,6 +113,7 @@ class Search:
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", "Clip non-finite values")  # the value of a diverged trial
                     trial = self.study.ask(dict(self.space.open))
+            trial.set_user_attr(ATTEMPT, trial.user_attrs.get(ATTEMPT, 0) + 1)
             trial.set_user_attr(SEARCHER, self._name)
             trial.set_user_attr(MACHINE, machine())
             return Asked(trial.number, self.space.overrides(trial.params))
@@ -124,7 +122,7 @@ class Search:
         """Hands the study what became of a trial.
 
         A diverged training is a result, the worst there can be. What failed tells nothing of its point. A job that was
-        killed or interrupted stays open, to be taken again.
+        killed or interrupted, or did not begin, is taken again, unless that happened too often.
 
         Args:
             number: Of the trial.
@@ -140,8 +138,8 @@ class Search:
         elif state == "diverged":
             Trial(self.study, trial._trial_id).set_user_attr("diverged", True)
             self._end(number, inf if self.minimize else -inf)
-        elif state in ("killed", "interrupted", "missing") and status.get("attempt", 1) < MAX_ATTEMPTS:
-            return
+        elif state in ("killed", "interrupted", "missing") and trial.user_attrs.get(ATTEMPT, 1) < MAX_ATTEMPTS:
+            Trial(self.study, trial._trial_id).set_user_attr(SEARCHER, "")
         else:
             self._end(number, state=TrialState.FAIL)
 

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import optuna
 from lightning import Callback, LightningModule, Trainer
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, PercentilePruner, SuccessiveHalvingPruner
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
 from modelforge.runs.liveness import STATUS
 from modelforge.train.context import Context
+from modelforge.train.studies import JOURNAL, PRUNED, find_trial, make_pruner, open_study, reported
 
 if TYPE_CHECKING:
     from modelforge.train.callbacks.pruning import PruningSettings
-
-JOURNAL = "optuna.journal"
-"""The study, in the sweep's folder."""
-STUDY = "modelforge"
-PRUNED = "pruned_after_epoch"
-"""The note of a trial that was ended early."""
 
 
 class Prune(Callback):
@@ -73,42 +63,6 @@ class Prune(Callback):
         """Says why the training ended, if this is why."""
         if self.reason:
             self.context.say(f"{self.reason}, and other trials did better by then")
-
-
-def make_pruner(settings: PruningSettings, max_epochs: int | None) -> BasePruner:
-    """Optuna's pruner for these settings.
-
-    Args:
-        settings: Of the callback.
-        max_epochs: The epochs of a trial that is not ended early; None or -1 where that is not known.
-    """
-    if settings.pruner == "median":
-        return MedianPruner(settings.startup_trials, settings.warmup)
-    if settings.pruner == "percentile":
-        return PercentilePruner(settings.percentile, settings.startup_trials, settings.warmup)
-    if settings.pruner == "halving":
-        return SuccessiveHalvingPruner(settings.min_epochs, settings.reduction_factor)
-    most = max_epochs if max_epochs is not None and max_epochs > 0 else "auto"
-    return HyperbandPruner(settings.min_epochs, most, settings.reduction_factor)
-
-
-def open_study(journal: Path, **options: Any) -> optuna.Study:
-    """The study that a file holds, as it is now."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    return optuna.load_study(study_name=STUDY, storage=storage, **options)
-
-
-def find_trial(study: optuna.Study, number: int) -> Trial | None:
-    """The running trial of a job; None where it is over, or was never one."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    found = next((trial for trial in trials if trial.number == number), None)
-    return None if found is None else Trial(study, found._trial_id)
-
-
-def reported(trial: Trial) -> Mapping[int, float]:
-    """The values of a trial so far, by epoch."""
-    return trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
 
 
 def job_number(folder: Path) -> int | None:
