@@ -166,4 +166,4 @@ def _crowded(num_jobs: int, num_threads: int, num_cores: int) -> Problem:
     threads = plural(num_threads, "thread")
     message = f"{num_jobs} jobs at once with {threads} each are more than this machine has cores ({num_cores})"
     hint = f"`hydra.launcher.n_jobs={max(1, num_cores // num_threads)}`, or fewer threads: `num_threads=1`"
-    return Problem("MW222", "hydra.launcher.n_jobs", message, hint, severity="warning")
+    return Problem("MW224", "hydra.launcher.n_jobs", message, hint, severity="warning")

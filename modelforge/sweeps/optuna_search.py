@@ -1,4 +1,4 @@
-"""search: asks a study for trials, freezes and launches each as a job of the sweep, and tells the study what it gave."""
+"""search: asks a study for trials, launches each as a frozen job of the sweep, and tells the study what it gave."""
 
 from __future__ import annotations
 
