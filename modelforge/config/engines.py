@@ -63,13 +63,10 @@ def extra_hint(group: str, option: str) -> str:
 
 def store_engines() -> None:
     """Makes our own options known to Hydra, as far as what they need is installed."""
-    store = ConfigStore.instance().store
-    if find_spec("ray") is not None:
-        store("ray", {"_target_": f"{PLUGINS}launchers.RayLauncher", **RAY}, "hydra/launcher", provider="modelforge")
-    if find_spec("optuna") is not None:
-        store(
-            "optuna",
-            {"_target_": f"{PLUGINS}optuna_sweeper.OptunaSweeper", **OPTUNA},
-            "hydra/sweeper",
-            provider="modelforge",
-        )
+    ours = {
+        "ray": ("hydra/launcher", "launchers.RayLauncher", RAY),
+        "optuna": ("hydra/sweeper", "optuna_sweeper.OptunaSweeper", OPTUNA),
+    }
+    for name, (group, target, settings) in ours.items():
+        if find_spec(name) is not None:
+            ConfigStore.instance().store(name, {"_target_": f"{PLUGINS}{target}", **settings}, group)

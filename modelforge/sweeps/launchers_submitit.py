@@ -24,6 +24,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from modelforge.core.torch_state import num_cores
 from modelforge.runs.status import read_state
+from modelforge.train.frozen_job import DONE
 
 POLL = 0.2
 """Seconds between two looks at the processes of this machine."""
@@ -54,7 +55,7 @@ class Honest(BaseSubmititLauncher):
         status = ExitStatus()
         returned = super().__call__(*arguments, **named)
         folder = Path(returned.hydra_cfg.hydra.runtime.output_dir)  # pyright: ignore[reportOptionalMemberAccess]
-        status.code = 0 if read_state(folder) == "finished" else 1
+        status.code = 0 if read_state(folder) in DONE else 1
         return returned
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

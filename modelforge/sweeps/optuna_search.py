@@ -84,8 +84,9 @@ def search(
             for job in jobs:
                 study.tell(job.number, trials.status(job.number))
         if (best := study.best) is not None:
+            point = " ".join(space.overrides(best.params))
             say(
-                f"best of {len(study.study.trials)} trials: {best.number}, with {' '.join(space.overrides(best.params))}"
+                f"\nbest of {len(study.study.trials)} trials: {best.number}, {study.metric} {best.value:.5g}, with {point}"
             )
 
 

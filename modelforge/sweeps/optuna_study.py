@@ -67,7 +67,7 @@ class Search:
     def __init__(
         self, folder: Path, space: Space, sampler: Mapping[str, Any], metric: str, *, minimize: bool, **options: Any
     ) -> None:
-        self.folder, self.space, self.minimize = folder, space, minimize
+        self.folder, self.space, self.metric, self.minimize = folder, space, metric, minimize
         self._sampler = sampler
         self._name = uuid4().hex
         self._stack = ExitStack()
