@@ -19,6 +19,7 @@ from modelforge.config import Config, compose
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError
 from modelforge.core.plugins import load_plugins
+from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import (
     JOBS_FOLDER,
@@ -83,11 +84,16 @@ def search(
                 run_all(launcher, launched, trials.status)
             for job in jobs:
                 study.tell(job.number, trials.status(job.number))
-        if (best := study.best) is not None:
-            point = " ".join(space.overrides(best.params))
-            say(
-                f"\nbest of {len(study.study.trials)} trials: {best.number}, {study.metric} {best.value:.5g}, with {point}"
-            )
+        _say_best(study)
+
+
+def _say_best(study: Search) -> None:
+    best, number = study.best, len(study.study.trials)
+    if best is None:
+        say(f"no result in {plural(number, 'trial')}")
+    else:
+        point = " ".join(study.space.overrides(best.params)[len(study.space.fixed) :])
+        say(f"best of {plural(number, 'trial')}: {best.number} with {point}, {study.metric} {best.value:.5g}")
 
 
 class _Trials:

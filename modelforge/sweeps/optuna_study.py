@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -145,10 +145,13 @@ class Search:
 
     @property
     def best(self) -> FrozenTrial | None:
-        """The best trial; None where none has a result."""
-        done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        sign = 1 if self.minimize else -1
-        return min(done, key=lambda trial: sign * (trial.value if trial.value is not None else inf), default=None)
+        """The best trial; None where none has a result that is finite."""
+        values = {
+            trial.value: trial
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if trial.value is not None and isfinite(trial.value)
+        }
+        return values[(min if self.minimize else max)(values)] if values else None
 
     def _end(self, number: int, value: float | None = None, **state: Any) -> None:
         self.study.tell(number, value, skip_if_finished=True, **state)
