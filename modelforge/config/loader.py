@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from pkgutil import resolve_name
 from threading import RLock
 from typing import Any
 
@@ -27,6 +28,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault, ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
@@ -37,7 +39,7 @@ from yaml.resolver import BaseResolver
 
 from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
-from modelforge.config.engines import store_engines
+from modelforge.config.engines import PLUGINS, store_engines
 from modelforge.config.hydra_settings import check_hydra, check_override
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import placed
@@ -47,6 +49,8 @@ NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
 
 _LOCK = RLock()
+_ENTERED: list[bool] = []
+"""Whether `hydra_settings` is entered: many compositions in a row need them put back once."""
 
 
 class Loader(ConfigLoaderImpl):
@@ -120,7 +124,10 @@ class Door(Loader):
 
     def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
         with self._refusing():
-            return super().load_configuration(*arguments, **options)
+            config = super().load_configuration(*arguments, **options)
+        for plugin in (config.hydra.sweeper, config.hydra.launcher):
+            register_plugin(str(plugin.get("_target_")) if plugin else "")
+        return config
 
     def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
         with self._refusing():
@@ -185,10 +192,22 @@ def _refuse_interpolations(value: Any) -> None:
         _refuse_interpolations(item)
 
 
+ConfigStore.instance().store(
+    "sweep_report", {"sweep": {"_target_": "modelforge.sweeps.callback.SweepReport"}}, "hydra/callbacks"
+)
 store_engines()
 ConfigStore.instance().store(
-    "sweep_report", {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}, "hydra/callbacks"
+    "freezing",
+    {"_target_": f"{PLUGINS}sweeper.FreezingSweeper", "max_batch_size": None, "params": None},
+    "hydra/sweeper",
 )
+
+
+def register_plugin(target: str) -> None:
+    """Tells Hydra of the class in `modelforge.sweeps` that a `_target_` below `PLUGINS` stands for."""
+    name = target.removeprefix(PLUGINS)
+    if name != target:
+        Plugins.instance().class_name_to_class[target] = resolve_name(f"modelforge.sweeps.{name}")
 
 
 def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
@@ -215,6 +234,9 @@ def _choices_if_read(overrides: Any, defaults: list[InputDefault], self_added: b
 def hydra_settings() -> Generator[None]:
     """Hydra's process-wide settings as composition needs them, put back afterwards; one thread at a time."""
     with _LOCK:
+        if _ENTERED:
+            yield
+            return
         base, runtime = version.getbase(), JobRuntime.instance()
         name = runtime.get("name")
         setup_globals()
@@ -223,9 +245,11 @@ def hydra_settings() -> Generator[None]:
         runtime.set("name", NO_JOB)
         defaults_list._create_interpolation_map = _choices_if_read
         omegaconf.base.parse = _PARSE_ONCE  # pyright: ignore[reportPrivateImportUsage]  # no public name
+        _ENTERED.append(True)
         try:
             yield
         finally:
+            _ENTERED.clear()
             omegaconf.base.parse = _PARSE  # pyright: ignore[reportPrivateImportUsage]  # no public name
             defaults_list._create_interpolation_map = _CHOICES
             version.VersionBase.instance().version_base = base

@@ -83,7 +83,7 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     return tuple(parsed)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> Override:
     return OverridesParser.create().parse_override(text)
 

@@ -62,10 +62,13 @@ CODES = MappingProxyType(
         "MF074": "a repeated run with other numbers",
         "MF075": "an acceptance that fits no change of a review",
         "MF076": "a sweep's list of jobs, or a frozen job, that cannot be used",
+        "MF077": "a sweep that cannot go on as it is asked to",
+        "MF078": "a job, or a sweep, that another process works on",
         "MF080": "nothing has this name",
         "MF081": "a plugin that cannot be imported",
         "MF082": "a sweep whose jobs are not those that are written",
         "MF083": "a `pyproject.toml` whose settings for modelforge are wrong",
+        "MF084": "a `sweep` setting that chooses no jobs, or cannot be read",
         "MF090": "a scheme lacks a field",
         "MF091": "fields of a scheme that do not go together",
         "MF092": "a truncation that keeps nothing",
@@ -140,5 +143,8 @@ CODES = MappingProxyType(
         "MW213": "a repeated run with other versions",
         "MW220": "a setting without effect on this run",
         "MW221": "a training without steps",
+        "MW222": "combinations of a sweep that make the same config",
+        "MW223": "a combination of a sweep that is left out",
+        "MW224": "jobs at once with more threads than cores",
     }
 )

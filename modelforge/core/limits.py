@@ -56,6 +56,8 @@ MAX_DIGITS = 300
 """Of a whole number; with more it would be no float, and beyond 4,300 Python does not write it down."""
 MAX_EXPRESSION = 200
 """Characters of one `${calc:...}`: a parser of Python's reads it."""
+MAX_CONDITION = 1_000
+"""Characters of one condition of `sweep.where`: a parser of Python's reads it."""
 MAX_RESULT = 2**63
 """What no number in a `${calc:...}` may exceed, on the way either: `9**9**9` takes all memory."""
 MAX_ROUNDED = 20

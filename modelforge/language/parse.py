@@ -36,7 +36,7 @@ MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "lint", "bl
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed", "dtype"}
     | {"data", "metrics", "optimizer", "scheduler", "freeze", "trainer", "callbacks", "logger", "num_threads"}
-    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose"}
+    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose", "sweep"}
 )
 """What a config is made of; all but the first line is training's, `claim` the gallery's."""
 

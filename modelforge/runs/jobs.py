@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import yaml
@@ -108,8 +110,8 @@ def hash_of(config: Mapping[str, Any]) -> str:
         >>> hash_of({"limit": 1}) == hash_of({"limit": 1.0})  # a number of batches, and a share of them
         False
     """
-    kept = {key: value for key, value in config.items() if key not in FREE}
-    return sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+    texts = {key: _json(value) for key, value in config.items() if key not in FREE}
+    return sha256("".join(f"{json.dumps(key)}: {texts[key]}\n" for key in sorted(texts)).encode()).hexdigest()
 
 
 def write_sweep_file(sweep: SweepFile, folder: Path) -> None:
@@ -152,12 +154,11 @@ def write_job(job: FrozenJob, folder: Path) -> None:
     Raises:
         ForgeError: it cannot be written.
     """
-    data = {"format_version": FORMAT_VERSION, **asdict(job.entry)}
-    data["overrides"] = [*job.overrides]
-    text = yaml.dump({**data, "config": job.config}, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+    head = {"format_version": FORMAT_VERSION, **asdict(job.entry), "overrides": [*job.overrides]}
+    sections = [_section(name, json.dumps(section, default=str)) for name, section in job.config.items()]
     path = folder / job.file
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text("".join([_yaml(head), "config:\n", *sections]), encoding="utf-8")
     except OSError as error:
         raise ForgeError([unwritable(str(path), (error.strerror or str(error)).lower(), SWEEP)]) from error
 
@@ -181,10 +182,26 @@ def read_job(folder: Path, number: int) -> FrozenJob:
         job = _JOB.validate_python(data)
     except ValidationError as error:
         raise _damaged(path, _reason(error), hint) from None
+    if ".." in Path(job.folder).parts or Path(job.folder).is_absolute():
+        raise _damaged(path, f"its run would be in `{shortened(job.folder)}`, outside of the sweep", hint)
     if job.number != number or job.hash != hash_of(job.config):
         message = f"`{path}` was changed after the sweep began: its config does not fit its hash"
         raise ForgeError([Problem("MF076", str(path), message, hint)])
     return job
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+
+
+@lru_cache(maxsize=1_000)
+def _section(name: str, text: str) -> str:
+    """A section of a config, from its JSON; most jobs of a sweep have most sections in common."""
+    return indent(_yaml({name: json.loads(text)}), "  ")
 
 
 _START_AGAIN = "the runs in it are not affected: `modelforge sweep` shows them; start a new sweep for the other jobs"

@@ -27,8 +27,12 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
-def claimed(folder: Path) -> Generator[None]:
+def claimed(folder: Path, problem: Problem | None = None) -> Generator[None]:
     """Keeps other runs out of a folder while its body lasts. However the process ends, the claim ends with it.
+
+    Args:
+        folder: The folder, which is made if it is not there.
+        problem: What to say where another process has it, if that is no run.
 
     Raises:
         ForgeError: another process has it.
@@ -43,7 +47,7 @@ def claimed(folder: Path) -> Generator[None]:
     except Timeout:
         message = f"another run is writing to `{folder}`"
         hint = "wait for it, or choose another folder"
-        raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)]) from None
+        raise ForgeError([problem or Problem("MF051", "hydra.run.dir", message, hint)]) from None
     except OSError as error:
         message = f"`{folder}` cannot be a run's folder: {(error.strerror or str(error)).lower()}"
         raise ForgeError([Problem("MF058", "hydra.run.dir", message, "choose another folder")]) from error

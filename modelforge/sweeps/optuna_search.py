@@ -150,7 +150,7 @@ def _pruner(values: Mapping[str, Any]) -> BasePruner:
     if not section:
         return NopPruner()
     settings = PruningSettings.model_validate({} if section is True else section)
-    return make_pruner(settings, values["trainer"].get("max_epochs"))
+    return make_pruner(values["trainer"].get("max_epochs"), dict(settings))
 
 
 def _begun(folder: Path, given: Sequence[str]) -> Sequence[str]:

@@ -39,6 +39,7 @@ from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite
 from modelforge.train.examined import Examined
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
+from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
@@ -165,7 +166,7 @@ def _fit(
         )
         callbacks: list[Callback] = [SeedSteps(settings.seed), LogSteps(), *hooks]
         if not is_dry:
-            callbacks.append(checkpoints)
+            callbacks += [RecordStart(job.plan, folder), checkpoints]
         if job.trainer.get("enable_progress_bar", True):
             callbacks.append(EpochBar(console, task.metric))
         callbacks += [Examined(task, examples.fitted, folder), SaveOnInterrupt(interrupts, checkpoints)]

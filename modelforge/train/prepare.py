@@ -61,19 +61,20 @@ def located(config: Config) -> Generator[None]:
         raise ForgeError(map(config.origins.locate, error.problems)) from error
 
 
-def prepare(config: Config, studies: Studies | None = None) -> Job:
+def prepare(config: Config, studies: Studies | None = None, *, planned: Callable[[Config], Plan] | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
     Args:
         config: The composed config.
         studies: Results of earlier plans about layers; one object for many configs saves time.
+        planned: Gives the plan in place of `planning`, as one that remembers those of equal models.
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
     """
     if unreadable := unfit(config.values):
         raise ForgeError(map(config.origins.locate, unreadable))
-    planned, wrong = _tried(lambda: plan(parse(config), studies))
+    decided, wrong = _tried(lambda: planned(config) if planned else plan(parse(config), studies))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     section, warnings, more = _section(config, "optimizer", optimizer_arguments())
@@ -87,11 +88,11 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"))
     problems += more
     freezing = Freezing()
-    if planned is not None:
-        freezing, more = parse_freeze(config.values.get("freeze"), planned)
+    if decided is not None:
+        freezing, more = parse_freeze(config.values.get("freeze"), decided)
         problems += more
         if optimizer is not None and not (more or refused):
-            optimizer, more = optimizer.following(planned, freezing.never_trained)
+            optimizer, more = optimizer.following(decided, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
     problems += [*more, *_unfit_steps(optimizer, arguments)]
@@ -102,12 +103,12 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
         problems += check_callbacks(settings.callbacks, terms)
         problems += missing_packages("callbacks", settings.callbacks)
         problems += missing_packages("logger", settings.logger)
-    if planned is not None and settings is not None:
-        problems += misfits(planned, settings.data)
+    if decided is not None and settings is not None:
+        problems += misfits(decided, settings.data)
         length = lengths(settings.data, arguments)
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
-            problems += too_short(planned, settings.data, length)
+            problems += too_short(decided, settings.data, length)
     known = {problem.path for problem in wrong}
     wrong += [problem for problem in problems if problem.path not in known]
     start: Start | None = Start()
@@ -117,13 +118,13 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
         wrong += more
     if wrong:
         raise ForgeError(map(config.origins.locate, wrong))
-    assert planned is not None
+    assert decided is not None
     assert settings is not None
     assert optimizer is not None
     assert terms is not None
     assert start is not None
     notes = tuple(map(config.origins.locate, warnings))
-    return Job(settings, planned, optimizer, scheduler, freezing, arguments, terms, start, notes)
+    return Job(settings, decided, optimizer, scheduler, freezing, arguments, terms, start, notes)
 
 
 def _section(

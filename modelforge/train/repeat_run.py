@@ -22,8 +22,8 @@ from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
 from modelforge.core.regular_files import read_text
 from modelforge.report.stream import complain, exiting
+from modelforge.results.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs import environment
-from modelforge.runs.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs.liveness import STATUS
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse

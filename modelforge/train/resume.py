@@ -17,7 +17,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import replacing
 from modelforge.core.quoting import shortened
 from modelforge.core.regular_files import NotRegular, check_regular, open_regular
-from modelforge.runs.comparison import changes
+from modelforge.results.comparison import changes
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, PositiveInt, Valida
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, all_wrong, problem, wrong
-from modelforge.core.errors import Problem
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed
 from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
@@ -123,6 +123,19 @@ def parse_settings(values: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         return Settings.model_validate({key: values[key] for key in SECTIONS if key in values}), []
     except ValidationError as error:
         return None, [_problem(detail, values) for detail in error.errors(include_url=False)]
+
+
+def parse_sweep(section: Any) -> SweepSettings:
+    """Reads the `sweep` section, which is needed before any job is composed.
+
+    Raises:
+        ForgeError: all that is wrong with it.
+    """
+    try:
+        return SweepSettings.model_validate(section or {})
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise ForgeError(_problem({**detail, "loc": ("sweep", *detail["loc"])}, {}) for detail in details) from None
 
 
 def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:

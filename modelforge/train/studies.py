@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, PercentilePruner, SuccessiveHalvingPruner
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
-
-if TYPE_CHECKING:
-    from modelforge.train.callbacks.pruning import PruningSettings
 
 JOURNAL = "optuna.journal"
 """The file of the study."""
@@ -29,22 +26,23 @@ def open_storage(journal: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(journal)))
 
 
-def make_pruner(settings: PruningSettings, max_epochs: int | None) -> BasePruner:
-    """Optuna's pruner for these settings.
+def make_pruner(max_epochs: int | None, settings: Mapping[str, Any]) -> BasePruner:
+    """Optuna's pruner.
 
     Args:
-        settings: Of the callback.
         max_epochs: The epochs of a trial that is not ended early; None or -1 where that is not known.
+        settings: Of the callback `pruning`.
     """
-    first = settings.warmup + 1  # Optuna counts steps from 0, and here the first epoch is 1
-    if settings.pruner == "median":
-        return MedianPruner(settings.startup_trials, first)
-    if settings.pruner == "percentile":
-        return PercentilePruner(settings.percentile, settings.startup_trials, first)
-    if settings.pruner == "halving":
-        return SuccessiveHalvingPruner(settings.min_epochs, settings.reduction_factor)
+    kind, startup, factor = settings["pruner"], settings["startup_trials"], settings["reduction_factor"]
+    first = settings["warmup"] + 1  # Optuna counts steps from 0, and here the first epoch is 1
+    if kind == "median":
+        return MedianPruner(startup, first)
+    if kind == "percentile":
+        return PercentilePruner(settings["percentile"], startup, first)
+    if kind == "halving":
+        return SuccessiveHalvingPruner(settings["min_epochs"], factor)
     most = max_epochs if max_epochs is not None and max_epochs > 0 else "auto"
-    return HyperbandPruner(settings.min_epochs, most, settings.reduction_factor)
+    return HyperbandPruner(settings["min_epochs"], most, factor)
 
 
 def open_study(journal: Path, **options: Any) -> optuna.Study:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.runs import collect
+from modelforge.results import collect
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 SMALL = ("model=mlp", "trainer.max_epochs=1", "logger=none")

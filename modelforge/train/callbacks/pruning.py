@@ -46,4 +46,4 @@ class PruningSettings(CallbackSettings):
     def make(self, context: Context) -> Prune:
         from modelforge.train.hooks.pruning import Prune
 
-        return Prune(self, context)
+        return Prune(dict(self), context)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from optuna.trial import Trial
@@ -15,19 +16,16 @@ from modelforge.runs.liveness import STATUS
 from modelforge.train.context import Context
 from modelforge.train.studies import JOURNAL, PRUNED, find_trial, make_pruner, open_study, reported
 
-if TYPE_CHECKING:
-    from modelforge.train.callbacks.pruning import PruningSettings
-
 
 class Prune(Callback):
     """Lightning's callback of one trial; without a study, it does nothing and says so.
 
     Args:
-        settings: Which rule ends a trial.
+        settings: Which rule ends a trial, as the callback has them.
         context: The run. Its folder lies in the folder of the sweep.
     """
 
-    def __init__(self, settings: PruningSettings, context: Context) -> None:
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self.settings = settings
         self.context = context
         self.trial: Trial | None = None
@@ -40,7 +38,7 @@ class Prune(Callback):
         if number is None or not journal.is_file():
             self.context.say("pruning: this run belongs to no study (`hydra/sweeper=optuna`), and is never ended early")
             return
-        pruner = make_pruner(self.settings, trainer.max_epochs)
+        pruner = make_pruner(trainer.max_epochs, self.settings)
         self.trial = find_trial(open_study(journal, pruner=pruner), number)
         if self.trial is not None and PRUNED in self.trial.user_attrs:  # killed after that, and resumed
             trainer.should_stop = True

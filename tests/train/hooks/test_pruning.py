@@ -34,7 +34,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         context: Any = SimpleNamespace(folder=folder, terms=SimpleNamespace(metric="val/loss"), say=said.append)
         measured = iter(values)
         monkeypatch.setattr(Falling, "validation_step", lambda self, *batch: self.log("val/loss", next(measured)))
-        callback = Prune(PruningSettings(**{"startup_trials": 1} | settings), context)
+        callback = Prune(dict(PruningSettings(**{"startup_trials": 1} | settings)), context)
         trainer, _ = fit(tmp_path, callback, max_epochs=len(values))
         if asked and not said:
             study.tell(number, values[-1])
@@ -68,10 +68,14 @@ def test_a_run_of_its_own_is_never_ended(trial, tmp_path: Path):
 
 
 def test_pruners_have_the_settings():
-    assert isinstance(make_pruner(PruningSettings(), 9), optuna.pruners.MedianPruner)
-    assert isinstance(make_pruner(PruningSettings(pruner="percentile"), 9), optuna.pruners.PercentilePruner)
-    assert isinstance(make_pruner(PruningSettings(pruner="halving"), 9), optuna.pruners.SuccessiveHalvingPruner)
-    hyperband = make_pruner(PruningSettings(pruner="hyperband", min_epochs=2), 18)
+    kinds = {
+        "median": optuna.pruners.MedianPruner,
+        "percentile": optuna.pruners.PercentilePruner,
+        "halving": optuna.pruners.SuccessiveHalvingPruner,
+    }
+    for name, kind in kinds.items():
+        assert isinstance(make_pruner(9, dict(PruningSettings(pruner=name))), kind)
+    hyperband = make_pruner(18, dict(PruningSettings(pruner="hyperband", min_epochs=2)))
     assert isinstance(hyperband, optuna.pruners.HyperbandPruner)
     assert (hyperband._min_resource, hyperband._max_resource) == (2, 18)
 
