@@ -60,6 +60,17 @@ class RayLauncher(Launcher):
         return launch(self.context, self.task, self.config, jobs, self.settings)
 
 
+class NoLauncher(Launcher):
+    """`hydra/launcher=none`: jobs are frozen, and others run them."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps nothing."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+        """Runs nothing."""
+        return []
+
+
 def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig, num_threads: int | None) -> Launcher:
     """Hydra's launcher for a multirun.
 
@@ -71,7 +82,7 @@ def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig,
     """
     for problem in fit_to_cores(config, num_threads):
         complain(problem)
-    launcher = Plugins.instance().instantiate_launcher(context, task, config)
+    launcher: Any = Plugins.instance().instantiate_launcher(context, task, config)
     if _kind(config.hydra.launcher).startswith("submitit"):
         from modelforge.sweeps.launchers_submitit import honest
 

@@ -10,14 +10,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 
 from modelforge._version import __version__
 from modelforge.config import Config, compose
+from modelforge.config.engines import NONE
 from modelforge.config.sweeps import read_sweep
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
@@ -31,7 +33,7 @@ from modelforge.runs.jobs import (
     write_job,
     write_sweep_file,
 )
-from modelforge.runs.liveness import claimed, machine
+from modelforge.runs.liveness import LOCK, machine
 from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job
@@ -43,9 +45,13 @@ from modelforge.sweeps.optuna_study import Asked, Search
 from modelforge.sweeps.selection import Candidate
 from modelforge.sweeps.sweeper import main_config
 from modelforge.train.callbacks.pruning import PruningSettings
+from modelforge.train.frozen_job import DONE
 from modelforge.train.prepare import located, prepare
 from modelforge.train.studies import make_pruner
 from modelforge.train.terminal import say
+
+TURN = 60.0
+"""Seconds within which another process that begins the same search has written its files."""
 
 
 def search(
@@ -63,6 +69,9 @@ def search(
     Raises:
         ForgeError: the settings or the space are wrong, or the folder holds something else.
     """
+    if config.hydra.launcher._target_ == NONE:
+        message = "a search runs its trials itself: which ones follow from the results"
+        raise ForgeError([Problem("MF001", "hydra/launcher", message, "choose another launcher")])
     conf, name = main_config(config)
     load_plugins(conf.parent)
     given = [*map(str, config.hydra.overrides.hydra), *arguments]
@@ -105,7 +114,7 @@ class _Trials:
         self.jobs: dict[int, FrozenJob] = {}
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
-        """The frozen job of a trial; None where its values are invalid, which the study is told."""
+        """The frozen job of a trial; None where the study is told at once: of invalid values, and of a known result."""
         with suppress(ForgeError):
             self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
             return self.jobs[asked.number]
@@ -117,9 +126,17 @@ class _Trials:
             complain(error)
             study.tell(asked.number, {"state": "failed"})
             return None
+        if (equal := self._result(job)) is not None:
+            study.tell(asked.number, equal)
+            return None
         write_job(job, self.folder)
         self.jobs[asked.number] = job
         return job
+
+    def _result(self, job: FrozenJob) -> Mapping[str, Any] | None:
+        """What an equal job of this process gave; None where there is none."""
+        found = (self.status(number) for number, other in self.jobs.items() if other.hash == job.hash)
+        return next((status for status in found if status.get("state") in DONE), None)
 
     def status(self, number: int) -> Mapping[str, Any]:
         """The status of a job; empty before it begins."""
@@ -163,7 +180,8 @@ def _begun(folder: Path, given: Sequence[str]) -> Sequence[str]:
 
 def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
     """Writes sweep.json, unless this process takes part in a search that is there."""
-    with claimed(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK, timeout=TURN):
         if (folder / SWEEP_FILE).is_file():
             return
         check_empty(folder)

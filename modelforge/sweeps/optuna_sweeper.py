@@ -27,11 +27,11 @@ class OptunaSweeper(Sweeper):
         """Keeps what the trials are launched with."""
         self.loader = FrozenLoader(Path(str(config.hydra.sweep.dir)), hydra_context.config_loader)
         self.context = HydraContext(config_loader=self.loader, callbacks=hydra_context.callbacks)
-        self.task, self.config = task_function, config
+        self.task, self.master = task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
         """Runs trials until the study has all of them."""
         from modelforge.sweeps.optuna_search import search
 
         with exiting():
-            search(self.loader.folder, self.context, self.task, self.config, arguments)
+            search(self.loader.folder, self.context, self.task, self.master, arguments)

@@ -90,8 +90,9 @@ class FreezingSweeper(BasicSweeper):
 def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:
     """The threads of the job that has the most; None for one a core."""
     own = [job for job in jobs if any(word.startswith("num_threads=") for word in job.overrides)]
-    numbers = {read_job(folder, job.number).config.get("num_threads") for job in own or jobs[:1]}
-    return None if None in numbers else max(numbers)
+    numbers = [read_job(folder, job.number).config.get("num_threads") for job in own or jobs[:1]]
+    known = [number for number in numbers if number is not None]
+    return max(known) if len(known) == len(numbers) else None
 
 
 def _busy(folder: Path) -> Problem:

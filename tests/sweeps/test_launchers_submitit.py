@@ -38,9 +38,9 @@ def test_a_local_sweep_ends_and_each_process_says_how(tmp_path: Path):
     root = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": root}
     ends = {}
-    for folder in sorted((place / "sweep" / ".submitit").iterdir()):
-        shown = "".join(path.read_text() for path in folder.glob("*_log.out"))
-        ends[int(re.search(r"^\[(\d)\]", shown, re.MULTILINE)[1])] = again(folder, environment)
+    for log in sorted((place / "sweep" / ".submitit").glob("*/*_log.out")):
+        (number,) = re.findall(r"^\[(\d)\]", log.read_text(), re.MULTILINE)
+        ends[int(number)] = again(log.parent, environment)
     assert ends == {0: 0, 1: -9, 2: 1}
     code, out, err = multirun(place, "sweep.resume=sweep", engine, **{WELL: "1"})
     assert code == 0, err
