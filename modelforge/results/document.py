@@ -89,9 +89,9 @@ class EffectData(Data):
 
 
 class ForesightData(Data):
-    """Jobs of one predicted verdict."""
+    """Jobs of which an exploding gradient was predicted, or not."""
 
-    predicted: str
+    explodes: bool
     finished: int
     diverged: int
     median: float | None
@@ -189,6 +189,6 @@ def _effect(one: Effect) -> EffectData:
 def _foresight(sweep: Sweep, starts: Mapping[str, RunStart]) -> list[ForesightData]:
     found: Foresight = foresight(sweep, starts)
     return [
-        ForesightData(predicted=one.verdict, finished=one.finished, diverged=one.diverged, median=one.median)
+        ForesightData(explodes=one.explodes, finished=one.finished, diverged=one.diverged, median=one.median)
         for one in found.rows
     ]

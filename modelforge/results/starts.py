@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Literal
 
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
@@ -16,9 +15,7 @@ from modelforge.core.regular_files import read_text
 FILE = "start.json"
 FORMAT_VERSION = "1.0"
 LOST = 1e6
-"""The factor on an energy from which on a gradient counts as vanishing or exploding, as in `modelforge diagnose`."""
-
-Verdict = Literal["vanishes", "steady", "explodes"]
+"""The factor on an energy from which on a gradient counts as exploding, as in `modelforge diagnose`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +31,9 @@ class RunStart:
     """Norm of the gradient of the first layer's parameters in the first step, before clipping."""
 
     @property
-    def verdict(self) -> Verdict | None:
-        """What is predicted of the gradient; None where it is not known."""
-        if self.predicted_gradient is None:
-            return None
-        if self.predicted_gradient > LOST:
-            return "explodes"
-        return "vanishes" if self.predicted_gradient < 1 / LOST else "steady"
+    def explodes(self) -> bool | None:
+        """Whether the gradient is predicted to explode; None where nothing is predicted of it."""
+        return None if self.predicted_gradient is None else self.predicted_gradient > LOST
 
 
 def write_start(start: RunStart, folder: Path) -> None:

@@ -29,8 +29,8 @@ def test_the_document(tmp_path: Path):
     assert len(first["folders"]) == 3
     assert data["rows"][0]["predicted_gradient"] == 0.5
     assert data["foresight"] == [
-        {"predicted": "steady", "finished": 12, "diverged": 0, "median": pytest.approx(0.811)},
-        {"predicted": "explodes", "finished": 1, "diverged": 5, "median": 0.4},
+        {"explodes": True, "finished": 1, "diverged": 5, "median": 0.4},
+        {"explodes": False, "finished": 12, "diverged": 0, "median": pytest.approx(0.811)},
     ]
     gain = [one for one in data["effects"] if one["key"] == "init.gain"]
     assert [(one["value"], one["n"], one["counts"].get("diverged", 0)) for one in gain] == [

@@ -17,10 +17,10 @@ from tests.results.sweeps import gains
 def test_how_often_a_divergence_was_foreseen(tmp_path: Path):
     sweep = collect(gains(tmp_path))
     found = foresight(sweep, starts_of(sweep.rows))
-    assert found.foreseen == (5, 5)
-    assert found.false_alarms == (1, 13)
+    assert (found.diverged, found.finished) == ((5, 5), (1, 13))
     assert found.sentence == (
-        "An exploding gradient was predicted of 5 of the 5 jobs that diverged, and of 1 of the 13 that finished."
+        "An exploding gradient was predicted of 5 of the 5 jobs that diverged, and of 1 of the 13 that finished. "
+        "Those that finished have a median of 0.4, the others of 0.811."
     )
 
 
@@ -32,16 +32,17 @@ def test_runs_without_a_prediction_are_counted(tmp_path: Path):
         elif path.parent.name.startswith("1,"):
             path.write_text("{")
     found = foresight(sweep, starts_of(sweep.rows))
-    assert (found.num_jobs, found.unknown) == (16, 2)
+    assert found.unknown == 2
+    assert sum(row.finished + row.diverged for row in found.rows) == 16
     nothing = foresight(Sweep("", (), (), ""), FrozenDict())
     assert nothing.sentence == "No run recorded a prediction of its start."
 
 
 @pytest.mark.parametrize(
-    ("gradient", "verdict"), [(1e7, "explodes"), (1e5, "steady"), (1e-7, "vanishes"), (0.0, "vanishes"), (None, None)]
+    ("gradient", "explodes"), [(1e7, True), (1e5, False), (1e-7, False), (0.0, False), (None, None)]
 )
-def test_verdicts(gradient, verdict):
-    assert RunStart(predicted_gradient=gradient).verdict == verdict
+def test_what_explodes(gradient, explodes):
+    assert RunStart(predicted_gradient=gradient).explodes is explodes
 
 
 def test_what_is_not_finite_is_not_written(tmp_path: Path):
