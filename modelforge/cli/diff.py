@@ -71,7 +71,8 @@ def compare(
     """
     check_output(output)
     if fetch:
-        fetch_commits([old, *([new] if new else [])], conf)
+        old, *others = fetch_commits([old] if new is None else [old, new], conf)
+        new = others[0] if others else None
     found = _reviewed(old, new, conf, overrides)
     document = found.document
     if document is None:
