@@ -49,6 +49,7 @@ WAITING = {
     "modelforge.train.metrics._known": TRAIN,
     "modelforge.train.loggers.files.make": TRAIN,
     "modelforge.train.loggers.trackers.make": "a tracker may be missing, and takes seconds",
+    "modelforge.train.repeat_run.repeat": EARLY,
     "modelforge.train.tasks.classification.meter": TRAIN,
     "modelforge.train.tasks.language_modelling.meter": TRAIN,
     "modelforge.train.tasks.multilabel.meter": TRAIN,

@@ -222,6 +222,8 @@ def gallery(
     """
     as_json = as_json or form == Page.json
     if listing:
+        if claims or seeds or output or pictures:
+            raise typer.BadParameter("--list lists all claims: leave NAME, --seed, --output and --pictures out")
         answer("gallery:listing", conf, as_json=as_json)
     options: dict[str, Any] = {"form": form.value, "output": output, "pictures": pictures}
     answer("gallery:gallery", conf, claims or [], seeds or [], as_json=as_json and output is None, **options)

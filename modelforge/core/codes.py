@@ -46,6 +46,8 @@ CODES = MappingProxyType(
         "MF051": "wrong training settings",
         "MF052": "training diverged",
         "MF053": "data that cannot be used",
+        "MF054": "processes of a run that differ",
+        "MF055": "a process of a run that is gone",
         "MF058": "a file of a run cannot be written",
         "MF060": "too large",
         "MF061": "more problems than are shown",

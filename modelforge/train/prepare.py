@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import unfit
@@ -28,11 +30,11 @@ from modelforge.train.lengths import lengths, out_of_step, too_short, without_st
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
 from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
-from modelforge.train.resume import Start, check_resumable
+from modelforge.train.resume import Batches, Start, check_resumable
 from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.registry import TASKS, val_metrics
-from modelforge.train.trainer_settings import parse_trainer
+from modelforge.train.trainer_settings import is_sharded, num_processes, parse_trainer
 
 T = TypeVar("T")
 
@@ -95,7 +97,7 @@ def prepare(config: Config, studies: Studies | None = None, *, planned: Callable
             optimizer, more = optimizer.following(decided, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += [*more, *_unfit_steps(optimizer, arguments)]
+    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(planned, optimizer, settings, arguments)]
     warnings += without_steps(arguments)
     terms = None
     if settings is not None:
@@ -113,8 +115,8 @@ def prepare(config: Config, studies: Studies | None = None, *, planned: Callable
     wrong += [problem for problem in problems if problem.path not in known]
     start: Start | None = Start()
     if settings is not None and (ckpt := settings.ckpt) is not None:
-        metric = settings.metric
-        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric))
+        metric, batches = settings.metric, Batches(settings.data.batch_size, processes_here(arguments))
+        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric, batches))
         wrong += more
     if wrong:
         raise ForgeError(map(config.origins.locate, wrong))
@@ -165,11 +167,40 @@ def _unfit_steps(optimizer: OptimizerFactory | None, trainer: Mapping[str, Any])
         yield misuse("optimizer.capturable", message, "leave it out")
 
 
+def _unfit_shards(
+    planned: Plan | None, optimizer: OptimizerFactory | None, settings: Settings | None, trainer: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """What needs a whole model in each process, where each has a part."""
+    if not is_sharded(trainer):
+        return
+    for layer in planned.layers if planned is not None else ():
+        if layer.arguments.get("inplace"):
+            message = f"`{layer.path}` works in place, and would change what a sharded layer before it still needs"
+            yield misuse(f"{layer.key}.inplace", message, "leave `inplace` out: the values are the same")
+    hint = "leave it out, or write `trainer.strategy=ddp`"
+    if optimizer is not None and optimizer.capturable:
+        message = "`capturable` records steps, and those of a sharded model cannot be recorded"
+        yield misuse("optimizer.capturable", message, hint)
+    if optimizer is not None and optimizer.kind is torch.optim.LBFGS:
+        message = "LBFGS takes all parameters as one vector, which a sharded model does not have"
+        yield misuse("optimizer.type", message, "choose another, or write `trainer.strategy=ddp`")
+    for name, callback in settings.callbacks.items() if settings is not None else ():
+        if callback.replaces_weights:
+            message = f"`{name}` copies the whole model, and a process of `trainer.strategy=fsdp` has a part of it"
+            yield misuse(f"callbacks.{name}", message, hint, part="key")
+
+
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
     number = settings.num_threads if settings is not None else None
     if number is not None and number > num_cores():
         message = f"`num_threads` is {number}, but this machine has {plural(num_cores(), 'core')}"
         yield misuse("num_threads", message, "`num_threads=null` takes one a core")
+
+
+def processes_here(arguments: Mapping[str, Any]) -> int:
+    """The number of processes that the checked arguments of a trainer mean on this machine."""
+    known = num_processes(arguments)
+    return max(1, torch.accelerator.device_count()) * arguments.get("num_nodes", 1) if known is None else known
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, list[Problem]]:
