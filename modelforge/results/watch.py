@@ -27,7 +27,7 @@ QUIET_PERIOD = 30.0
 GRACE = 20.0
 """Seconds without a running job after which a sweep counts as over: between two jobs none runs."""
 MAX_RUNNING = 16
-BAR = 30
+BAR = 20
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,16 @@ def _looks(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[
     """The progress, again and again until no job runs, and none has for a while."""
     idle = 0.0
     while True:
+        begin = time.monotonic()
         found = progress(collect(*folders))
+        # To read ten thousand jobs takes seconds.
+        pause = max(PERIOD, 4 * (time.monotonic() - begin))
         yield found
         waits = any(row.state in ("queued", "missing") for row in found.sweep.rows)
-        idle = 0.0 if found.is_running else idle + PERIOD
+        idle = 0.0 if found.is_running else idle + pause
         if not found.is_running and (not waits or idle > GRACE):
             return
-        sleep(PERIOD)
+        sleep(pause)
 
 
 def line(found: Progress) -> str:
