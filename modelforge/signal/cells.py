@@ -116,9 +116,7 @@ class Cell(ABC):
         """The energies after a step."""
 
     @abstractmethod
-    def back(
-        self, step: Step, arriving: tuple[float, ...], alike: Alike = APART
-    ) -> tuple[float, tuple[float, ...]]:
+    def back(self, step: Step, arriving: tuple[float, ...], alike: Alike = APART) -> tuple[float, tuple[float, ...]]:
         """The gradient energies of the input and of the states before, from those of the states after."""
 
     def memory(self, step: Step) -> tuple[float, float, float]:
