@@ -15,6 +15,7 @@ from math import exp, log
 
 from modelforge.core.errors import Problem
 from modelforge.core.words import number, plural
+from modelforge.diagnosis.dead import dead
 from modelforge.diagnosis.document import Cause, Energy, Level, Severity, Spot, Verdict
 from modelforge.diagnosis.levels import weights_of
 from modelforge.planning.assign import ParameterPlan
@@ -55,13 +56,15 @@ class Change:
 
 
 def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> Cause:
-    """What is most wrong: the larger change of a signal or a gradient, else the first finding.
+    """What is most wrong: that nothing can learn, else the larger change of a signal or a gradient, else the first finding.
 
     Args:
         plan: The network.
         levels: All of them.
         findings: Of the linter.
     """
+    if (still := dead(plan, levels)) is not None:
+        return still
     found = _changes(plan, levels)
     if faults := [change for change in found if change.drifts]:
         return _of_change(plan, *faults)

@@ -117,7 +117,7 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     index = {every[number].path: place for place, number in enumerate(shown)}
     reason = cause(plan, every, found)
     after: Repair | str = ""
-    if settings.solve and reason.severity != "none" and reason.verdict != "steady":
+    if settings.solve and reason.severity != "none" and reason.verdict not in ("steady", "dead"):
         after = repair(plan, size.batch, [every[number].path for number in shown])
     return Start(
         label=label,

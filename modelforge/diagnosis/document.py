@@ -24,7 +24,7 @@ DIGITS = 4
 RANDOM = "random inputs"
 """What is measured on where no data is given: as predictions assume."""
 
-Verdict = Literal["steady", "drifts", "vanishes", "explodes", "unknown"]
+Verdict = Literal["steady", "drifts", "vanishes", "explodes", "dead", "unknown"]
 Severity = Literal["none", "warning", "error"]
 Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.{DIGITS}g}"))]
 Text = Annotated[str, AfterValidator(lambda value: shortened(value, MAX_TEXT))]

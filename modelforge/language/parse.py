@@ -36,7 +36,7 @@ from modelforge.language.weights import WeightsSpec
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed", "dtype"}
     | {"data", "metrics", "optimizer", "scheduler", "freeze", "trainer", "callbacks", "logger", "num_threads"}
-    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose"}
+    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose", "sweep"}
 )
 """What a config is made of; all but the first line is training's, `claim` the gallery's."""
 

@@ -31,7 +31,7 @@ MAX_PARAMETERS = 30_000_000
 """Of a model that is measured."""
 
 
-def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: Path) -> Cause:
+def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: Path, *, measure: bool = True) -> Cause:
     """Writes how the model starts: predicted, and measured on a few random inputs where that takes about a second.
 
     Args:
@@ -39,6 +39,7 @@ def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: 
         model: The same, built; it stays as it is.
         overrides: What the command line set, for the title.
         folder: The run folder.
+        measure: False where this process cannot run the model alone.
 
     Raises:
         ForgeError: the file cannot be written.
@@ -49,7 +50,7 @@ def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: 
         title=" ".join(overrides) or "the run",
         batch=BATCH,
         model=model,
-        measure=cost <= MAX_COST and plan.num_parameters <= MAX_PARAMETERS,
+        measure=measure and cost <= MAX_COST and plan.num_parameters <= MAX_PARAMETERS,
         jacobian=False,
     )
     write_atomically(folder / FILE, page(found))

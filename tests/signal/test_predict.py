@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import log10
 
 import pytest
+import torch
 
 import modelforge as mf
+from modelforge.core.matrix import Activation
 from modelforge.signal.moments import correlation_depth, single
-from modelforge.signal.rules.recurrent import TANH
 from tests.signal.nets import chain, check, mlp
 
+TANH = Activation("tanh", torch.tanh)
 # Weights of variance 1/(3n) and biases of U(-1/√n, 1/√n), n = 256: what torch's own layers start with.
 TORCH = {"scheme": "torch_default", "bias": {"scheme": "uniform", "low": -1 / 16, "high": 1 / 16}}
 DEEP = {
@@ -48,10 +50,13 @@ def test_each_activation_as_measured(activation):
 
 
 def test_a_layer_without_a_rule_is_named():
-    spec = chain({"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}, "ReLU", shape=[4, 8], init=None)
+    spec = chain({"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}, "ReLU", shape=[4, 8], init=None)
     prediction = mf.predict(mf.plan(spec))
     assert [node.path for node in prediction.unknown] == ["lppool1d0", "relu1"]
-    assert prediction.node("lppool1d0").note == "unknown from here on: `LPPool1d` has no signal rule, register one"
+    assert (
+        prediction.node("lppool1d0").note
+        == "unknown from here on: pools by the 3-norm have no closed form; those by the norms 1 and 2 have"
+    )
     assert prediction.node("input").gradient is None
     assert prediction.node("relu1").gradient.energy == 1
 

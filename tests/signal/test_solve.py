@@ -45,7 +45,7 @@ def test_gradients_of_a_deep_tanh_net_are_flat():
 
 
 def test_a_layer_without_a_rule_is_named_and_the_rest_is_solved():
-    unknown = {"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}
+    unknown = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
     linear = {"type": "Linear", "out_features": 8}
     layers = (linear, unknown, linear, "ReLU", "LayerNorm", "Tanh", linear)
     solution = mf.solve(mf.plan(chain(*layers, shape=[4, 8], init="lecun")))
