@@ -134,7 +134,8 @@ class Door(Loader):
     def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
         with self._refusing():
             config = super().load_configuration(*arguments, **options)
-        register_sweeper(str(config.hydra.sweeper.get("_target_")) if config.hydra.sweeper else "")
+        if options.get("run_mode") is RunMode.MULTIRUN and config.hydra.sweeper:
+            register_sweeper(str(config.hydra.sweeper.get("_target_")))
         return config
 
     def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
