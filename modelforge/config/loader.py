@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig, Node, OmegaConf
+from omegaconf import Container, DictConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf._utils import OmegaConfDumper
 from omegaconf.resolvers.oc import create, decode
 from yaml.resolver import BaseResolver
@@ -89,6 +90,15 @@ class Loader(ConfigLoaderImpl):
     def compose(self, config_name: str, overrides: Sequence[Override], mode: RunMode = RunMode.RUN) -> dict[str, Any]:
         """The composed config as plain data, Hydra's own part included, interpolations as text."""
         return plain(self.load_configuration(config_name, _lines(overrides), mode, from_shell=False))
+
+    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
+        """Hydra's config, in which a block in the place of the `init` group counts as the choice of its scheme."""
+        config = super().load_configuration(*arguments, **options)
+        choices, block = config.hydra.runtime.choices, config.get("init")
+        if choices.get("init") is None and isinstance(block, DictConfig) and "scheme" in block:
+            with read_write(choices), open_dict(choices):  # it names folders of runs
+                choices.init = re.sub(r"\W", "_", str(block._get_node("scheme")))
+        return config
 
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""

@@ -1,4 +1,4 @@
-"""The end of a multirun: the report of its jobs, and exit 1 if one has no result."""
+"""The end of a multirun: the report of its jobs, and exit 1 if a job has no result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelforge.report.stream import exiting
 from modelforge.results.collect import JOBS
 from modelforge.results.report import report_sweep
 from modelforge.runs.liveness import STATUS
-from modelforge.train.frozen_job import DONE
+from modelforge.runs.status import DONE
 from modelforge.train.terminal import say
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ class SweepReport(Callback):
         with exiting():
             if str(config.hydra.sweeper._target_).startswith(PLUGINS):
                 return
-            sweep = running_sweep(config)
             if any(folder.rglob(STATUS)):
                 message = f"`{folder}` already holds runs"
                 hint = "choose another folder, or remove this one"
                 raise ForgeError([Problem("MF051", SWEEP, message, hint)])
+            sweep = running_sweep(config)
             if sweep.axes:
                 write_atomically(folder / JOBS, json.dumps([*sweep.jobs()], indent=1) + "\n", SWEEP)
 
