@@ -113,7 +113,7 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
             optimizer, more = optimizer.following(decided, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(planned, optimizer, settings, arguments)]
+    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(decided, optimizer, settings, arguments)]
     warnings += without_steps(arguments)
     terms = None
     if settings is not None:
