@@ -221,7 +221,7 @@ class Learner(LightningModule):
             for one in further.values():
                 one.update(*self.task.scored(outputs.detach(), batch))
         logged = self.train_loss if stage == "train" else loss
-        log = partial(self.log, on_step=False, on_epoch=True, batch_size=size, sync_dist=self.team.size > 1)
+        log = partial(self.log, on_step=False, on_epoch=True, batch_size=size, sync_dist=self.team.group is not None)
         log(f"{stage}/loss", logged)
         log(f"{stage}/{self.task.metric}", meter)
         for name, one in further.items():
