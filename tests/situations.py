@@ -40,6 +40,7 @@ from modelforge.inits.registry import register_initializer, unregister_initializ
 from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
 from modelforge.linting.lint import findings
+from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import check_idle
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
@@ -414,6 +415,12 @@ def an_acceptance_that_fits_no_change(folder: Path) -> str:
 @situation
 def a_sweep_folder_without_runs(folder: Path) -> str:
     return command("sweep", str(folder / "none"))
+
+
+@situation
+def a_sweep_whose_list_of_jobs_is_damaged(folder: Path) -> str:
+    write('{"format_version": "1.0", "jobs": [', "sweep.json")
+    return refused(lambda: read_sweep_file(Path()))
 
 
 @situation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.runs.comparison import Change, changes, compare, surroundings
+from modelforge.results.comparison import Change, changes, compare, surroundings
 from tests.runs.jobs import job
 
 CURVE = "epoch,step,train/loss,val/loss,seconds\n0,9,1.5,2.5,{}\n1,19,0.5,{},0.1\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.runs import collect
+from modelforge.results import collect
 from tests.runs.jobs import job
 
 
@@ -64,19 +63,7 @@ def test_overrides_are_compared_by_key(tmp_path: Path):
     assert [row.overrides["c"] for row in sweep.rows] == ["(deleted)", "2"]
 
 
-def test_csv(sweep: Path):
-    rows = list(csv.DictReader(collect(sweep).to_csv().splitlines()))
-    assert list(rows[0]) == ["state", "init.gain", "val/accuracy", "test/accuracy", "seconds", "folder", "reason"]
-    assert rows[0] == {
-        "state": "finished", "init.gain": "2", "val/accuracy": "0.875", "test/accuracy": "0.625",
-        "seconds": "1.25", "folder": "1,gain=2", "reason": "",
-    }  # fmt: skip
-    assert len(rows) == 10
-
-
-def test_it_is_data(sweep: Path):
-    data = collect(sweep).to_dict()
-    assert json.loads(json.dumps(data))["rows"][0]["metrics"] == {"val/accuracy": 0.875, "test/accuracy": 0.625}
+def test_states_are_counted(sweep: Path):
     assert collect(sweep).counts == {
         "finished": 3, "running": 1, "interrupted": 1, "diverged": 1, "failed": 1, "killed": 1, "broken": 1,
         "missing": 1,
@@ -127,7 +114,7 @@ def test_jobs_that_never_began_are_rows(sweep: Path):
         ["model=lstm", f"init.gain={gain}"] for gain in ("1", "2", "9", "x", "3", "4", "5", "6", "7", "20", "8", "21")
     ]
     (sweep / "jobs.json").write_text(json.dumps(jobs))
-    rows = {row.number: row for row in collect(sweep).rows if row.reason == "it never began"}
+    rows = {row.number: row for row in collect(sweep).rows if row.state == "queued"}
     assert {number: dict(row.overrides) for number, row in rows.items()} == {
         9: {"model": "lstm", "init.gain": "20"},
         11: {"model": "lstm", "init.gain": "21"},
@@ -138,3 +125,64 @@ def test_jobs_that_never_began_are_rows(sweep: Path):
 def test_a_broken_list_of_jobs_is_no_list(sweep: Path, text: str):
     (sweep / "jobs.json").write_text(text)
     assert len(collect(sweep).rows) == 10
+
+
+@pytest.mark.parametrize(("state", "expected"), [("running", "queued"), ("finished", "missing")])
+def test_jobs_of_a_sweep_file_that_have_not_begun(tmp_path: Path, state: str, expected: str):
+    """While a job runs, the others wait; then nobody works on them."""
+    names = ["0,gain=1", "1,gain=1", "2,gain=3"]
+    jobs = [
+        {"number": number, "hash": "ab", "seed": 0, "overrides": ["gain=1" if number < 2 else "gain=3"], "folder": name}
+        for number, name in enumerate(names)
+    ]
+    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": "1.0", "jobs": jobs}))
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "0000.yaml").write_text("number: 0")
+    job(tmp_path / names[0], state, ["gain=1"])
+    found = {row.folder: (row.name, row.state, row.overrides["gain"]) for row in collect(tmp_path).rows}
+    assert found == {
+        names[0]: ("0", state, "1"), names[1]: ("1", expected, "1"), names[2]: ("2", expected, "3"),
+    }  # fmt: skip
+
+
+def test_a_sweep_file_alone_is_a_sweep_of_missing_jobs(tmp_path: Path):
+    jobs = [{"number": 3, "hash": "ab", "seed": 0, "overrides": ["a=1"], "folder": "3,a=1"}]
+    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": "1.0", "jobs": jobs}))
+    assert [(row.number, row.state, row.reason) for row in collect(tmp_path).rows] == [(3, "missing", "it never began")]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"jobs": 3}', '{"jobs": [{"number": "x"}]}', '{"jobs": [3]}'])
+def test_a_broken_sweep_file_hides_no_job(sweep: Path, text: str):
+    (sweep / "sweep.json").write_text(text)
+    assert len(collect(sweep).rows) == 10
+
+
+def test_runs_outside_a_multirun_are_called_by_their_folders(tmp_path: Path):
+    for name in ("mlp-xavier/2026-01-31_12-00-00_1", "mlp-xavier/2026-01-31_13-00-00_2"):
+        job(tmp_path / name, overrides=["init=xavier"])
+    assert sorted(row.name for row in collect(tmp_path).rows) == [
+        "mlp-xavier/2026-01-31_12-00-00_1",
+        "mlp-xavier/2026-01-31_13-00-00_2",
+    ]
+    assert {row.listed_number for row in collect(tmp_path).rows} == {None}
+
+
+def test_several_folders_are_one_table(tmp_path: Path):
+    job(tmp_path / "a" / "0,gain=1", overrides=["gain=1"], metrics={"val/accuracy": 0.5})
+    job(tmp_path / "b" / "0,gain=2", overrides=["gain=2"], metrics={"val/accuracy": 0.75})
+    job(tmp_path / "c", overrides=["gain=3"], metrics={"val/accuracy": 0.25})
+    found = collect(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    assert [(row.name, row.folder) for row in found.rows] == [("b/0", "b/0,gain=2"), ("a/0", "a/0,gain=1"), ("c", "c")]
+    assert found.keys == ("gain",)
+    with pytest.raises(ForgeError) as caught:
+        collect(tmp_path / "a", tmp_path / "x", tmp_path / "y")
+    assert len(caught.value.problems) == 2
+
+
+def test_runs_that_optimize_different_metrics_are_sorted_within_each(tmp_path: Path):
+    for index, (metric, value) in enumerate([("val/loss", 0.5), ("val/accuracy", 0.5), ("val/loss", 0.25)]):
+        job(tmp_path / str(index), overrides=[f"a={index}"], optimized_metric=metric, metrics={metric: value})
+    found = collect(tmp_path)
+    assert found.is_mixed
+    assert [row.number for row in found.rows] == [1, 2, 0]
+    assert [found.result(row) for row in found.rows] == [0.5, 0.25, 0.5]
