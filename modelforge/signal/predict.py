@@ -328,5 +328,7 @@ def _doubted(node: NodeSignal) -> NodeSignal:
     """The node with a note that gradients from here back are less sure."""
     assert node.gradient is not None, "a gradient leans"
     factor = number(float(f"{exp(min(node.gradient.leaned, MOST_LEANING)):.2g}"))
-    doubt = f"from here back, gradients are less sure: norms over few independent numbers make them {factor} times as large"
+    doubt = (
+        f"from here back, gradients are less sure: norms over few independent numbers make them {factor} times as large"
+    )
     return replace(node, note=f"{node.note}; {doubt}" if node.note else doubt)

@@ -53,7 +53,10 @@ def test_a_layer_without_a_rule_is_named():
     spec = chain({"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}, "ReLU", shape=[4, 8], init=None)
     prediction = mf.predict(mf.plan(spec))
     assert [node.path for node in prediction.unknown] == ["lppool1d0", "relu1"]
-    assert prediction.node("lppool1d0").note == "unknown from here on: pools by the 3-norm have no closed form; those by the norms 1 and 2 have"
+    assert (
+        prediction.node("lppool1d0").note
+        == "unknown from here on: pools by the 3-norm have no closed form; those by the norms 1 and 2 have"
+    )
     assert prediction.node("input").gradient is None
     assert prediction.node("relu1").gradient.energy == 1
 
