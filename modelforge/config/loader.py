@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -32,13 +33,14 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig, Node, OmegaConf
+from omegaconf import Container, DictConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf._utils import OmegaConfDumper
 from omegaconf.resolvers.oc import create, decode
 from yaml.resolver import BaseResolver
 
 from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
+from modelforge.config.engines import PLUGINS, store_engines
 from modelforge.config.hydra_settings import check_hydra, check_override
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import placed
@@ -89,6 +91,15 @@ class Loader(ConfigLoaderImpl):
         """The composed config as plain data, Hydra's own part included, interpolations as text."""
         return plain(self.load_configuration(config_name, _lines(overrides), mode, from_shell=False))
 
+    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
+        """Hydra's config, in which a block in the place of the `init` group counts as the choice of its scheme."""
+        config = super().load_configuration(*arguments, **options)
+        choices, block = config.hydra.runtime.choices, config.get("init")
+        if choices.get("init") is None and isinstance(block, DictConfig) and "scheme" in block:
+            with read_write(choices), open_dict(choices):  # it names folders of runs
+                choices.init = re.sub(r"\W", "_", str(block._get_node("scheme")))
+        return config
+
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""
         self.contributions = tuple(
@@ -124,7 +135,8 @@ class Door(Loader):
     def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
         with self._refusing():
             config = super().load_configuration(*arguments, **options)
-        register_sweeper(str(config.hydra.sweeper.get("_target_")) if config.hydra.sweeper else "")
+        for plugin in (config.hydra.sweeper, config.hydra.launcher):
+            register_plugin(str(plugin.get("_target_")) if plugin else "")
         return config
 
     def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
@@ -193,8 +205,7 @@ def _refuse_interpolations(value: Any) -> None:
 ConfigStore.instance().store(
     "sweep_report", {"sweep": {"_target_": "modelforge.sweeps.callback.SweepReport"}}, "hydra/callbacks"
 )
-PLUGINS = "hydra_plugins.modelforge."
-"""What the names of our sweepers begin with: Hydra takes classes of this package only."""
+store_engines()
 ConfigStore.instance().store(
     "freezing",
     {"_target_": f"{PLUGINS}sweeper.FreezingSweeper", "max_batch_size": None, "params": None},
@@ -202,7 +213,7 @@ ConfigStore.instance().store(
 )
 
 
-def register_sweeper(target: str) -> None:
+def register_plugin(target: str) -> None:
     """Tells Hydra of the class in `modelforge.sweeps` that a `_target_` below `PLUGINS` stands for."""
     name = target.removeprefix(PLUGINS)
     if name != target:

@@ -22,6 +22,8 @@ from modelforge.core.regular_files import read_text
 from modelforge.runs.liveness import SILENCE, STATUS, is_alive, machine
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
+DONE = ("finished", "diverged")
+"""States with a result: to run such a job again would give the same."""
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
 
 

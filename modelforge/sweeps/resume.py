@@ -11,8 +11,7 @@ from modelforge._version import __version__
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.words import plural
 from modelforge.runs.jobs import JobEntry, SweepFile, read_sweep_file
-from modelforge.runs.status import read_state
-from modelforge.train.frozen_job import DONE
+from modelforge.runs.status import DONE, read_state
 
 ENGINE = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size", "hydra.verbose", "hydra.sweep.dir")
 """What may be set anew for a sweep that goes on: how its jobs are run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,14 +40,19 @@ class Selection:
     """The combinations with an invalid value."""
     problems: tuple[Problem, ...] = ()
     """Of those; equal ones once, with their number."""
+    notes: tuple[Problem, ...] = ()
+    """Warnings about jobs, equal ones once."""
     num_excluded: int = 0
     """Combinations for which a condition does not hold."""
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """The problems, which nobody but the combinations that were left out has."""
-        return tuple(replace(problem, code="MW223", severity="warning", message=f"left out: {problem.message}")
-                     for problem in self.problems)  # fmt: skip
+        """What is to be said before the jobs begin."""
+        left_out = (
+            replace(problem, code="MW223", severity="warning", message=f"left out: {problem.message}")
+            for problem in self.problems
+        )
+        return *self.notes, *left_out
 
 
 @dataclass
@@ -55,6 +60,7 @@ class _Found:
     jobs: list[Candidate] = field(default_factory=list[Candidate])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])
     problems: dict[Problem, int] = field(default_factory=dict[Problem, int])
+    notes: dict[Problem, None] = field(default_factory=dict[Problem, None])
     num_excluded: int = 0
 
 
@@ -63,7 +69,7 @@ def select(
     settings: SweepSettings,
     conf: Path,
     config_name: str,
-    check: Callable[[Config], object],
+    check: Callable[[Config], tuple[Config, Iterable[Problem]]],
     kept: Callable[[Config], Config] = lambda config: config,
     moment: datetime | None = None,
 ) -> Selection:
@@ -74,7 +80,7 @@ def select(
         settings: The `sweep` section.
         conf: The folder of configs.
         config_name: The primary config.
-        check: Raises what is wrong with a job besides composing it.
+        check: Raises what is wrong with a job besides composing it; gives the config to freeze, and warnings.
         kept: What is kept of a config; ten thousand whole ones take gigabytes.
         moment: What `${now:...}` gives in all jobs.
 
@@ -96,7 +102,8 @@ def select(
                     continue
                 if wrong := [*sweep.unread(config)]:
                     raise ForgeError(wrong)
-                check(config)
+                config, notes = check(config)
+                found.notes |= dict.fromkeys(map(sweep.blame, notes))
                 found.jobs.append(Candidate(own, kept(config)))
             except ForgeError as error:
                 problems = tuple(sweep.blame(problem) for problem in error.problems)
@@ -109,7 +116,7 @@ def select(
         raise ForgeError(_with_way_out(problems) if found.jobs else problems)
     if not found.jobs:
         raise ForgeError([*problems, _nothing(where, found)])
-    return Selection(tuple(found.jobs), tuple(found.left_out), problems, found.num_excluded)
+    return Selection(tuple(found.jobs), tuple(found.left_out), problems, tuple(found.notes), found.num_excluded)
 
 
 def zipped(sweep: Sweep, lists: Sequence[Sequence[str]]) -> Sweep:

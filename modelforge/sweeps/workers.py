@@ -8,8 +8,8 @@ from pathlib import Path
 from modelforge.core.errors import ForgeError
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import JobEntry, read_sweep_file
-from modelforge.runs.status import read_state
-from modelforge.train.frozen_job import DONE, work
+from modelforge.runs.status import DONE, read_state
+from modelforge.train.frozen_job import work
 
 BUSY = "MF078"
 """The code of a job that another process works on."""

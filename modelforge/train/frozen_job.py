@@ -16,12 +16,9 @@ from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import FrozenJob, read_job
 from modelforge.runs.liveness import claimed
-from modelforge.runs.status import Status, check_idle, read
+from modelforge.runs.status import DONE, Status, check_idle, read
 from modelforge.train.job import Result, execute
 from modelforge.train.later import put_off_extras
-
-DONE = ("finished", "diverged")
-"""States with a result: to run such a job again would give the same."""
 
 
 def work(folder: Path, number: int) -> Result:
@@ -86,9 +83,9 @@ def _before(run: Path, job: FrozenJob) -> Mapping[str, Any] | None:
 
 def _status(data: Mapping[str, Any]) -> Status:
     known = {one.name for one in fields(Status)}
-    return Status(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known}
-    )
+    kept: dict[str, Any] = {key: value for key, value in data.items() if key in known}
+    lists: dict[str, Any] = {key: tuple(value) for key, value in kept.items() if isinstance(value, list)}
+    return Status(**{**kept, **lists})
 
 
 def _last_checkpoint(run: Path) -> Path | None:

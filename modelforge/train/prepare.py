@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
-from modelforge.train.lengths import lengths, out_of_step, too_short, without_steps
+from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, without_steps
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
 from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
@@ -63,20 +63,36 @@ def located(config: Config) -> Generator[None]:
         raise ForgeError(map(config.origins.locate, error.problems)) from error
 
 
-def prepare(config: Config, studies: Studies | None = None, *, planned: Callable[[Config], Plan] | None = None) -> Job:
+@dataclass
+class Looks:
+    """The parts of preparing a job that take long; a kind of it remembers what many jobs have in common."""
+
+    studies: Studies = field(default_factory=Studies)
+
+    def plan(self, config: Config) -> Plan:
+        """What `planning` decides of the model."""
+        return plan(parse(config), self.studies)
+
+    def too_short(self, plan: Plan, source: Source, length: Lengths) -> list[Problem]:
+        """What `lengths.too_short` says."""
+        return [*too_short(plan, source, length)]
+
+
+def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
     Args:
         config: The composed config.
         studies: Results of earlier plans about layers; one object for many configs saves time.
-        planned: Gives the plan in place of `planning`, as one that remembers those of equal models.
+        looks: What takes long, in place of `studies`.
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
     """
     if unreadable := unfit(config.values):
         raise ForgeError(map(config.origins.locate, unreadable))
-    decided, wrong = _tried(lambda: planned(config) if planned else plan(parse(config), studies))
+    looks = looks or Looks(studies or Studies())
+    decided, wrong = _tried(lambda: looks.plan(config))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     section, warnings, more = _section(config, "optimizer", optimizer_arguments())
@@ -97,7 +113,7 @@ def prepare(config: Config, studies: Studies | None = None, *, planned: Callable
             optimizer, more = optimizer.following(decided, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(planned, optimizer, settings, arguments)]
+    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(decided, optimizer, settings, arguments)]
     warnings += without_steps(arguments)
     terms = None
     if settings is not None:
@@ -110,7 +126,7 @@ def prepare(config: Config, studies: Studies | None = None, *, planned: Callable
         length = lengths(settings.data, arguments)
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
-            problems += too_short(decided, settings.data, length)
+            problems += looks.too_short(decided, settings.data, length)
     known = {problem.path for problem in wrong}
     wrong += [problem for problem in problems if problem.path not in known]
     start: Start | None = Start()
@@ -127,6 +143,13 @@ def prepare(config: Config, studies: Studies | None = None, *, planned: Callable
     assert start is not None
     notes = tuple(map(config.origins.locate, warnings))
     return Job(settings, decided, optimizer, scheduler, freezing, arguments, terms, start, notes)
+
+
+def settled(config: Config) -> Config:
+    """A config that needs no places any more: arguments of another type than is chosen, which files left, are gone."""
+    known = {"optimizer": optimizer_arguments(), "scheduler": scheduler_arguments()}
+    kept = {name: _section(config, name, keys)[0] for name, keys in known.items() if name in config.values}
+    return replace(config, values={**config.values, **kept})
 
 
 def _section(
