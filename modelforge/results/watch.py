@@ -15,6 +15,7 @@ from rich.text import Text
 from modelforge.core.quoting import printable
 from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned
+from modelforge.report.ascii import writable
 from modelforge.results.collect import collect
 from modelforge.results.curves import last_epoch
 from modelforge.results.sweep import OPEN, STATES, Row, Sweep
@@ -81,17 +82,18 @@ def watch(folders: Sequence[Path], screen: Console, *, sleep: Callable[[float], 
     Raises:
         ForgeError: a folder holds no run.
     """
-    if screen.is_terminal:
+    if screen.is_terminal and screen.encoding.startswith("utf"):
         with Live(console=screen, auto_refresh=False, transient=True) as live:
             for found in _looks(folders, sleep):
                 live.update(shown(found), refresh=True)
         return collect(*folders)
-    said, before = "", -QUIET_PERIOD
+    shown_counts, before = "", -QUIET_PERIOD
     for found in _looks(folders, sleep):
         counts, now = counts_line(found.sweep), time.monotonic()
-        if counts != said or now - before >= QUIET_PERIOD:
-            screen.print(line(found), markup=False, highlight=False, soft_wrap=True)
-            said, before = counts, now
+        if counts != shown_counts or now - before >= QUIET_PERIOD:
+            said = writable(line(found), screen.encoding)
+            screen.print(said, markup=False, highlight=False, soft_wrap=True)
+            shown_counts, before = counts, now
     return collect(*folders)
 
 
