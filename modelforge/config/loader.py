@@ -135,8 +135,9 @@ class Door(Loader):
     def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
         with self._refusing():
             config = super().load_configuration(*arguments, **options)
-        for plugin in (config.hydra.sweeper, config.hydra.launcher):
-            register_plugin(str(plugin.get("_target_")) if plugin else "")
+        plugins = (config.hydra.sweeper, config.hydra.launcher)
+        for plugin in filter(None, plugins if options.get("run_mode") is RunMode.MULTIRUN else ()):
+            register_plugin(str(plugin.get("_target_")))
         return config
 
     def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:

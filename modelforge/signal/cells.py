@@ -96,6 +96,8 @@ class Step:
     """Energies of h (and c) before; last the covariance of what is kept with what comes next."""
     made: tuple[float, ...]
     gates: tuple[Moments, ...]
+    alike: Alike = APART
+    """How alike it and the step before are before the gate of what is added."""
 
 
 class Cell(ABC):
@@ -134,6 +136,14 @@ class Cell(ABC):
         variances = [gate.before(x, h) for gate in self.gates[: len(kinds)]]
         return moments(kinds, [gate.bias for gate in self.gates[: len(kinds)]], variances)
 
+    def _both(self, outside: Alike, step: Step, recurrent: float) -> Alike:
+        """How alike gradients of neighbouring steps are that arrive from outside, and by the recurrent weights."""
+        sent = self.sent(step)
+        inside = sent.covariance * recurrent
+        total = outside.covariance + inside
+        decay = (outside.covariance * outside.decay + inside * sent.decay) / total if total else 1.0
+        return Alike(total, decay)
+
     def _read(self, deltas: Sequence[float]) -> tuple[float, float]:
         """What gates send back to the input and the state, from the energies before them."""
         x = sum(gate.sends * delta for gate, delta in zip(self.gates, deltas, strict=True))
@@ -144,16 +154,35 @@ def _over(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _common(gate: Gate, found: Moments, alike: Alike) -> float:
+def _before(gate: Gate, inputs: Alike, states: Alike, reset: float = 1.0) -> Alike:
+    """How alike two steps are before a gate, as their inputs, states and biases are: biases stay.
+
+    Args:
+        gate: The gate.
+        inputs: Of the inputs.
+        states: Of the states.
+        reset: What the states are multiplied by.
+    """
+    parts = (
+        (gate.reads * inputs.covariance, inputs.decay),
+        (reset * gate.recurs * states.covariance, states.decay),
+        (gate.bias_variance, 1.0),
+    )
+    total = sum(part for part, _ in parts)
+    return Alike(total, sum(part * decay for part, decay in parts) / total) if total else APART
+
+
+def _common(found: Moments, alike: Alike) -> float:
     """E φ φ′ of neighbouring steps, to first order in the covariance of what is before the gate."""
-    return min(found.second, found.slope**2 * (gate.reads * alike.covariance + gate.bias_variance))
+    return min(found.second, found.slope**2 * alike.covariance)
 
 
-def _decay(gate: Gate, alike: Alike) -> float:
-    """The factor of that for each step more: biases stay."""
-    moving = gate.reads * alike.covariance
-    total = moving + gate.bias_variance
-    return (moving * alike.decay + gate.bias_variance) / total if total else 1.0
+def _states(energy: float, kept: float, coming: float, part: float, decay: float) -> Alike:
+    """How alike states are of which a part is kept, and to which something alike comes."""
+    whole = kept + coming
+    if whole <= 0:
+        return APART
+    return Alike(energy * part * min(1.0, whole), min(1.0, kept + coming * decay / whole))
 
 
 class Plain(Cell):
@@ -189,8 +218,10 @@ class Long(Cell):
         i, f, g, o = self._gates(("sigmoid", "sigmoid", "tanh", "sigmoid"), x, h)
         cell = f.second * c + i.second * g.second + 2 * f.mean * i.mean * both
         (out,) = moments(("tanh",), (0.0,), (cell,))
-        coming = _decay(self.gates[2], alike) * f.mean * both + i.mean * _common(self.gates[2], g, alike)
-        return Step(x, state, (self.projected[0] * o.second * out.second, cell, coming), (i, f, g, o, out))
+        states = _states(h, f.mean, i.mean * _over(both, c), o.mean**2 / o.second, alike.decay)
+        before = _before(self.gates[2], alike, states)
+        coming = before.decay * f.mean * both + i.mean * _common(g, before)
+        return Step(x, state, (self.projected[0] * o.second * out.second, cell, coming), (i, f, g, o, out), before)
 
     def back(self, step: Step, arriving: tuple[float, ...], alike: Alike = APART) -> tuple[float, tuple[float, ...]]:
         i, f, g, o, out = step.gates
@@ -204,7 +235,8 @@ class Long(Cell):
             h * out.second * o.slope_second,
         )
         x, before = self._read(deltas)
-        return x, (before, c * f.second, f.mean * (alike.decay * arriving[2] + reach * alike.covariance))
+        both = self._both(alike, step, before)
+        return x, (before, c * f.second, f.mean * (both.decay * arriving[2] + reach * both.covariance))
 
     def memory(self, step: Step) -> tuple[float, float, float]:
         i, f, _, o, _ = step.gates
@@ -227,8 +259,11 @@ class Gated(Cell):
         rest = new.bias_variance - new.state_bias
         (n,) = moments(("tanh",), (new.bias,), (new.reads * x + rest + r.second * inner,))
         kept = 1 - 2 * z.mean + z.second
-        coming = _decay(new, alike) * z.mean * both + (1 - z.mean) * _common(new, n, alike)
-        return Step(x, state, (kept * n.second + z.second * h + 2 * (z.mean - z.second) * both, coming), (r, z, n))
+        states = _states(h, z.mean, (1 - z.mean) * _over(both, h), 1.0, alike.decay)
+        before = _before(new, alike, states, r.mean**2)
+        coming = before.decay * z.mean * both + (1 - z.mean) * _common(n, before)
+        made = kept * n.second + z.second * h + 2 * (z.mean - z.second) * both
+        return Step(x, state, (made, coming), (r, z, n), before)
 
     def back(self, step: Step, arriving: tuple[float, ...], alike: Alike = APART) -> tuple[float, tuple[float, ...]]:
         r, z, n = step.gates
@@ -241,7 +276,8 @@ class Gated(Cell):
         x = sum(gate.sends * delta for gate, delta in zip(self.gates, (to_reset, to_update, to_new), strict=True))
         gates = self.gates[0].returns * to_reset + self.gates[1].returns * to_update
         gates += new.returns * to_new * r.second
-        return x, (total * z.second + gates, z.mean * (alike.decay * arriving[1] + alike.covariance))
+        both = self._both(alike, step, gates)
+        return x, (total * z.second + gates, z.mean * (both.decay * arriving[1] + both.covariance))
 
     def memory(self, step: Step) -> tuple[float, float, float]:
         update = step.gates[1].mean
@@ -280,13 +316,13 @@ def run_back(cell: Cell, steps: list[Step], arriving: np.ndarray, alike: Alike =
     return sent
 
 
-def likeness(cell: Cell, step: Step, alike: Alike, count: int) -> np.ndarray:
+def likeness(cell: Cell, step: Step, count: int) -> np.ndarray:
     """E h h′ in units of E h², by the number of steps between, from 1 to `count`.
 
     Formula: c(k) = f^k + a·Σ f^j·ρ^(k - 1 - j) for a part f that stays and a part a that comes of numbers alike
     """
     kept, coming, part = cell.memory(step)
-    decay = _decay(cell.gates[min(2, len(cell.gates) - 1)], alike)
+    decay = step.alike.decay
     found = np.zeros(count)
     stays, comes, power = 1.0, 0.0, 1.0
     for place in range(count):

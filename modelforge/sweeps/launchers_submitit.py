@@ -23,8 +23,7 @@ from omegaconf import OmegaConf
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from modelforge.core.torch_state import num_cores
-from modelforge.runs.status import read_state
-from modelforge.train.frozen_job import DONE
+from modelforge.runs.status import DONE, read_state
 
 POLL = 0.2
 """Seconds between two looks at the processes of this machine."""

@@ -34,7 +34,7 @@ from modelforge.runs.jobs import (
     write_sweep_file,
 )
 from modelforge.runs.liveness import LOCK, machine
-from modelforge.runs.status import read
+from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job
 from modelforge.sweeps.frozen_loader import words_for
@@ -45,7 +45,6 @@ from modelforge.sweeps.optuna_study import Asked, Search
 from modelforge.sweeps.selection import Candidate
 from modelforge.sweeps.sweeper import main_config
 from modelforge.train.callbacks.pruning import PruningSettings
-from modelforge.train.frozen_job import DONE
 from modelforge.train.prepare import located, prepare
 from modelforge.train.studies import make_pruner
 from modelforge.train.terminal import say

@@ -15,6 +15,7 @@ from modelforge.signal.value import FLAT, Gradient, Signal
 
 MAX_STEPS = 20_000
 """Each is computed, which takes about 0.1 ms until states stay the same."""
+STACKED = "gradients before it are less sure: those that a layer with gates sends to the one below are taken as normal"
 FARTHEST = 500
 """Steps between two of which it is counted how alike they are."""
 
@@ -33,14 +34,13 @@ def recurrent(node: Node) -> Passed:
     layers = [_layer(node, number) for number in range(arguments["num_layers"])]
     passes: list[tuple[list[list[Step]], np.ndarray]] = []
     energies = signal.second * signal.profile.get(1, np.ones(signal.shape.sizes[1]))
-    alike = before = Alike(max(0.0, signal.along))
+    alike = Alike(max(0.0, signal.along))
     for cells in layers:
         steps = [run(cell, energies if place == 0 else energies[::-1], alike) for place, cell in enumerate(cells)]
         made = [[step.made[0] for step in one] for one in steps]
         energies = np.mean([one if place == 0 else one[::-1] for place, one in enumerate(made)], axis=0)
         passes.append((steps, energies))
-        before = alike
-        near = likeness(cells[0], steps[0][-1], alike, 2)
+        near = likeness(cells[0], steps[0][-1], 2)
         alike = Alike(float(near[0] * energies.mean()), float(near[1] / near[0]) if near[0] else 1.0)
     second = float(energies.mean())
     shape = node.shape(-1, (0,))
@@ -49,7 +49,7 @@ def recurrent(node: Node) -> Passed:
         shape,
         0.0,
         second,
-        max(share, _in_time(layers[-1][0], passes[-1][0][0], before)) * second,
+        max(share, _in_time(layers[-1][0], passes[-1][0][0])) * second,
         share * second,
         drift=signal.drift + sum(2 * len(steps[0]) / arguments["hidden_size"] for steps, _ in passes) / 4,
         chance=1 / shape.num_units,
@@ -75,7 +75,8 @@ def recurrent(node: Node) -> Passed:
         noise = 2 / (signal.shape.num_units * shape.num_examples)
         return (Gradient(energy, drift=drift, noise=noise, profile=profile),)
 
-    return Passed({(0,): output}, back, note="states taken as normal, correlated in time by biases only")
+    gated = arguments["num_layers"] > 1 and node.layer.type != "RNN"
+    return Passed({(0,): output}, back, note=STACKED if gated else "states taken as normal")
 
 
 @register_signal("RNNCell", "LSTMCell", "GRUCell")
@@ -148,14 +149,14 @@ def _gate(node: Node, suffix: str, name: str | None) -> Gate:
     )
 
 
-def _in_time(cell: Cell, steps: list[Step], alike: Alike) -> float:
+def _in_time(cell: Cell, steps: list[Step]) -> float:
     """E h h′ of one unit over pairs of steps, in units of E h²."""
     energies = np.array([step.made[0] for step in steps])
     length = len(steps)
     if length < 2 or not energies.any():
         return 0.0
     sizes = np.sqrt(energies)
-    near = likeness(cell, steps[-1], alike, min(length - 1, FARTHEST))
+    near = likeness(cell, steps[-1], min(length - 1, FARTHEST))
     total = sum(float(part * (sizes[:-lag] @ sizes[lag:])) for lag, part in enumerate(near, start=1))
     return 2 * total / (length * (length - 1)) / float(energies.mean())
 
