@@ -50,6 +50,14 @@ class Tunable(StrEnum):
     batch_size = "batch_size"
 
 
+class Cluster(StrEnum):
+    """What `sweep script` writes a script for."""
+
+    slurm = "slurm"
+    kubernetes = "kubernetes"
+    ray = "ray"
+
+
 class Direction(StrEnum):
     """What `solve` keeps the same."""
 

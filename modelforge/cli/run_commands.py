@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from modelforge.cli.front import answer, app, one_of
-from modelforge.cli.options import Conf, Json, Overrides, Page, Report, Results, Tunable
+from modelforge.cli.options import Cluster, Conf, Json, Overrides, Page, Report, Results, Tunable
 
 
 @app.command()
@@ -133,6 +133,21 @@ def sweep_work(
     if retry_failed and not take_any:
         raise typer.BadParameter("--retry-failed goes with --any: a job of a given --index is run again anyway")
     resolve_name("modelforge.cli.sweep_work:sweep_work")(folder, index, retry_failed=retry_failed)
+
+
+@app.command("sweep script")
+def sweep_script(
+    kind: Annotated[Cluster, typer.Argument(metavar="slurm|kubernetes|ray", help="What runs the jobs.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun.")],
+    parallel: Annotated[int | None, typer.Option("--parallel", min=1, help="Run at most so many jobs at once.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a script that runs the frozen jobs of a multirun on a cluster; nothing is submitted.
+
+    Each job is run by `modelforge sweep work`. The script asks for an hour
+    and 8 GB a job, and may be edited.
+    """
+    answer("sweep_script:sweep_script", kind.value, folder, parallel=parallel, as_json=as_json, plugins=False)
 
 
 @app.command()

@@ -40,6 +40,7 @@ from yaml.resolver import BaseResolver
 
 from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
+from modelforge.config.engines import PLUGINS, store_engines
 from modelforge.config.hydra_settings import check_hydra, check_override
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import placed
@@ -134,8 +135,9 @@ class Door(Loader):
     def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
         with self._refusing():
             config = super().load_configuration(*arguments, **options)
-        if options.get("run_mode") is RunMode.MULTIRUN and config.hydra.sweeper:
-            register_sweeper(str(config.hydra.sweeper.get("_target_")))
+        plugins = (config.hydra.sweeper, config.hydra.launcher)
+        for plugin in filter(None, plugins if options.get("run_mode") is RunMode.MULTIRUN else ()):
+            register_plugin(str(plugin.get("_target_")))
         return config
 
     def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
@@ -204,8 +206,7 @@ def _refuse_interpolations(value: Any) -> None:
 ConfigStore.instance().store(
     "sweep_report", {"sweep": {"_target_": "modelforge.sweeps.callback.SweepReport"}}, "hydra/callbacks"
 )
-PLUGINS = "hydra_plugins.modelforge."
-"""What the names of our sweepers begin with: Hydra takes classes of this package only."""
+store_engines()
 ConfigStore.instance().store(
     "freezing",
     {"_target_": f"{PLUGINS}sweeper.FreezingSweeper", "max_batch_size": None, "params": None},
@@ -213,7 +214,7 @@ ConfigStore.instance().store(
 )
 
 
-def register_sweeper(target: str) -> None:
+def register_plugin(target: str) -> None:
     """Tells Hydra of the class in `modelforge.sweeps` that a `_target_` below `PLUGINS` stands for."""
     name = target.removeprefix(PLUGINS)
     if name != target:

@@ -147,5 +147,6 @@ CODES = MappingProxyType(
         "MW221": "a training without steps",
         "MW222": "combinations of a sweep that make the same config",
         "MW223": "a combination of a sweep that is left out",
+        "MW224": "jobs at once with more threads than cores",
     }
 )

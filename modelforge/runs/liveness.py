@@ -58,14 +58,14 @@ def claimed(folder: Path, problem: Problem | None = None) -> Generator[None]:
 
 
 @contextmanager
-def heartbeat(folder: Path) -> Generator[None]:
-    """Renews the time of status.json while its body lasts."""
+def heartbeat(folder: Path, file: str = STATUS) -> Generator[None]:
+    """Renews the time of status.json, or of another file, while its body lasts."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT):
             with suppress(OSError):
-                os.utime(folder / STATUS)
+                os.utime(folder / file)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -83,22 +83,23 @@ def machine() -> str:
     return socket.gethostname()
 
 
-def is_alive(folder: Path, on: str) -> bool:
+def is_alive(folder: Path, on: str, file: str = STATUS) -> bool:
     """Whether the run in `folder` goes on.
 
     Args:
         folder: The run folder.
         on: The `machine` that it runs on. A lock that is free says that a run of this one is over.
+        file: What its heartbeat renews.
     """
     held = _is_held(folder / LOCK)
     if held or (held is False and on == machine()):
         return bool(held)
-    return silence(folder) < SILENCE
+    return silence(folder, file) < SILENCE
 
 
-def silence(folder: Path) -> float:
+def silence(folder: Path, file: str = STATUS) -> float:
     """Seconds since the last heartbeat of the run in `folder`."""
-    return time.time() - (folder / STATUS).stat().st_mtime
+    return time.time() - (folder / file).stat().st_mtime
 
 
 def _is_held(lock: Path) -> bool | None:

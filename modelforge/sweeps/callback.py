@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from modelforge.config.sweeps import FREEZING, running_sweep
+from modelforge.config.engines import NONE, PLUGINS
+from modelforge.config.sweeps import running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
 from modelforge.report.screen import Screen
@@ -18,6 +20,7 @@ from modelforge.results.collect import JOBS
 from modelforge.results.report import report_sweep
 from modelforge.runs.liveness import STATUS
 from modelforge.runs.status import DONE
+from modelforge.train.terminal import say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,7 +33,7 @@ class SweepReport(Callback):
         """Before another sweeper than ours: refuses a folder that holds runs, and notes which jobs there will be."""
         folder = Path(str(config.hydra.sweep.dir))
         with exiting():
-            if config.hydra.sweeper._target_ == FREEZING:
+            if str(config.hydra.sweeper._target_).startswith(PLUGINS):
                 return
             if any(folder.rglob(STATUS)):
                 message = f"`{folder}` already holds runs"
@@ -41,7 +44,11 @@ class SweepReport(Callback):
                 write_atomically(folder / JOBS, json.dumps([*sweep.jobs()], indent=1) + "\n", SWEEP)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Prints the tables, and writes `sweep.csv` and `sweep.html`."""
+        """Prints the tables, and writes `sweep.csv` and `sweep.html`; if nothing was launched, says how to."""
+        if config.hydra.launcher._target_ == NONE:
+            folder = shlex.quote(str(config.hydra.sweep.dir))
+            say(f"to run these jobs: modelforge sweep work {folder} --any, or modelforge sweep script slurm {folder}")
+            return
         with exiting():
             sweep = report_sweep(Path(str(config.hydra.sweep.dir)), Screen())
         if sweep.counts.keys() - {*DONE}:

@@ -52,20 +52,35 @@ def frozen_jobs(candidates: Sequence[Candidate]) -> tuple[list[FrozenJob], list[
     equal: list[tuple[Candidate, FrozenJob]] = []
     by_hash: dict[str, FrozenJob] = {}
     for candidate in candidates:
-        config = candidate.config
-        values = _with_number(config, len(jobs))
-        digest = hash_of(values)
-        if digest in by_hash:
-            equal.append((candidate, by_hash[digest]))
+        job = _job(candidate, len(jobs))
+        if job.hash in by_hash:
+            equal.append((candidate, by_hash[job.hash]))
             continue
-        seed = values.get("seed", 0)
-        folder = _folder(config, len(jobs))
-        job = FrozenJob(len(jobs), digest, seed if isinstance(seed, int) else 0, candidate.overrides, folder, values)
-        by_hash[digest] = job
+        by_hash[job.hash] = job
         jobs.append(job)
     if problems := [*_wrong_folders(jobs)]:
         raise ForgeError(problems)
     return jobs, equal
+
+
+def frozen_job(candidate: Candidate, number: int) -> FrozenJob:
+    """One job with a number.
+
+    Raises:
+        ForgeError: its folder would have too long a name.
+    """
+    job = _job(candidate, number)
+    if problems := [*_wrong_folders([job])]:
+        raise ForgeError(problems)
+    return job
+
+
+def _job(candidate: Candidate, number: int) -> FrozenJob:
+    values = _with_number(candidate.config, number)
+    seed = values.get("seed", 0)
+    seed = seed if isinstance(seed, int) else 0
+    folder = _folder(candidate.config, number)
+    return FrozenJob(number, hash_of(values), seed, candidate.overrides, folder, values)
 
 
 def freeze(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -16,11 +16,13 @@ from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.report.stream import complain, exiting
-from modelforge.runs.jobs import JobEntry
+from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.liveness import claimed
+from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import Shared, check_empty, equal_jobs, freeze, frozen_jobs
 from modelforge.sweeps.frozen_loader import FrozenLoader, words_for
+from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.resume import check_resuming, resumed, said
 from modelforge.sweeps.selection import select
 from modelforge.train.settings import parse_sweep
@@ -43,12 +45,9 @@ class FreezingSweeper(Sweeper):
         """Has the launcher ask us for the configs of jobs."""
         self.loader = FrozenLoader(Path(str(config.hydra.sweep.dir)), hydra_context.config_loader)
         context = HydraContext(config_loader=self.loader, callbacks=hydra_context.callbacks)
-        self.hydra_context, self.config = context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task_function, config=config
-        )
+        self.hydra_context, self.task, self.config = context, task_function, config
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> None:
         """Runs all jobs, or those without a result of the sweep that is resumed."""
         assert self.config is not None
         folder = self.loader.folder
@@ -56,7 +55,7 @@ class FreezingSweeper(Sweeper):
             resume = OmegaConf.select(self.config, "sweep.resume")
             with claimed(folder, busy(folder)):
                 jobs = self._frozen(folder, arguments) if resume is None else _resumed(folder, arguments)
-                return self._launched(jobs)
+                self._launched(jobs)
 
     def _frozen(self, folder: Path, arguments: Sequence[str]) -> Sequence[JobEntry]:
         """Checks and freezes what the command line asks for."""
@@ -77,18 +76,32 @@ class FreezingSweeper(Sweeper):
             say(f"{plural(len(jobs), 'job')} of {sweep.num_jobs:,} combinations")
         return [job.entry for job in jobs]
 
-    def _launched(self, jobs: Sequence[JobEntry]) -> list[Any]:
-        """What the launcher returns, batch by batch."""
-        assert self.launcher is not None
-        words = words_for(jobs)
-        most = self.max_batch_size or len(words) or 1
-        returned: list[Any] = []
-        for begin in range(0, len(words), most):
-            results = self.launcher.launch(words[begin : begin + most], initial_job_idx=begin)
-            returned.append(results)
-            for result in results:
-                _ = result.return_value  # raises what the job raised
-        return returned
+    def _launched(self, jobs: Sequence[JobEntry]) -> None:
+        """Runs jobs, batch by batch; what became of them is in their statuses."""
+        assert self.hydra_context is not None
+        assert self.config is not None
+        if not jobs:
+            return
+        folder, by_number = self.loader.folder, {job.number: job for job in jobs}
+        launcher = make_launcher(self.hydra_context, self.task, self.config, _num_threads(folder, jobs))
+
+        def status_of(number: int) -> Mapping[str, Any]:
+            with suppress(OSError, ValueError, LookupError, TypeError):
+                return read(folder / by_number[number].folder)
+            return {}
+
+        launched = list(zip(by_number, words_for(jobs), strict=True))
+        most = self.max_batch_size or len(launched)
+        for begin in range(0, len(launched), most):
+            run_all(launcher, launched[begin : begin + most], status_of)
+
+
+def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:
+    """The threads of the job that has the most; None for one a core."""
+    own = [job for job in jobs if any(word.startswith("num_threads=") for word in job.overrides)]
+    numbers = [read_job(folder, job.number).config.get("num_threads") for job in own or jobs[:1]]
+    known = [number for number in numbers if number is not None]
+    return max(known) if len(known) == len(numbers) else None
 
 
 def busy(folder: Path) -> Problem:
