@@ -20,6 +20,8 @@ ray: Any = import_module("ray")  # of an extra that few environments have, type 
 RayError: type[Exception] = import_module("ray.exceptions").RayError
 NO_REPORTS = "RAY_USAGE_STATS_ENABLED"
 """The variable by which Ray is kept from reporting its use over the network."""
+START = "RAY_raylet_start_wait_time_s"
+"""That of the seconds in which a cluster of this machine begins."""
 
 
 def launch(
@@ -67,6 +69,7 @@ def run_one(shared: tuple[Any, ...], number: int, overrides: list[str]) -> JobRe
 
 def _start(settings: Mapping[str, Any]) -> None:
     os.environ.setdefault(NO_REPORTS, "0")
+    os.environ.setdefault(START, "180")  # a busy machine takes longer than Ray waits
     address = settings["address"]
     own = {"num_cpus": settings["total_cpus"], "include_dashboard": False} if address is None else {}
     ray.init(address=address, logging_level="error", **own)
