@@ -16,12 +16,13 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import sentence
+
 ray: Any = import_module("ray")  # of an extra that few environments have, type checkers' among them
 RayError: type[Exception] = import_module("ray.exceptions").RayError
 NO_REPORTS = "RAY_USAGE_STATS_ENABLED"
 """The variable by which Ray is kept from reporting its use over the network."""
-START = "RAY_raylet_start_wait_time_s"
-"""That of the seconds in which a cluster of this machine begins."""
 
 
 def launch(
@@ -69,10 +70,16 @@ def run_one(shared: tuple[Any, ...], number: int, overrides: list[str]) -> JobRe
 
 def _start(settings: Mapping[str, Any]) -> None:
     os.environ.setdefault(NO_REPORTS, "0")
-    os.environ.setdefault(START, "180")  # a busy machine takes longer than Ray waits
     address = settings["address"]
     own = {"num_cpus": settings["total_cpus"], "include_dashboard": False} if address is None else {}
-    ray.init(address=address, logging_level="error", **own)
+    try:
+        ray.init(address=address, logging_level="error", **own)
+    except Exception as error:  # of many kinds, the plain one among them
+        where = "on this machine" if address is None else f"at `{address}`"
+        hint = "go on with `sweep.resume=DIR`, perhaps with another launcher: the jobs are frozen"
+        raise ForgeError(
+            [Problem("MF077", "hydra/launcher", f"no Ray cluster {where}: {sentence(error)}", hint)]
+        ) from error
 
 
 def _ended(found: Any) -> JobReturn:
