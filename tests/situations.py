@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -48,9 +49,13 @@ from modelforge.sweeps.launchers import fit_to_cores
 from modelforge.sweeps.optuna_space import read_space
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
+from modelforge.train.parallel import processes
+from modelforge.train.parallel.replicas import agreed_digest
+from modelforge.train.parallel.team import Order
 from modelforge.train.prepare import prepare
 from modelforge.train.repeat_run import repeat
 from modelforge.train.settings import parse_settings
+from modelforge.train.trainer import check_trainer
 
 CONF = Path(__file__).parents[1] / "conf"
 DENSE = {"type": "Linear", "out_features": 16}
@@ -1154,3 +1159,53 @@ def a_claim_about_what_the_network_does_not_have(folder: Path) -> str:
         conf = write(EXPERIMENT % quantity, "experiment/gallery/small.yaml")
         texts.append(refused(partial(measure, "small", conf)))
     return "\n\n".join(texts)
+
+
+@situation
+def a_sharded_training_of_what_needs_the_whole_model(folder: Path) -> str:
+    settings = ("trainer=fsdp", "trainer.precision=64-true", "trainer.compile=true", "callbacks=ema")
+    found = ("optimizer=sgd", "optimizer.type=LBFGS"), ("+optimizer.capturable=true",)
+    return "\n\n".join(refused_settings(*settings, *one) for one in found)
+
+
+@situation
+def a_strategy_that_copies_processes(folder: Path) -> str:
+    return refused_settings("trainer=ddp", "trainer.strategy=ddp_spawn")
+
+
+@situation
+def more_processes_than_the_trainer_says(folder: Path) -> str:
+    started = {"RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
+    with patch.dict(os.environ, started):
+        return "\n".join(map(str, check_trainer({"accelerator": "cpu", "devices": 2})))
+
+
+@situation
+def a_multirun_under_torchrun(folder: Path) -> str:
+    started = {"RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
+    said = io.StringIO()
+    with patch.dict(os.environ, started), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        check_command_line(CONF, ["-m", "seed=0,1"])
+    return said.getvalue()
+
+
+@situation
+def a_process_that_is_killed(folder: Path) -> str:
+    kills_itself = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    with patch.object(processes, "_command", lambda place: kills_itself):
+        return refused(_lost)
+
+
+def _lost() -> None:
+    with processes.leading(Order({}, "run"), 2) as (_, others):
+        others.started[1][0].wait()
+        others.check()
+
+
+@situation
+def processes_that_start_with_other_values(folder: Path) -> str:
+    def gathered(own: list[list[float]]) -> list[list[list[float]]]:
+        return [own, [own[0], [one + 1 for one in own[1]]]]
+
+    team: Any = SimpleNamespace(size=2, gathered=gathered)
+    return refused(lambda: agreed_digest(nn.Linear(2, 3), team, 2))

@@ -17,11 +17,14 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 HELP = "`modelforge --help` and shell completion need neither torch nor what prints the answer"
 EARLY = "`--help`, `--cfg job` and a refused command line need no torch"
 TRAIN = "the `train` extra may be missing, and takes seconds"
+APART = "two revisions are compared by another process, and this one needs no torch"
 HEAVY = "a package of which only this function has need"
 WAITING = {
     "modelforge.building.shards.shard_of": HEAVY,
     **dict.fromkeys((f"modelforge.cli.answer.{name}" for name in ("progress", "_say_json")), HELP),
     "modelforge.cli.check._with_settings": TRAIN,
+    **dict.fromkeys((f"modelforge.cli.diff.{name}" for name in ("_compared", "_failure")), APART),
+    **dict.fromkeys((f"modelforge.cli.git_diff_driver.{name}" for name in ("_compared", "_values")), APART),
     "modelforge.cli.predict._write": TRAIN,
     "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
     "modelforge.report.figures._canvas": "the `plots` extra may be missing",

@@ -13,18 +13,17 @@ from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.output import check_output, written
-from modelforge.cli.revisions import Compared, compare_apart, compare_sides
+from modelforge.cli.revisions import Compared, compare_apart
 from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.core.project import find_project
-from modelforge.review.compare import Pair, open_sides
 from modelforge.review.document import Change, Document, document_schema
-from modelforge.review.documented import documented_failure
 from modelforge.review.fetching import fetch_commits
 from modelforge.review.formats import FORMATS
 from modelforge.review.formats.text import text
 from modelforge.review.kinds import RANK
+from modelforge.review.pair import Pair, open_sides
 from modelforge.review.sides import Side
 
 HIDING = ("broken-old", "broken-new", "broken-both")
@@ -72,13 +71,14 @@ def compare(
     """
     check_output(output)
     if fetch:
-        fetch_commits([old, *([new] if new else [])], conf)
+        old, *others = fetch_commits([old] if new is None else [old, new], conf)
+        new = others[0] if others else None
     found = _reviewed(old, new, conf, overrides)
     document = found.document
     if document is None:
         if form == "text":
             raise ForgeError(found.problems)
-        return _answer(documented_failure(old, new or ".", found.problems), form, output, 2, found.problems)
+        return _answer(_failure(old, new or ".", found.problems), form, output, 2, found.problems)
     status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))
     return _answer(document, form, output, status, found.problems)
 
@@ -96,10 +96,19 @@ def _reviewed(old: str, new: str | None, conf: Path | None, overrides: Sequence[
 
 def _compared(pair: Pair) -> Compared:
     """The review: of two revisions, which may be strangers', by a process of its own, if this system can bound one."""
-    if pair.are_revisions:
-        return compare_apart(pair) if can_confine() else compare_sides(pair, progress)
-    load_plugins()
+    if pair.are_revisions and can_confine():
+        return compare_apart(pair)
+    from modelforge.cli.comparing import compare_sides
+
+    if not pair.are_revisions:
+        load_plugins()
     return compare_sides(pair, progress)
+
+
+def _failure(old: str, new: str, problems: Sequence[Problem]) -> Document:
+    from modelforge.review.documented import documented_failure
+
+    return documented_failure(old, new, problems)
 
 
 def _answer(document: Document, form: str, output: Path | None, status: int, problems: Sequence[Problem]) -> Answer:

@@ -14,6 +14,7 @@ from modelforge.config import default_conf
 from modelforge.config.document import Document
 from modelforge.config.folder import check_conf
 from modelforge.config.nodes import items
+from modelforge.config.source import check_nodes
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.quoting import printable
@@ -106,7 +107,9 @@ def _documents(paths: Sequence[Path]) -> Iterator[tuple[Path, Document]]:
     documents: list[tuple[Path, Document]] = []
     for path in found:
         try:
-            documents.append((path, Document.read(path, path.as_posix())))
+            document = Document.read(path, path.as_posix())
+            check_nodes([document], document.file)
+            documents.append((path, document))
         except ForgeError as error:
             problems += error.problems
         except OSError as error:

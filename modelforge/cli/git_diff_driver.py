@@ -19,17 +19,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.cli.revisions import compare_apart, compare_sides
+from modelforge.cli.revisions import Compared, compare_apart
 from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_REVISION_BYTES
 from modelforge.core.quoting import printable
 from modelforge.report.aligned import Aligned
 from modelforge.review.changed_files import Content, content
-from modelforge.review.compare import Pair
 from modelforge.review.document import Document
 from modelforge.review.formats.text import STYLES, text
-from modelforge.review.rows import value_rows
+from modelforge.review.pair import Pair
 from modelforge.review.sides import Side
 from modelforge.review.values import value_changes
 
@@ -117,9 +116,17 @@ def _reviewed(old: _End, new: _End) -> Document | None:
             sides.append(Side(end.name, "revision", copy, folder.as_posix()))
         pair = Pair(sides[0], sides[1])
         try:
-            return (compare_apart(pair) if can_confine() else compare_sides(pair)).document
+            return _compared(pair).document
         except (ForgeError, OSError):
             return None
+
+
+def _compared(pair: Pair) -> Compared:
+    if can_confine():
+        return compare_apart(pair)
+    from modelforge.cli.comparing import compare_sides
+
+    return compare_sides(pair)
 
 
 def _config_folder(path: str) -> Path | None:
@@ -137,6 +144,8 @@ def _can_be_copied(folder: Path) -> bool:
 
 def _values(old: _End, new: _End) -> list[RenderableType]:
     """The values that differ in the file alone; its lines where it is no config."""
+    from modelforge.review.rows import value_rows
+
     with tempfile.TemporaryDirectory(prefix="modelforge-") as place:
         contents: list[Content | None] = []
         for name, end in (("old", old), ("new", new)):

@@ -8,7 +8,6 @@ named, and never read; the project's plugins are not imported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,17 +15,16 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from modelforge.cli.answer import Answer
 from modelforge.cli.check import Examination, Finding, Looked, answer, choices
-from modelforge.config import Config, child, default_conf, shipped
+from modelforge.cli.warm_up import refuse_one, small_projects
+from modelforge.config import Config, child, default_conf
 from modelforge.config.child import ask, garbled, scratch
-from modelforge.config.document import Document
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
-from modelforge.config.trust import check_resolvers
 from modelforge.core.codes import CODES
 from modelforge.core.confine import TooLong, limited
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_STRANGERS_LAYERS, MAX_STRANGERS_PARAMETERS
-from modelforge.core.quoting import listed, printable
+from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.inits.from_file import FromFile
 from modelforge.language import parse
@@ -162,10 +160,9 @@ def too_much(error: BaseException, seconds: int = SECONDS) -> Problem:
 
 def warm_up() -> None:
     """Does once what a check does, with configs of ours: what Python imports late is there then."""
-    if (conf := shipped()) is not None:
-        examined(Question(conf=str(conf), overrides=(), every=False))
-    with suppress(ForgeError):
-        check_resolvers(Document(printable("\u200b"), "a: ${a.${a}:b}"))
+    with small_projects() as (folder, _):
+        examined(Question(conf=str(folder), overrides=(), every=False))
+    refuse_one()
 
 
 def _read(said: bytes) -> Report:

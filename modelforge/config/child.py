@@ -7,6 +7,7 @@ lost. It confines itself (`core.confine`) before it looks at a config, and is ki
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import signal
@@ -21,11 +22,13 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from modelforge.core.confine import Attempt, can_confine, confine
+from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_ANSWER_BYTES
 
 BOOT = """\
-import os, sys
+import gc, os, sys
+gc.disable()
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.dont_write_bytecode = True
 from importlib import import_module, util
@@ -105,14 +108,18 @@ def serve(
         memory: Bytes that an answer may take, on top of what the packages take.
         seconds: Question → time of the processor that its answer may take.
     """
+    put_off()
     question = sys.stdin.buffer.read()
     pipe = os.dup(1)
     os.dup2(2, 1)  # what packages print is no answer
     warm_up()
+    gc.freeze()  # what is imported stays
+    gc.enable()
     attempts = confine([Path.cwd()], memory, seconds(question))
     said = answer(question)
     with os.fdopen(pipe, "wb") as out:
         out.write(_ATTEMPTS.dump_json(attempts) + b"\n" + said)
+    os._exit(0)  # taking all apart that was imported takes as long as a comparison
 
 
 def garbled() -> ForgeError:

@@ -72,7 +72,7 @@ def compose(
     _check_types(conf, overrides)
     overrides = in_place(overrides)
     folder = Path(conf) if conf is not None else default_conf()
-    check_conf(folder, config_name)
+    check_conf(folder, config_name, shown_as)
     library = library or Library()
     naming, name = Naming(folder, shown_as, Path.cwd()), config_name.removesuffix(".yaml")
     with hydra_settings():

@@ -35,8 +35,13 @@ def shipped() -> Path | None:
     return next((place for place in places if (place / "config.yaml").is_file()), None)
 
 
-def check_conf(conf: Path, config_name: str) -> None:
+def check_conf(conf: Path, config_name: str, shown_as: str | None = None) -> None:
     """Makes sure that the folder and its primary config are there.
+
+    Args:
+        conf: The folder.
+        config_name: The name of the primary config.
+        shown_as: What to call the folder, where it is a copy of another one.
 
     Raises:
         ForgeError: one of them is missing.
@@ -49,7 +54,8 @@ def check_conf(conf: Path, config_name: str) -> None:
     if not (conf / _file_name(config_name)).is_file():
         known = sorted(path.stem for path in conf.glob("*.yaml"))
         hint = did_you_mean(config_name, known) or "a config folder holds its primary config, `config.yaml`"
-        raise ForgeError([Problem("MF001", str(conf), f"there is no `{_file_name(config_name)}` in `{conf}`", hint)])
+        shown = shown_as or str(conf)
+        raise ForgeError([Problem("MF001", shown, f"there is no `{_file_name(config_name)}` in `{shown}`", hint)])
 
 
 def options(conf: str | Path | None, group: str) -> tuple[str, ...]:

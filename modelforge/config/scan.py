@@ -45,14 +45,19 @@ _WITHOUT_WIDTH = re.compile(
 """What shows nothing: in comments alone it is harmless."""
 
 
-def scanned(folder: Path, shown_as: str) -> tuple[Problem, ...]:
+Fine = dict[tuple[bytes, str, str], tuple[int, int]]
+"""Files without a problem, by what they hold and where they lie → their nodes and their interpolations."""
+
+
+def scanned(folder: Path, shown_as: str, fine: Fine | None = None) -> tuple[Problem, ...]:
     """What is wrong with the config files below a folder, which holds files and folders only (see `snapshot`).
 
     Args:
         folder: The config folder.
         shown_as: What it is called in places.
+        fine: Files of other folders that are not scanned again, where they are equal; those of this one are added.
     """
-    scan = Scan()
+    scan = Scan(fine={} if fine is None else fine)
     problems: list[Problem] = []
     for path in sorted(path for path in folder.rglob("*") if path.name.lower().endswith(ENDINGS) and path.is_file()):
         below = path.relative_to(folder).as_posix()
@@ -68,6 +73,7 @@ class Scan:
 
     num_nodes: int = 0
     num_formulas: int = 0
+    fine: Fine = field(default_factory=Fine)
 
     def file(self, content: bytes, below: str, file: str) -> list[Problem]:
         """What is wrong with one file: as much as can be told before the first thing that hides the rest.
@@ -77,6 +83,21 @@ class Scan:
             below: Its path below the config folder.
             file: What it is called in places.
         """
+        before = self.num_nodes, self.num_formulas
+        added = self.fine.get((content, below, file))
+        if added is not None and self._has_room(*added):
+            self.num_nodes += added[0]
+            self.num_formulas += added[1]
+            return []
+        if not (problems := self._problems(content, below, file)):
+            self.fine[content, below, file] = self.num_nodes - before[0], self.num_formulas - before[1]
+        return problems
+
+    def _has_room(self, num_nodes: int, num_formulas: int) -> bool:
+        nodes, formulas = self.num_nodes + num_nodes, self.num_formulas + num_formulas
+        return nodes <= MAX_SCANNED_NODES and formulas <= MAX_FORMULAS
+
+    def _problems(self, content: bytes, below: str, file: str) -> list[Problem]:
         text = _decoded(content)
         if text is None or content.startswith(BOM_UTF8):
             message = "the file is not UTF-8" if text is None else "the file begins with a byte order mark"

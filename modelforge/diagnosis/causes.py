@@ -56,7 +56,7 @@ class Change:
 
 
 def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> Cause:
-    """What is most wrong: that nothing can learn, else the larger change of a signal or a gradient, else the first finding.
+    """What is most wrong: that nothing can learn; the larger change of a signal or a gradient; the first finding.
 
     Args:
         plan: The network.

@@ -41,7 +41,10 @@ class Listing:
             if sum(widths.values()) + GAP * (len(widths) - 1) <= options.max_width:
                 yield self._table(names, widths)
                 return
-        yield Aligned([self._line(line, used) for line in self.body], stages=(len(self.first),))
+        names = [Text(self.header[index], "bold") for index in self.first if index in used]
+        # A name and a state say themselves what they are; numbers do not.
+        head = [names] if len(names) > 2 else []
+        yield Aligned([*head, *(self._line(line, used) for line in self.body)], stages=(len(names),))
 
     def _width(self, names: Sequence[str], index: int) -> int:
         return max(map(cell_len, (*names[index].split("\n"), *(line[index].plain for line in self.body))))

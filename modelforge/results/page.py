@@ -48,13 +48,16 @@ def page(grouped: Grouped, compared: Sequence[Contrast], at: Path) -> str:
     found = effects(sweep)
     by_start = [charts.by_start(sweep, starts, what) for what in charts.STARTS]
     why = [*reasons(sweep.rows)]
+    shown = compared[:MAX_GROUPS]
     return render(
         TEMPLATE,
         version=__version__,
         sweep=sweep,
         grouped=grouped,
-        compared=compared[:MAX_GROUPS],
+        compared=shown,
         num_groups=len(compared),
+        has_p=any(one.adjusted is not None for one in shown),
+        has_gaps=any(one.group.lacks for one in shown),
         headline=headline(grouped, compared),
         counts=counts_line(sweep),
         severity=_severity(sweep.counts),

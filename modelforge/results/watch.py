@@ -15,6 +15,7 @@ from rich.text import Text
 from modelforge.core.quoting import printable
 from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned
+from modelforge.report.ascii import writable
 from modelforge.results.collect import collect
 from modelforge.results.curves import last_epoch
 from modelforge.results.sweep import OPEN, STATES, Row, Sweep
@@ -27,7 +28,7 @@ QUIET_PERIOD = 30.0
 GRACE = 20.0
 """Seconds without a running job after which a sweep counts as over: between two jobs none runs."""
 MAX_RUNNING = 16
-BAR = 30
+BAR = 20
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,18 @@ def watch(folders: Sequence[Path], screen: Console, *, sleep: Callable[[float], 
     Raises:
         ForgeError: a folder holds no run.
     """
-    if screen.is_terminal:
+    if screen.is_terminal and screen.encoding.startswith("utf"):
         with Live(console=screen, auto_refresh=False, transient=True) as live:
             for found in _looks(folders, sleep):
                 live.update(shown(found), refresh=True)
         return collect(*folders)
-    said, before = "", -QUIET_PERIOD
+    shown_counts, before = "", -QUIET_PERIOD
     for found in _looks(folders, sleep):
         counts, now = counts_line(found.sweep), time.monotonic()
-        if counts != said or now - before >= QUIET_PERIOD:
-            screen.print(line(found), markup=False, highlight=False, soft_wrap=True)
-            said, before = counts, now
+        if counts != shown_counts or now - before >= QUIET_PERIOD:
+            said = writable(line(found), screen.encoding)
+            screen.print(said, markup=False, highlight=False, soft_wrap=True)
+            shown_counts, before = counts, now
     return collect(*folders)
 
 
@@ -99,13 +101,16 @@ def _looks(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[
     """The progress, again and again until no job runs, and none has for a while."""
     idle = 0.0
     while True:
+        begin = time.monotonic()
         found = progress(collect(*folders))
+        # To read ten thousand jobs takes seconds.
+        pause = max(PERIOD, 4 * (time.monotonic() - begin))
         yield found
         waits = any(row.state in ("queued", "missing") for row in found.sweep.rows)
-        idle = 0.0 if found.is_running else idle + PERIOD
+        idle = 0.0 if found.is_running else idle + pause
         if not found.is_running and (not waits or idle > GRACE):
             return
-        sleep(PERIOD)
+        sleep(pause)
 
 
 def line(found: Progress) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modelforge.core.words import number, plural
+from modelforge.core.words import cut, number, plural
 from modelforge.results.grouping import Group, Grouped
 from modelforge.results.significance import Contrast
 from modelforge.results.sweep import Sweep
@@ -20,7 +20,7 @@ def counts_line(sweep: Sweep) -> str:
 
 def values_text(values: Mapping[str, str]) -> str:
     """Swept values as overrides."""
-    return " ".join(f"{key}={value}" if value else f"{key} as configured" for key, value in values.items())
+    return " ".join(f"{key}={cut(value)}" if value else f"{key} as configured" for key, value in values.items())
 
 
 def p_text(p: float) -> str:

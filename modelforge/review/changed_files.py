@@ -24,6 +24,8 @@ from modelforge.review.values import Change, exact, value_changes
 SKIPPED = frozenset({".git", "__pycache__", "node_modules"})
 REVIEW = "review.yaml"
 """The file in a config folder that says how its changes are reviewed; no config."""
+LEADING = frozenset({"defaults", "<<"})
+"""Keys of a file that may lead to others: its defaults list, and what is merged into it, which may hold one."""
 PACKAGE = "# @package"
 """The name of a change of the package that a file's header names."""
 
@@ -152,8 +154,14 @@ def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
     return FileDiff(path, "changed", before, after, tuple(edits), reordered)
 
 
-def content(side: Side, path: str) -> Content | None:
-    """A config file of one side; None where it is no config, not there, or too large."""
+def content(side: Side, path: str, *, leads_only: bool = False) -> Content | None:
+    """A config file of one side; None where it is no config, not there, or too large.
+
+    Args:
+        side: The side.
+        path: The file, below the config folder.
+        leads_only: Whether the values of a file without a defaults list are left out.
+    """
     place = side.folder / path
     shown = (PurePosixPath(side.shown_as) / path).as_posix()
     if not path.endswith(".yaml") or not place.is_file() or place.stat().st_size > MAX_COMPARED_BYTES:
@@ -167,6 +175,10 @@ def content(side: Side, path: str) -> Content | None:
         problem = Problem("MF002", "", f"the file {why}", place=Place(file=shown, line=1))
         return Content(Document(shown, ""), {}, (problem,))
     try:
+        if leads_only:
+            document.check()
+            if not document.keys & LEADING:
+                return Content(document, {})
         return Content(document, plain(document.load()))
     except ForgeError as error:
         return Content(document, {}, error.problems)

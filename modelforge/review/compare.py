@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelforge.config import shipped
 from modelforge.config.composition import Library
 from modelforge.config.references import is_interpolation
 from modelforge.core.errors import ForgeError, Problem
@@ -19,9 +17,10 @@ from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
 from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
+from modelforge.review.pair import Pair, open_sides
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
-from modelforge.review.sides import Side, open_side, parse_range
+from modelforge.review.sides import Side
 from modelforge.review.values import Change, exact, flat, meet, value_changes
 
 TRAINED = ("data", "trainer", "scheduler")
@@ -58,50 +57,6 @@ def review(
         return review_sides(pair, track, opened((pair.old, pair.new)), effective)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two sides to compare."""
-
-    old: Side
-    new: Side
-    overrides: tuple[str, ...] = ()
-    """Of both."""
-    range: str = ""
-    """The name that both come from, if they come from one."""
-
-    @property
-    def are_revisions(self) -> bool:
-        """Whether both are revisions, and may be anybody's."""
-        return self.old.kind == self.new.kind == "revision"
-
-
-@contextmanager
-def open_sides(old: str, new: str | None, conf: Path | None, overrides: Sequence[str]) -> Generator[Pair]:
-    """Two sides as a person names them; the configs of revisions are there until the context ends.
-
-    Raises:
-        ForgeError: a name means nothing, or the two do not go together.
-    """
-    ends = parse_range(old, conf)
-    if ends is not None:
-        overrides = [*([new] if new is not None else []), *overrides]
-        if bad := [word for word in overrides if "=" not in word and not word.startswith(("~", "+"))]:
-            message = f"`{old}` names both sides, but `{bad[0]}` is another one"
-            raise ForgeError([Problem("MF070", bad[0], message, "only overrides may follow a range")])
-    with ExitStack() as stack:
-        sides: list[Side] = []
-        problems: dict[Problem, None] = {}
-        for name in ends or (old, new if new is not None else "."):
-            try:
-                sides.append(stack.enter_context(open_side(name, conf)))
-            except ForgeError as error:
-                problems |= dict.fromkeys(error.problems)
-        if problems:
-            raise ForgeError(problems)
-        _check_working_tree(sides, conf)
-        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "")
-
-
 def review_sides(
     pair: Pair,
     track: Track = lambda items, label: items,
@@ -120,15 +75,6 @@ def review_sides(
         ForgeError: a side's default does not compose, or has no plan.
     """
     return _Reviewer(pair.old, pair.new, pair.overrides, track, further, effective).review(pair.range)
-
-
-def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:
-    """Refuses to compare a revision's configs with those that modelforge ships."""
-    if conf is None and any(side.kind == "revision" for side in sides):
-        for side in sides:
-            if side.name == "." and side.folder == shipped() and not Path("conf").is_dir():
-                message = "the working tree has no folder `conf`"
-                raise ForgeError([Problem("MF070", ".", message, "name another one: `--conf DIR`")])
 
 
 class _Reviewer:
@@ -211,7 +157,7 @@ class _Reviewer:
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""
-        alike = {path: content(self.old, path) for path in self.paths if path not in self.changed}
+        alike = {path: content(self.old, path, leads_only=True) for path in self.paths if path not in self.changed}
         reaches: list[Reach] = []
         for side, differ in (
             (self.old, {path: file.old for path, file in self.changed.items()}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelforge.core.errors import Problem
-from modelforge.linting.lint import findings
+from modelforge.linting.lint import examine
 from modelforge.planning.plan import Plan
 from modelforge.review.affected import Composition
 from modelforge.review.costs import Costs, costs
@@ -28,9 +28,9 @@ class Consequences:
     starts: Starts
     checkpoint: OldCheckpoint
     new_findings: tuple[Problem, ...]
-    """Warnings about the new side that the old one does not give."""
+    """Warnings and notes about the new side that the old one does not give."""
     old_findings: tuple[Problem, ...]
-    """Warnings about the old side that the new one does not give."""
+    """Warnings and notes about the old side that the new one does not give."""
     signal: tuple[SignalChange, ...] = ()
     """Layers whose predicted signal or gradient differs."""
 
@@ -72,7 +72,7 @@ def consequences(old: Plan, new: Plan, found: Changes) -> Consequences:
         found: What differs between them.
     """
     pairs = paired(old, new)
-    before, after = findings(old), findings(new)
+    before, after = _findings(old), _findings(new)
     return Consequences(
         costs(old, new, pairs) if found.layers else None,
         starts(old, new, found),
@@ -85,5 +85,15 @@ def consequences(old: Plan, new: Plan, found: Changes) -> Consequences:
 
 def _without(some: Sequence[Problem], others: Sequence[Problem]) -> list[Problem]:
     """The problems that the others do not hold, wherever they are written."""
-    known = {(problem.code, problem.path, problem.message) for problem in others}
-    return [problem for problem in some if (problem.code, problem.path, problem.message) not in known]
+    known = set(map(_meaning, others))
+    return [problem for problem in some if _meaning(problem) not in known]
+
+
+def _findings(plan: Plan) -> tuple[Problem, ...]:
+    found = examine(plan)
+    return (*found.planned, *found.problems)
+
+
+def _meaning(problem: Problem) -> tuple[str, ...]:
+    """What makes two findings one; the numbers in a note differ with every edit."""
+    return (problem.code, problem.path, "" if problem.severity == "note" else problem.message)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import torch
-
 from modelforge.core.paths import parent
-from modelforge.core.tensors import TensorValue, Value
 from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan
 from modelforge.review.pairing import Pairing
+from modelforge.signal.memory import memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Cost:
     flops: int = 0
     """Of one forward pass of one example: matrix products and convolutions, as torch counts them."""
     activations: int = 0
-    """Bytes of the outputs of all layers for one example: about what the backward pass keeps."""
+    """Bytes that the backward pass keeps for one example, as `show --memory` counts them."""
 
     def to_dict(self) -> dict[str, int]:
         """The numbers as plain data."""
@@ -76,7 +74,7 @@ def costs(old: Plan, new: Plan, pairs: Pairing) -> Costs:
         >>> old, new = (plan(parse(item, "zeros")) for item in (model, wide))
         >>> result = costs(old, new, paired(old, new))
         >>> result.old, result.new.parameters
-        (Cost(parameters=10, flops=16, activations=8), 15)
+        (Cost(parameters=10, flops=16, activations=16), 15)
     """
     before, after = _by_layer(old), _by_layer(new)
     rows = [LayerCost(path, before.get(pairs.layers.get(path, ""), Cost()), cost) for path, cost in after.items()]
@@ -93,7 +91,9 @@ def _by_layer(plan: Plan) -> dict[str, Cost]:
     for parameter in plan.parameters:
         path = _owner(parameter.path, leaves)
         sizes[path] = sizes.get(path, 0) + prod(parameter.shape)
-    return {path: Cost(sizes.get(path, 0), flops.get(path, 0), _bytes(layer.output)) for path, layer in leaves.items()}
+    kept = memory(plan, 1, lambda parameter: 0)
+    bytes_of = {path: one.activations or 0 for path, one in kept.items()}
+    return {path: Cost(sizes.get(path, 0), flops.get(path, 0), bytes_of.get(path, 0)) for path in leaves}
 
 
 def _owner(path: str, leaves: Mapping[str, Any]) -> str:
@@ -106,15 +106,3 @@ def _owner(path: str, leaves: Mapping[str, Any]) -> str:
 def _sum(by_layer: Mapping[str, Cost]) -> Cost:
     every = by_layer.values()
     return Cost(sum(c.parameters for c in every), sum(c.flops for c in every), sum(c.activations for c in every))
-
-
-def _bytes(value: Value) -> int:
-    return sum(prod(one.of(1)) * getattr(torch, one.dtype).itemsize for one in _tensors(value))
-
-
-def _tensors(value: Value) -> Iterator[TensorValue]:
-    if isinstance(value, TensorValue):
-        yield value
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _tensors(part)

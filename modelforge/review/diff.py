@@ -1,15 +1,21 @@
-"""diff: two plans → `Diff`. Layers and parameters are compared by path, and by meaning, not by text."""
+"""diff: two plans → `Diff`. Layers and parameters are compared by path, and by meaning, not by text.
+
+`read` plans one side by its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from typing import Any
 
+from modelforge.config import compose
 from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
 from modelforge.core.tensors import to_data
+from modelforge.language import parse
 from modelforge.language.model import ModelSpec
 from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
@@ -21,6 +27,7 @@ from modelforge.review.documented import documented_diff
 from modelforge.review.formats.text import text
 from modelforge.review.model_changes import Change, Changes, LayerDiff, ParameterDiff
 from modelforge.review.pairing import Pairing, paired
+from modelforge.review.sides import open_side
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Facts about the whole model that a key of the model section states."""
@@ -73,11 +80,32 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
     )
 
 
+def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> Plan:
+    """Plans one side of a diff.
+
+    Args:
+        name: `.` for the working tree; a folder (a config folder, or one that holds `conf/`); overrides in one string
+            (`"model=lstm init.gain=2"`); or a git revision, whose configs are read without a checkout, with the folder
+            if it is another one there (`HEAD~1:configs`).
+        conf: The config folder that overrides apply to, and that is looked up in a revision; None for the default one.
+        overrides: Further overrides.
+
+    Raises:
+        ForgeError: the name means nothing, or what it means cannot be planned.
+        TypeError: it is no name.
+    """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+        raise TypeError(f"read takes a folder, overrides or a revision as text, but gets a {type(name).__name__}")
+    with open_side(name, conf) as side:
+        composed = compose(side.folder, (*side.overrides, *overrides), shown_as=side.shown_as)
+        return plan(parse(composed))
+
+
 def _planned(side: object) -> Plan:
     if isinstance(side, ModelSpec):
         return plan(side)
     if not isinstance(side, Plan):
-        hint = "; `modelforge.review.sides.read` makes one of a name" if isinstance(side, str) else ""
+        hint = "; `modelforge.review.diff.read` makes one of a name" if isinstance(side, str) else ""
         raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets a {type(side).__name__}{hint}")
     return side
 

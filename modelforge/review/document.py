@@ -17,6 +17,8 @@ MAX_CHANGES = 2_000
 MAX_EFFECTS = 200
 MAX_LABELS = 100
 MAX_TEXT = 500
+MAX_FOLLOWS = 4_000
+"""Of the words for what an edit does: a `weights` section with the renames of a whole network."""
 MAX_PICTURED = 40
 """Nodes of a picture."""
 MAX_DOCUMENT_BYTES = 8_000_000
@@ -132,7 +134,7 @@ class Change(Data):
     mark: Sign = "~"
     title: Text
     """What was edited, and how."""
-    follows: Text = ""
+    follows: Annotated[str, StringConstraints(max_length=MAX_FOLLOWS)] = ""
     """What the edit does, counted."""
     cause: Cause | None = None
     spot: Spot | None = None

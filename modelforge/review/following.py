@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Any
 
+import yaml
+
 from modelforge.core.errors import Problem
-from modelforge.core.words import magnitude, plural, value
+from modelforge.core.words import magnitude, plural, printable
 from modelforge.review.change import labels_of, of_kind
 from modelforge.review.consequences import Consequences
-from modelforge.review.document import MAX_EFFECTS, Change, Effect
+from modelforge.review.document import MAX_EFFECTS, MAX_FOLLOWS, Change, Effect
 from modelforge.review.old_checkpoint import OldCheckpoint
 from modelforge.review.review import EntryDiff, Review
 from modelforge.review.rows import bounded, spot, value_rows
 from modelforge.review.signal_words import signals
 from modelforge.review.values import exact
 from modelforge.review.verdict import percent
+
+RULES = (("rename", "rename"), ("skip", "name to skip"))
+"""Keys of a `weights` section, and what to call one of their rules."""
 
 
 def following(review: Review) -> Iterator[Change]:
@@ -71,8 +77,8 @@ def _checkpoint(entry: EntryDiff) -> list[Change]:
         return []
     rows = list(_keys(checkpoint))
     key = exact([title := loads(checkpoint), [row.name for row in rows]])
-    effects, remedy = tuple(rows[:MAX_EFFECTS]), bounded(_remedy(checkpoint))
-    return [of_kind("checkpoint-keys", key, title, follows=remedy, effects=effects, num_effects=len(rows))]
+    effects = tuple(rows[:MAX_EFFECTS])
+    return [of_kind("checkpoint-keys", key, title, follows=remedy(checkpoint), effects=effects, num_effects=len(rows))]
 
 
 def _keys(checkpoint: OldCheckpoint) -> Iterator[Effect]:
@@ -91,11 +97,18 @@ def loads(checkpoint: OldCheckpoint) -> str:
     return f"old checkpoint: {len(checkpoint.loads):,} of {plural(checkpoint.num_keys, 'key')} load{renamed}"
 
 
-def _remedy(checkpoint: OldCheckpoint) -> str:
+def remedy(checkpoint: OldCheckpoint) -> str:
     """The `weights` section that loads what fits."""
     if not checkpoint.fits:
         return "nothing in it fits the new model"
-    return f"`weights: {value(checkpoint.weights)}` loads what fits" if checkpoint.weights else ""
+    if not checkpoint.weights:
+        return ""
+    written = yaml.safe_dump({**checkpoint.weights}, default_flow_style=True, sort_keys=False, width=inf).strip()
+    words = printable(f"`weights: {written}` loads what fits")
+    if len(words) <= MAX_FOLLOWS:
+        return words
+    sizes = " and ".join(plural(len(rules), noun) for key, noun in RULES if (rules := checkpoint.weights.get(key)))
+    return f"a `weights` section with {sizes} loads what fits"
 
 
 def _findings(entry: EntryDiff) -> list[Change]:
@@ -103,14 +116,15 @@ def _findings(entry: EntryDiff) -> list[Change]:
     if facts is None:
         return []
     return [
-        *(_finding("finding-new", problem) for problem in facts.new_findings),
-        *(_finding("finding-gone", problem) for problem in facts.old_findings),
+        *(_finding("new", problem) for problem in facts.new_findings),
+        *(_finding("gone", problem) for problem in facts.old_findings),
     ]
 
 
-def _finding(kind: str, problem: Problem) -> Change:
-    mark = "+" if kind == "finding-new" else "-"
+def _finding(how: str, problem: Problem) -> Change:
+    kind = f"{'note' if problem.severity == 'note' else 'finding'}-{how}"
     words = f"{problem.code}: {problem.message}"
+    mark = "+" if how == "new" else "-"
     return of_kind(kind, f"{problem.code} {problem.path}", words, mark=mark, spot=spot(problem.place))
 
 

@@ -107,6 +107,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "finding-gone": Kind(
             "model", "info", "warning that is gone", "A warning about initial values that the new side no longer has."
         ),
+        "note-new": Kind("model", "info", "new note", "A note of `modelforge lint` that the old side does not have."),
+        "note-gone": Kind(
+            "model", "info", "note that is gone", "A note of `modelforge lint` that the new side no longer has."
+        ),
         "init-changed": Kind(
             "init", "warning", "initial values", "Parameters start with other values: runs are not comparable."
         ),

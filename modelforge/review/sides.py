@@ -1,23 +1,18 @@
-"""open_side: a config folder, an override set or a git revision, as a person names it → a folder and overrides.
-
-`read` plans one of them.
-"""
+"""open_side: a config folder, an override set or a git revision, as a person names it → a folder and overrides."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from modelforge.config import compose, default_conf
+from modelforge.config import default_conf
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.language import parse
-from modelforge.planning.plan import Plan, plan
 from modelforge.review.revision import extracted, is_revision, merge_base, root_of, unknown
 
 _RANGE = re.compile(r"(?P<old>[^.=/~+][^=]*?|)(?P<dots>\.\.\.?)(?P<new>[^./=][^=]*|)")
@@ -37,27 +32,6 @@ class Side:
     overrides: tuple[str, ...] = ()
     note: str = ""
     """How the name was read, where it could mean something else."""
-
-
-def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> Plan:
-    """Plans one side of a diff.
-
-    Args:
-        name: `.` for the working tree; a folder (a config folder, or one that holds `conf/`); overrides in one string
-            (`"model=lstm init.gain=2"`); or a git revision, whose configs are read without a checkout, with the folder
-            if it is another one there (`HEAD~1:configs`).
-        conf: The config folder that overrides apply to, and that is looked up in a revision; None for the default one.
-        overrides: Further overrides.
-
-    Raises:
-        ForgeError: the name means nothing, or what it means cannot be planned.
-        TypeError: it is no name.
-    """
-    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"read takes a folder, overrides or a revision as text, but gets a {type(name).__name__}")
-    with open_side(name, conf) as side:
-        composed = compose(side.folder, (*side.overrides, *overrides), shown_as=side.shown_as)
-        return plan(parse(composed))
 
 
 def parse_range(name: str, conf: Path | None = None) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from modelforge.core.errors import Place
@@ -79,6 +80,12 @@ def exact(data: Any, *, sort: bool = False) -> str:
     return json.dumps(data, sort_keys=sort, default=repr)
 
 
+AROUND_INIT = frozenset({"init", "model", "layers", "blocks"})
+"""Sections of a config, and of the file of a model, that hold init blocks."""
+NAMING = frozenset({"layers", "blocks", "args", "input", "inputs"})
+"""Sections whose keys are names, so that `init` may be one."""
+
+
 def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[Change]:
     """The values that differ between two mappings, in the order of the new one; those of the old alone come last."""
     before, after = flat(old), flat(new)
@@ -91,6 +98,12 @@ def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Itera
 
 
 def _one_number(path: Path, old: Any, new: Any) -> bool:
-    """Whether an init block has the same number with or without a decimal point: its fields are real numbers."""
-    kinds = {type(old), type(new)}
-    return "init" in path and kinds == {int, float} and old == new
+    """Whether an init block has the same number with or without a decimal point: its fields are real numbers.
+
+    >>> _one_number(("model", "layers", "up", "init", "gain"), 1, 1.0)
+    True
+    >>> _one_number(("model", "layers", "init", "args", "p"), 1, 1.0)
+    False
+    """
+    named = any(key == "init" and before not in NAMING for before, key in pairwise(("", *path)))
+    return path[0] in AROUND_INIT and named and {type(old), type(new)} == {int, float} and old == new

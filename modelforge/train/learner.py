@@ -78,6 +78,8 @@ class Learner(LightningModule):
         self._further = nn.ModuleList(meter for meters in further.values() for meter in meters.values())
         # Unlike the sum that Lightning keeps of a loss, this one can be saved in the middle of an epoch.
         self.train_loss = MeanMetric(nan_strategy=math.nan)
+        # Over several processes, Lightning divides the sum by a mean of whole numbers, which it rounds.
+        self.other_losses = nn.ModuleDict({stage: MeanMetric(nan_strategy=math.nan) for stage in ("_val", "_test")})
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.freezing = freezing or Freezing()
@@ -214,15 +216,15 @@ class Learner(LightningModule):
         meter = self.meters[f"_{stage}"]
         assert isinstance(meter, Metric)
         further = self.further.get(stage, {})
+        mean = self.train_loss if stage == "train" else self.other_losses[f"_{stage}"]
+        assert isinstance(mean, MeanMetric)
         if size:
             self.task.count(meter, outputs.detach(), batch)
-            if stage == "train":
-                self.train_loss.update(loss.detach(), size)
+            mean.update(loss.detach(), size)
             for one in further.values():
                 one.update(*self.task.scored(outputs.detach(), batch))
-        logged = self.train_loss if stage == "train" else loss
-        log = partial(self.log, on_step=False, on_epoch=True, batch_size=size, sync_dist=self.team.size > 1)
-        log(f"{stage}/loss", logged)
+        log = partial(self.log, on_step=False, on_epoch=True, batch_size=size)
+        log(f"{stage}/loss", loss if stage != "train" and self.team.group is None else mean)
         log(f"{stage}/{self.task.metric}", meter)
         for name, one in further.items():
             log(f"{stage}/{name}", one)

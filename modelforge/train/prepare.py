@@ -113,7 +113,7 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
             optimizer, more = optimizer.following(decided, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(decided, optimizer, settings, arguments)]
+    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(optimizer, settings, arguments)]
     warnings += without_steps(arguments)
     terms = None
     if settings is not None:
@@ -191,15 +191,11 @@ def _unfit_steps(optimizer: OptimizerFactory | None, trainer: Mapping[str, Any])
 
 
 def _unfit_shards(
-    planned: Plan | None, optimizer: OptimizerFactory | None, settings: Settings | None, trainer: Mapping[str, Any]
+    optimizer: OptimizerFactory | None, settings: Settings | None, trainer: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """What needs a whole model in each process, where each has a part."""
     if not is_sharded(trainer):
         return
-    for layer in planned.layers if planned is not None else ():
-        if layer.arguments.get("inplace"):
-            message = f"`{layer.path}` works in place, and would change what a sharded layer before it still needs"
-            yield misuse(f"{layer.key}.inplace", message, "leave `inplace` out: the values are the same")
     hint = "leave it out, or write `trainer.strategy=ddp`"
     if optimizer is not None and optimizer.capturable:
         message = "`capturable` records steps, and those of a sharded model cannot be recorded"

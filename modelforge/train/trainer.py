@@ -45,7 +45,7 @@ QUIET = (
     ".*callbacks used to create the checkpoint need to be provided.*",  # `best.ckpt` by another metric
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",
-    ".*FSDP2-wrapped module .* returned a view tensor.*",  # `prepare` refuses layers that work in place
+    ".*FSDP2-wrapped module .* returned a view tensor.*",  # no layer of modelforge works in place
     ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",
 )
 

@@ -1,7 +1,8 @@
-"""A process like that of `check --untrusted`, for many folders: it imports once, and forks for each.
+"""A process like that of `check --untrusted` or of `diff`, for many folders: it imports once, and forks for each.
 
-Run as `python -I confined.py PACKAGE`; each line of standard input is a folder that holds `conf`, each line of output
-what came of it. A hook of its own notes what each fork asks of the system; it lets everything through.
+Run as `python -I confined.py PACKAGE check|diff`; each line of standard input is a folder that holds `conf`, and for
+`diff` the old side, `old`; each line of output is what came of it. A hook of its own notes what each fork asks of the
+system; it lets everything through.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ FREE = ("os.listdir", "os.scandir", "os.walk", "os.fwalk")
 """Reading a folder's names: `confine` bounds it."""
 
 
-def load(package: str) -> Any:
+SERVERS = {"check": "modelforge.cli.untrusted", "diff": "modelforge.cli.comparing"}
+
+
+def load(package: str, command: str) -> Any:
     sys.dont_write_bytecode = True
     where = [package]
     spec = util.spec_from_file_location("modelforge", f"{package}/__init__.py", submodule_search_locations=where)
@@ -37,10 +41,19 @@ def load(package: str) -> Any:
     assert spec.loader is not None
     sys.modules["modelforge"] = loaded = util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
-    return import_module("modelforge.cli.untrusted")
+    return import_module(SERVERS[command])
 
 
-def fork(untrusted: Any, folder: str) -> dict[str, Any]:
+def reply(server: Any, command: str) -> Any:
+    """What the process answers about `conf` in the working folder."""
+    if command == "check":
+        question = server.Question(conf="conf", overrides=(), every=False)
+        return server._REPORT.dump_json(server.examined(question))
+    sides = [server.Side(name, "revision", server.Path(name), "conf") for name in ("old", "conf")]
+    return server._answered(server.PAIR.dump_json(server.Pair(*sides)))
+
+
+def fork(server: Any, command: str, folder: str) -> dict[str, Any]:
     """What `serve` does after its imports, in a fork."""
     reading, writing = os.pipe()
     start = time.monotonic()
@@ -49,10 +62,10 @@ def fork(untrusted: Any, folder: str) -> dict[str, Any]:
         os.chdir(folder)
         sys.addaudithook(lambda event, given: note(events, event, given))
         confine = sys.modules["modelforge.core.confine"].confine
-        attempts = confine([untrusted.Path.cwd()], untrusted.MEMORY, untrusted.SECONDS + 2)
+        seconds = server.SECONDS + 2 if command == "check" else server.SECONDS_IN_ALL
+        attempts = confine([server.Path.cwd()], server.MEMORY, seconds)
         events.clear()
-        question = untrusted.Question(conf="conf", overrides=(), every=False)
-        report = json.loads(untrusted._REPORT.dump_json(untrusted.examined(question)))
+        report = json.loads(reply(server, command))
         told = {"report": report, "attempts": [one.event for one in attempts], "events": events}
         with os.fdopen(writing, "w") as out:
             out.write(json.dumps(told))
@@ -71,7 +84,8 @@ def note(events: list[tuple[str, str]], event: str, given: tuple[Any, ...]) -> N
 
 
 if __name__ == "__main__":
-    module = load(sys.argv[1])
+    package, asked = sys.argv[1:]
+    module = load(package, asked)
     module.warm_up()
     for line in sys.stdin:
-        print(json.dumps(fork(module, line.rstrip("\n"))), flush=True)
+        print(json.dumps(fork(module, asked, line.rstrip("\n"))), flush=True)

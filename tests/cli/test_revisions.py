@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from modelforge.cli import diff, revisions
+from modelforge.cli import comparing, diff, revisions
 from modelforge.cli.app import app
-from modelforge.cli.revisions import Compared, compare_apart, compare_sides
+from modelforge.cli.comparing import compare_sides
+from modelforge.cli.revisions import Compared, compare_apart
 from modelforge.core.errors import ForgeError
-from modelforge.review.compare import Pair
+from modelforge.review.pair import Pair
 from modelforge.review.sides import Side
 from tests.config.strangers import CONFIG, MODEL, SECRET, corpus, project
 
@@ -141,7 +142,7 @@ def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_a_refusal_comes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     CASES["key_target"].make(tmp_path)
-    monkeypatch.setattr(revisions, "ask", lambda module, question, *_: revisions._answered(question))
+    monkeypatch.setattr(revisions, "ask", lambda module, question, *_: comparing._answered(question))
     with pytest.raises(ForgeError, match="_target_"):
         compare_apart(pair(tmp_path))
 

@@ -57,6 +57,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         "-I",
         str(Path(__file__).with_name("confined.py")),
         str(Path(modelforge.__file__).parent),
+        "check",
     ]
     lines = "".join(f"{copy}\n" for copy in copies.values())
     before = contents(root / "copies")
@@ -98,7 +99,7 @@ def test_a_near_miss_is_planned(answers, name: str):
 def is_own(file: str) -> bool:
     """Whether a file lies in the copy, is one of Hydra's own configs, or source that says what an argument means."""
     source = file.endswith(".py") and file.startswith((sys.prefix, str(PACKAGE)))
-    return Path(file).parts[0] == "conf" or "/copies/" in file or "/hydra/conf/hydra/" in file or source
+    return Path(file).parts[0] in ("conf", "old") or "/copies/" in file or "/hydra/conf/hydra/" in file or source
 
 
 def assert_harmless(answer: dict[str, Any]) -> None:

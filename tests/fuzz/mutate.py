@@ -27,6 +27,8 @@ def text(good: str, random: Random) -> str:
     """A file with one to three changes of lines."""
     lines = good.split("\n")
     for _ in range(random.choice((1, 1, 1, 2, 3))):
+        if not lines:
+            break
         index = random.randrange(len(lines))
         lines[index : index + 1] = _changed_line(lines[index], lines, random)
     return "\n".join(lines)
@@ -96,17 +98,10 @@ def _near(value: Any, random: Random) -> Any:
     if isinstance(value, bool) or value is None:
         return random.choice((None, True, False, 0, 1, "true", "null"))
     if isinstance(value, int | float):
+        # Python writes no longer number as text, and has no larger float.
+        bounded = max(min(value, 10**300), -(10**300))
         return random.choice(
-            (
-                value + 1,
-                -value,
-                value * 2,
-                value * 1000,
-                float(min(value, 10**300)),
-                str(value),
-                [value],
-                min(value, 10**300) / 3,
-            )
+            (value + 1, -value, value * 2, value * 1000, float(bounded), str(bounded), [value], bounded / 3)
         )
     if isinstance(value, str):
         return random.choice((_typo(value, random), value.upper(), f" {value}", [value], {"type": value}, value * 40))

@@ -35,6 +35,8 @@ ANSWERS: Counter[str] = Counter()
 """What came of the inputs: codes, or `fine`; and how many reached the parser and the planner."""
 SHARED = 5_000
 """Plans that share what they know of layers."""
+SLOW = 2.0
+"""Seconds of the processor: an input that takes longer is printed."""
 SMALL = 1_000
 """Bytes of a model that `run` mutates: small ones hold all that the language has, and are planned in a few ms."""
 _studies = Studies()
@@ -174,7 +176,10 @@ def run(target: str, count: int, seed: int) -> None:
         except BaseException:
             print(f"input {number} of seed {seed}: {data!r}", flush=True)
             raise
-        slowest = max(slowest, time.process_time() - start)
+        seconds = time.process_time() - start
+        if seconds > SLOW:
+            print(f"input {number} of seed {seed} takes {seconds:.1f} s: {data!r}", flush=True)
+        slowest = max(slowest, seconds)
         if number % 10_000 == 9_999:
             print(f"... {number + 1:,} inputs, the slowest {slowest:.2f} s: {dict(ANSWERS.most_common(9))}", flush=True)
     print(f"{target}, seed {seed}: {count:,} inputs, the slowest {slowest:.2f} s: {dict(ANSWERS.most_common())}")

@@ -10,7 +10,7 @@ import pytest
 import modelforge as mf
 from modelforge.config import Config
 from modelforge.config.origins import Origins
-from modelforge.review.sides import read
+from modelforge.review.diff import read
 
 LINEAR = {"type": "Linear", "out_features": 2}
 

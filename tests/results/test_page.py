@@ -68,6 +68,13 @@ def test_many_jobs_make_no_large_page(tmp_path: Path):
     assert text.count('<td class="state') == MAX_JOBS
 
 
+def test_long_values_make_no_large_page(tmp_path: Path):
+    long = "[" + ",".join(map(str, range(20_000))) + "]"
+    for index in range(30):
+        job(tmp_path / str(index), overrides=[f"a={index}{long}", f"seed={index % 2}"], metrics={"val/accuracy": 0.5})
+    assert len(made(tmp_path).encode()) < MAX_BYTES
+
+
 def hostile(folder: Path) -> Path:
     for index, name in enumerate((HOSTILE, "javascript:alert(1)", "‮evil")):
         overrides = [f"init={name}", f"init.gain={index}", f"seed={index % 2}", f"third={index}"]

@@ -81,6 +81,16 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path, width: int):
         assert max(map(len, printed(part, width))) <= width
 
 
+def test_narrow_groups_keep_a_header_and_name_the_other_cells(tmp_path: Path):
+    grouped = group(collect(gains(tmp_path)))
+    assert printed(group_table(grouped, contrasts(grouped)), 60)[:4] == [
+        "init        init.gain  val/accuracy  ±     n",
+        "xavier      1          0.91200       0.01  3",
+        "orthogonal  1          0.91000       0.01  3",
+        "    difference ≈ -0.002",
+    ]
+
+
 def test_each_value_on_its_own(tmp_path: Path):
     sweep = collect(gains(tmp_path))
     assert printed(effect_table(sweep), 80)[:5] == [

@@ -57,7 +57,7 @@ def test_the_view_names_running_jobs_with_their_epoch(folder: Path):
     with console.capture() as capture:
         console.print(shown(progress(collect(folder))))
     lines = capture.get().splitlines()
-    assert lines[0].startswith("━" * 15 + "─" * 15 + "  4 of 8 jobs")
+    assert lines[0].startswith("━" * 10 + "─" * 10 + "  4 of 8 jobs")
     assert [text.split() for text in lines[3:]] == [["4", "epoch", "2", "a=4"], ["5", "begins", "a=5"]]
 
 

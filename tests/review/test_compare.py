@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.review.compare import open_sides, review, review_sides
+from modelforge.review.compare import review, review_sides
+from modelforge.review.pair import open_sides
 from tests.review.trees import edit
 
 

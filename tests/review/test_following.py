@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from modelforge.review.compare import review
 from modelforge.review.document import Change
-from modelforge.review.following import following
+from modelforge.review.following import following, remedy
+from modelforge.review.old_checkpoint import OldCheckpoint
 from tests.review.trees import edit
 
 
@@ -17,7 +20,7 @@ def found(kind: str) -> list[Change]:
 def test_costs_in_total_and_by_layer(trees: Path):
     edit("conf/model/deep.yaml", "out_features: 2", "out_features: 3")
     (change,) = found("costs-changed")
-    assert change.title == "parameters 46 → 51 (+11 %), FLOPs 80 → 88 (+10 %), bytes of activations 24 → 28 (+17 %)"
+    assert change.title == "parameters 46 → 51 (+11 %), FLOPs 80 → 88 (+10 %)"
     assert [row.name for row in change.effects] == ["more"]
     assert change.entries == ("model=deep",)
 
@@ -31,6 +34,22 @@ def test_an_old_checkpoint_that_loads_by_a_rename(trees: Path):
         (">", "more.weight", "is now last.weight"),
         (">", "more.bias", "is now last.bias"),
     ]
+
+
+def checkpoint(names: int) -> OldCheckpoint:
+    rename = {f"blocks.{{n}}.branch{index}": f"blocks.{{n}}.mlp{index}" for index in range(names)}
+    renamed = {f"blocks.0.branch{index}": f"blocks.0.mlp{index}" for index in range(names)}
+    return OldCheckpoint((), renamed, (), (), (), {"rename": rename, "skip": ["*.bias"]})
+
+
+def test_the_section_that_is_shown_is_yaml():
+    words = remedy(checkpoint(60))
+    assert len(words) > 500
+    assert yaml.safe_load(words.split("`")[1]) == {"weights": checkpoint(60).weights}
+
+
+def test_a_section_without_room_is_counted():
+    assert remedy(checkpoint(1_000)) == "a `weights` section with 1,000 renames and 1 name to skip loads what fits"
 
 
 def test_keys_that_are_lost_missing_or_reshaped(trees: Path):
@@ -61,3 +80,10 @@ def test_a_warning_that_appears(trees: Path):
 
 def test_nothing_follows_from_nothing(trees: Path):
     assert list(following(review("old", "conf"))) == []
+
+
+def test_a_note_that_appears(trees: Path):
+    edit("conf/init/xavier.yaml", "gain: 1.0", "gain: 1e-6")
+    changes = found("note-new")
+    assert changes
+    assert {change.severity for change in changes} == {"info"}

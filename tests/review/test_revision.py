@@ -45,6 +45,26 @@ def test_a_config_folder_that_looks_like_a_repository_is_none(git, trees: Path, 
     assert not done.exists()
 
 
+@pytest.mark.parametrize("dots", ["..", "..."])
+def test_a_clone_of_one_branch_gets_the_others(git, trees: Path, tmp_path_factory, monkeypatch, dots: str):
+    git("checkout", "-q", "-b", "feature")
+    git("commit", "-q", "--allow-empty", "-m", "two")
+    clone = tmp_path_factory.mktemp("clone")
+    git("clone", "-q", "--depth=1", "--branch=feature", f"file://{trees}", str(clone))
+    monkeypatch.chdir(clone)
+    asked = [f"main{dots}feature", "origin/main", "HEAD~1", "seed=1", ".", "../conf"]
+    assert fetch_commits(asked, None) == [
+        f"origin/main{dots}feature",
+        "origin/main",
+        "HEAD~1",
+        "seed=1",
+        ".",
+        "../conf",
+    ]
+    assert is_revision("origin/main", clone)
+    assert is_revision("HEAD~1", clone)
+
+
 def test_without_a_repository_there_is_no_root(trees: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(trees.parent))
     assert root_of(trees) is None

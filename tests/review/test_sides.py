@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.review.sides import find_conf, open_side, parse_range, read
+from modelforge.review.diff import read
+from modelforge.review.sides import find_conf, open_side, parse_range
 from tests.review.trees import edit
 
 

@@ -32,7 +32,7 @@ def test_steps_are_computed_until_nothing_changes():
     steps = run(cell, np.ones(500))
     assert steps[-1] is steps[-2]
     assert steps[1] is not steps[0]
-    state = (0.0, 0.0)
+    state = (0.0, 0.0, 0.0)
     for step in steps:
         state = cell.step(1.0, state).made
         assert state == pytest.approx(step.made, rel=1e-9)

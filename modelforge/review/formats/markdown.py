@@ -9,7 +9,7 @@ from modelforge.core.words import plural
 from modelforge.review.document import Change, Document, Effect
 from modelforge.review.formats.escapes import code, prose
 from modelforge.review.formats.mermaid import mermaid
-from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, name_of, sides, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, name_of, sides, some, std
 from modelforge.review.kinds import SECTIONS
 
 MAX_CHARACTERS = 60_000
@@ -143,7 +143,7 @@ def _effect(effect: Effect) -> tuple[str, ...]:
         factor(effect),
         code(effect.words),
         code(effect.spot.words) if effect.spot else "",
-        prose(", ".join(effect.entries)),
+        prose(some(effect.entries, len(effect.entries))),
     )
 
 

@@ -10,7 +10,18 @@ from rich.text import Text
 from modelforge.core.words import plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.review.document import Change, Document, Effect
-from modelforge.review.formats.phrases import MAX_OPEN, compared, edited, factor, fit, in_entries, name_of, sides, std
+from modelforge.review.formats.phrases import (
+    MAX_OPEN,
+    compared,
+    edited,
+    factor,
+    fit,
+    in_entries,
+    name_of,
+    sides,
+    some,
+    std,
+)
 from modelforge.review.kinds import SECTIONS
 
 MAX_TITLE = 50
@@ -97,7 +108,7 @@ def _effect(effect: Effect) -> list[Text]:
         Text(std(effect)),
         Text(factor(effect)),
         Text(effect.words, "dim"),
-        Text(f"in {', '.join(effect.entries)}" if effect.entries else "", "dim"),
+        Text(f"in {some(effect.entries, len(effect.entries))}" if effect.entries else "", "dim"),
     ]
 
 

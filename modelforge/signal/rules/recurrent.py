@@ -8,13 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.cells import Cell, Gate, Gated, Long, Plain, Step, run, run_back
+from modelforge.signal.cells import Alike, Cell, Gate, Gated, Long, Plain, Step, likeness, run, run_back
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.value import FLAT, Gradient, Signal
 
 MAX_STEPS = 20_000
 """Each is computed, which takes about 0.1 ms until states stay the same."""
+STACKED = "gradients before it are less sure: those that a layer with gates sends to the one below are taken as normal"
+FARTHEST = 500
+"""Steps between two of which it is counted how alike they are."""
 
 
 @register_signal("RNN", "LSTM", "GRU")
@@ -31,11 +34,14 @@ def recurrent(node: Node) -> Passed:
     layers = [_layer(node, number) for number in range(arguments["num_layers"])]
     passes: list[tuple[list[list[Step]], np.ndarray]] = []
     energies = signal.second * signal.profile.get(1, np.ones(signal.shape.sizes[1]))
+    alike = Alike(max(0.0, signal.along))
     for cells in layers:
-        steps = [run(cell, energies if place == 0 else energies[::-1]) for place, cell in enumerate(cells)]
+        steps = [run(cell, energies if place == 0 else energies[::-1], alike) for place, cell in enumerate(cells)]
         made = [[step.made[0] for step in one] for one in steps]
         energies = np.mean([one if place == 0 else one[::-1] for place, one in enumerate(made)], axis=0)
         passes.append((steps, energies))
+        near = likeness(cells[0], steps[0][-1], 2)
+        alike = Alike(float(near[0] * energies.mean()), float(near[1] / near[0]) if near[0] else 1.0)
     second = float(energies.mean())
     shape = node.shape(-1, (0,))
     share = _shared(layers[-1][0], passes[-1][0][0])
@@ -54,19 +60,23 @@ def recurrent(node: Node) -> Passed:
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[(0,)]
         arriving = gradient.energy * gradient.profile.get(1, np.ones(shape.sizes[1]))
+        alike = Alike(max(0.0, gradient.along))
         for cells, (steps, _) in zip(reversed(layers), reversed(passes), strict=True):
             sent = [
-                run_back(cell, one, arriving if place == 0 else arriving[::-1])
+                run_back(cell, one, arriving if place == 0 else arriving[::-1], alike)
                 for place, (cell, one) in enumerate(zip(cells, steps, strict=True))
             ]
             arriving = np.sum([one if place == 0 else one[::-1] for place, one in enumerate(sent)], axis=0)
+            of_one = cells[0].sent(steps[0][-1])
+            alike = Alike(of_one.covariance * float(arriving.mean()), of_one.decay)
         energy = float(arriving.mean())
         profile = FrozenDict({1: arriving / energy}) if energy else FLAT
         drift = gradient.drift + gradient.noise + output.drift
         noise = 2 / (signal.shape.num_units * shape.num_examples)
         return (Gradient(energy, drift=drift, noise=noise, profile=profile),)
 
-    return Passed({(0,): output}, back, note="states taken as normal, correlated in time by biases only")
+    gated = arguments["num_layers"] > 1 and node.layer.type != "RNN"
+    return Passed({(0,): output}, back, note=STACKED if gated else "states taken as normal")
 
 
 @register_signal("RNNCell", "LSTMCell", "GRUCell")
@@ -77,10 +87,10 @@ def one_step(node: Node) -> Passed:
         raise Unpredictable("it reads what is not known")
     cell = _cell(node, "")
     x, states = known[0], known[1:]
-    step = cell.step(x.second, (*(state.second for state in states), *[0.0] * (cell.num_states - len(states))))
+    step = cell.step(x.second, (*(state.second for state in states), *[0.0] * (cell.num_states + 1 - len(states))))
     indices: list[Index] = [(0,), (1,)] if isinstance(node.layer.output, tuple) else [()]
     outputs: dict[Index, Signal] = {}
-    for index, energy in zip(indices, step.made, strict=True):
+    for index, energy in zip(indices, step.made, strict=False):
         shape = node.shape(-1, index)
         share = _shared(cell, [step])
         alike = [share + (1 - share) * of / x.second if x.second else 1.0 for of in (x.along, x.across)]
@@ -91,7 +101,7 @@ def one_step(node: Node) -> Passed:
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         given = [gradients.get(index) for index in indices]
         first = next(one for one in given if one is not None)
-        to_x, to_states = cell.back(step, tuple(0.0 if one is None else one.energy for one in given))
+        to_x, to_states = cell.back(step, (*(0.0 if one is None else one.energy for one in given), 0.0))
         drift = first.drift + first.noise + outputs[indices[0]].drift
         energies = (to_x, *to_states)[: len(known)]
         return tuple(
@@ -142,16 +152,13 @@ def _gate(node: Node, suffix: str, name: str | None) -> Gate:
 def _in_time(cell: Cell, steps: list[Step]) -> float:
     """E h h′ of one unit over pairs of steps, in units of E h²."""
     energies = np.array([step.made[0] for step in steps])
-    kept, part = cell.memory(steps[-1])
     length = len(steps)
     if length < 2 or not energies.any():
         return 0.0
     sizes = np.sqrt(energies)
-    total, carried = 0.0, 0.0
-    for size in sizes:  # the sum over all earlier steps of kept^distance · size
-        total += size * carried
-        carried = kept * (carried + size)
-    return float(part * 2 * total / (length * (length - 1)) / energies.mean())
+    near = likeness(cell, steps[-1], min(length - 1, FARTHEST))
+    total = sum(float(part * (sizes[:-lag] @ sizes[lag:])) for lag, part in enumerate(near, start=1))
+    return 2 * total / (length * (length - 1)) / float(energies.mean())
 
 
 def _shared(cell: Cell, steps: list[Step]) -> float:

@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from modelforge.building.shards import whole
 from modelforge.planning.plan import Plan
 from modelforge.results.starts import FILE, RunStart, write_start
 from modelforge.signal.predict import NodeSignal, predict
@@ -40,9 +41,12 @@ class RecordStart(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Adds the gradient of the first step."""
-        if trainer.is_global_zero and trainer.global_step == 0 and self.start.first_gradient is None:
-            norm = nn.utils.get_total_norm(_first_gradients(pl_module))
-            self.start = replace(self.start, first_gradient=float(norm))
+        if trainer.global_step > 0 or self.start.first_gradient is not None:
+            return
+        # Every process has its part in the norm of sharded gradients.
+        norm = whole(nn.utils.get_total_norm(_first_gradients(pl_module)))
+        self.start = replace(self.start, first_gradient=float(norm))
+        if trainer.is_global_zero:
             write_start(self.start, self.folder)
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,21 +38,26 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(module, "_command", lambda place: [sys.executable, "-c", code])
 
 
+def lose(others: Others) -> None:
+    """What the first process meets when another ends."""
+    others.started[1][0].wait()
+    raise RuntimeError("Connection closed by peer")
+
+
 def test_a_process_that_fails_ends_the_first_with_its_last_words(monkeypatch: pytest.MonkeyPatch):
     stand_in(monkeypatch, "import sys; print('free(): invalid pointer', file=sys.stderr); sys.exit(6)")
     with pytest.raises(ForgeError) as caught, leading(ORDER, 2) as (_, others):
-        others.started[1][0].wait()
-        raise RuntimeError("Connection closed by peer")
+        lose(others)
     (problem,) = caught.value.problems
     assert problem.message == "process 1 of 2 ended with status 6: free(): invalid pointer"
 
 
 def test_the_first_ends_the_others(monkeypatch: pytest.MonkeyPatch):
     stand_in(monkeypatch, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)")
+    wrong = ForgeError([Problem("MF051", "seed", "wrong")])
     with pytest.raises(ForgeError), leading(ORDER, 2) as (_, others):
-        process, _ = others.started[1]
-        raise ForgeError([Problem("MF051", "seed", "wrong")])
-    assert process.returncode
+        raise wrong
+    assert others.started[1][0].returncode
 
 
 def test_an_error_of_the_first_alone_stays_as_it_is(monkeypatch: pytest.MonkeyPatch):
@@ -75,7 +80,7 @@ def test_what_another_said_of_its_end(reason: str):
 
 
 @contextmanager
-def running(folder: Path, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+def running(folder: Path, *overrides: str) -> Generator[tuple[subprocess.Popen[str], psutil.Process]]:
     """A run of two processes in the middle of its training, and the second one."""
     command = [sys.executable, str(ROOT / "train.py"), *SETTINGS, *DDP, f"hydra.run.dir={folder}", *overrides]
     process = subprocess.Popen(

@@ -1,0 +1,49 @@
+"""Which values of two mappings differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelforge.review.values import Path, value_changes
+
+
+def nested(path: Path, value: object) -> dict[str, object]:
+    for key in reversed(path):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def changed(path: Path, old: object, new: object) -> list[str]:
+    found = value_changes(nested(path, old), nested(path, new), lambda key: None, lambda key: None)
+    return [change.name for change in found]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("init", "gain"),
+        ("model", "init", "params", "*.bias", "value"),
+        ("model", "layers", "up", "init", "weight", "gain"),
+        ("model", "layers", "init", "init", "gain"),
+        ("model", "blocks", "unit", "layers", "up", "init", "gain"),
+        ("layers", "up", "init", "gain"),
+    ],
+)
+def test_a_decimal_point_is_no_change_in_an_init_block(path: Path):
+    assert changed(path, 1, 1.0) == []
+    assert changed(path, 1, 1.5) == changed(path, 1, True) == [".".join(path)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("model", "layers", "init", "p"),
+        ("model", "blocks", "init", "layers", "up", "bias"),
+        ("model", "blocks", "unit", "args", "init"),
+        ("data", "init", "size"),
+        ("seed",),
+    ],
+)
+def test_elsewhere_it_is_one(path: Path):
+    assert changed(path, 1, 1.0) == [".".join(path)]
