@@ -204,9 +204,14 @@ def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
 
 
 def _marks(ends: tuple[float, float], log: bool, most: int) -> list[float]:
-    """Where an axis has labels; logarithms where it is logarithmic: powers of ten, if two fit, else finer ones."""
+    """Where an axis has labels, two or more; logarithms where it is logarithmic: powers of ten, else finer ones.
+
+    >>> _marks((-0.08, 0.08), False, 4)
+    [-0.05, 0.0, 0.05]
+    """
     if not log:
-        return ticks(*ends, most=most)
+        marks = ticks(*ends, most=most)
+        return marks if len(marks) > 1 else ticks(*ends, most=2 * most)
     marks = ticks(*ends, most=most, steps=(1, 2, 3, 4, 5, 10))
     powers = sorted({float(round(mark)) for mark in marks if ends[0] <= round(mark) <= ends[1]})
     finer = _within_a_decade(*ends)

@@ -198,9 +198,9 @@ def _fit(
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
     model = _build(job, folder, team)
     if run.show_plan and settings.diagnose:
-        reason = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
-        if reason.severity != "none":
-            run.say(f"{FILE}: {reason.sentence}")
+        said = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
+        if said:
+            run.say(f"{FILE}: {said}")
     if team.size > 1:
         copies = job.trainer.get("num_replicas", 1) if team.sharded else team.size
         run.say(f"initial values: digest {agreed_digest(model, team, copies)}, equal on {team.size} ranks")
