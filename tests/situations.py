@@ -23,6 +23,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from typer.testing import CliRunner
@@ -43,7 +44,10 @@ from modelforge.layers.register import unregister_layer
 from modelforge.linting.lint import findings
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import check_idle
+from modelforge.sweeps import optuna_settings
 from modelforge.sweeps.freezing import Shared, equal_jobs, frozen_jobs
+from modelforge.sweeps.launchers import fit_to_cores
+from modelforge.sweeps.optuna_space import read_space
 from modelforge.sweeps.resume import check_resuming
 from modelforge.sweeps.selection import Selection, select
 from modelforge.sweeps.sweeper import busy
@@ -424,6 +428,32 @@ def an_acceptance_that_fits_no_change(folder: Path) -> str:
 @situation
 def a_sweep_folder_without_runs(folder: Path) -> str:
     return command("sweep", str(folder / "none"))
+
+
+@situation
+def more_jobs_at_once_than_the_cores_can_run(folder: Path) -> str:
+    target = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+    config = OmegaConf.create({"hydra": {"launcher": {"_target_": target, "n_jobs": 4}}})
+    with patch("modelforge.sweeps.launchers.num_cores", lambda: 4):
+        (warning,) = fit_to_cores(config, 2)
+    return str(warning)
+
+
+@situation
+def a_search_over_what_is_no_space(folder: Path) -> str:
+    words = ["init.gain=interval(2, 1)", "seed=1,interval(2, 3)", "optimizer.lr=tag(log, interval(0, 1))"]
+    return refused(lambda: read_space(words))
+
+
+@situation
+def a_search_with_wrong_settings(folder: Path) -> str:
+    settings = {"n_trials": 0, "n_trails": 3, "sampler": {"name": "cmaes"}}
+    return refused(lambda: optuna_settings.parse_settings(settings))
+
+
+@situation
+def a_script_for_no_sweep(folder: Path) -> str:
+    return command("sweep", "script", "slurm", str(folder / "none"))
 
 
 @situation

@@ -16,6 +16,9 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import sentence
+
 ray: Any = import_module("ray")  # of an extra that few environments have, type checkers' among them
 RayError: type[Exception] = import_module("ray.exceptions").RayError
 NO_REPORTS = "RAY_USAGE_STATS_ENABLED"
@@ -69,7 +72,14 @@ def _start(settings: Mapping[str, Any]) -> None:
     os.environ.setdefault(NO_REPORTS, "0")
     address = settings["address"]
     own = {"num_cpus": settings["total_cpus"], "include_dashboard": False} if address is None else {}
-    ray.init(address=address, logging_level="error", **own)
+    try:
+        ray.init(address=address, logging_level="error", **own)
+    except Exception as error:  # of many kinds, the plain one among them
+        where = "on this machine" if address is None else f"at `{address}`"
+        hint = "go on with `sweep.resume=DIR`, perhaps with another launcher: the jobs are frozen"
+        raise ForgeError(
+            [Problem("MF077", "hydra/launcher", f"no Ray cluster {where}: {sentence(error)}", hint)]
+        ) from error
 
 
 def _ended(found: Any) -> JobReturn:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 from omegaconf import OmegaConf
 
-from modelforge.config import compose
 from modelforge.config.engines import EXTRAS, OPTUNA, RAY
+from modelforge.config.overrides import parse, unknown_option
 from modelforge.core.errors import ForgeError
 from modelforge.sweeps import launchers
 from modelforge.sweeps.launchers import fit_to_cores, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
-from tests.sweeps.projects import SMALL, WELL, metrics, multirun, project, statuses
+from tests.sweeps.projects import ROOT, SMALL, WELL, metrics, multirun, project, statuses
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 class Pool:
@@ -94,13 +97,14 @@ def test_too_many_threads_are_a_warning(monkeypatch: pytest.MonkeyPatch, snapsho
     assert str(problem) == snapshot
 
 
-@pytest.mark.parametrize("option", sorted(EXTRAS))
-def test_what_is_not_installed_names_the_extra(option: str, tmp_path):
-    (tmp_path / "config.yaml").write_text("x: 1\n")
-    group = option.rpartition("/")[0]
-    with pytest.raises(ForgeError) as error:
-        compose(tmp_path, [f"{group}=none_such"])
-    assert f"`{group}` has no option `none_such`" in str(error.value)
+@pytest.mark.parametrize("choice", sorted(EXTRAS))
+def test_what_is_not_installed_names_its_extra(choice: str):
+    group, _, option = choice.rpartition("/")
+    (override,) = parse([f"{group}={option}"])
+    problem = unknown_option(override, option, ["basic"], "conf", optional=False)
+    assert problem.message == f"`{group}` has no option `{option}`"
+    assert problem.hint == f"pip install 'modelforge[{EXTRAS[choice]}]'"
+    assert EXTRAS[choice] in PROJECT["optional-dependencies"]
 
 
 def test_settings_of_a_search_are_checked(snapshot):
