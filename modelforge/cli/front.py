@@ -9,7 +9,6 @@ from pkgutil import resolve_name
 from typing import Annotated, Any, NoReturn
 
 import typer
-from click import Command, Context
 from typer.core import TyperGroup
 
 from modelforge._version import __version__
@@ -19,7 +18,7 @@ from modelforge.cli.answer import say
 class TwoWords(TyperGroup):
     """Commands whose names may have two words: `sweep work DIR` beside `sweep DIR`."""
 
-    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command of the first two words, if there is one, and what follows them."""
         command = self.get_command(ctx, " ".join(args[:2]))
         return (command.name, command, args[2:]) if command else super().resolve_command(ctx, args)

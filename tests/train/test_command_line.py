@@ -176,7 +176,7 @@ def test_a_single_run_of_a_sweep_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     check_command_line(CONF, ["experiment=gain_sweep"])
-    assert "warning[MW220]: `init.gain: 0.25,0.5,1,2,4` has no effect on a single run\n" in capsys.readouterr().err
+    assert "warning[MW220]: `init.gain: 0.1,0.5,1,2,8` has no effect on a single run\n" in capsys.readouterr().err
 
 
 def test_a_job_whose_folder_has_too_long_a_name_is_refused(
