@@ -45,8 +45,12 @@ from modelforge.linting.lint import findings
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import check_idle
 from modelforge.sweeps import optuna_settings
+from modelforge.sweeps.freezing import Shared, equal_jobs, frozen_jobs
 from modelforge.sweeps.launchers import fit_to_cores
 from modelforge.sweeps.optuna_space import read_space
+from modelforge.sweeps.resume import check_resuming
+from modelforge.sweeps.selection import Selection, select
+from modelforge.sweeps.sweeper import busy
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.parallel import processes
@@ -54,7 +58,7 @@ from modelforge.train.parallel.replicas import agreed_digest
 from modelforge.train.parallel.team import Order
 from modelforge.train.prepare import prepare
 from modelforge.train.repeat_run import repeat
-from modelforge.train.settings import parse_settings
+from modelforge.train.settings import SweepSettings, parse_settings
 from modelforge.train.trainer import check_trainer
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -454,8 +458,43 @@ def a_script_for_no_sweep(folder: Path) -> str:
 
 @situation
 def a_sweep_whose_list_of_jobs_is_damaged(folder: Path) -> str:
-    write('{"format_version": "1.0", "jobs": [', "sweep.json")
+    Path("sweep.json").write_text('{"format_version": "1.0", "jobs": [')
     return refused(lambda: read_sweep_file(Path()))
+
+
+@situation
+def a_value_for_a_sweep_that_goes_on(folder: Path) -> str:
+    return refused(lambda: check_resuming(["sweep.resume=runs/sweeps/a", "hydra/launcher=joblib", "seed=1"]))
+
+
+@situation
+def a_sweep_that_another_process_runs(folder: Path) -> str:
+    return printed([busy(Path("runs/sweeps/a"))])
+
+
+def chosen(*overrides: str, **settings: Any) -> Selection:
+    sweep = read_sweep(swept(), ["seed=1,2", *overrides])
+    return select(sweep, SweepSettings(**settings), Path("conf"), "config", lambda config: (config, ()), Shared().kept)
+
+
+@situation
+def keys_that_cannot_go_together(folder: Path) -> str:
+    return refused(lambda: chosen("size=1,2,3", zip=(("size", "seed"), ("sed",))))
+
+
+@situation
+def a_condition_that_holds_for_no_job(folder: Path) -> str:
+    return refused(lambda: chosen(where=("seed > 1 and sed < 2", "seed > 2")))
+
+
+@situation
+def combinations_that_make_the_same_config(folder: Path) -> str:
+    return printed(equal_jobs(frozen_jobs(chosen("+tags=[a],[b]").jobs)[1]))
+
+
+@situation
+def combinations_that_are_left_out(folder: Path) -> str:
+    return printed(chosen("size=1,${nowhere}", skip_invalid=True).warnings)
 
 
 @situation

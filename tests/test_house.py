@@ -40,6 +40,7 @@ WAITING = {
     "modelforge.train.callbacks.pruning.make": TRAIN,
     "modelforge.train.callbacks.monitors.make": TRAIN,
     "modelforge.train.command_line.check_config": EARLY,
+    "modelforge.train.frozen_job._last_checkpoint": EARLY,
     "modelforge.train.data.sources.breast_cancer.read": TRAIN,
     "modelforge.train.data.pictures.__call__": TRAIN,
     "modelforge.train.data.pictures._decoded": TRAIN,

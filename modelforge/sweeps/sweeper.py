@@ -1,4 +1,4 @@
-"""`FreezingSweeper`: Hydra's basic sweeper, for jobs that are checked and frozen before the first begins."""
+"""`FreezingSweeper`: does what Hydra's basic one does, for jobs that are checked and frozen before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -29,8 +29,17 @@ from modelforge.train.settings import parse_sweep
 from modelforge.train.terminal import say
 
 
-class FreezingSweeper(BasicSweeper):
-    """Takes the place of `basic` in conf/hydra/default.yaml; launchers run the frozen jobs as any others."""
+class FreezingSweeper(Sweeper):
+    """Takes the place of `basic` in conf/hydra/default.yaml; launchers run the frozen jobs as any others.
+
+    Args:
+        max_batch_size: Jobs that a launcher gets at a time; None for all.
+        params: Values that files name, by key.
+    """
+
+    def __init__(self, max_batch_size: int | None = None, params: Mapping[str, Any] | None = None) -> None:
+        self.max_batch_size = max_batch_size
+        self.params = params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Has the launcher ask us for the configs of jobs."""
@@ -44,7 +53,7 @@ class FreezingSweeper(BasicSweeper):
         folder = self.loader.folder
         with exiting():
             resume = OmegaConf.select(self.config, "sweep.resume")
-            with claimed(folder, _busy(folder)):
+            with claimed(folder, busy(folder)):
                 jobs = self._frozen(folder, arguments) if resume is None else _resumed(folder, arguments)
                 self._launched(jobs)
 
@@ -95,7 +104,8 @@ def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:
     return max(known) if len(known) == len(numbers) else None
 
 
-def _busy(folder: Path) -> Problem:
+def busy(folder: Path) -> Problem:
+    """What is wrong where another process has the folder of a sweep."""
     message = f"another process runs the sweep in `{folder}`"
     hint = "wait for it; or share its work: `modelforge sweep work DIR --any`"
     return Problem("MF078", "hydra.sweep.dir", message, hint)

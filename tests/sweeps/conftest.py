@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TRAIN = Path(__file__).parents[2] / "train.py"
-SMALL = ("model=mlp", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1",
+SMALL = ("model=mlp", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "+trainer.limit_val_batches=1",
     "logger=none")  # fmt: skip
 
 
