@@ -94,7 +94,7 @@ def sweep(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the jobs of multiruns as a table, best first; exit status 1 if a job ended before it finished.
+    """Print the jobs of multiruns as a table, best first; exit status 1 if a job has no result.
 
     With --group seed, one line for all seeds of a config: mean, spread, and
     whether the difference to the best one, or to --baseline, is beyond it.

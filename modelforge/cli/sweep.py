@@ -24,6 +24,7 @@ from modelforge.results.sweep import OPEN, Sweep
 from modelforge.results.table import MAX_LINES
 from modelforge.results.watch import watch
 from modelforge.results.words import counts_line
+from modelforge.runs.status import DONE
 
 SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 """The form that a file's name stands for."""
@@ -40,7 +41,7 @@ def sweep(
     every: bool = False,
     live: bool = False,
 ) -> Answer:
-    """The jobs of multiruns; status 1 if one of them ended before it finished, or never began.
+    """The jobs of multiruns; status 1 if one of them has no result, and none is to come.
 
     Args:
         folders: Where they are.
@@ -70,7 +71,7 @@ def sweep(
         found = found.by(metric)
     grouped = group(found, _checked(found, over) or default_over(found))
     compared = contrasts(grouped, baseline)
-    status = int(bool(found.counts.keys() - {"finished", *OPEN}))
+    status = int(bool(found.counts.keys() - {*DONE, *OPEN}))
     data = document(grouped, compared).model_dump(mode="json") if name == "json" else None
     if name == "parquet":
         assert output is not None

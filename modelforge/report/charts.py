@@ -55,6 +55,8 @@ class Chart:
     x_range: tuple[float, float] | None = None
     log_x: bool = False
     """Whether x is logarithmic, too."""
+    x_ticks: Sequence[float] = ()
+    """Where x has labels; default round numbers."""
     circle: bool = False
     """Whether the unit circle is drawn, and both axes have one scale."""
     size: tuple[int, int] = (WIDTH, HEIGHT)
@@ -187,7 +189,8 @@ def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
         _, y = axes.at(left, 10.0**mark if axes.log else mark)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{width - RIGHT}"/>'
         yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{_label(mark, axes.log)}</text>'
-    for mark in _marks(axes.x, axes.log_x, max(2, (width - LEFT) // 55)):
+    given = [math.log10(tick) if axes.log_x else tick for tick in chart.x_ticks]
+    for mark in given or _marks(axes.x, axes.log_x, max(2, (width - LEFT) // 55)):
         x, _ = axes.at(10.0**mark if axes.log_x else mark, 1.0)
         yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_label(mark, axes.log_x)}</text>'
     yield f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{width - RIGHT}"/>'
@@ -201,9 +204,14 @@ def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
 
 
 def _marks(ends: tuple[float, float], log: bool, most: int) -> list[float]:
-    """Where an axis has labels; logarithms where it is logarithmic: powers of ten, if two fit, else finer ones."""
+    """Where an axis has labels, two or more; logarithms where it is logarithmic: powers of ten, else finer ones.
+
+    >>> _marks((-0.08, 0.08), False, 4)
+    [-0.05, 0.0, 0.05]
+    """
     if not log:
-        return ticks(*ends, most=most)
+        marks = ticks(*ends, most=most)
+        return marks if len(marks) > 1 else ticks(*ends, most=2 * most)
     marks = ticks(*ends, most=most, steps=(1, 2, 3, 4, 5, 10))
     powers = sorted({float(round(mark)) for mark in marks if ends[0] <= round(mark) <= ends[1]})
     finer = _within_a_decade(*ends)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import log10
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TypeVar
@@ -31,6 +33,8 @@ MAX_SEEDS = 6
 MAX_STRANDS = 300
 MAX_SIDE = 40
 """Rows and columns of a heat map."""
+MAX_LABELS = 9
+"""Labels that have room along an axis."""
 WIDE = 8
 """The ratio of an axis's ends from which on it is logarithmic."""
 SMALL = (270, 180)
@@ -66,7 +70,15 @@ def _by_axis(grouped: Grouped, key: str, rows: Sequence[Row]) -> Chart:
     log = min(places) > 0 and max(places) / min(places) >= WIDE
     title = f"{sweep.metric} against {key}"
     ends = (min(places), max(places))
-    return Chart(title, key, sweep.metric, series, x_range=ends, log_x=log)
+    ticks = _apart(sorted({*places}), log=log)
+    return Chart(title, key, sweep.metric, series, x_range=ends, log_x=log, x_ticks=ticks)
+
+
+def _apart(places: Sequence[float], *, log: bool) -> Sequence[float]:
+    """The values themselves, where their labels have room beside one another; else none."""
+    along = [log10(place) for place in places] if log else places
+    gaps = [right - left for left, right in pairwise(along)]
+    return places if min(gaps) * MAX_LABELS >= along[-1] - along[0] else ()
 
 
 def _series_key(grouped: Grouped, key: str) -> str | None:

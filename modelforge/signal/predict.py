@@ -33,6 +33,8 @@ A norm divides by a variance v of few degrees of freedom; E 1/v is larger than 1
 independent.
 """
 MOST_LEANING = 100.0
+ONCE = "from here on"
+"""What a note begins with that holds for all layers behind."""
 SMALLEST, LARGEST = 1e-140, 1e140
 """Mean squares of which the squares, and sums of those over a batch, are still numbers of double precision."""
 
@@ -309,10 +311,13 @@ def _nodes(
         NodeSignal(name, "input", signals[Source(f"@{name}")], gradients.get(Source(f"@{name}")))
         for name in plan.inputs
     ]
+    said: set[str] = set()
     for leaf, result, reason in done:
+        note = "" if result is not None and reason.startswith(ONCE) and reason in said else reason
+        said.add(reason)
         index = () if result is None else next(iter(result.outputs))
         source = Source(leaf.layer.path, index)
-        node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=reason)
+        node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=note)
         nodes.append(node if result is None else replace(node, chi=result.chi, slope=result.slope))
     last = max((place for place, node in enumerate(nodes) if _leans(node)), default=None)
     if last is not None:

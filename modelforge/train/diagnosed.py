@@ -12,8 +12,9 @@ from modelforge.building.build import Model
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.files import write_atomically
+from modelforge.core.words import plural
 from modelforge.diagnosis.diagnose import diagnose
-from modelforge.diagnosis.document import Cause
+from modelforge.diagnosis.document import Start
 from modelforge.diagnosis.formats.page import page
 from modelforge.diagnosis.measuring import Batch
 from modelforge.planning.flops import num_flops
@@ -31,7 +32,7 @@ MAX_PARAMETERS = 30_000_000
 """Of a model that is measured."""
 
 
-def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: Path, *, measure: bool = True) -> Cause:
+def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: Path, *, measure: bool = True) -> str:
     """Writes how the model starts: predicted, and measured on a few random inputs where that takes about a second.
 
     Args:
@@ -40,6 +41,9 @@ def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: 
         overrides: What the command line set, for the title.
         folder: The run folder.
         measure: False where this process cannot run the model alone.
+
+    Returns:
+        The cause of what is wrong, and the codes of notes of the linter; empty where nothing is to be said.
 
     Raises:
         ForgeError: the file cannot be written.
@@ -54,7 +58,14 @@ def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: 
         jacobian=False,
     )
     write_atomically(folder / FILE, page(found))
-    return found.first.cause
+    return _said(found.first)
+
+
+def _said(start: Start) -> str:
+    cause = start.cause.sentence if start.cause.severity != "none" else ""
+    codes = [finding.code for finding in start.findings if finding.severity == "note"]
+    notes = f"{plural(len(codes), 'note')} of the linter: {', '.join(codes)}" if codes else ""
+    return "; ".join(filter(None, [cause, notes]))
 
 
 def training_batch(config: Config, plan: Plan, num_examples: int) -> Batch:

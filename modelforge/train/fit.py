@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,8 +19,6 @@ from lightning import Callback, Trainer
 from rich.console import Console
 
 from modelforge.building.build import Model, build
-from modelforge.building.entries import LedgerEntry
-from modelforge.building.ledger import Ledger
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
@@ -29,7 +26,7 @@ from modelforge.core.plugins import imported
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
 from modelforge.core.torch_state import threads
-from modelforge.core.words import number, plural
+from modelforge.core.words import plural
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.runs.environment import complete
@@ -60,6 +57,7 @@ from modelforge.train.parallel.team import ALONE, Order, Team
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
+from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
@@ -200,9 +198,9 @@ def _fit(
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
     model = _build(job, folder, team)
     if run.show_plan and settings.diagnose:
-        reason = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
-        if reason.severity != "none":
-            run.say(f"{FILE}: {reason.sentence}")
+        said = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
+        if said:
+            run.say(f"{FILE}: {said}")
     if team.size > 1:
         copies = job.trainer.get("num_replicas", 1) if team.sharded else team.size
         run.say(f"initial values: digest {agreed_digest(model, team, copies)}, equal on {team.size} ranks")
@@ -328,37 +326,6 @@ def _explain(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Probl
     message = f"training diverged at step {error.step}: {finding}"
     hint = f"{lower}, clip with `trainer.gradient_clip_val=1`, or start with smaller values"
     return Problem("MF052", keys.get(layer, "optimizer.lr"), message, hint, part="key")
-
-
-def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
-    """One problem for each parameter that did not come out as promised, at the init block that won.
-
-    Args:
-        plan: What was built.
-        ledger: What came out.
-    """
-    for entry in ledger.failures:
-        parameter = plan.parameter(entry.path)
-        key = parameter.key if parameter.rule.default else entry.rule
-        hint = f"change the fields of `{entry.scheme}`, correct its code, or choose another scheme"
-        yield Problem("MF028", key, _message(entry), hint, entry.place)
-
-
-def _message(entry: LedgerEntry) -> str:
-    mean, std = entry.measured_mean, entry.measured_std
-    if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
-        return f"`{entry.path}` holds values that are not finite"
-    wanted_mean = _within(entry.target_mean, entry.mean_tolerance)
-    wanted_std = _within(entry.target_std, entry.std_tolerance)
-    if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
-        return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
-    blocks = "" if entry.std_tolerance is not None else ", in each of its matrices"
-    measured = f"`{entry.path}` has mean {number(mean)} and std {number(std)}"
-    return f"{measured}, but `{entry.scheme}` promises mean {wanted_mean} and std {wanted_std}{blocks}"
-
-
-def _within(target: float | None, tolerance: float | None) -> str:
-    return number(target) if tolerance is None else f"{number(target)} ± {tolerance:.2g}"
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -25,6 +25,7 @@ def test_the_metric_against_the_gain_has_a_line_for_each_init(tmp_path: Path):
         "the worst value of a finished job"
     )
     assert chart.log_x, "from 0.5 to 4"
+    assert chart.x_ticks == [0.5, 1.0, 4.0]
 
 
 def test_learning_curves_are_small_multiples_on_one_scale(tmp_path: Path):

@@ -16,6 +16,7 @@ from modelforge.signal.moments import Pair, Single, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
+FAR_APART = "from here on less sure: draws differ too much for a power law of energies"
 STEP = 0.01
 """The relative change of an energy by which a power law is found."""
 LEAST_ENERGY = 1e-3
@@ -92,6 +93,7 @@ def activation(node: Node) -> Passed:
         lambda gradients: (_back(gradients[()], function, signal, one, along, across),),
         chi=None if gain is None else gain * one.slope_second,
         slope=None if gain is None else gain * one.growth,
+        note=FAR_APART if signal.drift > 1 and abs(power - 1) > STEP else "",
     )
 
 
