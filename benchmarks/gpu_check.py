@@ -1,10 +1,14 @@
 """Whether builds, trainings and predictions on a CUDA device are those of the CPU: one line for each check.
 
+The last checks train a sharded model: over NCCL with a GPU, also a single one, else over gloo in two processes.
+
 python benchmarks/gpu_check.py [device]
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import subprocess
 import sys
 import time
@@ -25,6 +29,12 @@ MODELS = (("model=cnn", "data=digits"), ("model=gpt2", "data=text"), ("model=lst
 """What is built on both devices."""
 TOLERANCE = 1e-4
 """Between probabilities of the two devices: float32 sums in another order."""
+CURVE = 1e-3
+"""Between losses of one process and of several, after three epochs of steps that round otherwise."""
+ORTHOGONAL = 1e-5
+"""Between W W' and 1: rounding of float32, over 1024 terms."""
+WITHOUT_DROPOUT = ("model.layers.dropout1.p=0", "model.layers.dropout2.p=0", "trainer.max_epochs=3")
+"""Dropout differs between processes."""
 ENOUGH = 0.8
 """Accuracy on the digits after two epochs."""
 ONE_EXAMPLE = 1 / 269
@@ -53,6 +63,7 @@ def main() -> None:
 def checks(device: torch.device, folder: Path) -> Iterator[tuple[str, Callable[[], tuple[bool, str]]]]:
     """Every check by its name; later ones use the run of an earlier one."""
     whole, part, resumed, plain = (folder / name for name in ("whole", "part", "resumed", "plain"))
+    shards, single = folder / "shards", folder / "single"
     mixed = (*CNN, "trainer.precision=bf16-mixed", "trainer.deterministic=true")
     yield "device", lambda: (device.type == "cpu" or torch.cuda.is_available(), _name(device))
     for model in MODELS:
@@ -65,6 +76,17 @@ def checks(device: torch.device, folder: Path) -> Iterator[tuple[str, Callable[[
     yield "float32, three epochs", lambda: _trains(device, plain, *CNN, "trainer.max_epochs=3")
     yield "prediction equals the CPU's", lambda: _same_predictions(plain, device)
     yield "evaluation gives the run's accuracy", lambda: _same_accuracy(plain, device)
+    yield "orthogonal, 1024 x 1024", lambda: _is_orthogonal(device)
+    yield "forward pass equals the CPU's", lambda: _same_outputs(device)
+    sharded = ("trainer=fsdp", f"trainer.devices={_processes(device)}", f"data.batch_size={64 // _processes(device)}")
+    yield "sharded, three epochs", lambda: _trains(device, shards, *CNN, *WITHOUT_DROPOUT, *sharded)
+    yield "the same in one process", lambda: _trains(device, single, *CNN, *WITHOUT_DROPOUT, "data.batch_size=64")
+    yield "sharded starts as one process", lambda: _same_start(single, shards)
+    yield "sharded follows its curve", lambda: _same_curve(single, shards)
+    onwards = ("trainer.max_epochs=4", f"ckpt={shards / 'checkpoints' / 'last.ckpt'}", "data.batch_size=64")
+    yield "one process goes on from it", lambda: _trains(device, folder / "on", *CNN, *WITHOUT_DROPOUT, *onwards)
+    narrow = (*CNN, *WITHOUT_DROPOUT, *sharded, "trainer.precision=bf16-mixed")
+    yield "sharded, bf16-mixed", lambda: _trains(device, folder / "narrow", *narrow)
 
 
 def _name(device: torch.device) -> str:
@@ -106,6 +128,50 @@ def _same_predictions(folder: Path, device: torch.device) -> tuple[bool, str]:
     numbers = [name for name, column in ours.items() if np.issubdtype(np.asarray(column).dtype, np.floating)]
     far = max(float(np.abs(np.asarray(ours[name]) - np.asarray(theirs[name])).max()) for name in numbers)
     return far <= TOLERANCE, f"largest difference {far:.2g} in {len(numbers)} columns"
+
+
+def _processes(device: torch.device) -> int:
+    """One for each GPU, and two on the CPU: NCCL on one GPU does what it does on several."""
+    return torch.cuda.device_count() if device.type == "cuda" else 2
+
+
+def _is_orthogonal(device: torch.device) -> tuple[bool, str]:
+    layers = {"one": {"type": "Linear", "out_features": 1024, "bias": False}}
+    plan = mf.plan(parse({"input": {"shape": [1024]}, "layers": layers}, init="orthogonal"))
+    begin = time.perf_counter()
+    weight = mf.build(plan, device=device).one.weight.detach()
+    seconds = time.perf_counter() - begin
+    off = float((weight.double() @ weight.double().T - torch.eye(1024, device=device, dtype=torch.float64)).abs().max())
+    return off <= ORTHOGONAL, f"largest deviation {off:.1g} in {seconds:.2f} s"
+
+
+def _same_outputs(device: torch.device) -> tuple[bool, str]:
+    plan = mf.plan(parse(compose(ROOT / "conf", ("model=cnn", "data=digits"))))
+    (given,) = plan.inputs.values()
+    pictures = torch.from_numpy(np.random.default_rng(0).uniform(0, 16, given.of(64)).astype("float32"))
+    found: list[torch.Tensor] = []
+    for place in (torch.device("cpu"), device):
+        with torch.no_grad():
+            found.append(mf.build(plan, seed=0, device=place).eval()(pictures.to(place)).cpu().double())
+    far = float((found[0] - found[1]).abs().max() / found[0].abs().max())
+    return far <= TOLERANCE, f"largest difference {far:.2g} of the largest output"
+
+
+def _same_start(one: Path, other: Path) -> tuple[bool, str]:
+    first, second = (json.loads((run / "ledger.json").read_text())["parameters"] for run in (one, other))
+    same = [entry["digest"] for entry in first] == [entry["digest"] for entry in second]
+    return same, f"{len(first)} parameters"
+
+
+def _same_curve(one: Path, other: Path) -> tuple[bool, str]:
+    first, second = (_losses(run) for run in (one, other))
+    far = max(abs(a - b) / a for a, b in zip(first, second, strict=True))
+    return far <= CURVE, f"largest relative difference {far:.2g} in {len(first)} epochs"
+
+
+def _losses(folder: Path) -> list[float]:
+    rows = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
+    return [float(row["train/loss"]) for row in rows if row["train/loss"]]
 
 
 def _same_accuracy(folder: Path, device: torch.device) -> tuple[bool, str]:

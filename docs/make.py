@@ -254,7 +254,7 @@ def _default(field: dict[str, Any]) -> str:
 def rules() -> dict[Path, str]:
     """The pages of lint rules as Markdown, by path below docs/."""
     every = [rule for _, rule in RULES.entries()]
-    pages = {Path("lint") / f"{rule.code}.md": page(rule, linted(rule, rule.bad)) for rule in every}
+    pages = {Path("lint") / f"{rule.code}.md": page(rule, linted(rule, rule.bad) if rule.bad else "") for rule in every}
     return {Path("lint") / "README.md": index(every), **pages}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from typer.testing import CliRunner
@@ -40,12 +42,24 @@ from modelforge.inits.registry import register_initializer, unregister_initializ
 from modelforge.language.registry import LAYERS
 from modelforge.layers.register import unregister_layer
 from modelforge.linting.lint import findings
+from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import check_idle
+from modelforge.sweeps import optuna_settings
+from modelforge.sweeps.freezing import Shared, equal_jobs, frozen_jobs
+from modelforge.sweeps.launchers import fit_to_cores
+from modelforge.sweeps.optuna_space import read_space
+from modelforge.sweeps.resume import check_resuming
+from modelforge.sweeps.selection import Selection, select
+from modelforge.sweeps.sweeper import busy
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
+from modelforge.train.parallel import processes
+from modelforge.train.parallel.replicas import agreed_digest
+from modelforge.train.parallel.team import Order
 from modelforge.train.prepare import prepare
 from modelforge.train.repeat_run import repeat
-from modelforge.train.settings import parse_settings
+from modelforge.train.settings import SweepSettings, parse_settings
+from modelforge.train.trainer import check_trainer
 
 CONF = Path(__file__).parents[1] / "conf"
 DENSE = {"type": "Linear", "out_features": 16}
@@ -414,6 +428,73 @@ def an_acceptance_that_fits_no_change(folder: Path) -> str:
 @situation
 def a_sweep_folder_without_runs(folder: Path) -> str:
     return command("sweep", str(folder / "none"))
+
+
+@situation
+def more_jobs_at_once_than_the_cores_can_run(folder: Path) -> str:
+    target = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+    config = OmegaConf.create({"hydra": {"launcher": {"_target_": target, "n_jobs": 4}}})
+    with patch("modelforge.sweeps.launchers.num_cores", lambda: 4):
+        (warning,) = fit_to_cores(config, 2)
+    return str(warning)
+
+
+@situation
+def a_search_over_what_is_no_space(folder: Path) -> str:
+    words = ["init.gain=interval(2, 1)", "seed=1,interval(2, 3)", "optimizer.lr=tag(log, interval(0, 1))"]
+    return refused(lambda: read_space(words))
+
+
+@situation
+def a_search_with_wrong_settings(folder: Path) -> str:
+    settings = {"n_trials": 0, "n_trails": 3, "sampler": {"name": "cmaes"}}
+    return refused(lambda: optuna_settings.parse_settings(settings))
+
+
+@situation
+def a_script_for_no_sweep(folder: Path) -> str:
+    return command("sweep", "script", "slurm", str(folder / "none"))
+
+
+@situation
+def a_sweep_whose_list_of_jobs_is_damaged(folder: Path) -> str:
+    Path("sweep.json").write_text('{"format_version": "1.0", "jobs": [')
+    return refused(lambda: read_sweep_file(Path()))
+
+
+@situation
+def a_value_for_a_sweep_that_goes_on(folder: Path) -> str:
+    return refused(lambda: check_resuming(["sweep.resume=runs/sweeps/a", "hydra/launcher=joblib", "seed=1"]))
+
+
+@situation
+def a_sweep_that_another_process_runs(folder: Path) -> str:
+    return printed([busy(Path("runs/sweeps/a"))])
+
+
+def chosen(*overrides: str, **settings: Any) -> Selection:
+    sweep = read_sweep(swept(), ["seed=1,2", *overrides])
+    return select(sweep, SweepSettings(**settings), Path("conf"), "config", lambda config: (config, ()), Shared().kept)
+
+
+@situation
+def keys_that_cannot_go_together(folder: Path) -> str:
+    return refused(lambda: chosen("size=1,2,3", zip=(("size", "seed"), ("sed",))))
+
+
+@situation
+def a_condition_that_holds_for_no_job(folder: Path) -> str:
+    return refused(lambda: chosen(where=("seed > 1 and sed < 2", "seed > 2")))
+
+
+@situation
+def combinations_that_make_the_same_config(folder: Path) -> str:
+    return printed(equal_jobs(frozen_jobs(chosen("+tags=[a],[b]").jobs)[1]))
+
+
+@situation
+def combinations_that_are_left_out(folder: Path) -> str:
+    return printed(chosen("size=1,${nowhere}", skip_invalid=True).warnings)
 
 
 @situation
@@ -1117,3 +1198,53 @@ def a_claim_about_what_the_network_does_not_have(folder: Path) -> str:
         conf = write(EXPERIMENT % quantity, "experiment/gallery/small.yaml")
         texts.append(refused(partial(measure, "small", conf)))
     return "\n\n".join(texts)
+
+
+@situation
+def a_sharded_training_of_what_needs_the_whole_model(folder: Path) -> str:
+    settings = ("trainer=fsdp", "trainer.precision=64-true", "trainer.compile=true", "callbacks=ema")
+    found = ("optimizer=sgd", "optimizer.type=LBFGS"), ("+optimizer.capturable=true",)
+    return "\n\n".join(refused_settings(*settings, *one) for one in found)
+
+
+@situation
+def a_strategy_that_copies_processes(folder: Path) -> str:
+    return refused_settings("trainer=ddp", "trainer.strategy=ddp_spawn")
+
+
+@situation
+def more_processes_than_the_trainer_says(folder: Path) -> str:
+    started = {"RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
+    with patch.dict(os.environ, started):
+        return "\n".join(map(str, check_trainer({"accelerator": "cpu", "devices": 2})))
+
+
+@situation
+def a_multirun_under_torchrun(folder: Path) -> str:
+    started = {"RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
+    said = io.StringIO()
+    with patch.dict(os.environ, started), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        check_command_line(CONF, ["-m", "seed=0,1"])
+    return said.getvalue()
+
+
+@situation
+def a_process_that_is_killed(folder: Path) -> str:
+    kills_itself = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    with patch.object(processes, "_command", lambda place: kills_itself):
+        return refused(_lost)
+
+
+def _lost() -> None:
+    with processes.leading(Order({}, "run"), 2) as (_, others):
+        others.started[1][0].wait()
+        others.check()
+
+
+@situation
+def processes_that_start_with_other_values(folder: Path) -> str:
+    def gathered(own: list[list[float]]) -> list[list[list[float]]]:
+        return [own, [own[0], [one + 1 for one in own[1]]]]
+
+    team: Any = SimpleNamespace(size=2, gathered=gathered)
+    return refused(lambda: agreed_digest(nn.Linear(2, 3), team, 2))

@@ -191,7 +191,7 @@ def test_the_readme_has_two_commands_that_set_up() -> None:
 
 def test_the_examples_of_the_language_are_whole_configs() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "language.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(shown) == 8
+    assert len(shown) == 9
     for text in shown:
         plan = mf.plan(mf.parse(yaml.safe_load(text)))
         assert not plan.warnings

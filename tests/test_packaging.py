@@ -61,7 +61,7 @@ def test_wheel_holds_the_package_and_the_configs(wheel: ZipFile) -> None:
     }
     pages = {
         f"modelforge/{path.relative_to(ROOT / 'modelforge')}"
-        for pattern in ("*.html", "*.css")
+        for pattern in ("*.html", "*.css", "templates/*")
         for path in (ROOT / "modelforge").rglob(pattern)
     }
     info = f"modelforge-{__version__}.dist-info/"

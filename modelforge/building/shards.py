@@ -156,9 +156,7 @@ def shard_of(tensor: Tensor) -> Shard:
     Raises:
         TypeError: parts of sums live in several processes, so no value can be written.
     """
-    # Unless the module is imported already there is no DTensor, and importing it takes long.
-    module = sys.modules.get("torch.distributed.tensor")
-    if module is None or not isinstance(tensor, module.DTensor):
+    if not is_spread(tensor):
         return Shard(tensor, tuple(tensor.shape), (0,) * tensor.ndim)
     spread: Any = tensor
     from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
@@ -171,6 +169,25 @@ def shard_of(tensor: Tensor) -> Shard:
         place == 0 for place, placement in zip(here, spread.placements, strict=True) if placement.is_replicate()
     )
     return Shard(spread.to_local(), tuple(tensor.shape), tuple(offset), counts, distributed=True)
+
+
+def is_spread(tensor: Tensor) -> bool:
+    """Whether a tensor is a `DTensor`, of which this process holds a part."""
+    # Unless the module is imported already there is no DTensor, and importing it takes long.
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor with what other processes hold of it; of a `DTensor`, all of them must call it."""
+    spread: Any = tensor
+    return spread.full_tensor() if is_spread(tensor) else tensor
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor."""
+    spread: Any = tensor
+    return spread.to_local() if is_spread(tensor) else tensor
 
 
 def over_processes(

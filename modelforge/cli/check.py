@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -19,6 +19,7 @@ from modelforge.cli.changed import changed_since
 from modelforge.cli.output import check_output, written
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.composition import Library
+from modelforge.config.folder import groups
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem
@@ -204,7 +205,7 @@ def answer(findings: Sequence[Finding], *, every: bool) -> Answer:
 
 
 def choices(conf: Path, overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every model with every init, and every experiment; a group that the overrides choose is fixed."""
+    """Every model with every init, and every experiment, in folders of folders too; a chosen group is fixed."""
     return list(_choices(conf, overrides))
 
 
@@ -214,14 +215,16 @@ def _choices(conf: Path, overrides: Sequence[str]) -> Iterable[tuple[str, ...]]:
     for choice in product(*(axis or ("",) for axis in axes)):
         yield tuple(filter(None, choice))
     if not chosen & {"model", "init", "experiment"}:
-        for experiment in _options(conf, "experiment"):
-            yield (experiment,)
+        for group in groups(conf):
+            if PurePosixPath(group).parts[0] == "experiment":
+                yield from ((experiment,) for experiment in _options(conf, group))
 
 
 def _options(conf: Path, group: str) -> tuple[str, ...]:
     if not (conf / group).is_dir():
         return ()
-    return tuple(f"{group}={option}" for option in options(conf, group))
+    name, *folders = PurePosixPath(group).parts
+    return tuple(f"{name}={'/'.join((*folders, option))}" for option in options(conf, group))
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -104,7 +104,9 @@ def show(
     memory: Annotated[
         bool, typer.Option("--memory", help="Print the memory of a training step instead; see --batch.")
     ] = False,
-    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="With --memory: examples in a batch.")] = 32,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="N", min=1, help="With --memory: examples in a batch. Default: 32.")
+    ] = None,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +118,9 @@ def show(
     """
     if signal and memory:
         raise typer.BadParameter("choose one of --signal and --memory")
-    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal, batch=batch if memory else 0)
+    if batch is not None and not memory:
+        raise typer.BadParameter("--batch is for --memory")
+    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal, batch=(batch or 32) if memory else 0)
 
 
 @app.command()
@@ -162,6 +166,9 @@ def diagnose(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Whether to build the model and measure it on a batch.")
     ] = True,
+    data: Annotated[
+        bool, typer.Option("--data", help="Measure on examples of the config's training data, not on random inputs.")
+    ] = False,
     batch: Annotated[
         int | None, typer.Option("--batch", min=2, help="Examples in a batch. Default: 32, fewer where they cost much.")
     ] = None,
@@ -182,7 +189,15 @@ def diagnose(
     if schema:
         answer("diagnose:print_schema", as_json=True, plugins=False)
     name = Form.json if as_json else form
-    settings = {"measure": measure, "batch": batch, "output": output, "fail_on": fail_on and fail_on.value}
+    if data and not measure:
+        raise typer.BadParameter("choose one of --data and --no-measure")
+    settings = {
+        "measure": measure,
+        "data": data,
+        "batch": batch,
+        "output": output,
+        "fail_on": fail_on and fail_on.value,
+    }
     answer("diagnose:diagnose", conf, overrides or [], compare or [], name and name.value, **settings)
 
 

@@ -16,9 +16,11 @@ from modelforge.diagnosis.diagnose import diagnose as diagnosed
 from modelforge.diagnosis.document import Diagnosis, Start, diagnosis_schema
 from modelforge.diagnosis.formats import FORMATS
 from modelforge.diagnosis.formats.text import text
+from modelforge.diagnosis.measuring import Batch, size_of
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.train.diagnosed import training_batch
 
 MAX_COMPARED = 8
 SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".md": "markdown", ".png": "png"}
@@ -33,6 +35,7 @@ def diagnose(
     form: str | None,
     *,
     measure: bool,
+    data: bool = False,
     batch: int | None = None,
     output: Path | None = None,
     fail_on: str | None = None,
@@ -45,6 +48,7 @@ def diagnose(
         compared: Overrides that each may give several values: a config for each combination.
         form: `text`, or a name of `FORMATS`; None for the form that the name of the file stands for.
         measure: Whether to build the networks and to measure them.
+        data: Whether to measure them on examples of the data that the config names.
         batch: Examples in a batch; None for as many as cost little.
         output: A file to write; None for the standard output.
         fail_on: How severe a cause or a finding is that gives the status 1; None for no such status.
@@ -59,9 +63,14 @@ def diagnose(
     check_output(output)
     studies = Studies()
     plans: dict[str, Plan] = {}
+    batches: dict[str, Batch] = {}
     for label, every in progress(list(_configs(conf, overrides, compared)), "planning"):
-        plans[label] = plan(parse(compose(conf, every)), studies)
-    found = diagnosed(plans, title=" ".join(overrides) or "the config", measure=measure, batch=batch)
+        config = compose(conf, every)
+        plans[label] = plan(parse(config), studies)
+        if data:
+            batches[label] = training_batch(config, plans[label], size_of(plans[label], batch).batch)
+    title = " ".join(overrides) or "the config"
+    found = diagnosed(plans, title=title, measure=measure, batch=batch, data=batches or None)
     status = int(fails(found, fail_on))
     line = f"{_verdicts(found)}\nwrote {output}"
     made = text(found) if name == "text" else FORMATS[name](found)

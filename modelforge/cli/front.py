@@ -9,11 +9,24 @@ from pkgutil import resolve_name
 from typing import Annotated, Any, NoReturn
 
 import typer
+from click import Command, Context
+from typer.core import TyperGroup
 
 from modelforge._version import __version__
 from modelforge.cli.answer import say
 
+
+class TwoWords(TyperGroup):
+    """Commands whose names may have two words: `sweep work DIR` beside `sweep DIR`."""
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command of the first two words, if there is one, and what follows them."""
+        command = self.get_command(ctx, " ".join(args[:2]))
+        return (command.name, command, args[2:]) if command else super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=TwoWords,
     name="modelforge",
     help="Neural networks and their initial values, declared layer by layer in Hydra YAML.",
     epilog="Exit status: 0 fine, 1 problems found, 2 misuse.",

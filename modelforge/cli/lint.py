@@ -20,6 +20,7 @@ from modelforge.config.composition import Library
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import listed, printable
+from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.language import parse
@@ -82,7 +83,7 @@ def lint(
         conf: The folder; None for the default one.
         overrides: Hydra overrides; with `every` they apply to all combinations.
         every: Whether to look at all combinations.
-        rules: Codes of the rules to apply; empty for all, and for the warnings of planning.
+        rules: Codes of the rules to apply, and of the warnings of planning to show; empty for all.
         base_ref: Only configs that read a file that differs from this revision; None for all.
         form: `text`, `json` or a name of `FORMATS`.
         fail_on: The least severity that makes the status 1.
@@ -93,7 +94,7 @@ def lint(
             cannot be written.
     """
     check_output(output)
-    chosen_rules = [_applied(code) for code in rules] or None
+    chosen_rules = _applied(rules) or None
     changed = changed_since(base_ref, conf) if base_ref is not None else None
     folder = conf if conf is not None else default_conf()
     library, studies = Library(), Studies()
@@ -114,12 +115,24 @@ def lint(
     return made if output is None else written(made, output, f"{plural(len(found), 'config')} linted: {output}")
 
 
-def _applied(code: str) -> LintRule:
-    rule = RULES.get(code)
-    if rule.retired:
-        message = f"the rule `{code}` is no longer applied: {rule.retired}"
-        raise ForgeError([Problem("MF080", code, message, f"`modelforge list rules {code}` shows its page")])
-    return rule
+def _applied(codes: Sequence[str]) -> list[LintRule]:
+    """The rules of some codes.
+
+    Raises:
+        ForgeError: a code is no rule's, or that of a rule which is no longer applied.
+    """
+    problems: list[Problem] = []
+    for code in codes:
+        if code not in RULES:
+            near = did_you_mean(code, RULES.names())
+            hint = "; ".join(filter(None, [near, "`modelforge list rules` prints all of them"]))
+            problems.append(Problem("MF080", code, f"unknown lint rule `{code}`", hint))
+        elif retired := RULES.get(code).retired:
+            message = f"the rule `{code}` is no longer applied: {retired}"
+            problems.append(Problem("MF080", code, message, f"`modelforge list rules {code}` shows its page"))
+    if problems:
+        raise ForgeError(problems)
+    return [RULES.get(code) for code in codes]
 
 
 def _linted(
@@ -138,7 +151,7 @@ def _linted(
     except ForgeError as error:
         return Finding(choice, every, error.problems)
     linted = examine(decided, training_of(config.values), rules)
-    return Finding(choice, every, (*(() if rules else linted.planned), *linted.problems), linted)
+    return Finding(choice, every, (*linted.planned, *linted.problems), linted)
 
 
 def _unmeant(finding: Finding) -> bool:

@@ -288,6 +288,7 @@ def _rule(code: str) -> Answer:
     examples = [
         part
         for label, name in (("found here", "bad"), ("not here", "good"))
+        if facts[name]
         for part in (Text(), Text(label, "dim"), Padding(Text(facts[name].rstrip()), INDENT))
     ]
     return Answer(facts, Group(head, *notes_table(notes), *examples))

@@ -50,6 +50,14 @@ class Tunable(StrEnum):
     batch_size = "batch_size"
 
 
+class Cluster(StrEnum):
+    """What `sweep script` writes a script for."""
+
+    slurm = "slurm"
+    kubernetes = "kubernetes"
+    ray = "ray"
+
+
 class Direction(StrEnum):
     """What `solve` keeps the same."""
 
@@ -121,6 +129,16 @@ class Page(StrEnum):
     json = "json"
     html = "html"
     markdown = "markdown"
+
+
+class Results(StrEnum):
+    """In which form `sweep` prints results."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+    html = "html"
+    parquet = "parquet"
 
 
 class FailOn(StrEnum):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 
 from modelforge.cli.front import answer, app, one_of
-from modelforge.cli.options import Conf, Json, Overrides, Page, Report, Tunable
+from modelforge.cli.options import Cluster, Conf, Json, Overrides, Page, Report, Results, Tunable
 
 
 @app.command()
@@ -35,19 +36,118 @@ def tune(
     answer("tune:tune", kind.value, conf, overrides or [], as_json=as_json, **options)
 
 
+@app.command("tune-gain")
+def tune_gain(
+    overrides: Overrides = None,
+    key: Annotated[
+        str, typer.Option("--key", metavar="KEY", help="The number to search: a gain, or a std.")
+    ] = "init.gain",
+    budget: Annotated[int, typer.Option("--budget", min=1, metavar="N", help="Trainings at most.")] = 24,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds for a gain that counts.")] = 4,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0, metavar="M", help="Begin no training after this time.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="For the trainings; that of a search that was stopped."),
+    ] = None,
+    conf: Conf = None,
+    as_json: Json = False,
+) -> None:
+    """Search the gain that trains best, from the predicted one outwards, and print it as an override with evidence.
+
+    Each gain is a whole training of `train.py` with the same overrides, so
+    shorten it: trainer.max_epochs=5. Gains are a factor of 2 apart first,
+    and closer around the best; the best two and the config's own are then
+    trained with all seeds, and only seeds that did not choose a gain count
+    as evidence for it.
+    """
+    options: dict[str, Any] = {"key": key, "budget": budget, "seeds": seeds, "minutes": minutes, "folder": folder}
+    answer("tune_gain:tune_gain", conf, overrides or [], as_json=as_json, **options)
+
+
 @app.command()
 def sweep(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun, finished or not.")],
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="The folders of multiruns, finished or not.", show_default=False),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option("--metric", metavar="NAME", help="Sort by this metric. Default: the one that the runs optimize."),
     ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="KEY", help="Mean and spread over this key, such as seed; repeatable."),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", metavar="KEY=VALUE", help="Compare with these jobs, such as init=torch. Default: the best."
+        ),
+    ] = None,
+    form: Annotated[Results | None, typer.Option("--format", help="Default: by the name of --output.")] = None,
+    output: Report = None,
+    every: Annotated[bool, typer.Option("--all", help="List all jobs, however many there are.")] = False,
+    live: Annotated[bool, typer.Option("--watch", help="Show the sweep until it ends, then the table.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with all metrics.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --format json, and exit.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the jobs of a multirun as a table, best first; exit status 1 if a job ended before it finished."""
+    """Print the jobs of multiruns as a table, best first; exit status 1 if a job has no result.
+
+    With --group seed, one line for all seeds of a config: mean, spread, and
+    whether the difference to the best one, or to --baseline, is beyond it.
+    """
     one_of("--csv", csv, as_json)
-    answer("sweep:sweep", folder, metric, csv=csv, as_json=as_json, plugins=False)
+    if schema:
+        answer("sweep:print_schema", as_json=True, plugins=False)
+    if not folders:
+        raise typer.BadParameter("name a folder: runs/sweeps/...", param_hint="DIR")
+    as_json = as_json or (form == Results.json and output is None)
+    named = "json" if as_json else "csv" if csv else form and form.value
+    options: dict[str, Any] = {"over": over or [], "baseline": baseline or [], "form": named, "output": output}
+    answer("sweep:sweep", folders, metric, every=every, live=live, as_json=as_json, plugins=False, **options)
+
+
+@app.command("sweep work")
+def sweep_work(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun.")],
+    index: Annotated[
+        int | None, typer.Option("--index", metavar="N", min=0, help="Run the job of this number.")
+    ] = None,
+    take_any: Annotated[bool, typer.Option("--any", help="Run all jobs that no other process runs.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --any: run jobs that failed before once more.")
+    ] = False,
+) -> None:
+    """Run frozen jobs of a multirun, for schedulers that start the processes; a job with a result is left alone.
+
+    A job that was interrupted or killed goes on from its last checkpoint.
+    Exit status: 0 the job has a result (finished, or diverged, which a
+    second run would not change), 1 it failed, or another process runs it,
+    2 there is no such job, 128 + n after signal n.
+    """
+    if (index is None) != take_any:
+        raise typer.BadParameter("give one of --index N and --any")
+    if retry_failed and not take_any:
+        raise typer.BadParameter("--retry-failed goes with --any: a job of a given --index is run again anyway")
+    resolve_name("modelforge.cli.sweep_work:sweep_work")(folder, index, retry_failed=retry_failed)
+
+
+@app.command("sweep script")
+def sweep_script(
+    kind: Annotated[Cluster, typer.Argument(metavar="slurm|kubernetes|ray", help="What runs the jobs.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a multirun.")],
+    parallel: Annotated[int | None, typer.Option("--parallel", min=1, help="Run at most so many jobs at once.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a script that runs the frozen jobs of a multirun on a cluster; nothing is submitted.
+
+    Each job is run by `modelforge sweep work`. The script asks for an hour
+    and 8 GB a job, and may be edited.
+    """
+    answer("sweep_script:sweep_script", kind.value, folder, parallel=parallel, as_json=as_json, plugins=False)
 
 
 @app.command()
@@ -137,6 +237,8 @@ def gallery(
     """
     as_json = as_json or form == Page.json
     if listing:
+        if claims or seeds or output or pictures:
+            raise typer.BadParameter("--list lists all claims: leave NAME, --seed, --output and --pictures out")
         answer("gallery:listing", conf, as_json=as_json)
     options: dict[str, Any] = {"form": form.value, "output": output, "pictures": pictures}
     answer("gallery:gallery", conf, claims or [], seeds or [], as_json=as_json and output is None, **options)

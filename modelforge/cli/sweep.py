@@ -1,32 +1,116 @@
-"""sweep: a folder of runs → one table."""
+"""sweep: folders of runs → one table, one page, or a view of a sweep while it runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelforge.cli.answer import Answer
+from rich.text import Text
+
+from modelforge.cli.answer import Answer, console
+from modelforge.cli.output import OPTION, check_output, written
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.files import write_atomically
 from modelforge.core.suggestions import did_you_mean
-from modelforge.runs import collect
-from modelforge.runs.table import table
+from modelforge.core.words import plural
+from modelforge.results.collect import collect
+from modelforge.results.document import document, sweep_schema
+from modelforge.results.export import to_csv, to_parquet
+from modelforge.results.grouping import Grouped, group
+from modelforge.results.page import page
+from modelforge.results.report import as_text, default_over
+from modelforge.results.significance import Contrast, contrasts
+from modelforge.results.sweep import OPEN, Sweep
+from modelforge.results.table import MAX_LINES
+from modelforge.results.watch import watch
+from modelforge.results.words import counts_line
+from modelforge.runs.status import DONE
+
+SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+"""The form that a file's name stands for."""
 
 
-def sweep(folder: Path, metric: str | None, *, csv: bool) -> Answer:
-    """The jobs of a multirun; status 1 if one of them ended before it finished, or never began.
+def sweep(
+    folders: Sequence[Path],
+    metric: str | None,
+    *,
+    over: Sequence[str] = (),
+    baseline: Sequence[str] = (),
+    form: str | None = None,
+    output: Path | None = None,
+    every: bool = False,
+    live: bool = False,
+) -> Answer:
+    """The jobs of multiruns; status 1 if one of them has no result, and none is to come.
 
     Args:
-        folder: Where they are.
+        folders: Where they are.
         metric: What to sort by; None for what the runs optimized.
-        csv: Whether the text is CSV, with all metrics, in place of a table.
+        over: Keys to average over; none for a line a job.
+        baseline: Values of the group that others are compared with; none for the best one.
+        form: `text`, `csv`, `json`, `html` or `parquet`; None for the form that the name of the file stands for.
+        output: A file to write; None for the standard output.
+        every: Whether a table lists all lines, however many there are.
+        live: Whether to show the sweep until it ends, first.
 
     Raises:
-        ForgeError: there is no such folder, it holds no run, or no run has the metric.
+        ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, or the file
+            cannot be written.
     """
-    found = collect(folder)
+    name = form or (SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text")
+    if name in ("html", "parquet") and output is None:
+        message = f"`--format {name}` is not for a terminal"
+        raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
+    check_output(output)
+    found = watch(folders, console()) if live else collect(*folders)
     if metric is not None:
         if metric not in found.metric_names:
             hint = did_you_mean(metric, found.metric_names)
-            raise ForgeError([Problem("MF080", metric, f"no run in `{folder}` has a metric `{metric}`", hint)])
+            where = f"`{found.folder}`"
+            raise ForgeError([Problem("MF080", metric, f"no run in {where} has a metric `{metric}`", hint)])
         found = found.by(metric)
-    status = int(bool(found.counts.keys() - {"finished", "running"}))
-    return Answer(found.to_dict(), found.to_csv() if csv else table(found), status)
+    grouped = group(found, _checked(found, over) or default_over(found))
+    compared = contrasts(grouped, baseline)
+    status = int(bool(found.counts.keys() - {*DONE, *OPEN}))
+    data = document(grouped, compared).model_dump(mode="json") if name == "json" else None
+    if name == "parquet":
+        assert output is not None
+        write_atomically(output, to_parquet(found), OPTION)
+        return Answer(data, _line(found, output), status)
+    text = _text(name, grouped, compared, output, every=every, with_jobs=not over and not baseline)
+    answer = Answer(data, text, status)
+    return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
+
+
+def _text(
+    name: str, grouped: Grouped, compared: Sequence[Contrast], output: Path | None, *, every: bool, with_jobs: bool
+):
+    match name:
+        case "csv":
+            return to_csv(grouped.sweep)
+        case "json":
+            return document(grouped, compared).model_dump_json(indent=2)
+        case "html":
+            assert output is not None
+            return page(grouped, compared, output.parent)
+        case _:
+            return as_text(grouped, compared, None if every else MAX_LINES, with_jobs=with_jobs)
+
+
+def _checked(found: Sweep, over: Sequence[str]) -> Sequence[str]:
+    known = {key for row in found.rows for key in row.overrides}
+    for key in over:
+        if key not in known:
+            raise ForgeError(
+                [Problem("MF080", "--group", f"no job in `{found.folder}` sets `{key}`", did_you_mean(key, known))]
+            )
+    return over
+
+
+def _line(found: Sweep, output: Path) -> str:
+    return f"{counts_line(found)}\nwrote {output} with {plural(len(found.rows), 'job')}\n"
+
+
+def print_schema() -> Answer:
+    """The JSON Schema of `--format json`."""
+    return Answer(sweep_schema(), Text())

@@ -77,7 +77,8 @@ def compose(
     naming, name = Naming(folder, shown_as, Path.cwd()), config_name.removesuffix(".yaml")
     with hydra_settings():
         parsed = ov.parse(overrides)
-        made = library.last = library.composed(naming, name, parsed) or _composed(naming, name, parsed, library.files)
+        made = library.composed(naming, name, parsed) or _composed(naming, name, parsed, library.files)
+        library.keep(made)
         origins = Origins(made.config, made.contributions, _assignments(made.folders, parsed), _environment(overrides))
         values = _resolve(made.config, made.hydra, origins, moment)
     return Config(values, origins, tuple(overrides), _choices(made.hydra, made.contributions), made.hydra, moment)

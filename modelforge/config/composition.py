@@ -16,6 +16,9 @@ from modelforge.config.references import split
 from modelforge.config.source import Files, Naming, Reading, check_nodes
 from modelforge.core.errors import ForgeError
 
+MAX_KNOWN = 200
+"""Compositions that a command keeps: some hundred kilobytes each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
@@ -53,18 +56,37 @@ class Composition:
     naming: Naming
     config_name: str
 
-    def with_options(self, overrides: Sequence[Override]) -> Composition | None:
-        """What Hydra would make of other options of the same groups; None where more than their content may differ."""
+    def with_overrides(self, overrides: Sequence[Override]) -> Composition | None:
+        """What Hydra would make of other values of the same keys and other options of the same groups; None where more
+        may differ.
+        """
         if len(overrides) != len(self.overrides):
             return None
         found: Composition | None = self
         try:
-            for old, new in zip(self.overrides, overrides, strict=True):
-                if found is not None and old.input_line != new.input_line:
-                    found = found._with_option(old, new)
+            for index, new in enumerate(overrides):
+                if found is not None and found.overrides[index].input_line != new.input_line:
+                    found = found._with_value(index, new) or found._with_option(found.overrides[index], new)
         except ForgeError:
             return None  # Hydra comes to the same file, and the problem gets its place
         return found
+
+    def _with_value(self, index: int, new: Override) -> Composition | None:
+        """The same with another value of one key, which no other override reaches."""
+        old, path = self.overrides[index], split(new.key_or_group)
+        if not _replaces(old, new) or self.folders.group_exists(new.key_or_group) or "hydra" in path[:1]:
+            return None
+        if "${" in str(self.hydra["job"]["config"]["override_dirname"]):
+            return None
+        for at, other in enumerate(self.overrides):
+            also = split(other.key_or_group)
+            if at != index and (also[: len(path)] == path or path[: len(also)] == also) and not _chooses(other):
+                return None
+        config = _with(self.config, path, old.value(), new.value())
+        if config is None:
+            return None
+        overrides = (*self.overrides[:index], new, *self.overrides[index + 1 :])
+        return replace(self, config=config, hydra=self._hydra_of(overrides, {}), overrides=overrides)
 
     def _with_option(self, old: Override, new: Override) -> Composition | None:
         group = new.key_or_group
@@ -119,17 +141,28 @@ class Composition:
 
 @dataclass
 class Library:
-    """What configs of one command share: the files that were read, and the composition before."""
+    """What configs of one command share: the files that were read, and the compositions before."""
 
     files: Files = field(default_factory=Files)
     last: Composition | None = None
+    known: dict[tuple[str, ...], Composition] = field(default_factory=dict[tuple[str, ...], Composition])
+    """By what their overrides choose and which keys they set: others differ by values alone."""
 
     def composed(self, naming: Naming, config_name: str, overrides: Sequence[Override]) -> Composition | None:
-        """What the composition before says of other overrides; None where Hydra must be asked."""
-        last = self.last
-        if last is None or (last.naming, last.config_name) != (naming, config_name):
-            return None
-        return last.with_options(overrides)
+        """What a composition before says of other overrides; None where Hydra must be asked."""
+        for base in (self.known.get(_shape(overrides)), self.last):
+            if base is None or (base.naming, base.config_name) != (naming, config_name):
+                continue
+            if (found := base.with_overrides(overrides)) is not None:
+                return found
+        return None
+
+    def keep(self, made: Composition) -> Composition:
+        """Notes a composition for those that come after it."""
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        self.last = self.known[_shape(made.overrides)] = made
+        return made
 
 
 def _chooses(override: Override) -> bool:
@@ -137,6 +170,35 @@ def _chooses(override: Override) -> bool:
     option, group = override.value(), override.key_or_group
     plainly = override.type is OverrideType.CHANGE and override.package is None and isinstance(option, str)
     return plainly and "/" not in f"{group}{option}" and "." not in group and group != "hydra"
+
+
+def _shape(overrides: Sequence[Override]) -> tuple[str, ...]:
+    """What overrides choose, and the keys of the values that they set."""
+    return tuple((one.input_line or "") if _chooses(one) else f"{one.key_or_group}=" for one in overrides)
+
+
+def _replaces(old: Override, new: Override) -> bool:
+    """Whether both set one key to a plain value, and differ in this value alone."""
+    same = (old.type, old.key_or_group, old.package) == (new.type, new.key_or_group, new.package)
+    sets = old.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD) and old.package is None
+    return same and sets and all(_is_plain(one.value()) for one in (old, new))
+
+
+def _is_plain(value: Any) -> bool:
+    is_text = isinstance(value, str) and "${" not in value and "\\" not in value
+    return value is None or isinstance(value, bool | int | float) or is_text
+
+
+def _with(config: Mapping[str, Any], path: Sequence[str], old: Any, new: Any) -> dict[str, Any] | None:
+    """A config with another value at a path; what does not lie on the way is shared. None where `old` is not there."""
+    name, *rest = path
+    if name not in config:
+        return None
+    found: Any = config[name]
+    if not rest:
+        return {**config, name: new} if type(found) is type(old) and found == old else None
+    inner = _with(found, rest, old, new) if isinstance(found, Mapping) else None
+    return None if inner is None else {**config, name: inner}
 
 
 def plain(cfg: Any) -> dict[str, Any]:

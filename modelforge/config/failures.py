@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from modelforge.config import overrides as ov
 from modelforge.config.document import Document
+from modelforge.config.engines import extra_hint
 from modelforge.config.folder import groups
 from modelforge.config.loader import Loader
 from modelforge.config.nodes import items
@@ -151,11 +152,12 @@ def _last_read(loader: Loader) -> Place | None:
 def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Problem:
     group, _, option = missing.rpartition("/")
     message = f"`{group}` has no option `{option}`" if group and options else f"there is no config `{missing}`"
+    hint = extra_hint(group, option) or did_you_mean(option, options)
     for document in loader.shelf.values():
         place = _default_place(document, group, option)
         if place is not None:
-            return Problem("MF001", "", message, did_you_mean(option, options), place)
-    return Problem("MF001", missing, message, did_you_mean(option, options), _last_read(loader))
+            return Problem("MF001", "", message, hint, place)
+    return Problem("MF001", missing, message, hint, _last_read(loader))
 
 
 def _default_place(document: Document, group: str, option: str) -> Place | None:

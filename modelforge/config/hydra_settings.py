@@ -15,15 +15,16 @@ from modelforge.core.errors import Place, Problem
 
 _ANY = object()
 _NAMES: Mapping[str, Any] = MappingProxyType({"*": _ANY})
-_OPTUNA = ("direction", "max_failure_rate", "n_jobs", "n_trials", "study_name")
-_SAMPLER = ("seed", "n_startup_trials", "n_ei_candidates", "multivariate", "group", "constant_liar", "consider_prior",
-    "prior_weight", "consider_magic_clip", "consider_endpoints")  # fmt: skip
+_OPTUNA = ("direction", "n_jobs", "n_trials", "timeout")
+_SAMPLER = ("name", "seed", "n_startup_trials", "multivariate", "constant_liar")
 _JOBLIB = ("batch_size", "n_jobs", "timeout", "verbose")
 _SUBMITIT = (
-    "array_parallelism", "constraint", "cpus_per_gpu", "cpus_per_task", "gpus_per_node", "gpus_per_task", "gres",
-    "max_num_timeout", "mem_gb", "mem_per_cpu", "mem_per_gpu", "name", "nodes", "partition", "qos", "stderr_to_stdout",
-    "submitit_folder", "tasks_per_node", "timeout_min",
+    "account", "array_parallelism", "comment", "constraint", "cpus_per_gpu", "cpus_per_task", "exclude",
+    "gpus_per_node", "gpus_per_task", "gres", "max_num_timeout", "mem_gb", "mem_per_cpu", "mem_per_gpu", "name",
+    "nodes", "partition", "qos", "signal_delay_s", "stderr_to_stdout", "submitit_folder", "tasks_per_node",
+    "timeout_min",
 )  # fmt: skip
+_RAY = ("address", "max_retries", "num_cpus", "num_gpus", "total_cpus")
 
 HYDRA_SETTINGS: Mapping[str, Any] = MappingProxyType(
     {
@@ -46,7 +47,7 @@ HYDRA_SETTINGS: Mapping[str, Any] = MappingProxyType(
             "sampler": dict.fromkeys(_SAMPLER, _ANY),
             **dict.fromkeys(_OPTUNA, _ANY),
         },
-        "launcher": dict.fromkeys((*_JOBLIB, *_SUBMITIT), _ANY),
+        "launcher": dict.fromkeys((*_JOBLIB, *_SUBMITIT, *_RAY), _ANY),
     }
 )
 """What the files of a config may set below `hydra:`; `*` stands for any key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from pkgutil import resolve_name
 from threading import RLock
 from typing import Any
 
@@ -27,16 +29,18 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault, ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig, Node, OmegaConf
+from omegaconf import Container, DictConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf._utils import OmegaConfDumper
 from omegaconf.resolvers.oc import create, decode
 from yaml.resolver import BaseResolver
 
 from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
+from modelforge.config.engines import PLUGINS, store_engines
 from modelforge.config.hydra_settings import check_hydra, check_override
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import placed
@@ -46,6 +50,8 @@ NO_JOB = "no job"
 """What composition takes for the job's name, which only a run has."""
 
 _LOCK = RLock()
+_ENTERED: list[bool] = []
+"""Whether `hydra_settings` is entered: many compositions in a row need them put back once."""
 
 
 class Loader(ConfigLoaderImpl):
@@ -85,6 +91,15 @@ class Loader(ConfigLoaderImpl):
         """The composed config as plain data, Hydra's own part included, interpolations as text."""
         return plain(self.load_configuration(config_name, _lines(overrides), mode, from_shell=False))
 
+    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
+        """Hydra's config, in which a block in the place of the `init` group counts as the choice of its scheme."""
+        config = super().load_configuration(*arguments, **options)
+        choices, block = config.hydra.runtime.choices, config.get("init")
+        if choices.get("init") is None and isinstance(block, DictConfig) and "scheme" in block:
+            with read_write(choices), open_dict(choices):  # it names folders of runs
+                choices.init = re.sub(r"\W", "_", str(block._get_node("scheme")))
+        return config
+
     def keep(self, defaults: Sequence[ResultDefault]) -> None:
         """Notes which documents a defaults list merges."""
         self.contributions = tuple(
@@ -119,7 +134,11 @@ class Door(Loader):
 
     def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
         with self._refusing():
-            return super().load_configuration(*arguments, **options)
+            config = super().load_configuration(*arguments, **options)
+        plugins = (config.hydra.sweeper, config.hydra.launcher)
+        for plugin in filter(None, plugins if options.get("run_mode") is RunMode.MULTIRUN else ()):
+            register_plugin(str(plugin.get("_target_")))
+        return config
 
     def compute_defaults_list(self, *arguments: Any, **options: Any) -> DefaultsList:
         with self._refusing():
@@ -185,8 +204,21 @@ def _refuse_interpolations(value: Any) -> None:
 
 
 ConfigStore.instance().store(
-    "sweep_report", {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}, "hydra/callbacks"
+    "sweep_report", {"sweep": {"_target_": "modelforge.sweeps.callback.SweepReport"}}, "hydra/callbacks"
 )
+store_engines()
+ConfigStore.instance().store(
+    "freezing",
+    {"_target_": f"{PLUGINS}sweeper.FreezingSweeper", "max_batch_size": None, "params": None},
+    "hydra/sweeper",
+)
+
+
+def register_plugin(target: str) -> None:
+    """Tells Hydra of the class in `modelforge.sweeps` that a `_target_` below `PLUGINS` stands for."""
+    name = target.removeprefix(PLUGINS)
+    if name != target:
+        Plugins.instance().class_name_to_class[target] = resolve_name(f"modelforge.sweeps.{name}")
 
 
 def search_path(sources: Sequence[tuple[str, str, str]]) -> ConfigSearchPath:
@@ -213,6 +245,9 @@ def _choices_if_read(overrides: Any, defaults: list[InputDefault], self_added: b
 def hydra_settings() -> Generator[None]:
     """Hydra's process-wide settings as composition needs them, put back afterwards; one thread at a time."""
     with _LOCK:
+        if _ENTERED:
+            yield
+            return
         base, runtime = version.getbase(), JobRuntime.instance()
         name = runtime.get("name")
         setup_globals()
@@ -221,9 +256,11 @@ def hydra_settings() -> Generator[None]:
         runtime.set("name", NO_JOB)
         defaults_list._create_interpolation_map = _choices_if_read
         omegaconf.base.parse = _PARSE_ONCE  # pyright: ignore[reportPrivateImportUsage]  # no public name
+        _ENTERED.append(True)
         try:
             yield
         finally:
+            _ENTERED.clear()
             omegaconf.base.parse = _PARSE  # pyright: ignore[reportPrivateImportUsage]  # no public name
             defaults_list._create_interpolation_map = _CHOICES
             version.VersionBase.instance().version_base = base

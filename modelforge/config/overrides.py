@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from modelforge.config.engines import extra_hint
 from modelforge.config.in_place import as_written
 from modelforge.config.references import KeyPath, Trail, follow, keys_named, split
 from modelforge.core.errors import ForgeError, Place, Problem
@@ -82,7 +83,7 @@ def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, 
     return tuple(parsed)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> Override:
     return OverridesParser.create().parse_override(text)
 
@@ -120,7 +121,8 @@ def assignment(override: Override) -> Assignment:
 def unknown_option(override: Override, option: str, known: Sequence[str], folder: str, *, optional: bool) -> Problem:
     """The problem of `model=lstmm`; `folder` is where the options lie, `optional` whether the group may be left out."""
     group = override.key_or_group
-    hint = f"to leave it out: `~{group}`" if option == "null" and optional else did_you_mean(option, known)
+    left_out = f"to leave it out: `~{group}`" if option == "null" and optional else ""
+    hint = left_out or extra_hint(group, option) or did_you_mean(option, known)
     hint = hint or f"{folder} holds {len(known)} others"
     return Problem("MF001", group, f"`{group}` has no option `{option}`", hint, Place(override=override.input_line))
 

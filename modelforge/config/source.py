@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Files:
     """(place, config path) → what Hydra keeps of a file, and the file."""
     options: dict[Any, list[str]] = field(default_factory=dict[Any, "list[str]"])
     """(place, group, kind) → the options of a group."""
+    groups: dict[Any, bool] = field(default_factory=dict[Any, bool])
+    """(place, path) → whether there is a group."""
 
 
 class Repository(ConfigRepository):
@@ -77,7 +80,7 @@ class Repository(ConfigRepository):
             Folder(source, self.shelf, self.naming) if source.scheme() == "file" else source for source in self.sources
         ]
 
-    @property
+    @cached_property
     def place(self) -> tuple[Any, ...]:
         """What the answers of this repository depend on, besides the files themselves."""
         return self.naming, *((source.provider, source.scheme(), source.path) for source in self.sources)
@@ -102,10 +105,13 @@ class Reading(CachingConfigRepository):
         self.delegate = Repository(config_search_path, self.delegate.shelf, self.delegate.naming)
 
     def group_exists(self, config_path: str) -> bool:
-        try:
-            return super().group_exists(config_path)
-        except OSError:  # a key is longer than the name of a folder
-            return False
+        key = self.delegate.place, config_path
+        if key not in self.files.groups:
+            try:
+                self.files.groups[key] = super().group_exists(config_path)
+            except OSError:  # a key is longer than the name of a folder
+                self.files.groups[key] = False
+        return self.files.groups[key]
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         self.num_asked += 1

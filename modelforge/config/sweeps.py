@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from math import prod
 from pathlib import Path
@@ -29,6 +29,8 @@ from modelforge.core.suggestions import did_you_mean
 
 PARAMS = "hydra.sweeper.params"
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
+FREEZING = "hydra_plugins.modelforge.sweeper.FreezingSweeper"
+"""Our own, which freezes all jobs before the first begins. Hydra takes classes of packages with the first name only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,18 @@ class Axis:
     """Whether several values were asked for, however many there are."""
 
     @property
+    def name(self) -> str:
+        """The key without what says how it is set."""
+        return self.key.lstrip("+~")
+
+    @property
     def given(self) -> tuple[str, ...]:
         """The same overrides; that of a single value in the words of the command line."""
         return self.words if self.is_list or self.place.override != self.text else (self.text,)
 
     def blame(self, problem: Problem) -> Problem:
         """A problem with one of the values, as one with the axis: at its place, and in the words that stand there."""
-        if problem.place is None or problem.place.override not in self.given:
+        if problem.place is None or problem.place.override not in (*self.given, *self.words):
             return problem
         hint = problem.hint.replace(problem.place.override, self.text)
         return replace(problem, place=self.place, hint=hint)
@@ -67,6 +74,15 @@ class Sweep:
     """Hydra's own part of the config that all jobs have in common, its interpolations as text."""
     params: Mapping[str, Any]
     """`hydra.sweeper.params`, by which files name values."""
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The `sweep` section, as it is written."""
+    zip: tuple[tuple[str, ...], ...] = ()
+    """Keys whose values go together, one by one."""
+
+    @property
+    def freezes(self) -> bool:
+        """Whether our own sweeper runs the jobs."""
+        return self.hydra["sweeper"]["_target_"] == FREEZING
 
     @property
     def multirun(self) -> bool:
@@ -75,11 +91,25 @@ class Sweep:
 
     @property
     def num_jobs(self) -> int:
-        return prod(len(axis.words) for axis in self.axes)
+        return prod(len(column[0].words) for column in self._columns())
 
     def jobs(self) -> Iterator[tuple[str, ...]]:
-        """The overrides of each job, in Hydra's order."""
-        return product(*(axis.words for axis in self.axes))
+        """The overrides of each job, in Hydra's order; keys that are zipped change where the first of them does."""
+        columns = self._columns()
+        rows = [list(zip(*(axis.words for axis in column), strict=True)) for column in columns]
+        keys = [axis.key for column in columns for axis in column]
+        order = [keys.index(axis.key) for axis in self.axes]
+        for row in product(*rows):
+            words = [word for part in row for word in part]
+            yield tuple(words[index] for index in order)
+
+    def _columns(self) -> list[list[Axis]]:
+        """The axes, those that are zipped together."""
+        found: dict[str, list[Axis]] = {}
+        for axis in self.axes:
+            group = next((keys for keys in self.zip if axis.name in keys), (axis.name,))
+            found.setdefault(group[0], []).append(axis)
+        return list(found.values())
 
     def sample(self, most: int) -> list[tuple[str, ...]]:
         """All jobs if there are at most `most`; else the first value of every key with each other value of one key."""
@@ -195,7 +225,7 @@ def unread(config: Config, overrides: Sequence[str], *, multirun: bool) -> Itera
         multirun: Whether it is one.
     """
     kind = "multirun" if multirun else "single run"
-    others = ("hydra.run.",) if multirun else ("hydra.sweep.", "hydra.sweeper.", "hydra.launcher.")
+    others = ("hydra.run.",) if multirun else ("hydra.sweep.", "hydra.sweeper.", "hydra.launcher.", "sweep.")
     for text in overrides:
         key = text.lstrip("+~").partition("=")[0]
         if f"{key}.".replace("/", ".").startswith(others):
@@ -220,9 +250,10 @@ def unused_params(config: Config, overrides: Sequence[str]) -> Iterator[Problem]
 
 def _sweep(hydra: Mapping[str, Any], origins: Origins, parsed: Sequence[Override], loader: ConfigLoader) -> Sweep:
     params = _params(hydra)
-    if hydra["sweeper"]["_target_"] != BASIC:
+    settings = origins.config.get("sweep") or {}
+    if hydra["sweeper"]["_target_"] not in (BASIC, FREEZING):
         # Another sweeper reads its values in its own way.
-        return Sweep((), hydra, params)
+        return Sweep((), hydra, params, settings)
     problems: list[Problem] = []
     parser = OverridesParser.create(config_loader=loader)
     written: list[tuple[Override, str, Place]] = []
@@ -248,7 +279,7 @@ def _sweep(hydra: Mapping[str, Any], origins: Origins, parsed: Sequence[Override
         problems.append(Problem("MF060", "", f"a multirun has at most {MAX_JOBS:,} jobs, but this one has more"))
     if problems:
         raise ForgeError(problems)
-    return Sweep(tuple(axes.values()), hydra, params)
+    return Sweep(tuple(axes.values()), hydra, params, settings)
 
 
 def _words(override: Override) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from modelforge.core.errors import ForgeError, Problem
 
 RUN = "hydra.run.dir"
 SWEEP = "hydra.sweep.dir"
+LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""The name of a temporary file: that of the file, and what `tempfile` adds."""
 
 
 def write_atomically(path: Path, content: str | bytes, key: str = RUN) -> None:
@@ -70,3 +73,10 @@ def unwritable(path: str, reason: str, key: str = RUN, hint: str = "make room, o
     if key == RUN:
         hint += "; a run is resumed with `ckpt=.../checkpoints/last.ckpt`"
     return Problem("MF058", key, f"`{path}` cannot be written: {reason}", hint)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of `replacing` that a killed process left below a folder that nobody writes to."""
+    for path in folder.rglob(".*"):
+        if LEFTOVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)

@@ -56,6 +56,8 @@ MAX_DIGITS = 300
 """Of a whole number; with more it would be no float, and beyond 4,300 Python does not write it down."""
 MAX_EXPRESSION = 200
 """Characters of one `${calc:...}`: a parser of Python's reads it."""
+MAX_CONDITION = 1_000
+"""Characters of one condition of `sweep.where`: a parser of Python's reads it."""
 MAX_RESULT = 2**63
 """What no number in a `${calc:...}` may exceed, on the way either: `9**9**9` takes all memory."""
 MAX_ROUNDED = 20
@@ -98,6 +100,8 @@ MAX_STATUS_BYTES = 10_000_000
 """Of a run's status, which is read whole: overrides and metrics take some kilobytes."""
 MAX_SWEEP_BYTES = 2**24
 """Of what is collected of a multirun: 100,000 jobs take 10 MB."""
+MAX_SWEEP_FILE_BYTES = 2**27
+"""Of a sweep's list of jobs: 100,000 jobs of ten overrides take 60 MB."""
 MAX_LEDGER_BYTES = 64_000_000
 """Of a ledger in a file: as many as 40,000 parameters take."""
 MAX_INDEX_BYTES = 100_000_000

@@ -87,6 +87,11 @@ def load_plugins(folder: str | Path | None = None) -> tuple[str, ...]:
     return project.plugins
 
 
+def imported() -> tuple[str, ...]:
+    """The modules that projects named as plugins, in this process."""
+    return tuple(sorted(_imported))
+
+
 def own_module() -> str:
     """The end of a hint at registering something of one's own: where to name its module; empty once one is named."""
     return "" if _imported else f", in a module listed as `[{KEY}] plugins` in {FILE}"

@@ -15,6 +15,7 @@ from math import exp, log
 
 from modelforge.core.errors import Problem
 from modelforge.core.words import number, plural
+from modelforge.diagnosis.dead import dead
 from modelforge.diagnosis.document import Cause, Energy, Level, Severity, Spot, Verdict
 from modelforge.diagnosis.levels import weights_of
 from modelforge.planning.assign import ParameterPlan
@@ -55,13 +56,15 @@ class Change:
 
 
 def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> Cause:
-    """What is most wrong: the larger change of a signal or a gradient, else the first finding.
+    """What is most wrong: that nothing can learn; the larger change of a signal or a gradient; the first finding.
 
     Args:
         plan: The network.
         levels: All of them.
         findings: Of the linter.
     """
+    if (still := dead(plan, levels)) is not None:
+        return still
     found = _changes(plan, levels)
     if faults := [change for change in found if change.drifts]:
         return _of_change(plan, *faults)
@@ -241,10 +244,12 @@ def _reason(change: Change, weights: list[ParameterPlan], passed: int) -> str:
     weight = weights[len(weights) // 2]
     factor = (change.after / change.before) ** (1 / max(passed, 1))
     activations = Counter(name for one in weights if (name := _activation(one)))
-    behind = f" before {activations.most_common(1)[0][0]}" if activations else ""
+    # A head has none behind it, and does not count among the layers that have.
+    behind, number_of = activations.most_common(1)[0] if activations else ("", len(weights))
+    behind = f" before {behind}" if behind else ""
     std = f" with std {number(_round(weight.std))}" if weight.std else ""
     keeps = f", where about {number(_round(weight.std * factor**-0.5))} would keep it" if weight.std else ""
-    layers = plural(len(weights), "layer")
+    layers = plural(number_of, "layer")
     each = f" (a factor of {number(_round(factor))} a layer)" if passed > 1 else ""
     return f"`{weight.scheme}` starts {layers}{behind}{std}{each}{keeps}"
 

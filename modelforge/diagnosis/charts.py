@@ -11,6 +11,8 @@ from modelforge.report.charts import Chart, Point, Series
 
 BAND = 2.0
 """Standard deviations from the middle of a predicted band to its edges."""
+FAR = 100.0
+"""The width of a band, as a factor, from which on it may reach beyond the axis."""
 SMALL, SQUARE = (270, 180), (270, 258)
 """Sizes of pictures that stand several in a row."""
 DEPTH = "layer, in execution order"
@@ -95,12 +97,13 @@ def over_time(found: Steps) -> Chart:
 
 
 def y_range(starts: Sequence[Start], *, signal: bool) -> tuple[float, float] | None:
-    """The least and the greatest energy, a decade apart or more; repaired ones count."""
+    """The least and the greatest energy, two decades apart or more; repaired ones and near edges of bands count."""
     values: list[float | None] = []
     for start in starts:
         for level in start.levels:
             predicted, measured = _pair(level, signal=signal)
             values += [_typical(predicted), measured and measured.energy]
+            values += [edge for _, low, high in _band([predicted]) if high / low < FAR for edge in (low, high)]
         if start.repair is not None:
             values += start.repair.signal if signal else start.repair.gradient
     logs = [math.log10(value) for value in values if value]

@@ -13,6 +13,7 @@ from modelforge.diagnosis.document import (
     MAX_LEVELS,
     Diagnosis,
     Finding,
+    Ignored,
     Jacobian,
     Measurement,
     Repair,
@@ -63,7 +64,7 @@ def diagnose(
     title: str = "",
     measure: bool = True,
     batch: int | None = None,
-    data: Batch | None = None,
+    data: Batch | Mapping[str, Batch] | None = None,
     model: Model | None = None,
     jacobian: bool = True,
     solve: bool = True,
@@ -75,7 +76,7 @@ def diagnose(
         title: Of the document.
         measure: Whether to build the networks and to measure them.
         batch: Examples in a batch; as many as cost little by default, at most 32.
-        data: A batch to measure on; random numbers by default, as predictions assume.
+        data: A batch to measure on, or one for each label; random numbers by default, as predictions assume.
         model: The first network, where it is built already; it alone is measured, with its own seed.
         jacobian: Whether to measure singular values of the derivative of the output.
         solve: Whether to look for initial values that repair it.
@@ -95,7 +96,8 @@ def diagnose(
     starts: list[Start] = []
     for index, (label, one) in enumerate(plans.items()):
         first = model if index == 0 else None
-        settings = Settings(measure, batch, data, first, jacobian, solve)
+        given = data.get(label) if isinstance(data, Mapping) else data
+        settings = Settings(measure, batch, given, first, jacobian, solve)
         starts.append(_start(label, one, settings, MAX_LEVELS // len(plans)))
     return Diagnosis(version=__version__, title=title or starts[0].label, starts=tuple(starts))
 
@@ -115,7 +117,7 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     index = {every[number].path: place for place, number in enumerate(shown)}
     reason = cause(plan, every, found)
     after: Repair | str = ""
-    if settings.solve and reason.severity != "none" and reason.verdict != "steady":
+    if settings.solve and reason.severity != "none" and reason.verdict not in ("steady", "dead"):
         after = repair(plan, size.batch, [every[number].path for number in shown])
     return Start(
         label=label,
@@ -134,6 +136,9 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
         repair=after if isinstance(after, Repair) else None,
         unrepaired=after if isinstance(after, str) else "",
         findings=tuple(map(Finding.of, found[:MAX_FINDINGS])),
+        ignored=tuple(
+            Ignored(**dict(Finding.of(one.problem)), reason=one.reason) for one in linted.ignored[:MAX_FINDINGS]
+        ),
         ledger=ledger_rows(plan, None if there is None else there.ledger),
     )
 

@@ -14,15 +14,17 @@ from modelforge.core.errors import Place, Problem
 from modelforge.core.quoting import shortened
 from modelforge.core.words import where
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """The minor number rises with additions, the major one with everything else."""
 MAX_LEVELS = 240
 """Layers of all configs together; of more, this many at equal distances."""
 MAX_TEXT = 300
 DIGITS = 4
 """Significant digits of numbers."""
+RANDOM = "random inputs"
+"""What is measured on where no data is given: as predictions assume."""
 
-Verdict = Literal["steady", "drifts", "vanishes", "explodes", "unknown"]
+Verdict = Literal["steady", "drifts", "vanishes", "explodes", "dead", "unknown"]
 Severity = Literal["none", "warning", "error"]
 Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.{DIGITS}g}"))]
 Text = Annotated[str, AfterValidator(lambda value: shortened(value, MAX_TEXT))]
@@ -139,6 +141,12 @@ class Finding(Data):
         )
 
 
+class Ignored(Finding):
+    """A finding that the model declares to be meant."""
+
+    reason: str
+
+
 class Block(Data):
     """A part of the network: a layer, or layers in one; copies that are alike are one block."""
 
@@ -200,7 +208,7 @@ class Measurement(Data):
     batch: Count
     """Examples."""
     data: Text
-    """Which batch, in words."""
+    """Which batch, in words; `random inputs` where no data was given."""
     jacobian: Jacobian | None = None
     spectra: tuple[Spectrum, ...] = ()
     steps: tuple[Steps, ...] = ()
@@ -250,6 +258,8 @@ class Start(Data):
     unrepaired: Text = ""
     """Why there is no repair, where one would be of use."""
     findings: tuple[Finding, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    """Not among the findings, and never the cause."""
     ledger: tuple[Row, ...] = ()
 
 

@@ -16,7 +16,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.core.rng import Key
 from modelforge.core.tensors import leaves
 from modelforge.core.words import magnitude
-from modelforge.diagnosis.document import Histogram
+from modelforge.diagnosis.document import RANDOM, Histogram
 from modelforge.diagnosis.histograms import histograms
 from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan
@@ -47,7 +47,7 @@ class Batch:
     inputs: tuple[Tensor, ...]
     """In the order of the plan's inputs."""
     words: str
-    """Which data it is."""
+    """Which data it is: `random inputs`, unless it is given."""
 
     @property
     def num_examples(self) -> int:
@@ -138,7 +138,7 @@ def random_batch(plan: Plan, examples: int) -> Batch:
             inputs.append(torch.ones(shape, dtype=dtype))
         else:
             inputs.append(torch.randint(sizes.get(name, 2), shape, generator=generator).to(dtype))
-    return Batch(tuple(inputs), "random inputs")
+    return Batch(tuple(inputs), RANDOM)
 
 
 def _table_sizes(plan: Plan) -> Mapping[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log10
 
 from modelforge.core.words import number
-from modelforge.diagnosis.document import Energy, Level, spaced
+from modelforge.diagnosis.document import Energy, Level, Start, spaced
 from modelforge.diagnosis.ledger_rows import pattern
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -61,6 +61,14 @@ def energy(found: Energy | None) -> float | None:
 def seen(predicted: Energy | None, measured: Energy | None) -> float | None:
     """The energy as predicted, or as measured where it cannot be predicted."""
     return energy(measured if predicted is None else predicted)
+
+
+def ends(start: Start) -> tuple[float | None, float | None]:
+    """The energies of the last signal and of the first gradient that are known."""
+    signals = [seen(level.signal, level.measured_signal) for level in reversed(start.levels)]
+    gradients = [seen(level.gradient, level.measured_gradient) for level in start.levels]
+    last, first = (next((value for value in values if value is not None), None) for values in (signals, gradients))
+    return last, first
 
 
 def sparkline(values: Sequence[float | None], bounds: tuple[float, float] | None = None, width: int = WIDTH) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from modelforge.core.frozen import AsTuple, Node
-from modelforge.core.registry import Declared, Registry
+from modelforge.core.registry import Registry
 from modelforge.gallery.quantity import parse_typed
 from modelforge.gallery.subject import Subject
 
@@ -54,21 +55,7 @@ PROFILES = Registry[type[Profile]](
 """Every profile by its name."""
 
 
-def register_profile(name: str) -> Callable[[Declared], Declared]:
-    """Makes a class known as `pictures: [{type: name}]` of a claim.
-
-    Raises:
-        TypeError: the class is no finished profile, or has no docstring.
-        ValueError: another class has the name.
-    """
-    return PROFILES.register(name)
-
-
-def parse_profile(section: Any) -> Profile:
-    """The profile that a claim names; Pydantic calls this.
-
-    Example:
-        >>> parse_profile("loss").title
-        'val/loss by epoch'
-    """
-    return parse_typed(section, PROFILES, "a profile")
+register_profile = PROFILES.register
+"""Makes a class known as `pictures: [{type: name}]` of a claim."""
+parse_profile: Callable[[Any], Profile] = partial(parse_typed, PROFILES)
+"""The profile that a claim names."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from modelforge.core.complaints import all_wrong, wrong
 from modelforge.core.frozen import Node
 from modelforge.core.quoting import quoted, shortened
-from modelforge.core.registry import Declared, Registry
+from modelforge.core.registry import Registry
 from modelforge.gallery.subject import Subject
 
 CODE = "MF170"
@@ -52,32 +53,17 @@ QUANTITIES = Registry[type[Quantity]](
 """Every quantity by its name."""
 
 
-def register_quantity(name: str) -> Callable[[Declared], Declared]:
-    """Makes a class known as `quantity: {type: name}` of a claim.
-
-    Raises:
-        TypeError: the class is no finished quantity, or has no docstring.
-        ValueError: another class has the name.
-    """
-    return QUANTITIES.register(name)
+register_quantity = QUANTITIES.register
+"""Makes a class known as `quantity: {type: name}` of a claim."""
 
 
-def parse_quantity(section: Any) -> Quantity:
-    """The quantity that a claim names; Pydantic calls this.
-
-    Example:
-        >>> parse_quantity({"type": "forward", "at": "act"}).words
-        'E x² at act'
-    """
-    return parse_typed(section, QUANTITIES, "a quantity")
-
-
-def parse_typed(section: Any, registry: Registry[Any], noun: str) -> Any:
-    """The entry of a registry that a mapping with `type` names, or its name alone.
+def parse_typed(registry: Registry[Any], section: Any) -> Any:
+    """The entry of a registry that a mapping with `type` names, or its name alone; Pydantic calls this.
 
     Raises:
         ValidationError: all that is wrong with it.
     """
+    noun = registry.kind
     named = section.get("type") if isinstance(section, Mapping) else section
     if not isinstance(named, str):
         message = f"must be the name of {noun}, or a mapping with a `type`, but is {quoted(section)}"
@@ -87,3 +73,7 @@ def parse_typed(section: Any, registry: Registry[Any], noun: str) -> Any:
         raise all_wrong([(("type",), problem)]) if isinstance(section, Mapping) else problem
     settings = {str(key): value for key, value in section.items()} if isinstance(section, Mapping) else {"type": named}
     return registry.get(named).model_validate(settings)
+
+
+parse_quantity: Callable[[Any], Quantity] = partial(parse_typed, QUANTITIES)
+"""The quantity that a claim names."""

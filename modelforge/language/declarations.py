@@ -15,7 +15,11 @@ from modelforge.language.layer import NAME
 
 RESERVED = frozenset({"type", "inputs", "init", "when", "index"})
 """What an argument cannot be called: uses of blocks have these keys themselves, and `index` counts copies."""
+MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "lint", "blocks", "args", "size", "sizes"})
+"""What every model may have; the arguments that it declares may stand beside them."""
 _BLOCK_KEYS = frozenset({"args", "layers", "init"})
+MISSING = "???"
+"""The default of an argument that has none."""
 
 
 def misdeclared(section: Mapping[str, Any]) -> Iterator[Problem]:
@@ -29,7 +33,19 @@ def misdeclared(section: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("MF014", "model.blocks", message)
     declared = {} if declared is None else declared
     yield from _in_arguments(declared, "model.args")
-    yield from _in_sizes(section, declared if isinstance(declared, Mapping) else {})
+    declared = declared if isinstance(declared, Mapping) else {}
+    yield from _in_sizes(section, declared)
+    for name in beside(section, declared):
+        if declared[name] != MISSING:
+            message = f"`args` gives `{name}` a value, and so does `model.{name}`"
+            yield Problem(
+                "MF018", f"model.args.{name}", message, f"set `model.{name}`, and write `{name}: ???` in `args`"
+            )
+
+
+def beside(section: Mapping[str, Any], declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of a model that are set beside `args`, as those of a block are where it is used."""
+    return {name: section[name] for name in declared if name in section and name not in MODEL_KEYS}
 
 
 def _in_block(name: str, block: Any) -> Iterator[Problem]:

@@ -18,10 +18,9 @@ from modelforge.core.paths import join, last
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean
 from modelforge.language import registry
-from modelforge.language.declarations import alone, misdeclared, unread
+from modelforge.language.declarations import MISSING, MODEL_KEYS, alone, beside, misdeclared, unread
 from modelforge.language.layer import LayerSpec
 
-_MISSING = "???"
 _DROPPED = object()
 
 
@@ -83,7 +82,9 @@ class _Expander:
 
     def model(self) -> dict[str, Any]:
         self._blocks = {str(name): block for name, block in self.section.get("blocks", {}).items()}
-        rest = {key: value for key, value in self.section.items() if key not in ("blocks", "args", "size", "sizes")}
+        rest = {
+            key: value for key, value in self.section.items() if key in MODEL_KEYS - {"blocks", "args", "size", "sizes"}
+        }
         try:
             place = _Place("model", self._model_arguments())
             found = {
@@ -97,11 +98,12 @@ class _Expander:
         return found | ({"dropped": frozenset(self._dropped)} if self._dropped else {})
 
     def _model_arguments(self) -> dict[str, Any]:
-        """The model's own arguments: `args`, of which `sizes[size]` gives those that are `???`."""
+        """The model's own arguments: `args`, of which a key beside it, or `sizes[size]`, gives those that are `???`."""
         declared, sizes = self.section.get("args") or {}, self.section.get("sizes") or {}
         # YAML reads 18 as a number where it is a key, and where it is chosen.
         chosen = {str(name): values for name, values in sizes.items()}.get(str(self.section.get("size")), {})
-        given = {name: value for name, value in chosen.items() if declared[name] == _MISSING}
+        given = {name: value for name, value in chosen.items() if declared[name] == MISSING}
+        given |= beside(self.section, declared)
         return self._bound(declared, given, _Place("model", {}), "model.args", "the model")
 
     def _bound(
@@ -111,7 +113,7 @@ class _Expander:
         bound: dict[str, Any] = {}
         failed: set[str] = set()
         for name, default in declared.items():
-            missing = given.get(name, default) == _MISSING
+            missing = given.get(name, default) == MISSING
             value, at = default, _Place(f"{key}.{name}", bound, use=use.key)
             if name in given:
                 value, at = given[name], use.at(name)
@@ -130,7 +132,7 @@ class _Expander:
                 self._note("MF060", at.key, message)
                 failed.add(name)
                 continue
-            free = is_template(default) or default == _MISSING
+            free = is_template(default) or default == MISSING
             if name in given and not free and (kind := _other_kind(bound[name], default)):
                 must = f"must be {kind}, like its default {quoted(default)}"
                 message = f"`{name}` of {owner} {must}, but is {quoted(bound[name])}"

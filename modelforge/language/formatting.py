@@ -22,7 +22,9 @@ from modelforge.inits.registry import SCHEMES
 from modelforge.language.init import NAMED_ROLES
 from modelforge.language.registry import LAYERS
 
-MODEL = ("defaults", "input", "args", "size", "sizes", "blocks", "layers", "outputs", "tie", "init", "lint")
+ARGUMENTS = ("defaults", "input", "args")
+"""Keys of a model in front of values of its arguments."""
+MODEL = ("size", "sizes", "blocks", "layers", "outputs", "tie", "init", "lint")
 MAX_WIDTH = 10**6
 """No line is broken: a line break in a config is its author's."""
 
@@ -236,7 +238,7 @@ SECTION = Kind(("modelforge", "defaults", "type"))
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "root": Kind(("modelforge", "defaults"), (), {"model": "model", "init": "init"}),
-        "model": Kind(MODEL, (), {"layers": "layers", "blocks": "blocks", "init": "init"}),
+        "model": Kind(ARGUMENTS, MODEL, {"layers": "layers", "blocks": "blocks", "init": "init"}),
         "layers": Kind(below="layer"),
         "blocks": Kind(below="block"),
         "block": Kind(("args", "layers", "init"), (), {"layers": "layers", "init": "init"}),

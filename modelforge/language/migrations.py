@@ -99,7 +99,7 @@ def _value(node: Node | None, name: str) -> Node | None:
     return next((value for key, value in entries if key.value == name), None)
 
 
-OLD_CALLBACKS = ("modelforge.sweep.callback.SweepReport", "modelforge.runs.callback.SweepReport")
+OLD_CALLBACKS = tuple(f"modelforge.{room}.callback.SweepReport" for room in ("sweep", "runs", "results"))
 MIGRATIONS = (
     Migration(1, "`callbacks` with a `_target_` became `override callbacks: sweep_report`", _register_callback),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -22,6 +22,7 @@ from modelforge.inits.registry import SCHEMES
 from modelforge.inits.registry import owner as scheme_owner
 from modelforge.inits.schemes.undrawn import Pretrained
 from modelforge.language import registry
+from modelforge.language.declarations import MODEL_KEYS
 from modelforge.language.expand import expand, source_key
 from modelforge.language.init import SECTIONS as INIT_SECTIONS
 from modelforge.language.init import Init, InitSpec
@@ -32,11 +33,10 @@ from modelforge.language.nested import explain_absent_argument
 from modelforge.language.version import check_version
 from modelforge.language.weights import WeightsSpec
 
-MODEL_KEYS = frozenset({"input", "layers", "outputs", "tie", "init", "lint", "blocks", "args", "size", "sizes"})
 SECTIONS = frozenset(
     {"model", "init", "weights", "seed", "dtype"}
     | {"data", "metrics", "optimizer", "scheduler", "freeze", "trainer", "callbacks", "logger", "num_threads"}
-    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose"}
+    | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose", "sweep"}
 )
 """What a config is made of; all but the first line is training's, `claim` the gallery's."""
 
@@ -157,15 +157,17 @@ def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:
         problems.append(Problem("MF011", "model", "there is no `model` section", "choose one: `model=...`", part="key"))
         return None
     if isinstance(section, Mapping):
-        problems += for_each([key for key in section if key not in MODEL_KEYS], _no_key)
-        written_out, found = expand({key: value for key, value in section.items() if key in MODEL_KEYS})
+        declared = section.get("args")
+        known = {*MODEL_KEYS, *(declared if isinstance(declared, Mapping) else ())}
+        problems += for_each([key for key in section if key not in known], partial(_no_key, known=known))
+        written_out, found = expand({key: value for key, value in section.items() if key in known})
         problems += found
         return None if found else written_out
     return section
 
 
-def _no_key(key: object) -> Problem:
-    return Problem("MF015", f"model.{key}", f"a model has no `{key}`", did_you_mean(key, MODEL_KEYS), part="key")
+def _no_key(key: object, known: Collection[str]) -> Problem:
+    return Problem("MF015", f"model.{key}", f"a model has no `{key}`", did_you_mean(key, known), part="key")
 
 
 _adapter = cache(TypeAdapter)

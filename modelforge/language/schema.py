@@ -99,7 +99,8 @@ def _model() -> Schema:
         **layers,
         **_init_definitions(),
     }
-    model = closed(fields, "")
+    # An argument may stand beside `args`; all other keys are known.
+    model = closed(fields, "") | {"additionalProperties": {"type": ["number", "string", "boolean"]}}
     # A file that is made of others may leave both to them.
     model |= {"anyOf": [{"required": ["input", "layers"]}, {"required": ["defaults"]}]}
     return {"$schema": DIALECT, "title": "A model", **model, "$defs": definitions}

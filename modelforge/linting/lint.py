@@ -31,7 +31,7 @@ class Linted:
     """What planning and the rules find in one plan."""
 
     planned: tuple[Problem, ...]
-    """The warnings of planning."""
+    """The warnings of planning that were asked for."""
     problems: tuple[Problem, ...]
     """The findings of the rules."""
     ignored: tuple[Ignored, ...] = ()
@@ -44,7 +44,8 @@ class Linted:
 def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str] = ()) -> tuple[Problem, ...]:
     """All findings about how a network starts, warnings and notes; those that `lint.ignore` declares are left out.
 
-    Findings that are equal but for the parameter are one problem, whose `num` counts them.
+    The warnings of planning are in `plan.warnings`, and among these only where `rules` names them. Findings that are
+    equal but for the parameter are one problem, whose `num` counts them.
 
     Args:
         plan: The plan.
@@ -64,7 +65,8 @@ def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str]
         ['MW101']
     """
     require(plan, Plan, "lint takes a Plan, as `plan` gives")
-    return examine(plan, training, [RULES.get(code) for code in rules] or None).problems
+    found = examine(plan, training, [RULES.get(code) for code in rules] or None)
+    return (*(found.planned if rules else ()), *found.problems)
 
 
 def findings(plan: Plan) -> tuple[Problem, ...]:
@@ -88,13 +90,15 @@ def examine(plan: Plan, training: Training | None = None, rules: Iterable[LintRu
     subject = Subject(plan, training, ignores)
     kept: dict[Problem, None] = {}
     ignored: dict[Ignored, None] = {}
-    for problem in plan.warnings:
-        reason = ignores.reason(problem.code, problem.path.removeprefix("model.layers."))
-        _put(problem, reason, kept, ignored)
-    planned = tuple(kept)
-    kept.clear()
     shipped = [rule for _, rule in RULES.entries()]
     wanted = shipped if rules is None else [*rules]
+    codes = {rule.code for rule in wanted}
+    for problem in plan.warnings:
+        reason = ignores.reason(problem.code, problem.path.removeprefix("model.layers."))
+        if problem.code in codes:
+            _put(problem, reason, kept, ignored)
+    planned = tuple(kept)
+    kept.clear()
     # A rule that is applied last depends on what all others find.
     applied = {*wanted, *(shipped if any(rule.last for rule in wanted) else ())}
     for rule in sorted(applied, key=lambda rule: (rule.last, rule.code)):

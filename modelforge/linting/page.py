@@ -10,7 +10,7 @@ INDEX = """# Lint rules
 
 Written by `python docs/make.py` from the registry of rules. `mf.lint(plan)` and `modelforge lint` apply them; the
 warnings among them are also printed by `check`, `show`, `diff` and a training. `modelforge list rules CODE` prints a
-page.
+page. Planning finds those below MW120 that are no rule's: `plan.warnings` holds them.
 
 Notes may need what `mf.predict` computes, so only `modelforge lint` and `mf.lint` apply their rules: on the models that
 ship, a warning takes milliseconds, a prediction up to half a second.
@@ -77,30 +77,13 @@ def page(rule: LintRule, printed: str) -> str:
         rule: The rule.
         printed: What linting its bad config prints.
     """
-    retired = [f"**Retired:** {rule.retired}", ""] if rule.retired else []
-    return "\n".join(
-        [
-            f"# {rule.code}: {rule.title}",
-            "",
-            *retired,
-            f"A {rule.severity}. {rule.why}",
-            "",
-            f"**When:** {rule.numbers}",
-            "",
-            "## Found here",
-            "",
-            f"```yaml\n{rule.bad}```",
-            "",
-            f"```text\n{printed.strip()}\n```",
-            "",
-            "## Not here",
-            "",
-            f"```yaml\n{rule.good}```",
-            "",
-            "[All rules](README.md)",
-            "",
-        ]
-    )
+    parts = [f"# {rule.code}: {rule.title}"]
+    parts += [f"**Retired:** {rule.retired}"] if rule.retired else []
+    parts += [f"A {rule.severity}{' of planning' if rule.planned else ''}. {rule.why}", f"**When:** {rule.numbers}"]
+    if rule.bad:
+        parts += ["## Found here", f"```yaml\n{rule.bad}```", f"```text\n{printed.strip()}\n```"]
+        parts += ["## Not here", f"```yaml\n{rule.good}```"]
+    return "\n\n".join([*parts, "[All rules](README.md)"]) + "\n"
 
 
 def index(rules: Iterable[LintRule]) -> str:

@@ -56,7 +56,7 @@ class LintRule:
     numbers: str
     """The formula or the threshold, with its source."""
     bad: str
-    """A config, as YAML, that has the finding."""
+    """A config, as YAML, that has the finding; empty where it takes code."""
     good: str
     """A config that is nearly the same, and has not."""
     find: Find
@@ -64,6 +64,8 @@ class LintRule:
     """Why the rule is no longer applied; empty for one that is."""
     last: bool = False
     """Whether it is applied after all others."""
+    planned: bool = False
+    """Whether planning finds it, and every plan holds it already."""
 
 
 def folded(rule: LintRule, found: Iterable[Found]) -> Iterator[Problem]:
@@ -146,3 +148,22 @@ def register_rule(
         return find
 
     return register
+
+
+def register_planned(code: str, *, why: str, numbers: str, bad: str = "", good: str = "") -> None:
+    """Gives a warning of planning a page among those of the rules.
+
+    Args:
+        code: The warning's.
+        why: Why it matters, in one or two sentences.
+        numbers: When planning warns.
+        bad: A config, as YAML, that has the warning; empty where it takes code.
+        good: A config that is nearly the same, and has not.
+    """
+    RULES.add(code, LintRule(code, CODES[code], "warning", why, numbers, bad, good, _found_before, planned=True))
+
+
+def _found_before(subject: Subject) -> Iterable[Found]:
+    """Nothing: the plan holds what planning found."""
+    del subject
+    return ()

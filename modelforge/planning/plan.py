@@ -20,7 +20,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import TensorValue, Value, to_data
-from modelforge.core.torch_state import uncollected
+from modelforge.core.torch_state import one_thread, uncollected
 from modelforge.inits.fills import FilePart
 from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
@@ -131,7 +131,8 @@ def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = 
         0.707107
     """
     require(spec, ModelSpec, "plan takes a ModelSpec, as `parse` and `load` give")
-    with uncollected(), keyed_globals(spec.seed, "plan"):  # a constructor that draws must not depend on other draws
+    # A constructor that draws must not depend on other draws; threads would wait for each other over small trials.
+    with uncollected(), keyed_globals(spec.seed, "plan"), one_thread():
         studies = studies or Studies()
         walk = Walk(spec, studies)
         root = walk.model()

@@ -32,7 +32,7 @@ class Series:
     """In the legend; empty for none."""
     points: Sequence[Point | None]
     """None is a gap of a line."""
-    kind: Literal["line", "dashed", "dots", "bars"] = "line"
+    kind: Literal["line", "dashed", "dots", "crosses", "bars"] = "line"
     colour: int = 0
     band: Sequence[tuple[float, float, float]] = ()
     """x, low and high of an area around the line."""
@@ -53,6 +53,10 @@ class Chart:
     y_range: tuple[float, float] | None = None
     """The ends of the axis, so that several charts have one; default the least and the greatest value."""
     x_range: tuple[float, float] | None = None
+    log_x: bool = False
+    """Whether x is logarithmic, too."""
+    x_ticks: Sequence[float] = ()
+    """Where x has labels; default round numbers."""
     circle: bool = False
     """Whether the unit circle is drawn, and both axes have one scale."""
     size: tuple[int, int] = (WIDTH, HEIGHT)
@@ -74,18 +78,22 @@ class _Axes:
     """Logarithms to base 10, where the axis is logarithmic."""
     log: bool
     size: tuple[int, int] = field(default=(WIDTH, HEIGHT))
+    log_x: bool = False
 
     def at(self, x: float, y: float) -> Point:
         """The place of a point; what lies outside is put at the edge."""
         value = math.log10(y) if self.log else y
-        across = (x - self.x[0]) / (self.x[1] - self.x[0])
+        along = math.log10(x) if self.log_x else x
+        across = (along - self.x[0]) / (self.x[1] - self.x[0])
         up = (value - self.y[0]) / (self.y[1] - self.y[0])
         width, height = self.size[0] - LEFT - RIGHT, self.size[1] - TOP - BOTTOM
         return LEFT + _within(across) * width, TOP + (1 - _within(up)) * height
 
     def shows(self, point: Point | None) -> bool:
         """Whether a point has a place."""
-        return point is not None and all(map(math.isfinite, point)) and (not self.log or point[1] > 0)
+        if point is None or not all(map(math.isfinite, point)):
+            return False
+        return (not self.log or point[1] > 0) and (not self.log_x or point[0] > 0)
 
 
 def _text(text: str) -> Markup:
@@ -119,6 +127,7 @@ def _axes(chart: Chart) -> _Axes:
     points = [point for series in chart.series for point in series.points if point is not None]
     points += [(x, edge) for series in chart.series for x, *edges in series.band for edge in edges]
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y) and (not chart.log or y > 0)]
+    points = [(x, y) for x, y in points if not chart.log_x or x > 0]
     xs, ys = [x for x, _ in points], [y for _, y in points]
     if chart.circle:
         reach = max(1.15, *(abs(value) * 1.05 for value in [*xs, *ys]), 0)
@@ -128,11 +137,14 @@ def _axes(chart: Chart) -> _Axes:
     if any(series.kind == "bars" for series in chart.series):
         low = min(low, 0.0)
     ends = (math.log10(low), math.log10(high)) if chart.log else (low, high)
+    left, right = chart.x_range or (min(xs, default=1.0 if chart.log_x else 0.0), max(xs, default=1.0))
+    sides = (math.log10(left), math.log10(right)) if chart.log_x else (left, right)
     return _Axes(
-        _spread(chart.x_range or (min(xs, default=0.0), max(xs, default=1.0)), 0.0),
+        _spread(sides, 0.04 if chart.log_x else 0.0),
         _spread(ends, 0.04 if chart.log else 0.0),
         chart.log,
         chart.size,
+        chart.log_x,
     )
 
 
@@ -172,18 +184,15 @@ def _within_a_decade(low: float, high: float) -> list[float]:
 def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
     width, height = axes.size
     bottom = height - BOTTOM
-    marks = ticks(*axes.y, steps=(1, 2, 3, 4, 5, 10)) if axes.log else ticks(*axes.y)
-    if axes.log:
-        powers = sorted({float(round(mark)) for mark in marks if axes.y[0] <= round(mark) <= axes.y[1]})
-        finer = _within_a_decade(*axes.y)
-        marks = powers if len(powers) > 1 else finer if len(finer) > 1 else marks
-    for mark in marks:
-        _, y = axes.at(axes.x[0], 10.0**mark if axes.log else mark)
+    left = 10.0 ** axes.x[0] if axes.log_x else axes.x[0]
+    for mark in _marks(axes.y, axes.log, MAX_TICKS):
+        _, y = axes.at(left, 10.0**mark if axes.log else mark)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{width - RIGHT}"/>'
         yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{_label(mark, axes.log)}</text>'
-    for mark in ticks(*axes.x, most=max(2, (width - LEFT) // 55)):
-        x, _ = axes.at(mark, 1.0)
-        yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{number(mark)}</text>'
+    given = [math.log10(tick) if axes.log_x else tick for tick in chart.x_ticks]
+    for mark in given or _marks(axes.x, axes.log_x, max(2, (width - LEFT) // 55)):
+        x, _ = axes.at(10.0**mark if axes.log_x else mark, 1.0)
+        yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_label(mark, axes.log_x)}</text>'
     yield f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{width - RIGHT}"/>'
     middle = (TOP + bottom) / 2
     across = (LEFT + width - RIGHT) / 2
@@ -192,6 +201,21 @@ def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
         f'<text x="11" y="{middle:.0f}" text-anchor="middle" transform="rotate(-90 11 {middle:.0f})">'
         f"{_text(chart.y_label)}</text>"
     )
+
+
+def _marks(ends: tuple[float, float], log: bool, most: int) -> list[float]:
+    """Where an axis has labels, two or more; logarithms where it is logarithmic: powers of ten, else finer ones.
+
+    >>> _marks((-0.08, 0.08), False, 4)
+    [-0.05, 0.0, 0.05]
+    """
+    if not log:
+        marks = ticks(*ends, most=most)
+        return marks if len(marks) > 1 else ticks(*ends, most=2 * most)
+    marks = ticks(*ends, most=most, steps=(1, 2, 3, 4, 5, 10))
+    powers = sorted({float(round(mark)) for mark in marks if ends[0] <= round(mark) <= ends[1]})
+    finer = _within_a_decade(*ends)
+    return powers if len(powers) > 1 else finer if len(finer) > 1 else marks
 
 
 def _label(mark: float, log: bool) -> str:
@@ -241,6 +265,16 @@ def _dots(series: Series, axes: _Axes) -> Iterator[str]:
         yield f'<circle class="dot {_colour(series)}" cx="{x:.1f}" cy="{y:.1f}" r="2.5">{name}</circle>'
 
 
+def _crosses(series: Series, axes: _Axes) -> Iterator[str]:
+    for index, point in enumerate(series.points):
+        if point is None or not axes.shows(point):
+            continue
+        x, y = axes.at(*point)
+        name = f"<title>{_text(series.names[index])}</title>" if index < len(series.names) else ""
+        arms = f"M{x - 3:.1f} {y - 3:.1f}l6 6m0 -6l-6 6"
+        yield f'<path class="cross {_colour(series)}" d="{arms}">{name}</path>'
+
+
 def _bars(series: Series, axes: _Axes) -> Iterator[str]:
     """Bars of equal width from zero up, each in the middle of its point."""
     shown = [point for point in series.points if point is not None and axes.shows(point)]
@@ -255,7 +289,7 @@ def _bars(series: Series, axes: _Axes) -> Iterator[str]:
         )
 
 
-_DRAWN = {"line": _line, "dashed": _line, "dots": _dots, "bars": _bars}
+_DRAWN = {"line": _line, "dashed": _line, "dots": _dots, "crosses": _crosses, "bars": _bars}
 
 
 def _circle(axes: _Axes) -> str:
@@ -298,5 +332,6 @@ _MARKS = {
     "line": '<path class="line {}" d="M0 5H20"/>',
     "dashed": '<path class="dashed {}" d="M0 5H20"/>',
     "dots": '<circle class="dot {}" cx="10" cy="5" r="3"/>',
+    "crosses": '<path class="cross {}" d="M7 2l6 6m0 -6l-6 6"/>',
     "bars": '<rect class="bar {}" x="4" y="0" width="12" height="10"/>',
 }

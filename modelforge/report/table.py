@@ -70,7 +70,7 @@ class Fitted:
             table.add_row(*(self.total[index] for index in shown))
         yield table
         if left_out := [" ".join(self.header[index].split()) for index in range(len(widths)) if index not in shown]:
-            yield Wrapped(Text(f"left out at {options.max_width} columns: {', '.join(left_out)}", "dim"))
+            yield Wrapped(Text(f"left out at {options.max_width} columns: {', '.join(dict.fromkeys(left_out))}", "dim"))
 
     def _cell(self, text: Text, index: int, width: int) -> RenderableType:
         if index not in self.folds:

@@ -1,5 +1,1 @@
-"""The runs below a folder as one table: `collect(folder) -> Sweep`. Reads files only; imports no torch."""
-
-from modelforge.runs.collect import Row as Row
-from modelforge.runs.collect import Sweep as Sweep
-from modelforge.runs.collect import collect as collect
+"""What one run folder and one sweep folder hold on disk, and whether a run goes on. Imports no torch."""

@@ -27,8 +27,12 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
-def claimed(folder: Path) -> Generator[None]:
+def claimed(folder: Path, problem: Problem | None = None) -> Generator[None]:
     """Keeps other runs out of a folder while its body lasts. However the process ends, the claim ends with it.
+
+    Args:
+        folder: The folder, which is made if it is not there.
+        problem: What to say where another process has it, if that is no run.
 
     Raises:
         ForgeError: another process has it.
@@ -43,7 +47,7 @@ def claimed(folder: Path) -> Generator[None]:
     except Timeout:
         message = f"another run is writing to `{folder}`"
         hint = "wait for it, or choose another folder"
-        raise ForgeError([Problem("MF051", "hydra.run.dir", message, hint)]) from None
+        raise ForgeError([problem or Problem("MF051", "hydra.run.dir", message, hint)]) from None
     except OSError as error:
         message = f"`{folder}` cannot be a run's folder: {(error.strerror or str(error)).lower()}"
         raise ForgeError([Problem("MF058", "hydra.run.dir", message, "choose another folder")]) from error
@@ -54,14 +58,14 @@ def claimed(folder: Path) -> Generator[None]:
 
 
 @contextmanager
-def heartbeat(folder: Path) -> Generator[None]:
-    """Renews the time of status.json while its body lasts."""
+def heartbeat(folder: Path, file: str = STATUS) -> Generator[None]:
+    """Renews the time of status.json, or of another file, while its body lasts."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT):
             with suppress(OSError):
-                os.utime(folder / STATUS)
+                os.utime(folder / file)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -79,22 +83,23 @@ def machine() -> str:
     return socket.gethostname()
 
 
-def is_alive(folder: Path, on: str) -> bool:
+def is_alive(folder: Path, on: str, file: str = STATUS) -> bool:
     """Whether the run in `folder` goes on.
 
     Args:
         folder: The run folder.
         on: The `machine` that it runs on. A lock that is free says that a run of this one is over.
+        file: What its heartbeat renews.
     """
     held = _is_held(folder / LOCK)
     if held or (held is False and on == machine()):
         return bool(held)
-    return silence(folder) < SILENCE
+    return silence(folder, file) < SILENCE
 
 
-def silence(folder: Path) -> float:
+def silence(folder: Path, file: str = STATUS) -> float:
     """Seconds since the last heartbeat of the run in `folder`."""
-    return time.time() - (folder / STATUS).stat().st_mtime
+    return time.time() - (folder / file).stat().st_mtime
 
 
 def _is_held(lock: Path) -> bool | None:

@@ -22,6 +22,8 @@ from modelforge.core.regular_files import read_text
 from modelforge.runs.liveness import SILENCE, STATUS, is_alive, machine
 
 State = Literal["running", "finished", "failed", "diverged", "interrupted"]
+DONE = ("finished", "diverged")
+"""States with a result: to run such a job again would give the same."""
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
 
 
@@ -35,6 +37,10 @@ class Status:
     """What the command line (or the sweep) set, as Hydra writes it."""
     repeats: str | None = None
     """The folder of the run that it repeats, as it was named after `--from`."""
+    job: Mapping[str, Any] | None = None
+    """Number and hash of the frozen job that it runs; None outside a sweep."""
+    attempt: int = 1
+    """How often the job was begun, this time included."""
     config_hash: str = ""
     """Of the composed config; equal for equal runs."""
     optimized_metric: str = ""

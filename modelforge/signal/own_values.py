@@ -33,7 +33,15 @@ def _norm(parameters: Mapping[str, ParameterPlan], name: str) -> tuple[float, fl
 def _recurrent(parameters: Mapping[str, ParameterPlan], name: str) -> tuple[float, float] | None:
     """All ~ U(-1/√hidden, 1/√hidden)."""
     del name
-    return 0.0, 1 / sqrt(3 * parameters["weight_hh_l0"].shape[-1])
+    projected = [one for part, one in parameters.items() if part.startswith("weight_hr")]
+    recurrent = [one for part, one in parameters.items() if part.startswith("weight_hh")]
+    return 0.0, 1 / sqrt(3 * (projected or recurrent)[0].shape[-1])
+
+
+def _bilinear(parameters: Mapping[str, ParameterPlan], name: str) -> tuple[float, float] | None:
+    """w, b ~ U(-1/√n, 1/√n) for n features of the first input."""
+    del name
+    return 0.0, 1 / sqrt(3 * parameters["weight"].shape[1])
 
 
 def _attention(parameters: Mapping[str, ParameterPlan], name: str) -> tuple[float, float] | None:
@@ -44,13 +52,23 @@ def _attention(parameters: Mapping[str, ParameterPlan], name: str) -> tuple[floa
     return 0.0, 1 / sqrt(3 * shape[1]) if name == "out_proj.weight" else sqrt(2 / (shape[0] + shape[1]))
 
 
+def _transformer(parameters: Mapping[str, ParameterPlan], name: str) -> tuple[float, float] | None:
+    """Xavier's uniform law for matrices as they are stored; biases of attention 0, those of linear layers by fan."""
+    shape = parameters[name].shape
+    if len(shape) > 1:
+        return 0.0, sqrt(2 / (shape[0] + shape[1]))
+    return _by_fan(parameters, name) if name == "bias" else (0.0, 0.0)
+
+
 _KINDS: tuple[tuple[Law, tuple[str, ...]], ...] = (
     (_by_fan, ("Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")),
     (_normal, ("Embedding", "EmbeddingBag")),
     (_norm, ("LayerNorm", "RMSNorm", "GroupNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d")),
     (_norm, ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")),
-    (_recurrent, ("RNN", "LSTM", "GRU")),
+    (_recurrent, ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")),
+    (_bilinear, ("Bilinear",)),
     (_attention, ("MultiheadAttention",)),
+    (_transformer, ("Transformer",)),
 )
 OWN_VALUES: Mapping[str, Law] = {name: law for law, names in _KINDS for name in names}
 """By layer type."""

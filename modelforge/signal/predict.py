@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import exp, log
 from typing import Any
 
 from rich.console import RenderableType
@@ -25,6 +26,15 @@ from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictabl
 from modelforge.signal.rules.elementwise import activation
 from modelforge.signal.value import Gradient, Shape, Signal, summed
 
+LEANING = log(2)
+"""The logarithm of a factor that norms make of a gradient, from which on it is less sure.
+
+A norm divides by a variance v of few degrees of freedom; E 1/v is larger than 1/E v, and in series such factors are not
+independent.
+"""
+MOST_LEANING = 100.0
+ONCE = "from here on"
+"""What a note begins with that holds for all layers behind."""
 SMALLEST, LARGEST = 1e-140, 1e140
 """Mean squares of which the squares, and sums of those over a batch, are still numbers of double precision."""
 
@@ -234,12 +244,33 @@ def backward(
     done: list[tuple[Leaf, Passed | None, str]], results: Any, signals: Mapping[Source, Signal | None]
 ) -> dict[Source, Gradient | None]:
     """The gradient of each tensor, from those of the results back; None where a layer on the way is not known."""
+    return _sent_back(done, [(source, _drawn_at(signals.get(source))) for source in results], signals)
+
+
+def _drawn_at(signal: Signal | None) -> Gradient:
+    """The gradient with respect to a result: independent normal numbers."""
+    shape = signal.shape if signal is not None else None
+    count = 1 if shape is None else shape.num_units * shape.num_positions * shape.num_examples
+    return Gradient(1.0, noise=2 / max(1, count))
+
+
+def backward_from(
+    done: list[tuple[Leaf, Passed | None, str]],
+    given: Mapping[Source, Gradient],
+    signals: Mapping[Source, Signal | None],
+) -> dict[Source, Gradient | None]:
+    """The gradient of each tensor, from given ones back."""
+    return _sent_back(done, list(given.items()), signals)
+
+
+def _sent_back(
+    done: list[tuple[Leaf, Passed | None, str]],
+    given: list[tuple[Source, Gradient]],
+    signals: Mapping[Source, Signal | None],
+) -> dict[Source, Gradient | None]:
     arriving: dict[Source, list[Gradient | None]] = {}
-    for source in results:
-        signal = signals.get(source)
-        shape = signal.shape if signal is not None else None
-        count = 1 if shape is None else shape.num_units * shape.num_positions * shape.num_examples
-        arriving.setdefault(source, []).append(Gradient(1.0, noise=2 / max(1, count)))
+    for source, gradient in given:
+        arriving.setdefault(source, []).append(gradient)
     gradients: dict[Source, Gradient | None] = {}
     for leaf, result, _ in reversed(done):
         outputs = ((),) if result is None else tuple(result.outputs)
@@ -280,9 +311,29 @@ def _nodes(
         NodeSignal(name, "input", signals[Source(f"@{name}")], gradients.get(Source(f"@{name}")))
         for name in plan.inputs
     ]
+    said: set[str] = set()
     for leaf, result, reason in done:
+        note = "" if result is not None and reason.startswith(ONCE) and reason in said else reason
+        said.add(reason)
         index = () if result is None else next(iter(result.outputs))
         source = Source(leaf.layer.path, index)
-        node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=reason)
+        node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=note)
         nodes.append(node if result is None else replace(node, chi=result.chi, slope=result.slope))
+    last = max((place for place, node in enumerate(nodes) if _leans(node)), default=None)
+    if last is not None:
+        nodes[last] = _doubted(nodes[last])
     return nodes
+
+
+def _leans(node: NodeSignal) -> bool:
+    return node.gradient is not None and node.gradient.leaned > LEANING
+
+
+def _doubted(node: NodeSignal) -> NodeSignal:
+    """The node with a note that gradients from here back are less sure."""
+    assert node.gradient is not None, "a gradient leans"
+    factor = number(float(f"{exp(min(node.gradient.leaned, MOST_LEANING)):.2g}"))
+    doubt = (
+        f"from here back, gradients are less sure: norms over few independent numbers make them {factor} times as large"
+    )
+    return replace(node, note=f"{node.note}; {doubt}" if node.note else doubt)

@@ -51,6 +51,8 @@ class Node:
     """None where a signal is not known, which only rules that restart see, and for whole numbers."""
     num_examples: int
     training: bool
+    drawn_by: str = ""
+    """The layer type that fills its parameters where no scheme does; its own if empty."""
 
     @property
     def signal(self) -> Signal:
@@ -88,7 +90,7 @@ class Node:
         fill = next(fill for it, fill in planned.fills if it is first)
         mean, std = (planned.mean, planned.std) if matrix is None else (fill.mean, fill.std)
         if (mean is None or std is None) and planned.initializer.values_from == "module":
-            law = OWN_VALUES.get(self.layer.type)
+            law = OWN_VALUES.get(self.drawn_by or self.layer.type)
             mean, std = (law and law(self.parameters, name)) or (None, None)
         if mean is None or std is None:
             raise Unpredictable(f"`{planned.scheme}` promises no mean and std of {planned.path}")

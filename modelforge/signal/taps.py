@@ -76,8 +76,11 @@ class Taps:
 
 @lru_cache(maxsize=512)
 def _reads(taps: Taps) -> np.ndarray:
-    starts = np.arange(taps.windows)[:, None] * taps.stride - taps.padding
+    starts = _starts(taps)[:, None]
     places = starts + np.arange(taps.kernel) * taps.dilation
+    if taps.mode == "adaptive":
+        ends = -((-(np.arange(taps.windows)[:, None] + 1) * taps.size) // taps.windows)
+        return np.where(places < ends, places, -1)
     last = taps.size - 1
     if taps.mode == "circular":
         return places % taps.size
@@ -87,6 +90,22 @@ def _reads(taps: Taps) -> np.ndarray:
         places = np.abs(places)
         return np.where(places > last, 2 * last - places, places)
     return np.where((places < 0) | (places > last), -1, places)
+
+
+def _starts(taps: Taps) -> np.ndarray:
+    """The position at which each window begins."""
+    places = np.arange(taps.windows)
+    if taps.mode == "adaptive":
+        return places * taps.size // taps.windows
+    if taps.mode == "fractional":  # at random; here, as regularly as whole numbers allow
+        return places * (taps.size - taps.kernel) // max(1, taps.windows - 1)
+    return places * taps.stride - taps.padding
+
+
+def widest(size: int, count: int) -> int:
+    """The largest of `count` windows that cover `size` positions."""
+    places = np.arange(count)
+    return int((-((-(places + 1) * size) // count) - places * size // count).max())
 
 
 def taps_of(arguments: Mapping[str, Any], sizes: Sequence[int], windows: Sequence[int]) -> tuple[Taps, ...]:

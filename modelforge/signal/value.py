@@ -58,6 +58,8 @@ class Behind:
     """Correlation of one unit at two positions of an example."""
     across: float
     """Correlation of one unit in two examples."""
+    near: float = 0.0
+    """The `near` of the normal numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Signal:
     """`along` by the later of two positions, in units of its mean, where positions read earlier ones only."""
     table: tuple[str, float] | None = None
     """A table of which each position holds a row that it chose, and how often."""
+    near: float = 0.0
+    """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     behind: Behind | None = None
     """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
 
@@ -183,6 +187,8 @@ class Gradient:
     pull: Pull | None = None
     through: Through | None = None
     """The activation that it has come through last; None where something else was after it on its way back."""
+    leaned: float = 0.0
+    """The logarithm of the factor that the unevenness of variances made in norms on its way, a mean over ways."""
 
     @property
     def spread(self) -> float:
@@ -192,6 +198,11 @@ class Gradient:
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""
         return replace(self, energy=factor * self.energy, along=factor * self.along, across=factor * self.across)
+
+
+def inherited(gradient: Gradient) -> Gradient:
+    """The gradient with more elements than those that it is made of, whose chance stays."""
+    return replace(gradient, drift=gradient.drift + gradient.noise, noise=0.0)
 
 
 def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
@@ -239,4 +250,5 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
         sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
         mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
+        leaned=sum(one.leaned * one.energy for one in gradients) / total if total else 0.0,
     )

@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -70,8 +71,20 @@ def fit(value: Any, hint: Any) -> Any:
     if isinstance(value, list) and any(get_origin(choice) is tuple or choice is tuple for choice in choices):
         value = tuple(value)
     is_enum = inspect.isclass(hint) and issubclass(hint, Enum)  # strict, it takes no values of YAML
-    config = ConfigDict(strict=not is_enum, arbitrary_types_allowed=True)
-    return TypeAdapter(hint, config=config).validate_python(value)
+    return _adapter(hint, not is_enum).validate_python(value)
+
+
+def _adapter(hint: Any, strict: bool) -> TypeAdapter[Any]:
+    """What checks values of a type; it is kept: to make one takes longer than all that it checks."""
+    try:
+        return _made(hint, strict)
+    except TypeError:  # a type that cannot be hashed
+        return _made.__wrapped__(hint, strict)
+
+
+@lru_cache(maxsize=500)
+def _made(hint: Any, strict: bool) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=ConfigDict(strict=strict, arbitrary_types_allowed=True))
 
 
 def _nearest(value: Any, hint: Any) -> str:
@@ -84,7 +97,8 @@ def _choices(hint: Any) -> Iterable[Any]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+@lru_cache(maxsize=500)
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {
         name: parameter
@@ -93,7 +107,8 @@ def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
-def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
+@lru_cache(maxsize=500)
+def argument_types(target: Callable[..., Any]) -> Mapping[str, Any]:
     """The annotations of a callable by argument; empty where they exist for type checkers alone."""
     function = target.__init__ if inspect.isclass(target) else target
     try:

@@ -18,7 +18,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
-from modelforge.train.resume import BEST, KEY, LAST, SECTIONS, STATE, Position, Start
+from modelforge.train.resume import BEST, KEY, LAST, PROCESSES, SECTIONS, STATE, Position, Start
 from modelforge.train.tasks.task import Mode
 from modelforge.train.trackers.history import History
 
@@ -45,6 +45,7 @@ class Checkpoints(Checkpoint):
         config: The values of the config that makes the weights: what `check_resumable` compares goes into each
             checkpoint.
         every_n_steps: The number of steps after which last.ckpt is written within an epoch, too.
+        processes: The number of processes that train.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Checkpoints(Checkpoint):
         start: Start,
         config: Mapping[str, Any],
         every_n_steps: int | None = None,
+        processes: int = 1,
     ) -> None:
         self.folder = folder
         self.metric = metric
@@ -64,6 +66,7 @@ class Checkpoints(Checkpoint):
         self.start = start
         self.config = {section: config.get(section) for section in SECTIONS}
         self.every_n_steps = every_n_steps
+        self.processes = processes
         self.best_score = start.best_score
         self.best_step = start.best_step
         self._is_new = False
@@ -99,6 +102,7 @@ class Checkpoints(Checkpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = self.config
+        checkpoint[PROCESSES] = self.processes
         if self._is_between:
             between_epochs(checkpoint)
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 
 from hydra._internal.utils import get_args_parser
 
-from modelforge.config import Config, compose, guard_hydra
+from modelforge.config import Config, Origins, compose, guard_hydra
 from modelforge.config.compose import open_config
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
@@ -22,8 +22,10 @@ from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unre
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream, complain, exiting
+from modelforge.runs.status import as_hydra_reads
 from modelforge.train.arguments import misuse
 from modelforge.train.later import put_off_extras
+from modelforge.train.parallel.place import place_of
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
 
 MULTIRUN = {"-m", "--multirun"}
@@ -44,7 +46,18 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
     flags = list(arguments)
     for override in given.overrides:
         flags.remove(override)
-    return [*in_place(given.overrides), *flags]
+    overrides = in_place(given.overrides)
+    if (folder := _resumed(overrides)) is not None:
+        overrides.append(f"hydra.sweep.dir={as_hydra_reads(folder)}")
+        flags += [] if MULTIRUN.intersection(flags) else ["-m"]
+    return [*overrides, *flags]
+
+
+def _resumed(overrides: Sequence[str]) -> str | None:
+    """The folder of the sweep that a command line resumes."""
+    found = next((word for word in reversed(overrides) if word.lstrip("+").startswith("sweep.resume=")), None)
+    value = None if found is None else parse([found])[0].value()
+    return value if isinstance(value, str) else None
 
 
 def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
@@ -103,7 +116,19 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
 
 
 def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
+    if (place := place_of()) is not None:
+        message = f"{place.starter} started {place.size} processes for one run, and a multirun has several"
+        hint = f"leave {place.starter} out: each job starts its own, as `trainer.devices` says"
+        raise ForgeError([misuse("hydra.mode", message, hint)])
     sweep = read_sweep(conf, overrides)
+    if sweep.freezes:  # it composes and checks all jobs itself, and announces those of a sweep that goes on
+        config = Config({}, Origins.empty(), tuple(overrides), {}, sweep.hydra)
+        if not sweep.settings.get("resume"):
+            announce_jobs(config, sweep.num_jobs)
+            if problems := [*_folder_problems(config, "sweep")]:
+                raise ForgeError(problems)
+        load_plugins(conf.parent)
+        return [*unread(config, overrides, multirun=True)]
     configs = compose_jobs(sweep, conf, MAX_COMPOSED)
     announce_jobs(configs[0], sweep.num_jobs if sweep.axes else None)
     if problems := [*_folder_problems(configs[0], "sweep"), *_long_names(configs)]:

@@ -10,6 +10,7 @@ from typing import Any
 from modelforge.building.ledger import Ledger
 from modelforge.core.paths import join
 from modelforge.planning.plan import Plan
+from modelforge.results.collect import Membership, membership
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Mode
 
@@ -62,9 +63,20 @@ class Context:
         return tuple(self.config.get("tags") or ())
 
     @property
+    def membership(self) -> Membership | None:
+        """The multirun that the run is a job of, if any."""
+        return membership(self.folder)
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The values of the config by their override keys: `{"optimizer.lr": 0.001}`."""
-        return dict(flat(self.config))
+        """The values of the config by their override keys: `{"optimizer.lr": 0.001}`; of a job its place in its sweep.
+
+        Trackers group by them: `sweep.folder` and `sweep.job`.
+        """
+        found = dict(flat(self.config))
+        if (member := self.membership) is not None:
+            found |= {"sweep.folder": member.sweep, "sweep.job": member.job}
+        return found
 
     @property
     def artifacts(self) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from modelforge.building.shards import local
 from modelforge.train.data.batches import Inputs, read_by
 
 
@@ -115,7 +116,7 @@ def _eager(model: nn.Module) -> Generator[None]:
 def _first(kind: Literal["parameter", "gradient"], tensors: Mapping[str, Tensor]) -> Finding | None:
     """The first of some tensors, by the paths of their parameters, that is not finite."""
     for path, tensor in tensors.items():
-        if counts := _count(tensor):
+        if counts := _count(local(tensor)):
             layer, _, name = path.rpartition(".")
             return Finding(kind, layer, name, counts)
     return None

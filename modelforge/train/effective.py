@@ -15,7 +15,7 @@ from modelforge.train.lengths import Lengths, lengths
 from modelforge.train.schedulers.curves import Curve
 from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.tasks.registry import val_metrics
-from modelforge.train.trainer_settings import parse_trainer
+from modelforge.train.trainer_settings import num_processes, parse_trainer
 
 
 def effective(values: Mapping[str, Any]) -> dict[str, int]:
@@ -38,9 +38,11 @@ def effective(values: Mapping[str, Any]) -> dict[str, int]:
     if problems:
         return {}
     length = lengths(source, trainer, rows=_rows(source))
+    if "devices" in trainer and num_processes(trainer) is None:  # all devices of a machine that this may not be
+        return {} if length.rows is None else {"train_examples": length.rows}
     facts = {
         "train_examples": length.rows,
-        "examples_per_step": source.batch_size * trainer.get("accumulate_grad_batches", 1),
+        "examples_per_step": length.all_at_once * trainer.get("accumulate_grad_batches", 1),
         "steps_per_epoch": length.steps_per_epoch,
         "total_steps": length.steps("step"),
         "warmup_steps": _warmup(values, source, length),

@@ -17,6 +17,8 @@ from modelforge.core.tensors import mapped
 from modelforge.report.columns import as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
+from modelforge.train.learner import Learner
+from modelforge.train.parallel.team import ALONE, Team
 from modelforge.train.tasks.task import Task
 
 NUM_WORST = 20
@@ -34,12 +36,14 @@ class Examined(Callback):
         task: Gives the losses, predictions and right answers.
         fitted: What was measured on the training data; see `Examples.fitted`.
         folder: The run folder.
+        team: The processes of the run; the first one writes what all found, in the order of the examples.
     """
 
-    def __init__(self, task: Task, fitted: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, task: Task, fitted: Mapping[str, Any], folder: Path, team: Team = ALONE) -> None:
         self.task = task
         self.fitted = fitted
         self.folder = folder
+        self.team = team
         self.batches: list[Mapping[str, Array]] = []
         self.has_answers = False
 
@@ -52,7 +56,11 @@ class Examined(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Adds a batch."""
+        """Adds a batch, unless another process counts it."""
+        if self.team.size > 1:
+            assert isinstance(pl_module, Learner)
+            if not pl_module.share("test", batch_idx).own:
+                return
         inputs, scores, targets = mapped(Tensor.cpu, batch[0]), outputs.detach().cpu(), batch[1].cpu()
         answers = self.task.answers(targets, self.fitted)
         self.has_answers = bool(answers)
@@ -62,9 +70,11 @@ class Examined(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes both files; a dry run leaves none, nor does a loss that needs several examples."""
-        if not self.batches or trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+        batches = self._all_batches()
+        dry = trainer.fast_dev_run  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
+        if not batches or dry or not self.team.leads:
             return
-        columns = {name: np.concatenate([batch[name] for batch in self.batches]) for name in self.batches[0]}
+        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         numbered: dict[str, Any] = {"example": np.arange(len(columns["loss"])), **columns}
         if np.isnan(columns["loss"]).all():
             return
@@ -73,6 +83,11 @@ class Examined(Callback):
         write_atomically(self.folder / WORST, as_csv({name: column[worst] for name, column in numbered.items()}))
         if self.has_answers:
             write_atomically(self.folder / PREDICTIONS, as_csv(numbered))
+
+    def _all_batches(self) -> list[Mapping[str, Array]]:
+        """The batches of all processes, which take turns."""
+        each = self.team.gathered(self.batches)
+        return [batches[index] for index in range(len(each[0])) for batches in each if index < len(batches)]
 
 
 def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:

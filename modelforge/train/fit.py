@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning
+import torch
 from lightning import Callback, Trainer
 from rich.console import Console
 
 from modelforge.building.build import Model, build
-from modelforge.building.entries import LedgerEntry
-from modelforge.building.ledger import Ledger
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
+from modelforge.core.plugins import imported
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
 from modelforge.core.torch_state import threads
-from modelforge.core.words import number
+from modelforge.core.words import plural
 from modelforge.linting.lint import findings
 from modelforge.planning.plan import Plan
 from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.context import Context
+from modelforge.train.data.dealing import Hand
 from modelforge.train.data.digest import digest
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
@@ -39,19 +42,27 @@ from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite
 from modelforge.train.examined import Examined
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
+from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
-from modelforge.train.lengths import lengths, out_of_step, too_short
+from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short
 from modelforge.train.optimizers.optimizer import OptimizerFactory
+from modelforge.train.parallel.meeting import Meeting
+from modelforge.train.parallel.place import Place
+from modelforge.train.parallel.processes import leading
+from modelforge.train.parallel.replicas import agreed_digest
+from modelforge.train.parallel.sharding import mesh_of, shards
+from modelforge.train.parallel.team import ALONE, Order, Team
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
+from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import history_of
-from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ def fit(
     interrupts: Interrupts,
     note: Callable[[Problem], object],
     show_plan: bool = True,
+    meeting: Meeting | None = None,
 ) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
 
@@ -84,108 +96,176 @@ def fit(
         interrupts: What stops it.
         note: Called with each warning.
         show_plan: Whether to print the plan, and what is to be said of it, and to write the page of the diagnosis.
+        meeting: Where this process meets the first of several, which alone writes and prints; None for the first.
 
     Raises:
         ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
             diverged: a loss or gradient is not finite.
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
-
-    def warn(problem: Problem, *, shown: bool = True) -> None:
-        found = config.origins.locate(problem)
-        note(found)
-        if shown:
-            console.print(str(found), markup=False, soft_wrap=True)
-
     with located(config):
         job = prepare(config)
-        settings = job.settings
         if wrong := check_trainer(job.trainer, capturable=job.optimizer.capturable):
             raise ForgeError(wrong)
-        examples = read(settings.data)
-        for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
-            warn(problem)
-        if show_plan:
-            console.print(job.plan.table())
-        for problem in findings(job.plan):
-            warn(problem, shown=show_plan)
-        if show_plan:
-            console.print()
-        for problem in _check_lengths(job, len(examples.train)):
-            warn(problem)
+        run = Running(config, folder, console, interrupts, note, show_plan)
+        size = size_of(job.trainer, meeting.place if meeting else None)
+        if not size.is_parallel:
+            return _begin(job, run, lambda: ALONE)
+        meet = partial(Meeting.meet, device=size.device, sharded=size.strategy == "fsdp")
+        if meeting is not None:
+            team = meet(meeting)  # the first has read the data, and what it keeps of it is there
+            return _begin(job, run, lambda: team, meeting.place)
+        with leading(_order(config, folder), size.number) as (meeting, others):
+            return _begin(job, run, lambda: meet(meeting, check=others.check), meeting.place)
+
+
+@dataclass(frozen=True)
+class Running:
+    """What `fit` got."""
+
+    config: Config
+    folder: Path
+    console: Console
+    interrupts: Interrupts
+    note: Callable[[Problem], object]
+    show_plan: bool
+
+    def warn(self, problem: Problem, *, shown: bool = True) -> None:
+        """Notes a warning, and prints it."""
+        found = self.config.origins.locate(problem)
+        self.note(found)
+        if shown:
+            self.say(str(found))
+
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _order(config: Config, folder: Path) -> Order:
+    """What the other processes need of this run."""
+    return Order(config.values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
+
+
+def _begin(job: Job, run: Running, meet: Callable[[], Team], place: Place | None = None) -> Outcome:
+    settings, folder = job.settings, run.folder
+    examples = read(settings.data)
+    for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
+        run.warn(problem)
+    if run.show_plan:
+        run.console.print(job.plan.table())
+    for problem in findings(job.plan):
+        run.warn(problem, shown=run.show_plan)
+    if run.show_plan:
+        run.console.print()
+    found = digest(examples)
+    team = meet()
+    length = lengths(settings.data, job.trainer, rows=len(examples.train), processes=team.size)
+    for problem in _check_lengths(job, length):
+        run.warn(problem)
+    if team.size > 1:
+        run.say(f"batch: {length.batch_words} examples")
+        _check_data(found, len(examples.train), team)
+    source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
+    if team.leads:
         _write_json(folder / "plan.json", job.plan.to_dict())
-        found = digest(examples)
         complete(folder, data=found)
-        source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
         write_preprocessing(folder, source, {**examples.fitted, "digest": found})
-        with quiet(), threads(settings.num_threads):
-            return _fit(job, source.task, config, examples, folder, console, interrupts, diagnosed=show_plan)
+    with quiet(), threads(settings.num_threads):
+        return _fit(job, source.task, run, examples, length, team, place)
+
+
+def _check_data(found: str, rows: int, team: Team) -> None:
+    """Checks that all processes read the same data, and that there is enough of it.
+
+    Raises:
+        ForgeError: they did not, or there is not.
+    """
+    if other := next((rank for rank, one in enumerate(team.gathered(found)) if one != found), None):
+        message = f"process {other} of {team.size} reads other data than process 0: its digest differs"
+        hint = "give all machines the same files, in one folder that they share"
+        raise ForgeError([Problem("MF054", "data", message, hint, part="key")])
+    if rows < team.size:
+        message = f"{plural(rows, 'example')} to train on cannot be dealt to {team.size} processes"
+        raise ForgeError([misuse("trainer.devices", message, "choose fewer processes")])
 
 
 def _fit(
-    job: Job,
-    task: Task,
-    config: Config,
-    examples: Examples,
-    folder: Path,
-    console: Console,
-    interrupts: Interrupts,
-    *,
-    diagnosed: bool,
+    job: Job, task: Task, run: Running, examples: Examples, length: Lengths, team: Team, place: Place | None
 ) -> Outcome:
-    settings, position = job.settings, job.start.position
+    settings, position, folder = job.settings, job.start.position, run.folder
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-    length = lengths(settings.data, job.trainer, rows=len(examples.train))
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
-    model = _build(job, folder)
-    if diagnosed and settings.diagnose:
-        reason = write_diagnosis(job.plan, model, config.overrides, folder)
-        if reason.severity != "none":
-            console.print(f"{FILE}: {reason.sentence}", markup=False, highlight=False, soft_wrap=True)
-    module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing)
+    model = _build(job, folder, team)
+    if run.show_plan and settings.diagnose:
+        said = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
+        if said:
+            run.say(f"{FILE}: {said}")
+    if team.size > 1:
+        copies = job.trainer.get("num_replicas", 1) if team.sharded else team.size
+        run.say(f"initial values: digest {agreed_digest(model, team, copies)}, equal on {team.size} ranks")
+    module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing, team=team)
+    job.freezing.apply(model, position.epoch)
     if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
     if job.trainer.get("compile"):
         model.compile()  # in place: checkpoints keep the names of the parameters
-    data = DataModule(settings.data, examples, settings.seed, skip=(position.epoch, position.num_batches))
-    adopt(job.start, folder / "checkpoints")
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    context = Context(job.terms, folder, job.plan, model.ledger, config.values, Rows(), say)
+    skip, hand = (position.epoch, position.num_batches), Hand(team.rank, team.size)
+    data = DataModule(settings.data, examples, settings.seed, skip=skip, hand=hand)
+    if team.leads:
+        adopt(job.start, folder / "checkpoints")
+    context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     is_dry = bool(job.trainer.get("fast_dev_run"))
-    with history_of({} if is_dry else settings.logger, context) as history:  # a dry run has nothing to keep
+    silent = is_dry or not team.leads  # a dry run has nothing to keep
+    with history_of({} if silent else settings.logger, context) as history:
         checkpoints = Checkpoints(
             folder / "checkpoints",
             settings.metric,
             context.mode,
             history,
             job.start,
-            config.values,
+            run.config.values,
             settings.checkpoint.every_n_steps,
+            team.size,
         )
-        callbacks: list[Callback] = [SeedSteps(settings.seed), LogSteps(), *hooks]
+        callbacks: list[Callback] = [SeedSteps(settings.seed, team), LogSteps(team), *hooks]
         if not is_dry:
-            callbacks.append(checkpoints)
+            callbacks += [RecordStart(job.plan, folder), checkpoints]
         if job.trainer.get("enable_progress_bar", True):
-            callbacks.append(EpochBar(console, task.metric))
-        callbacks += [Examined(task, examples.fitted, folder), SaveOnInterrupt(interrupts, checkpoints)]
-        trainer = make_trainer(job.trainer, folder=folder, loggers=[history, *history.others], callbacks=callbacks)
-        complete(folder, device=device_of(trainer))
+            callbacks.append(EpochBar(run.console, task.metric))
+        callbacks += [
+            SaveOnInterrupt(run.interrupts, checkpoints, team),
+            Examined(task, examples.fitted, folder, team),
+        ]
+        loggers = [history, *history.others]
+        trainer = make_trainer(
+            job.trainer,
+            folder=folder,
+            loggers=loggers,
+            callbacks=callbacks,
+            place=place,
+            some_thaw=bool(job.freezing.thaws),
+        )
+        if team.leads:
+            complete(folder, device=device_of(trainer))
         started = time.monotonic()
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
         seconds = time.monotonic() - started
-    metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=folder, console=console)
+    with nullcontext(folder) if team.leads else TemporaryDirectory() as own:
+        # All processes: each runs its part of a sharded model.
+        finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
+        metrics |= finish(folder=Path(own), console=run.console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
 
 
-def _check_lengths(job: Job, rows: int) -> list[Problem]:
+def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
     """The warnings about the length of the training.
 
     Raises:
         ForgeError: it would go wrong.
     """
-    length = lengths(job.settings.data, job.trainer, rows=rows)
     found = [*out_of_step(job.scheduler, length), *job.freezing.late(length.horizon("epoch"))]
     found += too_short(job.plan, job.settings.data, length)
     if wrong := [problem for problem in found if problem.severity == "error"]:
@@ -193,10 +273,16 @@ def _check_lengths(job: Job, rows: int) -> list[Problem]:
     return found
 
 
-def _build(job: Job, folder: Path) -> Model:
+def _build(job: Job, folder: Path, team: Team) -> Model:
     """The model; its ledger is in the run's folder even where a promise is broken."""
-    model = build(job.plan, seed=job.settings.seed)
-    _write_json(folder / "ledger.json", model.ledger.to_dict())
+    if team.sharded:
+        kind = "cuda" if torch.cuda.is_available() and job.trainer.get("accelerator") != "cpu" else "cpu"
+        mesh = mesh_of(team.size, job.trainer.get("num_replicas", 1), kind)
+        model = build(job.plan, seed=job.settings.seed, device=kind, shard=shards(mesh))
+    else:
+        model = build(job.plan, seed=job.settings.seed)
+    if team.leads:
+        _write_json(folder / "ledger.json", model.ledger.to_dict())
     if broken := tuple(broken_promises(job.plan, model.ledger)):
         raise ForgeError(broken)
     return model
@@ -240,37 +326,6 @@ def _explain(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Probl
     message = f"training diverged at step {error.step}: {finding}"
     hint = f"{lower}, clip with `trainer.gradient_clip_val=1`, or start with smaller values"
     return Problem("MF052", keys.get(layer, "optimizer.lr"), message, hint, part="key")
-
-
-def broken_promises(plan: Plan, ledger: Ledger) -> Iterator[Problem]:
-    """One problem for each parameter that did not come out as promised, at the init block that won.
-
-    Args:
-        plan: What was built.
-        ledger: What came out.
-    """
-    for entry in ledger.failures:
-        parameter = plan.parameter(entry.path)
-        key = parameter.key if parameter.rule.default else entry.rule
-        hint = f"change the fields of `{entry.scheme}`, correct its code, or choose another scheme"
-        yield Problem("MF028", key, _message(entry), hint, entry.place)
-
-
-def _message(entry: LedgerEntry) -> str:
-    mean, std = entry.measured_mean, entry.measured_std
-    if mean is None or std is None or not (isfinite(mean) and isfinite(std)):
-        return f"`{entry.path}` holds values that are not finite"
-    wanted_mean = _within(entry.target_mean, entry.mean_tolerance)
-    wanted_std = _within(entry.target_std, entry.std_tolerance)
-    if entry.reason and not entry.reason.startswith(("a mean of", "a std of")):
-        return f"`{entry.path}` has {entry.reason}, which a sound `{entry.scheme}` does not give"
-    blocks = "" if entry.std_tolerance is not None else ", in each of its matrices"
-    measured = f"`{entry.path}` has mean {number(mean)} and std {number(std)}"
-    return f"{measured}, but `{entry.scheme}` promises mean {wanted_mean} and std {wanted_std}{blocks}"
-
-
-def _within(target: float | None, tolerance: float | None) -> str:
-    return number(target) if tolerance is None else f"{number(target)} ± {tolerance:.2g}"
 
 
 def _write_json(path: Path, data: Any) -> None:

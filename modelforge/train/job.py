@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,16 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
 
-from modelforge.config import Config, from_hydra
-from modelforge.config.sweeps import unread
+from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.frozen import plain
-from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
@@ -35,7 +29,7 @@ from modelforge.runs.status import State, Status, begin, check_idle, read_state,
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
-from modelforge.train.terminal import keep_streams, loading, screen
+from modelforge.train.terminal import loading, screen
 
 
 @dataclass(frozen=True)
@@ -49,61 +43,6 @@ class Result:
     def metric(self) -> float:
         """The optimized metric, NaN where the job did not get that far."""
         return self.status.metrics.get(self.status.optimized_metric, math.nan)
-
-
-def run(config: DictConfig, conf: str | Path | None = None) -> float:
-    """What `train.py` hands to `hydra.main`.
-
-    Alone, a job that did not finish exits the process (1, or 130 after Ctrl-C). In a multirun it returns, so that the
-    other jobs run; `modelforge.runs.callback` exits at the end. Ctrl-C ends a multirun too.
-
-    Args:
-        config: As Hydra composed it.
-        conf: The folder of configs, as `train.py` names it: the plugins of the project around it are imported. None for
-            no project.
-
-    Returns:
-        The optimized metric for Hydra's sweepers, NaN where the job failed.
-    """
-
-    def composed() -> Config:
-        found = from_hydra(config)
-        if conf is not None:
-            load_plugins(Path(conf).parent)
-        return found
-
-    def without_effect(config: Config) -> Iterable[Problem]:
-        every = [str(override) for kind in ("hydra", "task") for override in written["overrides"][kind]]
-        return unread(replace(config, hydra=written), every, multirun=not alone)
-
-    keep_streams()
-    hydra: Any = HydraConfig.get()
-    # As they are: a folder's name may hold `${`, and so do overrides that lead to other values.
-    written: Any = OmegaConf.to_container(
-        OmegaConf.masked_copy(hydra, ["runtime", "overrides", "sweeper"]), resolve=False
-    )
-    folder = Path(written["runtime"]["output_dir"])
-    alone = hydra.mode is not RunMode.MULTIRUN
-    overrides = tuple(str(override) for override in written["overrides"]["task"])
-    if not alone:
-        print(f"\n[{hydra.job.num}] {printable(' '.join(overrides))}", flush=True)
-    try:
-        result = execute_in(
-            folder, composed, overrides, show_plan=alone, overwrites=not alone, without_effect=without_effect
-        )
-    except ForgeError as error:
-        complain(error)
-        if alone:
-            sys.exit(1)
-        return math.nan
-    except Exception:
-        if alone:
-            raise
-        traceback.print_exc()
-        return math.nan
-    if result.exit_code and (alone or result.exit_code > 128):
-        sys.exit(result.exit_code)
-    return result.metric
 
 
 def execute_in(
@@ -137,6 +76,8 @@ def execute(
     show_plan: bool = True,
     without_effect: Callable[[Config], Iterable[Problem]] = lambda config: (),
     repeats: str | None = None,
+    job: Mapping[str, Any] | None = None,
+    attempt: int = 1,
 ) -> Result:
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
@@ -147,6 +88,8 @@ def execute(
         show_plan: Whether to print the model's table.
         without_effect: Gives the warnings about the command line, which were printed before.
         repeats: The folder of the run that it repeats, for the status.
+        job: Number and hash of the frozen job that it runs, for the status.
+        attempt: How often the job was begun, this time included.
 
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
@@ -162,7 +105,7 @@ def execute(
     def end(state: State, **facts: Any) -> Status:
         return status.end(state, warnings=tuple(problem.to_dict() for problem in noted), **facts)
 
-    status = begin(overrides, repeats)
+    status = replace(begin(overrides, repeats), job=job, attempt=attempt)
     try:
         write(status, folder)
         with heartbeat(folder), Interrupts(say) as interrupts:

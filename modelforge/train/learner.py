@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from lightning import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torchmetrics import MeanMetric, Metric
 
+from modelforge.building.shards import whole
 from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Inputs, read_by
+from modelforge.train.data.dealing import Share
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.freezing import Freezing
 from modelforge.train.hooks.averaging import go_on_from_trained
 from modelforge.train.optimizers.optimizer import OptimizerFactory
+from modelforge.train.parallel.team import ALONE, Team
 from modelforge.train.schedulers.scheduler import SchedulerFactory
 from modelforge.train.tasks.task import Data, Task
 
@@ -50,6 +54,7 @@ class Learner(LightningModule):
         scheduler: Makes the learning-rate scheduler, if there is one.
         metrics: Make further metrics of validation and test, by their names.
         freezing: Which parameters are not trained, and when.
+        team: The processes that train it together.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Learner(LightningModule):
         scheduler: SchedulerFactory | None = None,
         metrics: Mapping[str, Callable[[], Metric]] = MappingProxyType({}),
         freezing: Freezing | None = None,
+        team: Team = ALONE,
     ) -> None:
         super().__init__()
         self.model = model
@@ -72,9 +78,22 @@ class Learner(LightningModule):
         self._further = nn.ModuleList(meter for meters in further.values() for meter in meters.values())
         # Unlike the sum that Lightning keeps of a loss, this one can be saved in the middle of an epoch.
         self.train_loss = MeanMetric(nan_strategy=math.nan)
+        # Over several processes, Lightning divides the sum by a mean of whole numbers, which it rounds.
+        self.other_losses = nn.ModuleDict({stage: MeanMetric(nan_strategy=math.nan) for stage in ("_val", "_test")})
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.freezing = freezing or Freezing()
+        self.team = team
+
+    def configure_model(self) -> None:
+        """Does nothing: a model that is sharded was built so. Lightning asks for this hook then."""
+
+    def share(self, stage: str, index: int) -> Share:
+        """What this process counts of a batch, by the batch's number in the epoch; all of it where it is alone."""
+        if self.team.size == 1:
+            return Share(1, 1)
+        trainer: Any = self.trainer  # whose data module is no attribute of its class
+        return trainer.datamodule.share(stage, index)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """The model's outputs."""
@@ -94,18 +113,29 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch.
 
+        Of several processes, the gradients are averaged: where the last examples of an epoch do not go round, a process
+        with more of them counts more.
+
         Raises:
             NotFinite: it is not finite.
         """
-        return self._step(batch, "train")[0]
+        share = self.share("train", batch_idx)
+        loss = self._step(batch, "train", share)[0]
+        even = share.own * self.team.size == share.all
+        return loss if even or self.team.size == 1 else loss * (share.own * self.team.size / share.all)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts one batch towards `val/loss` and the metric."""
-        self._step(batch, "val")
+        self._step(batch, "val", self.share("val", batch_idx))
+
+    def on_validation_start(self) -> None:
+        """Gives all processes the buffers of the first, such as running statistics, as a checkpoint keeps them."""
+        for buffer in self.model.buffers() if self.team.size > 1 else ():
+            distributed.broadcast(buffer, 0)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Counts one batch towards `test/loss` and the metric, and gives the outputs."""
-        return self._step(batch, "test")[1]
+        return self._step(batch, "test", self.share("test", batch_idx))[1]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stops before a gradient that is not finite reaches the parameters.
@@ -116,17 +146,21 @@ class Learner(LightningModule):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # float16 scales its loss by trial and error and skips such steps on its own
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        if gradients and not bool(torch.isfinite(nn.utils.get_total_norm(gradients, float("inf")))):
-            raise NotFinite(locate(self.model, self._inputs), self.global_step)
+        if gradients and not bool(torch.isfinite(whole(nn.utils.get_total_norm(gradients, float("inf"))))):
+            raise self._not_finite(self._inputs, here=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps what was counted so far in this epoch, and the length of the training where the scheduler keeps it."""
-        checkpoint[COUNTED] = [
-            {name: getattr(meter, name) for name in meter._defaults} | {_UPDATES: meter._update_count}
-            for meter in self._counting()
-        ]
+        checkpoint[COUNTED] = [self._counts(meter) for meter in self._counting()]
         scheduler = self.scheduler
         checkpoint[LENGTH] = scheduler.length if scheduler is not None and scheduler.keeps_length else None
+
+    def _counts(self, meter: Metric) -> dict[str, Any]:
+        """What all processes counted so far."""
+        several = self.team.size > 1
+        with meter.sync_context(should_sync=several, should_unsync=several):
+            values = {name: getattr(meter, name) for name in meter._defaults}
+        return values | {_UPDATES: meter._update_count}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on counting from there, and training from the weights that were trained.
@@ -140,7 +174,8 @@ class Learner(LightningModule):
             go_on_from_trained(checkpoint)
             # Lightning does so after it has read the weights: those of `64-true` would be rounded to float32.
             self.trainer.precision_plugin.convert_module(self)
-        for meter, values in zip(self._counting(), checkpoint.get(COUNTED, ()), strict=False):
+        counted = checkpoint.get(COUNTED, ()) if self.team.leads else ()  # the others add to what the first counts
+        for meter, values in zip(self._counting(), counted, strict=False):
             for name in meter._defaults:
                 setattr(meter, name, values[name].to(meter.device))
             meter._update_count = values[_UPDATES]
@@ -161,25 +196,36 @@ class Learner(LightningModule):
         scheduler = self.scheduler(optimizer, self.trainer.check_val_every_n_epoch)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def _step(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
+    def _not_finite(self, inputs: Inputs, *, here: bool) -> NotFinite:
+        """The place where values stop being finite, in the first process where they do; all look for it together."""
+        found = locate(self.model, inputs)
+        each = self.team.gathered(found if here else None)
+        return NotFinite(next(one for one in each if one is not None), self.global_step)
+
+    def _step(self, batch: Batch, stage: str, share: Share) -> tuple[Tensor, Tensor]:
         """The loss and the outputs."""
         inputs, targets = batch
         outputs = read_by(self.model, inputs)
         loss = self.task.loss(outputs, batch)
-        if stage != "test" and not bool(torch.isfinite(loss)):
-            raise NotFinite(locate(self.model, inputs), self.global_step)
+        broken = stage != "test" and not bool(torch.isfinite(loss))
+        if stage != "test" and self.team.any(broken):
+            raise self._not_finite(inputs, here=broken)
         if stage == "train":
             self._inputs = inputs
+        size = len(targets) if share.own else 0
         meter = self.meters[f"_{stage}"]
         assert isinstance(meter, Metric)
-        self.task.count(meter, outputs.detach(), batch)
-        size = len(targets)
-        if stage == "train":
-            self.train_loss.update(loss.detach(), size)
-        logged = self.train_loss if stage == "train" else loss
-        self.log(f"{stage}/loss", logged, on_step=False, on_epoch=True, batch_size=size)
-        self.log(f"{stage}/{self.task.metric}", meter, on_step=False, on_epoch=True, batch_size=size)
-        for name, further in self.further.get(stage, {}).items():
-            further.update(*self.task.scored(outputs.detach(), batch))
-            self.log(f"{stage}/{name}", further, on_step=False, on_epoch=True, batch_size=size)
+        further = self.further.get(stage, {})
+        mean = self.train_loss if stage == "train" else self.other_losses[f"_{stage}"]
+        assert isinstance(mean, MeanMetric)
+        if size:
+            self.task.count(meter, outputs.detach(), batch)
+            mean.update(loss.detach(), size)
+            for one in further.values():
+                one.update(*self.task.scored(outputs.detach(), batch))
+        log = partial(self.log, on_step=False, on_epoch=True, batch_size=size)
+        log(f"{stage}/loss", loss if stage != "train" and self.team.group is None else mean)
+        log(f"{stage}/{self.task.metric}", meter)
+        for name, one in further.items():
+            log(f"{stage}/{name}", one)
         return loss, outputs

@@ -22,6 +22,7 @@ from modelforge.train.data.source import Source
 from modelforge.train.schedulers.curves import WSD, Curve
 from modelforge.train.schedulers.scheduler import SchedulerFactory
 from modelforge.train.schedulers.torch_scheduler import ENDS, TorchScheduler
+from modelforge.train.trainer_settings import num_processes
 
 DEFAULT_EPOCHS = 1000
 """Lightning's, where neither epochs nor steps are limited."""
@@ -46,24 +47,48 @@ class Lengths:
     rows: int | None
     """Examples to train on."""
     batch_size: int
+    """Of one process."""
     trainer: Mapping[str, Any]
+    processes: int = 1
+    """How many train together; a batch of the epoch is one of each."""
 
     @property
     def num_batches(self) -> int | None:
         """Batches of an epoch."""
         if self.rows is None:
             return None
-        whole = math.ceil(self.rows / self.batch_size)
+        whole = math.ceil(self.rows / self.all_at_once)
         limit = self.trainer.get("overfit_batches") or self.trainer.get("limit_train_batches")
         limit = 1.0 if limit is None else limit
         return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
 
     @property
     def last_is_one(self) -> bool:
-        """Whether a batch holds one example: the last one of an epoch, or each."""
+        """Whether a batch of a process holds one example: the last one of an epoch, or each."""
         if self.batch_size == 1 or self.rows is None:
             return self.batch_size == 1
-        return self.rows % self.batch_size == 1 and self.num_batches == math.ceil(self.rows / self.batch_size)
+        is_whole = self.num_batches == math.ceil(self.rows / self.all_at_once)
+        return is_whole and self.leaves_one(self.batch_size)
+
+    @property
+    def all_at_once(self) -> int:
+        """Examples of a batch of all processes."""
+        return self.batch_size * self.processes
+
+    @property
+    def batch_words(self) -> str:
+        """A batch in words: its size, and of how many processes.
+
+        Example:
+            >>> Lengths(100, 32, {}).batch_words, Lengths(100, 32, {}, processes=2).batch_words
+            ('32', '2 x 32')
+        """
+        return f"{self.processes} x {self.batch_size:,}" if self.processes > 1 else f"{self.batch_size:,}"
+
+    def leaves_one(self, batch_size: int) -> bool:
+        """Whether the last examples of an epoch give a process one, in batches of that size."""
+        assert self.rows is not None
+        return 1 <= self.rows % (batch_size * self.processes) < 2 * self.processes
 
     @property
     def is_unlimited(self) -> bool:
@@ -109,15 +134,19 @@ class Lengths:
         return None if batches is None else math.ceil(batches / self.trainer.get("accumulate_grad_batches", 1))
 
 
-def lengths(source: Source, trainer: Mapping[str, Any], *, rows: int | None = None) -> Lengths:
+def lengths(
+    source: Source, trainer: Mapping[str, Any], *, rows: int | None = None, processes: int | None = None
+) -> Lengths:
     """The length of a training; data that lies in no file declares its own.
 
     Args:
         source: The data.
         trainer: Checked arguments of the trainer.
         rows: How many examples there are to train on, once they are read.
+        processes: How many train together, once that is known; before that, as far as the trainer's arguments say it.
     """
-    return Lengths(rows if rows is not None else getattr(source, "num_train", None), source.batch_size, trainer)
+    known = rows if rows is not None else getattr(source, "num_train", None)
+    return Lengths(known, source.batch_size, trainer, processes or num_processes(trainer) or 1)
 
 
 def without_steps(trainer: Mapping[str, Any]) -> Iterator[Problem]:
@@ -152,10 +181,11 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
         return
     assert length.rows is not None
     message = (
-        f"the last batch of an epoch is one example ({length.rows:,} in batches of {length.batch_size:,}), "
+        f"the last batch of an epoch is one example ({length.rows:,} in batches of {length.batch_words}), "
         f"but `{key}` needs more to be trained: {reason}"
     )
-    size = next((b for b in range(length.batch_size - 1, 1, -1) if length.rows % b != 1), length.batch_size + 1)
+    smaller = range(length.batch_size - 1, 1, -1)
+    size = next((b for b in smaller if not length.leaves_one(b)), length.batch_size + 1)
     yield Problem("MF050", "data.batch_size", message, f"write `data.batch_size={size}`")
 
 

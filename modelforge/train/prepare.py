@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+import torch
 
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
@@ -24,15 +26,15 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
-from modelforge.train.lengths import lengths, out_of_step, too_short, without_steps
+from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, without_steps
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
 from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_arguments, parse_optimizer
-from modelforge.train.resume import Start, check_resumable
+from modelforge.train.resume import Batches, Start, check_resumable
 from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.registry import TASKS, val_metrics
-from modelforge.train.trainer_settings import parse_trainer
+from modelforge.train.trainer_settings import is_sharded, num_processes, parse_trainer
 
 T = TypeVar("T")
 
@@ -61,19 +63,36 @@ def located(config: Config) -> Generator[None]:
         raise ForgeError(map(config.origins.locate, error.problems)) from error
 
 
-def prepare(config: Config, studies: Studies | None = None) -> Job:
+@dataclass
+class Looks:
+    """The parts of preparing a job that take long; a kind of it remembers what many jobs have in common."""
+
+    studies: Studies = field(default_factory=Studies)
+
+    def plan(self, config: Config) -> Plan:
+        """What `planning` decides of the model."""
+        return plan(parse(config), self.studies)
+
+    def too_short(self, plan: Plan, source: Source, length: Lengths) -> list[Problem]:
+        """What `lengths.too_short` says."""
+        return [*too_short(plan, source, length)]
+
+
+def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | None = None) -> Job:
     """Checks everything a run needs, before anything is allocated or written.
 
     Args:
         config: The composed config.
         studies: Results of earlier plans about layers; one object for many configs saves time.
+        looks: What takes long, in place of `studies`.
 
     Raises:
         ForgeError: all that is wrong with the model and with the training settings.
     """
     if unreadable := unfit(config.values):
         raise ForgeError(map(config.origins.locate, unreadable))
-    planned, wrong = _tried(lambda: plan(parse(config), studies))
+    looks = looks or Looks(studies or Studies())
+    decided, wrong = _tried(lambda: looks.plan(config))
     settings, problems = parse_settings(config.values)
     problems += _too_many_threads(settings)
     section, warnings, more = _section(config, "optimizer", optimizer_arguments())
@@ -87,14 +106,14 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
     scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"))
     problems += more
     freezing = Freezing()
-    if planned is not None:
-        freezing, more = parse_freeze(config.values.get("freeze"), planned)
+    if decided is not None:
+        freezing, more = parse_freeze(config.values.get("freeze"), decided)
         problems += more
         if optimizer is not None and not (more or refused):
-            optimizer, more = optimizer.following(planned, freezing.never_trained)
+            optimizer, more = optimizer.following(decided, freezing.never_trained)
             problems += more
     arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += [*more, *_unfit_steps(optimizer, arguments)]
+    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(optimizer, settings, arguments)]
     warnings += without_steps(arguments)
     terms = None
     if settings is not None:
@@ -102,28 +121,35 @@ def prepare(config: Config, studies: Studies | None = None) -> Job:
         problems += check_callbacks(settings.callbacks, terms)
         problems += missing_packages("callbacks", settings.callbacks)
         problems += missing_packages("logger", settings.logger)
-    if planned is not None and settings is not None:
-        problems += misfits(planned, settings.data)
+    if decided is not None and settings is not None:
+        problems += misfits(decided, settings.data)
         length = lengths(settings.data, arguments)
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
-            problems += too_short(planned, settings.data, length)
+            problems += looks.too_short(decided, settings.data, length)
     known = {problem.path for problem in wrong}
     wrong += [problem for problem in problems if problem.path not in known]
     start: Start | None = Start()
     if settings is not None and (ckpt := settings.ckpt) is not None:
-        metric = settings.metric
-        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric))
+        metric, batches = settings.metric, Batches(settings.data.batch_size, processes_here(arguments))
+        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric, batches))
         wrong += more
     if wrong:
         raise ForgeError(map(config.origins.locate, wrong))
-    assert planned is not None
+    assert decided is not None
     assert settings is not None
     assert optimizer is not None
     assert terms is not None
     assert start is not None
     notes = tuple(map(config.origins.locate, warnings))
-    return Job(settings, planned, optimizer, scheduler, freezing, arguments, terms, start, notes)
+    return Job(settings, decided, optimizer, scheduler, freezing, arguments, terms, start, notes)
+
+
+def settled(config: Config) -> Config:
+    """A config that needs no places any more: arguments of another type than is chosen, which files left, are gone."""
+    known = {"optimizer": optimizer_arguments(), "scheduler": scheduler_arguments()}
+    kept = {name: _section(config, name, keys)[0] for name, keys in known.items() if name in config.values}
+    return replace(config, values={**config.values, **kept})
 
 
 def _section(
@@ -164,11 +190,36 @@ def _unfit_steps(optimizer: OptimizerFactory | None, trainer: Mapping[str, Any])
         yield misuse("optimizer.capturable", message, "leave it out")
 
 
+def _unfit_shards(
+    optimizer: OptimizerFactory | None, settings: Settings | None, trainer: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """What needs a whole model in each process, where each has a part."""
+    if not is_sharded(trainer):
+        return
+    hint = "leave it out, or write `trainer.strategy=ddp`"
+    if optimizer is not None and optimizer.capturable:
+        message = "`capturable` records steps, and those of a sharded model cannot be recorded"
+        yield misuse("optimizer.capturable", message, hint)
+    if optimizer is not None and optimizer.kind is torch.optim.LBFGS:
+        message = "LBFGS takes all parameters as one vector, which a sharded model does not have"
+        yield misuse("optimizer.type", message, "choose another, or write `trainer.strategy=ddp`")
+    for name, callback in settings.callbacks.items() if settings is not None else ():
+        if callback.replaces_weights:
+            message = f"`{name}` copies the whole model, and a process of `trainer.strategy=fsdp` has a part of it"
+            yield misuse(f"callbacks.{name}", message, hint, part="key")
+
+
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:
     number = settings.num_threads if settings is not None else None
     if number is not None and number > num_cores():
         message = f"`num_threads` is {number}, but this machine has {plural(num_cores(), 'core')}"
         yield misuse("num_threads", message, "`num_threads=null` takes one a core")
+
+
+def processes_here(arguments: Mapping[str, Any]) -> int:
+    """The number of processes that the checked arguments of a trainer mean on this machine."""
+    known = num_processes(arguments)
+    return max(1, torch.accelerator.device_count()) * arguments.get("num_nodes", 1) if known is None else known
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, list[Problem]]:

@@ -22,13 +22,15 @@ from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
 from modelforge.core.regular_files import read_text
 from modelforge.report.stream import complain, exiting
+from modelforge.results.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs import environment
-from modelforge.runs.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs.liveness import STATUS
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config
 from modelforge.train.job import execute_in
+from modelforge.train.later import put_off_extras
+from modelforge.train.parallel.place import place_of
 from modelforge.train.terminal import check_folder, keep_streams
 
 FLAG = "--from"
@@ -41,12 +43,18 @@ CONFIG = "config.yaml"
 def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
     """Repeats the run that `--from` names, and exits: with 1 where its numbers do not come out again.
 
-    Values that are set after it change the run: its numbers are shown then, and not judged.
+    Values that are set after it change the run: its numbers are shown then, and not judged. Of several processes that
+    torchrun or Slurm started, all but the first train along with that from here on, and exit.
 
     Args:
         arguments: As in `sys.argv[1:]`; without `--from`, nothing is done.
         conf: The folder of configs: the plugins of the project around it are imported. None for no project.
     """
+    if (place := place_of()) is not None and place.rank:
+        put_off_extras()
+        from modelforge.train.parallel.follower import end, follow
+
+        end(follow(place))
     if not any(argument.partition("=")[0] == FLAG for argument in arguments):
         return
     keep_streams()

@@ -17,11 +17,13 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import replacing
 from modelforge.core.quoting import shortened
 from modelforge.core.regular_files import NotRegular, check_regular, open_regular
-from modelforge.runs.comparison import changes
+from modelforge.results.comparison import changes
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 
 KEY = "modelforge_config"
+PROCESSES = "modelforge_processes"
+"""The key in a checkpoint of the number of processes that trained."""
 SECTIONS = ("model", "init", "weights", "dtype", "data", "optimizer", "scheduler", "freeze", "seed")
 """What must not change on the way; the trainer, loggers and tags may."""
 LAST = "last.ckpt"
@@ -41,6 +43,20 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Batches:
+    """The examples of a step."""
+
+    size: int = 1
+    """Of one process."""
+    processes: int = 1
+
+    @property
+    def all(self) -> int:
+        """Of all processes."""
+        return self.size * self.processes
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Where a run begins: at nothing, or where a checkpoint left off."""
 
@@ -54,13 +70,17 @@ class Start:
     warning: Problem | None = None
 
 
-def check_resumable(path: Path, config: Config, metric: str) -> Start:
+def check_resumable(path: Path, config: Config, metric: str, batches: Batches = Batches()) -> Start:
     """Checks that `path` is a checkpoint of this very config.
+
+    Other numbers of processes may go on from it, with batches that make as many examples of a step, or, between two
+    epochs, with the same batches.
 
     Args:
         path: The checkpoint.
         config: What is to be trained.
         metric: By which the best epoch is chosen.
+        batches: Those that are to come.
 
     Returns:
         Where to go on.
@@ -70,11 +90,14 @@ def check_resumable(path: Path, config: Config, metric: str) -> Start:
     """
     checkpoint = load_checkpoint(path)
     try:
-        before, hint = checkpoint[KEY], _settings_of(path)
+        hint = _settings_of(path)
+        before = _as_dealt_to(batches, checkpoint, config)
         found = (it for name in SECTIONS for it in _differences(name, before.get(name), config.values.get(name)))
         if problems := [misuse(key, message, hint) for key, message in islice(found, NUM_SHOWN)]:
             raise ForgeError(problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
+        if problem := _within_epoch(start.position, batches, checkpoint):
+            raise ForgeError([problem])
         most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
         if isinstance(most, int) and 0 <= most < done:
             message = f"`{path}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
@@ -119,6 +142,30 @@ def load_checkpoint(path: Path) -> Mapping[str, Any]:
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
         raise _refusal(f"`{path}` is not a checkpoint of modelforge", ASK)
     return checkpoint
+
+
+def _as_dealt_to(batches: Batches, checkpoint: Mapping[str, Any], config: Config) -> Mapping[str, Any]:
+    """The config of a checkpoint, with the batch size of this one where a step has as many examples."""
+    before, now = checkpoint[KEY], config.values.get("data")
+    if _before(checkpoint, batches).all != batches.all or not isinstance(now, Mapping) or "batch_size" not in now:
+        return before
+    return {**before, "data": {**before["data"], "batch_size": now["batch_size"]}}
+
+
+def _within_epoch(position: Position, batches: Batches, checkpoint: Mapping[str, Any]) -> Problem | None:
+    """The problem of a checkpoint within an epoch whose steps had another number of examples."""
+    was, now = _before(checkpoint, batches).all, batches.all
+    if was == now or not position.num_batches:
+        return None
+    message = f"the checkpoint is from the middle of an epoch in steps of {was:,} examples, but now a step has {now:,}"
+    size, odd = divmod(was, batches.processes)
+    hint = f"write `data.batch_size={size}`" if not odd else "train in as many processes as before"
+    return misuse("data.batch_size", message, hint)
+
+
+def _before(checkpoint: Mapping[str, Any], now: Batches) -> Batches:
+    """The batches of a checkpoint's run; the data's own size where its config has none, as it has now."""
+    return Batches(_count(checkpoint[KEY]["data"].get("batch_size", now.size)), _count(checkpoint.get(PROCESSES, 1)))
 
 
 def _position(loop: Mapping[str, Any]) -> Position:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, PositiveInt, Valida
 from pydantic_core import ErrorDetails
 
 from modelforge.core.complaints import Owner, all_wrong, problem, wrong
-from modelforge.core.errors import Problem
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed
 from modelforge.core.paths import join
 from modelforge.core.quoting import quoted
@@ -26,7 +26,7 @@ from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_m
 from modelforge.train.tasks.task import Mode
 
 SECTIONS = (
-    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "diagnose", "tags"),
+    *("seed", "num_threads", "ckpt", "checkpoint", "optimized_metric", "diagnose", "sweep", "tags"),
     *("data", "metrics", "callbacks", "logger"),
 )
 
@@ -41,6 +41,19 @@ class CheckpointSettings(Node):
 
     every_n_steps: PositiveInt | None = None
     """Steps after which `last.ckpt` is written within an epoch; None: it is written after each epoch only."""
+
+
+class SweepSettings(Node):
+    """The `sweep` section: which jobs a multirun has. A single run does not read it."""
+
+    resume: str | None = None
+    """The folder of a multirun whose jobs are finished, in place of a new one."""
+    zip: Annotated[tuple[Annotated[tuple[str, ...], AsTuple], ...], AsTuple] | None = None
+    """Lists of keys whose values go together, the first with the first, and so on."""
+    where: str | Annotated[tuple[str, ...], AsTuple] | None = None
+    """A condition on the values of a job, as `init.gain < 2`, or several, which must all hold."""
+    skip_invalid: Switch = False
+    """Whether jobs whose values are invalid are left out; otherwise none begins."""
 
 
 class Settings(Node):
@@ -58,6 +71,8 @@ class Settings(Node):
     """What chooses the best checkpoint and what a sweeper sees; None for the one of the data's task."""
     diagnose: Switch = True
     """Whether the run folder gets `diagnosis.html`, with how the model starts; not for the jobs of a multirun."""
+    sweep: SweepSettings = SweepSettings()
+    """Which jobs a multirun has."""
     tags: Annotated[tuple[str, ...], AsTuple] = ()
     """The user's own words."""
     data: Annotated[Source, PlainValidator(parse_source)]
@@ -108,6 +123,19 @@ def parse_settings(values: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         return Settings.model_validate({key: values[key] for key in SECTIONS if key in values}), []
     except ValidationError as error:
         return None, [_problem(detail, values) for detail in error.errors(include_url=False)]
+
+
+def parse_sweep(section: Any) -> SweepSettings:
+    """Reads the `sweep` section, which is needed before any job is composed.
+
+    Raises:
+        ForgeError: all that is wrong with it.
+    """
+    try:
+        return SweepSettings.model_validate(section or {})
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise ForgeError(_problem({**detail, "loc": ("sweep", *detail["loc"])}, {}) for detail in details) from None
 
 
 def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
 from modelforge.language import parse
-from modelforge.runs.comparison import reported
+from modelforge.results.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.digest import digest
 from modelforge.train.data.parts import Array, Part

@@ -9,22 +9,28 @@ import shutil
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.precision import HalfPrecision
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from torch import nn
 
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import MAX_MESSAGE, sentence
+from modelforge.core.torch_state import num_cores
+from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
-from modelforge.train.trainer_settings import for_lightning, one_process
+from modelforge.train.parallel.place import Place, place_of
+from modelforge.train.parallel.sharding import Sharded
+from modelforge.train.trainer_settings import for_lightning, is_sharded
 
 COMPILERS = ("g++", "clang++")
 
@@ -39,6 +45,7 @@ QUIET = (
     ".*callbacks used to create the checkpoint need to be provided.*",  # `best.ckpt` by another metric
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",
+    ".*FSDP2-wrapped module .* returned a view tensor.*",  # no layer of modelforge works in place
     ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",
 )
 
@@ -68,12 +75,95 @@ def with_precision(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+class Placed(LightningEnvironment):
+    """The processes as they are: all started, and each in its place."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+    def world_size(self) -> int:
+        return self.place.size
+
+    def global_rank(self) -> int:
+        return self.place.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        """Leaves it as it is."""
+
+    def local_rank(self) -> int:
+        return self.place.local_rank
+
+    def node_rank(self) -> int:
+        return self.place.node
+
+    def teardown(self) -> None:
+        """Leaves the environment of the process as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The processes of a training."""
+
+    number: int
+    """Of all nodes."""
+    nodes: int
+    device: torch.device
+    """Of this process."""
+    strategy: str
+    """Empty for one process on its own; else `ddp` or `fsdp`."""
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether the process is to be in a group, alone or with others."""
+        return bool(self.strategy)
+
+
+def size_of(arguments: Mapping[str, Any], place: Place | None = None) -> Size:
+    """The processes that the checked arguments of a trainer mean on this machine, as the one at a place sees them."""
+    trainer = _bare(arguments, place or Place(0, 1, 0, 0, "", 0, ""))
+    single = isinstance(trainer.strategy, SingleDeviceStrategy)
+    strategy = "" if single else "fsdp" if is_sharded(arguments) else "ddp"
+    return Size(trainer.num_devices * trainer.num_nodes, trainer.num_nodes, trainer.strategy.root_device, strategy)
+
+
+def _bare(arguments: Mapping[str, Any], place: Place) -> Trainer:
+    """A trainer that is made to see whether Lightning takes its arguments."""
+    given: dict[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
+    if is_sharded(arguments):
+        given["strategy"] = Sharded(1)
+    with quiet():
+        return Trainer(**given, logger=False, enable_checkpointing=False, plugins=[Placed(place)])
+
+
 def make_trainer(
-    arguments: Mapping[str, Any], *, folder: Path, loggers: list[Logger], callbacks: list[Callback]
+    arguments: Mapping[str, Any],
+    *,
+    folder: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    place: Place | None = None,
+    some_thaw: bool = False,
 ) -> Trainer:
-    """A trainer that writes to `folder`; `check_trainer` has found nothing wrong with its arguments."""
+    """A trainer that writes to `folder`; `check_trainer` has found nothing wrong with its arguments.
+
+    Args:
+        arguments: The checked section.
+        folder: The run folder.
+        loggers: What keeps the metrics.
+        callbacks: What is done while training.
+        place: Of this process among several; None for one on its own.
+        some_thaw: Whether parameters are trained in some epochs only.
+    """
     given = with_precision(arguments)
     plugins: list[Any] = [*given.pop("plugins", ()), AtomicIO()]
+    if place is not None:
+        plugins.append(Placed(place))
+        given |= {"strategy": _strategy(arguments, place, some_thaw=some_thaw), "use_distributed_sampler": False}
     return Trainer(
         **{**given, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
         default_root_dir=folder,
@@ -85,6 +175,13 @@ def make_trainer(
     )
 
 
+def _strategy(arguments: Mapping[str, Any], place: Place, *, some_thaw: bool) -> Strategy:
+    if is_sharded(arguments):
+        return Sharded(place.size)
+    unused = some_thaw or str(arguments.get("strategy")).endswith("_true")
+    return DDPStrategy(find_unused_parameters=unused)
+
+
 UNRECORDED = (
     "optimizer.capturable",
     "`capturable` records the steps of a GPU, but the training is on the CPU",
@@ -93,25 +190,44 @@ UNRECORDED = (
 
 
 def check_trainer(arguments: Mapping[str, Any], *, capturable: bool = False) -> list[Problem]:
-    """What Lightning refuses of a `trainer` section on this machine, and more processes than one; writes nothing.
+    """What Lightning refuses of a `trainer` section on this machine; writes nothing.
 
     Args:
         arguments: The checked section.
         capturable: Whether the optimizer's steps are to be recorded, which takes a GPU.
     """
-    bare: Mapping[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
     try:
-        with quiet():
-            trainer = Trainer(**bare, logger=False, enable_checkpointing=False)
+        size = size_of(arguments)
     except Exception as error:  # of all kinds: it asks the machine, too
         return [refused(error, arguments)]
-    if trainer.world_size > 1:
-        key = "num_nodes" if trainer.num_nodes > 1 else "devices"
-        return [one_process(key, arguments.get(key), trainer.world_size)]
-    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
-        return [one_process("strategy", arguments.get("strategy"), 2)]
-    unrecorded = [misuse(*UNRECORDED)] if capturable and trainer.strategy.root_device.type == "cpu" else []
-    return [*_check_compiler(arguments), *unrecorded]
+    unrecorded = [misuse(*UNRECORDED)] if capturable and size.device.type == "cpu" else []
+    return [*_check_compiler(arguments), *unrecorded, *_check_size(size, arguments)]
+
+
+def _check_size(size: Size, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    """The problem of processes that are not there, or more than this machine has cores for."""
+    place = place_of()
+    each = size.number // size.nodes
+    if place is not None and place.size != size.number:
+        meant = f"`trainer.devices` x `trainer.num_nodes` is {size.number}"
+        message = f"{place.starter} started {plural(place.size, 'process')}, but {meant}"
+        rest, odd = divmod(place.size, size.nodes)
+        hint = f"write `trainer.devices={rest}`" if not odd else "start as many on each node as it has devices"
+        yield misuse("trainer.devices", message, f"{hint}; one process alone needs no {place.starter}")
+    elif place is None and size.nodes > 1:
+        message = f"`num_nodes` is {size.nodes}, but this process can start others on its own machine only"
+        hint = "start it on every node: `torchrun --nnodes ...`, or `srun` in a Slurm job"
+        yield misuse("trainer.num_nodes", message, hint)
+    elif size.device.type == "cpu" and each > num_cores():
+        message = f"`devices` is {each}, but this machine has {plural(num_cores(), 'core')}"
+        yield misuse("trainer.devices", message, f"at most {num_cores()}, or `trainer.accelerator=gpu`")
+    if size.number > 1 and arguments.get("overfit_batches"):
+        message = f"`overfit_batches` repeats the batches of one process, and here are {size.number}"
+        yield misuse("trainer.overfit_batches", message, "write `trainer.devices=1`")
+    replicas = arguments.get("num_replicas", 1)
+    if size.number % replicas:
+        message = f"{size.number} processes cannot hold {replicas} replicas of the model"
+        yield misuse("trainer.num_replicas", message, "choose a divisor of the number of processes")
 
 
 def _check_compiler(arguments: Mapping[str, Any]) -> Iterator[Problem]:
@@ -140,7 +256,9 @@ def complaint(error: Exception, arguments: Mapping[str, Any]) -> Problem | None:
 
 def device_of(trainer: Trainer) -> str:
     """The device that a trainer uses, with its name where it has one."""
-    device = trainer.strategy.root_device
+    device, number = trainer.strategy.root_device, trainer.world_size
+    if number > 1:
+        return f"{number} x {torch.cuda.get_device_name(device) if device.type == 'cuda' else device}"
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 

@@ -26,10 +26,16 @@ RESERVED = MappingProxyType(
         "model_registry": "it belongs to a service that modelforge does not use",
         "barebones": "it switches off what a run's folder is made of",
         "reload_dataloaders_every_n_epochs": "the data does not change",
+        "use_distributed_sampler": "modelforge deals the examples to the processes itself, each of them once",
     }
 )
 
 CLIPPING = ("norm", "value")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "fsdp")
+"""What starts several processes, or none: a copy of the model in each (`ddp`), or a part of it (`fsdp`)."""
+LAUNCHED = ("ddp_spawn", "ddp_fork", "ddp_notebook")
+"""Lightning's names for processes that are copies of this one."""
+SHARDED_PRECISIONS = ("32", "32-true", "bf16", "bf16-mixed", "bf16-true", "16-true")
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
 
 
@@ -70,16 +76,16 @@ def Trainer(  # messages call it as Lightning does
     deterministic: bool | Literal["warn"] | None = None,
     benchmark: bool | None = None,
     inference_mode: bool = True,
-    use_distributed_sampler: bool = True,
     profiler: str | None = None,
     detect_anomaly: bool = False,
     sync_batchnorm: bool = False,
     compile: bool = False,
+    num_replicas: int = 1,
 ) -> None:
     """The arguments of `lightning.Trainer` that a config may give, and `OWN`; a test compares them with Lightning's."""
 
 
-OWN = frozenset({"compile"})
+OWN = frozenset({"compile", "num_replicas"})
 """Keys of the `trainer` section that are not Lightning's."""
 
 
@@ -96,11 +102,16 @@ def parse_trainer(section: Any) -> tuple[dict[str, Any], list[Problem]]:
     return arguments, [*problems, *_what_no_machine_takes(arguments)]
 
 
-def one_process(key: str, value: Any, number: int) -> Problem:
-    """The problem with an argument that makes Lightning start other processes."""
-    message = f"a run trains in one process, but `{key}` = {quoted(value)} starts {number}"
-    hint = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
-    return misuse(f"trainer.{key}", message, hint)
+def num_processes(arguments: Mapping[str, Any]) -> int | None:
+    """The number of processes that train together; None where it depends on the machine, as with `devices: auto`."""
+    devices = _count(arguments.get("devices", "auto"))
+    on_cpu = arguments.get("accelerator") == "cpu" and arguments.get("devices", "auto") == "auto"
+    return devices * arguments.get("num_nodes", 1) if devices is not None else 1 if on_cpu else None
+
+
+def is_sharded(arguments: Mapping[str, Any]) -> bool:
+    """Whether each process holds a part of the model."""
+    return arguments.get("strategy") == "fsdp"
 
 
 def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
@@ -109,12 +120,9 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         hint = did_you_mean(accelerator, ACCELERATORS)
         yield misuse("trainer.accelerator", f"there is no accelerator `{accelerator}`", hint)
     devices = arguments.get("devices")
-    number = _count(devices)
-    if not number:
+    if _count(devices) == 0:
         message = f"`devices` of Trainer must be at least 1, but is {quoted(devices)}"
         yield misuse("trainer.devices", message, "to train without a GPU: `trainer.accelerator=cpu`")
-    if number > 1:
-        yield one_process("devices", devices, number)
     algorithm = arguments.get("gradient_clip_algorithm")
     if algorithm not in (None, *CLIPPING):
         message = f"`gradient_clip_algorithm` of Trainer must be 'norm' or 'value', but is {quoted(algorithm)}"
@@ -129,13 +137,40 @@ def _what_no_machine_takes(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         if given is not None and given <= 0:
             message = f"`{name}` of Trainer must be greater than 0, but is {quoted(given)}"
             yield misuse(f"trainer.{name}", message, f"`trainer.{name}=null` switches it off")
-    nodes = arguments.get("num_nodes", 1)
-    if nodes > 1:
-        yield one_process("num_nodes", nodes, nodes)
+    yield from _what_no_processes_take(arguments)
 
 
-def _count(devices: Any) -> int:
-    """The number of devices; 1 where it depends on the machine, as with `auto`."""
+def _what_no_processes_take(arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    strategy = arguments.get("strategy", "auto")
+    if strategy in LAUNCHED:
+        hint = "`trainer.strategy=ddp` starts new processes; copies of one would share its threads and its files"
+        yield misuse("trainer.strategy", f"there is no strategy `{strategy}`", hint)
+    elif strategy not in STRATEGIES:
+        hint = did_you_mean(strategy, STRATEGIES)
+        yield misuse("trainer.strategy", f"there is no strategy `{strategy}`", hint)
+    for name in ("num_nodes", "num_replicas"):
+        if (given := arguments.get(name, 1)) < 1:
+            yield misuse(f"trainer.{name}", f"`{name}` of Trainer must be at least 1, but is {given}")
+    number, replicas = num_processes(arguments), arguments.get("num_replicas", 1)
+    if replicas > 1 and not is_sharded(arguments):
+        message = f"`num_replicas` is {replicas}, but only a sharded model has replicas"
+        yield misuse("trainer.num_replicas", message, "write `trainer.strategy=fsdp`, or leave it out")
+    elif number is not None and replicas > 1 and number % replicas:
+        message = f"{number} processes cannot hold {replicas} replicas of the model"
+        yield misuse("trainer.num_replicas", message, "choose a divisor of the number of processes")
+    if is_sharded(arguments):
+        precision = arguments.get("precision")
+        if precision is not None and str(precision) not in SHARDED_PRECISIONS:
+            hint = f"one of {', '.join(name for name in SHARDED_PRECISIONS if '-' in name)}"
+            yield misuse("trainer.precision", f"a sharded model cannot be trained in `{precision}`", hint)
+        if arguments.get("compile"):
+            hint = "write `trainer.compile=false`, or `trainer.strategy=ddp`"
+            yield misuse("trainer.compile", "a sharded model cannot be compiled", hint)
+
+
+def _count(devices: Any) -> int | None:
+    """The number of devices; None where it depends on the machine, as with `auto`."""
     if isinstance(devices, list):
         return len(devices)
-    return int(devices) if isinstance(devices, int) or (isinstance(devices, str) and devices.isdecimal()) else 1
+    number = int(devices) if isinstance(devices, int) or (isinstance(devices, str) and devices.isdecimal()) else None
+    return None if number is None or number < 0 else number

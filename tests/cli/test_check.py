@@ -56,17 +56,19 @@ def test_data(data):
 
 def test_experiments_are_checked_too(data, run, tmp_path):
     folder = tmp_path / "conf"
-    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / "more").mkdir(parents=True)
     model = "model: {input: {shape: [4]}, layers: {head: {type: Linear, out_features: '${n}'}}}\n"
     defaults = "defaults: [_self_, {experiment: null}]\ninit: {scheme: zeros}\nn: 3\n"
     (folder / "config.yaml").write_text(defaults + model)
     (folder / "experiment/wide.yaml").write_text("# @package _global_\nn: 30\n")
     (folder / "experiment/wrong.yaml").write_text("# @package _global_\nn: many\n")
+    (folder / "experiment/more/wider.yaml").write_text("# @package _global_\nn: 300\n")
     answer = data("check", "--conf", str(folder), status=1)
     assert [(item["overrides"], item["ok"]) for item in answer["checked"]] == [
         ([], True),
         (["experiment=wide"], True),
         (["experiment=wrong"], False),
+        (["experiment=more/wider"], True),
     ]
     shown = run("check", "--conf", str(folder), status=1).output
     assert "= in experiment=wrong" in shown

@@ -50,3 +50,5 @@ def test_claims_are_listed(tmp_path):
     conf = folder(tmp_path)
     assert "Why?" in call("--list", "--conf", conf).stdout
     assert json.loads(call("--list", "--conf", conf, "--json").stdout)["claims"][0]["name"] == "small"
+    refused = call("--list", "--seed", -1, "--conf", conf, status=2).stderr
+    assert "--list lists all claims" in refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,42 @@ def test_one_rule_alone(run, conf):
     said = run("lint", "init=xavier", "--conf", str(conf), "--rule", "MW123").stdout
     assert "MW123" in said
     assert "MW120" not in said
-    assert "unknown lint rule `MW999`" in run("lint", "--conf", str(conf), "--rule", "MW999", status=1).stderr
+    refused = run("lint", "--conf", str(conf), "--rule", "MW1200", "--rule", "nope", status=1).stderr
+    assert "unknown lint rule `MW1200`" in refused
+    assert "did you mean `MW120` or `MW132`?; `modelforge list rules` prints all of them" in refused
+    assert "unknown lint rule `nope`" in refused
+
+
+def test_a_warning_of_planning_by_its_code(run, conf):
+    (conf / "model" / "aside.yaml").write_text(
+        "input: {shape: [4]}\nlayers: {aside: {type: Linear, out_features: 2}, "
+        "head: {type: Linear, out_features: 2, inputs: input}}\n"
+    )
+    said = run("lint", "model=aside", "--conf", str(conf), "--rule", "MW104").stdout
+    assert "warning[MW104]: nothing reads the output of `aside`" in said
+    assert "nothing found by 1 rule" in run("lint", "model=flat", "--conf", str(conf), "--rule", "MW104").stdout
+
+
+def test_only_configs_that_read_a_changed_file(run, conf):
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *identity, *words], cwd=conf.parent, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-q", "-m", "before")
+    said = run("lint", "--conf", str(conf), "--changed-only").stdout
+    assert "nothing to lint: no config reads a file that differs from `HEAD`" in said
+    (conf / "init" / "xavier.yaml").write_text("scheme: xavier\ngain: 1.1\n")
+    data = json.loads(run("lint", "--conf", str(conf), "--changed-only", "--json").stdout)
+    assert [one["overrides"] for one in data["linted"]] == [
+        ["model=deep", "init=xavier"],
+        ["model=flat", "init=xavier"],
+    ]
+    git("commit", "-q", "-a", "-m", "after")
+    assert "nothing to lint" in run("lint", "--conf", str(conf), "--changed-only").stdout
+    base = run("lint", "--conf", str(conf), "--changed-only", "--base-ref", "HEAD~1", "--json").stdout
+    assert len(json.loads(base)["linted"]) == 2
 
 
 def test_what_is_meant_is_counted(run, conf):

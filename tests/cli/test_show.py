@@ -129,3 +129,4 @@ def test_memory_of_a_training_step(text, data, run):
     head = found["memory"]["head"]
     assert head["optimizer"] == 2 * head["parameters"] + 2 * 4  # two moments, and a count of steps each
     assert "choose one of --signal and --memory" in run("show", "--memory", "--signal", status=2).stderr
+    assert "--batch is for --memory" in run("show", "--batch", "8", status=2).stderr

@@ -7,6 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from modelforge.cli.app import app
+from tests.results.sweeps import gains
 
 
 @pytest.fixture
@@ -66,3 +70,46 @@ def test_the_status_says_whether_all_went_well(run, folder, state, status):
     file = Path(folder, "2", "status.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"state": state}))
     run("sweep", folder, status=status)
+
+
+def test_groups_and_a_baseline(text, data, tmp_path):
+    folder = str(gains(tmp_path))
+    shown = text("sweep", folder, "--group", "seed", status=1)
+    assert "0.91200  0.01" in shown
+    assert "job " not in shown, "groups take the place of jobs"
+    answer = data("sweep", folder, "--baseline", "init=orthogonal", status=1)
+    assert answer["groups"][0]["baseline"] == {"init": "orthogonal", "init.gain": "1"}
+    assert "no job has `init=torch`" in text("sweep", folder, "--baseline", "init=torch", status=1)
+    assert "did you mean `seed`?" in text("sweep", folder, "--group", "sed", status=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"), [("x.html", b"<!doctype html>"), ("x.csv", b"state,"), ("x.json", b"{"), ("x.parquet", b"PAR1")]
+)
+def test_a_file_in_the_form_of_its_name(text, folder, tmp_path, name, begin):
+    path = tmp_path / name
+    assert f"wrote {path} with 3 jobs" in text("sweep", folder, "--output", str(path), status=1)
+    assert path.read_bytes().startswith(begin)
+
+
+def test_a_form_that_is_not_for_a_terminal(text, folder):
+    assert "`--format html` is not for a terminal" in text("sweep", folder, "--format", "html", status=1)
+
+
+def test_the_schema_and_no_folder(run, data):
+    assert data("sweep", "--schema")["title"] == "SweepDocument"
+    assert "name a folder" in run("sweep", status=2).stderr
+
+
+def test_watching_what_has_ended_prints_the_table(text, folder):
+    shown = text("sweep", "--watch", folder, status=1)
+    assert "3 of 3 jobs" in shown
+    assert "the loss is nan" in shown
+
+
+def test_in_ascii_at_80_columns(here, tmp_path):
+    result = CliRunner(charset="ascii").invoke(app, ["sweep", str(gains(tmp_path)), "--group", "seed"])
+    assert result.exit_code == 1
+    assert result.output.isascii()
+    assert "~ -0.002" in result.output
+    assert max(map(len, result.output.splitlines())) <= 80

@@ -83,6 +83,11 @@ def differs(files, write, first, second, asked):
         (["init=normal", "model.width=3", "seed=1"], ["init=zeros", "model.width=3", "seed=1"]),
         (["init=normal", "other=run"], ["init=zeros", "other=run"]),
         (["init=normal", "hydra.job.name=x"], ["init=zeros", "hydra.job.name=x"]),
+        (["init=normal", "seed=1"], ["init=normal", "seed=2"]),
+        (["init=normal", "seed=1"], ["init=normal", "seed='a b'"]),
+        (["init=normal", "init.std=1"], ["init=normal", "init.std=2.5"]),
+        (["init=normal", "++init.std=1", "seed=1"], ["init=normal", "++init.std=null", "seed=2"]),
+        (["init=normal", "seed=1"], ["init=zeros", "seed=2"]),
     ],
 )
 def test_options_that_reach_no_further(write, composed_by_hydra, first, second):
@@ -103,7 +108,9 @@ def test_options_that_reach_no_further(write, composed_by_hydra, first, second):
         (["init=normal"], ["init=zeros", "model=lstm"]),
         (["init=normal", "init.std=2"], ["init=zeros", "init.std=2"]),
         (["init=normal", "+init.gain=2"], ["init=zeros", "+init.gain=2"]),
-        (["init=normal", "seed=1"], ["init=normal", "seed=2"]),
+        (["init=normal", "hydra.job.name=x"], ["init=normal", "hydra.job.name=y"]),
+        (["init=normal", "init.std=1"], ["init=normal", "init.std=[1]"]),
+        (["init=normal", "init.std=1", "init={std: 3}"], ["init=normal", "init.std=2", "init={std: 3}"]),
         (["init=normal", "other=init"], ["init=zeros", "other=init"]),
         (["init=normal", "other=below"], ["init=zeros", "other=below"]),
         (["init=normal", "other=alias", "alias.std=3"], ["init=zeros", "other=alias", "alias.std=3"]),

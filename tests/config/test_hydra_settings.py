@@ -86,7 +86,7 @@ def test_what_a_file_may_set_of_hydras(write):
           sweeper: {params: {x: "1,2", +m: "glob(*)"}}
         """
     hydra = compose(write({"config.yaml": dedent(text)})).hydra
-    assert hydra["callbacks"] == {"sweep": {"_target_": "modelforge.runs.callback.SweepReport"}}
+    assert hydra["callbacks"] == {"sweep": {"_target_": "modelforge.sweeps.callback.SweepReport"}}
     assert hydra["sweeper"]["params"] == {"x": "1,2", "+m": "glob(*)"}
 
 

@@ -37,7 +37,7 @@ def opaque(init: Any, depth: int) -> mf.Plan:
     """The same behind a layer that has no signal rule."""
     inner = {"hidden": HIDDEN, "act": "ReLU"}
     layers = {
-        "pool": {"type": "LPPool1d", "norm_type": 2, "kernel_size": 1},
+        "pool": {"type": "LPPool1d", "norm_type": 4, "kernel_size": 1},
         "deep": {"type": "Repeat", "times": depth, "layers": inner},
     }
     return mf.plan(mf.parse({"input": {"shape": [1, 64]}, "layers": layers}, init=init))

@@ -126,6 +126,19 @@ def test_a_size_gives_what_is_missing_and_an_argument_goes_before_it():
     assert width(size="large", args=args | {"width": 5}) == 5
 
 
+def test_an_argument_can_stand_beside_args_as_in_the_use_of_a_block():
+    layers = {"fc": {"type": "Linear", "out_features": "${arg:width}"}}
+    args = {"width": "???"}
+    sizes = {"sizes": {"small": {"width": 4}}, "size": "small"}
+    assert mf.parse(model(layers, args=args, width=8)).layers["fc"].out_features == 8
+    assert mf.parse(model(layers, args=args, width=8, **sizes)).layers["fc"].out_features == 8
+    assert told(model(layers, args=args | {"width": 4}, width=8)) == [
+        ("model.args.width", "`args` gives `width` a value, and so does `model.width`")
+    ]
+    [(key, _)] = told(model(layers, args=args, width=[]))
+    assert key == "model.layers.fc.out_features"
+
+
 def told(config: dict[str, Any]) -> list[tuple[str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse(config, init="xavier"))

@@ -104,3 +104,12 @@ def test_ticks_are_few_round_and_inside(low, high):
     found = ticks(low, high)
     assert 2 <= len(found) <= 7
     assert all(low - 1e-9 <= mark <= high + 1e-9 for mark in found)
+
+
+def test_a_logarithmic_x_has_powers_of_ten_and_leaves_out_what_is_not_positive():
+    points = [(0.0, 1.0), (0.01, 2.0), (1.0, 3.0), (100.0, 4.0)]
+    text = str(svg(Chart("t", "gain", "loss", [Series("", points, "crosses")], log_x=True)))
+    places = [float(x) for x in re.findall(r'class="cross c0" d="M([\d.]+) ', text)]
+    assert len(places) == 3
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.11)
+    assert re.findall(r'text-anchor="middle">([^<]+)</text>', text)[:3] == ["10⁻²", "0.1", "1"]

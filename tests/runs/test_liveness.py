@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.runs import collect, liveness
+from modelforge.results import collect
+from modelforge.runs import liveness
 from modelforge.runs.liveness import claimed, heartbeat, is_alive, machine
 from modelforge.runs.status import check_idle, read_state
 from tests.runs.jobs import job, silent

@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import log10
 
 import pytest
+import torch
 
 import modelforge as mf
+from modelforge.core.matrix import Activation
+from modelforge.layers import unregister_layer
 from modelforge.signal.moments import correlation_depth, single
-from modelforge.signal.rules.recurrent import TANH
 from tests.signal.nets import chain, check, mlp
 
+TANH = Activation("tanh", torch.tanh)
 # Weights of variance 1/(3n) and biases of U(-1/√n, 1/√n), n = 256: what torch's own layers start with.
 TORCH = {"scheme": "torch_default", "bias": {"scheme": "uniform", "low": -1 / 16, "high": 1 / 16}}
 DEEP = {
@@ -48,10 +51,13 @@ def test_each_activation_as_measured(activation):
 
 
 def test_a_layer_without_a_rule_is_named():
-    spec = chain({"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}, "ReLU", shape=[4, 8], init=None)
+    spec = chain({"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}, "ReLU", shape=[4, 8], init=None)
     prediction = mf.predict(mf.plan(spec))
     assert [node.path for node in prediction.unknown] == ["lppool1d0", "relu1"]
-    assert prediction.node("lppool1d0").note == "unknown from here on: `LPPool1d` has no signal rule, register one"
+    assert (
+        prediction.node("lppool1d0").note
+        == "unknown from here on: pools by the 3-norm have no closed form; those by the norms 1 and 2 have"
+    )
     assert prediction.node("input").gradient is None
     assert prediction.node("relu1").gradient.energy == 1
 
@@ -92,3 +98,23 @@ def test_signals_end_as_unknown_before_their_squares_leave_double_precision(acti
     assert "is beyond double precision" in prediction.unknown[0].note
     seconds = [node.signal.second for node in prediction.nodes if node.signal is not None]
     assert abs(log10(seconds[-1])) == pytest.approx(120, abs=5)
+
+
+def test_a_layer_that_was_registered_without_a_rule_is_named():
+    @mf.register_layer
+    class Opaque(torch.nn.Identity):
+        """Does nothing that anyone knows."""
+
+    try:
+        note = mf.predict(mf.plan(chain("Opaque", shape=[4], init=None))).nodes[1].note
+    finally:
+        unregister_layer("Opaque")
+    assert note == "unknown from here on: `Opaque` has no signal rule, register one"
+
+
+def test_gradients_behind_norms_over_few_numbers_are_called_less_sure():
+    conv = {"type": "Conv2d", "out_channels": 24, "kernel_size": 1}
+    layers = (conv, {"type": "Permute", "dims": [0, 2, 3, 1]}, "LayerNorm", {"type": "Linear", "out_features": 24})
+    sure, less = (mf.predict(mf.plan(chain(*layers, shape=[count, 4, 4], init="xavier"))) for count in (64, 1))
+    assert not any("less sure" in node.note for node in sure.nodes)
+    assert [node.path for node in less.nodes if "less sure" in node.note] == ["permute1"]

@@ -33,7 +33,7 @@ def test_names_and_stds_are_whole_at_any_width(width):
 
 
 def test_what_is_not_known_says_why():
-    unknown = {"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}
+    unknown = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
     plan = mf.plan(chain(unknown, "ReLU", shape=[4, 8], init=None))
     text = to_text(signals_tree(plan, mf.predict(plan)), 160)
-    assert "unknown from here on: `LPPool1d` has no signal rule" in text
+    assert "unknown from here on: pools by the 3-norm have no closed form" in text

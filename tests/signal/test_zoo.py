@@ -17,6 +17,8 @@ AGREES = {
     "rnn": (),
     "lstm": (),
     "gru": (),
+    "bilstm": (),
+    "char_lstm": (),
 }
 AGREES_SLOWLY = {"transformer": ("init=xavier_normal",), "bert": (), "t5": (), "vit": ()}
 

@@ -9,6 +9,8 @@ from modelforge.train import check_command_line, overrides_first
 from modelforge.train.terminal import loading
 
 CONF = Path(__file__).parents[2] / "conf"
+BASIC = "hydra/sweeper=basic"
+"""Our own sweeper checks all jobs itself; Hydra's gets them checked before, as far as they are few."""
 
 
 @pytest.mark.parametrize(
@@ -21,13 +23,13 @@ CONF = Path(__file__).parents[2] / "conf"
             "   = help: did you mean `lstm` or `bilstm`?\n",
         ),
         (
-            ["-m", "init.gian=1,2"],
+            ["-m", "init.gian=1,2", BASIC],
             "error[MF001]: `init` has no key `gian`\n"
             "  --> override init.gian=1,2\n"
             "   = help: did you mean `gain`? A new key needs a `+`: `+init.gian=1,2`\n",
         ),
         (
-            ["-m", "model=mlp,lstmm,gru", "init=ortogonal,orthogonal"],
+            ["-m", "model=mlp,lstmm,gru", "init=ortogonal,orthogonal", BASIC],
             "error[MF001]: `init` has no option `ortogonal`\n"
             "  --> override init=ortogonal,orthogonal\n"
             "   = help: did you mean `orthogonal`?\n"
@@ -183,7 +185,7 @@ def test_a_job_whose_folder_has_too_long_a_name_is_refused(
     monkeypatch.chdir(tmp_path)
     own = "hydra.sweep.subdir='${hydra:job.override_dirname}'"
     with pytest.raises(SystemExit):
-        check_command_line(CONF, ["-m", "seed=0,1", f"+note={'x' * 300}", own])
+        check_command_line(CONF, ["-m", "seed=0,1", f"+note={'x' * 300}", own, BASIC])
     assert (
         "error[MF051]: a job's folder would have a name of 313 bytes, and 255 are possible\n" in capsys.readouterr().err
     )

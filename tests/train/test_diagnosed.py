@@ -28,6 +28,7 @@ def test_a_run_leaves_a_page_and_trains_as_without_it(tmp_path, capsys):
     assert not (tmp_path / "without" / "diagnosis.html").exists()
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("diagnosis.html: The ") == 1
+    assert "2 notes of the linter: MW123, MW124" in shown
 
 
 def test_a_job_of_a_multirun_leaves_none(tmp_path):

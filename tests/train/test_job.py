@@ -34,8 +34,8 @@ def test_a_finished_run_leaves_everything(train, tmp_path: Path, capsys):
     assert result.exit_code == 0
     assert {path.name for path in folder.iterdir() if not path.name.startswith("events")} == {
         "config.yaml", "plan.json", "environment.json", "test_predictions.csv", "test_worst.csv",
-        "preprocessing.json", "preprocessing.safetensors", "ledger.json", "metrics.csv", "steps.csv", "checkpoints",
-        "status.json",
+        "preprocessing.json", "preprocessing.safetensors", "ledger.json", "start.json", "metrics.csv", "steps.csv",
+        "checkpoints", "status.json",
     }  # fmt: skip
     assert any(path.name.startswith("events") for path in folder.iterdir())
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torchmetrics import MeanAbsoluteError
 
 from modelforge.config import compose
-from modelforge.runs import collect
+from modelforge.results import collect
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.registry import SOURCES, register_data
 from modelforge.train.data.source import SplitSource

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from modelforge.train.trainer import check_trainer, complaint
+from modelforge.train.trainer import check_trainer, complaint, size_of
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,24 @@ from modelforge.train.trainer import check_trainer, complaint
             "Lightning refuses this: You have passed invalid value 2.5 for limit_train_batches",
         ),
         (
-            {"accelerator": "cpu", "strategy": "foo"},
-            "trainer.strategy",
-            "Lightning refuses this: You selected an invalid strategy name: `strategy='foo'`",
+            {"accelerator": "cpu", "devices": 10_000, "strategy": "ddp"},
+            "trainer.devices",
+            "`devices` is 10000, but this machine has",
         ),
-        ({"accelerator": "cpu", "devices": "2"}, "trainer.devices", "a run trains in one process, but `devices` = '2'"),
         (
-            {"accelerator": "cpu", "devices": 1, "strategy": "ddp_spawn"},
-            "trainer.strategy",
-            "a run trains in one process, but `strategy` = 'ddp_spawn' starts 2",
+            {"accelerator": "cpu", "devices": 2, "num_nodes": 2},
+            "trainer.num_nodes",
+            "`num_nodes` is 2, but this process can start others on its own machine only",
+        ),
+        (
+            {"accelerator": "cpu", "devices": 2, "overfit_batches": 1},
+            "trainer.overfit_batches",
+            "`overfit_batches` repeats the batches of one process, and here are 2",
+        ),
+        (
+            {"accelerator": "cpu", "devices": 2, "strategy": "fsdp", "num_replicas": 3},
+            "trainer.num_replicas",
+            "2 processes cannot hold 3 replicas of the model",
         ),
     ],
 )
@@ -45,8 +54,32 @@ def test_steps_that_are_recorded_need_a_gpu():
     assert problem.message == "`capturable` records the steps of a GPU, but the training is on the CPU"
 
 
-def test_what_lightning_takes():
-    assert check_trainer({"accelerator": "cpu", "devices": 1}) == []
+@pytest.mark.parametrize("strategy", ["auto", "ddp", "fsdp"])
+def test_what_lightning_takes(strategy: str):
+    assert check_trainer({"accelerator": "cpu", "devices": 1, "strategy": strategy}) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"devices": 1}, (1, "")),
+        ({"devices": 2}, (2, "ddp")),
+        ({"devices": 1, "strategy": "ddp"}, (1, "ddp")),
+        ({"devices": 2, "strategy": "fsdp"}, (2, "fsdp")),
+    ],
+)
+def test_the_processes_that_a_section_means(section, expected: tuple[int, str]):
+    size = size_of({"accelerator": "cpu", **section})
+    assert (size.number, size.strategy) == expected
+    assert size.device.type == "cpu"
+
+
+def test_as_many_processes_as_were_started(monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "here", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    (problem,) = check_trainer({"accelerator": "cpu", "devices": 1})
+    assert problem.message == "torchrun started 4 processes, but `trainer.devices` x `trainer.num_nodes` is 1"
+    assert problem.hint == "write `trainer.devices=4`; one process alone needs no torchrun"
 
 
 def test_a_machine_without_a_compiler(monkeypatch: pytest.MonkeyPatch):

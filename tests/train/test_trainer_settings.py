@@ -10,7 +10,7 @@ from lightning import Trainer
 
 from modelforge.core.complaints import in_words
 from modelforge.train import trainer_settings
-from modelforge.train.trainer_settings import OWN, RESERVED, parse_trainer
+from modelforge.train.trainer_settings import OWN, RESERVED, num_processes, parse_trainer
 from tests.train.problems import said
 
 
@@ -32,9 +32,6 @@ def test_wrong_trainer_settings_come_all_at_once():
     ]
 
 
-ONE_PROCESS = "its order of examples, its dropout and its checkpoints are those of one; several runs at once: `-m`"
-
-
 @pytest.mark.parametrize(
     ("section", "expected"),
     [
@@ -46,14 +43,6 @@ ONE_PROCESS = "its order of examples, its dropout and its checkpoints are those 
                 "`devices` of Trainer must be at least 1, but is 0",
                 "to train without a GPU: `trainer.accelerator=cpu`",
             ),
-        ),
-        (
-            {"devices": 4},
-            ("trainer.devices", "a run trains in one process, but `devices` = 4 starts 4", ONE_PROCESS),
-        ),
-        (
-            {"devices": [0, 2]},
-            ("trainer.devices", "a run trains in one process, but `devices` = [0, 2] starts 2", ONE_PROCESS),
         ),
         (
             {"gradient_clip_algorithm": "valu"},
@@ -80,8 +69,57 @@ ONE_PROCESS = "its order of examples, its dropout and its checkpoints are those 
             ("trainer.compile", "`compile` of Trainer must be true or false, but is 'yes'", ""),
         ),
         (
-            {"num_nodes": 2},
-            ("trainer.num_nodes", "a run trains in one process, but `num_nodes` = 2 starts 2", ONE_PROCESS),
+            {"strategy": "ddp_spawn"},
+            (
+                "trainer.strategy",
+                "there is no strategy `ddp_spawn`",
+                "`trainer.strategy=ddp` starts new processes; copies of one would share its threads and its files",
+            ),
+        ),
+        (
+            {"strategy": "fsd"},
+            ("trainer.strategy", "there is no strategy `fsd`", "did you mean `fsdp`?"),
+        ),
+        (
+            {"strategy": "deepspeed"},
+            (
+                "trainer.strategy",
+                "there is no strategy `deepspeed`",
+                "known: `auto`, `ddp`, `ddp_find_unused_parameters_true`, `fsdp`",
+            ),
+        ),
+        ({"num_nodes": 0}, ("trainer.num_nodes", "`num_nodes` of Trainer must be at least 1, but is 0", "")),
+        (
+            {"num_replicas": 2, "strategy": "ddp"},
+            (
+                "trainer.num_replicas",
+                "`num_replicas` is 2, but only a sharded model has replicas",
+                "write `trainer.strategy=fsdp`, or leave it out",
+            ),
+        ),
+        (
+            {"num_replicas": 2, "strategy": "fsdp", "devices": 3},
+            (
+                "trainer.num_replicas",
+                "3 processes cannot hold 2 replicas of the model",
+                "choose a divisor of the number of processes",
+            ),
+        ),
+        (
+            {"strategy": "fsdp", "precision": "64-true"},
+            (
+                "trainer.precision",
+                "a sharded model cannot be trained in `64-true`",
+                "one of 32-true, bf16-mixed, bf16-true, 16-true",
+            ),
+        ),
+        (
+            {"strategy": "fsdp", "compile": True},
+            (
+                "trainer.compile",
+                "a sharded model cannot be compiled",
+                "write `trainer.compile=false`, or `trainer.strategy=ddp`",
+            ),
         ),
     ],
 )
@@ -89,7 +127,7 @@ def test_trainer_settings_that_no_machine_takes(section, expected):
     assert said(parse_trainer(section)[1]) == [expected]
 
 
-@pytest.mark.parametrize("devices", [1, "1", "auto", -1, [3]], ids=repr)
+@pytest.mark.parametrize("devices", [1, "1", "auto", -1, [3], 4, [0, 2]], ids=repr)
 def test_devices_that_some_machine_takes(devices):
     assert parse_trainer({"devices": devices})[1] == []
 
@@ -104,3 +142,18 @@ def test_a_config_may_give_the_arguments_of_the_trainer_but_those_reserved():
     defaults = {name: parameter.default for name, parameter in inspect.signature(real).parameters.items()}
     ours = inspect.signature(ours).parameters.items()
     assert all(one.default == defaults[name] for name, one in ours if name not in OWN)
+
+
+@pytest.mark.parametrize(
+    ("section", "number"),
+    [
+        ({"devices": 4}, 4),
+        ({"devices": [0, 2], "num_nodes": 3}, 6),
+        ({"devices": "2"}, 2),
+        ({"devices": "auto", "accelerator": "cpu"}, 1),
+        ({"devices": "auto"}, None),
+        ({"devices": -1, "accelerator": "gpu"}, None),
+    ],
+)
+def test_the_number_of_processes_as_far_as_the_section_says_it(section, number: int | None):
+    assert num_processes(section) == number

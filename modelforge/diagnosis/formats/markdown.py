@@ -37,7 +37,9 @@ def _start(start: Start) -> Iterator[str]:
     for finding in start.findings:
         where = f" ({_code(finding.spot.words)})" if finding.spot else ""
         yield f"- `{finding.code}` {_prose(finding.message)}{where}"
-    if start.findings:
+    for finding in start.ignored:
+        yield f"- `{finding.code}` is ignored: {_prose(finding.reason)}"
+    if start.findings or start.ignored:
         yield ""
     yield f"{magnitude(start.num_parameters)} parameters in {plural(start.num_layers, 'layer')}, seed {start.seed}."
     yield ""

@@ -8,8 +8,8 @@ from pathlib import Path
 from shlex import quote
 
 from modelforge.diagnosis import charts
-from modelforge.diagnosis.document import Block, Diagnosis, Spot, Start
-from modelforge.diagnosis.rows import LevelRow, energy, greatest_share, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.document import RANDOM, Block, Diagnosis, Spot, Start
+from modelforge.diagnosis.rows import LevelRow, ends, energy, greatest_share, level_rows, limits, seen, sparkline
 from modelforge.report.charts import Chart
 from modelforge.report.page import render
 
@@ -59,6 +59,7 @@ def page(diagnosis: Diagnosis) -> str:
         lines=lines,
         anchors=anchors,
         worst=block_class,
+        random=RANDOM,
         quote=quote,
     )
 
@@ -79,6 +80,11 @@ class Part:
     steps: tuple[Chart, ...]
     changes: Mapping[int, str]
     """The class of each level by what becomes of the signal."""
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """The energies of the last signal and of the first gradient."""
+        return ends(self.start)
 
     @property
     def is_small(self) -> bool:

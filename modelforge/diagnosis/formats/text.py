@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.core.words import magnitude, number, plural
-from modelforge.diagnosis.document import Diagnosis, Finding, Start
-from modelforge.diagnosis.rows import LevelRow, energy, greatest_share, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.document import RANDOM, Diagnosis, Finding, Start
+from modelforge.diagnosis.rows import LevelRow, ends, energy, greatest_share, level_rows, limits, seen, sparkline
 from modelforge.report.aligned import PATH, WORDS, Aligned, Wrapped
 from modelforge.report.table import Fitted
 
@@ -40,9 +40,9 @@ def _compared(starts: Sequence[Start]) -> RenderableType:
             Text(start.label),
             Text(start.cause.verdict, COLOURS[start.cause.severity]),
             Text(sparkline(signal, scales[0])),
-            Text(number(_rounded(_last(signal)))),
+            Text(number(_rounded(ends(start)[0]))),
             Text(sparkline(gradient, scales[1])),
-            Text(number(_rounded(_last(gradient[::-1])))),
+            Text(number(_rounded(ends(start)[1]))),
         )
         for start, signal, gradient in zip(starts, signals, gradients, strict=True)
     ]
@@ -148,7 +148,8 @@ def _below(start: Start) -> Iterator[RenderableType]:
     lines: list[tuple[str, str]] = []
     if (found := start.measurement) is not None:
         seeds = plural(len(found.seeds), "seed")
-        lines.append(("measured", f"{seeds} on {plural(found.batch, 'example')} of {found.data}"))
+        assumed = "" if found.data == RANDOM else "; predicted for random inputs"
+        lines.append(("measured", f"{seeds} on {plural(found.batch, 'example')} of {found.data}{assumed}"))
         if found.jacobian is not None and found.jacobian.values:
             values = found.jacobian.values
             ends = f"{number(_rounded(values[0]))} to {number(_rounded(values[-1]))}"
@@ -166,6 +167,7 @@ def _below(start: Start) -> Iterator[RenderableType]:
     failed = sum(row.failed for row in start.ledger)
     promise = f", {plural(failed, 'parameter')} not as promised" if failed else ""
     lines.append(("ledger", f"{size}, seed {start.seed}{promise}"))
+    lines += [("ignored", f"{finding.code}: {finding.reason}") for finding in start.ignored]
     yield Aligned([(Text(name, "dim"), Text(words)) for name, words in lines], wraps=True)
     for finding in start.findings:
         yield Text()
@@ -185,10 +187,6 @@ def _curve(start: Start, *, signal: bool) -> list[float | None]:
     if signal:
         return [seen(level.signal, level.measured_signal) for level in start.levels]
     return [seen(level.gradient, level.measured_gradient) for level in start.levels]
-
-
-def _last(values: Sequence[float | None]) -> float | None:
-    return next((value for value in reversed(values) if value is not None), None)
 
 
 def _rounded(value: float | None) -> float | None:

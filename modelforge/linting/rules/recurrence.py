@@ -7,6 +7,7 @@ from math import exp
 
 from modelforge.core.tensors import TensorValue
 from modelforge.inits import Fill
+from modelforge.inits.schemes.identity import Diagonal
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
 from modelforge.planning.assign import ParameterPlan
@@ -95,8 +96,9 @@ def forgetful(subject: Subject) -> Iterator[Found]:
     "MW131",
     why="The same matrix multiplies at every step: singular values above 1 make the state, or its gradient, grow "
     "exponentially with the length of the sequence.",
-    numbers="An orthogonal matrix times a gain g multiplies by g^steps (Saxe et al. 2014, arXiv:1312.6120; Le et al. "
-    "2015, arXiv:1504.00941); found where that is above 10. Squashing activations and gates lessen it.",
+    numbers="An orthogonal matrix, such as the identity, times a gain g multiplies by g^steps (Saxe et al. 2014, "
+    "arXiv:1312.6120; Le et al. 2015, arXiv:1504.00941); found where that is above 10. Squashing activations and gates "
+    "lessen it.",
     bad="""\
 model:
   input: {shape: [100, 8]}
@@ -126,7 +128,10 @@ def growing_recurrence(subject: Subject) -> Iterator[Found]:
 
 def _factor(parameter: ParameterPlan) -> float:
     """What all singular values are, if they are equal; 0 where they are not."""
-    isometry = parameter.fills[0][1].promise.isometry
+    matrix, fill = parameter.fills[0]
+    if isinstance(fill.drawn_by, Diagonal):
+        return abs(fill.drawn_by.kernel[0]) if matrix.shape[0] == matrix.shape[1] else 0.0
+    isometry = fill.promise.isometry
     return 0.0 if isometry is None or isometry.rows != isometry.columns else abs(isometry.factor)
 
 

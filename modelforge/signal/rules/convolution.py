@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-import numpy as np
-
-from modelforge.core.frozen import FrozenDict
-from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
+from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
 from modelforge.signal.value import FLAT, Gradient, Profile, Signal, mixed_profile
@@ -32,7 +29,8 @@ def convolution(node: Node) -> Passed:
     output = weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in, taps=apart)
     own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
     shifted = _shifted(signal, taps, factor)
-    output = replace(output, own_chance=own + (1 - own) * shifted)
+    stride = max(spread(arguments["stride"], len(taps)))
+    output = replace(output, own_chance=own + (1 - own) * shifted, near=output.near**stride)
     output = replace(
         output,
         noise=normal_noise(output),
@@ -104,33 +102,3 @@ def _shifted(signal: Signal, taps: Sequence[Taps], factor: float) -> float:
 
 def _with_bias(output: Signal, bias: Values, profile: Profile) -> list[tuple[float, Profile]]:
     return [(output.second - bias.second, profile), (bias.second, FLAT)]
-
-
-@register_signal("ConstantPad1d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d")
-def padded(node: Node) -> Passed:
-    """Zeros around, which have no energy."""
-    if node.layer.arguments.get("value", 0) != 0:
-        raise Unpredictable("it pads with a number other than 0")
-    signal, shape = as_units(node.signal, 1), node.shape(1)
-    rank = len(shape.sizes) - 2
-    pads = spread(node.layer.arguments["padding"], 2 * rank)
-    profile: dict[int, np.ndarray] = {}
-    for axis, (before, after) in enumerate(zip(pads[-2::-2], pads[::-2], strict=True), start=2):
-        energy = signal.profile.get(axis, np.ones(signal.shape.sizes[axis]))
-        around = np.pad(energy, (before, after))
-        profile[axis] = around / around.mean()
-    share = signal.shape.num_positions / shape.num_positions
-    pairs = {name: share**2 * getattr(signal, name) for name in ("along", "across")}
-    output = replace(signal, shape=shape, mean=share * signal.mean, second=share * signal.second, behind=None)
-    output = replace(output, **pairs, profile=FrozenDict(profile))
-
-    def back(gradient: Gradient) -> Gradient:
-        inner: dict[int, np.ndarray] = {}
-        for axis, (before, _) in enumerate(zip(pads[-2::-2], pads[::-2], strict=True), start=2):
-            if axis in gradient.profile:
-                kept = gradient.profile[axis][before : before + signal.shape.sizes[axis]]
-                gradient = gradient.scaled(float(kept.mean()))
-                inner[axis] = kept / kept.mean()
-        return replace(gradient, profile=FrozenDict(inner))
-
-    return passed(output, back)

@@ -45,6 +45,7 @@ def weighted(
         swing=(signal.swing + signal.tail / signal.shape.num_units) / taps * share**2,
         weight_gain=fan_in * weight.second,
         later=signal.later,
+        near=signal.near * share,
     )
     return replace(made, noise=normal_noise(made))
 
@@ -84,6 +85,7 @@ def unweighted(
         drift=gradient.drift + gradient.noise,
         chance=_more_alike(gradient.chance, fan_out),
         later=gradient.later,
+        leaned=gradient.leaned,
     )
     if back.energy == 0:
         return back

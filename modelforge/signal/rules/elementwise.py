@@ -1,4 +1,4 @@
-"""Elementwise functions: activations, dropout, and numbers that multiply."""
+"""Elementwise functions: activations, and numbers that multiply."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
+
+FAR_APART = "from here on less sure: draws differ too much for a power law of energies"
+STEP = 0.01
+"""The relative change of an energy by which a power law is found."""
+LEAST_ENERGY = 1e-3
+"""Where there is less, slopes are those of 0 and no power of the energy."""
 
 
 @lru_cache(maxsize=256)
@@ -51,7 +57,7 @@ def activation(node: Node) -> Passed:
     along, across = (
         pair(function, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
     )
-    power = 0.0 if one.second == 0 else one.growth * signal.variance / one.second
+    power = _power(function, signal, one)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = across.slope_product / one.slope_second if one.slope_second else 0.0
     output = replace(
@@ -77,7 +83,9 @@ def activation(node: Node) -> Passed:
             signal.variance,
             signal.correlation(signal.along),
             signal.correlation(signal.across),
+            signal.near,
         ),
+        near=_near(function, signal, one, along),
     )
     gain = signal.weight_gain
     return Passed(
@@ -85,7 +93,28 @@ def activation(node: Node) -> Passed:
         lambda gradients: (_back(gradients[()], function, signal, one, along, across),),
         chi=None if gain is None else gain * one.slope_second,
         slope=None if gain is None else gain * one.growth,
+        note=FAR_APART if signal.drift > 1 and abs(power - 1) > STEP else "",
     )
+
+
+def _power(function: Activation, signal: Signal, one: Single) -> float:
+    """d ln E φ² / d ln E x², where the mean of what arrives, if it has one, grows with its standard deviation."""
+    if one.second == 0:
+        return 0.0
+    power = one.growth * signal.variance / one.second
+    if signal.mean == 0 or not signal.profile:
+        return power
+    more = single(function, signal.mean * (1 + STEP) ** 0.5, signal.variance * (1 + STEP), signal.lean)
+    return float(np.log(more.second / one.second) / np.log(1 + STEP))
+
+
+def _near(function: Activation, signal: Signal, one: Single, along: Pair) -> float:
+    """How much more alike neighbours are behind it than any two positions."""
+    if signal.near == 0 or one.second <= along.product:
+        return 0.0
+    any_two = signal.correlation(signal.along)
+    both = pair(function, signal.mean, signal.variance, any_two + (1 - any_two) * signal.near)
+    return (both.product - along.product) / (one.second - along.product)
 
 
 def _later(later: Profile, apart: float, together: float) -> Profile:
@@ -104,6 +133,20 @@ def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
     return max(0.0, pairs) / one.second**2 / signal.shape.num_units
 
 
+def _by_place(arriving: Profile, profile: Profile, power: float) -> tuple[float, Profile]:
+    """The factor of slopes that go with a power of the energy by place, and the profile of the gradient behind them."""
+    if not profile or power == 0:
+        return 1.0, arriving
+    factor, shapes = 1.0, dict(arriving)
+    for axis, energy in profile.items():
+        given = arriving.get(axis, np.ones(len(energy)))
+        if len(given) == len(energy):
+            sent = given * np.maximum(energy, LEAST_ENERGY) ** power
+            mean = float(sent.mean())
+            factor, shapes[axis] = factor * mean, sent / mean
+    return factor, FrozenDict(shapes)
+
+
 def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single, along: Pair, across: Pair) -> Gradient:
     second = one.slope_second
     if second == 0:
@@ -118,9 +161,11 @@ def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single,
     pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
     sway = one.slope_growth * signal.variance / second
     drift = (np.sqrt(gradient.drift) + abs(sway) * np.sqrt(signal.drift)) ** 2
+    factor, profile = _by_place(gradient.profile, signal.profile, sway)
     return replace(
         gradient,
-        energy=gradient.energy * second * gradient.tilt,
+        energy=gradient.energy * second * gradient.tilt * factor,
+        profile=profile,
         along=gradient.along * along.slope_product,
         across=gradient.across * across.slope_product,
         drift=float(drift),
@@ -138,30 +183,6 @@ def identity(node: Node) -> Passed:
     return passed(node.signal, lambda gradient: gradient)
 
 
-@register_signal("Dropout")
-def dropout(node: Node) -> Passed:
-    """Elements are zeroed by chance, and the others divided by what is left.
-
-    Formula: E y² = E x² / (1 - p), pairs and mean stay; E g² ← E g² / (1 - p)
-    Source: Schoenholz et al. 2017, arXiv:1611.01232, section 5
-    """
-    p = node.layer.arguments["p"] if node.training else 0.0
-    if p == 1:
-        raise Unpredictable("dropout with p = 1 leaves nothing")
-    signal = node.signal
-    count = signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples
-    noise = 3 * p / (1 - p) / count
-    tail = (signal.tail + 1) / (1 - p) - 1
-    cube = signal.third + 3 * signal.mean * signal.second - 2 * signal.mean**3  # E x³
-    third = cube / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
-    return passed(
-        replace(
-            signal, second=signal.second / (1 - p), noise=signal.noise + noise, third=third, tail=tail, behind=None
-        ),
-        lambda gradient: replace(gradient, energy=gradient.energy / (1 - p), noise=gradient.noise + noise),
-    )
-
-
 @register_signal("Rescale")
 def rescale(node: Node) -> Passed:
     """A given number times the signal: E y² = factor²·E x²; E g² ← factor²·E g²."""
@@ -176,21 +197,3 @@ def scale(node: Node) -> Passed:
     signal = node.signal.scaled(weight.second**0.5)
     mean = weight.mean * node.signal.mean
     return passed(replace(signal, mean=mean), lambda gradient: gradient.scaled(weight.second))
-
-
-@register_signal("DropPath")
-def drop_path(node: Node) -> Passed:
-    """Whole examples are zeroed by chance, and the others divided by what is left.
-
-    Formula: E y² = E x² / (1 - p), pairs of one example alike; E g² ← E g² / (1 - p)
-    Source: Huang et al. 2016, arXiv:1603.09382
-    """
-    p = node.layer.arguments["p"] if node.training else 0.0
-    if p == 1:
-        raise Unpredictable("it drops every example: p = 1")
-    signal, noise = node.signal, p / (1 - p) / node.num_examples
-    more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
-    return passed(
-        replace(signal, **more, noise=signal.noise + noise, behind=None),
-        lambda gradient: replace(gradient.scaled(1 / (1 - p)), noise=gradient.noise + noise),
-    )

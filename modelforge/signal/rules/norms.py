@@ -110,6 +110,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             through=None,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
             noise=gradient.noise + pull.noise,
+            leaned=gradient.leaned + float(np.log(uneven)),
             pull=Pull(uneven, pull.noise, freedom, min(uneven, by_examples)) if by_unit else None,
         )
 

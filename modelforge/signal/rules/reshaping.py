@@ -9,7 +9,7 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Shape, Signal, inherited
 
 
 @register_signal("Flatten")
@@ -64,7 +64,7 @@ def select(node: Node) -> Passed:
     def back(gradient: Gradient) -> Gradient:
         profile = {_place(place, (axis,)): shape for place, shape in gradient.profile.items()}
         profile = FrozenDict(profile if axis == signal.shape.units else profile | {axis: only})
-        return replace(gradient, energy=gradient.energy / size, along=0.0, profile=profile)
+        return replace(inherited(gradient), energy=gradient.energy / size, along=0.0, profile=profile)
 
     return passed(picked, back)
 
@@ -98,7 +98,7 @@ def averaged(signal: Signal, shape: Shape, over: int) -> Passed:
         # Elements of one window have one gradient, those of two what theirs have in common.
         inside = (over - 1) / max(1, positions - 1)
         along = inside * gradient.energy + (1 - inside) * gradient.along
-        return replace(gradient, energy=gradient.energy / over**2, along=along / over**2, profile=FLAT)
+        return replace(inherited(gradient), energy=gradient.energy / over**2, along=along / over**2, profile=FLAT)
 
     return passed(output, back)
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.rule import Node, Passed, passed, register_signal
+from modelforge.core.tensors import TensorValue
+from modelforge.signal.maxima import Windows, maxima
+from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
 
@@ -29,6 +31,31 @@ def embedding(node: Node) -> Passed:
     # Equal numbers have equal vectors: no more than `rows` are drawn.
     drawn = 1 / (shape.num_examples * shape.num_positions) + 1 / rows
     return Passed({(): replace(output, noise=2 * drawn / shape.num_units)}, lambda gradients: (None,))
+
+
+@register_signal("EmbeddingBag")
+def bag(node: Node) -> Passed:
+    """Sums, means or maxima of the vectors of whole numbers that come uniformly; maxima of normal ones.
+
+    Formula: E y² = L·E w² + L·(L - 1)·E w w′ for sums of L vectors, 1/L² of that for means
+    """
+    weight, arguments = node.values("weight"), node.layer.arguments
+    value = node.layer.inputs[0]
+    if len(node.signals) > 1 or not isinstance(value, TensorValue) or len(value.shape) < 2:
+        raise Unpredictable("its bags have weights, or sizes that no shape says")
+    length, rows, shape = value.shape[-1], arguments["num_embeddings"], node.shape(-1)
+    pair = weight.mean**2 + weight.std**2 / rows
+    one = Signal(shape, weight.mean, weight.second, pair, pair)
+    if arguments["mode"] == "max":
+        found = maxima(one, Windows(((float(length), 1.0),), ((0.0, 1.0),)))
+        mean, second, pairs = found.mean, found.second, found.across
+    else:
+        scale = 1 / length if arguments["mode"] == "mean" else 1.0
+        mean = scale * length * weight.mean
+        second = scale**2 * (length * weight.second + length * (length - 1) * pair)
+        pairs = scale**2 * length**2 * pair
+    output = Signal(shape, mean, second, pairs, pairs, chance=1 / shape.num_units)
+    return Passed({(): replace(output, noise=normal_noise(output))}, lambda gradients: (None,))
 
 
 def _added(signal: Signal, second: float, mean: float, along: float, across: float, noise: float) -> Signal:

@@ -12,6 +12,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from modelforge.building.shards import whole
 from modelforge.core.paths import parent
 from modelforge.train.hooks.steps import is_logged, log_step
 
@@ -52,7 +53,8 @@ class MonitorGradients(Callback):
         for path, parameter in model.named_parameters():
             if parameter.grad is not None:
                 gradients[path if self.by == "parameter" else parent(path)].append(parameter.grad)
-        log_step(trainer, {f"gradient_norm/{path}": nn.utils.get_total_norm(some) for path, some in gradients.items()})
+        norms = {f"gradient_norm/{path}": whole(nn.utils.get_total_norm(some)) for path, some in gradients.items()}
+        log_step(trainer, norms)
 
 
 class MonitorDevice(Callback):
@@ -76,7 +78,10 @@ class MonitorDevice(Callback):
 
 
 class MonitorThroughput(Callback):
-    """Logs examples and steps per second since the last logged step; time in validations does not count."""
+    """Logs examples and steps per second since the last logged step; time in validations does not count.
+
+    Of several processes, it counts the examples of all, as if each had as many as the first.
+    """
 
     def __init__(self) -> None:
         self._begun = self._paused = 0.0
@@ -94,7 +99,7 @@ class MonitorThroughput(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._examples += len(batch[1])
+        self._examples += len(batch[1]) * trainer.world_size
         if trainer.fit_loop._should_accumulate():
             return
         self._steps += 1

@@ -10,35 +10,44 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from modelforge.building.shards import whole
 from modelforge.core.rng import Key
+from modelforge.train.parallel.team import ALONE, Team
 from modelforge.train.rows import PER_STEP
 
 
 class SeedSteps(Callback):
-    """Seeds torch's global generators at each step, so that dropout too is a function of `(seed, step)` alone."""
+    """Seeds torch's global generators at each step, so that dropout too is a function of `(seed, step)` alone.
 
-    def __init__(self, seed: int) -> None:
+    Of several processes, the first draws what one process draws, and each of the others something else.
+    """
+
+    def __init__(self, seed: int, team: Team = ALONE) -> None:
         self.seed = seed
+        self.names = ("step",) if team.leads else ("rank", team.rank, "step")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        Key(self.seed, "step", trainer.fit_loop.total_batch_idx).seed_globals()
+        Key(self.seed, *self.names, trainer.fit_loop.total_batch_idx).seed_globals()
 
 
 class LogSteps(Callback):
     """Logs each step that `trainer.log_every_n_steps` names, as `step/loss`, `step/lr` and `step/gradient_norm`.
 
     The loss is what the step minimized: the mean over the batches that it accumulates. The learning rate is that of
-    the optimizer's first group, the gradient norm that of all parameters before clipping.
+    the optimizer's first group, the gradient norm that of all parameters before clipping. Of several processes, it is
+    the loss of their examples together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, team: Team = ALONE) -> None:
+        self.team = team
         self._loss: float | Tensor = 0.0
         self._values: dict[str, Any] = {}
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if is_logged(trainer):
             gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
-            self._values = {"lr": optimizer.param_groups[0]["lr"], "gradient_norm": nn.utils.get_total_norm(gradients)}
+            norm = whole(nn.utils.get_total_norm(gradients))
+            self._values = {"lr": optimizer.param_groups[0]["lr"], "gradient_norm": norm}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -47,7 +56,8 @@ class LogSteps(Callback):
         if trainer.fit_loop._should_accumulate():
             return
         if self._values:
-            log_step(trainer, {"loss": self._loss, **self._values})
+            loss = self._loss if self.team.size == 1 else self.team.mean(float(self._loss))
+            log_step(trainer, {"loss": loss, **self._values})
         self._loss, self._values = 0.0, {}
 
 

@@ -31,7 +31,7 @@ class WandbSettings(LoggerSettings):
     entity: str | None = None
     """The user or team that owns it; null for your own."""
     group: str | None = None
-    """What the run is shown together with."""
+    """What the run is shown together with; null for the folder of its sweep, if it is a job of one."""
     name: str | None = None
     """The name of the run; null for the last two parts of its folder."""
 
@@ -39,7 +39,9 @@ class WandbSettings(LoggerSettings):
         from modelforge.train.trackers.wandb import Wandb
 
         name = self.name or context.name
-        return Wandb(context, mode=self.mode, project=self.project, entity=self.entity, group=self.group, name=name)
+        member = context.membership
+        group = self.group or (None if member is None else member.sweep)
+        return Wandb(context, mode=self.mode, project=self.project, entity=self.entity, group=group, name=name)
 
     def close(self, logger: Any, *, finished: bool) -> None:
         """Ends the run."""

@@ -33,10 +33,13 @@ def without_left_behind(
     if name not in known:
         return section, [], []
     of_others = frozenset(key for keys in known.values() for key in keys) - {*known[name], "type"}
+    keys = [key for key in section if key in of_others]
+    if not keys:
+        return section, [], []
     chosen = origins.written(f"{path}.type")
     left: list[str] = []
     wrong: list[Problem] = []
-    for key in (key for key in section if key in of_others):
+    for key in keys:
         place = origins.written(f"{path}.{key}")
         if place is None or chosen is None:
             continue

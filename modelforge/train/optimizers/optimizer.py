@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,12 @@ def optimizers() -> dict[str, type[Optimizer]]:
 
 def optimizer_arguments() -> dict[str, frozenset[str]]:
     """The keys that a section with each `type` may have."""
-    return {name: frozenset(inspect.signature(kind).parameters) - {*RESERVED} for name, kind in optimizers().items()}
+    return {name: _keys(kind) for name, kind in optimizers().items()}
+
+
+@cache
+def _keys(kind: type[Optimizer]) -> frozenset[str]:
+    return frozenset(inspect.signature(kind).parameters) - {*RESERVED}
 
 
 def parse_optimizer(section: Any) -> tuple[OptimizerFactory | None, list[Problem]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,9 +94,14 @@ class SchedulerFactory:
 
 def scheduler_arguments() -> dict[str, frozenset[str]]:
     """The keys that a section with each `type` may have, apart from `interval`."""
-    of_torch = {name: frozenset(signature(kind).parameters) - {*RESERVED} for name, kind in schedulers().items()}
+    of_torch = {name: _keys(kind) for name, kind in schedulers().items()}
     of_torch[PLATEAU] |= {"monitor"}
     return of_torch | {name: frozenset(kind.model_fields) for name, kind in CURVES.items()}
+
+
+@cache
+def _keys(kind: type) -> frozenset[str]:
+    return frozenset(signature(kind).parameters) - {*RESERVED}
 
 
 def parse_scheduler(

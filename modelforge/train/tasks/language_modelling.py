@@ -47,7 +47,7 @@ class LanguageModelling(Task):
     def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanMetric
 
-        return MeanMetric(nan_strategy="disable")
+        return MeanMetric(nan_strategy=math.nan)  # `disable` leaves out the weights
 
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         meter.update(cross_entropy(outputs, batch[1]) / math.log(2), batch[1].numel())

@@ -39,6 +39,8 @@ class MLflow(MLFlowLogger):
     def __init__(self, context: Context, **settings: Any) -> None:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         tags = {"modelforge.folder": str(context.folder), **{f"modelforge.{tag}": "true" for tag in context.tags}}
+        if (member := context.membership) is not None:
+            tags |= {"modelforge.sweep": member.sweep, "modelforge.job": str(member.job)}
         super().__init__(tags=tags, **settings)
         asked = os.environ.get(TRACKING_URI)
         experiment = self.experiment

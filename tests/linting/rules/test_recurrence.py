@@ -33,6 +33,10 @@ def orthogonal(**more: Any) -> dict[str, Any]:
         ("RNN", orthogonal(), 100, set()),
         ("RNN", orthogonal(recurrent={"scheme": "orthogonal", "gain": 1.5}), 5, set()),  # 1.5^5 = 7.6
         ("RNN", orthogonal(recurrent={"scheme": "orthogonal", "gain": 1.5}), 6, {"MW131"}),
+        ("RNN", orthogonal(recurrent="irnn"), 100, set()),
+        ("RNN", orthogonal(recurrent={"scheme": "irnn", "alpha": 1.5}), 5, set()),
+        ("RNN", orthogonal(recurrent={"scheme": "irnn", "alpha": 1.5}), 6, {"MW131"}),
+        ("GRU", orthogonal(recurrent={"scheme": "eye", "gain": 1.5}), 6, {"MW131"}),
         ("RNN", {"scheme": "orthogonal", "gain": 0.9}, 100, set()),
     ],
 )

@@ -10,12 +10,6 @@ from tests.signal.nets import chain, check
 LINEAR = {"type": "Linear", "out_features": 64}
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_dropout(training):
-    drop = {"type": "Dropout", "p": 0.3}
-    check(chain(*[LINEAR, "ReLU", drop] * 4, shape=[64], init={"scheme": "kaiming"}), training=training)
-
-
 @pytest.mark.parametrize("layer", [{"type": "Rescale", "factor": 0.5}, "Scale", "LayerScale", "Identity"])
 def test_numbers_that_multiply(layer):
     init = {"scheme": "kaiming", "scale": {"scheme": "constant", "value": 0.7}}

@@ -33,7 +33,7 @@ def test_batch_norm_lets_gradients_explode():
 
 
 def test_a_norm_is_known_behind_what_is_not():
-    pool = {"type": "LPPool1d", "norm_type": 2, "kernel_size": 2}
+    pool = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
     prediction = mf.predict(mf.plan(chain(pool, "LayerNorm", LINEAR, shape=[4, 64], init={"scheme": "lecun"})))
     assert [node.path for node in prediction.unknown] == ["lppool1d0"]
     assert prediction.node("linear2").signal.second == pytest.approx(1.0, rel=1e-4)

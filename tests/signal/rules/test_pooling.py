@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 
+import modelforge as mf
+from tests.signal.measured import measured
 from tests.signal.nets import chain, check
 
 CONV = {"type": "Conv2d", "out_channels": 48, "kernel_size": 3, "padding": 1}
@@ -17,8 +21,43 @@ CONV = {"type": "Conv2d", "out_channels": 48, "kernel_size": 3, "padding": 1}
         {"type": "AdaptiveAvgPool2d", "output_size": 1},
         {"type": "Upsample", "scale_factor": 2},
         {"type": "Flatten", "start_dim": 2},
+        {"type": "AvgPool2d", "kernel_size": 3, "stride": 1, "padding": 1},
+        {"type": "AvgPool2d", "kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+        {"type": "AdaptiveAvgPool2d", "output_size": 3},
+        {"type": "AdaptiveMaxPool2d", "output_size": [3, 4]},
+        {"type": "Upsample", "scale_factor": 2, "mode": "bilinear"},
+        {"type": "Upsample", "size": [9, 11], "mode": "bicubic"},
+        {"type": "MaxPool2d", "kernel_size": 2, "return_indices": True},
     ],
-    ids=lambda layer: layer["type"],
+    ids=lambda layer: " ".join(map(str, layer.values())),
 )
 def test_pictures(layer):
-    check(chain(CONV, "ReLU", layer, shape=[32, 6, 6], init={"scheme": "kaiming"}), batch=8)
+    check(chain(CONV, "ReLU", layer, shape=[32, 7, 6], init={"scheme": "kaiming"}), batch=8)
+
+
+def test_maxima_at_fractional_places():
+    """Forward only: windows that overlap by chance share maxima."""
+    layer = {"type": "FractionalMaxPool2d", "kernel_size": 2, "output_size": 4}
+    spec = chain(CONV, "ReLU", layer, shape=[32, 7, 6], init={"scheme": "kaiming"})
+    node = mf.predict(mf.plan(spec), batch=8).node("fractionalmaxpool2d2")
+    found = measured(mf.plan(spec), spec, seeds=4, batch=8)[node.path][0]
+    assert sum(found) / 4 == pytest.approx(log(node.signal.second), abs=3 * node.signal.spread / 2)
+
+
+def test_maxima_put_back():
+    conv = CONV | {"padding_mode": "circular"}  # borders as strong as the middle
+    layers = {
+        "conv": conv,
+        "pool": {"type": "MaxPool2d", "kernel_size": 2, "return_indices": True},
+        "back": {"type": "MaxUnpool2d", "kernel_size": 2, "inputs": ["pool.0", "pool.1"]},
+        "last": conv,
+    }
+    check(mf.parse({"input": {"shape": [32, 6, 6]}, "layers": layers}, init={"scheme": "kaiming"}), batch=8)
+
+
+@pytest.mark.parametrize("size", [3000, 70_000])
+def test_long_sequences(size):
+    """Beyond what a matrix holds, fewer positions stand for all."""
+    layers = [{"type": "AvgPool1d", "kernel_size": 4}, {"type": "AdaptiveAvgPool1d", "output_size": 1}]
+    prediction = mf.predict(mf.plan(chain(*layers, shape=[2, size], init={"scheme": "kaiming"})))
+    assert [node.signal.second for node in prediction.nodes[1:]] == pytest.approx([1 / 4, 1 / size], rel=1e-3)

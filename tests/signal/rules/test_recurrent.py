@@ -17,6 +17,36 @@ def test_the_last_step(layer):
     check(chain(layer | {"hidden_size": 96}, LAST, shape=[10, 48], init={"scheme": "xavier"}))
 
 
+@pytest.mark.parametrize("init", ["xavier", "torch"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_gates_keep_what_is_alike_from_step_to_step(kind, init):
+    """A mean over steps sends the same gradient to all of them."""
+    mean = {"type": "Mean", "dim": 1}
+    check(chain({"type": kind, "hidden_size": 64}, mean, shape=[12, 32], init={"scheme": init}))
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_second_layer_reads_states_that_stay(kind):
+    check(chain({"type": kind, "hidden_size": 64, "num_layers": 2}, LAST, shape=[12, 32], init={"scheme": "torch"}))
+
+
+@pytest.mark.parametrize("kind", ["RNNCell", "GRUCell"])
+def test_one_step(kind):
+    layers = {"state": {"type": "Linear", "out_features": 96}, "cell": {"type": kind, "hidden_size": 96}}
+    layers["cell"]["inputs"] = ["input", "state"]
+    check(mf.parse({"input": {"shape": [48]}, "layers": layers}, init={"scheme": "xavier"}))
+
+
+def test_an_lstm_cell_gives_two_states():
+    cell, head = {"type": "LSTMCell", "hidden_size": 96}, {"type": "Linear", "out_features": 8, "inputs": "cell.0"}
+    spec = mf.parse({"input": {"shape": [48]}, "layers": {"cell": cell, "head": head}}, init={"scheme": "torch"})
+    check(spec)
+
+
+def test_projected_states():
+    check(chain({"type": "LSTM", "hidden_size": 96, "proj_size": 48}, LAST, shape=[10, 48], init={"scheme": "torch"}))
+
+
 def test_an_rnn_of_relu():
     layer = {"type": "RNN", "hidden_size": 96, "nonlinearity": "relu"}
     check(chain(layer, LAST, shape=[10, 48], init={"scheme": "kaiming"}))

@@ -1,0 +1,33 @@
+"""sweep work: runs frozen jobs of a sweep in this process, for schedulers that start processes themselves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from modelforge.core.errors import ForgeError
+from modelforge.core.plugins import load_plugins
+from modelforge.report.stream import complain, exiting
+from modelforge.sweeps.workers import work_all
+from modelforge.train.frozen_job import work
+from modelforge.train.terminal import keep_streams
+
+
+def sweep_work(folder: Path, index: int | None, *, retry_failed: bool) -> NoReturn:
+    """Runs one job, or all that are open, and exits with what came of it.
+
+    Args:
+        folder: The sweep's.
+        index: The number of the job; None for any.
+        retry_failed: Whether jobs that failed before are run again, where none is named.
+    """
+    keep_streams()
+    with exiting():
+        load_plugins()
+        try:
+            status = work_all(folder, retry_failed=retry_failed) if index is None else work(folder, index).exit_code
+        except ForgeError as error:
+            complain(error)
+            sys.exit(2 if any(problem.code == "MF076" for problem in error.problems) else 1)
+        sys.exit(status)

@@ -1,0 +1,56 @@
+"""dead: a network in which no weight can learn, because its signal or its gradient is 0 everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from modelforge.diagnosis.document import Cause, Energy, Level, Spot
+from modelforge.diagnosis.levels import weights_of
+from modelforge.planning.plan import Plan
+from modelforge.signal.flow import Leaf, flow
+
+
+def dead(plan: Plan, levels: Sequence[Level]) -> Cause | None:
+    """The cause of a network in which no weight can learn; None where one can, or where that is not known.
+
+    A weight learns if what it reads and the gradient of what it makes are both not 0. A single layer that starts at 0
+    is none: it learns in the first step, and the layers before it from then on.
+    """
+    by_path = {level.path: level for level in levels}
+    leaves, weights = flow(plan).leaves, weights_of(plan)
+    weighted = [leaf for leaf in leaves if leaf.layer.path in weights]
+    if not weighted or not all(_is_still(leaf, by_path) for leaf in weighted):
+        return None
+    first = next((leaf for leaf in leaves if _energy(by_path.get(leaf.layer.path)) == 0), None)
+    if first is None:
+        return None
+    path = first.layer.path
+    sentence = f"No weight can learn: `{path}` ({first.layer.type}) gives only zeros"
+    weight = weights.get(path)
+    if weight is None:
+        place = plan.origins.place(first.layer.key)
+        return Cause(verdict="dead", severity="error", sentence=sentence, key=first.layer.key, spot=Spot.of(place))
+    key, sentence = weight.rule.key, f"{sentence}, because `{weight.scheme}` starts `{weight.path}` at 0"
+    spot = Spot.of(weight.rule.place or plan.origins.place(key))
+    return Cause(verdict="dead", severity="error", sentence=sentence, key=key, spot=spot)
+
+
+def _is_still(leaf: Leaf, by_path: Mapping[str, Level]) -> bool:
+    """Whether a layer's weights get no gradient; unknown energies count as some."""
+    if _gradient(by_path.get(leaf.layer.path)) == 0:
+        return True
+    reads = [by_path.get(read.maker.removeprefix("@")) for read in leaf.reads]
+    return bool(reads) and all(_energy(level) == 0 for level in reads)
+
+
+def _energy(level: Level | None) -> float | None:
+    return None if level is None else _of(level.signal, level.measured_signal)
+
+
+def _gradient(level: Level | None) -> float | None:
+    return None if level is None else _of(level.gradient, level.measured_gradient)
+
+
+def _of(predicted: Energy | None, measured: Energy | None) -> float | None:
+    found = predicted if measured is None else measured
+    return None if found is None else found.energy

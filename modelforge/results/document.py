@@ -1,0 +1,194 @@
+"""`SweepDocument`: a sweep as a program reads it: `modelforge sweep --json`, with a version and a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from modelforge._version import __version__
+from modelforge.results.effects import Effect, effects
+from modelforge.results.foresight import Foresight, foresight, starts_of
+from modelforge.results.grouping import Grouped
+from modelforge.results.significance import Contrast
+from modelforge.results.starts import RunStart
+from modelforge.results.sweep import Row, State, Sweep
+
+FORMAT_VERSION = "1.0"
+"""The minor number rises with additions, the major one with everything else."""
+
+
+class Data(BaseModel):
+    """Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobData(Data):
+    """One job."""
+
+    folder: str
+    """Relative to the folder that was given."""
+    number: int | None
+    """In its sweep; null for a run outside a multirun."""
+    state: State
+    overrides: dict[str, str]
+    metrics: dict[str, float]
+    optimized_metric: str
+    seconds: float | None
+    """Of training and testing."""
+    reason: str
+    """Why it did not finish."""
+    predicted_signal: float | None = None
+    """E x² of the last layer as predicted, for inputs of 1."""
+    predicted_gradient: float | None = None
+    """E g² at the input as predicted, of a sequence at its first step, for outputs of 1."""
+    first_gradient: float | None = None
+    """Norm of the gradient of the first layer in the first step."""
+
+
+class GroupData(Data):
+    """Jobs that are repetitions of one another."""
+
+    values: dict[str, str]
+    metric: str
+    mean: float | None
+    std: float | None
+    """Over repetitions; null for fewer than two."""
+    n: int
+    """Repetitions that the mean is over."""
+    expected: int
+    """Repetitions that there should be."""
+    lacks: str
+    """What the mean leaves out; empty where it is over all."""
+    counts: dict[str, int]
+    folders: list[str]
+    baseline: dict[str, str] | None
+    """The values of the group that it is compared with; null where it is a baseline itself."""
+    difference: float | None
+    """Its mean less that of the baseline."""
+    within_spread: bool
+    """Whether the difference is below the spread over repetitions."""
+    test: str
+    """`paired`, `Welch`, or empty where there is no test."""
+    p: float | None
+    p_adjusted: float | None
+    """Corrected for the number of comparisons by Holm's method."""
+
+
+class EffectData(Data):
+    """One value of one key, over all jobs that have it."""
+
+    key: str
+    value: str
+    mean: float | None
+    std: float | None
+    n: int
+    counts: dict[str, int]
+
+
+class ForesightData(Data):
+    """Jobs of which an exploding gradient was predicted, or not."""
+
+    explodes: bool
+    finished: int
+    diverged: int
+    median: float | None
+
+
+class SweepDocument(Data):
+    """The jobs of one or several folders, best first, and what they say together."""
+
+    format_version: str = FORMAT_VERSION
+    modelforge: str
+    folders: list[str]
+    metric: str
+    """Empty where jobs optimize different metrics."""
+    lower_is_better: bool
+    keys: list[str]
+    """The overrides that differ between jobs."""
+    counts: dict[str, int]
+    rows: list[JobData]
+    averaged_over: list[str]
+    groups: list[GroupData]
+    effects: list[EffectData]
+    foresight: list[ForesightData]
+
+
+def document(grouped: Grouped, compared: Sequence[Contrast]) -> SweepDocument:
+    """The document of a sweep in groups.
+
+    Args:
+        grouped: The jobs.
+        compared: Each group beside its baseline.
+    """
+    sweep = grouped.sweep
+    starts = starts_of(sweep.rows)
+    return SweepDocument(
+        modelforge=__version__,
+        folders=[*sweep.folders],
+        metric=sweep.metric,
+        lower_is_better=sweep.lower_is_better,
+        keys=[*sweep.keys],
+        counts=dict(sweep.counts),
+        rows=[_job(row, starts.get(row.folder, RunStart())) for row in sweep.rows],
+        averaged_over=[*grouped.over],
+        groups=[_group(one) for one in compared],
+        effects=[_effect(one) for one in effects(sweep)],
+        foresight=_foresight(sweep, starts),
+    )
+
+
+def sweep_schema() -> dict[str, Any]:
+    """The JSON Schema of a sweep's document."""
+    return SweepDocument.model_json_schema(mode="serialization")
+
+
+def _job(row: Row, start: RunStart) -> JobData:
+    return JobData(
+        folder=row.folder,
+        number=row.listed_number,
+        state=row.state,
+        overrides=dict(row.overrides),
+        metrics=dict(row.metrics),
+        optimized_metric=row.optimized_metric,
+        seconds=row.seconds,
+        reason=row.reason,
+        predicted_signal=start.predicted_signal,
+        predicted_gradient=start.predicted_gradient,
+        first_gradient=start.first_gradient,
+    )
+
+
+def _group(found: Contrast) -> GroupData:
+    one = found.group
+    return GroupData(
+        values=dict(one.values),
+        metric=one.metric,
+        mean=one.mean,
+        std=one.std,
+        n=one.n,
+        expected=one.expected,
+        lacks=one.lacks,
+        counts=dict(one.counts),
+        folders=[row.folder for row in one.rows],
+        baseline=None if found.baseline is None else dict(found.baseline.values),
+        difference=found.difference,
+        within_spread=found.within,
+        test=found.test,
+        p=found.p,
+        p_adjusted=found.adjusted,
+    )
+
+
+def _effect(one: Effect) -> EffectData:
+    return EffectData(key=one.key, value=one.value, mean=one.mean, std=one.std, n=one.n, counts=dict(one.counts))
+
+
+def _foresight(sweep: Sweep, starts: Mapping[str, RunStart]) -> list[ForesightData]:
+    found: Foresight = foresight(sweep, starts)
+    return [
+        ForesightData(explodes=one.explodes, finished=one.finished, diverged=one.diverged, median=one.median)
+        for one in found.rows
+    ]

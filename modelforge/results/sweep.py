@@ -1,0 +1,133 @@
+"""`Row` and `Sweep`: the jobs of a multirun, or the runs of any folders, as one sorted table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from types import MappingProxyType
+from typing import Literal, get_args
+
+State = Literal[
+    "finished", "running", "queued", "interrupted", "diverged", "failed", "killed", "broken", "missing"
+]  # fmt: skip
+"""`queued`: not begun, but the sweep goes on; `killed`: its process is gone or silent; `broken`: the status cannot be
+read; `missing`: a folder without a status, or a job that never began and that nobody works on."""
+STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
+OPEN = frozenset({"running", "queued"})
+"""States of a job that may still finish by itself."""
+FAR = 1_000_000_000
+"""The number of a run that has none."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job."""
+
+    folder: str
+    """Relative to the sweep's folder; of several sweeps, with its name in front."""
+    state: State
+    overrides: Mapping[str, str]
+    """Everything that was set for this job, by key."""
+    metrics: Mapping[str, float]
+    seconds: float | None = None
+    """Of training and testing; imports and composition are not the job's."""
+    reason: str = ""
+    """Why it did not finish, in one line."""
+    optimized_metric: str = ""
+    lower_is_better: tuple[str, ...] = ()
+    number: int = FAR
+    """The job's number in its sweep; large where it has none."""
+    name: str = ""
+    """What the job is called in tables: its number, or the folder of a run outside a multirun."""
+    path: str = ""
+    """The run folder as the working folder sees it; empty for a job without one."""
+    ended: str = ""
+    """When it ended, in ISO format."""
+
+    @property
+    def listed_number(self) -> int | None:
+        """The number, None where it has none."""
+        return None if self.number == FAR else self.number
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it gave a result: a number, or a divergence."""
+        return self.state in ("finished", "diverged")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of a multirun, or of any folders of runs, best first."""
+
+    folder: str
+    """Of several, their names with commas."""
+    rows: tuple[Row, ...]
+    keys: tuple[str, ...]
+    """The overrides that differ between jobs."""
+    metric: str
+    """What the rows are sorted by: errors upwards, anything else downwards.
+    Empty where jobs optimize different metrics."""
+    folders: tuple[str, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job did."""
+        return all(row.state == "finished" for row in self.rows)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of jobs by state, in the order of `State`."""
+        found = Counter(row.state for row in self.rows)
+        return {state: found[state] for state in sorted(found, key=STATES.__getitem__)}
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics that at least one job has: the optimized one, then those of the test, then the others."""
+        names = dict.fromkeys(name for row in self.rows for name in row.metrics)
+        return tuple(sorted(names, key=lambda name: (name != self.metric, not name.startswith("test/"), name)))
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether less of the metric is better."""
+        return less_is_better(self.rows, self.metric)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether jobs optimize different metrics, so that no column can hold all results."""
+        return not self.metric and any(row.optimized_metric for row in self.rows)
+
+    def result(self, row: Row) -> float | None:
+        """The value that a job is judged by; None where it has none."""
+        return row.metrics.get(self.metric or row.optimized_metric)
+
+    def by(self, metric: str) -> Sweep:
+        """The same runs, sorted by a metric: finished ones first, errors upwards, anything else downwards.
+
+        Args:
+            metric: The metric; empty for that of each job, whose runs then come together.
+        """
+        named = [metric] if metric else [*dict.fromkeys(row.optimized_metric for row in self.rows)]
+        signs = {name: 1 if less_is_better(self.rows, name) else -1 for name in named}
+
+        def rank(row: Row) -> tuple[int, str, float, int, str]:
+            name = metric or row.optimized_metric
+            value = signs[name] * row.metrics[name] if name in row.metrics else inf
+            return STATES[row.state], "" if metric else name, value, row.number, row.folder
+
+        return replace(self, rows=tuple(sorted(self.rows, key=rank)), metric=metric)
+
+
+def less_is_better(rows: Iterable[Row], metric: str) -> bool:
+    """Whether less of a metric is better, as the jobs say."""
+    name = metric.rpartition("/")[2]
+    return any(name in row.lower_is_better for row in rows)
+
+
+def differing(rows: Iterable[Row]) -> Iterator[str]:
+    """The keys whose values differ between jobs, in the order in which they were set."""
+    known = [row.overrides for row in rows if row.overrides]
+    for key in dict.fromkeys(key for overrides in known for key in overrides):
+        if len({overrides.get(key) for overrides in known}) > 1:
+            yield key

@@ -1,0 +1,149 @@
+"""Positions made of positions by fixed weights: means over windows, interpolation, padding.
+
+Such a layer does the same to each unit, and to each dimension of positions by itself: a matrix a dimension says it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.rule import Passed, passed
+from modelforge.signal.rules.dense import normal_noise
+from modelforge.signal.value import Behind, Gradient, Profile, Shape, Signal, inherited
+
+LONGEST = 1024
+"""Positions of a dimension from which on fewer stand for all: borders hardly count there."""
+
+
+def matrix_of(function: Callable[[Tensor], Tensor], size: int) -> np.ndarray:
+    """The weights (made, read) of a function of tensors (examples, channels, positions), found on unit vectors."""
+    unit = torch.eye(min(size, LONGEST), dtype=torch.float64, device="cpu")
+    with torch.no_grad():
+        return function(unit[None])[0].T.numpy()
+
+
+def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> Passed:
+    """What sums over positions are, weighted by fixed numbers.
+
+    Formula: E y² = Σ m²·E x² + ((Σ m)² - Σ m²)·E x x′, and pairs alike; E g² the same with the matrix transposed
+
+    Args:
+        signal: What arrives, its units in dimension 1.
+        shape: Of what is made.
+        matrices: The weights (made, read) of each dimension of positions.
+    """
+    one = [_Axis(matrix) for matrix in matrices]
+    back_one = [_Axis(matrix.T) for matrix in matrices]
+    second, along, profile = _energies(one, signal.second, signal.along, signal.profile, signal.shape.sizes)
+    sums = prod(axis.mean_sum for axis in one)
+    output = replace(
+        signal,
+        shape=shape,
+        mean=sums * signal.mean,
+        second=second,
+        along=along,
+        across=sums**2 * signal.across,
+        third=prod(axis.power(3) for axis in one) * signal.third,
+        tail=2 + (signal.tail - 2) * prod(axis.power(4) / (axis.power(2) or 1.0) ** 2 for axis in one),
+        profile=profile,
+        weight_gain=None,
+        near=_near(signal, one),
+        behind=_copied(signal, one),
+    )
+    output = replace(output, noise=max(signal.noise, normal_noise(output)))
+
+    def back(gradient: Gradient) -> Gradient:
+        energy, along, profile = _energies(back_one, gradient.energy, gradient.along, gradient.profile, shape.sizes)
+        across = prod(axis.mean_sum for axis in back_one) ** 2 * gradient.across
+        made = replace(gradient, energy=energy, along=along, across=across, profile=profile, through=None)
+        return inherited(made) if signal.shape.num_positions > shape.num_positions else made
+
+    return passed(output, back)
+
+
+class _Axis:
+    """One dimension, as sums over what is read."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix = matrix
+        self.sums = matrix.sum(axis=1)
+        self.squares = (matrix**2).sum(axis=1)
+        self.mean_sum = float(self.sums.mean())
+        self.shared = float((matrix.sum(axis=0) ** 2).sum()) / len(matrix) ** 2
+        """Σ m m′ over what two of what is made read in common, a mean over all pairs."""
+
+    @property
+    def neighbours(self) -> float:
+        """Σ m m′ over what two neighbours read in common, in units of Σ m²."""
+        whole = float(self.squares[1:].mean()) if len(self.matrix) > 1 else 0.0
+        return float((self.matrix[1:] * self.matrix[:-1]).sum(axis=1).mean()) / whole if whole else 0.0
+
+    @property
+    def copies(self) -> bool:
+        return bool(((self.matrix == 1).sum(axis=1) == 1).all() and ((self.matrix != 0).sum(axis=1) == 1).all())
+
+    def power(self, exponent: int) -> float:
+        """Σ mᵏ over what is read, a mean over what is made."""
+        return float((self.matrix**exponent).sum(axis=1).mean())
+
+    def energies(self, profile: np.ndarray | None) -> np.ndarray:
+        """Σ m²·e of what is made, by place."""
+        if profile is None or len(profile) != self.matrix.shape[1]:
+            return self.squares
+        return self.matrix**2 @ profile
+
+
+def _energies(
+    axes: Sequence[_Axis], energy: float, along: float, profile: Profile, sizes: Sequence[int]
+) -> tuple[float, float, Profile]:
+    """The energy and the covariance of what is made, and the energy by place."""
+    own = [axis.energies(profile.get(place)) for place, axis in enumerate(axes, start=2)]
+    alone = [axis.squares for axis in axes]
+    sums = [axis.sums**2 for axis in axes]
+    means = [[float(part.mean()) for part in parts] for parts in (own, alone, sums)]
+    second = prod(means[0]) * energy + (prod(means[2]) - prod(means[1])) * along
+    count = prod(len(axis.matrix) for axis in axes)
+    shared = prod(axis.shared for axis in axes)
+    pairs = shared * energy + (prod(axis.mean_sum for axis in axes) ** 2 - shared) * along
+    apart = (pairs - second / count) * count / (count - 1) if count > 1 else 0.0
+    shapes: dict[int, np.ndarray] = {}
+    for place, axis in enumerate(axes):
+        others = [prod(mean for at, mean in enumerate(part) if at != place) for part in means]
+        by_place = own[place] * others[0] * energy
+        by_place = by_place + (sums[place] * others[2] - alone[place] * others[1]) * along
+        is_whole = axis.matrix.shape[1] == sizes[place + 2]
+        if is_whole and second > 0 and not np.allclose(by_place, second, rtol=1e-9):
+            shapes[place + 2] = np.maximum(by_place, 0.0) / second
+    return second, apart, FrozenDict(shapes)
+
+
+def _near(signal: Signal, axes: Sequence[_Axis]) -> float:
+    """How much more alike neighbours are than any two positions."""
+    step = prod(axis.matrix.shape[1] / len(axis.matrix) for axis in axes) ** (1 / max(1, len(axes)))
+    own = float(np.mean([max(0.0, axis.neighbours) for axis in axes])) if axes else 0.0
+    return own + (1 - own) * signal.near ** max(1.0, step)
+
+
+def _copied(signal: Signal, axes: Sequence[_Axis]) -> Behind | None:
+    """The activation before, if all that is made is a copy of something."""
+    if signal.behind is None or not all(axis.copies for axis in axes):
+        return None
+    return replace(signal.behind, near=_near(replace(signal, near=signal.behind.near), axes))
+
+
+def adaptive_means(size: int, count: int) -> np.ndarray:
+    """The weights (made, read) of means over windows that cover all positions."""
+    if size > LONGEST and count > LONGEST // 16:
+        size, count = LONGEST, max(1, round(count * LONGEST / size))
+    matrix = np.zeros((count, size))
+    for place, row in enumerate(matrix):
+        start, end = place * size // count, -(-(place + 1) * size // count)
+        row[start:end] = 1 / (end - start)
+    return matrix

@@ -1,0 +1,204 @@
+"""GainReport: what a search for a gain found, with its evidence; prints as a table and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from modelforge.core.words import digits, plural
+from modelforge.report.table import new_table, to_text
+from modelforge.signal.critical import Critical
+from modelforge.sweeps.gain_search import RUNGS, Search
+
+ERRORS = 2.0
+"""Standard errors of the mean difference beyond which one gain counts as better than another."""
+
+
+@dataclass(frozen=True)
+class GainRow:
+    """One gain, and what came of its trainings."""
+
+    gain: float
+    results: tuple[float | None, ...]
+    """By seed; None where the training diverged or failed."""
+    mean: float | None
+    spread: float | None
+    """The standard deviation over seeds."""
+
+    @property
+    def num_broken(self) -> int:
+        """Trainings that diverged or failed."""
+        return sum(result is None for result in self.results)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A gain against that of the config, over the seeds that did not choose it: all but the first."""
+
+    differences: tuple[float, ...]
+    """Of the metric, seed by seed; above 0 where the gain is better."""
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        return fmean(self.differences)
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of the mean; None for fewer than two seeds."""
+        count = len(self.differences)
+        return stdev(self.differences) / sqrt(count) if count > 1 else None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it is better with each seed, and by more than `ERRORS` standard errors."""
+        error = self.error
+        return error is not None and min(self.differences) > 0 and self.mean > ERRORS * error
+
+
+@dataclass(frozen=True)
+class GainReport:
+    """What a search found."""
+
+    key: str
+    """The override key of the gain."""
+    base: float
+    """The gain of the config."""
+    metric: str
+    search: Search
+    critical: Critical | None
+    folder: str
+    """Of the trainings."""
+
+    def gain(self, rung: int) -> float:
+        """The gain of a rung."""
+        return gain_of(self.base, rung)
+
+    @property
+    def rows(self) -> tuple[GainRow, ...]:
+        """All gains that were tried, from the smallest."""
+        return tuple(self._rows())
+
+    @property
+    def best(self) -> float | None:
+        """The gain with the best mean; None where nothing trained."""
+        return None if self.search.best is None else self.gain(self.search.best)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The best gain against that of the config; None where they are one, or a training of either is missing."""
+        best = self.search.best
+        if best is None or best == 0:
+            return None
+        sign = 1 if self.search.higher_is_better else -1
+        mine, other = self.search.results[best], self.search.results.get(0, {})
+        shared = [seed for seed in sorted(mine.keys() & other.keys()) if seed > 0]
+        pairs = [(mine[seed], other[seed]) for seed in shared]
+        differences = tuple(sign * (a - b) for a, b in pairs if a is not None and b is not None)
+        return Comparison(differences) if differences and len(differences) == len(pairs) else None
+
+    @property
+    def recommended(self) -> float | None:
+        """The gain to use: the best one where it is better than that of the config beyond the spread of seeds, or where
+        that one does not train; else that of the config; None where nothing trains.
+        """
+        if self.best is None:
+            return None
+        if self.search.mean(0) is None:
+            return self.best
+        return self.best if self.comparison is not None and self.comparison.is_better else self.base
+
+    @property
+    def override(self) -> str | None:
+        """The recommended gain as an override."""
+        return None if self.recommended is None else f"{self.key}={self.recommended:.4g}"
+
+    def verdict(self) -> str:
+        """The recommendation and its evidence, in one sentence or two."""
+        if self.recommended is None:
+            return f"no gain trains: all {plural(self.search.num_tried, 'training')} diverged or failed"
+        best, here = self._mean(self.search.best), self._mean(0)
+        if self.search.best == 0:
+            return f"keep {self.override}: of the gains that were tried none is better ({self.metric} {here})"
+        if self.search.mean(0) is None:
+            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base:.4g} a training diverged"
+        found = self.comparison
+        if found is None or found.error is None:
+            reason = "too few seeds compare the two: raise --budget or --seeds"
+            looks = f"{self.best:.4g} looks better ({self.metric} {best} against {here})"
+            return f"keep {self.override}: {looks}, but {reason}"
+        by = f"by {found.mean:.3g} ± {found.error:.2g} over the {len(found.differences)} seeds that did not choose it"
+        if found.is_better:
+            return f"use {self.override}: {self.metric} {best} against {here} with {self.base:.4g}, better {by}"
+        return f"keep {self.override}: {self.best:.4g} is not better beyond the spread of seeds ({by})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        found = self.comparison
+        return {
+            "key": self.key,
+            "metric": self.metric,
+            "override": self.override,
+            "recommended": self.recommended,
+            "best": self.best,
+            "config": self.base,
+            "predicted": self.critical and {"gain": self.critical.gain, "drift": self.critical.drift},
+            "comparison": found and {"mean": found.mean, "error": found.error, "differences": list(found.differences)},
+            "gains": [
+                {"gain": row.gain, "mean": row.mean, "spread": row.spread, "results": list(row.results)}
+                for row in self.rows
+            ],
+            "folder": self.folder,
+        }
+
+    def table(self) -> RenderableType:
+        """The gains as a table for a terminal, and the verdict."""
+        table = new_table()
+        for name in (self.key, self.metric, "± seeds", "seeds"):
+            table.add_column(name, justify="right")
+        table.add_column("")
+        for row in self.rows:
+            mean = "" if row.mean is None else digits(row.mean)
+            spread = "" if row.spread is None else f"{row.spread:.2g}"
+            table.add_row(f"{row.gain:.4g}", mean, spread, str(len(row.results)), ", ".join(self._notes(row)))
+        return Group(table, Text(), Text(self.verdict()))
+
+    def __str__(self) -> str:
+        return to_text(self.table())
+
+    def _rows(self) -> Iterator[GainRow]:
+        for rung in sorted(self.search.results):
+            results = tuple(self.search.results[rung].values())
+            yield GainRow(self.gain(rung), results, self.search.mean(rung), self.search.spread(rung))
+
+    def _notes(self, row: GainRow) -> Iterator[str]:
+        if row.num_broken:
+            yield f"{row.num_broken} of {len(row.results)} diverged or failed"
+        if row.gain == self.base:
+            yield "the config's"
+        if row.gain == self.gain(self.search.start) and self.critical is not None:
+            yield f"next to the predicted {self.critical.gain:.3g}"
+        if row.gain == self.best:
+            yield "best"
+
+    def _mean(self, rung: int | None) -> str:
+        mean = None if rung is None else self.search.mean(rung)
+        spread = None if rung is None else self.search.spread(rung)
+        shown = "unknown" if mean is None else digits(mean)
+        return shown if spread is None else f"{shown} ± {spread:.2g}"
+
+
+def gain_of(base: float, rung: int) -> float:
+    """The gain of a rung, to four digits.
+
+    Example:
+        >>> [gain_of(1.0, rung) for rung in (-4, 0, 1, 4)]
+        [0.5, 1.0, 1.189, 2.0]
+    """
+    return base if rung == 0 else float(f"{base * 2 ** (rung / RUNGS):.4g}")

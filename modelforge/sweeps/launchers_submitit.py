@@ -1,0 +1,124 @@
+"""`hydra/launcher=submitit_local` and `submitit_slurm`: Hydra's plugin, which waits for all jobs, with honest statuses.
+
+A job that failed ends its process with a status of its own, so that the scheduler says FAILED.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher, LocalLauncher, SlurmLauncher
+from omegaconf import OmegaConf
+from submitit.core.utils import FailedJobError, UncompletedJobError
+
+from modelforge.core.torch_state import num_cores
+from modelforge.runs.status import DONE, read_state
+
+POLL = 0.2
+"""Seconds between two looks at the processes of this machine."""
+
+
+class ExitStatus:
+    """The status with which this process ends, once all that others do at its end is done.
+
+    submitit's worker writes what a job returned and then ends with 0, whatever that was.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+        atexit.register(self._leave)  # what is registered first is called last
+
+    def _leave(self) -> None:
+        if self.code:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.code)
+
+
+class Honest(BaseSubmititLauncher):
+    """What both launchers do in another way than the plugin."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> JobReturn:
+        """Runs one job, in a process of its own."""
+        status = ExitStatus()
+        returned = super().__call__(*arguments, **named)
+        folder = Path(returned.hydra_cfg.hydra.runtime.output_dir)  # pyright: ignore[reportOptionalMemberAccess]
+        status.code = 0 if read_state(folder) in DONE else 1
+        return returned
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Submits all jobs, and waits for each."""
+        calls = [
+            (list(words), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state())
+            for number, words in enumerate(job_overrides, initial_job_idx)
+        ]
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # pyright: ignore[reportOptionalMemberAccess]
+        return [_ended(job) for job in self.submit(self._executor(), calls)]
+
+    def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:
+        """All jobs at once, as one array of the scheduler, which runs at most `array_parallelism` of them at a time."""
+        return executor.map_array(self, *zip(*calls, strict=True))
+
+    def _executor(self) -> submitit.AutoExecutor:
+        """The plugin's: its settings as submitit names them."""
+        shared = set(OmegaConf.structured(BaseQueueConf).keys())
+        named = {key if key in shared else f"{self._EXECUTOR}_{key}": value for key, value in self.params.items()}
+        folder = named.pop("submitit_folder")
+        timeout = f"{self._EXECUTOR}_max_num_timeout"
+        first = {timeout: named.pop(timeout)} if timeout in named else {}
+        executor = submitit.AutoExecutor(folder=folder, cluster=self._EXECUTOR, **first)
+        executor.update_parameters(**named)
+        return executor
+
+
+class Local(Honest, LocalLauncher):
+    """Runs as many jobs at once as the cores of this machine allow; the plugin would begin all of them."""
+
+    def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:
+        most = max(1, num_cores() // (self.params.get("cpus_per_task") or 1))
+        waiting, jobs = deque(calls), list[Any]()
+        while waiting:
+            if sum(not job.done() for job in jobs) < most:
+                jobs.append(executor.submit(self, *waiting.popleft()))
+            else:
+                time.sleep(POLL)
+        while not all(job.done() for job in jobs):
+            time.sleep(POLL)
+        return jobs
+
+
+class Slurm(Honest, SlurmLauncher):
+    """One array of jobs."""
+
+
+def honest(launcher: BaseSubmititLauncher) -> Honest:
+    """The launcher of ours for one of the plugin's, with its settings."""
+    kind = Local if isinstance(launcher, LocalLauncher) else Slurm
+    ours = kind(**launcher.params)
+    ours.config, ours.hydra_context, ours.task_function = (
+        launcher.config,
+        launcher.hydra_context,
+        launcher.task_function,
+    )
+    return ours
+
+
+def _ended(job: submitit.Job[JobReturn]) -> JobReturn:
+    """What a job returned; of one whose process left nothing, the reason."""
+    try:
+        return job.results()[0]
+    except (UncompletedJobError, FailedJobError) as error:
+        lost = JobReturn(status=JobStatus.FAILED)
+        lost.return_value = error
+        return lost

@@ -1,0 +1,194 @@
+"""search: asks a study for trials, launches each as a frozen job of the sweep, and tells the study what it gave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+from optuna.pruners import BasePruner, NopPruner
+
+from modelforge._version import __version__
+from modelforge.config import Config, compose
+from modelforge.config.engines import NONE
+from modelforge.config.sweeps import read_sweep
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.plugins import load_plugins
+from modelforge.core.words import plural
+from modelforge.report.stream import complain
+from modelforge.runs.jobs import (
+    JOBS_FOLDER,
+    SWEEP_FILE,
+    FrozenJob,
+    SweepFile,
+    read_job,
+    read_sweep_file,
+    write_job,
+    write_sweep_file,
+)
+from modelforge.runs.liveness import LOCK, machine
+from modelforge.runs.status import DONE, read
+from modelforge.sweeps.check import Checker
+from modelforge.sweeps.freezing import check_empty, frozen_job
+from modelforge.sweeps.frozen_loader import words_for
+from modelforge.sweeps.launchers import make_launcher, run_all
+from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
+from modelforge.sweeps.optuna_space import Space, read_space
+from modelforge.sweeps.optuna_study import Asked, Search
+from modelforge.sweeps.selection import Candidate
+from modelforge.sweeps.sweeper import main_config
+from modelforge.train.callbacks.pruning import PruningSettings
+from modelforge.train.prepare import located, prepare
+from modelforge.train.studies import make_pruner
+from modelforge.train.terminal import say
+
+TURN = 60.0
+"""Seconds within which another process that begins the same search has written its files."""
+
+
+def search(
+    folder: Path, context: HydraContext, task: TaskFunction, config: DictConfig, arguments: Sequence[str]
+) -> None:
+    """Runs trials until the study in a folder has all of them; it may have begun earlier, and others may take part.
+
+    Args:
+        folder: Of the sweep.
+        context: Hydra's; its loader gives frozen jobs.
+        task: What a job does.
+        config: Of the multirun.
+        arguments: The overrides of the command line, without Hydra's own.
+
+    Raises:
+        ForgeError: the settings or the space are wrong, or the folder holds something else.
+    """
+    if config.hydra.launcher._target_ == NONE:
+        message = "a search runs its trials itself: which ones follow from the results"
+        raise ForgeError([Problem("MF001", "hydra/launcher", message, "choose another launcher")])
+    conf, name = main_config(config)
+    load_plugins(conf.parent)
+    given = [*map(str, config.hydra.overrides.hydra), *arguments]
+    every = _begun(folder, given)
+    sweep = read_sweep(conf, every)
+    settings = parse_settings(dict(sweep.hydra["sweeper"]))
+    texts = [f"{key}={value}" for key, value in settings.params.items()]
+    space = read_space([*texts, *(word for word in every if not _of_engine(word))], context.config_loader)
+    base = compose(conf, space.fixed, name)
+    trials = _Trials(folder, conf, name, space)
+    _make_folder(folder, every, space)
+    launcher = make_launcher(context, task, config, base.values.get("num_threads"))
+    deadline = time.monotonic() + (settings.timeout or float("inf"))
+    with _study(folder, space, settings, base) as study:
+        while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
+            jobs = [job for one in asked if (job := trials.job(one, study)) is not None]
+            if jobs:
+                launched = list(zip((job.number for job in jobs), words_for(jobs), strict=True))
+                run_all(launcher, launched, trials.status)
+            for job in jobs:
+                study.tell(job.number, trials.status(job.number))
+        _say_best(study)
+
+
+def _say_best(study: Search) -> None:
+    best, number = study.best, len(study.study.trials)
+    if best is None:
+        say(f"no result in {plural(number, 'trial')}")
+    else:
+        point = " ".join(study.space.overrides(best.params)[len(study.space.fixed) :])
+        say(f"best of {plural(number, 'trial')}: {best.number} with {point}, {study.metric} {best.value:.5g}")
+
+
+class _Trials:
+    """The jobs of trials, in the folder of the sweep."""
+
+    def __init__(self, folder: Path, conf: Path, name: str, space: Space) -> None:
+        self.folder, self.conf, self.name, self.space = folder, conf, name, space
+        self.checker, self.moment = Checker(), datetime.now()
+        self.jobs: dict[int, FrozenJob] = {}
+
+    def job(self, asked: Asked, study: Search) -> FrozenJob | None:
+        """The frozen job of a trial; None where the study is told at once: of invalid values, and of a known result."""
+        with suppress(ForgeError):
+            self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
+            return self.jobs[asked.number]
+        try:
+            config = compose(self.conf, asked.overrides, self.name, moment=self.moment)
+            self.checker.check(config)
+            job = frozen_job(Candidate(asked.overrides, config), asked.number)
+        except ForgeError as error:
+            complain(error)
+            study.tell(asked.number, {"state": "failed"})
+            return None
+        if (equal := self._result(job)) is not None:
+            study.tell(asked.number, equal)
+            return None
+        write_job(job, self.folder)
+        self.jobs[asked.number] = job
+        return job
+
+    def _result(self, job: FrozenJob) -> Mapping[str, Any] | None:
+        """What an equal job of this process gave; None where there is none."""
+        found = (self.status(number) for number, other in self.jobs.items() if other.hash == job.hash)
+        return next((status for status in found if status.get("state") in DONE), None)
+
+    def status(self, number: int) -> Mapping[str, Any]:
+        """The status of a job; empty before it begins."""
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            return read(self.folder / self.jobs[number].folder)
+        return {}
+
+
+def _batch(study: Search, settings: OptunaSettings) -> Iterator[Asked]:
+    for _ in range(settings.n_jobs):
+        asked = study.take(settings.n_trials)
+        if asked is None:
+            return
+        yield asked
+
+
+def _study(folder: Path, space: Space, settings: OptunaSettings, base: Config) -> Search:
+    with located(base):
+        terms = prepare(base).terms
+    mode = terms.metrics[terms.metric] if settings.direction is None else settings.direction[:3]
+    sampler = settings.sampler.model_dump()
+    return Search(folder, space, sampler, terms.metric, minimize=mode == "min", pruner=_pruner(base.values))
+
+
+def _pruner(values: Mapping[str, Any]) -> BasePruner:
+    """That of the trials: some samplers must know it."""
+    section = (values.get("callbacks") or {}).get("pruning")
+    if not section:
+        return NopPruner()
+    settings = PruningSettings.model_validate({} if section is True else section)
+    return make_pruner(values["trainer"].get("max_epochs"), dict(settings))
+
+
+def _begun(folder: Path, given: Sequence[str]) -> Sequence[str]:
+    """The overrides of a search: of one that goes on, those that it began with, and what the command line adds."""
+    if not (folder / SWEEP_FILE).is_file():
+        return given
+    before = read_sweep_file(folder).overrides
+    return [*before, *(word for word in given if word not in before and not word.startswith("sweep.resume="))]
+
+
+def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
+    """Writes sweep.json, unless this process takes part in a search that is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK, timeout=TURN):
+        if (folder / SWEEP_FILE).is_file():
+            return
+        check_empty(folder)
+        (folder / JOBS_FOLDER).mkdir()
+        started, axes = datetime.now(UTC).isoformat(), {key: (text,) for key, text in space.described().items()}
+        found = SweepFile(__version__, started, (), tuple(overrides), axes, torch=version("torch"), machine=machine())
+        write_sweep_file(found, folder)
+
+
+def _of_engine(word: str) -> bool:
+    return word.lstrip("+~").startswith(("hydra.", "hydra/", "sweep."))

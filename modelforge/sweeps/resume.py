@@ -1,0 +1,72 @@
+"""resume: the folder of a sweep → the jobs in it that have no result yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from modelforge._version import __version__
+from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.words import plural
+from modelforge.runs.jobs import JobEntry, SweepFile, read_sweep_file
+from modelforge.runs.status import DONE, read_state
+
+ENGINE = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size", "hydra.verbose", "hydra.sweep.dir")
+"""What may be set anew for a sweep that goes on: how its jobs are run."""
+
+
+def check_resuming(overrides: Sequence[str]) -> None:
+    """Checks that a command line that resumes a sweep sets no values of jobs.
+
+    Raises:
+        ForgeError: it does.
+    """
+    problems: list[Problem] = []
+    for word in overrides:
+        key = word.lstrip("+~").partition("=")[0]
+        if key != "sweep.resume" and not key.startswith(ENGINE):
+            message = f"`{key}` cannot be set for a sweep that goes on: its jobs are frozen"
+            hint = "leave it out, or start a new sweep; `hydra/launcher=...` may be set"
+            problems.append(Problem("MF077", key, message, hint, Place(override=word)))
+    if problems:
+        raise ForgeError(problems)
+
+
+def unfinished(folder: Path, sweep: SweepFile) -> list[JobEntry]:
+    """The jobs without a result, of which some may be running."""
+    return [job for job in sweep.jobs if read_state(folder / job.folder) not in DONE]
+
+
+def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
+    """The sweep in a folder, its jobs without a result, and warnings.
+
+    Raises:
+        ForgeError: there is no sweep, or its list of jobs is damaged.
+    """
+    sweep = read_sweep_file(folder)
+    return sweep, unfinished(folder, sweep), [*_other_versions(folder, sweep)]
+
+
+def said(folder: Path, sweep: SweepFile, jobs: Sequence[JobEntry]) -> str:
+    """What is left to do, in a line."""
+    done = len(sweep.jobs) - len(jobs)
+    return f"{plural(len(sweep.jobs), 'job')}: {done:,} with a result, {len(jobs):,} to do  ·  {_shown(folder)}"
+
+
+def _other_versions(folder: Path, sweep: SweepFile) -> list[Problem]:
+    here = {"modelforge": __version__, "torch": version("torch")}
+    before = {"modelforge": sweep.modelforge, "torch": sweep.torch or here["torch"]}
+    changed = [f"{name} {before[name]}, and now {here[name]}" for name in here if before[name] != here[name]]
+    if not changed:
+        return []
+    message = f"the sweep in `{_shown(folder)}` was started with {'; '.join(changed)}"
+    hint = "jobs from here on may differ in the last digits from those before"
+    return [Problem("MW213", "sweep.resume", message, hint, severity="warning")]
+
+
+def _shown(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)

@@ -1,0 +1,20 @@
+#!/bin/bash
+# Runs the jobs of a sweep as one array of Slurm, each by itself: no process has to wait for them.
+#   sbatch {script}
+# Submitted again, it leaves out what is finished, goes on from checkpoints, and retries what failed.
+#SBATCH --job-name={name}
+#SBATCH --array={array}%{parallel}
+#SBATCH --cpus-per-task={cpus}
+#SBATCH --time=01:00:00
+#SBATCH --mem=8G
+#SBATCH --output={log}
+#SBATCH --open-mode=append
+#SBATCH --requeue
+# Two minutes before the end of its time, a job is asked to stop: it saves a checkpoint, from which it goes on when the
+# script is submitted again.
+#SBATCH --signal=TERM@120
+set -euo pipefail
+
+export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"
+cd {project}
+srun {modelforge} sweep work {folder} --index "${{SLURM_ARRAY_TASK_ID:?}}"

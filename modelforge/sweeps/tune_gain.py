@@ -1,0 +1,188 @@
+"""tune_gain: a config and a budget → trainings with other gains, from the predicted gain outwards, and what they show.
+
+Each training is a frozen job in a sweep's folder, which `modelforge sweep` reads like any other; the search goes on
+there after it was stopped: what a job has found is not computed again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from modelforge._version import __version__
+from modelforge.config import Config, compose
+from modelforge.config.folder_name import folder_name
+from modelforge.core.errors import ForgeError, Refusal
+from modelforge.core.files import SWEEP, unwritable
+from modelforge.inits.gains.activations import UnknownActivation
+from modelforge.inits.gains.gain import named_gain
+from modelforge.language import parse
+from modelforge.planning.plan import Plan, plan
+from modelforge.planning.study import Studies
+from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
+from modelforge.runs.liveness import machine
+from modelforge.signal.critical import Critical, critical_gain
+from modelforge.sweeps.gain_report import GainReport, gain_of
+from modelforge.sweeps.gain_search import RUNGS, Search, Trial
+from modelforge.train.arguments import misuse
+from modelforge.train.frozen_job import work
+from modelforge.train.settings import judged_by
+
+FARTHEST = 3 * RUNGS
+"""Rungs from the config's gain to the predicted one at most: a prediction that is farther off is no place to begin."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is searched, and how far.
+
+    Args:
+        conf: The config folder.
+        overrides: Hydra overrides for all trainings.
+        key: The override key of a positive number: a gain, or a std.
+        budget: Trainings at most.
+        num_seeds: Seeds for a gain that counts.
+        minutes: After this time no other training is begun; None for no limit.
+    """
+
+    conf: Path
+    overrides: tuple[str, ...] = ()
+    key: str = "init.gain"
+    budget: int = 24
+    num_seeds: int = 4
+    minutes: float | None = None
+
+
+def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) -> GainReport:
+    """Searches for a gain.
+
+    Args:
+        wanted: What is searched.
+        folder: For the trainings: a new folder, or that of a search that was stopped.
+        say: Takes a line before each training.
+
+    Raises:
+        ForgeError: the config is wrong, has no such number, or the folder cannot be written.
+    """
+    config = compose(wanted.conf, wanted.overrides)
+    base = number_at(config, wanted.key)
+    judged = judged_by(config.values)
+    metric = judged["optimized_metric"]
+    higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
+    critical = _predicted(wanted, base)
+    start = _rung_near(base, critical)
+    say(_beginning(wanted, base, critical))
+    search = Search(wanted.num_seeds, wanted.budget, start, higher)
+    trainings = _Trainings(wanted, folder, base, int(config.values.get("seed", 0)))
+    end = math.inf if wanted.minutes is None else time.monotonic() + 60 * wanted.minutes
+    while time.monotonic() < end and (trial := search.next()) is not None:
+        search = search.told(trial, trainings.result(trial, metric, say))
+    return GainReport(wanted.key, base, metric, search, critical, str(folder))
+
+
+def number_at(config: Config, key: str) -> float:
+    """The positive number that a config has at a key; the name of an activation stands for its gain.
+
+    Raises:
+        ForgeError: there is none.
+    """
+    value: Any = config.values
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, str) and value != "auto":
+        with suppress(UnknownActivation, Refusal):
+            value = named_gain(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return float(value)
+    shown = "the config has none" if value is None else f"it is `{value}`"
+    hint = f"set one: `{key}=1`" if value is not None else "name another key with `--key`, such as `init.std`"
+    raise ForgeError([misuse(key, f"`{key}` must be a positive number to be tuned, but {shown}", hint)])
+
+
+class _Trainings:
+    """Runs trials as jobs of a sweep, one after another."""
+
+    def __init__(self, wanted: Wanted, folder: Path, base: float, first_seed: int) -> None:
+        self.wanted = wanted
+        self.folder = folder
+        self.base = base
+        self.first_seed = first_seed
+        self.jobs: list[FrozenJob] = []
+
+    def result(self, trial: Trial, metric: str, say: Callable[[str], None]) -> float | None:
+        """The metric of one training; None where it diverged or failed."""
+        job = self._add(trial)
+        words = " ".join(job.overrides[-2:])
+        say(f"\n[{len(self.jobs)} of at most {self.wanted.budget}] {words}")
+        done = work(self.folder, job.number)
+        if done.exit_code > 128:
+            raise KeyboardInterrupt
+        return done.status.metrics.get(metric) if done.status.state == "finished" else None
+
+    def _add(self, trial: Trial) -> FrozenJob:
+        """Freezes the job of a trial, and puts it on the sweep's list."""
+        number = len(self.jobs)
+        own = (f"{self.wanted.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
+        overrides = (*self.wanted.overrides, *own)
+        values = compose(self.wanted.conf, overrides).values
+        seed = self.first_seed + trial.seed
+        job = FrozenJob(number, hash_of(values), seed, overrides, folder_name(number, ",".join(own)), values)
+        try:
+            (self.folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ForgeError([unwritable(str(self.folder), (error.strerror or str(error)).lower(), SWEEP)]) from error
+        write_job(job, self.folder)
+        self.jobs.append(job)
+        write_sweep_file(self._sweep(), self.folder)
+        return job
+
+    def _sweep(self) -> SweepFile:
+        axes = {self.wanted.key: tuple(dict.fromkeys(_value(job.overrides[-2]) for job in self.jobs))}
+        axes["seed"] = tuple(dict.fromkeys(_value(job.overrides[-1]) for job in self.jobs))
+        return SweepFile(
+            __version__,
+            datetime.now(UTC).isoformat(),
+            tuple(job.entry for job in self.jobs),
+            self.wanted.overrides,
+            axes,
+            torch=version("torch"),
+            machine=machine(),
+        )
+
+
+def _predicted(wanted: Wanted, base: float) -> Critical | None:
+    """The predicted gain; None where prediction says nothing."""
+    studies = Studies()
+
+    def planned(gain: float) -> Plan:
+        return plan(parse(compose(wanted.conf, (*wanted.overrides, f"{wanted.key}={gain:.6g}"))), studies)
+
+    return critical_gain(planned, base)
+
+
+def _rung_near(base: float, critical: Critical | None) -> int:
+    """The rung of the predicted gain, as far as it is not too far off."""
+    if critical is None:
+        return 0
+    rung = round(RUNGS * math.log2(critical.gain / base))
+    return max(-FARTHEST, min(FARTHEST, rung))
+
+
+def _beginning(wanted: Wanted, base: float, critical: Critical | None) -> str:
+    most = f"at most {wanted.budget} trainings" + (f" and {wanted.minutes:g} min" if wanted.minutes else "")
+    if critical is None:
+        return (
+            f"{wanted.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"
+        )
+    return f"{wanted.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"
+
+
+def _value(word: str) -> str:
+    return word.partition("=")[2]

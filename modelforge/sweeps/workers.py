@@ -1,0 +1,52 @@
+"""work_all: a worker on a sweep's folder, which takes jobs one after another; any number of them share the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelforge.core.errors import ForgeError
+from modelforge.report.stream import complain
+from modelforge.runs.jobs import JobEntry, read_sweep_file
+from modelforge.runs.status import DONE, read_state
+from modelforge.train.frozen_job import work
+
+BUSY = "MF078"
+"""The code of a job that another process works on."""
+
+
+def work_all(folder: Path, *, retry_failed: bool = False) -> int:
+    """Runs the jobs without a result that no other process works on, one after another.
+
+    Args:
+        folder: The sweep's.
+        retry_failed: Whether jobs that failed before are run again, once.
+
+    Returns:
+        0 if every job that this process ran has a result, 1 if not, 128 + n after signal n.
+
+    Raises:
+        ForgeError: there is no sweep, or its list of jobs is damaged.
+    """
+    status = 0
+    for job in _open(folder, read_sweep_file(folder).jobs, retry_failed=retry_failed):
+        try:
+            result = work(folder, job.number)
+        except ForgeError as error:
+            if any(problem.code == BUSY for problem in error.problems):
+                continue
+            complain(error)
+            status = 1
+            continue
+        if result.exit_code > 128:
+            return result.exit_code
+        status = max(status, result.exit_code)
+    return status
+
+
+def _open(folder: Path, jobs: tuple[JobEntry, ...], *, retry_failed: bool) -> Iterator[JobEntry]:
+    """The jobs to run, each looked at when its turn comes."""
+    for job in jobs:
+        state = read_state(folder / job.folder)
+        if state not in (*DONE, "running") and (retry_failed or state != "failed"):
+            yield job

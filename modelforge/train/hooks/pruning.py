@@ -1,0 +1,70 @@
+"""`Prune`: reports each validation of a trial to its study, and ends the training where the study's pruner says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from optuna.trial import Trial
+
+from modelforge.runs.liveness import STATUS
+from modelforge.train.context import Context
+from modelforge.train.studies import JOURNAL, PRUNED, find_trial, make_pruner, open_study, reported
+
+
+class Prune(Callback):
+    """Lightning's callback of one trial; without a study, it does nothing and says so.
+
+    Args:
+        settings: Which rule ends a trial, as the callback has them.
+        context: The run. Its folder lies in the folder of the sweep.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        self.settings = settings
+        self.context = context
+        self.trial: Trial | None = None
+        self.reason = ""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Finds the trial that this run is."""
+        number = job_number(self.context.folder)
+        journal = self.context.folder.parent / JOURNAL
+        if number is None or not journal.is_file():
+            self.context.say("pruning: this run belongs to no study (`hydra/sweeper=optuna`), and is never ended early")
+            return
+        pruner = make_pruner(trainer.max_epochs, self.settings)
+        self.trial = find_trial(open_study(journal, pruner=pruner), number)
+        if self.trial is not None and PRUNED in self.trial.user_attrs:  # killed after that, and resumed
+            trainer.should_stop = True
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Reports the metric, and ends the training where the pruner says so."""
+        value = trainer.callback_metrics.get(self.context.terms.metric)
+        if self.trial is None or trainer.sanity_checking or value is None or not isfinite(float(value)):
+            return
+        epoch = trainer.current_epoch + 1
+        if epoch not in reported(self.trial):  # a resumed run comes by an epoch twice
+            self.trial.report(float(value), epoch)
+        is_last = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epoch
+        if not is_last and self.trial.should_prune():
+            self.trial.set_user_attr(PRUNED, epoch)
+            self.reason = f"pruned after epoch {epoch:,}: `{self.context.terms.metric}` is {float(value):.4g}"
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says why the training ended, if this is why."""
+        if self.reason:
+            self.context.say(f"{self.reason}, and other trials did better by then")
+
+
+def job_number(folder: Path) -> int | None:
+    """The number of the job that a run folder belongs to, from its status; None for a run of its own."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return int(json.loads((folder / STATUS).read_text(encoding="utf-8"))["job"]["number"])
+    return None

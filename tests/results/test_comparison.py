@@ -1,0 +1,73 @@
+"""Two runs side by side: the values that were set differently, and the numbers that came out differently."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modelforge.results.comparison import Change, changes, compare, surroundings
+from tests.runs.jobs import job
+
+CURVE = "epoch,step,train/loss,val/loss,seconds\n0,9,1.5,2.5,{}\n1,19,0.5,{},0.1\n"
+
+
+def run(folder: Path, loss: str = "1.25", seconds: str = "0.1", digest: str = "ab", **metrics: float) -> Path:
+    job(folder, metrics={"test/loss": 0.5} | metrics)
+    (folder / "metrics.csv").write_text(CURVE.format(seconds, loss))
+    (folder / "ledger.json").write_text(json.dumps({"parameters": [{"path": "head.weight", "digest": digest}]}))
+    return folder
+
+
+def test_equal_runs(tmp_path: Path):
+    found = compare(run(tmp_path / "a"), run(tmp_path / "b", seconds="0.2"))
+    assert (found.num_lines, found.num_parameters, found.differences) == (2, 1, ())
+    assert found.metrics == {"test/loss": (0.5, 0.5)}
+
+
+def test_what_differs_comes_in_the_order_of_its_causes(tmp_path: Path):
+    found = compare(run(tmp_path / "a"), run(tmp_path / "b", loss="1.26", digest="cd", **{"test/loss": 0.75}))
+    assert found.differences == (
+        Change("initial value of head.weight", "ab", "cd"),
+        Change("val/loss in line 3 of metrics.csv", "1.25", "1.26"),
+        Change("test/loss", "0.5", "0.75"),
+    )
+
+
+def test_the_last_digit_counts(tmp_path: Path):
+    found = compare(run(tmp_path / "a"), run(tmp_path / "b", **{"test/loss": 0.5000000000000001}))
+    assert found.differences == (Change("test/loss", "0.5", "0.5000000000000001"),)
+
+
+def test_a_metric_that_only_one_has(tmp_path: Path):
+    found = compare(run(tmp_path / "a"), run(tmp_path / "b", accuracy=1.0))
+    assert found.differences == (Change("accuracy", "", "1.0"),)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\0"])
+def test_files_that_are_damaged_or_absent_are_not_compared(tmp_path: Path, text: str):
+    whole, other = run(tmp_path / "a"), run(tmp_path / "b", loss="1")
+    for name in ("metrics.csv", "ledger.json", "status.json"):
+        (other / name).write_text(text)
+    found = compare(whole, other)
+    assert (found.metrics, found.num_parameters, found.differences) == ({}, 0, ())
+    for name in ("metrics.csv", "ledger.json", "status.json"):
+        (other / name).unlink()
+    assert compare(whole, other).differences == ()
+
+
+def test_values_of_configs():
+    before = {"optimizer": {"lr": 0.1, "betas": [1, 2]}, "tags": [], "ckpt": None}
+    now = {"optimizer": {"lr": 0.2, "betas": [1, 2]}, "tags": [], "scheduler": {"type": "x"}}
+    assert [*map(str, changes("", before, now))] == [
+        "`optimizer.lr`: 0.1 → 0.2",
+        "`scheduler`: nothing → {'type': 'x'}",
+    ]
+
+
+def test_surroundings_that_both_name():
+    before = {"python": "3.11.1", "device": "cpu", "packages": {"torch": "2.1", "numpy": "2"}, "data": None}
+    now = {"python": "3.12.1", "device": None, "packages": {"torch": "2.2", "numpy": "2"}, "data": "ab"}
+    assert [*map(str, surroundings(before, now))] == ["`python`: '3.11.1' → '3.12.1'", "`torch`: '2.1' → '2.2'"]
+    assert [*surroundings({}, now)] == []

@@ -1,0 +1,45 @@
+"""A sweep as JSON: its schema holds, and its numbers are those of the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from modelforge.results import collect
+from modelforge.results.document import document, sweep_schema
+from modelforge.results.grouping import group
+from modelforge.results.significance import contrasts
+from tests.results.sweeps import gains
+
+
+def test_the_document(tmp_path: Path):
+    grouped = group(collect(gains(tmp_path)))
+    data = json.loads(document(grouped, contrasts(grouped, ["init=orthogonal"])).model_dump_json())
+    jsonschema.validate(data, sweep_schema())
+    assert data["format_version"] == "1.0"
+    assert data["counts"] == {"finished": 13, "diverged": 5}
+    first = data["groups"][0]
+    assert (first["values"], first["baseline"]) == (
+        {"init": "xavier", "init.gain": "1"}, {"init": "orthogonal", "init.gain": "1"},
+    )  # fmt: skip
+    assert first["mean"] == pytest.approx(0.912)
+    assert len(first["folders"]) == 3
+    assert data["rows"][0]["predicted_gradient"] == 0.5
+    assert data["foresight"] == [
+        {"explodes": True, "finished": 1, "diverged": 5, "median": 0.4},
+        {"explodes": False, "finished": 12, "diverged": 0, "median": pytest.approx(0.811)},
+    ]
+    gain = [one for one in data["effects"] if one["key"] == "init.gain"]
+    assert [(one["value"], one["n"], one["counts"].get("diverged", 0)) for one in gain] == [
+        ("0.5", 6, 0), ("1", 6, 0), ("4", 1, 5),
+    ]  # fmt: skip
+
+
+def test_a_half_dead_sweep_is_a_document(sweep: Path):
+    grouped = group(collect(sweep))
+    data = json.loads(document(grouped, contrasts(grouped)).model_dump_json())
+    jsonschema.validate(data, sweep_schema())
+    assert len(data["rows"]) == 10

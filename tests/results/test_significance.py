@@ -1,0 +1,85 @@
+"""Differences against seeds: paired and Welch's tests as scipy computes them, Holm's correction, baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelforge.core.errors import ForgeError
+from modelforge.results import collect
+from modelforge.results.grouping import group
+from modelforge.results.significance import contrasts, t_test
+from tests.results.sweeps import gains, swept
+
+stats = pytest.importorskip("scipy.stats")
+FIRST = {"0": 0.91, "1": 0.93, "2": 0.90, "3": 0.95}
+SECOND = {"0": 0.90, "1": 0.90, "2": 0.89, "3": 0.91}
+
+
+def test_equal_seeds_are_paired():
+    name, p = t_test(FIRST, SECOND)
+    assert name == "paired"
+    assert p == pytest.approx(stats.ttest_rel([*FIRST.values()], [*SECOND.values()]).pvalue)
+
+
+def test_other_seeds_are_not():
+    other = {"5": 0.90, "6": 0.87, "7": 0.89}
+    name, p = t_test(FIRST, other)
+    assert name == "Welch"
+    assert p == pytest.approx(stats.ttest_ind([*FIRST.values()], [*other.values()], equal_var=False).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [({"0": 1.0}, {"0": 2.0}, ("", None)), ({"0": 1.0, "1": 2.0}, {"0": 1.0, "1": 2.0}, ("paired", 1.0)),
+     ({"0": 2.0, "1": 2.0}, {"2": 1.0, "3": 1.0}, ("Welch", None))],
+)  # fmt: skip
+def test_without_spread_there_is_no_test(first, second, expected):
+    assert t_test(first, second) == expected
+
+
+def test_everything_is_compared_with_the_best(tmp_path: Path):
+    found = contrasts(group(collect(gains(tmp_path))))
+    assert found[0].baseline is None
+    assert all(one.baseline is found[0].group for one in found[1:])
+    assert [one.within for one in found] == [False, True, False, False, False, False]
+    assert found[1].difference == pytest.approx(-0.002)
+    assert found[1].adjusted is None, "each seed is worse by the same: there is no spread of differences"
+
+
+def test_p_is_corrected_for_the_number_of_comparisons(tmp_path: Path):
+    values = {"a": [0.90, 0.92, 0.94], "b": [0.80, 0.83, 0.83], "c": [0.86, 0.91, 0.90], "d": [0.70, 0.69, 0.75]}
+    results = {(init, "1", seed): one[seed] for init, one in values.items() for seed in range(3)}
+    found = {one.group.values["init"]: one for one in contrasts(group(collect(swept(tmp_path, results))))}
+    raw = {name: stats.ttest_rel(values["a"], values[name]).pvalue for name in "bcd"}
+    assert {name: found[name].p for name in "bcd"} == pytest.approx(raw)
+    low, middle, high = sorted(raw.values())
+    holm = [3 * low, max(3 * low, 2 * middle), max(3 * low, 2 * middle, high)]
+    assert sorted(found[name].adjusted for name in "bcd") == pytest.approx([min(1, one) for one in holm])
+
+
+def test_a_baseline_is_the_counterpart_with_its_values(tmp_path: Path):
+    found = contrasts(group(collect(gains(tmp_path))), ["init=orthogonal"])
+    pairs = {tuple(one.group.values.values()): one.baseline and tuple(one.baseline.values.values()) for one in found}
+    assert pairs["xavier", "0.5"] == ("orthogonal", "0.5")
+    assert pairs["xavier", "1"] == ("orthogonal", "1")
+    assert pairs["orthogonal", "1"] is None
+
+
+def test_one_baseline_serves_all(tmp_path: Path):
+    found = contrasts(group(collect(gains(tmp_path))), ["init=orthogonal", "init.gain=0.5"])
+    assert sum(one.baseline is None for one in found) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "message", "hint"),
+    [("init=orthogonl", "no job has `init=orthogonl`", "orthogonal"), ("int=a", "no two groups of jobs differ", "init"),
+     ("init", "`init` sets no value", "KEY=VALUE")],
+)  # fmt: skip
+def test_a_baseline_that_is_not_there(tmp_path: Path, word: str, message: str, hint: str):
+    with pytest.raises(ForgeError) as caught:
+        contrasts(group(collect(gains(tmp_path))), [word])
+    (problem,) = caught.value.problems
+    assert message in problem.message
+    assert hint in problem.hint

@@ -1,0 +1,49 @@
+"""The critical gain: where the gradient keeps its energy, by closed forms."""
+
+from typing import Any
+
+import pytest
+
+import modelforge as mf
+from modelforge.signal.critical import critical_gain, drift
+
+
+def deep(activation: str | None, scheme: str = "xavier", depth: int = 12, norm: str | None = None) -> Any:
+    """Plans of equally wide layers by their gain."""
+    layers: dict[str, Any] = {}
+    for index in range(depth):
+        layers[f"linear{index}"] = {"type": "Linear", "out_features": 128}
+        if norm:
+            layers[f"norm{index}"] = norm
+        if activation:
+            layers[f"act{index}"] = activation
+    model = {"input": {"shape": [128]}, "layers": layers}
+    return lambda gain: mf.plan(mf.parse(model, init={"scheme": scheme, "gain": gain}))
+
+
+@pytest.mark.parametrize(("activation", "expected"), [(None, 1.0), ("ReLU", 2**0.5)])
+def test_linear_and_relu_nets_have_their_known_gains(activation: str | None, expected: float) -> None:
+    found = critical_gain(deep(activation))
+    assert found is not None
+    assert found.gain == pytest.approx(expected, rel=0.02)  # an interval of a factor of 2, halved five times
+    assert abs(found.drift) < 0.5
+
+
+def test_it_is_found_from_other_gains_too() -> None:
+    found = critical_gain(deep("ReLU", "kaiming"), around=0.3)
+    assert found is not None
+    assert found.gain == pytest.approx(2**0.5, rel=0.02)
+
+
+def test_the_drift_is_the_logarithm_of_what_is_gained_backwards() -> None:
+    assert drift(mf.predict(deep(None)(1.0))) == pytest.approx(0.0, abs=1e-9)
+    grown = drift(mf.predict(deep(None)(2.0)))
+    assert grown == pytest.approx(12 * 2 * 0.6931, rel=1e-3)  # through 12 layers, to the input
+
+
+def test_a_single_table_has_no_such_gain() -> None:
+    model = {
+        "input": {"shape": [64], "dtype": "int64"},
+        "layers": {"table": {"type": "Embedding", "num_embeddings": 9, "embedding_dim": 8}},
+    }
+    assert critical_gain(lambda gain: mf.plan(mf.parse(model, init={"scheme": "normal", "std": gain}))) is None

@@ -1,0 +1,66 @@
+"""What is recommended after a search for a gain, and what is said for it."""
+
+from collections.abc import Mapping
+
+from modelforge.signal.critical import Critical
+from modelforge.sweeps.gain_report import GainReport
+from modelforge.sweeps.gain_search import Search, Trial
+
+Results = Mapping[int, list[float | None]]
+
+
+def report(results: Results, *, higher_is_better: bool = True, base: float = 1.0) -> GainReport:
+    """A report of these results: by rung, for seeds 0, 1, …"""
+    search = Search(num_seeds=4, start=1, higher_is_better=higher_is_better)
+    for rung, values in results.items():
+        for seed, value in enumerate(values):
+            search = search.told(Trial(rung, seed), value)
+    return GainReport("init.gain", base, "val/accuracy", search, Critical(1.2, 0.01), "runs/tune-gain/a")
+
+
+def test_a_gain_that_is_better_with_every_other_seed_is_recommended() -> None:
+    found = report({0: [0.5, 0.51, 0.5, 0.52], 4: [0.9, 0.91, 0.9, 0.93]})
+    assert found.override == "init.gain=2"
+    assert found.verdict() == (
+        "use init.gain=2: val/accuracy 0.91000 ± 0.014 against 0.50750 ± 0.0096 with 1, better by 0.403 ± 0.0033 over"
+        " the 3 seeds that did not choose it"
+    )
+
+
+def test_the_seed_that_chose_a_gain_is_no_evidence_for_it() -> None:
+    found = report({0: [0.5, 0.52, 0.51, 0.52], 4: [0.9, 0.52, 0.50, 0.53]})
+    assert found.best == 2.0
+    assert found.override == "init.gain=1"
+    assert "not better beyond the spread of seeds" in found.verdict()
+
+
+def test_where_less_is_better_differences_are_turned_round() -> None:
+    found = report({0: [2.0, 2.1, 2.0, 2.2], -4: [1.0, 1.1, 1.0, 1.2]}, higher_is_better=False, base=2.0)
+    assert found.override == "init.gain=1"
+    assert found.comparison is not None
+    assert found.comparison.mean > 0
+
+
+def test_a_config_that_diverges_is_left_for_what_trains() -> None:
+    found = report({0: [0.5, None, 0.5, 0.5], -4: [0.4, 0.4, 0.4, 0.4]})
+    assert found.override == "init.gain=0.5"
+    assert "a training diverged" in found.verdict()
+
+
+def test_one_seed_recommends_nothing() -> None:
+    found = report({0: [0.5], 4: [0.9]})
+    assert found.override == "init.gain=1"
+    assert "too few seeds" in found.verdict()
+
+
+def test_nothing_that_trains_is_said() -> None:
+    found = report({0: [None], -4: [None]})
+    assert found.override is None
+    assert found.verdict() == "no gain trains: all 2 trainings diverged or failed"
+
+
+def test_the_table_has_each_gain_with_what_is_known_of_it() -> None:
+    shown = str(report({0: [0.5, 0.51, 0.5, 0.52], 1: [0.6], 4: [0.9, None]}))
+    assert "the config's" in shown
+    assert "next to the predicted 1.2" in shown
+    assert "1 of 2 diverged or failed" in shown

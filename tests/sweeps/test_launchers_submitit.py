@@ -1,0 +1,71 @@
+"""submitit: jobs that are lost do not stop the others, and a job's process ends with an honest status."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from modelforge.sweeps.launchers_submitit import Slurm, honest
+from tests.sweeps.projects import SMALL, WELL, metrics, multirun, project, statuses
+
+
+def again(folder: Path, environment: dict[str, str]) -> int:
+    """The status with which submitit's worker ends, where it runs a job once more."""
+    (pickle,) = folder.glob("*_submitted.pkl")
+    job = pickle.name.partition("_")[0]
+    variables = {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_JOB_ID": job, "SUBMITIT_LOCAL_GLOBALID": "0",
+                 "SUBMITIT_LOCAL_LOCALID": "0", "SUBMITIT_LOCAL_NODEID": "0", "SUBMITIT_LOCAL_NTASKS": "1"}  # fmt: skip
+    command = [sys.executable, "-m", "submitit.core._submit", str(folder)]
+    done = subprocess.run(command, env=environment | variables, cwd=folder.parents[2], capture_output=True, check=False)
+    return done.returncode
+
+
+@pytest.mark.slow
+def test_a_local_sweep_ends_and_each_process_says_how(tmp_path: Path):
+    place = project(tmp_path / "project")
+    engine = "hydra/launcher=submitit_local"
+    words = (*SMALL, engine, "callbacks=dies", "callbacks.dies.how=well,killed,failed", "hydra.sweep.dir=sweep")
+    code, out, err = multirun(place, *words)
+    assert code == 1, err
+    assert "1 finished, 1 failed, 1 killed" in out
+    assert "Traceback" not in err
+    root = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": root}
+    ends = {}
+    for log in sorted((place / "sweep" / ".submitit").glob("*/*_log.out")):
+        (number,) = re.findall(r"^\[(\d)\]", log.read_text(), re.MULTILINE)
+        ends[int(number)] = again(log.parent, environment)
+    assert ends == {0: 0, 1: -9, 2: 1}
+    code, out, err = multirun(place, "sweep.resume=sweep", engine, **{WELL: "1"})
+    assert code == 0, err
+    found = metrics(place / "sweep")
+    assert all(values == found[0] for values in found.values())
+    assert len(found) == 3
+    assert {status["state"] for status in statuses(place / "sweep").values()} == {"finished"}
+
+
+def test_slurm_gets_one_array_with_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
+    from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+    from submitit.slurm import slurm
+
+    (tmp_path / "srun").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    settings = OmegaConf.to_container(OmegaConf.structured(SlurmQueueConf))
+    settings |= {"submitit_folder": str(tmp_path / "%j"), "name": "sweep", "cpus_per_task": 2, "array_parallelism": 4}
+    del settings["_target_"]
+    launcher = honest(SlurmLauncher(**settings))
+    assert isinstance(launcher, Slurm)
+    executor = launcher._executor()
+    text = slurm._make_sbatch_string(
+        command="work", folder=tmp_path / "%j", map_count=10, **executor._executor.parameters
+    )
+    assert "#SBATCH --array=0-9%4" in text
+    assert "#SBATCH --cpus-per-task=2" in text
+    assert "#SBATCH --job-name=sweep" in text

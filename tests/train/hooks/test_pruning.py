@@ -1,0 +1,88 @@
+"""Trials that do worse than others end early, and say why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from modelforge.train.callbacks.pruning import PruningSettings
+from modelforge.train.hooks.pruning import Prune
+from modelforge.train.studies import JOURNAL, PRUNED, STUDY, find_trial, make_pruner, open_storage, open_study
+from tests.train.hooks.lightning import Falling, fit
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Trains a trial whose validations give these values; returns what was said, and its epochs."""
+    study = optuna.create_study(study_name=STUDY, storage=open_storage(tmp_path / JOURNAL), direction="minimize")
+
+    def train(values: list[float], *, number: int | None = None, **settings: Any) -> tuple[list[str], int]:
+        asked = number is None
+        number = study.ask().number if number is None else number
+        folder = tmp_path / str(number)
+        folder.mkdir(exist_ok=True)
+        (folder / "status.json").write_text(json.dumps({"job": {"number": number}}))
+        said: list[str] = []
+        context: Any = SimpleNamespace(folder=folder, terms=SimpleNamespace(metric="val/loss"), say=said.append)
+        measured = iter(values)
+        monkeypatch.setattr(Falling, "validation_step", lambda self, *batch: self.log("val/loss", next(measured)))
+        callback = Prune(dict(PruningSettings(**{"startup_trials": 1} | settings)), context)
+        trainer, _ = fit(tmp_path, callback, max_epochs=len(values))
+        if asked and not said:
+            study.tell(number, values[-1])
+        return said, trainer.current_epoch
+
+    return train
+
+
+def test_a_trial_that_is_worse_than_the_median_ends(trial, tmp_path: Path):
+    assert trial([3.0, 2.0, 1.0, 0.5]) == ([], 4)
+    said, epochs = trial([2.0, 2.5, 2.5, 2.5])
+    assert said == ["pruned after epoch 3: `val/loss` is 2.5, and other trials did better by then"]
+    assert epochs == 3
+    bad = open_study(tmp_path / JOURNAL).trials[1]
+    assert bad.intermediate_values == {1: 2.0, 2: 2.5, 3: 2.5}
+    assert bad.user_attrs[PRUNED] == 3
+    assert trial([2.0, 2.5, 2.5, 2.5], number=1)[1] <= 1  # killed after that, and begun again
+
+
+def test_warmup_and_the_last_epoch_are_left_alone(trial):
+    trial([3.0, 2.0, 1.0, 0.5])
+    assert trial([9.0, 9.0, 9.0, 0.1], warmup=3) == ([], 4)
+    assert trial([0.1, 0.1, 0.1, 9.0]) == ([], 4)
+
+
+def test_a_run_of_its_own_is_never_ended(trial, tmp_path: Path):
+    (tmp_path / JOURNAL).unlink()
+    said, epochs = trial([1.0, 9.0, 9.0], number=0)
+    assert epochs == 3
+    assert said == ["pruning: this run belongs to no study (`hydra/sweeper=optuna`), and is never ended early"]
+
+
+def test_pruners_have_the_settings():
+    kinds = {
+        "median": optuna.pruners.MedianPruner,
+        "percentile": optuna.pruners.PercentilePruner,
+        "halving": optuna.pruners.SuccessiveHalvingPruner,
+    }
+    for name, kind in kinds.items():
+        assert isinstance(make_pruner(9, dict(PruningSettings(pruner=name))), kind)
+    hyperband = make_pruner(18, dict(PruningSettings(pruner="hyperband", min_epochs=2)))
+    assert isinstance(hyperband, optuna.pruners.HyperbandPruner)
+    assert (hyperband._min_resource, hyperband._max_resource) == (2, 18)
+
+
+def test_only_a_running_trial_is_found(trial, tmp_path: Path):
+    trial([1.0])
+    study = open_study(tmp_path / JOURNAL)
+    assert study.trials[0].state is TrialState.COMPLETE
+    assert find_trial(study, 0) is None
+    assert find_trial(study, 7) is None

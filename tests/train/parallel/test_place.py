@@ -1,0 +1,48 @@
+"""What torchrun and Slurm say of a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelforge.train.parallel.place import Place, place_of
+
+TORCHRUN = {
+    "RANK": "3",
+    "WORLD_SIZE": "4",
+    "LOCAL_RANK": "1",
+    "GROUP_RANK": "1",
+    "MASTER_ADDR": "node0",
+    "MASTER_PORT": "29500",
+    "TORCHELASTIC_USE_AGENT_STORE": "True",
+    "TORCHELASTIC_RESTART_COUNT": "2",
+}
+SLURM = {
+    "SLURM_NTASKS": "8",
+    "SLURM_PROCID": "5",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_JOB_ID": "1234",
+    "SLURM_STEP_NODELIST": "gpu[08-09]",
+    "SLURM_STEP_ID": "2",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        (TORCHRUN, Place(3, 4, 1, 1, "node0", 29500, "torchrun", attempt="2")),
+        (
+            {**TORCHRUN, "TORCHELASTIC_USE_AGENT_STORE": "False"},
+            Place(3, 4, 1, 1, "node0", 29500, "torchrun", True, "2"),
+        ),
+        ({**TORCHRUN, "WORLD_SIZE": "1", "RANK": "0"}, None),
+        (SLURM, Place(5, 8, 1, 1, "gpu08", 15_000 + 1234 * 7 + 2, "Slurm", hosts=True)),
+        ({**SLURM, "MASTER_ADDR": "a", "MASTER_PORT": "7"}, Place(5, 8, 1, 1, "a", 7, "Slurm", hosts=True)),
+        ({**SLURM, "SLURM_NTASKS": "1"}, None),
+        ({"SLURM_JOB_ID": "1234"}, None),
+    ],
+    ids=["alone", "torchrun", "as torchrun", "one of torchrun", "Slurm", "named", "one of Slurm", "no step"],
+)
+def test_place(environment: dict[str, str], expected: Place | None):
+    assert place_of(environment) == expected
