@@ -8,7 +8,8 @@ even so (a table of 10⁹ rows, a picture of 10⁴ by 10⁴), or that the CPU ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -77,7 +78,7 @@ def _key(setting: Setting) -> tuple[Any, ...]:
 
 def _judge(setting: Setting) -> Tried | Misfit | None:
     """What a trial finds; None where there can be none."""
-    with preserved_globals(), warnings.catch_warnings(), torch.no_grad():
+    with preserved_globals(), _without_onednn(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
             trial = Trial(setting)
@@ -89,6 +90,17 @@ def _judge(setting: Setting) -> Tried | Misfit | None:
             return misfit
         except NotTried:
             return None
+
+
+@contextmanager
+def _without_onednn() -> Generator[None]:
+    """Torch's own kernels: oneDNN's transposed convolution with a stride of 1,000 takes minutes."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def _judge_smaller(setting: Setting, seen: Seen) -> Tried | Misfit | None:

@@ -178,7 +178,7 @@ class _Placing:
 
     def _chosen(self, edit: Edit, old: Place | None, new: Place | None) -> Written:
         """What chose another file: an override, a list of defaults, or a file that came or went."""
-        head, *rest = edit.path
+        head, *rest = edit.path or ("",)  # of the sections at the top, in another order
         group = rest[0] if head == "choices" and rest else head
         for written in (*self.overriding, *self.choosing):
             if group in _groups(written.change):

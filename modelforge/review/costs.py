@@ -91,9 +91,17 @@ def _by_layer(plan: Plan) -> dict[str, Cost]:
     for parameter in plan.parameters:
         path = _owner(parameter.path, leaves)
         sizes[path] = sizes.get(path, 0) + prod(parameter.shape)
-    kept = memory(plan, 1, lambda parameter: 0)
-    bytes_of = {path: one.activations or 0 for path, one in kept.items()}
+    bytes_of = _kept(plan)
     return {path: Cost(sizes.get(path, 0), flops.get(path, 0), bytes_of.get(path, 0)) for path in leaves}
+
+
+def _kept(plan: Plan) -> dict[str, int]:
+    """Bytes that each layer keeps of one example; half of those of two where it cannot run on one."""
+    one = {path: found.activations for path, found in memory(plan, 1, lambda parameter: 0).items()}
+    if None not in one.values():
+        return {path: size or 0 for path, size in one.items()}
+    two = memory(plan, 2, lambda parameter: 0)
+    return {path: (two[path].activations or 0) // 2 if size is None else size for path, size in one.items()}
 
 
 def _owner(path: str, leaves: Mapping[str, Any]) -> str:

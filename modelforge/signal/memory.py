@@ -195,7 +195,7 @@ class _Kept:
             with warnings.catch_warnings(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
                 warnings.simplefilter("ignore")  # they concern values, and there are none
                 output = module(*inputs)
-        except RuntimeError:
+        except (RuntimeError, ValueError):  # of a norm over one value, among others
             return None
         return _sorted(tensors, inputs, output, module)
 

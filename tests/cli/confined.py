@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from importlib import import_module, util
+from pathlib import Path
 from typing import Any
 
 NOTED = (
@@ -49,7 +50,7 @@ def reply(server: Any, command: str) -> Any:
     if command == "check":
         question = server.Question(conf="conf", overrides=(), every=False)
         return server._REPORT.dump_json(server.examined(question))
-    sides = [server.Side(name, "revision", server.Path(name), "conf") for name in ("old", "conf")]
+    sides = [server.Side(name, "revision", Path(name), "conf") for name in ("old", "conf")]
     return server._answered(server.PAIR.dump_json(server.Pair(*sides)))
 
 
@@ -63,7 +64,7 @@ def fork(server: Any, command: str, folder: str) -> dict[str, Any]:
         sys.addaudithook(lambda event, given: note(events, event, given))
         confine = sys.modules["modelforge.core.confine"].confine
         seconds = server.SECONDS + 2 if command == "check" else server.SECONDS_IN_ALL
-        attempts = confine([server.Path.cwd()], server.MEMORY, seconds)
+        attempts = confine([Path.cwd()], server.MEMORY, seconds)
         events.clear()
         report = json.loads(reply(server, command))
         told = {"report": report, "attempts": [one.event for one in attempts], "events": events}

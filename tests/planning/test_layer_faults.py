@@ -332,3 +332,21 @@ def test_what_a_built_model_would_not_have(layer: Any, arguments: Any, message: 
         assert refused({"type": layer.__name__, **arguments}, ROW)[:2] == ("MF041", message)
     finally:
         unregister_layer(layer.__name__)
+
+
+def test_a_great_stride_takes_no_longer(monkeypatch: pytest.MonkeyPatch):
+    """oneDNN's kernel is not asked: it takes 0.6 s here, and minutes for a stride of 1,000."""
+    asked: list[bool] = []
+    forward = torch.nn.ConvTranspose2d.forward
+
+    def noted(module: torch.nn.ConvTranspose2d, inputs: torch.Tensor) -> torch.Tensor:
+        if not inputs.is_meta:
+            asked.append(torch.backends.mkldnn.enabled)
+        return forward(module, inputs)
+
+    monkeypatch.setattr(torch.nn.ConvTranspose2d, "forward", noted)
+    up = {"type": "ConvTranspose2d", "out_channels": 4, "kernel_size": 2, "stride": 300}
+    mf.plan(mf.parse({"input": {"shape": [4, 2, 2]}, "layers": {"up": up}}, init="xavier"))
+    assert asked
+    assert not any(asked)
+    assert torch.backends.mkldnn.enabled

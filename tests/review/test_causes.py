@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from modelforge.review.cause import Cause
 from modelforge.review.compare import review
@@ -137,3 +140,14 @@ def test_causes_are_plain_data(trees: Path):
     data = cause.to_dict()
     assert data["edits"][0]["file"] == "init/xavier.yaml"
     assert data["outcomes"][0]["compositions"][0] == "the default"
+
+
+def test_sections_that_change_places_are_blamed_on_the_defaults_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    layers = "layers: {flat: Flatten, head: {type: Linear, out_features: 10}}"
+    inline = f"model: {{input: '${{data.input}}', {layers}}}\ninit: {{scheme: xavier, gain: 2}}\n"
+    for folder, option in (("old", "null"), ("conf", "xavier")):
+        shutil.copytree(Path(__file__).parent / "pairs" / "base", folder)
+        head = f"# @package _global_\ndefaults: [{{override /model: null}}, {{override /init: {option}}}]\n"
+        Path(folder, "experiment/own.yaml").write_text(head + inline, encoding="utf-8")
+    assert [cause.edits[0].file for cause in causes().values()] == ["experiment/own.yaml"]

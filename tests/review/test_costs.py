@@ -40,3 +40,9 @@ def test_what_a_layer_keeps_inside_counts():
     assert both.new.activations == kept.activations
     assert both.new.activations > 4 * (output.numel() + state.numel() + cell.numel())
     assert both.layers == ()
+
+
+def test_a_norm_that_cannot_be_trained_on_one_example():
+    layers = {"pool": {"type": "AdaptiveAvgPool2d", "output_size": 1}, "norm": "BatchNorm2d"}
+    found = mf.plan(mf.parse({"input": {"shape": [3, 4, 4]}, "layers": layers}, init="xavier"))
+    assert costs(found, found, paired(found, found)).new.activations > 0
