@@ -102,12 +102,16 @@ class SweepFile:
 
 
 def hash_of(config: Mapping[str, Any]) -> str:
-    """The identity of a job: equal for configs that compute the same, whatever their tags.
+    """The identity of a job: equal for configs that compute the same, whatever their tags and the order of sections.
+
+    Within a section the order counts: it is that of a model's layers.
 
     Example:
         >>> hash_of({"seed": 1, "tags": ["a"]}) == hash_of({"tags": [], "seed": 1})
         True
         >>> hash_of({"limit": 1}) == hash_of({"limit": 1.0})  # a number of batches, and a share of them
+        False
+        >>> hash_of({"layers": {"act": 1, "norm": 2}}) == hash_of({"layers": {"norm": 2, "act": 1}})
         False
     """
     texts = {key: _json(value) for key, value in config.items() if key not in FREE}
@@ -191,7 +195,7 @@ def read_job(folder: Path, number: int) -> FrozenJob:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    return json.dumps(value, default=str)
 
 
 def _yaml(value: Any) -> str:

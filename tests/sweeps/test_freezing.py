@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError
-from modelforge.runs.jobs import FrozenJob, hash_of, write_job
+from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, hash_of, read_job, write_job
 from modelforge.sweeps.freezing import STANDARD, Shared, equal_jobs, frozen_jobs
 from modelforge.sweeps.frozen_loader import FrozenLoader, words_for
 from modelforge.sweeps.selection import select
@@ -45,6 +45,16 @@ def test_jobs_have_numbers_folders_and_hashes(tmp_path: Path):
     assert all(job.hash == hash_of(job.config) for job in jobs)
     assert len({job.hash for job in jobs}) == 4
     assert equal == []
+
+
+def test_models_that_differ_in_the_order_of_layers_are_two_jobs(tmp_path: Path):
+    jobs, equal = frozen(tmp_path, "+model.layers={act:R,norm:N},{norm:N,act:R}")
+    assert [list(job.config["model"]["layers"]) for job in jobs] == [["act", "norm"], ["norm", "act"]]
+    assert equal == []
+    for job in jobs:
+        (tmp_path / JOBS_FOLDER).mkdir(exist_ok=True)
+        write_job(job, tmp_path)
+        assert read_job(tmp_path, job.number) == job
 
 
 def test_equal_combinations_are_one_job(tmp_path: Path):
