@@ -97,7 +97,7 @@ def freeze(
         ForgeError: something cannot be written.
     """
     where = (settings.where,) if isinstance(settings.where, str) else settings.where or ()
-    axes = {axis.name: tuple(_value(word) for word in axis.words) for axis in sweep.axes if axis.is_list}
+    axes = {axis.name: tuple(value_of(word) for word in axis.words) for axis in sweep.axes if axis.is_list}
     found = SweepFile(
         __version__,
         datetime.now(UTC).isoformat(),
@@ -137,7 +137,15 @@ def check_empty(folder: Path) -> None:
     raise ForgeError([Problem("MF051", SWEEP, message, hint)])
 
 
-def _value(word: str) -> str:
+def busy(folder: Path) -> Problem:
+    """What is wrong where another process has the folder of a sweep."""
+    message = f"another process runs the sweep in `{folder}`"
+    hint = "wait for it; or share its work: `modelforge sweep work DIR --any`"
+    return Problem("MF078", "hydra.sweep.dir", message, hint)
+
+
+def value_of(word: str) -> str:
+    """The value of an override, as it is written."""
     return word.partition("=")[2]
 
 
