@@ -51,6 +51,8 @@ from modelforge.train.terminal import say
 
 TURN = 60.0
 """Seconds within which another process that begins the same search has written its files."""
+POLL = 1.0
+"""Seconds between two looks at a job that another process runs."""
 
 
 def search(
@@ -91,7 +93,7 @@ def search(
                 launched = list(zip((job.number for job in jobs), words_for(jobs), strict=True))
                 run_all(launcher, launched, trials.status)
             for job in jobs:
-                study.tell(job.number, trials.status(job.number))
+                study.tell(job.number, trials.ended(job.number))
         _say_best(study)
 
 
@@ -136,6 +138,12 @@ class _Trials:
         """What an equal job of this process gave; None where there is none."""
         found = (self.status(number) for number, other in self.jobs.items() if other.hash == job.hash)
         return next((status for status in found if status.get("state") in DONE), None)
+
+    def ended(self, number: int) -> Mapping[str, Any]:
+        """The status of a job once it is over: a job of a process that is gone may go on elsewhere, as Slurm's do."""
+        while (found := self.status(number)).get("state") == "running":
+            time.sleep(POLL)
+        return found
 
     def status(self, number: int) -> Mapping[str, Any]:
         """The status of a job; empty before it begins."""

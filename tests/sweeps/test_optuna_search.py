@@ -10,6 +10,8 @@ import pytest
 from optuna.trial import TrialState
 
 from modelforge.results.collect import collect
+from modelforge.sweeps import optuna_search
+from modelforge.sweeps.optuna_space import Space
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
 from tests.sweeps.projects import SMALL, multirun, project, start, statuses
 
@@ -18,6 +20,16 @@ SPACE = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "hydra/sweeper=optuna", "h
 
 def trials(place: Path) -> list[optuna.trial.FrozenTrial]:
     return open_study(place / "sweep" / JOURNAL).trials
+
+
+def test_a_job_that_another_process_runs_is_told_when_it_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A search that was killed is resumed while its job goes on at Slurm: the launcher refuses the job at once."""
+    monkeypatch.setattr(optuna_search, "POLL", 0.0)
+    trials = optuna_search._Trials(tmp_path, tmp_path, "config", Space({}, ()))
+    states = iter(["running", "running", "finished"])
+    monkeypatch.setattr(trials, "status", lambda number: {"state": next(states)})
+    assert trials.ended(0) == {"state": "finished"}
+    assert next(states, None) is None
 
 
 @pytest.mark.slow
