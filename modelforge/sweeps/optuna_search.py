@@ -113,6 +113,7 @@ class _Trials:
         self.folder, self.conf, self.name, self.space = folder, conf, name, space
         self.checker, self.moment = Checker(), datetime.now()
         self.jobs: dict[int, FrozenJob] = {}
+        self.warned: set[Problem] = set()
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
         """The frozen job of a trial; None where the study is told at once: of invalid values, and of a known result."""
@@ -120,8 +121,8 @@ class _Trials:
             self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
             return self.jobs[asked.number]
         try:
-            config = compose(self.conf, asked.overrides, self.name, moment=self.moment)
-            self.checker.check(config)
+            config, notes = self.checker.check(compose(self.conf, asked.overrides, self.name, moment=self.moment))
+            self._warn(notes)
             job = frozen_job(Candidate(asked.overrides, config), asked.number)
         except ForgeError as error:
             complain(error)
@@ -133,6 +134,13 @@ class _Trials:
         write_job(job, self.folder)
         self.jobs[asked.number] = job
         return job
+
+    def _warn(self, notes: Sequence[Problem]) -> None:
+        """Prints warnings, equal ones of several trials once."""
+        for note in notes:
+            if note not in self.warned:
+                complain(note)
+        self.warned.update(notes)
 
     def _result(self, job: FrozenJob) -> Mapping[str, Any] | None:
         """What an equal job of this process gave; None where there is none."""

@@ -21,29 +21,33 @@ from modelforge.config import Config, compose
 from modelforge.config.folder_name import folder_name
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.files import SWEEP, unwritable
+from modelforge.core.words import plural
 from modelforge.inits.gains.activations import UnknownActivation
 from modelforge.inits.gains.gain import named_gain
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
+from modelforge.report.stream import complain
 from modelforge.runs.jobs import (
     JOBS_FOLDER,
     SWEEP_FILE,
     FrozenJob,
     JobEntry,
     SweepFile,
-    hash_of,
     read_sweep_file,
     write_job,
     write_sweep_file,
 )
 from modelforge.runs.liveness import claimed, machine
 from modelforge.signal.critical import Critical, critical_gain
-from modelforge.sweeps.freezing import busy, check_empty, value_of
+from modelforge.sweeps.check import Checker
+from modelforge.sweeps.freezing import busy, check_empty, frozen_job, value_of
 from modelforge.sweeps.gain_report import GainReport, gain_of
 from modelforge.sweeps.gain_search import RUNGS, Search, Trial
+from modelforge.sweeps.selection import Candidate
 from modelforge.train.arguments import misuse
 from modelforge.train.frozen_job import work
+from modelforge.train.prepare import settled
 from modelforge.train.settings import judged_by
 
 FARTHEST = 3 * RUNGS
@@ -85,6 +89,8 @@ def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) 
     """
     config = compose(wanted.conf, wanted.overrides)
     base = number_at(config, wanted.key)
+    for warning in Checker().check(config)[1]:
+        complain(warning)
     judged = judged_by(config.values)
     metric = judged["optimized_metric"]
     higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
@@ -133,15 +139,12 @@ class _Trainings:
 
     def job(self, trial: Trial) -> JobEntry:
         """The job of a trial: of a search that goes on an equal one, else a new one."""
-        seed = self.first_seed + trial.seed
-        own = (f"{self.wanted.key}={gain_of(self.base, trial.rung):.4g}", f"seed={seed}")
+        own = (f"{self.wanted.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
         overrides = (*self.wanted.overrides, *own)
-        values = compose(self.wanted.conf, overrides).values
-        identity = hash_of(values)
-        if (known := next((job for job in self.sweep.jobs if job.hash == identity), None)) is not None:
-            return known
         number = len(self.sweep.jobs)
-        return self._added(FrozenJob(number, identity, seed, overrides, folder_name(number, ",".join(own)), values))
+        job = frozen_job(Candidate(overrides, settled(compose(self.wanted.conf, overrides))), number)
+        known = next((one for one in self.sweep.jobs if one.hash == job.hash), None)
+        return known or self._added(replace(job, folder=folder_name(number, ",".join(own))))
 
     def result(self, job: JobEntry, metric: str) -> float | None:
         """The metric of one training; None where it diverged or failed."""
@@ -202,7 +205,7 @@ def _rung_near(base: float, critical: Critical | None) -> int:
 
 
 def _beginning(wanted: Wanted, base: float, critical: Critical | None) -> str:
-    most = f"at most {wanted.budget} trainings" + (f" and {wanted.minutes:g} min" if wanted.minutes else "")
+    most = f"at most {plural(wanted.budget, 'training')}" + (f" and {wanted.minutes:g} min" if wanted.minutes else "")
     if critical is None:
         return (
             f"{wanted.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from modelforge.config import default_conf
 from modelforge.results.collect import collect
+from modelforge.runs.jobs import JOBS_FOLDER
 from modelforge.sweeps import optuna_search
 from modelforge.sweeps.optuna_space import Space
+from modelforge.sweeps.optuna_study import Asked
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
 from tests.sweeps.projects import SMALL, multirun, project, start, statuses
 
@@ -30,6 +34,16 @@ def test_a_job_that_another_process_runs_is_told_when_it_is_over(tmp_path: Path,
     monkeypatch.setattr(trials, "status", lambda number: {"state": next(states)})
     assert trials.ended(0) == {"state": "finished"}
     assert next(states, None) is None
+
+
+def test_a_trial_is_frozen_without_the_arguments_of_another_type(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    (tmp_path / JOBS_FOLDER).mkdir()
+    trials = optuna_search._Trials(tmp_path, default_conf(), "config", Space({}, ()))
+    study: Any = None  # told of no trial
+    words = ("model=mlp", "optimizer.type=SGD")
+    jobs = [trials.job(Asked(number, (*words, f"seed={number}")), study) for number in range(2)]
+    assert [job and "betas" in job.config["optimizer"] for job in jobs] == [False, False]
+    assert capfd.readouterr().err.count("warning[MW212]") == 1
 
 
 @pytest.mark.slow

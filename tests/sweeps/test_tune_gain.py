@@ -7,7 +7,7 @@ import pytest
 from modelforge.config import compose, default_conf
 from modelforge.core.errors import ForgeError
 from modelforge.results.collect import collect
-from modelforge.runs.jobs import read_sweep_file
+from modelforge.runs.jobs import read_job, read_sweep_file
 from modelforge.runs.liveness import claimed
 from modelforge.runs.status import Status
 from modelforge.sweeps.tune_gain import Wanted, number_at, tune_gain
@@ -65,10 +65,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_search_with_a_larger_budget_takes_the_jobs_that_are_there(tmp_path: Path, asked: list[int]) -> None:
     """Another budget asks in another order: a job is known by its config, not by its number."""
     folder = tmp_path / "search"
-    tune_gain(wanted(3), folder, say=lambda line: None)
+    tune_gain(wanted(3, "optimizer.type=SGD"), folder, say=lambda line: None)
     first = read_sweep_file(folder)
     assert asked == [0, 1, 2]
-    tune_gain(wanted(6), folder, say=lambda line: None)
+    tune_gain(wanted(6, "optimizer.type=SGD"), folder, say=lambda line: None)
     sweep = read_sweep_file(folder)
     assert sweep.jobs[:3] == first.jobs
     assert sweep.started == first.started
@@ -76,6 +76,7 @@ def test_a_search_with_a_larger_budget_takes_the_jobs_that_are_there(tmp_path: P
     assert [job.number for job in sweep.jobs] == [*range(6)]
     assert len({job.hash for job in sweep.jobs}) == 6
     assert [*sweep.axes] == ["init.gain", "seed"]
+    assert "betas" not in read_job(folder, 0).config["optimizer"], "of another type than SGD"
 
 
 def test_a_folder_of_something_else_is_refused_and_kept(tmp_path: Path, asked: list[int]) -> None:
@@ -90,6 +91,13 @@ def test_a_folder_of_something_else_is_refused_and_kept(tmp_path: Path, asked: l
     with pytest.raises(ForgeError, match="already holds `search`"):
         tune_gain(wanted(1), tmp_path, say=lambda line: None)
     assert asked == [0]
+
+
+def test_a_mistake_in_the_config_is_said_before_any_training(tmp_path: Path, asked: list[int]) -> None:
+    with pytest.raises(ForgeError, match="optimizer"):
+        tune_gain(wanted(1, "+optimizer.nonsense=1"), tmp_path / "search", say=lambda line: None)
+    assert asked == []
+    assert not (tmp_path / "search").exists()
 
 
 @pytest.mark.slow
