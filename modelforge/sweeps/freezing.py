@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from modelforge._version import __version__
 from modelforge.config import Config, Origins
 from modelforge.config.folder_name import MAX_NAME, folder_name
 from modelforge.config.resolve import resolve
 from modelforge.config.sweeps import Sweep
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.files import SWEEP, unwritable
-from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
-from modelforge.runs.liveness import LOCK, machine
+from modelforge.core.files import SWEEP
+from modelforge.runs.jobs import (
+    JOBS_FOLDER,
+    FrozenJob,
+    SweepFile,
+    hash_of,
+    make_jobs_folder,
+    new_sweep_file,
+    write_job,
+    write_sweep_file,
+)
+from modelforge.runs.liveness import LOCK
 from modelforge.sweeps.selection import Candidate, Selection
 from modelforge.train.settings import SweepSettings
 
@@ -98,22 +104,14 @@ def freeze(
     """
     where = (settings.where,) if isinstance(settings.where, str) else settings.where or ()
     axes = {axis.name: tuple(value_of(word) for word in axis.words) for axis in sweep.axes if axis.is_list}
-    found = SweepFile(
-        __version__,
-        datetime.now(UTC).isoformat(),
-        tuple(job.entry for job in jobs),
-        tuple(overrides),
-        axes,
-        settings.zip or (),
-        where,
-        selection.left_out,
-        version("torch"),
-        machine(),
+    found = replace(
+        new_sweep_file(overrides, axes),
+        jobs=tuple(job.entry for job in jobs),
+        zip=settings.zip or (),
+        where=where,
+        left_out=selection.left_out,
     )
-    try:
-        (folder / JOBS_FOLDER).mkdir()
-    except OSError as error:
-        raise ForgeError([unwritable(str(folder), (error.strerror or str(error)).lower(), SWEEP)]) from error
+    make_jobs_folder(folder)
     for job in jobs:
         write_job(job, folder)
     write_sweep_file(found, folder)

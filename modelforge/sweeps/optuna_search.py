@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 
-from modelforge._version import __version__
 from modelforge.config import Config, compose
 from modelforge.config.engines import NONE
 from modelforge.config.sweeps import read_sweep
@@ -24,16 +22,16 @@ from modelforge.core.plugins import load_plugins
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import (
-    JOBS_FOLDER,
     SWEEP_FILE,
     FrozenJob,
-    SweepFile,
+    make_jobs_folder,
+    new_sweep_file,
     read_job,
     read_sweep_file,
     write_job,
     write_sweep_file,
 )
-from modelforge.runs.liveness import LOCK, machine
+from modelforge.runs.liveness import LOCK
 from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job
@@ -42,7 +40,7 @@ from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
-from modelforge.sweeps.selection import Candidate
+from modelforge.sweeps.selection import Candidate, of_engine
 from modelforge.sweeps.sweeper import main_config
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
@@ -80,7 +78,7 @@ def search(
     sweep = read_sweep(conf, every)
     settings = parse_settings(dict(sweep.hydra["sweeper"]))
     texts = [f"{key}={value}" for key, value in settings.params.items()]
-    space = read_space([*texts, *(word for word in every if not _of_engine(word))], context.config_loader)
+    space = read_space([*texts, *(word for word in every if not of_engine(word))], context.config_loader)
     base = compose(conf, space.fixed, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
@@ -200,11 +198,5 @@ def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
         if (folder / SWEEP_FILE).is_file():
             return
         check_empty(folder)
-        (folder / JOBS_FOLDER).mkdir()
-        started, axes = datetime.now(UTC).isoformat(), {key: (text,) for key, text in space.described().items()}
-        found = SweepFile(__version__, started, (), tuple(overrides), axes, torch=version("torch"), machine=machine())
-        write_sweep_file(found, folder)
-
-
-def _of_engine(word: str) -> bool:
-    return word.lstrip("+~").startswith(("hydra.", "hydra/", "sweep."))
+        make_jobs_folder(folder)
+        write_sweep_file(new_sweep_file(overrides, {key: (text,) for key, text in space.described().items()}), folder)

@@ -11,16 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from modelforge._version import __version__
 from modelforge.config import Config, compose
 from modelforge.config.folder_name import folder_name
 from modelforge.core.errors import ForgeError, Problem, Refusal
-from modelforge.core.files import SWEEP, unwritable
 from modelforge.core.words import plural
 from modelforge.inits.gains.activations import UnknownActivation
 from modelforge.inits.gains.gain import named_gain
@@ -29,16 +25,17 @@ from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import (
-    JOBS_FOLDER,
     SWEEP_FILE,
     FrozenJob,
     JobEntry,
     SweepFile,
+    make_jobs_folder,
+    new_sweep_file,
     read_sweep_file,
     write_job,
     write_sweep_file,
 )
-from modelforge.runs.liveness import claimed, machine
+from modelforge.runs.liveness import claimed
 from modelforge.signal.critical import Critical, critical_gain
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import busy, check_empty, frozen_job, value_of
@@ -155,10 +152,7 @@ class _Trainings:
 
     def _added(self, job: FrozenJob) -> JobEntry:
         """Freezes a job, and puts it on the sweep's list."""
-        try:
-            (self.folder / JOBS_FOLDER).mkdir(exist_ok=True)
-        except OSError as error:
-            raise ForgeError([unwritable(str(self.folder), (error.strerror or str(error)).lower(), SWEEP)]) from error
+        make_jobs_folder(self.folder)
         write_job(job, self.folder)
         jobs = (*self.sweep.jobs, job.entry)
         places = {self.wanted.key: -2, "seed": -1}
@@ -176,8 +170,7 @@ def _sweep(wanted: Wanted, folder: Path) -> SweepFile:
     """
     if not (folder / SWEEP_FILE).is_file():
         check_empty(folder)
-        started = datetime.now(UTC).isoformat()
-        return SweepFile(__version__, started, (), wanted.overrides, torch=version("torch"), machine=machine())
+        return new_sweep_file(wanted.overrides)
     found = read_sweep_file(folder)
     if found.overrides != wanted.overrides or [*found.axes] != [wanted.key, "seed"]:
         message = f"`{folder}` holds another search, or a sweep"
