@@ -101,7 +101,7 @@ def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) 
         while time.monotonic() < end and (trial := search.next()) is not None:
             job = trainings.job(trial)
             say(f"\n[{search.num_tried + 1} of at most {wanted.budget}] {' '.join(job.overrides[-2:])}")
-            search = search.told(trial, trainings.result(job, metric))
+            search = search.with_result(trial, trainings.result(job, metric))
     return GainReport(wanted.key, base, metric, search, critical, str(folder))
 
 
