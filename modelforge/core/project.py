@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,4 +143,6 @@ def _place(file: Path, lines: tuple[str, ...], word: str) -> Place | None:
 
 def shown(path: Path) -> str:
     """A path relative to the working folder where it lies inside."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    with suppress(OSError, ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)

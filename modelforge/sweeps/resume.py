@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from modelforge._version import __version__
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.project import shown
 from modelforge.core.words import plural
 from modelforge.runs.jobs import JobEntry, SweepFile, read_sweep_file
 from modelforge.runs.status import DONE, read_state
@@ -47,7 +47,7 @@ def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
     """
     sweep = read_sweep_file(folder)
     if not sweep.jobs:
-        message = f"the sweep in `{_shown(folder)}` is a search, which has no list of jobs"
+        message = f"the sweep in `{shown(folder)}` is a search, which has no list of jobs"
         hint = f"`sweep.resume={folder} hydra/sweeper=optuna` goes on with it"
         raise ForgeError([Problem("MF077", "sweep.resume", message, hint)])
     return sweep, unfinished(folder, sweep), [*_other_versions(folder, sweep)]
@@ -56,7 +56,7 @@ def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
 def said(folder: Path, sweep: SweepFile, jobs: Sequence[JobEntry]) -> str:
     """What is left to do, in a line."""
     done = len(sweep.jobs) - len(jobs)
-    return f"{plural(len(sweep.jobs), 'job')}: {done:,} with a result, {len(jobs):,} to do  ·  {_shown(folder)}"
+    return f"{plural(len(sweep.jobs), 'job')}: {done:,} with a result, {len(jobs):,} to do  ·  {shown(folder)}"
 
 
 def _other_versions(folder: Path, sweep: SweepFile) -> list[Problem]:
@@ -65,12 +65,6 @@ def _other_versions(folder: Path, sweep: SweepFile) -> list[Problem]:
     changed = [f"{name} {before[name]}, and now {here[name]}" for name in here if before[name] != here[name]]
     if not changed:
         return []
-    message = f"the sweep in `{_shown(folder)}` was started with {'; '.join(changed)}"
+    message = f"the sweep in `{shown(folder)}` was started with {'; '.join(changed)}"
     hint = "jobs from here on may differ in the last digits from those before"
     return [Problem("MW213", "sweep.resume", message, hint, severity="warning")]
-
-
-def _shown(path: Path) -> str:
-    with suppress(OSError, ValueError):
-        return str(path.absolute().relative_to(Path.cwd()))
-    return str(path)

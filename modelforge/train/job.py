@@ -8,7 +8,6 @@ import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
@@ -20,6 +19,7 @@ from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.frozen import plain
+from modelforge.core.project import shown
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
@@ -61,7 +61,7 @@ def execute_in(
         ForgeError: another run is writing there, or, unless it `overwrites`, one finished there.
     """
     if not overwrites and read_state(folder) == "finished":
-        message = f"`{_shown(folder)}` already holds a finished run"
+        message = f"`{shown(folder)}` already holds a finished run"
         raise ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")])
     with claimed(folder):
         check_idle(folder)
@@ -127,9 +127,9 @@ def execute(
     except Interrupted as error:
         ended, exit_code = end("interrupted"), error.exit_code
         write_end(ended, folder)
-        say(f"interrupted  ·  {_shown(folder)}")
+        say(f"interrupted  ·  {shown(folder)}")
         if (last := folder / "checkpoints" / "last.ckpt").exists():
-            say(f"resume with: {resume_command(status.overrides, _shown(last), repeats)}")
+            say(f"resume with: {resume_command(status.overrides, shown(last), repeats)}")
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
@@ -141,7 +141,7 @@ def execute(
         write_end(ended, folder)
         complain(wrong)
     else:
-        say("  ·  ".join([*outcome.words, *_count(noted), f"{outcome.seconds:.1f} s", _shown(folder)]))
+        say("  ·  ".join([*outcome.words, *_count(noted), f"{outcome.seconds:.1f} s", shown(folder)]))
     return Result(exit_code, ended)
 
 
@@ -149,7 +149,7 @@ def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
     """What a library meets that writes into the folder, as TensorBoard does; None for anything else."""
     if not isinstance(error, OSError) or error.errno not in (ENOSPC, EDQUOT, EFBIG, EIO, EROFS):
         return None
-    return ForgeError([unwritable(_shown(folder), os.strerror(error.errno).lower())])
+    return ForgeError([unwritable(shown(folder), os.strerror(error.errno).lower())])
 
 
 def _count(warnings: Sequence[Problem]) -> list[str]:
@@ -174,10 +174,3 @@ def _describe(status: Status, values: Mapping[str, Any]) -> Status:
         seed=seed if isinstance(seed, int) else 0,
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list | tuple) else (),
     )
-
-
-def _shown(path: Path) -> str:
-    """A path, relative to the working folder where it lies inside."""
-    with suppress(OSError, ValueError):
-        return str(path.absolute().relative_to(Path.cwd()))
-    return str(path)
