@@ -39,8 +39,8 @@ def unfinished(folder: Path, sweep: SweepFile) -> list[JobEntry]:
     return [job for job in sweep.jobs if read_state(folder / job.folder) not in DONE]
 
 
-def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
-    """The sweep in a folder, its jobs without a result, and warnings.
+def listed(folder: Path) -> SweepFile:
+    """The sweep in a folder, with its list of jobs.
 
     Raises:
         ForgeError: there is no sweep, its list of jobs is damaged, or it is a search, which has none.
@@ -50,6 +50,16 @@ def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
         message = f"the sweep in `{shown(folder)}` is a search, which has no list of jobs"
         hint = f"`sweep.resume={folder} hydra/sweeper=optuna` goes on with it"
         raise ForgeError([Problem("MF077", "sweep.resume", message, hint)])
+    return sweep
+
+
+def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
+    """The sweep in a folder, its jobs without a result, and warnings.
+
+    Raises:
+        ForgeError: as `listed`.
+    """
+    sweep = listed(folder)
     return sweep, unfinished(folder, sweep), [*_other_versions(folder, sweep)]
 
 

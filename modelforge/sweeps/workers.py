@@ -7,8 +7,9 @@ from pathlib import Path
 
 from modelforge.core.errors import ForgeError
 from modelforge.report.stream import complain
-from modelforge.runs.jobs import JobEntry, read_sweep_file
+from modelforge.runs.jobs import JobEntry
 from modelforge.runs.status import DONE, read_state
+from modelforge.sweeps.resume import listed
 from modelforge.train.frozen_job import work
 
 BUSY = "MF078"
@@ -26,10 +27,10 @@ def work_all(folder: Path, *, retry_failed: bool = False) -> int:
         0 if every job that this process ran has a result, 1 if not, 128 + n after signal n.
 
     Raises:
-        ForgeError: there is no sweep, or its list of jobs is damaged.
+        ForgeError: there is no sweep, its list of jobs is damaged, or it is a search, which has none.
     """
     status = 0
-    for job in _open(folder, read_sweep_file(folder).jobs, retry_failed=retry_failed):
+    for job in _open(folder, listed(folder).jobs, retry_failed=retry_failed):
         try:
             result = work(folder, job.number)
         except ForgeError as error:

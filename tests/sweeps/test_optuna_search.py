@@ -18,6 +18,7 @@ from modelforge.sweeps import optuna_search
 from modelforge.sweeps.optuna_space import Space
 from modelforge.sweeps.optuna_study import Asked
 from modelforge.sweeps.resume import resumed
+from modelforge.sweeps.workers import work_all
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
 from tests.sweeps.projects import SMALL, multirun, project, start, statuses
 
@@ -53,6 +54,8 @@ def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
     with pytest.raises(ForgeError, match="is a search") as caught:
         resumed(tmp_path)
     assert "hydra/sweeper=optuna" in caught.value.problems[0].hint
+    with pytest.raises(ForgeError, match="is a search"):
+        work_all(tmp_path)
 
 
 @pytest.mark.slow
