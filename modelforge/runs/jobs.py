@@ -11,7 +11,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -123,10 +122,10 @@ def hash_of(config: Mapping[str, Any]) -> str:
     return sha256("".join(f"{json.dumps(key)}: {texts[key]}\n" for key in sorted(texts)).encode()).hexdigest()
 
 
-def new_sweep_file(overrides: Sequence[str], axes: Mapping[str, tuple[Any, ...]] = MappingProxyType({})) -> SweepFile:
+def new_sweep_file(overrides: Sequence[str], axes: Mapping[str, tuple[Any, ...]] | None = None) -> SweepFile:
     """A sweep without jobs that begins now, on this machine."""
     started = datetime.now(UTC).isoformat()
-    return SweepFile(__version__, started, (), tuple(overrides), axes, torch=version("torch"), machine=machine())
+    return SweepFile(__version__, started, (), tuple(overrides), axes or {}, torch=version("torch"), machine=machine())
 
 
 def make_jobs_folder(folder: Path) -> None:

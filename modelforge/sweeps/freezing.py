@@ -170,7 +170,7 @@ def _folder(config: Config, number: int) -> str:
 
 def _wrong_folders(jobs: Sequence[FrozenJob]) -> Iterator[Problem]:
     key, standard = "hydra.sweep.subdir", f"`hydra.sweep.subdir='{STANDARD}'`"
-    taken: dict[str, FrozenJob] = {}
+    taken: dict[Path, FrozenJob] = {}
     for job in jobs:
         parts = Path(job.folder).parts
         if (longest := max((len(part.encode()) for part in parts), default=0)) > MAX_NAME:
@@ -181,9 +181,14 @@ def _wrong_folders(jobs: Sequence[FrozenJob]) -> Iterator[Problem]:
             message = f"`{job.folder}` cannot be a job's folder: it lies in the sweep's, beside `{JOBS_FOLDER}`"
             yield Problem("MF051", key, message, f"leave `{key}` out")
             return
-        if (other := taken.setdefault(job.folder, job)) is not job:
+        if (other := taken.setdefault(Path(job.folder), job)) is not job:
             message = f"the jobs `{' '.join(other.overrides)}` and `{' '.join(job.overrides)}` would have one folder"
             yield Problem("MF051", key, f"{message}, `{job.folder}`", f"{standard} gives each its own")
+            return
+    for path, job in taken.items():
+        if (outer := next((taken[one] for one in path.parents if one in taken), None)) is not None:
+            message = f"the folder of a job, `{job.folder}`, would lie in that of another, `{outer.folder}`"
+            yield Problem("MF051", key, message, f"{standard} gives each its own")
             return
 
 

@@ -114,7 +114,7 @@ class _Trials:
         self.warned: set[Problem] = set()
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
-        """The frozen job of a trial; None where the study is told at once: of invalid values, and of a known result."""
+        """The frozen job of a trial; None where its result is known at once, as of invalid values."""
         with suppress(ForgeError):
             self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
             return self.jobs[asked.number]

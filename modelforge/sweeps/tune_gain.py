@@ -91,17 +91,16 @@ def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) 
     judged = judged_by(config.values)
     metric = judged["optimized_metric"]
     higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
-    critical = _predicted(wanted, base)
-    start = _rung_near(base, critical)
-    say(_beginning(wanted, base, critical))
-    search = Search(wanted.num_seeds, wanted.budget, start, higher)
-    end = math.inf if wanted.minutes is None else time.monotonic() + 60 * wanted.minutes
     with claimed(folder, busy(folder)):
         trainings = _Trainings(wanted, folder, base, int(config.values.get("seed", 0)))
+        critical = _predicted(wanted, base)
+        say(_beginning(wanted, base, critical))
+        search = Search(wanted.num_seeds, wanted.budget, _rung_near(base, critical), higher)
+        end = math.inf if wanted.minutes is None else time.monotonic() + 60 * wanted.minutes
         while time.monotonic() < end and (trial := search.next()) is not None:
             job = trainings.job(trial)
             say(f"\n[{search.num_tried + 1} of at most {wanted.budget}] {' '.join(job.overrides[-2:])}")
-            search = search.told(trial, trainings.result(job, metric))
+            search = search.with_result(trial, trainings.result(job, metric))
     return GainReport(wanted.key, base, metric, search, critical, str(folder))
 
 

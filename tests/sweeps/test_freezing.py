@@ -80,6 +80,12 @@ def test_folders_that_jobs_cannot_have(tmp_path: Path, subdir: str, message: str
         frozen(tmp_path, "seed=1,2", f"+note={'x' * 300}", f"hydra.sweep.subdir='{subdir}'")
 
 
+def test_no_job_lies_in_the_folder_of_another(tmp_path: Path):
+    """A job that begins again clears its folder."""
+    with pytest.raises(ForgeError, match="`name=x/y`, would lie in that of another, `name=x`"):
+        frozen(tmp_path, "name=x,x/y", "hydra.sweep.subdir='${hydra:job.override_dirname}'")
+
+
 def test_a_launcher_gets_the_frozen_job(tmp_path: Path):
     """Also in another process, whatever the texts of the config hold."""
     values = {"seed": 3, "text": "${nowhere} and \\${x", "model": {"width": "${arg:width}"}, "sweep": {"where": None}}

@@ -11,11 +11,13 @@ import pytest
 from optuna.trial import TrialState
 
 from modelforge.config import default_conf
+from modelforge.core.errors import ForgeError
 from modelforge.results.collect import collect
-from modelforge.runs.jobs import JOBS_FOLDER
+from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
 from modelforge.sweeps import optuna_search
 from modelforge.sweeps.optuna_space import Space
 from modelforge.sweeps.optuna_study import Asked
+from modelforge.sweeps.resume import resumed
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
 from tests.sweeps.projects import SMALL, multirun, project, start, statuses
 
@@ -44,6 +46,13 @@ def test_a_trial_is_frozen_without_the_arguments_of_another_type(tmp_path: Path,
     jobs = [trials.job(Asked(number, (*words, f"seed={number}")), study) for number in range(2)]
     assert [job and "betas" in job.config["optimizer"] for job in jobs] == [False, False]
     assert capfd.readouterr().err.count("warning[MW212]") == 1
+
+
+def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
+    write_sweep_file(new_sweep_file(SPACE), tmp_path)
+    with pytest.raises(ForgeError, match="is a search") as caught:
+        resumed(tmp_path)
+    assert "hydra/sweeper=optuna" in caught.value.problems[0].hint
 
 
 @pytest.mark.slow
