@@ -70,6 +70,8 @@ def work(folder: Path, number: int) -> Result:
 def _give_back_memory() -> None:
     """Returns what a job has freed to the system, where the C library can: pieces of it would add up over many jobs."""
     gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()  # what packages hold lives on: to look at it after each job takes longer than a small job
     if (trim := getattr(ctypes.CDLL(None) if os.name == "posix" else None, "malloc_trim", None)) is not None:
         trim(0)
 
