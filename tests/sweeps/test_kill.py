@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,7 +70,7 @@ def parents() -> Iterator[Parents]:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[list[str]]:
+def reading(folder: Path) -> Generator[list[str]]:
     """Reads all files of a sweep again and again; gives what could not be read."""
     broken: list[str] = []
     over = threading.Event()
