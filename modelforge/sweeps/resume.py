@@ -43,9 +43,13 @@ def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
     """The sweep in a folder, its jobs without a result, and warnings.
 
     Raises:
-        ForgeError: there is no sweep, or its list of jobs is damaged.
+        ForgeError: there is no sweep, its list of jobs is damaged, or its jobs are the trials of a search.
     """
     sweep = read_sweep_file(folder)
+    if not sweep.jobs:
+        message = f"the sweep in `{_shown(folder)}` is a search, which asks its study for jobs"
+        hint = "add `hydra/sweeper=optuna`, and `hydra.sweeper.n_trials=...` for the number of all trials"
+        raise ForgeError([Problem("MF077", "sweep.resume", message, hint)])
     return sweep, unfinished(folder, sweep), [*_other_versions(folder, sweep)]
 
 

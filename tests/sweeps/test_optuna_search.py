@@ -57,11 +57,21 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     assert second.returncode == 0, err
     assert [trial.state for trial in trials(place)] == [TrialState.COMPLETE] * 5
     assert {status["state"] for status in statuses(place / "sweep").values()} == {"finished"}
+    code, _, err = multirun(place, "sweep.resume=sweep")
+    assert (code, "add `hydra/sweeper=optuna`" in err) == (1, True)
     code, _, err = multirun(place, "sweep.resume=sweep", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6")
     assert code == 0, err
     assert len(trials(place)) == 6
     points = [trial.params["optimizer.lr"] for trial in trials(place)]
     assert len(set(points)) == 6
+
+
+@pytest.mark.slow
+def test_a_search_of_which_no_trial_begins_is_no_success(tmp_path: Path):
+    place = project(tmp_path / "project")
+    words = (*SMALL, *SPACE[1:], "optimizer.lrr=interval(0.1,1)", "hydra.sweeper.n_trials=1")
+    code, out, _ = multirun(place, *words)
+    assert (code, "no job began" in out) == (1, True)
 
 
 @pytest.mark.slow

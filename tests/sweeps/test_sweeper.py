@@ -158,3 +158,11 @@ def test_a_damaged_sweep_is_a_problem(swept: Path, command: Command, capfd):
     out = capfd.readouterr()
     assert "error[MF076]" in out.err
     assert "Traceback" not in out.out + out.err
+
+
+@pytest.mark.parametrize("name", ["nope", "others"])
+def test_a_folder_without_a_sweep_is_left_as_it_is(command: Command, tmp_path: Path, capfd, name: str):
+    (tmp_path / "others").mkdir()
+    assert command(f"sweep.resume={tmp_path / name}") == 1
+    assert "error[MF076]" in capfd.readouterr().err
+    assert [*tmp_path.rglob("*")] == [tmp_path / "others"]
