@@ -45,12 +45,11 @@ from modelforge.linting.lint import findings
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import check_idle
 from modelforge.sweeps import optuna_settings
-from modelforge.sweeps.freezing import Shared, equal_jobs, frozen_jobs
+from modelforge.sweeps.freezing import Shared, busy, equal_jobs, frozen_jobs
 from modelforge.sweeps.launchers import fit_to_cores
 from modelforge.sweeps.optuna_space import read_space
 from modelforge.sweeps.resume import check_resuming
 from modelforge.sweeps.selection import Selection, select
-from modelforge.sweeps.sweeper import busy
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
 from modelforge.train.parallel import processes

@@ -192,14 +192,22 @@ def compose_jobs(sweep: Sweep, conf: str | Path | None, most: int, library: Libr
 
 
 def _equal_jobs(configs: Sequence[Config]) -> Iterator[Problem]:
+    values = [_in_order(config.values) for config in configs]
     for index, config in enumerate(configs):
-        first = next((at for at in range(index) if configs[at].values == config.values), None)
-        if first is not None:
+        first = values.index(values[index])
+        if first != index:
             pairs = zip(configs[first].overrides, config.overrides, strict=True)
             old, new = (" ".join(side) for side in zip(*((a, b) for a, b in pairs if a != b), strict=True))
             message = f"`{old}` and `{new}` make the same config: two jobs would be equal"
             yield Problem("MF082", "", message, "leave one of them out", Place(override=new))
             return
+
+
+def _in_order(value: Any) -> Any:
+    """A value whose comparison heeds the order of keys: two models may differ in that of their layers alone."""
+    if isinstance(value, Mapping):
+        return tuple((key, _in_order(item)) for key, item in value.items())
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def has_params(config: Config) -> bool:
@@ -288,7 +296,7 @@ def _words(override: Override) -> tuple[str, ...]:
     if not override.is_sweep_override():
         return (f"{key}={override.get_value_element_as_str()}",)
     group = override.key_or_group
-    if override.is_hydra_override():
+    if override.is_hydra_override() or group.partition(".")[0] == "sweep":
         message = f"`{group}` is a setting of the whole multirun, and takes one value"
         raise ForgeError([Problem("MF001", group, message)])
     if not override.is_discrete_sweep():

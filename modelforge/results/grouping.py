@@ -23,7 +23,7 @@ class Group:
     rows: tuple[Row, ...]
     metric: str
     results: Mapping[str, float]
-    """The metric by what tells the repetitions apart: the seed of each job that has one."""
+    """The metric by what tells the repetitions apart: the seed, and the folder too of a second run of it."""
     expected: int
     """Repetitions that there should be."""
 
@@ -119,17 +119,11 @@ def _group(sweep: Sweep, keys: Sequence[str], averaged: Sequence[str], rows: Seq
     results: dict[str, float] = {}
     for row in rows:
         if row.state == "finished" and metric in row.metrics:
-            results[_distinct(_repetition(row, averaged), results)] = row.metrics[metric]
+            name = _repetition(row, averaged)
+            # A second run of one seed has no counterpart among those of another group, so that no test pairs them.
+            results[name if name not in results else f"{name} ({row.folder})"] = row.metrics[metric]
     return Group(values, tuple(rows), metric, FrozenDict(results), max(expected, len(rows)))
 
 
 def _repetition(row: Row, averaged: Sequence[str]) -> str:
     return ",".join(row.overrides.get(key, "") for key in averaged)
-
-
-def _distinct(name: str, known: Collection[str]) -> str:
-    """A name that is not known yet: two runs of one seed, in two folders, are two results."""
-    number = 1
-    while (found := name if number == 1 else f"{name} ({number})") in known:
-        number += 1
-    return found

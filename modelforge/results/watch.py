@@ -61,7 +61,7 @@ class Progress:
 
 
 def progress(sweep: Sweep) -> Progress:
-    """How far the jobs are, and how many end in a second: those of the last tenth of the time count as the others."""
+    """How far the jobs are, and how many ended in a second, on average."""
     ends = sorted(datetime.fromisoformat(row.ended).timestamp() for row in sweep.rows if row.ended and row.is_over)
     if len(ends) < 2 or ends[-1] <= ends[0]:
         return Progress(sweep, None)

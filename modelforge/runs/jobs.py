@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -14,11 +16,13 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from modelforge._version import __version__
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, unwritable, write_atomically
 from modelforge.core.limits import MAX_CONFIG_BYTES, MAX_SWEEP_FILE_BYTES
 from modelforge.core.quoting import shortened
 from modelforge.core.regular_files import read_text
+from modelforge.runs.liveness import machine
 
 SWEEP_FILE = "sweep.json"
 """The list of all jobs, in the sweep's folder; written once, after all job files."""
@@ -102,16 +106,38 @@ class SweepFile:
 
 
 def hash_of(config: Mapping[str, Any]) -> str:
-    """The identity of a job: equal for configs that compute the same, whatever their tags.
+    """The identity of a job: equal for configs that compute the same, whatever their tags and the order of sections.
+
+    Within a section the order counts: it is that of a model's layers.
 
     Example:
         >>> hash_of({"seed": 1, "tags": ["a"]}) == hash_of({"tags": [], "seed": 1})
         True
         >>> hash_of({"limit": 1}) == hash_of({"limit": 1.0})  # a number of batches, and a share of them
         False
+        >>> hash_of({"layers": {"act": 1, "norm": 2}}) == hash_of({"layers": {"norm": 2, "act": 1}})
+        False
     """
     texts = {key: _json(value) for key, value in config.items() if key not in FREE}
     return sha256("".join(f"{json.dumps(key)}: {texts[key]}\n" for key in sorted(texts)).encode()).hexdigest()
+
+
+def new_sweep_file(overrides: Sequence[str], axes: Mapping[str, tuple[Any, ...]] | None = None) -> SweepFile:
+    """A sweep without jobs that begins now, on this machine."""
+    started = datetime.now(UTC).isoformat()
+    return SweepFile(__version__, started, (), tuple(overrides), axes or {}, torch=version("torch"), machine=machine())
+
+
+def make_jobs_folder(folder: Path) -> None:
+    """Makes the folder for jobs in that of a sweep, unless it is there.
+
+    Raises:
+        ForgeError: it cannot be made.
+    """
+    try:
+        (folder / JOBS_FOLDER).mkdir(exist_ok=True)
+    except OSError as error:
+        raise ForgeError([unwritable(str(folder), (error.strerror or str(error)).lower(), SWEEP)]) from error
 
 
 def write_sweep_file(sweep: SweepFile, folder: Path) -> None:
@@ -191,7 +217,7 @@ def read_job(folder: Path, number: int) -> FrozenJob:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    return json.dumps(value, default=str)
 
 
 def _yaml(value: Any) -> str:

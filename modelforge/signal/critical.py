@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, log
 
+from modelforge.core.errors import ForgeError
 from modelforge.planning.plan import Plan
 from modelforge.signal.predict import Prediction, predict
 
@@ -44,7 +46,7 @@ def critical_gain(planned: Callable[[float], Plan], around: float = 1.0) -> Crit
     changes nowhere, the gain with the smallest drift is given.
 
     Args:
-        planned: Gives the plan of a network for a gain; a gain that it refuses may raise ForgeError.
+        planned: Gives the plan of a network for a gain; a gain that it refuses with ForgeError is left out.
         around: The gain in the middle of those that are tried: from a 16th of it to 16 times it.
 
     Returns:
@@ -62,7 +64,9 @@ def critical_gain(planned: Callable[[float], Plan], around: float = 1.0) -> Crit
     known: dict[float, float] = {}
 
     def look(exponent: float) -> float | None:
-        value = drift(predict(planned(around * 2**exponent)))
+        value = None
+        with suppress(ForgeError):
+            value = drift(predict(planned(around * 2**exponent)))
         if value is not None:
             known[exponent] = value
         return value

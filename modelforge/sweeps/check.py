@@ -82,4 +82,4 @@ def _check_trainer(arguments: Mapping[str, Any], *, capturable: bool) -> None:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    return json.dumps(value, default=str)

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from modelforge._version import __version__
 from modelforge.config import Config, Origins
 from modelforge.config.folder_name import MAX_NAME, folder_name
 from modelforge.config.resolve import resolve
 from modelforge.config.sweeps import Sweep
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.files import SWEEP, unwritable
-from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
-from modelforge.runs.liveness import LOCK, machine
+from modelforge.core.files import SWEEP
+from modelforge.runs.jobs import (
+    JOBS_FOLDER,
+    FrozenJob,
+    SweepFile,
+    hash_of,
+    make_jobs_folder,
+    new_sweep_file,
+    write_job,
+    write_sweep_file,
+)
+from modelforge.runs.liveness import LOCK
 from modelforge.sweeps.selection import Candidate, Selection
 from modelforge.train.settings import SweepSettings
 
@@ -97,23 +103,15 @@ def freeze(
         ForgeError: something cannot be written.
     """
     where = (settings.where,) if isinstance(settings.where, str) else settings.where or ()
-    axes = {axis.name: tuple(_value(word) for word in axis.words) for axis in sweep.axes if axis.is_list}
-    found = SweepFile(
-        __version__,
-        datetime.now(UTC).isoformat(),
-        tuple(job.entry for job in jobs),
-        tuple(overrides),
-        axes,
-        settings.zip or (),
-        where,
-        selection.left_out,
-        version("torch"),
-        machine(),
+    axes = {axis.name: tuple(value_of(word) for word in axis.words) for axis in sweep.axes if axis.is_list}
+    found = replace(
+        new_sweep_file(overrides, axes),
+        jobs=tuple(job.entry for job in jobs),
+        zip=settings.zip or (),
+        where=where,
+        left_out=selection.left_out,
     )
-    try:
-        (folder / JOBS_FOLDER).mkdir()
-    except OSError as error:
-        raise ForgeError([unwritable(str(folder), (error.strerror or str(error)).lower(), SWEEP)]) from error
+    make_jobs_folder(folder)
     for job in jobs:
         write_job(job, folder)
     write_sweep_file(found, folder)
@@ -137,7 +135,15 @@ def check_empty(folder: Path) -> None:
     raise ForgeError([Problem("MF051", SWEEP, message, hint)])
 
 
-def _value(word: str) -> str:
+def busy(folder: Path) -> Problem:
+    """What is wrong where another process has the folder of a sweep."""
+    message = f"another process runs the sweep in `{folder}`"
+    hint = "wait for it; or share its work: `modelforge sweep work DIR --any`"
+    return Problem("MF078", "hydra.sweep.dir", message, hint)
+
+
+def value_of(word: str) -> str:
+    """The value of an override, as it is written."""
     return word.partition("=")[2]
 
 
@@ -164,7 +170,7 @@ def _folder(config: Config, number: int) -> str:
 
 def _wrong_folders(jobs: Sequence[FrozenJob]) -> Iterator[Problem]:
     key, standard = "hydra.sweep.subdir", f"`hydra.sweep.subdir='{STANDARD}'`"
-    taken: dict[str, FrozenJob] = {}
+    taken: dict[Path, FrozenJob] = {}
     for job in jobs:
         parts = Path(job.folder).parts
         if (longest := max((len(part.encode()) for part in parts), default=0)) > MAX_NAME:
@@ -175,9 +181,14 @@ def _wrong_folders(jobs: Sequence[FrozenJob]) -> Iterator[Problem]:
             message = f"`{job.folder}` cannot be a job's folder: it lies in the sweep's, beside `{JOBS_FOLDER}`"
             yield Problem("MF051", key, message, f"leave `{key}` out")
             return
-        if (other := taken.setdefault(job.folder, job)) is not job:
+        if (other := taken.setdefault(Path(job.folder), job)) is not job:
             message = f"the jobs `{' '.join(other.overrides)}` and `{' '.join(job.overrides)}` would have one folder"
             yield Problem("MF051", key, f"{message}, `{job.folder}`", f"{standard} gives each its own")
+            return
+    for path, job in taken.items():
+        if (outer := next((taken[one] for one in path.parents if one in taken), None)) is not None:
+            message = f"the folder of a job, `{job.folder}`, would lie in that of another, `{outer.folder}`"
+            yield Problem("MF051", key, message, f"{standard} gives each its own")
             return
 
 

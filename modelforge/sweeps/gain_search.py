@@ -45,7 +45,7 @@ class Search:
     Example:
         >>> search = Search(num_seeds=1, budget=9)
         >>> while (trial := search.next()) is not None:
-        ...     search = search.told(trial, -abs(trial.rung - 3))
+        ...     search = search.with_result(trial, -abs(trial.rung - 3))
         >>> search.best, search.num_tried
         (3, 6)
     """
@@ -68,7 +68,7 @@ class Search:
         ranked = self._ranked(whole) or self._ranked(self.results)
         return ranked[0] if ranked else None
 
-    def told(self, trial: Trial, result: float | None) -> Search:
+    def with_result(self, trial: Trial, result: float | None) -> Search:
         """The search with one more result."""
         finite = result if result is not None and math.isfinite(result) else None
         results = {**self.results, trial.rung: {**self.results.get(trial.rung, {}), trial.seed: finite}}

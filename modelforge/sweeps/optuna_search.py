@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 
-from modelforge._version import __version__
 from modelforge.config import Config, compose
 from modelforge.config.engines import NONE
 from modelforge.config.sweeps import read_sweep
@@ -24,16 +22,16 @@ from modelforge.core.plugins import load_plugins
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import (
-    JOBS_FOLDER,
     SWEEP_FILE,
     FrozenJob,
-    SweepFile,
+    make_jobs_folder,
+    new_sweep_file,
     read_job,
     read_sweep_file,
     write_job,
     write_sweep_file,
 )
-from modelforge.runs.liveness import LOCK, machine
+from modelforge.runs.liveness import LOCK
 from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job
@@ -42,7 +40,7 @@ from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
-from modelforge.sweeps.selection import Candidate
+from modelforge.sweeps.selection import Candidate, of_engine
 from modelforge.sweeps.sweeper import main_config
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
@@ -51,6 +49,8 @@ from modelforge.train.terminal import say
 
 TURN = 60.0
 """Seconds within which another process that begins the same search has written its files."""
+POLL = 1.0
+"""Seconds between two looks at a job that another process runs."""
 
 
 def search(
@@ -78,7 +78,7 @@ def search(
     sweep = read_sweep(conf, every)
     settings = parse_settings(dict(sweep.hydra["sweeper"]))
     texts = [f"{key}={value}" for key, value in settings.params.items()]
-    space = read_space([*texts, *(word for word in every if not _of_engine(word))], context.config_loader)
+    space = read_space([*texts, *(word for word in every if not of_engine(word))], context.config_loader)
     base = compose(conf, space.fixed, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
@@ -91,7 +91,7 @@ def search(
                 launched = list(zip((job.number for job in jobs), words_for(jobs), strict=True))
                 run_all(launcher, launched, trials.status)
             for job in jobs:
-                study.tell(job.number, trials.status(job.number))
+                study.tell(job.number, trials.ended(job.number))
         _say_best(study)
 
 
@@ -111,15 +111,16 @@ class _Trials:
         self.folder, self.conf, self.name, self.space = folder, conf, name, space
         self.checker, self.moment = Checker(), datetime.now()
         self.jobs: dict[int, FrozenJob] = {}
+        self.warned: set[Problem] = set()
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
-        """The frozen job of a trial; None where the study is told at once: of invalid values, and of a known result."""
+        """The frozen job of a trial; None where its result is known at once, as of invalid values."""
         with suppress(ForgeError):
             self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
             return self.jobs[asked.number]
         try:
-            config = compose(self.conf, asked.overrides, self.name, moment=self.moment)
-            self.checker.check(config)
+            config, notes = self.checker.check(compose(self.conf, asked.overrides, self.name, moment=self.moment))
+            self._warn(notes)
             job = frozen_job(Candidate(asked.overrides, config), asked.number)
         except ForgeError as error:
             complain(error)
@@ -132,10 +133,23 @@ class _Trials:
         self.jobs[asked.number] = job
         return job
 
+    def _warn(self, notes: Sequence[Problem]) -> None:
+        """Prints warnings, equal ones of several trials once."""
+        for note in notes:
+            if note not in self.warned:
+                complain(note)
+        self.warned.update(notes)
+
     def _result(self, job: FrozenJob) -> Mapping[str, Any] | None:
         """What an equal job of this process gave; None where there is none."""
         found = (self.status(number) for number, other in self.jobs.items() if other.hash == job.hash)
         return next((status for status in found if status.get("state") in DONE), None)
+
+    def ended(self, number: int) -> Mapping[str, Any]:
+        """The status of a job once it is over: a job of a process that is gone may go on elsewhere, as Slurm's do."""
+        while (found := self.status(number)).get("state") == "running":
+            time.sleep(POLL)
+        return found
 
     def status(self, number: int) -> Mapping[str, Any]:
         """The status of a job; empty before it begins."""
@@ -184,11 +198,5 @@ def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
         if (folder / SWEEP_FILE).is_file():
             return
         check_empty(folder)
-        (folder / JOBS_FOLDER).mkdir()
-        started, axes = datetime.now(UTC).isoformat(), {key: (text,) for key, text in space.described().items()}
-        found = SweepFile(__version__, started, (), tuple(overrides), axes, torch=version("torch"), machine=machine())
-        write_sweep_file(found, folder)
-
-
-def _of_engine(word: str) -> bool:
-    return word.lstrip("+~").startswith(("hydra.", "hydra/", "sweep."))
+        make_jobs_folder(folder)
+        write_sweep_file(new_sweep_file(overrides, {key: (text,) for key, text in space.described().items()}), folder)

@@ -145,13 +145,14 @@ class Search:
 
     @property
     def best(self) -> FrozenTrial | None:
-        """The best trial; None where none has a result that is finite."""
-        values = {
-            trial.value: trial
+        """The best trial, of equal ones the first; None where none has a result that is finite."""
+        known = [
+            (trial.value, trial)
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             if trial.value is not None and isfinite(trial.value)
-        }
-        return values[(min if self.minimize else max)(values)] if values else None
+        ]
+        best = min if self.minimize else max
+        return best(known, key=lambda pair: pair[0])[1] if known else None
 
     def _end(self, number: int, value: float | None = None, **state: Any) -> None:
         self.study.tell(number, value, skip_if_finished=True, **state)

@@ -14,7 +14,7 @@ from modelforge.runs.jobs import JobEntry, SweepFile, read_sweep_file
 from modelforge.runs.status import DONE, read_state
 
 ENGINE = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size", "hydra.verbose", "hydra.sweep.dir")
-"""What may be set anew for a sweep that goes on: how its jobs are run."""
+"""Overrides that a resumed sweep may have: how its jobs are run."""
 
 
 def check_resuming(overrides: Sequence[str]) -> None:
@@ -43,12 +43,12 @@ def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
     """The sweep in a folder, its jobs without a result, and warnings.
 
     Raises:
-        ForgeError: there is no sweep, its list of jobs is damaged, or its jobs are the trials of a search.
+        ForgeError: there is no sweep, its list of jobs is damaged, or it is a search, which has none.
     """
     sweep = read_sweep_file(folder)
     if not sweep.jobs:
-        message = f"the sweep in `{_shown(folder)}` is a search, which asks its study for jobs"
-        hint = "add `hydra/sweeper=optuna`, and `hydra.sweeper.n_trials=...` for the number of all trials"
+        message = f"the sweep in `{_shown(folder)}` is a search, which has no list of jobs"
+        hint = f"`sweep.resume={folder} hydra/sweeper=optuna` goes on with it"
         raise ForgeError([Problem("MF077", "sweep.resume", message, hint)])
     return sweep, unfinished(folder, sweep), [*_other_versions(folder, sweep)]
 

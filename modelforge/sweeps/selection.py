@@ -15,7 +15,7 @@ from modelforge.config.folder import groups, options
 from modelforge.config.loader import hydra_settings
 from modelforge.config.overrides import parse
 from modelforge.config.sweeps import Sweep
-from modelforge.core.errors import ForgeError, Place, Problem, Refusal
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.suggestions import did_you_mean
 from modelforge.runs.jobs import LeftOut
 from modelforge.train.settings import SweepSettings
@@ -94,7 +94,7 @@ def select(
     found, library = _Found(), Library()
     with hydra_settings():
         for words in sweep.jobs():
-            own = tuple(word for word in words if not _of_engine(word))
+            own = tuple(word for word in words if not of_engine(word))
             try:
                 config = _composed(own, words, conditions, conf, config_name, library, moment)
                 if config is None:
@@ -227,7 +227,7 @@ def _subject(words: Words) -> Subject:
     return Subject(values, choices)
 
 
-def _of_engine(word: str) -> bool:
+def of_engine(word: str) -> bool:
     """Whether an override is about how jobs are run, and no value of one."""
     return word.lstrip("+~").startswith(("hydra.", "hydra/", "sweep."))
 
@@ -253,8 +253,3 @@ def _nothing(where: Sequence[str], found: _Found) -> Problem:
         return Problem("MF084", "sweep.where", message, "change the condition, or the values")
     message = f"no job is left: all {len(found.left_out):,} combinations have an invalid value"
     return Problem("MF084", "sweep.skip_invalid", message, "correct the values")
-
-
-def place_of(key: str, overrides: Sequence[str]) -> Place | None:
-    """The override that sets a key of the `sweep` section."""
-    return next((Place(override=word) for word in overrides if word.lstrip("+").startswith(f"{key}=")), None)

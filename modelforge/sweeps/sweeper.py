@@ -20,7 +20,7 @@ from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.liveness import claimed
 from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import Shared, check_empty, equal_jobs, freeze, frozen_jobs
+from modelforge.sweeps.freezing import Shared, busy, check_empty, equal_jobs, freeze, frozen_jobs
 from modelforge.sweeps.frozen_loader import FrozenLoader, words_for
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.resume import check_resuming, resumed, said
@@ -102,13 +102,6 @@ def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:
     numbers = [read_job(folder, job.number).config.get("num_threads") for job in own or jobs[:1]]
     known = [number for number in numbers if number is not None]
     return max(known) if len(known) == len(numbers) else None
-
-
-def busy(folder: Path) -> Problem:
-    """What is wrong where another process has the folder of a sweep."""
-    message = f"another process runs the sweep in `{folder}`"
-    hint = "wait for it; or share its work: `modelforge sweep work DIR --any`"
-    return Problem("MF078", "hydra.sweep.dir", message, hint)
 
 
 def main_config(config: DictConfig) -> tuple[Path, str]:

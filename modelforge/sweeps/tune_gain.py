@@ -10,29 +10,41 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelforge._version import __version__
 from modelforge.config import Config, compose
 from modelforge.config.folder_name import folder_name
-from modelforge.core.errors import ForgeError, Refusal
-from modelforge.core.files import SWEEP, unwritable
+from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.words import plural
 from modelforge.inits.gains.activations import UnknownActivation
 from modelforge.inits.gains.gain import named_gain
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
-from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
-from modelforge.runs.liveness import machine
+from modelforge.report.stream import complain
+from modelforge.runs.jobs import (
+    SWEEP_FILE,
+    FrozenJob,
+    JobEntry,
+    SweepFile,
+    make_jobs_folder,
+    new_sweep_file,
+    read_sweep_file,
+    write_job,
+    write_sweep_file,
+)
+from modelforge.runs.liveness import claimed
 from modelforge.signal.critical import Critical, critical_gain
+from modelforge.sweeps.check import Checker
+from modelforge.sweeps.freezing import busy, check_empty, frozen_job, value_of
 from modelforge.sweeps.gain_report import GainReport, gain_of
 from modelforge.sweeps.gain_search import RUNGS, Search, Trial
+from modelforge.sweeps.selection import Candidate
 from modelforge.train.arguments import misuse
 from modelforge.train.frozen_job import work
+from modelforge.train.prepare import settled
 from modelforge.train.settings import judged_by
 
 FARTHEST = 3 * RUNGS
@@ -69,21 +81,26 @@ def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) 
         say: Takes a line before each training.
 
     Raises:
-        ForgeError: the config is wrong, has no such number, or the folder cannot be written.
+        ForgeError: the config is wrong, has no such number, or the folder cannot be written, holds something else, or
+            another process searches there.
     """
     config = compose(wanted.conf, wanted.overrides)
     base = number_at(config, wanted.key)
+    for warning in Checker().check(config)[1]:
+        complain(warning)
     judged = judged_by(config.values)
     metric = judged["optimized_metric"]
     higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
-    critical = _predicted(wanted, base)
-    start = _rung_near(base, critical)
-    say(_beginning(wanted, base, critical))
-    search = Search(wanted.num_seeds, wanted.budget, start, higher)
-    trainings = _Trainings(wanted, folder, base, int(config.values.get("seed", 0)))
-    end = math.inf if wanted.minutes is None else time.monotonic() + 60 * wanted.minutes
-    while time.monotonic() < end and (trial := search.next()) is not None:
-        search = search.told(trial, trainings.result(trial, metric, say))
+    with claimed(folder, busy(folder)):
+        trainings = _Trainings(wanted, folder, base, int(config.values.get("seed", 0)))
+        critical = _predicted(wanted, base)
+        say(_beginning(wanted, base, critical))
+        search = Search(wanted.num_seeds, wanted.budget, _rung_near(base, critical), higher)
+        end = math.inf if wanted.minutes is None else time.monotonic() + 60 * wanted.minutes
+        while time.monotonic() < end and (trial := search.next()) is not None:
+            job = trainings.job(trial)
+            say(f"\n[{search.num_tried + 1} of at most {wanted.budget}] {' '.join(job.overrides[-2:])}")
+            search = search.with_result(trial, trainings.result(job, metric))
     return GainReport(wanted.key, base, metric, search, critical, str(folder))
 
 
@@ -114,47 +131,51 @@ class _Trainings:
         self.folder = folder
         self.base = base
         self.first_seed = first_seed
-        self.jobs: list[FrozenJob] = []
+        self.sweep = _sweep(wanted, folder)
 
-    def result(self, trial: Trial, metric: str, say: Callable[[str], None]) -> float | None:
+    def job(self, trial: Trial) -> JobEntry:
+        """The job of a trial: of a search that goes on an equal one, else a new one."""
+        own = (f"{self.wanted.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
+        overrides = (*self.wanted.overrides, *own)
+        number = len(self.sweep.jobs)
+        job = frozen_job(Candidate(overrides, settled(compose(self.wanted.conf, overrides))), number)
+        known = next((one for one in self.sweep.jobs if one.hash == job.hash), None)
+        return known or self._added(replace(job, folder=folder_name(number, ",".join(own))))
+
+    def result(self, job: JobEntry, metric: str) -> float | None:
         """The metric of one training; None where it diverged or failed."""
-        job = self._add(trial)
-        words = " ".join(job.overrides[-2:])
-        say(f"\n[{len(self.jobs)} of at most {self.wanted.budget}] {words}")
         done = work(self.folder, job.number)
         if done.exit_code > 128:
             raise KeyboardInterrupt
         return done.status.metrics.get(metric) if done.status.state == "finished" else None
 
-    def _add(self, trial: Trial) -> FrozenJob:
-        """Freezes the job of a trial, and puts it on the sweep's list."""
-        number = len(self.jobs)
-        own = (f"{self.wanted.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
-        overrides = (*self.wanted.overrides, *own)
-        values = compose(self.wanted.conf, overrides).values
-        seed = self.first_seed + trial.seed
-        job = FrozenJob(number, hash_of(values), seed, overrides, folder_name(number, ",".join(own)), values)
-        try:
-            (self.folder / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ForgeError([unwritable(str(self.folder), (error.strerror or str(error)).lower(), SWEEP)]) from error
+    def _added(self, job: FrozenJob) -> JobEntry:
+        """Freezes a job, and puts it on the sweep's list."""
+        make_jobs_folder(self.folder)
         write_job(job, self.folder)
-        self.jobs.append(job)
-        write_sweep_file(self._sweep(), self.folder)
-        return job
+        jobs = (*self.sweep.jobs, job.entry)
+        places = {self.wanted.key: -2, "seed": -1}
+        axes = {key: tuple(dict.fromkeys(value_of(one.overrides[at]) for one in jobs)) for key, at in places.items()}
+        self.sweep = replace(self.sweep, jobs=jobs, axes=axes)
+        write_sweep_file(self.sweep, self.folder)
+        return job.entry
 
-    def _sweep(self) -> SweepFile:
-        axes = {self.wanted.key: tuple(dict.fromkeys(_value(job.overrides[-2]) for job in self.jobs))}
-        axes["seed"] = tuple(dict.fromkeys(_value(job.overrides[-1]) for job in self.jobs))
-        return SweepFile(
-            __version__,
-            datetime.now(UTC).isoformat(),
-            tuple(job.entry for job in self.jobs),
-            self.wanted.overrides,
-            axes,
-            torch=version("torch"),
-            machine=machine(),
-        )
+
+def _sweep(wanted: Wanted, folder: Path) -> SweepFile:
+    """The jobs of the search that a folder holds; none where it is empty.
+
+    Raises:
+        ForgeError: it holds something else.
+    """
+    if not (folder / SWEEP_FILE).is_file():
+        check_empty(folder)
+        return new_sweep_file(wanted.overrides)
+    found = read_sweep_file(folder)
+    if found.overrides != wanted.overrides or [*found.axes] != [wanted.key, "seed"]:
+        message = f"`{folder}` holds another search, or a sweep"
+        hint = "choose another folder, or give the key and the overrides that began it"
+        raise ForgeError([Problem("MF051", "--folder", message, hint)])
+    return found
 
 
 def _predicted(wanted: Wanted, base: float) -> Critical | None:
@@ -176,13 +197,9 @@ def _rung_near(base: float, critical: Critical | None) -> int:
 
 
 def _beginning(wanted: Wanted, base: float, critical: Critical | None) -> str:
-    most = f"at most {wanted.budget} trainings" + (f" and {wanted.minutes:g} min" if wanted.minutes else "")
+    most = f"at most {plural(wanted.budget, 'training')}" + (f" and {wanted.minutes:g} min" if wanted.minutes else "")
     if critical is None:
         return (
             f"{wanted.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"
         )
     return f"{wanted.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"
-
-
-def _value(word: str) -> str:
-    return word.partition("=")[2]

@@ -188,6 +188,13 @@ def test_jobs_as_hydra_itself_makes_them(folder: Path) -> None:
             """,
         ),
         (
+            ["sweep.skip_invalid=true,false"],
+            """
+            error[MF001]: `sweep.skip_invalid` is a setting of the whole multirun, and takes one value
+              --> override sweep.skip_invalid=true,false
+            """,
+        ),
+        (
             ["init=a,c", "init.gian=1,2"],
             """
             error[MF001]: `init` has no key `gian`

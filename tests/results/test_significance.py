@@ -30,6 +30,17 @@ def test_other_seeds_are_not():
     assert p == pytest.approx(stats.ttest_ind([*FIRST.values()], [*other.values()], equal_var=False).pvalue)
 
 
+def test_second_runs_of_a_seed_are_not_paired_by_their_rank(tmp_path: Path):
+    """Of two folders, the better runs of each group have nothing in common."""
+    values = {"x": {"a": (0.90, 0.94), "b": (0.80, 0.85)}, "y": {"a": (0.91, 0.93), "b": (0.84, 0.82)}}
+    for name, found in values.items():
+        swept(tmp_path / name, {(init, "1", seed): one[seed] for init, one in found.items() for seed in range(2)})
+    (_, other) = contrasts(group(collect(tmp_path / "x", tmp_path / "y")))
+    first, second = ([*values["x"][init], *values["y"][init]] for init in "ab")
+    assert other.test == "Welch"
+    assert other.p == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [({"0": 1.0}, {"0": 2.0}, ("", None)), ({"0": 1.0, "1": 2.0}, {"0": 1.0, "1": 2.0}, ("paired", 1.0)),

@@ -73,6 +73,10 @@ def test_what_is_written_is_read_back(folder: Path):
 def test_a_hash_is_of_what_a_job_computes():
     assert hash_of(CONFIG) == hash_of({"tags": ["x"], "sweep": {"where": "a"}, **dict(reversed(CONFIG.items()))})
     assert len({hash_of(CONFIG | {"on": value}) for value in (True, 1, 1.0, "1", None, [])}) == 6
+    layers = {"act": {"type": "ReLU"}, "norm": {"type": "LayerNorm"}}
+    swapped = dict(reversed(layers.items()))
+    assert hash_of({"model": {"layers": layers}}) != hash_of({"model": {"layers": swapped}})
+    assert hash_of({"keys": {1: "a", "b": "c"}}) == hash_of({"keys": {1: "a", "b": "c"}})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import modelforge as mf
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.signal.critical import critical_gain, drift
 
 
@@ -31,6 +32,17 @@ def test_linear_and_relu_nets_have_their_known_gains(activation: str | None, exp
 
 def test_it_is_found_from_other_gains_too() -> None:
     found = critical_gain(deep("ReLU", "kaiming"), around=0.3)
+    assert found is not None
+    assert found.gain == pytest.approx(2**0.5, rel=0.02)
+
+
+def test_gains_that_a_config_refuses_are_left_out() -> None:
+    def planned(gain: float) -> Any:
+        if gain > 3:
+            raise ForgeError([Problem("MF001", "init.gain", "too large")])
+        return deep("ReLU", depth=4)(gain)
+
+    found = critical_gain(planned)
     assert found is not None
     assert found.gain == pytest.approx(2**0.5, rel=0.02)
 

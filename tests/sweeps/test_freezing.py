@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError
-from modelforge.runs.jobs import FrozenJob, hash_of, write_job
+from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, hash_of, read_job, write_job
 from modelforge.sweeps.freezing import STANDARD, Shared, equal_jobs, frozen_jobs
 from modelforge.sweeps.frozen_loader import FrozenLoader, words_for
 from modelforge.sweeps.selection import select
@@ -47,6 +47,16 @@ def test_jobs_have_numbers_folders_and_hashes(tmp_path: Path):
     assert equal == []
 
 
+def test_models_that_differ_in_the_order_of_layers_are_two_jobs(tmp_path: Path):
+    jobs, equal = frozen(tmp_path, "+model.layers={act:R,norm:N},{norm:N,act:R}")
+    assert [list(job.config["model"]["layers"]) for job in jobs] == [["act", "norm"], ["norm", "act"]]
+    assert equal == []
+    for job in jobs:
+        (tmp_path / JOBS_FOLDER).mkdir(exist_ok=True)
+        write_job(job, tmp_path)
+        assert read_job(tmp_path, job.number) == job
+
+
 def test_equal_combinations_are_one_job(tmp_path: Path):
     conf = ("name=x", "seed=1", "+tags=[a],[b],[c]")
     jobs, equal = frozen(tmp_path, *conf)
@@ -68,6 +78,12 @@ def test_equal_combinations_are_one_job(tmp_path: Path):
 def test_folders_that_jobs_cannot_have(tmp_path: Path, subdir: str, message: str):
     with pytest.raises(ForgeError, match=message):
         frozen(tmp_path, "seed=1,2", f"+note={'x' * 300}", f"hydra.sweep.subdir='{subdir}'")
+
+
+def test_no_job_lies_in_the_folder_of_another(tmp_path: Path):
+    """A job that begins again clears its folder."""
+    with pytest.raises(ForgeError, match="`name=x/y`, would lie in that of another, `name=x`"):
+        frozen(tmp_path, "name=x,x/y", "hydra.sweep.subdir='${hydra:job.override_dirname}'")
 
 
 def test_a_launcher_gets_the_frozen_job(tmp_path: Path):

@@ -14,7 +14,7 @@ def report(results: Results, *, higher_is_better: bool = True, base: float = 1.0
     search = Search(num_seeds=4, start=1, higher_is_better=higher_is_better)
     for rung, values in results.items():
         for seed, value in enumerate(values):
-            search = search.told(Trial(rung, seed), value)
+            search = search.with_result(Trial(rung, seed), value)
     return GainReport("init.gain", base, "val/accuracy", search, Critical(1.2, 0.01), "runs/tune-gain/a")
 
 

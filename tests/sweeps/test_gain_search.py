@@ -14,7 +14,7 @@ def searched(search: Search, result) -> tuple[Search, list[Trial]]:
     asked = []
     while (trial := search.next()) is not None:
         asked.append(trial)
-        search = search.told(trial, result(trial))
+        search = search.with_result(trial, result(trial))
     return search, asked
 
 
@@ -68,7 +68,7 @@ def test_where_nothing_trains_there_is_no_best_gain() -> None:
 def test_mean_and_spread_are_over_seeds() -> None:
     search = Search()
     for seed, value in enumerate((1.0, 2.0, 3.0)):
-        search = search.told(Trial(0, seed), value)
+        search = search.with_result(Trial(0, seed), value)
     assert search.mean(0) == 2.0
     assert search.spread(0) == pytest.approx(1.0)
-    assert search.told(Trial(4, 0), 1.0).spread(4) is None
+    assert search.with_result(Trial(4, 0), 1.0).spread(4) is None

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from modelforge.config import default_conf
+from modelforge.core.errors import ForgeError
 from modelforge.results.collect import collect
+from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
+from modelforge.sweeps import optuna_search
+from modelforge.sweeps.optuna_space import Space
+from modelforge.sweeps.optuna_study import Asked
+from modelforge.sweeps.resume import resumed
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
 from tests.sweeps.projects import SMALL, multirun, project, start, statuses
 
@@ -18,6 +26,33 @@ SPACE = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "hydra/sweeper=optuna", "h
 
 def trials(place: Path) -> list[optuna.trial.FrozenTrial]:
     return open_study(place / "sweep" / JOURNAL).trials
+
+
+def test_a_job_that_another_process_runs_is_told_when_it_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A search that was killed is resumed while its job goes on at Slurm: the launcher refuses the job at once."""
+    monkeypatch.setattr(optuna_search, "POLL", 0.0)
+    trials = optuna_search._Trials(tmp_path, tmp_path, "config", Space({}, ()))
+    states = iter(["running", "running", "finished"])
+    monkeypatch.setattr(trials, "status", lambda number: {"state": next(states)})
+    assert trials.ended(0) == {"state": "finished"}
+    assert next(states, None) is None
+
+
+def test_a_trial_is_frozen_without_the_arguments_of_another_type(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    (tmp_path / JOBS_FOLDER).mkdir()
+    trials = optuna_search._Trials(tmp_path, default_conf(), "config", Space({}, ()))
+    study: Any = None  # told of no trial
+    words = ("model=mlp", "optimizer.type=SGD")
+    jobs = [trials.job(Asked(number, (*words, f"seed={number}")), study) for number in range(2)]
+    assert [job and "betas" in job.config["optimizer"] for job in jobs] == [False, False]
+    assert capfd.readouterr().err.count("warning[MW212]") == 1
+
+
+def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
+    write_sweep_file(new_sweep_file(SPACE), tmp_path)
+    with pytest.raises(ForgeError, match="is a search") as caught:
+        resumed(tmp_path)
+    assert "hydra/sweeper=optuna" in caught.value.problems[0].hint
 
 
 @pytest.mark.slow
@@ -57,8 +92,6 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     assert second.returncode == 0, err
     assert [trial.state for trial in trials(place)] == [TrialState.COMPLETE] * 5
     assert {status["state"] for status in statuses(place / "sweep").values()} == {"finished"}
-    code, _, err = multirun(place, "sweep.resume=sweep")
-    assert (code, "add `hydra/sweeper=optuna`" in err) == (1, True)
     code, _, err = multirun(place, "sweep.resume=sweep", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6")
     assert code == 0, err
     assert len(trials(place)) == 6

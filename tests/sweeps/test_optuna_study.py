@@ -56,6 +56,14 @@ def test_what_becomes_of_a_job_is_what_its_trial_is_told(tmp_path: Path):
     assert [trial.value for trial in trials] == [0.5, float("inf"), None, None, 0.7, None]
 
 
+@pytest.mark.parametrize("minimize", [True, False])
+def test_of_equal_trials_the_first_is_best(tmp_path: Path, minimize: bool):
+    with search(tmp_path, minimize=minimize) as study:
+        for status in ({"state": "diverged"}, finished(0.5), finished(0.5), finished(0.7 if minimize else 0.3)):
+            study.tell(study.take(4).number, status)
+        assert study.best.number == 1
+
+
 @pytest.mark.parametrize("name", ["tpe", "random", "gp", "qmc"])
 def test_a_search_in_two_parts_draws_what_one_draws(tmp_path: Path, name: str):
     (tmp_path / "one").mkdir()

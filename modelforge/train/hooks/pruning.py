@@ -44,18 +44,27 @@ class Prune(Callback):
             trainer.should_stop = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Reports the metric, and ends the training where the pruner says so."""
-        value = trainer.callback_metrics.get(self.context.terms.metric)
-        if self.trial is None or trainer.sanity_checking or value is None or not isfinite(float(value)):
+        """Reports the metric, and ends the training where the pruner says so; all processes stop together."""
+        if trainer.sanity_checking:
             return
+        value = trainer.callback_metrics.get(self.context.terms.metric)
+        ends = trainer.is_global_zero and value is not None and self._is_worse(trainer, float(value))
+        if trainer.strategy.broadcast(ends):
+            trainer.should_stop = True
+
+    def _is_worse(self, trainer: Trainer, value: float) -> bool:
+        """Reports a value, and notes it where the pruner ends the trial for it."""
+        if self.trial is None or not isfinite(value):
+            return False
         epoch = trainer.current_epoch + 1
         if epoch not in reported(self.trial):  # a resumed run comes by an epoch twice
-            self.trial.report(float(value), epoch)
+            self.trial.report(value, epoch)
         is_last = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epoch
-        if not is_last and self.trial.should_prune():
-            self.trial.set_user_attr(PRUNED, epoch)
-            self.reason = f"pruned after epoch {epoch:,}: `{self.context.terms.metric}` is {float(value):.4g}"
-            trainer.should_stop = True
+        if is_last or not self.trial.should_prune():
+            return False
+        self.trial.set_user_attr(PRUNED, epoch)
+        self.reason = f"pruned after epoch {epoch:,}: `{self.context.terms.metric}` is {value:.4g}"
+        return True
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Says why the training ended, if this is why."""

@@ -1,4 +1,4 @@
-"""`wandb` and `mlflow`: trackers, which keep runs side by side. Both stay on this machine unless told otherwise."""
+"""`wandb` and `mlflow`: trackers, which keep runs side by side. Both are local unless a server is named."""
 
 from __future__ import annotations
 

@@ -67,6 +67,21 @@ def test_a_run_of_its_own_is_never_ended(trial, tmp_path: Path):
     assert said == ["pruning: this run belongs to no study (`hydra/sweeper=optuna`), and is never ended early"]
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_processes_stop_together_as_the_first_decides(ends: bool):
+    heard: list[bool] = []
+    strategy = SimpleNamespace(broadcast=lambda own: heard.append(own) or ends)
+    trainer: Any = SimpleNamespace(
+        sanity_checking=False, callback_metrics={"val/loss": 1.0}, is_global_zero=False, strategy=strategy,
+        should_stop=False,
+    )  # fmt: skip
+    context: Any = SimpleNamespace(terms=SimpleNamespace(metric="val/loss"))
+    callback = Prune({}, context)
+    callback.trial = object()  # only the first process may report
+    callback.on_validation_end(trainer, Falling())
+    assert (heard, trainer.should_stop) == ([False], ends)
+
+
 def test_pruners_have_the_settings():
     kinds = {
         "median": optuna.pruners.MedianPruner,
