@@ -137,6 +137,7 @@ def test_equal_jobs_run_once_and_left_behind_arguments_stay_behind(command: Comm
     err = capfd.readouterr().err
     assert "warning[MW222]: `tags=[a]` and `tags=[b]` make the same config" in err
     assert "warning[MW212]" in err
+    assert not any("sweep." in job.folder for job in read_sweep_file(root).jobs)
     assert read_sweep_file(root).where == ("seed == 1",)
     assert "betas" not in read_job(root, 0).config["optimizer"]
 
