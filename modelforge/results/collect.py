@@ -17,7 +17,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_SWEEP_BYTES, MAX_SWEEP_FILE_BYTES
 from modelforge.core.regular_files import read_text
 from modelforge.results.sweep import FAR, STATES, Row, State, Sweep, differing
-from modelforge.runs.jobs import SWEEP_FILE
+from modelforge.runs.jobs import JOBS_FOLDER, SWEEP_FILE, read_job
 from modelforge.runs.liveness import STATUS, is_alive, machine
 from modelforge.runs.status import read
 
@@ -73,18 +73,28 @@ def collect(folder: str | Path, *others: str | Path) -> Sweep:
 
 
 def planned_jobs(root: Path) -> list[Planned]:
-    """The jobs that a multirun's folder lists; none where there is no list, or a damaged one."""
+    """The jobs that a multirun's folder lists; those that are frozen in it, where the list is damaged."""
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
         listed = json.loads(read_text(root / SWEEP_FILE, MAX_SWEEP_FILE_BYTES))["jobs"]
         return [
             Planned(int(job["number"]), as_overrides(job["overrides"]), str(job.get("folder") or "")) for job in listed
         ]
+    if (root / SWEEP_FILE).is_file():
+        return [*_frozen(root)]
     with suppress(OSError, ValueError):
         listed = json.loads(read_text(root / JOBS, MAX_SWEEP_BYTES))
         if isinstance(listed, list):
             found = [as_overrides(job) if isinstance(job, list) else {} for job in listed]
             return [Planned(number, overrides) for number, overrides in enumerate(found) if overrides]
     return []
+
+
+def _frozen(root: Path) -> Iterator[Planned]:
+    """The jobs whose files can be read."""
+    for path in sorted(root.glob(f"{JOBS_FOLDER}/*.yaml")):
+        with suppress(ForgeError, ValueError):
+            job = read_job(root, int(path.stem))
+            yield Planned(job.number, as_overrides(job.overrides), job.folder)
 
 
 def as_overrides(words: Sequence[Any]) -> FrozenDict[str, str]:

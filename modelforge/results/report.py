@@ -38,7 +38,7 @@ def report_sweep(folder: Path, screen: Console) -> Sweep:
     compared = contrasts(grouped)
     screen.print()
     screen.print(as_text(grouped, compared, most=MAX_LINES, with_jobs=True))
-    line = f"\n{counts_line(sweep)}  ·  {printable(str(folder))}"
+    line = f"\n{counts_line(sweep) or 'no job began'}  ·  {printable(str(folder))}"
     screen.print(line, highlight=False, markup=False, soft_wrap=True)
     write_atomically(folder / CSV, to_csv(sweep), SWEEP)
     write_atomically(folder / PAGE, page(grouped, compared, folder), SWEEP)

@@ -1,4 +1,4 @@
-"""The end of a multirun: the report of its jobs, and exit 1 if a job has no result."""
+"""The end of a multirun: the report of its jobs, and exit 1 if a job has no result, or no job began."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class SweepReport(Callback):
             return
         with exiting():
             sweep = report_sweep(Path(str(config.hydra.sweep.dir)), Screen())
-        if sweep.counts.keys() - {*DONE}:
+        if not sweep.rows or sweep.counts.keys() - {*DONE}:
             sys.exit(1)

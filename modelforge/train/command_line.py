@@ -22,6 +22,7 @@ from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unre
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream, complain, exiting
+from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import as_hydra_reads
 from modelforge.train.arguments import misuse
 from modelforge.train.later import put_off_extras
@@ -121,9 +122,11 @@ def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
         hint = f"leave {place.starter} out: each job starts its own, as `trainer.devices` says"
         raise ForgeError([misuse("hydra.mode", message, hint)])
     sweep = read_sweep(conf, overrides)
+    if (folder := sweep.settings.get("resume")) is not None:
+        read_sweep_file(Path(str(folder)))  # a folder without a sweep is refused before anything is made in it
     if sweep.freezes:  # it composes and checks all jobs itself, and announces those of a sweep that goes on
         config = Config({}, Origins.empty(), tuple(overrides), {}, sweep.hydra)
-        if not sweep.settings.get("resume"):
+        if folder is None:
             announce_jobs(config, sweep.num_jobs)
             if problems := [*_folder_problems(config, "sweep")]:
                 raise ForgeError(problems)

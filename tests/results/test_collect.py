@@ -9,6 +9,7 @@ import pytest
 
 from modelforge.core.errors import ForgeError
 from modelforge.results import collect
+from modelforge.runs.jobs import JOBS_FOLDER, SWEEP_FILE, FrozenJob, hash_of, write_job
 from tests.runs.jobs import job
 
 
@@ -186,3 +187,18 @@ def test_runs_that_optimize_different_metrics_are_sorted_within_each(tmp_path: P
     assert found.is_mixed
     assert [row.number for row in found.rows] == [1, 2, 0]
     assert [found.result(row) for row in found.rows] == [0.5, 0.25, 0.5]
+
+
+def test_jobs_that_never_began_are_listed_where_the_list_is_damaged(tmp_path: Path):
+    job(tmp_path / "0,seed=1", overrides=["seed=1"])
+    (tmp_path / JOBS_FOLDER).mkdir()
+    for number, seed in enumerate((1, 2, 3)):
+        config = {"seed": seed}
+        frozen = FrozenJob(number, hash_of(config), seed, (f"seed={seed}",), f"{number},seed={seed}", config)
+        write_job(frozen, tmp_path)
+    (tmp_path / SWEEP_FILE).write_text('{"jobs": [')
+    (tmp_path / JOBS_FOLDER / "0002.yaml").write_text("a: [")
+    assert [(row.number, row.state, dict(row.overrides)) for row in collect(tmp_path).rows] == [
+        (0, "finished", {"seed": "1"}),
+        (1, "missing", {"seed": "2"}),
+    ]

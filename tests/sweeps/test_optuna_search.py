@@ -103,6 +103,14 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_search_of_which_no_trial_begins_is_no_success(tmp_path: Path):
+    place = project(tmp_path / "project")
+    words = (*SMALL, *SPACE[1:], "optimizer.lrr=interval(0.1,1)", "hydra.sweeper.n_trials=1")
+    code, out, _ = multirun(place, *words)
+    assert (code, "no job began" in out) == (1, True)
+
+
+@pytest.mark.slow
 def test_trials_are_ended_early(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "trainer.max_epochs=3", *SPACE, "callbacks=pruning", "callbacks.pruning.startup_trials=1")

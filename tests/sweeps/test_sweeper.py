@@ -137,6 +137,7 @@ def test_equal_jobs_run_once_and_left_behind_arguments_stay_behind(command: Comm
     err = capfd.readouterr().err
     assert "warning[MW222]: `tags=[a]` and `tags=[b]` make the same config" in err
     assert "warning[MW212]" in err
+    assert not any("sweep." in job.folder for job in read_sweep_file(root).jobs)
     assert read_sweep_file(root).where == ("seed == 1",)
     assert "betas" not in read_job(root, 0).config["optimizer"]
 
@@ -158,3 +159,11 @@ def test_a_damaged_sweep_is_a_problem(swept: Path, command: Command, capfd):
     out = capfd.readouterr()
     assert "error[MF076]" in out.err
     assert "Traceback" not in out.out + out.err
+
+
+@pytest.mark.parametrize("name", ["nope", "others"])
+def test_a_folder_without_a_sweep_is_left_as_it_is(command: Command, tmp_path: Path, capfd, name: str):
+    (tmp_path / "others").mkdir()
+    assert command(f"sweep.resume={tmp_path / name}") == 1
+    assert "error[MF076]" in capfd.readouterr().err
+    assert [*tmp_path.rglob("*")] == [tmp_path / "others"]
