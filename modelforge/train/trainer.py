@@ -45,6 +45,7 @@ QUIET = (
     ".*callbacks used to create the checkpoint need to be provided.*",  # `best.ckpt` by another metric
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",
+    ".*module.s. in eval mode at the start of training.*",  # norms of which all is frozen
     ".*FSDP2-wrapped module .* returned a view tensor.*",  # no layer of modelforge works in place
     ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",
 )
