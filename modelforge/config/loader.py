@@ -171,6 +171,8 @@ def guard_hydra() -> None:
     # Hydra resolves its own settings, and what `--resolve` prints, by OmegaConf's resolvers.
     OmegaConf.register_new_resolver("oc.decode", _decode, replace=True)
     OmegaConf.register_new_resolver("oc.create", _create, replace=True)
+    for template in ("arg", "calc"):  # each copy of a layer has its own value: `--resolve` leaves them as they are
+        OmegaConf.register_new_resolver(template, _as_written, replace=True)
     OmegaConfDumper.add_representer(str, _on_one_line)
     OmegaConfDumper.str_representer_added = True
 
@@ -180,6 +182,11 @@ def _on_one_line(dumper: yaml.Dumper, text: str) -> yaml.ScalarNode:
     if text.isprintable():
         return OmegaConfDumper.str_representer(dumper, text)
     return dumper.represent_scalar(BaseResolver.DEFAULT_SCALAR_TAG, text, style='"')
+
+
+def _as_written(*arguments: Any, _node_: Node) -> Any:
+    """A template as the file has it."""
+    return _node_._value()
 
 
 def _decode(text: Any, _parent_: Container, _node_: Node) -> Any:

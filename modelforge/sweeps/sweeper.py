@@ -17,7 +17,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.report.stream import complain, exiting
 from modelforge.runs.jobs import JobEntry, read_job
-from modelforge.runs.liveness import claimed
+from modelforge.runs.liveness import LOCK, claimed
 from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import Shared, busy, check_empty, equal_jobs, freeze, frozen_jobs
@@ -53,9 +53,13 @@ class FreezingSweeper(Sweeper):
         folder = self.loader.folder
         with exiting():
             resume = OmegaConf.select(self.config, "sweep.resume")
-            with claimed(folder, busy(folder)):
-                jobs = self._frozen(folder, arguments) if resume is None else _resumed(folder, arguments)
-                self._launched(jobs)
+            try:
+                with claimed(folder, busy(folder)):
+                    jobs = self._frozen(folder, arguments) if resume is None else _resumed(folder, arguments)
+                    self._launched(jobs)
+            except ForgeError:
+                _remove_if_empty(folder)
+                raise
 
     def _frozen(self, folder: Path, arguments: Sequence[str]) -> Sequence[JobEntry]:
         """Checks and freezes what the command line asks for."""
@@ -94,6 +98,17 @@ class FreezingSweeper(Sweeper):
         most = self.max_batch_size or len(launched)
         for begin in range(0, len(launched), most):
             run_all(launcher, launched[begin : begin + most], status_of)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Removes the folder of a sweep that is refused, and empty ones around it, up to the working folder."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+        for place in (folder, *folder.parents):
+            if not place.is_relative_to(Path.cwd()) or place == Path.cwd():
+                break
+            place.rmdir()
 
 
 def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:

@@ -50,7 +50,8 @@ def parts(model: nn.Module) -> Iterator[nn.Module]:
         >>> from modelforge.building.build import build
         >>> from modelforge.language import parse
         >>> block = {"type": "Repeat", "times": 3, "layers": {"one": {"type": "Linear", "out_features": 4}}}
-        >>> model = build(parse({"input": {"shape": [4]}, "layers": {"blocks": block}}))
+        >>> spec = parse({"input": {"shape": [4]}, "layers": {"blocks": block}}, init={"scheme": "xavier"})
+        >>> model = build(spec)
         >>> [type(part).__name__ for part in parts(model)]
         ['Linear', 'Linear', 'Linear']
     """
