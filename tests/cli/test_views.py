@@ -92,4 +92,5 @@ def test_view(name, columns, charset, project, here, monkeypatch, snapshot):
     assert "\n".join(lines) == snapshot
     # Problems are not wrapped, so that carets stay below what they mark; nor is a word that is longer than the line.
     long = [line for line in lines if len(line) > columns and WEIGHTS not in line]
-    assert not long or charset == "ascii" or name.startswith(("check", "show blocks", "verify failing", "sweep of many keys"))
+    wide = ("check", "show blocks", "verify failing", "sweep of many keys")
+    assert not long or charset == "ascii" or name.startswith(wide)

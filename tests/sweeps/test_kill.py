@@ -118,7 +118,7 @@ def kill(process: psutil.Process, chance: random.Random) -> str:
     return "nothing"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("launcher", [pytest.param("basic"), *(
     pytest.param(name, marks=pytest.mark.thorough) for name in LAUNCHERS if name != "basic"
 )])  # fmt: skip

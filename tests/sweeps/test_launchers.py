@@ -117,7 +117,7 @@ def test_settings_of_a_search_are_checked(snapshot):
 HOW = "well,killed,failed,exited,gone,well-2"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_joblib_runs_all_jobs_whatever_becomes_of_some(tmp_path):
     place = project(tmp_path / "project")
     engine = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")

@@ -11,7 +11,7 @@ pytest.importorskip("ray", reason="needs the extra `ray`")
 from tests.sweeps.projects import SMALL, metrics, multirun, project, statuses
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_workers_give_what_one_process_gives_though_a_worker_is_killed(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "seed=0,1", "callbacks=dies", "callbacks.dies.how=well,killed-once")
