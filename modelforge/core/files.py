@@ -76,7 +76,7 @@ def unwritable(path: str, reason: str, key: str = RUN, hint: str = "make room, o
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files of `replacing` that a killed process left below a folder that nobody writes to."""
+    """Removes temporary files that a killed process left below a folder to which no process writes."""
     for path in folder.rglob(".*"):
         if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ State = Literal[
     "finished", "running", "queued", "interrupted", "diverged", "failed", "killed", "broken", "missing"
 ]  # fmt: skip
 """`queued`: not begun, but the sweep goes on; `killed`: its process is gone or silent; `broken`: the status cannot be
-read; `missing`: a folder without a status, or a job that never began and that nobody works on."""
+read; `missing`: a folder without a status, or a job that never began and that no process works on."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
 OPEN = frozenset({"running", "queued"})
 """States of a job that may still finish by itself."""

@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def num_over(self) -> int:
-        """Jobs that have ended, or that nobody works on."""
+        """Jobs that have ended, or that no process works on."""
         return sum(row.state not in OPEN for row in self.sweep.rows)
 
     @property
