@@ -52,7 +52,6 @@ from modelforge.train.parallel.meeting import Meeting
 from modelforge.train.parallel.place import Place
 from modelforge.train.parallel.processes import leading
 from modelforge.train.parallel.replicas import agreed_digest
-from modelforge.train.parallel.sharding import mesh_of, shards
 from modelforge.train.parallel.team import ALONE, Order, Team
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
@@ -276,6 +275,8 @@ def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
 def _build(job: Job, folder: Path, team: Team) -> Model:
     """The model; its ledger is in the run's folder even where a promise is broken."""
     if team.sharded:
+        from modelforge.train.parallel.sharding import mesh_of, shards
+
         kind = "cuda" if torch.cuda.is_available() and job.trainer.get("accelerator") != "cpu" else "cpu"
         mesh = mesh_of(team.size, job.trainer.get("num_replicas", 1), kind)
         model = build(job.plan, seed=job.settings.seed, device=kind, shard=shards(mesh))
