@@ -35,7 +35,7 @@ FOUND: dict[str, dict[str, str]] = {
         "MW123": f"constant {FIXED} sparse",
         "MW124": f"constant {FIXED}",
     },
-    "bag_of_words": {"MF095": "gpt2", "MW101": "constant"},
+    "bag_of_words": {"MF095": "gpt2", "MW101": "constant", "MW123": "irnn"},
     "bert": {"MW101": "constant", "MW123": "irnn", "MW138": "kaiming_fan_out"},
     "bilstm": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant normal truncated_normal uniform"},
     "char_lstm": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant"},
