@@ -19,6 +19,7 @@ HELP = "`modelforge --help` and shell completion need neither torch nor what pri
 EARLY = "`--help`, `--cfg job` and a refused command line need no torch"
 TRAIN = "the `train` extra may be missing, and takes seconds"
 APART = "two revisions are compared by another process, and this one needs no torch"
+FSDP = "FSDP2 imports `sympy`, and few runs are sharded"
 HEAVY = "a package of which only this function has need"
 WAITING = {
     "modelforge.building.shards.shard_of": HEAVY,
@@ -54,6 +55,7 @@ WAITING = {
     "modelforge.train.data.sources.digits.read": TRAIN,
     "modelforge.train.data.split.by_groups": TRAIN,
     "modelforge.train.data.sources.text._written": HEAVY,
+    **dict.fromkeys(("modelforge.train.fit._build", "modelforge.train.trainer._sharded"), FSDP),
     "modelforge.train.job.execute": EARLY,
     "modelforge.train.metrics._known": TRAIN,
     "modelforge.train.loggers.files.make": TRAIN,

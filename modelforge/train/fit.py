@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +52,6 @@ from modelforge.train.parallel.meeting import Meeting
 from modelforge.train.parallel.place import Place
 from modelforge.train.parallel.processes import leading
 from modelforge.train.parallel.replicas import agreed_digest
-from modelforge.train.parallel.sharding import mesh_of, shards
 from modelforge.train.parallel.team import ALONE, Order, Team
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
@@ -61,7 +60,7 @@ from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
-from modelforge.train.trackers.history import history_of
+from modelforge.train.trackers.history import History, history_of
 from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
 
 
@@ -195,15 +194,8 @@ def _fit(
 ) -> Outcome:
     settings, position, folder = job.settings, job.start.position, run.folder
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
+    model = _start(job, run, team)
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
-    model = _build(job, folder, team)
-    if run.show_plan and settings.diagnose:
-        said = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
-        if said:
-            run.say(f"{FILE}: {said}")
-    if team.size > 1:
-        copies = job.trainer.get("num_replicas", 1) if team.sharded else team.size
-        run.say(f"initial values: digest {agreed_digest(model, team, copies)}, equal on {team.size} ranks")
     module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing, team=team)
     job.freezing.apply(model, position.epoch)
     if problems := [*task.check(model, examples, settings.data)]:
@@ -216,34 +208,18 @@ def _fit(
         adopt(job.start, folder / "checkpoints")
     context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
-    is_dry = bool(job.trainer.get("fast_dev_run"))
-    silent = is_dry or not team.leads  # a dry run has nothing to keep
-    with history_of({} if silent else settings.logger, context) as history:
-        checkpoints = Checkpoints(
-            folder / "checkpoints",
-            settings.metric,
-            context.mode,
-            history,
-            job.start,
-            run.config.values,
-            settings.checkpoint.every_n_steps,
-            team.size,
-        )
-        callbacks: list[Callback] = [SeedSteps(settings.seed, team), LogSteps(team), *hooks]
-        if not is_dry:
-            callbacks += [RecordStart(job.plan, folder), checkpoints]
-        if job.trainer.get("enable_progress_bar", True):
-            callbacks.append(EpochBar(run.console, task.metric))
-        callbacks += [
-            SaveOnInterrupt(run.interrupts, checkpoints, team),
-            Examined(task, examples.fitted, folder, team),
-        ]
-        loggers = [history, *history.others]
+    is_silent = bool(job.trainer.get("fast_dev_run")) or not team.leads  # a dry run has nothing to keep
+    with history_of({} if is_silent else settings.logger, context) as history:
+        checkpoints = _checkpoints(job, context, history, team)
         trainer = make_trainer(
             job.trainer,
             folder=folder,
-            loggers=loggers,
-            callbacks=callbacks,
+            loggers=[history, *history.others],
+            callbacks=[
+                *_callbacks(job, run, hooks, checkpoints, team, shown=task.metric),
+                SaveOnInterrupt(run.interrupts, checkpoints, team),
+                Examined(task, examples.fitted, folder, team),
+            ],
             place=place,
             some_thaw=bool(job.freezing.thaws),
         )
@@ -258,6 +234,46 @@ def _fit(
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+
+
+def _start(job: Job, run: Running, team: Team) -> Model:
+    """The model with its initial values, which all processes agree on, and the page about them."""
+    model = _build(job, run.folder, team)
+    if run.show_plan and job.settings.diagnose:
+        said = write_diagnosis(job.plan, model, run.config.overrides, run.folder, measure=not team.sharded)
+        if said:
+            run.say(f"{FILE}: {said}")
+    if team.size > 1:
+        copies = job.trainer.get("num_replicas", 1) if team.sharded else team.size
+        run.say(f"initial values: digest {agreed_digest(model, team, copies)}, equal on {team.size} ranks")
+    return model
+
+
+def _checkpoints(job: Job, context: Context, history: History, team: Team) -> Checkpoints:
+    return Checkpoints(
+        context.folder / "checkpoints",
+        job.settings.metric,
+        context.mode,
+        history,
+        job.start,
+        context.config,
+        job.settings.checkpoint.every_n_steps,
+        team.size,
+    )
+
+
+def _callbacks(
+    job: Job, run: Running, hooks: Iterable[Callback], checkpoints: Checkpoints, team: Team, *, shown: str
+) -> Iterator[Callback]:
+    """In the order in which they are called: what a step needs, the config's own, what keeps and shows the results."""
+    yield SeedSteps(job.settings.seed, team)
+    yield LogSteps(team)
+    yield from hooks
+    if not job.trainer.get("fast_dev_run"):
+        yield RecordStart(job.plan, run.folder)
+        yield checkpoints
+    if job.trainer.get("enable_progress_bar", True):
+        yield EpochBar(run.console, shown)
 
 
 def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
@@ -276,6 +292,8 @@ def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
 def _build(job: Job, folder: Path, team: Team) -> Model:
     """The model; its ledger is in the run's folder even where a promise is broken."""
     if team.sharded:
+        from modelforge.train.parallel.sharding import mesh_of, shards
+
         kind = "cuda" if torch.cuda.is_available() and job.trainer.get("accelerator") != "cpu" else "cpu"
         mesh = mesh_of(team.size, job.trainer.get("num_replicas", 1), kind)
         model = build(job.plan, seed=job.settings.seed, device=kind, shard=shards(mesh))

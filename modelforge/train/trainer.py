@@ -29,7 +29,6 @@ from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
 from modelforge.train.parallel.place import Place, place_of
-from modelforge.train.parallel.sharding import Sharded
 from modelforge.train.trainer_settings import for_lightning, is_sharded
 
 COMPILERS = ("g++", "clang++")
@@ -136,7 +135,7 @@ def _bare(arguments: Mapping[str, Any], place: Place) -> Trainer:
     """A trainer that is made to see whether Lightning takes its arguments."""
     given: dict[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
     if is_sharded(arguments):
-        given["strategy"] = Sharded(1)
+        given["strategy"] = _sharded(1)
     with quiet():
         return Trainer(**given, logger=False, enable_checkpointing=False, plugins=[Placed(place)])
 
@@ -176,9 +175,15 @@ def make_trainer(
     )
 
 
+def _sharded(size: int) -> Strategy:
+    from modelforge.train.parallel.sharding import Sharded
+
+    return Sharded(size)
+
+
 def _strategy(arguments: Mapping[str, Any], place: Place, *, some_thaw: bool) -> Strategy:
     if is_sharded(arguments):
-        return Sharded(place.size)
+        return _sharded(place.size)
     unused = some_thaw or str(arguments.get("strategy")).endswith("_true")
     return DDPStrategy(find_unused_parameters=unused)
 
