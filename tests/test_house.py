@@ -6,6 +6,7 @@ Import contracts in pyproject.toml say which room knows which; here is what they
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -150,3 +151,15 @@ def test_every_long_file_has_tests_of_its_name():
     long = [path for path in rooms if len(path.read_text(encoding="utf-8").splitlines()) > LONG]
     without = {path.relative_to(ROOT / "modelforge").as_posix() for path in long if not has_tests(path)}
     assert not without
+
+
+IGNORED = re.compile(r"# (?:pyright: ignore|type: ignore|noqa)(?:: ?[A-Z]+\d+|\[[\w, ]+\])?(.*)")
+"""What silences a checker, and the rest of its line."""
+
+
+def test_every_ignore_has_its_reason_beside_it():
+    files = [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
+    lines = [(path.name, line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+    silenced = [(name, line, found[1]) for name, line in lines if (found := IGNORED.search(line))]
+    assert len(silenced) > 50
+    assert [(name, line) for name, line, reason in silenced if not re.match(r"  # \S", reason)] == []

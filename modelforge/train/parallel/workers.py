@@ -144,7 +144,7 @@ def _start(launch: Launch) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
 
     In a session of its own, it does not see Ctrl-C: rank 0 decides when to stop.
     """
-    written = TemporaryFile()  # noqa: SIM115 - closed with the process
+    written = TemporaryFile()  # noqa: SIM115  # closed with the process
     path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         _command(launch),
