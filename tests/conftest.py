@@ -36,4 +36,5 @@ collect_ignore = ["fuzz/guided.py"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=3, help="runs that tests/train/test_kill.py kills")
+    parser.addoption("--kills", type=int, default=3, help="runs that the tests of kills kill")
+    parser.addoption("--kill-seed", type=int, help="draws the moments of a failure again; it is printed")

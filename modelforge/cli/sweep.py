@@ -20,13 +20,14 @@ from modelforge.results.grouping import Grouped, group
 from modelforge.results.page import page
 from modelforge.results.report import as_text, default_over
 from modelforge.results.significance import Contrast, contrasts
-from modelforge.results.sweep import OPEN, Sweep
+from modelforge.results.sweep import OPEN, OVER, Sweep
 from modelforge.results.table import MAX_LINES
 from modelforge.results.watch import watch
 from modelforge.results.words import counts_line
-from modelforge.runs.status import DONE
 
-SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+SUFFIXES: Mapping[str, str] = {
+    ".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"
+}  # fmt: skip
 """The form that a file's name stands for."""
 
 
@@ -57,7 +58,7 @@ def sweep(
         ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, or the file
             cannot be written.
     """
-    name = form or (SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text")
+    name = form or _form_of(output)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
@@ -71,7 +72,7 @@ def sweep(
         found = found.by(metric)
     grouped = group(found, _checked(found, over) or default_over(found))
     compared = contrasts(grouped, baseline)
-    status = int(bool(found.counts.keys() - {*DONE, *OPEN}))
+    status = int(bool(not found.rows or found.counts.keys() - OVER - OPEN))
     data = document(grouped, compared).model_dump(mode="json") if name == "json" else None
     if name == "parquet":
         assert output is not None
@@ -80,6 +81,21 @@ def sweep(
     text = _text(name, grouped, compared, output, every=every, with_jobs=not over and not baseline)
     answer = Answer(data, text, status)
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
+
+
+def _form_of(output: Path | None) -> str:
+    """The form that a file's name stands for.
+
+    Raises:
+        ForgeError: it stands for none.
+    """
+    if output is None:
+        return "text"
+    if (suffix := output.suffix.lower()) not in SUFFIXES:
+        message = f"the name of `{output}` stands for no form of the results"
+        hint = f"end it in {', '.join(SUFFIXES)}; or say which: `--format text`"
+        raise ForgeError([Problem("MF051", OPTION, message, hint)])
+    return SUFFIXES[suffix]
 
 
 def _text(

@@ -36,12 +36,12 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job
 from modelforge.sweeps.frozen_loader import words_for
+from modelforge.sweeps.frozen_sweep import main_config
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
 from modelforge.sweeps.selection import Candidate, of_engine
-from modelforge.sweeps.sweeper import main_config
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
 from modelforge.train.studies import make_pruner
@@ -80,6 +80,7 @@ def search(
     texts = [f"{key}={value}" for key, value in settings.params.items()]
     space = read_space([*texts, *(word for word in every if not of_engine(word))], context.config_loader)
     base = compose(conf, space.fixed, name)
+    _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
     launcher = make_launcher(context, task, config, base.values.get("num_threads"))
@@ -93,6 +94,22 @@ def search(
             for job in jobs:
                 study.tell(job.number, trials.ended(job.number))
         _say_best(study)
+
+
+def _check_keys(space: Space, conf: Path, name: str) -> None:
+    """Refuses a space of which no point can be composed, as where a key does not exist, before the first trial.
+
+    Raises:
+        ForgeError: with what is wrong with the first point.
+    """
+    wrong: list[ForgeError] = []
+    for point in space.corners():
+        try:
+            compose(conf, space.overrides(point), name)
+            return
+        except ForgeError as error:
+            wrong.append(error)
+    raise ForgeError([space.blame(problem) for problem in wrong[0].problems])
 
 
 def _say_best(study: Search) -> None:

@@ -195,7 +195,7 @@ def _composed(
             hint = refusal.hint
             if isinstance(refusal, Absent) and "did you mean" not in hint:
                 hint = f"name the jobs that have it first, as in `init != constant or {condition.text}`"
-            message = f"`sweep.where` cannot be decided of a job: {refusal}"
+            message = f"`{condition.text}` cannot be decided of a job: {refusal}"
             raise ForgeError([Problem("MF084", "sweep.where", message, hint)]) from None
     return config
 

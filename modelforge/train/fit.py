@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 import lightning
@@ -75,6 +76,8 @@ class Outcome:
     """Of training and testing."""
     words: tuple[str, ...] = ()
     """The results, for the last line."""
+    pruned: bool = False
+    """Whether it ended before its last epoch, since other trials of a search did better."""
 
 
 def fit(
@@ -214,7 +217,8 @@ def _fit(
     data = DataModule(settings.data, examples, settings.seed, skip=skip, hand=hand)
     if team.leads:
         adopt(job.start, folder / "checkpoints")
-    context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say)
+    pruned = Event()
+    context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say, pruned.set)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     is_dry = bool(job.trainer.get("fast_dev_run"))
     silent = is_dry or not team.leads  # a dry run has nothing to keep
@@ -257,7 +261,7 @@ def _fit(
         # All processes: each runs its part of a sharded model.
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
-    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)), pruned.is_set())
 
 
 def _check_lengths(job: Job, length: Lengths) -> list[Problem]:

@@ -15,7 +15,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.results.collect import collect
 from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
 from modelforge.sweeps import optuna_search
-from modelforge.sweeps.optuna_space import Space
+from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked
 from modelforge.sweeps.resume import resumed
 from modelforge.sweeps.workers import work_all
@@ -47,6 +47,15 @@ def test_a_trial_is_frozen_without_the_arguments_of_another_type(tmp_path: Path,
     jobs = [trials.job(Asked(number, (*words, f"seed={number}")), study) for number in range(2)]
     assert [job and "betas" in job.config["optimizer"] for job in jobs] == [False, False]
     assert capfd.readouterr().err.count("warning[MW212]") == 1
+
+
+def test_a_key_that_does_not_exist_is_said_once_before_the_first_trial(snapshot):
+    space = read_space(["model=mlp", "optimizer.lrr=interval(0.1, 1)", "init=orthogonal,torch"])
+    with pytest.raises(ForgeError) as caught:
+        optuna_search._check_keys(space, default_conf(), "config")
+    assert str(caught.value) == snapshot
+    some = read_space(["model=mlp,lstm", "model.layers.rnn.hidden_size=range(8, 16)"])
+    optuna_search._check_keys(some, default_conf(), "config")  # of one model it is there
 
 
 def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
@@ -103,14 +112,6 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
 
 
 @pytest.mark.thorough
-def test_a_search_of_which_no_trial_begins_is_no_success(tmp_path: Path):
-    place = project(tmp_path / "project")
-    words = (*SMALL, *SPACE[1:], "optimizer.lrr=interval(0.1,1)", "hydra.sweeper.n_trials=1")
-    code, out, _ = multirun(place, *words)
-    assert (code, "no job began" in out) == (1, True)
-
-
-@pytest.mark.thorough
 def test_trials_are_ended_early(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "trainer.max_epochs=3", *SPACE, "callbacks=pruning", "callbacks.pruning.startup_trials=1")
@@ -123,4 +124,5 @@ def test_trials_are_ended_early(tmp_path: Path):
     for trial in pruned:
         assert trial.user_attrs[PRUNED] < 3
         assert trial.last_step == trial.user_attrs[PRUNED]
-        assert statuses(place / "sweep")[trial.number]["state"] == "finished"
+        status = statuses(place / "sweep")[trial.number]
+        assert (status["state"], status["pruned"]) == ("finished", True)
