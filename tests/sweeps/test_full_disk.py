@@ -40,7 +40,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_full_disk_loses_no_finished_job(command, disk, tmp_path: Path, capfd):
     whole = tmp_path / "whole"
     assert command(*WORDS, f"hydra.sweep.dir={whole}") == 0

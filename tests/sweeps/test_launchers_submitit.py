@@ -26,7 +26,7 @@ def again(folder: Path, environment: dict[str, str]) -> int:
     return done.returncode
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_local_sweep_ends_and_each_process_says_how(tmp_path: Path):
     place = project(tmp_path / "project")
     engine = "hydra/launcher=submitit_local"

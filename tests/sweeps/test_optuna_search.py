@@ -67,7 +67,7 @@ def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
         work_all(tmp_path)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_each_end_of_a_job_has_its_state_in_the_study(tmp_path: Path):
     place = project(tmp_path / "project")
     points = ("callbacks=dies", "callbacks.dies.how=well,failed", "optimizer.lr=0.001,1e30")
@@ -89,7 +89,7 @@ def test_each_end_of_a_job_has_its_state_in_the_study(tmp_path: Path):
     assert best.metrics["val/accuracy"] == max(trial.value for trial in found if trial.value is not None)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, *SPACE, "callbacks=dies", "callbacks.dies.how=slow-once", "hydra.sweeper.n_trials=5")
@@ -111,7 +111,7 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     assert len(set(points)) == 6
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_trials_are_ended_early(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "trainer.max_epochs=3", *SPACE, "callbacks=pruning", "callbacks.pruning.startup_trials=1")

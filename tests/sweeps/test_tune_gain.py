@@ -100,7 +100,7 @@ def test_a_mistake_in_the_config_is_said_before_any_training(tmp_path: Path, ask
     assert not (tmp_path / "search").exists()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     first = tune_gain(wanted(3), tmp_path / "search", say=lambda line: None)
     lines: list[str] = []
