@@ -136,8 +136,8 @@ def _range(values: Sequence[float], step: float) -> BaseDistribution:
 
 def _corner(values: BaseDistribution, number: int) -> Any:
     """An option, or the lower end of an interval."""
-    choices = getattr(values, "choices", None)
-    return values.low if choices is None else choices[number % len(choices)]  # pyright: ignore[reportAttributeAccessIssue]
+    choices = getattr(values, "choices", None) or (getattr(values, "low", None),)
+    return choices[number % len(choices)]
 
 
 def _word(value: Any) -> str:
