@@ -63,13 +63,7 @@ def sweep(
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
     check_output(output)
-    found = watch(folders, console()) if live else collect(*folders)
-    if metric is not None:
-        if metric not in found.metric_names:
-            hint = did_you_mean(metric, found.metric_names)
-            where = f"`{found.folder}`"
-            raise ForgeError([Problem("MF080", metric, f"no run in {where} has a metric `{metric}`", hint)])
-        found = found.by(metric)
+    found = _sorted(watch(folders, console()) if live else collect(*folders), metric)
     grouped = group(found, _checked(found, over) or default_over(found))
     compared = contrasts(grouped, baseline)
     status = int(bool(not found.rows or found.counts.keys() - OVER - OPEN))
@@ -81,6 +75,15 @@ def sweep(
     text = _text(name, grouped, compared, output, every=every, with_jobs=not over and not baseline)
     answer = Answer(data, text, status)
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
+
+
+def _sorted(found: Sweep, metric: str | None) -> Sweep:
+    if metric is None:
+        return found
+    if metric not in found.metric_names:
+        message = f"no run in `{found.folder}` has a metric `{metric}`"
+        raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, found.metric_names))])
+    return found.by(metric)
 
 
 def _form_of(output: Path | None) -> str:

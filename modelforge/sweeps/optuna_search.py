@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
@@ -87,12 +88,7 @@ def search(
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     with _study(folder, space, settings, base) as study:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
-            jobs = [job for one in asked if (job := trials.job(one, study)) is not None]
-            if jobs:
-                launched = list(zip((job.number for job in jobs), words_for(jobs), strict=True))
-                run_all(launcher, launched, trials.status)
-            for job in jobs:
-                study.tell(job.number, trials.ended(job.number))
+            trials.run(asked, study, launcher)
         _say_best(study)
 
 
@@ -129,6 +125,14 @@ class _Trials:
         self.checker, self.moment = Checker(), datetime.now()
         self.jobs: dict[int, FrozenJob] = {}
         self.warned: set[Problem] = set()
+
+    def run(self, asked: Sequence[Asked], study: Search, launcher: Launcher) -> None:
+        """Runs trials together, and tells the study what each gave."""
+        jobs = [job for one in asked if (job := self.job(one, study)) is not None]
+        if jobs:
+            run_all(launcher, list(zip((job.number for job in jobs), words_for(jobs), strict=True)), self.status)
+        for job in jobs:
+            study.tell(job.number, self.ended(job.number))
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
         """The frozen job of a trial; None where its result is known at once, as of invalid values."""

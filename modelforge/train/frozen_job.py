@@ -53,21 +53,26 @@ def work(folder: Path, number: int) -> Result:
         if before is not None and before["state"] in DONE:
             print(printable(f"job {number} has a result: {before['state']}  ·  {run}"), flush=True)
             return Result(0, _status(before))
-        remove_leftovers(run)
-        ckpt = _last_checkpoint(run)
-        if ckpt is None:
-            _put_aside(run) if before is None else _clear(run)
-        values = {**job.config, "ckpt": str(ckpt)} if ckpt else job.config
-        result = execute(
-            lambda: Config(values, Origins.empty(), job.overrides, {}),
-            run,
-            job.overrides,
-            show_plan=False,
-            job={"number": number, "hash": job.hash},
-            attempt=1 if before is None else int(before.get("attempt") or 1) + 1,
-        )
+        result = _execute(job, run, before)
     _give_back_memory()
     return Result(0 if result.status.state in DONE else result.exit_code, result.status)
+
+
+def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None) -> Result:
+    """Runs a job, from the last checkpoint of the attempt before, if that left one."""
+    remove_leftovers(run)
+    ckpt = _last_checkpoint(run)
+    if ckpt is None:
+        _put_aside(run) if before is None else _clear(run)
+    values = {**job.config, "ckpt": str(ckpt)} if ckpt else job.config
+    return execute(
+        lambda: Config(values, Origins.empty(), job.overrides, {}),
+        run,
+        job.overrides,
+        show_plan=False,
+        job={"number": job.number, "hash": job.hash},
+        attempt=1 if before is None else int(before.get("attempt") or 1) + 1,
+    )
 
 
 def _give_back_memory() -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import read_state
-from tests.sweeps.conftest import SMALL
+from tests.sweeps.projects import BRIEF
 from tests.train.runs import assert_equal
 
-WORDS = ("-m", *(word for word in SMALL if word != "logger=none"), "logger=csv", "seed=0,1,2,3")
+WORDS = ("-m", *(word for word in BRIEF if word != "logger=none"), "logger=csv", "seed=0,1,2,3")
 
 
 @pytest.fixture
