@@ -79,7 +79,8 @@ class Signal:
     noise: float = 0.0
     """Variance of ln E x² on top of that, from the number of elements here."""
     chance: float = 0.0
-    """The squared correlation of two examples or positions in one model where its mean over models is 0: chance."""
+    """The squared correlation of two examples or positions in one model, about what all have in common and where its
+    mean over models is 0: chance."""
     own_chance: float = 0.0
     """The same on top of that for a single unit, where groups of units read different ones."""
     swing: float = 0.0
@@ -95,6 +96,8 @@ class Signal:
     """`along` by the later of two positions, in units of its mean, where positions read earlier ones only."""
     table: tuple[str, float] | None = None
     """A table of which each position holds a row that it chose, and how often."""
+    held: float | None = None
+    """Relative variance of a unit's own variance over the batch, where a batch norm holds that before it at 1."""
     near: float = 0.0
     """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     behind: Behind | None = None
@@ -144,17 +147,19 @@ class Signal:
 class Pull:
     """What a norm of units one by one made of a gradient: those of little variance got more.
 
-    Weights right before it made the variances. As far as they read no more directions than there are, their own size
-    takes that back: w²/v is the same for all.
+    Weights right before it made the variances. As far as these differ by the weights, their size takes that back: w²/v
+    is the same for all.
     """
 
     factor: float
     """The part of E g² that comes from the unevenness of variances."""
     noise: float
     freedom: float
-    """Directions that the variances are made of."""
-    kept: float
-    """The factor that the number of examples alone would give, which weights do not take back."""
+    """Degrees of freedom of a variance, 2/d its relative variance."""
+    alone: float
+    """The same where nothing but the number of examples and positions makes variances differ."""
+    count: float
+    """Variances that differ from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,9 @@ class Gradient:
     pull: Pull | None = None
     through: Through | None = None
     """The activation that it has come through last; None where something else was after it on its way back."""
+    square: float = 0.0
+    """The share of E (Σ g x)² over the batch that a norm of the unit behind has taken out: all where nothing else is
+    between, as behind a depthwise convolution of single pixels."""
     leaned: float = 0.0
     """The logarithm of the factor that the unevenness of variances made in norms on its way, a mean over ways."""
 

@@ -43,7 +43,8 @@ def convolution(node: Node) -> Passed:
     def back(gradient: Gradient) -> Gradient:
         reached, profile = along_each(taps, gradient.profile, 2, back=True)
         arriving = _arriving(gradient, spill / reached if reached else 0.0)
-        return replace(unweighted(arriving, weight, signal, channels * reached, fan_in=fan_in), profile=profile)
+        sent = unweighted(arriving, weight, signal, channels * reached, fan_in=fan_in)
+        return replace(sent, profile=profile, square=arguments["groups"] * sent.square)
 
     return passed(output, back)
 

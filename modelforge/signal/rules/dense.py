@@ -7,8 +7,12 @@ from math import prod
 
 import numpy as np
 
+from modelforge.signal.inverse import inverse
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
+
+LEAST = 1e-9
+"""A relative variance that counts as none."""
 
 
 def weighted(
@@ -76,7 +80,8 @@ def unweighted(
     gradient: Gradient, weight: Values, signal: Signal, fan_out: float, reach: float = 1.0, fan_in: float | None = None
 ) -> Gradient:
     """The gradient of what independent numbers weighted: E g² ← n_out·E w²·E g²."""
-    gradient = _let_go(gradient, signal.shape.num_units if fan_in is None else fan_in)
+    square = 0.0 if gradient.pull is None else 1 / signal.shape.num_units
+    gradient = _let_go(gradient, signal, signal.shape.num_units if fan_in is None else fan_in)
     factor = fan_out * weight.second
     back = Gradient(
         factor * gradient.energy,
@@ -85,6 +90,7 @@ def unweighted(
         drift=gradient.drift + gradient.noise,
         chance=_more_alike(gradient.chance, fan_out),
         later=gradient.later,
+        square=square,
         leaned=gradient.leaned,
     )
     if back.energy == 0:
@@ -94,15 +100,21 @@ def unweighted(
     return replace(back, noise=2 * pairs / signal.shape.num_units)
 
 
-def _let_go(gradient: Gradient, fan_in: float) -> Gradient:
-    """The gradient without what the weights themselves take back of a norm's unevenness."""
+def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
+    """The gradient without what the weights themselves take back of a norm's unevenness.
+
+    Formula: E w²/v in place of E w²·E 1/v; v = |w|²·χ²_d/d, where 1/d is what d has apart from the 1/n of the weights,
+        and for a single unit whose own variance is held, half the relative variance of that
+    """
     pull = gradient.pull
     if pull is None:
         return gradient
-    back = min(1.0, pull.freedom / fan_in)
-    factor = (back + (1 - back) * pull.kept) / pull.factor
-    less = pull.noise * (1 - (1 - back) ** 2)
-    return replace(gradient.scaled(factor), noise=max(0.0, gradient.noise - less), pull=None)
+    rest = max(1 / pull.alone, 1 / pull.freedom - (1 - signal.chance) / fan_in)
+    if signal.held is not None:
+        rest += (signal.held / 2 - rest) / fan_in
+    kept = inverse(1 / max(rest, LEAST), pull.count)
+    scaled = gradient.scaled(kept.factor / pull.factor)
+    return replace(scaled, noise=max(0.0, gradient.noise - pull.noise) + kept.noise, pull=None)
 
 
 def as_units(signal: Signal, axis: int) -> Signal:

@@ -12,7 +12,7 @@ import torch
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.language import registry
-from modelforge.signal.moments import Pair, Single, pair, single
+from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
@@ -59,7 +59,7 @@ def activation(node: Node) -> Passed:
     )
     power = _power(function, signal, one)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
-    kept = across.slope_product / one.slope_second if one.slope_second else 0.0
+    kept = _of_chance(signal, one, across)
     output = replace(
         signal,
         mean=one.mean,
@@ -71,6 +71,7 @@ def activation(node: Node) -> Passed:
         chance=signal.chance * kept**2,
         own_chance=signal.own_chance * kept**2,
         swing=power**2 * signal.swing,
+        held=None if signal.held is None else held_variance(function, signal.mean, signal.variance) / _batch(signal),
         tail=one.fourth / one.second**2 - 1 if one.second else 2.0,
         third=one.third - 3 * one.mean * one.second + 2 * one.mean**3,
         profile=profile,
@@ -106,6 +107,16 @@ def _power(function: Activation, signal: Signal, one: Single) -> float:
         return power
     more = single(function, signal.mean * (1 + STEP) ** 0.5, signal.variance * (1 + STEP), signal.lean)
     return float(np.log(more.second / one.second) / np.log(1 + STEP))
+
+
+def _of_chance(signal: Signal, one: Single, across: Pair) -> float:
+    """The factor on a correlation by chance, in units of the variance about what all examples have in common."""
+    variance = one.second - across.product
+    return across.slope_product * max(0.0, signal.second - signal.across) / variance if variance > 0 else 0.0
+
+
+def _batch(signal: Signal) -> int:
+    return signal.shape.num_positions * signal.shape.num_examples
 
 
 def _near(function: Activation, signal: Signal, one: Single, along: Pair) -> float:
@@ -170,6 +181,7 @@ def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single,
         across=gradient.across * across.slope_product,
         drift=float(drift),
         tilt=1.0,
+        square=gradient.square * homogeneous(function, signal.mean, signal.variance) if gradient.square else 0.0,
         pull=None,
         through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,

@@ -45,6 +45,7 @@ def add(node: Node) -> Passed:
         third=sum(signal.third for signal in signals),
         tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
+        held=None,
         behind=None,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
@@ -98,6 +99,7 @@ def concat(node: Node) -> Passed:
         noise=noise,
         chance=max(signal.chance for signal in signals),
         weight_gain=None,
+        held=None,
         behind=None,
         profile=mixed_profile(kept, shape.sizes),
     )
@@ -137,6 +139,7 @@ def multiply(node: Node) -> Passed:
         table=None,
         third=0.0,
         weight_gain=None,
+        held=None,
         behind=None,
     )
 

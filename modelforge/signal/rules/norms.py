@@ -36,11 +36,6 @@ class _Centre:
     """Units that do."""
     across_examples: bool = False
 
-    def chance(self, signal: Signal, chance: float) -> float:
-        """The squared correlation by chance, where what all have in common is taken out."""
-        variance = signal.second - self.energy
-        return min(1.0, chance * max(0.0, signal.second**2 - signal.across**2) / variance**2) if variance > 0 else 0.0
-
     def freedom(self, signal: Signal) -> float:
         """Degrees of freedom of what a norm divides by: how many numbers that differ it is made of.
 
@@ -50,7 +45,7 @@ class _Centre:
         if variance <= 0:
             return inf
         along, across = ((item / variance) ** 2 for item in (signal.along - self.along, signal.across - self.across))
-        chance = self.chance(signal, signal.chance + signal.own_chance)
+        chance = signal.chance + signal.own_chance
         near, far = min(1.0, along + chance), min(1.0, across + chance)
         uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
         if self.across_examples:
@@ -75,8 +70,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     freedom = centre.freedom(signal)
     pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
     uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
-    alone = replace(signal, chance=0.0)
-    by_examples = inverse(centre.freedom(alone), count).factor if variance > 0 else 1.0
+    alone = centre.freedom(replace(signal, chance=0.0, own_chance=0.0))
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
@@ -86,12 +80,11 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         across=factor * (signal.across - centre.across) + bias.second,
         drift=kept**2 * signal.drift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
-        chance=centre.chance(signal, signal.chance),
-        own_chance=centre.chance(signal, signal.own_chance),
         swing=kept**2 * signal.swing,
         table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
         third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
+        held=0.0 if centre.across_examples else None,
         behind=None,
     )
 
@@ -99,7 +92,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         shared = 0.0
         if centre.across_examples:
             shared = signal.overlap(gradient.energy, gradient.along, gradient.across)
-            left = gradient.energy * (1 - 1 / centre.size) - shared
+            left = gradient.energy * (1 - (1 - gradient.square) / centre.size) - shared
         else:
             left = gradient.energy * (1 - (2 if centred else 1) / centre.size)
         return replace(
@@ -108,10 +101,11 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             along=factor * uneven * (gradient.along - shared),
             across=factor * uneven * (gradient.across - shared),
             through=None,
+            square=0.0,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
             noise=gradient.noise + pull.noise,
             leaned=gradient.leaned + float(np.log(uneven)),
-            pull=Pull(uneven, pull.noise, freedom, min(uneven, by_examples)) if by_unit else None,
+            pull=Pull(uneven, pull.noise, freedom, alone, count) if by_unit and variance > 0 else None,
         )
 
     return passed(output, back)
