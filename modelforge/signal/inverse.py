@@ -41,6 +41,19 @@ def inverse(freedom: float, count: float, eps: float = 0.0) -> Inverse:
     return _inverse(float(f"{max(FEWEST, freedom):.3g}"), float(f"{max(1.0, count):.3g}"), float(f"{eps:.3g}"))
 
 
+def mean_share(share: float, freedom: float) -> float:
+    """E b/(b + w) in units of β, b = β·χ²_d/d and w = 1 - β.
+
+    Formula: ∫ (1 + 2tβ/d)^(-d/2 - 1) e^(-t(1 - β)) dt
+    """
+    if share == 0:
+        return 1.0
+    log_t = np.linspace(math.log(1e-6), math.log(1e6), 2 * POINTS)
+    t = np.exp(log_t)
+    inside = np.exp(-(freedom / 2 + 1) * np.log1p(2 * t * share / freedom) - t * (1 - share))
+    return float(np.trapezoid(inside * t, log_t))
+
+
 @lru_cache(maxsize=512)
 def _inverse(freedom: float, count: float, eps: float) -> Inverse:
     low = -2 / freedom * (math.log(count) + TAIL / 2)

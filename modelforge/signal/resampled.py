@@ -55,6 +55,7 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
         profile=profile,
         weight_gain=None,
         held=None,
+        placed=0.0,
         near=_near(signal, one),
         behind=_copied(signal, one),
     )

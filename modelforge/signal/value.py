@@ -73,7 +73,9 @@ class Signal:
     along: float
     """E x x′ of one unit at two positions of an example."""
     across: float
-    """E x x′ of one unit in two examples."""
+    """E x x′ of one unit in two examples, a mean over all pairs of positions."""
+    placed: float = 0.0
+    """By how much more that is at one position than at two: padding leaves each position taps of its own."""
     drift: float = 0.0
     """Variance of ln E x² over draws of the weights before it, which the layers behind it inherit."""
     noise: float = 0.0
@@ -118,6 +120,16 @@ class Signal:
         return 0.0 if self.variance == 0 else float(np.clip((covariance - self.mean**2) / self.variance, -1, 1))
 
     @property
+    def by_place(self) -> tuple[float, float]:
+        """E x x′ of one unit in two examples at one position, and at two."""
+        share = 1 / self.shape.num_positions
+        return self.across + (1 - share) * self.placed, self.across - share * self.placed
+
+    def over_places(self, same: float, other: float) -> float:
+        """The mean over pairs of positions of something that is `same` at one position, and `other` at two."""
+        return other + (same - other) / self.shape.num_positions
+
+    @property
     def lean(self) -> float:
         """The skewness E (x - E x)³ / σ³."""
         return self.third / self.variance**1.5 if self.variance > 0 else 0.0
@@ -137,6 +149,7 @@ class Signal:
             second=square * self.second,
             along=square * self.along,
             across=square * self.across,
+            placed=square * self.placed,
             third=factor**3 * self.third,
             table=self.table and (self.table[0], factor * self.table[1]),
             behind=None,

@@ -43,6 +43,7 @@ def weighted(
         second=of(signal.second) + bias.second,
         along=of(signal.along) * reach + bias.second,
         across=of(signal.across) * reach + bias.second,
+        placed=fan_in * weight.std**2 * signal.placed,
         # Energies of what arrives go into all outputs; the bias does not know them.
         drift=(signal.drift + signal.noise) * share**2,
         chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
@@ -67,7 +68,8 @@ def normal_noise(signal: Signal) -> float:
     """Relative variance of the mean square of normal elements: 2/n, and more where elements of a unit are alike."""
     if signal.second == 0:
         return 0.0
-    alike = [(item / signal.second) ** 2 for item in (signal.along, signal.across)]
+    near, same, other = ((item / signal.second) ** 2 for item in (signal.along, *signal.by_place))
+    alike = (near, signal.over_places(same, other))
     chance = signal.chance + signal.own_chance
     along, across = (square + (1 - square) * chance for square in alike)
     uneven = prod(float((energy**2).mean()) for energy in signal.profile.values())

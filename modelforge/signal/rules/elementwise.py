@@ -57,6 +57,7 @@ def activation(node: Node) -> Passed:
     along, across = (
         pair(function, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
     )
+    at_one, at_two = _by_place_pairs(function, signal, across)
     power = _power(function, signal, one)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
@@ -65,7 +66,8 @@ def activation(node: Node) -> Passed:
         mean=one.mean,
         second=factor * one.second,
         along=along.product,
-        across=across.product,
+        across=signal.over_places(at_one, at_two),
+        placed=at_one - at_two,
         drift=power**2 * signal.drift,
         noise=_noise(signal, one, along, across),
         chance=signal.chance * kept**2,
@@ -96,6 +98,16 @@ def activation(node: Node) -> Passed:
         slope=None if gain is None else gain * one.growth,
         note=FAR_APART if signal.drift > 1 and abs(power - 1) > STEP else "",
     )
+
+
+def _by_place_pairs(function: Activation, signal: Signal, across: Pair) -> tuple[float, float]:
+    """E φ φ′ of one unit in two examples at one position, and at two."""
+    if signal.placed == 0:
+        return across.product, across.product
+    same, other = (
+        pair(function, signal.mean, signal.variance, signal.correlation(item)).product for item in signal.by_place
+    )
+    return same, other
 
 
 def _power(function: Activation, signal: Signal, one: Single) -> float:

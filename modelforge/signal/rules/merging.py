@@ -38,6 +38,7 @@ def add(node: Node) -> Passed:
         second=total,
         along=sum(signal.along for signal in signals) + crossed,
         across=sum(signal.across for signal in signals) + crossed,
+        placed=sum(signal.placed for signal in signals),
         drift=drift,
         noise=noise,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,

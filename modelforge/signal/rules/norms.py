@@ -11,7 +11,7 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.causal import as_later
-from modelforge.signal.inverse import Inverse, inverse
+from modelforge.signal.inverse import Inverse, inverse, mean_share
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
@@ -44,9 +44,12 @@ class _Centre:
         variance = signal.second - self.energy
         if variance <= 0:
             return inf
-        along, across = ((item / variance) ** 2 for item in (signal.along - self.along, signal.across - self.across))
+        near, same, other = (
+            ((item - mean) / variance) ** 2
+            for item, mean in zip((signal.along, *signal.by_place), (self.along, self.across, self.across), strict=True)
+        )
         chance = signal.chance + signal.own_chance
-        near, far = min(1.0, along + chance), min(1.0, across + chance)
+        near, far = min(1.0, near + chance), min(1.0, signal.over_places(same, other) + chance)
         uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
         if self.across_examples:
             return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
@@ -71,13 +74,16 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
     uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
     alone = centre.freedom(replace(signal, chance=0.0, own_chance=0.0))
+    levelled = _levelled(signal, centre, variance)
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
         mean=bias.mean if centred else (weight.mean or 1.0) * signal.mean / np.sqrt(variance + eps),
         second=scale * (1 - eps / variance * pull.factor) + bias.second if variance > 0 else bias.second,
-        along=factor * (signal.along - centre.along) + bias.second,
+        along=factor * (signal.along - centre.along + (1 - levelled) * signal.placed / signal.shape.num_positions)
+        + bias.second,
         across=factor * (signal.across - centre.across) + bias.second,
+        placed=factor * levelled * signal.placed,
         drift=kept**2 * signal.drift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
         swing=kept**2 * signal.swing,
@@ -109,6 +115,18 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         )
 
     return passed(output, back)
+
+
+def _levelled(signal: Signal, centre: _Centre, variance: float) -> float:
+    """The factor on what positions have of their own in all examples, as units that have more have a larger variance.
+
+    Formula: E b/(b + w) over its mean share β, b = β·χ²_d/d for d + 1 positions, w = 1 - β from many examples
+    """
+    positions = signal.shape.num_positions
+    if not centre.across_examples or signal.placed <= 0 or variance <= 0:
+        return 1.0
+    share = min(1.0, (signal.by_place[0] - centre.across) / variance)
+    return mean_share(max(0.0, share), positions - 1)
 
 
 def _arriving(node: Node, units: int) -> Signal:

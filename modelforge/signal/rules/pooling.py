@@ -86,6 +86,7 @@ def max_pool(node: Node) -> Passed:
         tail=2.0,
         weight_gain=None,
         held=None,
+        placed=0.0,
         behind=None,
         profile=profile,
     )
@@ -125,6 +126,7 @@ def unpool(node: Node) -> Passed:
         profile=FLAT,
         weight_gain=None,
         held=None,
+        placed=0.0,
         behind=None,
     )
 
