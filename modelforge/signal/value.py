@@ -16,6 +16,7 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
+from modelforge.signal.inverse import Inverse, Level
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
@@ -100,6 +101,8 @@ class Signal:
     """A table of which each position holds a row that it chose, and how often."""
     held: float | None = None
     """Relative variance of a unit's own variance over the batch, where a batch norm holds that before it at 1."""
+    level: Level | None = None
+    """Energies of positions, where norms of small ones made them and nothing mixed them since."""
     near: float = 0.0
     """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     behind: Behind | None = None
@@ -205,6 +208,10 @@ class Gradient:
     pull: Pull | None = None
     through: Through | None = None
     """The activation that it has come through last; None where something else was after it on its way back."""
+    level: Level | None = None
+    """Energies by position that norms in series make of even ones, in units of their mean."""
+    radial: Inverse | None = None
+    """What a norm of each position left of the gradient in the direction of what it reads; None behind other layers."""
     square: float = 0.0
     """The share of E (Σ g x)² over the batch that a norm of the unit behind has taken out: all where nothing else is
     between, as behind a depthwise convolution of single pixels."""
@@ -271,5 +278,6 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
         sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
         mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
+        level=max(gradients, key=lambda one: one.energy).level,
         leaned=sum(one.leaned * one.energy for one in gradients) / total if total else 0.0,
     )

@@ -25,7 +25,7 @@ def convolution(node: Node) -> Passed:
     taps = taps_of(arguments, signal.shape.sizes[2:], shape.sizes[2:])
     factor, profile = along_each(taps, signal.profile, 2)
     even, reach = prod(one.read / one.kernel for one in taps), prod(one.reach for one in taps)
-    apart = _apart(signal, prod(one.apart for one in taps))
+    apart = _apart(signal, taps)
     seen = _seen(signal, factor, reach, shape, even)
     output = weighted(seen, weight, node.values("bias"), shape, weight.fan_in, taps=apart)
     own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
@@ -113,9 +113,11 @@ def _arriving(gradient: Gradient, spill: float, reached: float, shape: Shape) ->
     return replace(gradient, along=along, across=spill / reached * gradient.across, profile=FLAT)
 
 
-def _apart(signal: Signal, taps: float) -> float:
-    """How many of a window's taps read numbers that do not depend on each other."""
-    return taps / (1 + (taps - 1) * signal.correlation(signal.along) ** 2)
+def _apart(signal: Signal, taps: Sequence[Taps]) -> float:
+    """How many of a window's taps read numbers that do not depend on each other; copies side by side count as one."""
+    count, alike = prod(one.apart for one in taps), prod(one.alike(signal.near) for one in taps)
+    square = signal.correlation(signal.along) ** 2
+    return 1 / (square + (1 - square) * max(1 / count, alike))
 
 
 def _shifted(signal: Signal, shape: Shape, taps: Sequence[Taps], factor: float) -> float:

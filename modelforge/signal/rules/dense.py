@@ -84,6 +84,7 @@ def unweighted(
     """The gradient of what independent numbers weighted: E g² ← n_out·E w²·E g²."""
     square = 0.0 if gradient.pull is None else 1 / signal.shape.num_units
     gradient = _let_go(gradient, signal, signal.shape.num_units if fan_in is None else fan_in)
+    gradient = _across_rays(gradient, max(signal.shape.num_units, fan_in or 1))
     factor = fan_out * weight.second
     back = Gradient(
         factor * gradient.energy,
@@ -100,6 +101,19 @@ def unweighted(
     alike = [(item / back.energy) ** 2 for item in (back.along, back.across)]
     pairs = signal.overlap(1.0, *(square + (1 - square) * back.chance for square in alike))
     return replace(back, noise=2 * pairs / signal.shape.num_units)
+
+
+def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
+    """The gradient without the direction of what the weights read, as a norm right behind them loses its size.
+
+    Formula: E g² ← E g²·(1 - 1/n + ρ/n), n numbers that are read and ρ what the norm's ε leaves
+    """
+    if gradient.radial is None:
+        return gradient
+    rest = gradient.radial.factor / fan_in
+    factor = 1 - 1 / fan_in + rest
+    noise = gradient.noise + rest / factor * (gradient.radial.noise - gradient.noise)
+    return replace(gradient.scaled(factor), noise=noise, radial=None)
 
 
 def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
