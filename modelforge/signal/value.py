@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod, sqrt
+from math import log, prod, sqrt
 
 import numpy as np
 
@@ -81,6 +81,8 @@ class Signal:
     """Variance of ln E x² over draws of the weights before it, which the layers behind it inherit."""
     noise: float = 0.0
     """Variance of ln E x² on top of that, from the number of elements here."""
+    lift: float = 0.0
+    """By how much the mean of ln E x² over draws is above that of a lognormal law of this energy and spread."""
     chance: float = 0.0
     """The squared correlation of two examples or positions in one model, about what all have in common and where its
     mean over models is 0: chance."""
@@ -117,6 +119,11 @@ class Signal:
     def spread(self) -> float:
         """Standard deviation of ln E x² over draws: what one model may be off by."""
         return sqrt(self.drift + self.noise)
+
+    @property
+    def log_mean(self) -> float:
+        """The mean of ln E x² over draws: below ln of the mean, as that is for what scatters."""
+        return log(self.second) - (self.drift + self.noise) / 2 + self.lift
 
     def correlation(self, covariance: float) -> float:
         """A covariance (`along`, `across`) about the mean, in units of the variance."""
@@ -215,13 +222,18 @@ class Gradient:
     square: float = 0.0
     """The share of E (Σ g x)² over the batch that a norm of the unit behind has taken out: all where nothing else is
     between, as behind a depthwise convolution of single pixels."""
-    leaned: float = 0.0
-    """The logarithm of the factor that the unevenness of variances made in norms on its way, a mean over ways."""
+    lift: float = 0.0
+    """By how much the mean of ln E g² over draws is above that of a lognormal law of this energy and spread."""
 
     @property
     def spread(self) -> float:
         """Standard deviation of ln E g² over draws."""
         return sqrt(self.drift + self.noise)
+
+    @property
+    def log_mean(self) -> float:
+        """The mean of ln E g² over draws."""
+        return log(self.energy) - (self.drift + self.noise) / 2 + self.lift
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""
@@ -279,5 +291,5 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
         mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
         level=max(gradients, key=lambda one: one.energy).level,
-        leaned=sum(one.leaned * one.energy for one in gradients) / total if total else 0.0,
+        lift=sum(one.lift * one.energy for one in gradients) / total if total else 0.0,
     )

@@ -95,9 +95,7 @@ def _seen(signal: Signal, factor: float, reach: float, shape: Shape, even: float
     at_one, at_two = factor * at_one, shared * at_two
     across = at_two + (at_one - at_two) / shape.num_positions
     placed = at_one - at_two if shape.num_positions > 1 else 0.0
-    return replace(
-        signal, second=factor * signal.second, along=shared * signal.along, across=across, placed=placed
-    )
+    return replace(signal, second=factor * signal.second, along=shared * signal.along, across=across, placed=placed)
 
 
 def _of_two(of_any: float, of_one: float, count: int) -> float:

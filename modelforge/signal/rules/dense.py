@@ -47,6 +47,7 @@ def weighted(
         # Energies of what arrives go into all outputs; the bias does not know them.
         drift=(signal.drift + signal.noise) * share**2,
         chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
+        lift=signal.lift * share,
         swing=(signal.swing + signal.tail / signal.shape.num_units) / taps * share**2,
         weight_gain=fan_in * weight.second,
         later=signal.later,
@@ -94,7 +95,7 @@ def unweighted(
         chance=_more_alike(gradient.chance, fan_out),
         later=gradient.later,
         square=square,
-        leaned=gradient.leaned,
+        lift=gradient.lift,
     )
     if back.energy == 0:
         return back

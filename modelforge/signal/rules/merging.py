@@ -42,6 +42,7 @@ def add(node: Node) -> Passed:
         placed=sum(signal.placed for signal in signals),
         drift=drift,
         noise=noise,
+        lift=sum(signal.second / total * signal.lift for signal in signals) if total else 0.0,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
         third=sum(signal.third for signal in signals),
@@ -57,7 +58,9 @@ def add(node: Node) -> Passed:
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[()]
-        return tuple(replace(gradient, tilt=_tilt(gradient, signal, output), through=None, radial=None) for signal in signals)
+        return tuple(
+            replace(gradient, tilt=_tilt(gradient, signal, output), through=None, radial=None) for signal in signals
+        )
 
     return Passed({(): output}, back)
 

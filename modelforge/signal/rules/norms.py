@@ -86,6 +86,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         across=factor * (signal.across - centre.across) + bias.second,
         placed=factor * levelled * signal.placed,
         drift=kept**2 * signal.drift,
+        lift=kept * signal.lift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
         swing=kept**2 * signal.swing,
         level=level,
@@ -116,7 +117,6 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             square=0.0,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
             noise=max(0.0, gradient.noise + more.noise),
-            leaned=gradient.leaned + float(np.log(uneven)),
             pull=Pull(uneven, pull.noise, freedom, alone, count) if by_unit and variance > 0 else None,
         )
 
