@@ -83,6 +83,28 @@ class Tab:
         return base64.b64decode(found["data"])
 
 
+def check_alone(tab: Tab, page: Path, width: int) -> None:
+    """Fails if a page asks for anything, runs anything, complains, or is wider than the window."""
+    tab.requests.clear()
+    tab.open(page, width)
+    assert {*tab.requests} == {page.as_uri()}
+    assert tab.complaints == []
+    assert tab.run("document.title") != "taken"
+    assert tab.run("document.querySelectorAll('main img, script, iframe, link').length") == 0
+    assert tab.run("document.documentElement.scrollWidth") <= width, "nothing is wider than the page"
+
+
+def check_accessible(tab: Tab, page: Path, *, dark: bool) -> None:
+    """Fails if axe finds a fault in a page; skips the test where there is no axe."""
+    if not AXE.exists():
+        assert "AXE_CORE" not in os.environ
+        pytest.skip("axe-core is not here: `npm install axe-core`")
+    tab.open(page, 1280, dark=dark)
+    tab.run(AXE.read_text(encoding="utf-8"))
+    found = tab.run("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found] == []
+
+
 class _Pipe:
     """Messages to and from the browser, each ended by a zero byte."""
 

@@ -52,9 +52,9 @@ from modelforge.sweeps.resume import check_resuming
 from modelforge.sweeps.selection import Selection, select
 from modelforge.train import check_command_line, named
 from modelforge.train.job import execute
-from modelforge.train.parallel import processes
+from modelforge.train.parallel import workers
 from modelforge.train.parallel.replicas import agreed_digest
-from modelforge.train.parallel.team import Order
+from modelforge.train.parallel.world import RunSpec
 from modelforge.train.prepare import prepare
 from modelforge.train.repeat_run import repeat
 from modelforge.train.settings import SweepSettings, parse_settings
@@ -1230,20 +1230,20 @@ def a_multirun_under_torchrun(folder: Path) -> str:
 @situation
 def a_process_that_is_killed(folder: Path) -> str:
     kills_itself = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
-    with patch.object(processes, "_command", lambda place: kills_itself):
+    with patch.object(workers, "_command", lambda place: kills_itself):
         return refused(_lost)
 
 
 def _lost() -> None:
-    with processes.leading(Order({}, "run"), 2) as (_, others):
+    with workers.run_workers(RunSpec({}, "run"), 2) as (_, others):
         others.started[1][0].wait()
         others.check()
 
 
 @situation
 def processes_that_start_with_other_values(folder: Path) -> str:
-    def gathered(own: list[list[float]]) -> list[list[list[float]]]:
+    def gather(own: list[list[float]]) -> list[list[list[float]]]:
         return [own, [own[0], [one + 1 for one in own[1]]]]
 
-    team: Any = SimpleNamespace(size=2, gathered=gathered)
-    return refused(lambda: agreed_digest(nn.Linear(2, 3), team, 2))
+    world: Any = SimpleNamespace(size=2, gather=gather)
+    return refused(lambda: agreed_digest(nn.Linear(2, 3), world, 2))

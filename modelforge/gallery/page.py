@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 from modelforge._version import __version__
-from modelforge.gallery.document import anchor
 from modelforge.gallery.result import Picture, Result
 from modelforge.report.charts import Chart, Series
 from modelforge.report.page import render
@@ -21,8 +20,7 @@ def html(results: tuple[Result, ...]) -> str:
         results: Of the claims, in the order of the page.
     """
     sections = [
-        {"id": anchor(result.claim.question), "result": result, "charts": tuple(map(chart, result.pictures))}
-        for result in results
+        {"id": result.name, "result": result, "charts": tuple(map(chart, result.pictures))} for result in results
     ]
     return render(TEMPLATE, sections=sections, version=__version__)
 

@@ -7,19 +7,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from modelforge.report.aligned import GAP, Aligned
+from modelforge.report.aligned import GAP, PATH, Aligned, folded
 
 
 @dataclass(frozen=True)
 class Listing:
     """Lines under a header.
 
-    Where the terminal is narrow, headers fold at their dots; then each line is written in words: what stands in
-    `first` in columns, and the other cells below, each with the name of its column.
+    Where the terminal is narrow, headers fold at their dots, then keys; then each line is written in words: what stands
+    in `first` in columns, and the other cells below, each with the name of its column.
     """
 
     header: Sequence[str]
@@ -30,15 +30,21 @@ class Listing:
     """Columns that stay in columns where there is no room for all."""
     bare: Collection[int] = ()
     """Of the others those that need no name."""
+    keys: int | None = None
+    """A column of keys, which may take several lines."""
     bold: Collection[int] = ()
     """Lines that stand out."""
     dim: Collection[int] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         used = [index for index in range(len(self.header)) if any(line[index].plain for line in self.body)]
-        for names in (self.header, [_folded(name) for name in self.header]):
+        short = [_short(name) for name in self.header]
+        for names, keys in ((self.header, None), (short, None), (short, self.keys)):
             widths = {index: self._width(names, index) for index in used}
-            if sum(widths.values()) + GAP * (len(widths) - 1) <= options.max_width:
+            excess = sum(widths.values()) + GAP * (len(widths) - 1) - options.max_width
+            if excess > 0 and keys in widths:
+                widths[keys] = max(widths[keys] - excess, 0)
+            if excess <= 0 or (keys in widths and self._fits(keys, widths[keys])):
                 yield self._table(names, widths)
                 return
         names = [Text(self.header[index], "bold") for index in self.first if index in used]
@@ -49,6 +55,10 @@ class Listing:
     def _width(self, names: Sequence[str], index: int) -> int:
         return max(map(cell_len, (*names[index].split("\n"), *(line[index].plain for line in self.body))))
 
+    def _fits(self, index: int, width: int) -> bool:
+        """Whether every cell of a column can be folded to a width."""
+        return all(line.cell_len <= width for cells in self.body for line in folded(cells[index], width, PATH))
+
     def _table(self, names: Sequence[str], widths: dict[int, int]) -> Table:
         width = sum(widths.values()) + GAP * (len(widths) - 1)
         result = Table(box=None, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0), width=width)
@@ -58,8 +68,11 @@ class Listing:
             result.add_column(Text(names[index]), justify=justify, no_wrap=True, width=room)
         for number, line in enumerate(self.body):
             style = "bold" if number in self.bold else "dim" if number in self.dim else None
-            result.add_row(*(line[index] for index in widths), style=style)
+            result.add_row(*(self._cell(line, index, room) for index, room in widths.items()), style=style)
         return result
+
+    def _cell(self, cells: Sequence[Text], index: int, width: int) -> RenderableType:
+        return Group(*folded(cells[index], width, PATH)) if index == self.keys else cells[index]
 
     def _line(self, cells: Sequence[Text], used: Sequence[int]) -> list[Text]:
         """A line in words."""
@@ -68,6 +81,6 @@ class Listing:
         return [*(cells[index] for index in self.first if index in used), *map(Text, words)]
 
 
-def _folded(name: str) -> str:
+def _short(name: str) -> str:
     """A header in lines: `optimizer.lr` in two, `test/accuracy` too."""
     return re.sub(r"(?<=[./])(?=[^./])", "\n", name)

@@ -73,7 +73,7 @@ def effect_table(sweep: Sweep) -> Stack | None:
         return None
     lines = [[Text(cell) for cell in cells] for cells in _effect_lines(found)]
     header = ["key", "value", sweep.metric, "±", "n", "without"]
-    listing = Listing(header, lines, right=(2, 3, 4), first=(0, 1, 2, 3, 4))
+    listing = Listing(header, lines, right=(2, 3, 4), first=(0, 1, 2, 3, 4), keys=0)
     return Stack(Text("Each value on its own, over all jobs that have it", "bold"), listing)
 
 

@@ -31,7 +31,7 @@ def of_kind(kind: str, key: str, words: str, edit: Edit | None = None, **fields:
         section=facts.section,
         severity=facts.severity,
         title=bounded(words),
-        **{"cause": cause_of(edit, edit.name) if edit else None, **fields},  # pyright: ignore[reportArgumentType]
+        **{"cause": cause_of(edit, edit.name) if edit else None, **fields},  # pyright: ignore[reportArgumentType]  # each its own
     )
 
 

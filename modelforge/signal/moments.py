@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +25,8 @@ MOST_LEAN = 1.0
 """Beyond that skewness the series has parts below 0."""
 DIGITS = 10
 """Significant digits to which moments of what arrives count as equal, so that layers alike are computed once."""
+SCALES = (1e-30, 1e-3, 7.0, 1e30)
+"""At which φ(s·x) = s·φ(x) is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,18 @@ class Single:
     slope_growth: float
     """d E φ′² / d variance."""
 
+    def scaled(self, square: float) -> Single:
+        """The moments of s·x, where φ(s·x) = s·φ(x), by s²."""
+        size = math.sqrt(square)
+        return replace(
+            self,
+            mean=self.mean * size,
+            second=self.second * square,
+            third=self.third * square * size,
+            fourth=self.fourth * square * square,
+            slope_growth=self.slope_growth / square,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -57,6 +71,10 @@ class Pair:
     slope_squares: float
     """Cov(φ′², φ′²)."""
 
+    def scaled(self, square: float) -> Pair:
+        """The moments at s·x, where φ(s·x) = s·φ(x), by s²."""
+        return replace(self, product=self.product * square, squares=self.squares * square * square)
+
 
 def single(activation: Activation, mean: float, variance: float, lean: float = 0.0) -> Single:
     """The moments of an activation, by quadrature that is exact at kinks.
@@ -68,14 +86,18 @@ def single(activation: Activation, mean: float, variance: float, lean: float = 0
         lean: Skewness of x, which is normal but for it: the density gains the factor 1 + lean·(z³ - 3z)/6
             (Gram-Charlier series).
     """
-    lean = float(np.clip(lean, -MOST_LEAN, MOST_LEAN))
-    return _single(activation.function, _rounded(mean), _rounded(variance), round(lean, 4))
+    lean = round(float(np.clip(lean, -MOST_LEAN, MOST_LEAN)), 4)
+    unit = _unit(activation.function, variance)
+    one = _single(activation.function, _rounded(mean / math.sqrt(unit)), _rounded(variance / unit), lean)
+    return one if unit == 1 else one.scaled(unit)
 
 
 def pair(activation: Activation, mean: float, variance: float, correlation: float) -> Pair:
     """The moments of an activation at two numbers (the dual activation, Daniely et al. 2016, arXiv:1602.05897)."""
-    correlation = float(np.clip(correlation, -1, 1))
-    return _pair(activation.function, _rounded(mean), _rounded(variance), round(correlation, DIGITS))
+    correlation = round(float(np.clip(correlation, -1, 1)), DIGITS)
+    unit = _unit(activation.function, variance)
+    both = _pair(activation.function, _rounded(mean / math.sqrt(unit)), _rounded(variance / unit), correlation)
+    return both if unit == 1 else both.scaled(unit)
 
 
 def steeper(
@@ -144,6 +166,19 @@ def normal_points() -> tuple[np.ndarray, np.ndarray]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
+
+
+def _unit(function: Callable[[Tensor], Tensor], variance: float) -> float:
+    """The variance in units of which moments are computed: its own, and so once for all, where φ has no scale."""
+    return variance if variance > 0 and _has_no_scale(function) else 1.0
+
+
+@lru_cache(maxsize=256)
+def _has_no_scale(function: Callable[[Tensor], Tensor]) -> bool:
+    """Whether φ(s·x) = s·φ(x) for every s > 0, as of ReLU."""
+    x = torch.linspace(-3, 3, 61, dtype=torch.float64)
+    at_one = evaluate(function, x)
+    return all(np.allclose(evaluate(function, scale * x), scale * at_one, rtol=1e-12, atol=0) for scale in SCALES)
 
 
 @lru_cache(maxsize=4096)

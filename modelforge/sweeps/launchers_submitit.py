@@ -53,7 +53,7 @@ class Honest(BaseSubmititLauncher):
         """Runs one job, in a process of its own."""
         status = ExitStatus()
         returned = super().__call__(*arguments, **named)
-        folder = Path(returned.hydra_cfg.hydra.runtime.output_dir)  # pyright: ignore[reportOptionalMemberAccess]
+        folder = Path(returned.hydra_cfg.hydra.runtime.output_dir)  # pyright: ignore[reportOptionalMemberAccess]  # it ran
         status.code = 0 if read_state(folder) in DONE else 1
         return returned
 
@@ -63,7 +63,7 @@ class Honest(BaseSubmititLauncher):
             (list(words), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state())
             for number, words in enumerate(job_overrides, initial_job_idx)
         ]
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # pyright: ignore[reportOptionalMemberAccess]
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # pyright: ignore[reportOptionalMemberAccess]  # set by `setup`
         return [_ended(job) for job in self.submit(self._executor(), calls)]
 
     def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:

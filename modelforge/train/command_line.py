@@ -26,7 +26,7 @@ from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import as_hydra_reads
 from modelforge.train.arguments import misuse
 from modelforge.train.later import put_off_extras
-from modelforge.train.parallel.place import place_of
+from modelforge.train.parallel.launch import launch_of
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
 
 MULTIRUN = {"-m", "--multirun"}
@@ -117,9 +117,9 @@ def _check(conf: Path, overrides: list[str], *, multirun: bool) -> list[Problem]
 
 
 def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
-    if (place := place_of()) is not None:
-        message = f"{place.starter} started {place.size} processes for one run, and a multirun has several"
-        hint = f"leave {place.starter} out: each job starts its own, as `trainer.devices` says"
+    if (launch := launch_of()) is not None:
+        message = f"{launch.launcher} started {launch.world_size} processes for one run, and a multirun has several"
+        hint = f"leave {launch.launcher} out: each job starts its own, as `trainer.devices` says"
         raise ForgeError([misuse("hydra.mode", message, hint)])
     sweep = read_sweep(conf, overrides)
     if (folder := sweep.settings.get("resume")) is not None:

@@ -18,7 +18,7 @@ from modelforge.report.columns import as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
 from modelforge.train.learner import Learner
-from modelforge.train.parallel.team import ALONE, Team
+from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.tasks.task import Task
 
 NUM_WORST = 20
@@ -36,14 +36,14 @@ class Examined(Callback):
         task: Gives the losses, predictions and right answers.
         fitted: What was measured on the training data; see `Examples.fitted`.
         folder: The run folder.
-        team: The processes of the run; the first one writes what all found, in the order of the examples.
+        world: The processes of the run; the first one writes what all found, in the order of the examples.
     """
 
-    def __init__(self, task: Task, fitted: Mapping[str, Any], folder: Path, team: Team = ALONE) -> None:
+    def __init__(self, task: Task, fitted: Mapping[str, Any], folder: Path, world: World = SINGLE_PROCESS) -> None:
         self.task = task
         self.fitted = fitted
         self.folder = folder
-        self.team = team
+        self.world = world
         self.batches: list[Mapping[str, Array]] = []
         self.has_answers = False
 
@@ -57,7 +57,7 @@ class Examined(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Adds a batch, unless another process counts it."""
-        if self.team.size > 1:
+        if self.world.size > 1:
             assert isinstance(pl_module, Learner)
             if not pl_module.share("test", batch_idx).own:
                 return
@@ -72,7 +72,7 @@ class Examined(Callback):
         """Writes both files; a dry run leaves none, nor does a loss that needs several examples."""
         batches = self._all_batches()
         dry = trainer.fast_dev_run  # pyright: ignore[reportAttributeAccessIssue]  # set by a connector
-        if not batches or dry or not self.team.leads:
+        if not batches or dry or not self.world.is_rank_zero:
             return
         columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         numbered: dict[str, Any] = {"example": np.arange(len(columns["loss"])), **columns}
@@ -86,7 +86,7 @@ class Examined(Callback):
 
     def _all_batches(self) -> list[Mapping[str, Array]]:
         """The batches of all processes, which take turns."""
-        each = self.team.gathered(self.batches)
+        each = self.world.gather(self.batches)
         return [batches[index] for index in range(len(each[0])) for batches in each if index < len(batches)]
 
 

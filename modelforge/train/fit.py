@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +33,8 @@ from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.context import Context
-from modelforge.train.data.dealing import Hand
 from modelforge.train.data.digest import digest
+from modelforge.train.data.distributed_samplers import DataShard
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
@@ -48,12 +48,11 @@ from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short
 from modelforge.train.optimizers.optimizer import OptimizerFactory
-from modelforge.train.parallel.meeting import Meeting
-from modelforge.train.parallel.place import Place
-from modelforge.train.parallel.processes import leading
+from modelforge.train.parallel.launch import Launch
+from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest
-from modelforge.train.parallel.sharding import mesh_of, shards
-from modelforge.train.parallel.team import ALONE, Order, Team
+from modelforge.train.parallel.workers import run_workers
+from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
@@ -61,7 +60,7 @@ from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
-from modelforge.train.trackers.history import history_of
+from modelforge.train.trackers.history import History, history_of
 from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
 
 
@@ -85,7 +84,7 @@ def fit(
     interrupts: Interrupts,
     note: Callable[[Problem], object],
     show_plan: bool = True,
-    meeting: Meeting | None = None,
+    rendezvous: Rendezvous | None = None,
 ) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
 
@@ -96,7 +95,7 @@ def fit(
         interrupts: What stops it.
         note: Called with each warning.
         show_plan: Whether to print the plan, and what is to be said of it, and to write the page of the diagnosis.
-        meeting: Where this process meets the first of several, which alone writes and prints; None for the first.
+        rendezvous: Of a worker with rank 0, which alone writes and prints; None in rank 0.
 
     Raises:
         ForgeError: the config or the data is wrong, a parameter did not come out as promised, or the training
@@ -108,15 +107,15 @@ def fit(
         if wrong := check_trainer(job.trainer, capturable=job.optimizer.capturable):
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
-        size = size_of(job.trainer, meeting.place if meeting else None)
+        size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
         if not size.is_parallel:
-            return _begin(job, run, lambda: ALONE)
-        meet = partial(Meeting.meet, device=size.device, sharded=size.strategy == "fsdp")
-        if meeting is not None:
-            team = meet(meeting)  # the first has read the data, and what it keeps of it is there
-            return _begin(job, run, lambda: team, meeting.place)
-        with leading(_order(config, folder), size.number) as (meeting, others):
-            return _begin(job, run, lambda: meet(meeting, check=others.check), meeting.place)
+            return _begin(job, run, lambda: SINGLE_PROCESS)
+        join = partial(Rendezvous.join, device=size.device, sharded=size.strategy == "fsdp")
+        if rendezvous is not None:
+            world = join(rendezvous)  # rank 0 has read the data, and its cache is there
+            return _begin(job, run, lambda: world, rendezvous.launch)
+        with run_workers(_run_spec(config, folder), size.number) as (rendezvous, workers):
+            return _begin(job, run, lambda: join(rendezvous, check=workers.check), rendezvous.launch)
 
 
 @dataclass(frozen=True)
@@ -142,12 +141,12 @@ class Running:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _order(config: Config, folder: Path) -> Order:
-    """What the other processes need of this run."""
-    return Order(config.values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
+def _run_spec(config: Config, folder: Path) -> RunSpec:
+    """What the workers need of this run."""
+    return RunSpec(config.values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
 
 
-def _begin(job: Job, run: Running, meet: Callable[[], Team], place: Place | None = None) -> Outcome:
+def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | None = None) -> Outcome:
     settings, folder = job.settings, run.folder
     examples = read(settings.data)
     for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
@@ -159,105 +158,124 @@ def _begin(job: Job, run: Running, meet: Callable[[], Team], place: Place | None
     if run.show_plan:
         run.console.print()
     found = digest(examples)
-    team = meet()
-    length = lengths(settings.data, job.trainer, rows=len(examples.train), processes=team.size)
+    world = join()
+    length = lengths(settings.data, job.trainer, rows=len(examples.train), processes=world.size)
     for problem in _check_lengths(job, length):
         run.warn(problem)
-    if team.size > 1:
+    if world.size > 1:
         run.say(f"batch: {length.batch_words} examples")
-        _check_data(found, len(examples.train), team)
+        _check_data(found, len(examples.train), world)
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
-    if team.leads:
+    if world.is_rank_zero:
         _write_json(folder / "plan.json", job.plan.to_dict())
         complete(folder, data=found)
         write_preprocessing(folder, source, {**examples.fitted, "digest": found})
     with quiet(), threads(settings.num_threads):
-        return _fit(job, source.task, run, examples, length, team, place)
+        return _fit(job, source.task, run, examples, length, world, launch)
 
 
-def _check_data(found: str, rows: int, team: Team) -> None:
+def _check_data(found: str, rows: int, world: World) -> None:
     """Checks that all processes read the same data, and that there is enough of it.
 
     Raises:
         ForgeError: they did not, or there is not.
     """
-    if other := next((rank for rank, one in enumerate(team.gathered(found)) if one != found), None):
-        message = f"process {other} of {team.size} reads other data than process 0: its digest differs"
+    if other := next((rank for rank, one in enumerate(world.gather(found)) if one != found), None):
+        message = f"process {other} of {world.size} reads other data than process 0: its digest differs"
         hint = "give all machines the same files, in one folder that they share"
         raise ForgeError([Problem("MF054", "data", message, hint, part="key")])
-    if rows < team.size:
-        message = f"{plural(rows, 'example')} to train on cannot be dealt to {team.size} processes"
+    if rows < world.size:
+        message = f"{plural(rows, 'example')} to train on cannot be dealt to {world.size} processes"
         raise ForgeError([misuse("trainer.devices", message, "choose fewer processes")])
 
 
 def _fit(
-    job: Job, task: Task, run: Running, examples: Examples, length: Lengths, team: Team, place: Place | None
+    job: Job, task: Task, run: Running, examples: Examples, length: Lengths, world: World, launch: Launch | None
 ) -> Outcome:
     settings, position, folder = job.settings, job.start.position, run.folder
     lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
+    model = _start(job, run, world)
     scheduler = job.scheduler and job.scheduler.over(length.horizon(job.scheduler.interval))
-    model = _build(job, folder, team)
-    if run.show_plan and settings.diagnose:
-        said = write_diagnosis(job.plan, model, run.config.overrides, folder, measure=not team.sharded)
-        if said:
-            run.say(f"{FILE}: {said}")
-    if team.size > 1:
-        copies = job.trainer.get("num_replicas", 1) if team.sharded else team.size
-        run.say(f"initial values: digest {agreed_digest(model, team, copies)}, equal on {team.size} ranks")
-    module = Learner(model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing, team=team)
+    module = Learner(
+        model, task, settings.data, job.optimizer, scheduler, settings.factories, job.freezing, world=world
+    )
     job.freezing.apply(model, position.epoch)
     if problems := [*task.check(model, examples, settings.data)]:
         raise ForgeError(problems)
     if job.trainer.get("compile"):
         model.compile()  # in place: checkpoints keep the names of the parameters
-    skip, hand = (position.epoch, position.num_batches), Hand(team.rank, team.size)
-    data = DataModule(settings.data, examples, settings.seed, skip=skip, hand=hand)
-    if team.leads:
+    skip, shard = (position.epoch, position.num_batches), DataShard(world.rank, world.size)
+    data = DataModule(settings.data, examples, settings.seed, skip=skip, shard=shard)
+    if world.is_rank_zero:
         adopt(job.start, folder / "checkpoints")
     context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
-    is_dry = bool(job.trainer.get("fast_dev_run"))
-    silent = is_dry or not team.leads  # a dry run has nothing to keep
-    with history_of({} if silent else settings.logger, context) as history:
-        checkpoints = Checkpoints(
-            folder / "checkpoints",
-            settings.metric,
-            context.mode,
-            history,
-            job.start,
-            run.config.values,
-            settings.checkpoint.every_n_steps,
-            team.size,
-        )
-        callbacks: list[Callback] = [SeedSteps(settings.seed, team), LogSteps(team), *hooks]
-        if not is_dry:
-            callbacks += [RecordStart(job.plan, folder), checkpoints]
-        if job.trainer.get("enable_progress_bar", True):
-            callbacks.append(EpochBar(run.console, task.metric))
-        callbacks += [
-            SaveOnInterrupt(run.interrupts, checkpoints, team),
-            Examined(task, examples.fitted, folder, team),
-        ]
-        loggers = [history, *history.others]
+    is_silent = bool(job.trainer.get("fast_dev_run")) or not world.is_rank_zero  # a dry run has nothing to keep
+    with history_of({} if is_silent else settings.logger, context) as history:
+        checkpoints = _checkpoints(job, context, history, world)
         trainer = make_trainer(
             job.trainer,
             folder=folder,
-            loggers=loggers,
-            callbacks=callbacks,
-            place=place,
+            loggers=[history, *history.others],
+            callbacks=[
+                *_callbacks(job, run, hooks, checkpoints, world, shown=task.metric),
+                SaveOnInterrupt(run.interrupts, checkpoints, world),
+                Examined(task, examples.fitted, folder, world),
+            ],
+            launch=launch,
             some_thaw=bool(job.freezing.thaws),
         )
-        if team.leads:
+        if world.is_rank_zero:
             complete(folder, device=device_of(trainer))
         started = time.monotonic()
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
         seconds = time.monotonic() - started
-    with nullcontext(folder) if team.leads else TemporaryDirectory() as own:
+    with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:
         # All processes: each runs its part of a sharded model.
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
     return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+
+
+def _start(job: Job, run: Running, world: World) -> Model:
+    """The model with its initial values, which all processes agree on, and the page about them."""
+    model = _build(job, run.folder, world)
+    if run.show_plan and job.settings.diagnose:
+        said = write_diagnosis(job.plan, model, run.config.overrides, run.folder, measure=not world.sharded)
+        if said:
+            run.say(f"{FILE}: {said}")
+    if world.size > 1:
+        copies = job.trainer.get("num_replicas", 1) if world.sharded else world.size
+        run.say(f"initial values: digest {agreed_digest(model, world, copies)}, equal on {world.size} ranks")
+    return model
+
+
+def _checkpoints(job: Job, context: Context, history: History, world: World) -> Checkpoints:
+    return Checkpoints(
+        context.folder / "checkpoints",
+        job.settings.metric,
+        context.mode,
+        history,
+        job.start,
+        context.config,
+        job.settings.checkpoint.every_n_steps,
+        world.size,
+    )
+
+
+def _callbacks(
+    job: Job, run: Running, hooks: Iterable[Callback], checkpoints: Checkpoints, world: World, *, shown: str
+) -> Iterator[Callback]:
+    """In the order in which they are called: what a step needs, the config's own, what keeps and shows the results."""
+    yield SeedSteps(job.settings.seed, world)
+    yield LogSteps(world)
+    yield from hooks
+    if not job.trainer.get("fast_dev_run"):
+        yield RecordStart(job.plan, run.folder)
+        yield checkpoints
+    if job.trainer.get("enable_progress_bar", True):
+        yield EpochBar(run.console, shown)
 
 
 def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
@@ -273,15 +291,17 @@ def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
     return found
 
 
-def _build(job: Job, folder: Path, team: Team) -> Model:
+def _build(job: Job, folder: Path, world: World) -> Model:
     """The model; its ledger is in the run's folder even where a promise is broken."""
-    if team.sharded:
+    if world.sharded:
+        from modelforge.train.parallel.sharding import mesh_of, shards
+
         kind = "cuda" if torch.cuda.is_available() and job.trainer.get("accelerator") != "cpu" else "cpu"
-        mesh = mesh_of(team.size, job.trainer.get("num_replicas", 1), kind)
+        mesh = mesh_of(world.size, job.trainer.get("num_replicas", 1), kind)
         model = build(job.plan, seed=job.settings.seed, device=kind, shard=shards(mesh))
     else:
         model = build(job.plan, seed=job.settings.seed)
-    if team.leads:
+    if world.is_rank_zero:
         _write_json(folder / "ledger.json", model.ledger.to_dict())
     if broken := tuple(broken_promises(job.plan, model.ledger)):
         raise ForgeError(broken)

@@ -17,12 +17,12 @@ from torchmetrics import MeanMetric, Metric
 from modelforge.building.shards import whole
 from modelforge.core.errors import ForgeError
 from modelforge.train.data.batches import Batch, Inputs, read_by
-from modelforge.train.data.dealing import Share
+from modelforge.train.data.distributed_samplers import Share
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.freezing import Freezing
 from modelforge.train.hooks.averaging import go_on_from_trained
 from modelforge.train.optimizers.optimizer import OptimizerFactory
-from modelforge.train.parallel.team import ALONE, Team
+from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.schedulers.scheduler import SchedulerFactory
 from modelforge.train.tasks.task import Data, Task
 
@@ -54,7 +54,7 @@ class Learner(LightningModule):
         scheduler: Makes the learning-rate scheduler, if there is one.
         metrics: Make further metrics of validation and test, by their names.
         freezing: Which parameters are not trained, and when.
-        team: The processes that train it together.
+        world: The processes that train it together.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Learner(LightningModule):
         scheduler: SchedulerFactory | None = None,
         metrics: Mapping[str, Callable[[], Metric]] = MappingProxyType({}),
         freezing: Freezing | None = None,
-        team: Team = ALONE,
+        world: World = SINGLE_PROCESS,
     ) -> None:
         super().__init__()
         self.model = model
@@ -83,14 +83,14 @@ class Learner(LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.freezing = freezing or Freezing()
-        self.team = team
+        self.world = world
 
     def configure_model(self) -> None:
         """Does nothing: a model that is sharded was built so. Lightning asks for this hook then."""
 
     def share(self, stage: str, index: int) -> Share:
         """What this process counts of a batch, by the batch's number in the epoch; all of it where it is alone."""
-        if self.team.size == 1:
+        if self.world.size == 1:
             return Share(1, 1)
         trainer: Any = self.trainer  # whose data module is no attribute of its class
         return trainer.datamodule.share(stage, index)
@@ -121,8 +121,8 @@ class Learner(LightningModule):
         """
         share = self.share("train", batch_idx)
         loss = self._step(batch, "train", share)[0]
-        even = share.own * self.team.size == share.all
-        return loss if even or self.team.size == 1 else loss * (share.own * self.team.size / share.all)
+        even = share.own * self.world.size == share.all
+        return loss if even or self.world.size == 1 else loss * (share.own * self.world.size / share.all)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts one batch towards `val/loss` and the metric."""
@@ -130,7 +130,7 @@ class Learner(LightningModule):
 
     def on_validation_start(self) -> None:
         """Gives all processes the buffers of the first, such as running statistics, as a checkpoint keeps them."""
-        for buffer in self.model.buffers() if self.team.size > 1 else ():
+        for buffer in self.model.buffers() if self.world.size > 1 else ():
             distributed.broadcast(buffer, 0)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -157,7 +157,7 @@ class Learner(LightningModule):
 
     def _counts(self, meter: Metric) -> dict[str, Any]:
         """What all processes counted so far."""
-        several = self.team.size > 1
+        several = self.world.size > 1
         with meter.sync_context(should_sync=several, should_unsync=several):
             values = {name: getattr(meter, name) for name in meter._defaults}
         return values | {_UPDATES: meter._update_count}
@@ -174,7 +174,9 @@ class Learner(LightningModule):
             go_on_from_trained(checkpoint)
             # Lightning does so after it has read the weights: those of `64-true` would be rounded to float32.
             self.trainer.precision_plugin.convert_module(self)
-        counted = checkpoint.get(COUNTED, ()) if self.team.leads else ()  # the others add to what the first counts
+        counted = (
+            checkpoint.get(COUNTED, ()) if self.world.is_rank_zero else ()
+        )  # the others add to what the first counts
         for meter, values in zip(self._counting(), counted, strict=False):
             for name in meter._defaults:
                 setattr(meter, name, values[name].to(meter.device))
@@ -199,7 +201,7 @@ class Learner(LightningModule):
     def _not_finite(self, inputs: Inputs, *, here: bool) -> NotFinite:
         """The place where values stop being finite, in the first process where they do; all look for it together."""
         found = locate(self.model, inputs)
-        each = self.team.gathered(found if here else None)
+        each = self.world.gather(found if here else None)
         return NotFinite(next(one for one in each if one is not None), self.global_step)
 
     def _step(self, batch: Batch, stage: str, share: Share) -> tuple[Tensor, Tensor]:
@@ -208,7 +210,7 @@ class Learner(LightningModule):
         outputs = read_by(self.model, inputs)
         loss = self.task.loss(outputs, batch)
         broken = stage != "test" and not bool(torch.isfinite(loss))
-        if stage != "test" and self.team.any(broken):
+        if stage != "test" and self.world.any(broken):
             raise self._not_finite(inputs, here=broken)
         if stage == "train":
             self._inputs = inputs
@@ -224,7 +226,7 @@ class Learner(LightningModule):
             for one in further.values():
                 one.update(*self.task.scored(outputs.detach(), batch))
         log = partial(self.log, on_step=False, on_epoch=True, batch_size=size)
-        log(f"{stage}/loss", loss if stage != "train" and self.team.group is None else mean)
+        log(f"{stage}/loss", loss if stage != "train" and self.world.group is None else mean)
         log(f"{stage}/{self.task.metric}", meter)
         for name, one in further.items():
             log(f"{stage}/{name}", one)

@@ -30,7 +30,7 @@ from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config
 from modelforge.train.job import execute_in
 from modelforge.train.later import put_off_extras
-from modelforge.train.parallel.place import place_of
+from modelforge.train.parallel.launch import launch_of
 from modelforge.train.terminal import check_folder, keep_streams
 
 FLAG = "--from"
@@ -50,11 +50,11 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
         arguments: As in `sys.argv[1:]`; without `--from`, nothing is done.
         conf: The folder of configs: the plugins of the project around it are imported. None for no project.
     """
-    if (place := place_of()) is not None and place.rank:
+    if (launch := launch_of()) is not None and launch.rank:
         put_off_extras()
-        from modelforge.train.parallel.follower import end, follow
+        from modelforge.train.parallel.worker import exit_now, run_worker
 
-        end(follow(place))
+        exit_now(run_worker(launch))
     if not any(argument.partition("=")[0] == FLAG for argument in arguments):
         return
     keep_streams()

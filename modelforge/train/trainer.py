@@ -28,8 +28,7 @@ from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
-from modelforge.train.parallel.place import Place, place_of
-from modelforge.train.parallel.sharding import Sharded
+from modelforge.train.parallel.launch import Launch, launch_of
 from modelforge.train.trainer_settings import for_lightning, is_sharded
 
 COMPILERS = ("g++", "clang++")
@@ -76,31 +75,31 @@ def with_precision(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-class Placed(LightningEnvironment):
-    """The processes as they are: all started, and each in its place."""
+class Launched(LightningEnvironment):
+    """The environment of processes that are started already."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, launch: Launch) -> None:
         super().__init__()
-        self.place = place
+        self.launch = launch
 
     @property
     def creates_processes_externally(self) -> bool:
         return True
 
     def world_size(self) -> int:
-        return self.place.size
+        return self.launch.world_size
 
     def global_rank(self) -> int:
-        return self.place.rank
+        return self.launch.rank
 
     def set_global_rank(self, rank: int) -> None:
         """Leaves it as it is."""
 
     def local_rank(self) -> int:
-        return self.place.local_rank
+        return self.launch.local_rank
 
     def node_rank(self) -> int:
-        return self.place.node
+        return self.launch.node_rank
 
     def teardown(self) -> None:
         """Leaves the environment of the process as it is."""
@@ -124,21 +123,21 @@ class Size:
         return bool(self.strategy)
 
 
-def size_of(arguments: Mapping[str, Any], place: Place | None = None) -> Size:
-    """The processes that the checked arguments of a trainer mean on this machine, as the one at a place sees them."""
-    trainer = _bare(arguments, place or Place(0, 1, 0, 0, "", 0, ""))
+def size_of(arguments: Mapping[str, Any], launch: Launch | None = None) -> Size:
+    """The processes that the checked arguments of a trainer mean on this machine, for the process of a launch."""
+    trainer = _bare(arguments, launch or Launch(0, 1, 0, 0, "", 0, ""))
     single = isinstance(trainer.strategy, SingleDeviceStrategy)
     strategy = "" if single else "fsdp" if is_sharded(arguments) else "ddp"
     return Size(trainer.num_devices * trainer.num_nodes, trainer.num_nodes, trainer.strategy.root_device, strategy)
 
 
-def _bare(arguments: Mapping[str, Any], place: Place) -> Trainer:
+def _bare(arguments: Mapping[str, Any], launch: Launch) -> Trainer:
     """A trainer that is made to see whether Lightning takes its arguments."""
     given: dict[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
     if is_sharded(arguments):
-        given["strategy"] = Sharded(1)
+        given["strategy"] = _sharded(1)
     with quiet():
-        return Trainer(**given, logger=False, enable_checkpointing=False, plugins=[Placed(place)])
+        return Trainer(**given, logger=False, enable_checkpointing=False, plugins=[Launched(launch)])
 
 
 def make_trainer(
@@ -147,7 +146,7 @@ def make_trainer(
     folder: Path,
     loggers: list[Logger],
     callbacks: list[Callback],
-    place: Place | None = None,
+    launch: Launch | None = None,
     some_thaw: bool = False,
 ) -> Trainer:
     """A trainer that writes to `folder`; `check_trainer` has found nothing wrong with its arguments.
@@ -157,14 +156,14 @@ def make_trainer(
         folder: The run folder.
         loggers: What keeps the metrics.
         callbacks: What is done while training.
-        place: Of this process among several; None for one on its own.
+        launch: Of this process among several; None for one on its own.
         some_thaw: Whether parameters are trained in some epochs only.
     """
     given = with_precision(arguments)
     plugins: list[Any] = [*given.pop("plugins", ()), AtomicIO()]
-    if place is not None:
-        plugins.append(Placed(place))
-        given |= {"strategy": _strategy(arguments, place, some_thaw=some_thaw), "use_distributed_sampler": False}
+    if launch is not None:
+        plugins.append(Launched(launch))
+        given |= {"strategy": _strategy(arguments, launch, some_thaw=some_thaw), "use_distributed_sampler": False}
     return Trainer(
         **{**given, "enable_progress_bar": arguments.get("enable_progress_bar", True)},
         default_root_dir=folder,
@@ -176,9 +175,15 @@ def make_trainer(
     )
 
 
-def _strategy(arguments: Mapping[str, Any], place: Place, *, some_thaw: bool) -> Strategy:
+def _sharded(size: int) -> Strategy:
+    from modelforge.train.parallel.sharding import Sharded
+
+    return Sharded(size)
+
+
+def _strategy(arguments: Mapping[str, Any], launch: Launch, *, some_thaw: bool) -> Strategy:
     if is_sharded(arguments):
-        return Sharded(place.size)
+        return _sharded(launch.world_size)
     unused = some_thaw or str(arguments.get("strategy")).endswith("_true")
     return DDPStrategy(find_unused_parameters=unused)
 
@@ -207,15 +212,15 @@ def check_trainer(arguments: Mapping[str, Any], *, capturable: bool = False) -> 
 
 def _check_size(size: Size, arguments: Mapping[str, Any]) -> Iterator[Problem]:
     """The problem of processes that are not there, or more than this machine has cores for."""
-    place = place_of()
+    launch = launch_of()
     each = size.number // size.nodes
-    if place is not None and place.size != size.number:
+    if launch is not None and launch.world_size != size.number:
         meant = f"`trainer.devices` x `trainer.num_nodes` is {size.number}"
-        message = f"{place.starter} started {plural(place.size, 'process')}, but {meant}"
-        rest, odd = divmod(place.size, size.nodes)
+        message = f"{launch.launcher} started {plural(launch.world_size, 'process')}, but {meant}"
+        rest, odd = divmod(launch.world_size, size.nodes)
         hint = f"write `trainer.devices={rest}`" if not odd else "start as many on each node as it has devices"
-        yield misuse("trainer.devices", message, f"{hint}; one process alone needs no {place.starter}")
-    elif place is None and size.nodes > 1:
+        yield misuse("trainer.devices", message, f"{hint}; one process alone needs no {launch.launcher}")
+    elif launch is None and size.nodes > 1:
         message = f"`num_nodes` is {size.nodes}, but this process can start others on its own machine only"
         hint = "start it on every node: `torchrun --nnodes ...`, or `srun` in a Slurm job"
         yield misuse("trainer.num_nodes", message, hint)

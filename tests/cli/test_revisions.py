@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner
@@ -63,12 +64,12 @@ def run(*words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def pair(folder: Path, kind: str = "revision") -> Pair:
+def pair(folder: Path, kind: Literal["folder", "revision"] = "revision") -> Pair:
     """The good project, and the one in `folder`."""
     (folder / "good").mkdir()
     project(folder / "good", {})
     old, new = folder / "good/conf", folder / "conf"
-    return Pair(Side("main", kind, old, "conf"), Side("HEAD", kind, new, "conf"))  # pyright: ignore[reportArgumentType]
+    return Pair(Side("main", kind, old, "conf"), Side("HEAD", kind, new, "conf"))
 
 
 def test_a_good_change(repository: Path):

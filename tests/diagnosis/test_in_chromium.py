@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.formats.page import page
-from tests.chromium import AXE, Tab, chromium, needs_chromium
+from tests.chromium import Tab, check_accessible, check_alone, chromium, needs_chromium
 from tests.diagnosis.nets import deep, recurrent, renamed
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -40,26 +39,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["hostile", "several"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_asked_for_and_nothing_runs(tab, pages, name, width):
-    tab.requests.clear()
-    tab.open(pages[name], width)
-    assert {*tab.requests} == {pages[name].as_uri()}
-    assert tab.complaints == []
-    assert tab.run("document.title") != "taken"
-    assert tab.run("document.querySelectorAll('main img, script, iframe, link').length") == 0
+    check_alone(tab, pages[name], width)
     assert tab.run("getComputedStyle(document.body).maxWidth") == "1216px", "the style is applied"
-    assert tab.run("document.documentElement.scrollWidth") <= width, "nothing is wider than the page"
 
 
 @pytest.mark.parametrize("name", ["hostile", "several"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_checker_of_accessibility_finds_no_fault(tab, pages, name, dark):
-    if not AXE.exists():
-        assert "AXE_CORE" not in os.environ
-        pytest.skip("axe-core is not here: `npm install axe-core`")
-    tab.open(pages[name], 1280, dark=dark)
-    tab.run(AXE.read_text(encoding="utf-8"))
-    found = tab.run("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found] == []
+    check_accessible(tab, pages[name], dark=dark)
 
 
 def test_dark_and_light_differ(tab, pages):

@@ -7,10 +7,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from modelforge.gallery.claim import names
 from modelforge.gallery.document import markdown
 from modelforge.gallery.page import html
 from modelforge.gallery.pictures import file_names, write_pictures
+from tests.chromium import check_accessible, check_alone, chromium, needs_chromium
 from tests.gallery.results import result
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +62,20 @@ def test_names_are_no_markup_and_a_number_that_is_not_finite_is_a_gap():
     page = html((replace(shown, claim=claim),))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_the_html_page_in_a_browser(tmp_path):
+    path = tmp_path / "gallery.html"
+    other = result(0.1, 0.9, 0.5)
+    other = replace(other, name="why_not", claim=other.claim.model_copy(update={"question": "Why not 2?"}))
+    path.write_text(html((result(0.6, 0.9, 0.5), other)), encoding="utf-8")
+    with chromium(tmp_path / "profile") as tab:
+        for width in (390, 1280):
+            check_alone(tab, path, width)
+        for dark in (False, True):
+            check_accessible(tab, path, dark=dark)
 
 
 def test_the_chapter_shows_claims_that_hold_with_their_pictures():

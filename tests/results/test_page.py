@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from modelforge.results import collect
 from modelforge.results.grouping import group
 from modelforge.results.page import MAX_JOBS, page
 from modelforge.results.significance import contrasts
-from tests.chromium import AXE, Tab, chromium, needs_chromium
+from tests.chromium import Tab, check_accessible, check_alone, chromium, needs_chromium
 from tests.results.sweeps import gains, swept
 from tests.runs.jobs import job
 
@@ -103,13 +102,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["gains", "hostile"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_asked_for_and_nothing_runs(tab, pages, name, width):
-    tab.requests.clear()
-    tab.open(pages[name], width)
-    assert {*tab.requests} == {pages[name].as_uri()}
-    assert tab.complaints == []
-    assert tab.run("document.title") != "taken"
-    assert tab.run("document.querySelectorAll('main img, script, iframe, link').length") == 0
-    assert tab.run("document.documentElement.scrollWidth") <= width, "nothing is wider than the page"
+    check_alone(tab, pages[name], width)
 
 
 @pytest.mark.slow
@@ -117,10 +110,4 @@ def test_nothing_is_asked_for_and_nothing_runs(tab, pages, name, width):
 @pytest.mark.parametrize("name", ["gains", "hostile"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_checker_of_accessibility_finds_no_fault(tab, pages, name, dark):
-    if not AXE.exists():
-        assert "AXE_CORE" not in os.environ
-        pytest.skip("axe-core is not here: `npm install axe-core`")
-    tab.open(pages[name], 1280, dark=dark)
-    tab.run(AXE.read_text(encoding="utf-8"))
-    found = tab.run("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found] == []
+    check_accessible(tab, pages[name], dark=dark)

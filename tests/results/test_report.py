@@ -15,9 +15,9 @@ from tests.results.sweeps import gains
 
 def test_tables_on_the_screen_and_files_in_the_folder(tmp_path: Path):
     folder = gains(tmp_path)
-    screen = Console(file=io.StringIO(), width=80)
-    assert not report_sweep(folder, screen).finished
-    said = screen.file.getvalue()  # pyright: ignore
+    out = io.StringIO()
+    assert not report_sweep(folder, Console(file=out, width=80)).finished
+    said = out.getvalue()
     lines = said.splitlines()
     assert lines[-1].startswith("13 finished, 5 diverged  ·  ")
     for words in (

@@ -69,9 +69,9 @@ def test_it_ends_with_the_sweep_and_says_a_line_at_each_change(folder: Path):
         if len(waits) == 2:
             end(folder, 4, 5, 6, 7)
 
-    screen = Console(file=io.StringIO(), width=200)
-    sweep = watch([folder], screen, sleep=sleep)
-    said = screen.file.getvalue().splitlines()  # pyright: ignore
+    out = io.StringIO()
+    sweep = watch([folder], Console(file=out, width=200), sleep=sleep)
+    said = out.getvalue().splitlines()
     assert len(said) == 2
     assert said[1].startswith("8 of 8 jobs  ·  7 finished, 1 diverged")
     assert sweep.counts == {"finished": 7, "diverged": 1}
@@ -88,6 +88,6 @@ def test_a_sweep_that_nobody_works_on_ends_after_a_while(folder: Path, monkeypat
 
 def test_on_a_terminal_it_is_shown_in_place(folder: Path):
     end(folder, 4, 5, 6, 7)
-    screen = Console(file=io.StringIO(), width=80, force_terminal=True)
-    watch([folder], screen, sleep=lambda seconds: None)
-    assert "8 of 8 jobs" in screen.file.getvalue()  # pyright: ignore
+    out = io.StringIO()
+    watch([folder], Console(file=out, width=80, force_terminal=True), sleep=lambda seconds: None)
+    assert "8 of 8 jobs" in out.getvalue()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from math import acos, asin, pi, sqrt
 
 import pytest
 
 from modelforge.inits import find_activation
-from modelforge.signal.moments import pair, single
+from modelforge.signal.moments import _pair, _single, pair, single  # pyright: ignore[reportPrivateUsage]  # without a unit
 
 
 @pytest.mark.parametrize("variance", [1e-6, 1.0, 400.0])
@@ -23,6 +24,17 @@ def test_one_number_behind_relu(variance):
 def test_a_mean_shifts_the_numbers():
     found = single(find_activation("ReLU"), 3.0, 1e-4)
     assert (found.mean, found.second) == pytest.approx((3.0, 9.0001), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ReLU6", "Hardshrink", "Tanh"])
+@pytest.mark.parametrize(("mean", "variance", "lean"), [(0.0, 100.0, 0.0), (-3.0, 25.0, 0.2), (1e-3, 1e-5, 0.0)])
+def test_numbers_of_any_scale(name, mean, variance, lean):
+    """Functions that have no scale are computed once for all variances: with the moments that each would have."""
+    activation = find_activation(name)
+    one, two = single(activation, mean, variance, lean), pair(activation, mean, variance, 0.3)
+    alone = _single(activation.function, mean, variance, lean), _pair(activation.function, mean, variance, 0.3)
+    assert astuple(one) == pytest.approx(astuple(alone[0]), rel=1e-8, abs=1e-15)
+    assert astuple(two) == pytest.approx(astuple(alone[1]), rel=1e-8, abs=1e-15)
 
 
 def test_no_variance_leaves_one_value():

@@ -63,6 +63,14 @@ def test_its_own_model_is_the_default(project):
     assert (project / "README.md").read_text().startswith("# vision\n")
 
 
+def test_every_experiment_names_its_model(project):
+    folder = project / "conf" / "experiment"
+    names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    assert "gallery/symmetry" in names
+    for name in names:
+        mf.plan(mf.load(project / "conf", [f"experiment={name}"]))
+
+
 def test_the_first_line_of_a_model_leads_to_its_schema(project):
     paths = [*(project / "conf").rglob("*.yaml")]
     assert project / "conf" / "model" / "my_model.yaml" in paths

@@ -12,7 +12,7 @@ from tests.train.runs import child
 
 HEAVY = """
 def heavy():
-    late = ("scipy", "transformers", "torch._dynamo", "sklearn")
+    late = ("scipy", "transformers", "torch._dynamo", "sympy", "sklearn")
     there = {*sys.modules} - {"scipy.signal"}
     return sorted(one for one in late if any(name.startswith(f"{one}.") for name in there))
 """

@@ -35,7 +35,7 @@ FOUND: dict[str, dict[str, str]] = {
         "MW123": f"constant {FIXED} sparse",
         "MW124": f"constant {FIXED}",
     },
-    "bag_of_words": {"MF095": "gpt2", "MW101": "constant"},
+    "bag_of_words": {"MF095": "gpt2", "MW101": "constant", "MW123": "irnn"},
     "bert": {"MW101": "constant", "MW123": "irnn", "MW138": "kaiming_fan_out"},
     "bilstm": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant normal truncated_normal uniform"},
     "char_lstm": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant"},
@@ -49,7 +49,13 @@ FOUND: dict[str, dict[str, str]] = {
     "convnext": {"MW101": "constant", "MW108": "gpt2", "MW138": "kaiming_fan_out"},
     "gpt2": {"MW101": "constant"},
     "gru": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant"},
-    "lenet": {"MF095": "gpt2", "MW101": "constant", "MW123": FIXED, "MW124": f"constant {FIXED}", "MW138": KAIMING},
+    "lenet": {
+        "MF095": "gpt2",
+        "MW101": "constant",
+        "MW123": f"{FIXED} sparse",
+        "MW124": f"constant {FIXED}",
+        "MW138": KAIMING,
+    },
     "llama": {"MW101": "constant"},
     "lstm": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant normal truncated_normal uniform"},
     "mlp": {
@@ -65,7 +71,7 @@ FOUND: dict[str, dict[str, str]] = {
     "resnet_small": {"MW101": "constant", "MW108": "gpt2", "MW138": KAIMING},
     "rnn": {"MF095": "gpt2", "MW101": "constant", "MW123": "constant", "MW138": "kaiming_fan_out"},
     "t5": {"MW101": "constant", "MW138": f"gpt2 {FIXED} sparse"},
-    "tcn": {"MW101": "constant"},
+    "tcn": {"MW101": "constant", "MW123": "irnn", "MW138": KAIMING},
     "transformer": {"MW101": "constant", "MW138": "kaiming_fan_out"},
     "unet": {
         "MF095": "gpt2",
@@ -82,7 +88,7 @@ FOUND: dict[str, dict[str, str]] = {
         "MW123": "constant irnn normal torch truncated_normal xavier_normal xavier_uniform",
         "MW124": "constant irnn torch xavier_normal xavier_uniform",
         "MW134": PADDED,
-        "MW138": "constant kaiming_normal kaiming_uniform sparse",
+        "MW138": "constant sparse",
     },
     "vit": {},
 }

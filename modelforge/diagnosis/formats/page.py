@@ -26,7 +26,7 @@ class Column:
 
     title: str
     style: str = "num"
-    """The class of its cells: of numbers, of curves, or none."""
+    """The class of its cells: of numbers, of curves, of words, or none."""
 
 
 COLUMNS = (
@@ -42,7 +42,7 @@ COLUMNS = (
     Column("flat"),
     Column("dead"),
     Column("rank"),
-    Column("note", ""),
+    Column("note", "words"),
 )
 
 

@@ -159,7 +159,8 @@ def _below(start: Start) -> Iterator[RenderableType]:
             ("recurrent", f"{one.path}: largest eigenvalue {number(_rounded(one.radius))}") for one in found.spectra
         ]
         for one in found.steps:
-            ends = " → ".join(number(_rounded(value)) for value in (one.gradient[0], one.gradient[-1]))
+            known = [value for value in one.gradient if value is not None]
+            ends = " → ".join(number(_rounded(value)) for value in known[:1] + known[1:][-1:]) or "none"
             lines.append(("over time", f"{one.path}: E g² {ends} {sparkline(one.gradient)}"))
     else:
         lines.append(("not measured", start.unmeasured))

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from modelforge.linting.rule import register_planned
 
+
+def _config(*layers: str, shape: str = "[16]", own: str = "", init: str = "xavier") -> str:
+    """A config as YAML: its layers, a line each, the model's own init block, and the `init` group."""
+    block = [f"  init: {own}"] if own else []
+    lines = ["model:", f"  input: {{shape: {shape}}}", *block, "  layers:", *(f"    {layer}" for layer in layers)]
+    return "\n".join([*lines, f"init: {init}", ""])
+
+
 register_planned(
     "MW104",
     why="What nothing reads has no effect on the outputs: its parameters get no gradient, and the computation is lost.",
     numbers="A layer's output, or an input of the model, that is named neither in `inputs` of a later layer nor in "
     "`outputs`, and does not stand right before the layer that would read it.",
-    bad="""\
-model:
-  input: {shape: [16]}
-  layers:
-    main: {type: Linear, out_features: 16}
-    aside: {type: Linear, out_features: 16}
-    head: {type: Linear, out_features: 2, inputs: main}
-init: xavier
-""",
-    good="""\
-model:
-  input: {shape: [16]}
-  layers:
-    main: {type: Linear, out_features: 16}
-    aside: {type: Linear, out_features: 16}
-    sum: {type: Add, inputs: [main, aside]}
-    head: {type: Linear, out_features: 2}
-init: xavier
-""",
+    bad=_config(
+        "main: {type: Linear, out_features: 16}",
+        "aside: {type: Linear, out_features: 16}",
+        "head: {type: Linear, out_features: 2, inputs: main}",
+    ),
+    good=_config(
+        "main: {type: Linear, out_features: 16}",
+        "aside: {type: Linear, out_features: 16}",
+        "sum: {type: Add, inputs: [main, aside]}",
+        "head: {type: Linear, out_features: 2}",
+    ),
 )
 register_planned(
     "MW105",
@@ -35,46 +35,26 @@ register_planned(
     "the whole network as soon as such an input arrives.",
     numbers="A value that is not finite for negative inputs, zeros, or inputs of size 100, though it is finite for "
     "positive ones of size 1.",
-    bad="""\
-model:
-  input: {shape: [3, 8, 8]}
-  layers:
-    pool: {type: LPPool2d, norm_type: 1.5, kernel_size: 2}
-    flat: Flatten
-    head: {type: Linear, out_features: 2}
-init: xavier
-""",
-    good="""\
-model:
-  input: {shape: [3, 8, 8]}
-  layers:
-    pool: {type: LPPool2d, norm_type: 2, kernel_size: 2}
-    flat: Flatten
-    head: {type: Linear, out_features: 2}
-init: xavier
-""",
+    bad=_config(
+        "pool: {type: LPPool2d, norm_type: 1.5, kernel_size: 2}",
+        "flat: Flatten",
+        "head: {type: Linear, out_features: 2}",
+        shape="[3, 8, 8]",
+    ),
+    good=_config(
+        "pool: {type: LPPool2d, norm_type: 2, kernel_size: 2}",
+        "flat: Flatten",
+        "head: {type: Linear, out_features: 2}",
+        shape="[3, 8, 8]",
+    ),
 )
 register_planned(
     "MW106",
     why="In evaluation, the prediction for an example should be the same whatever else is in its batch.",
     numbers="Planning runs each layer in evaluation mode on two batches that share an example, and compares what it "
     "gives for that one.",
-    bad="""\
-model:
-  input: {shape: [16]}
-  layers:
-    norm: {type: BatchNorm1d, track_running_stats: false}
-    head: {type: Linear, out_features: 2}
-init: xavier
-""",
-    good="""\
-model:
-  input: {shape: [16]}
-  layers:
-    norm: BatchNorm1d
-    head: {type: Linear, out_features: 2}
-init: xavier
-""",
+    bad=_config("norm: {type: BatchNorm1d, track_running_stats: false}", "head: {type: Linear, out_features: 2}"),
+    good=_config("norm: BatchNorm1d", "head: {type: Linear, out_features: 2}"),
 )
 register_planned(
     "MW107",
@@ -89,46 +69,34 @@ register_planned(
     "strength.",
     numbers="A scheme with `ends: auto` fills parameters, all of them known not to be at the end of a branch. A branch "
     "ends with its last layer that has parameters.",
-    bad="""\
-model:
-  input: {shape: [16]}
-  layers:
-    block: {type: Residual, layers: {norm: LayerNorm, dense: {type: Linear, out_features: 16}}}
-    head: {type: Linear, out_features: 2}
-init: {scheme: xavier, scale: zero_gamma}
-""",
-    good="""\
-model:
-  input: {shape: [16]}
-  layers:
-    block: {type: Residual, layers: {dense: {type: Linear, out_features: 16}, norm: LayerNorm}}
-    head: {type: Linear, out_features: 2}
-init: {scheme: xavier, scale: zero_gamma}
-""",
+    bad=_config(
+        "block: {type: Residual, layers: {norm: LayerNorm, dense: {type: Linear, out_features: 16}}}",
+        "head: {type: Linear, out_features: 2}",
+        init="{scheme: xavier, scale: zero_gamma}",
+    ),
+    good=_config(
+        "block: {type: Residual, layers: {dense: {type: Linear, out_features: 16}, norm: LayerNorm}}",
+        "head: {type: Linear, out_features: 2}",
+        init="{scheme: xavier, scale: zero_gamma}",
+    ),
 )
 register_planned(
     "MW109",
     why="A rule that fills no parameter suggests an effect that it does not have.",
     numbers="An init block of the model that other blocks override for each parameter it matches; or a role that is "
     "written for this model, which has no parameter of that role. The `init` group is a default and may be overridden.",
-    bad="""\
-model:
-  input: {shape: [16]}
-  init: lecun
-  layers:
-    hidden: {type: Linear, out_features: 16, bias: false, init: xavier}
-    head: {type: Linear, out_features: 2, bias: false, init: zeros}
-init: kaiming
-""",
-    good="""\
-model:
-  input: {shape: [16]}
-  init: lecun
-  layers:
-    hidden: {type: Linear, out_features: 16, bias: false}
-    head: {type: Linear, out_features: 2, bias: false, init: zeros}
-init: kaiming
-""",
+    bad=_config(
+        "hidden: {type: Linear, out_features: 16, bias: false, init: xavier}",
+        "head: {type: Linear, out_features: 2, bias: false, init: zeros}",
+        own="lecun",
+        init="kaiming",
+    ),
+    good=_config(
+        "hidden: {type: Linear, out_features: 16, bias: false}",
+        "head: {type: Linear, out_features: 2, bias: false, init: zeros}",
+        own="lecun",
+        init="kaiming",
+    ),
 )
 register_planned(
     "MW110",

@@ -9,8 +9,9 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from modelforge.core.errors import ForgeError
+from modelforge.train.data import distributed_samplers as samplers
 from modelforge.train.data.batches import Batch, Batched, Shuffle
-from modelforge.train.data.dealing import ONE, DealEvaluation, DealTraining, Hand, Share, evaluation_share, train_share
+from modelforge.train.data.distributed_samplers import WHOLE, DataShard, Share
 from modelforge.train.data.parts import Examples, Part
 from modelforge.train.data.source import Source
 
@@ -23,23 +24,23 @@ class DataModule(LightningDataModule):
         examples: The examples of the source.
         seed: Key of the order of the training examples.
         skip: An epoch and the number of its batches that an interrupted run was trained on already.
-        hand: Which of several processes this one is.
+        shard: The part of each step that this process has.
     """
 
     def __init__(
-        self, source: Source, examples: Examples, seed: int, *, skip: tuple[int, int] = (0, 0), hand: Hand = ONE
+        self, source: Source, examples: Examples, seed: int, *, skip: tuple[int, int] = (0, 0), shard: DataShard = WHOLE
     ) -> None:
         super().__init__()
         self.source = source
         self.examples = examples
-        self.hand = hand
+        self.shard = shard
         epoch, num_batches = skip
-        self.order = Shuffle(len(examples.train), seed, (epoch, num_batches * source.batch_size * hand.size))
+        self.order = Shuffle(len(examples.train), seed, (epoch, num_batches * source.batch_size * shard.size))
 
     def share(self, stage: str, index: int) -> Share:
         """The share of this process in a batch of a part, by its number in the epoch."""
-        share = train_share if stage == "train" else evaluation_share
-        return share(self.hand, self.source.batch_size, len(getattr(self.examples, stage)), index)
+        share = samplers.train_share if stage == "train" else samplers.evaluation_share
+        return share(self.shard, self.source.batch_size, len(getattr(self.examples, stage)), index)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The batches to train on."""
@@ -65,14 +66,14 @@ class DataModule(LightningDataModule):
         return batch
 
     def _loader(self, part: Part, order: Shuffle | None = None) -> DataLoader[Batch]:
-        size = self.source.batch_size
-        dealt: dict[str, Any] = {"batch_size": size, "sampler": order}
-        if self.hand.size > 1:
-            deal = DealTraining(order, size, self.hand) if order else DealEvaluation(len(part), size, self.hand)
-            dealt = {"batch_sampler": deal}
+        size, shard = self.source.batch_size, self.shard
+        batches: dict[str, Any] = {"batch_size": size, "sampler": order}
+        if shard.size > 1:
+            evaluation = samplers.EvaluationSampler(len(part), size, shard)
+            batches = {"batch_sampler": evaluation if order is None else samplers.TrainSampler(order, size, shard)}
         return DataLoader(
             _Reported(part, self.order.seed),
-            **dealt,
+            **batches,
             num_workers=self.source.num_workers,
             persistent_workers=self.source.num_workers > 0,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",

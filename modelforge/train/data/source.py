@@ -44,7 +44,7 @@ def check(function: Check) -> Check:
 
     Unlike Pydantic's validators, of which the first that raises is the last, all of them are asked.
     """
-    function.checks_section = True  # pyright: ignore[reportFunctionMemberAccess]
+    function.checks_section = True  # pyright: ignore[reportFunctionMemberAccess]  # a mark
     return function
 
 

@@ -109,7 +109,7 @@ class Disk(Memory):
     def _mapped(self, write: Callable[[BinaryIO], None]) -> mmap.mmap:
         """The content of a temporary file, for reading."""
         with self._writing():
-            file = TemporaryFile(dir=self.folder)  # noqa: SIM115 - closed below
+            file = TemporaryFile(dir=self.folder)  # noqa: SIM115  # closed below
         with file:
             write(file)
             with self._writing():

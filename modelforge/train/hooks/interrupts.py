@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from modelforge.train.checkpoints import Checkpoints, can_stop_after, ends_within
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.parallel.team import ALONE, Team
+from modelforge.train.parallel.world import SINGLE_PROCESS, World
 
 
 class SaveOnInterrupt(Checkpoint):
@@ -22,10 +22,10 @@ class SaveOnInterrupt(Checkpoint):
         Interrupted: a signal is waiting, in any of the hooks.
     """
 
-    def __init__(self, interrupts: Interrupts, checkpoints: Checkpoints, team: Team = ALONE) -> None:
+    def __init__(self, interrupts: Interrupts, checkpoints: Checkpoints, world: World = SINGLE_PROCESS) -> None:
         self.interrupts = interrupts
         self.checkpoints = checkpoints
-        self.team = team
+        self.world = world
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on a signal waits."""
@@ -58,4 +58,4 @@ class SaveOnInterrupt(Checkpoint):
 
     def _pending(self) -> int:
         """The signal that a process waits to obey; 0 for none."""
-        return self.team.greatest(self.interrupts.pending or 0)
+        return self.world.max(self.interrupts.pending or 0)

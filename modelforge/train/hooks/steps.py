@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from modelforge.building.shards import whole
 from modelforge.core.rng import Key
-from modelforge.train.parallel.team import ALONE, Team
+from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.rows import PER_STEP
 
 
@@ -22,9 +22,9 @@ class SeedSteps(Callback):
     Of several processes, the first draws what one process draws, and each of the others something else.
     """
 
-    def __init__(self, seed: int, team: Team = ALONE) -> None:
+    def __init__(self, seed: int, world: World = SINGLE_PROCESS) -> None:
         self.seed = seed
-        self.names = ("step",) if team.leads else ("rank", team.rank, "step")
+        self.names = ("step",) if world.is_rank_zero else ("rank", world.rank, "step")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         Key(self.seed, *self.names, trainer.fit_loop.total_batch_idx).seed_globals()
@@ -38,8 +38,8 @@ class LogSteps(Callback):
     the loss of their examples together.
     """
 
-    def __init__(self, team: Team = ALONE) -> None:
-        self.team = team
+    def __init__(self, world: World = SINGLE_PROCESS) -> None:
+        self.world = world
         self._loss: float | Tensor = 0.0
         self._values: dict[str, Any] = {}
 
@@ -56,7 +56,7 @@ class LogSteps(Callback):
         if trainer.fit_loop._should_accumulate():
             return
         if self._values:
-            loss = self._loss if self.team.size == 1 else self.team.mean(float(self._loss))
+            loss = self._loss if self.world.size == 1 else self.world.mean(float(self._loss))
             log_step(trainer, {"loss": loss, **self._values})
         self._loss, self._values = 0.0, {}
 

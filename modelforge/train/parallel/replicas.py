@@ -11,15 +11,15 @@ from torch import nn
 from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole_of
 from modelforge.building.shards import shard_of
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.train.parallel.team import Team
+from modelforge.train.parallel.world import World
 
 
-def agreed_digest(model: nn.Module, team: Team, num_copies: int) -> str:
+def agreed_digest(model: nn.Module, world: World, num_copies: int) -> str:
     """The digest of the initial values of a model that the processes have in several copies.
 
     Args:
         model: The model, as this process has it.
-        team: The processes.
+        world: The processes.
         num_copies: The number of copies; each is spread over as many processes, in the order of their ranks.
 
     Returns:
@@ -31,12 +31,12 @@ def agreed_digest(model: nn.Module, team: Team, num_copies: int) -> str:
     weights = dict(model.named_parameters())
     # Every copy counts here, unlike in the ledger.
     own = [parts_of(checksum_of(replace(shard_of(weight), counts=True))) for weight in weights.values()]
-    every, each = team.gathered(own), team.size // num_copies
-    copies = [_added(every[first : first + each]) for first in range(0, team.size, each)]
+    every, each = world.gather(own), world.size // num_copies
+    copies = [_added(every[first : first + each]) for first in range(0, world.size, each)]
     for number, copy in enumerate(copies):
         for name, one, other in zip(weights, copies[0], copy, strict=True):
             if one != other:
-                raise ForgeError([_differs(name, number * each, team.size)])
+                raise ForgeError([_differs(name, number * each, world.size)])
     text = "\n".join(f"{name} {digest_of(one)}" for name, one in zip(weights, copies[0], strict=True))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -98,7 +98,7 @@ class Sharded(ModelParallelStrategy):
         set_model_state_dict(self.lightning_module, dict(checkpoint["state_dict"]), options=options)
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The state as an optimizer of one process has it, in the first process; all must call it."""
+        """The state as an optimizer of one process has it, in rank 0; all ranks must call it."""
         return _mapped(optimizer.state_dict(), lambda value: _whole(value, keep=self.is_global_zero))
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""A process that trains along with the first: it prints nothing, writes nothing, and ends with it.
+"""run_worker: a process that trains with rank 0. It prints nothing, writes nothing, and ends with it.
 
-`python -m modelforge.train.parallel.follower PLACE` is what the first process starts; under torchrun or Slurm,
-`follow_if_started` turns a `train.py` into one.
+Rank 0 starts `python -m modelforge.train.parallel.worker LAUNCH`; under torchrun or Slurm, `train.py` of another rank
+calls `run_worker`.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError
 from modelforge.train.fit import fit
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.parallel.meeting import Failure, Meeting
-from modelforge.train.parallel.place import Place
+from modelforge.train.parallel.launch import Launch
+from modelforge.train.parallel.rendezvous import Failure, Rendezvous
 
 
-def follow(place: Place) -> int:
-    """Trains what the first process says; the exit status."""
+def run_worker(launch: Launch) -> int:
+    """Trains the run that rank 0 publishes; the exit status."""
     try:
-        meeting = Meeting(place)
-        order = meeting.take()
-    except RuntimeError:  # the first process found a problem, and ended
+        rendezvous = Rendezvous(launch)
+        spec = rendezvous.receive()
+    except RuntimeError:  # rank 0 found a problem, and ended
         return 1
-    sys.path.extend(entry for entry in order.search_path if entry not in sys.path)
+    sys.path.extend(entry for entry in spec.search_path if entry not in sys.path)
     try:
-        for name in order.plugins:
+        for name in spec.plugins:
             import_module(name)
         with Interrupts(lambda _: None) as interrupts, open(os.devnull, "w", encoding="utf-8") as nowhere:
-            config = Config(order.values, Origins.empty(), (), {})
+            config = Config(spec.values, Origins.empty(), (), {})
             fit(
                 config,
-                Path(order.folder),
+                Path(spec.folder),
                 console=Console(file=nowhere),
                 interrupts=interrupts,
                 note=lambda _: None,
                 show_plan=False,
-                meeting=meeting,
+                rendezvous=rendezvous,
             )
     except Interrupted as error:
         return error.exit_code
     except ForgeError as error:
-        meeting.fail(Failure(place.rank, tuple(error.problems)))
+        rendezvous.report(Failure(launch.rank, tuple(error.problems)))
         return 1
     except BaseException:
-        meeting.fail(Failure(place.rank, reason=traceback.format_exc()))
+        rendezvous.report(Failure(launch.rank, reason=traceback.format_exc()))
         return 1
     return 0
 
 
-def end(status: int) -> Never:
+def exit_now(status: int) -> Never:
     """Ends the process at once: threads of a process group now and then abort an ordinary exit."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -67,15 +67,15 @@ def end(status: int) -> Never:
 
 
 def _end_with_first() -> None:
-    """Ends this process when its standard input is closed, as it is when the first process is gone."""
+    """Ends this process when its standard input is closed, as it is when rank 0 is gone."""
     sys.stdin.buffer.read()
     os._exit(1)
 
 
 def main() -> None:
-    """Follows as the first process asked."""
+    """Runs as the worker of the launch in the first argument."""
     threading.Thread(target=_end_with_first, daemon=True).start()
-    end(follow(Place(**json.loads(sys.argv[1]))))
+    exit_now(run_worker(Launch(**json.loads(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@ import psutil
 import pytest
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.train.parallel import processes as module
-from modelforge.train.parallel.meeting import Failure, Meeting
-from modelforge.train.parallel.place import Place
-from modelforge.train.parallel.processes import Others, leading
-from modelforge.train.parallel.team import Order
+from modelforge.train.parallel import workers as module
+from modelforge.train.parallel.launch import Launch
+from modelforge.train.parallel.rendezvous import Failure, Rendezvous
+from modelforge.train.parallel.workers import Workers, run_workers
+from modelforge.train.parallel.world import RunSpec
 from tests.train.runs import ROOT
 
-ORDER = Order({}, "nowhere")
+ORDER = RunSpec({}, "nowhere")
 DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 SETTINGS = ("model=mlp", "data=digits", "logger=csv", "trainer.max_epochs=100000", "trainer.enable_progress_bar=false")
 
@@ -38,16 +38,16 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(module, "_command", lambda place: [sys.executable, "-c", code])
 
 
-def lose(others: Others) -> None:
+def lose(workers: Workers) -> None:
     """What the first process meets when another ends."""
-    others.started[1][0].wait()
+    workers.started[1][0].wait()
     raise RuntimeError("Connection closed by peer")
 
 
 def test_a_process_that_fails_ends_the_first_with_its_last_words(monkeypatch: pytest.MonkeyPatch):
     stand_in(monkeypatch, "import sys; print('free(): invalid pointer', file=sys.stderr); sys.exit(6)")
-    with pytest.raises(ForgeError) as caught, leading(ORDER, 2) as (_, others):
-        lose(others)
+    with pytest.raises(ForgeError) as caught, run_workers(ORDER, 2) as (_, workers):
+        lose(workers)
     (problem,) = caught.value.problems
     assert problem.message == "process 1 of 2 ended with status 6: free(): invalid pointer"
 
@@ -55,28 +55,28 @@ def test_a_process_that_fails_ends_the_first_with_its_last_words(monkeypatch: py
 def test_the_first_ends_the_others(monkeypatch: pytest.MonkeyPatch):
     stand_in(monkeypatch, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)")
     wrong = ForgeError([Problem("MF051", "seed", "wrong")])
-    with pytest.raises(ForgeError), leading(ORDER, 2) as (_, others):
+    with pytest.raises(ForgeError), run_workers(ORDER, 2) as (_, workers):
         raise wrong
-    assert others.started[1][0].returncode
+    assert workers.started[1][0].returncode
 
 
 def test_an_error_of_the_first_alone_stays_as_it_is(monkeypatch: pytest.MonkeyPatch):
     stand_in(monkeypatch, "import time; time.sleep(1000)")
-    with pytest.raises(ZeroDivisionError), leading(ORDER, 2):
+    with pytest.raises(ZeroDivisionError), run_workers(ORDER, 2):
         _ = 1 / 0
 
 
 @pytest.mark.parametrize("reason", ["", "Traceback: a bug"])
 def test_what_another_said_of_its_end(reason: str):
-    meeting = Meeting(Place(0, 2, 0, 0, "127.0.0.1", 0, "modelforge", hosts=True))
+    rendezvous = Rendezvous(Launch(0, 2, 0, 0, "127.0.0.1", 0, "modelforge", hosts_store=True))
     problem = Problem("MF052", "optimizer.lr", "training diverged", "lower it")
-    meeting.store.set(
+    rendezvous.store.set(
         "failed/1",
         json.dumps([[] if reason else [["MF052", "optimizer.lr", problem.message, problem.hint, "value"]], reason]),
     )
-    assert [*meeting.failures()] == [Failure(1, () if reason else (problem,), reason)]
+    assert [*rendezvous.failures()] == [Failure(1, () if reason else (problem,), reason)]
     with pytest.raises(RuntimeError if reason else ForgeError, match="a bug" if reason else "diverged"):
-        Others(meeting).check()
+        Workers(rendezvous).check()
 
 
 @contextmanager

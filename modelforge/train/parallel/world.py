@@ -1,4 +1,4 @@
-"""`Team`: the processes of one training, and what they agree on."""
+"""`World`: the processes of one training, and the values that they agree on."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Team:
-    """One process of a training as it sees the others; by default there are none.
+class World:
+    """The process group of a training, as one process sees it; by default, a process on its own.
 
-    Every method is called by all processes at the same place. They agree on the CPU, so that no GPU waits.
+    Each method is a collective: all processes call it at the same point. It runs on the CPU, so that no GPU waits.
     """
 
     rank: int = 0
@@ -28,15 +28,15 @@ class Team:
     """Whether each process holds a part of the model: then all of them run it, or none."""
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this process writes the run folder and the terminal."""
         return self.rank == 0
 
     def any(self, fact: bool) -> bool:
         """Whether something is so in any process."""
-        return self.greatest(int(fact)) > 0
+        return self.max(int(fact)) > 0
 
-    def greatest(self, number: int) -> int:
+    def max(self, number: int) -> int:
         """The greatest of the numbers that the processes have."""
         if self.group is None:
             return number
@@ -52,7 +52,7 @@ class Team:
         distributed.all_reduce(table, group=self.group)
         return float(table) / self.size
 
-    def gathered(self, value: T) -> list[T]:
+    def gather(self, value: T) -> list[T]:
         """What each process has, in the order of the processes. It is pickled: data of this run only."""
         if self.group is None:
             return [value]
@@ -61,12 +61,12 @@ class Team:
         return found
 
 
-ALONE = Team()
+SINGLE_PROCESS = World()
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the first process asks of the others: one run."""
+class RunSpec:
+    """The run that all processes train, as rank 0 publishes it."""
 
     values: Mapping[str, Any]
     """The composed config."""
@@ -75,4 +75,4 @@ class Order:
     plugins: tuple[str, ...] = ()
     """Modules that register what the config names."""
     search_path: tuple[str, ...] = ()
-    """Where the first process finds modules."""
+    """`sys.path` of rank 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.train.parallel.place import Place, place_of
+from modelforge.train.parallel.launch import Launch, launch_of
 
 TORCHRUN = {
     "RANK": "3",
@@ -31,18 +31,18 @@ SLURM = {
     ("environment", "expected"),
     [
         ({}, None),
-        (TORCHRUN, Place(3, 4, 1, 1, "node0", 29500, "torchrun", attempt="2")),
+        (TORCHRUN, Launch(3, 4, 1, 1, "node0", 29500, "torchrun", restart_count="2")),
         (
             {**TORCHRUN, "TORCHELASTIC_USE_AGENT_STORE": "False"},
-            Place(3, 4, 1, 1, "node0", 29500, "torchrun", True, "2"),
+            Launch(3, 4, 1, 1, "node0", 29500, "torchrun", True, "2"),
         ),
         ({**TORCHRUN, "WORLD_SIZE": "1", "RANK": "0"}, None),
-        (SLURM, Place(5, 8, 1, 1, "gpu08", 15_000 + 1234 * 7 + 2, "Slurm", hosts=True)),
-        ({**SLURM, "MASTER_ADDR": "a", "MASTER_PORT": "7"}, Place(5, 8, 1, 1, "a", 7, "Slurm", hosts=True)),
+        (SLURM, Launch(5, 8, 1, 1, "gpu08", 15_000 + 1234 * 7 + 2, "Slurm", hosts_store=True)),
+        ({**SLURM, "MASTER_ADDR": "a", "MASTER_PORT": "7"}, Launch(5, 8, 1, 1, "a", 7, "Slurm", hosts_store=True)),
         ({**SLURM, "SLURM_NTASKS": "1"}, None),
         ({"SLURM_JOB_ID": "1234"}, None),
     ],
     ids=["alone", "torchrun", "as torchrun", "one of torchrun", "Slurm", "named", "one of Slurm", "no step"],
 )
-def test_place(environment: dict[str, str], expected: Place | None):
-    assert place_of(environment) == expected
+def test_place(environment: dict[str, str], expected: Launch | None):
+    assert launch_of(environment) == expected

@@ -1,7 +1,7 @@
-"""leading: the first process of a training, and the others, which end when it does and end it when they fail.
+"""run_workers: the worker processes of a training. They end with rank 0, and their failure ends rank 0.
 
-torchrun or Slurm start them, or the first process does. The first composes, checks and reads before the others begin,
-and it alone writes: so there is one run folder and one list of overrides, in a multirun too.
+torchrun, Slurm or rank 0 starts them. Rank 0 composes, checks and reads before they begin, and it alone writes: there
+is one run folder and one list of overrides, in a multirun too.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from torch import distributed
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import printable, shortened
 from modelforge.train.interrupt import Interrupted
-from modelforge.train.parallel.meeting import Failure, Meeting
-from modelforge.train.parallel.place import Place, place_of
-from modelforge.train.parallel.team import Order
+from modelforge.train.parallel.launch import Launch, launch_of
+from modelforge.train.parallel.rendezvous import Failure, Rendezvous
+from modelforge.train.parallel.world import RunSpec
 
-FOLLOWER = "modelforge.train.parallel.follower"
+WORKER = "modelforge.train.parallel.worker"
 """The module that each further process runs."""
 HOME = str(Path(__file__).parents[3])
 """Where the package lies."""
@@ -37,15 +37,15 @@ GRACE = 5.0
 
 
 @dataclass
-class Others:
+class Workers:
     """The processes that this one started; none where torchrun or Slurm did."""
 
-    meeting: Meeting
+    rendezvous: Rendezvous
     started: dict[int, tuple[subprocess.Popen[bytes], IO[bytes]]] = field(default_factory=dict)
     """By rank, with what each wrote to standard error."""
 
     def check(self) -> None:
-        """Raises what ended one of them.
+        """Raises the failure of a worker.
 
         Raises:
             ForgeError: its problems, or that it was killed.
@@ -54,13 +54,15 @@ class Others:
         for failure in self._failures():
             if failure.problems:
                 raise ForgeError(failure.problems)
-            raise RuntimeError(f"process {failure.rank} of {self.meeting.place.size} failed:\n{failure.reason}")
+            raise RuntimeError(
+                f"process {failure.rank} of {self.rendezvous.launch.world_size} failed:\n{failure.reason}"
+            )
         for rank, (process, written) in self.started.items():
             if process.poll():
                 raise ForgeError([self._ended(rank, process.returncode, written)])
 
     def why(self) -> None:
-        """Gives the others time to say what is wrong, where this process lost them; see `check`."""
+        """Gives the workers time to report a failure, where this process lost their connection; see `check`."""
         end = time.monotonic() + GRACE
         while time.monotonic() < end:
             self.check()
@@ -90,7 +92,7 @@ class Others:
 
     def _failures(self) -> Sequence[Failure]:
         with suppress(RuntimeError):  # torchrun closed the store
-            return [*self.meeting.failures()]
+            return [*self.rendezvous.failures()]
         return []
 
     def _ended(self, rank: int, status: int, written: IO[bytes]) -> Problem:
@@ -98,52 +100,54 @@ class Others:
         lines = written.read().decode(errors="replace").strip().splitlines()
         last = f": {shortened(printable(lines[-1]))}" if lines else ""
         end = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}{last}"
-        message = f"process {rank} of {self.meeting.place.size} {end}"
+        message = f"process {rank} of {self.rendezvous.launch.world_size} {end}"
         memory = "it may have run out of memory; " if status == -signal.SIGKILL else ""
         return Problem("MF055", "trainer.devices", message, f"{memory}go on with `ckpt=.../checkpoints/last.ckpt`")
 
 
 @contextmanager
-def leading(order: Order, size: int) -> Generator[tuple[Meeting, Others]]:
-    """The meeting of the processes that train what `order` says, and those of them that this process started.
+def run_workers(spec: RunSpec, size: int) -> Generator[tuple[Rendezvous, Workers]]:
+    """The rendezvous of a run, and the workers that this process started for it.
 
     Args:
-        order: What to train.
+        spec: The run.
         size: The number of processes, this one included.
 
     Raises:
-        ForgeError: one of them found a problem, or was killed.
+        ForgeError: a worker found a problem, or was killed.
     """
-    place = place_of()
-    meeting = Meeting(place or Place(0, size, 0, 0, "127.0.0.1", 0, "modelforge", hosts=True))
-    meeting.give(order)
-    others = Others(meeting)
+    launch = launch_of()
+    rendezvous = Rendezvous(launch or Launch(0, size, 0, 0, "127.0.0.1", 0, "modelforge", hosts_store=True))
+    rendezvous.publish(spec)
+    workers = Workers(rendezvous)
     try:
-        if place is None:
-            for rank in meeting.ranks:
-                others.started[rank] = _start(replace(meeting.place, rank=rank, local_rank=rank, port=meeting.port))
-        yield meeting, others
-        others.wait()
+        if launch is None:
+            for rank in rendezvous.ranks:
+                workers.started[rank] = _start(
+                    replace(rendezvous.launch, rank=rank, local_rank=rank, master_port=rendezvous.port)
+                )
+        yield rendezvous, workers
+        workers.wait()
     except (ForgeError, Interrupted):
         raise
     except BaseException:
-        others.why()
+        workers.why()
         raise
     finally:
-        others.end()
+        workers.end()
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def _start(place: Place) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+def _start(launch: Launch) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     """A process that trains along, and ends when its standard input does: with this process, whatever ends that.
 
-    In a session of its own, it does not see Ctrl-C: the first process says when to stop.
+    In a session of its own, it does not see Ctrl-C: rank 0 decides when to stop.
     """
-    written = TemporaryFile()  # noqa: SIM115 - closed with the process
+    written = TemporaryFile()  # noqa: SIM115  # closed with the process
     path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        _command(place),
+        _command(launch),
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -153,5 +157,5 @@ def _start(place: Place) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     return process, written
 
 
-def _command(place: Place) -> list[str]:
-    return [sys.executable, "-m", FOLLOWER, json.dumps(asdict(place))]
+def _command(launch: Launch) -> list[str]:
+    return [sys.executable, "-m", WORKER, json.dumps(asdict(launch))]

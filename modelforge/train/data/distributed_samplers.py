@@ -1,4 +1,4 @@
-"""Batches dealt out to several processes: every example once, in the order of one process.
+"""Samplers of batches for several processes: every example once, in the order of one process.
 
 In training, a step of W processes has the examples that one process has in a batch W times as large. An evaluation has
 the batches of one process, in turn. The last ones may not go round: a process without a batch of its own repeats one
@@ -15,15 +15,15 @@ from torch.utils.data import Sampler
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
-    """One process of several."""
+class DataShard:
+    """The part of each step that one process has."""
 
     rank: int = 0
     size: int = 1
 
 
-ONE = Hand()
-"""A process on its own."""
+WHOLE = DataShard()
+"""All of it: a process on its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +50,37 @@ def slices(number: int, batch_size: int, processes: int) -> list[slice]:
     return [slice(one, other) for one, other in pairwise(starts)]
 
 
-def train_share(hand: Hand, batch_size: int, rows: int, index: int) -> Share:
+def train_share(shard: DataShard, batch_size: int, rows: int, index: int) -> Share:
     """The share of a process in a batch of an epoch, by its number."""
-    number = min(batch_size * hand.size, rows - index * batch_size * hand.size)
-    part = slices(number, batch_size, hand.size)[hand.rank]
+    number = min(batch_size * shard.size, rows - index * batch_size * shard.size)
+    part = slices(number, batch_size, shard.size)[shard.rank]
     return Share(part.stop - part.start, number)
 
 
-def evaluation_share(hand: Hand, batch_size: int, rows: int, index: int) -> Share:
+def evaluation_share(shard: DataShard, batch_size: int, rows: int, index: int) -> Share:
     """The share of a process in a round of an evaluation: a batch of its own, or nothing."""
-    first = index * hand.size * batch_size
-    own = min(batch_size, max(0, rows - first - hand.rank * batch_size))
-    return Share(own, min(batch_size * hand.size, rows - first))
+    first = index * shard.size * batch_size
+    own = min(batch_size, max(0, rows - first - shard.rank * batch_size))
+    return Share(own, min(batch_size * shard.size, rows - first))
 
 
-class DealTraining(Sampler[list[int]]):
+class TrainSampler(Sampler[list[int]]):
     """The batches of one process in an epoch.
 
     Args:
         sampler: Gives the order of the examples; Lightning calls its `set_epoch`.
         batch_size: Examples of one process.
-        hand: The process.
+        shard: The part of this process.
     """
 
-    def __init__(self, sampler: Sampler[int], batch_size: int, hand: Hand) -> None:
+    def __init__(self, sampler: Sampler[int], batch_size: int, shard: DataShard) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
-        self.hand = hand
+        self.shard = shard
 
     def __iter__(self) -> Iterator[list[int]]:
         step: list[int] = []
-        most = self.batch_size * self.hand.size
+        most = self.batch_size * self.shard.size
         for index in self.sampler:
             step.append(index)
             if len(step) == most:
@@ -91,32 +91,32 @@ class DealTraining(Sampler[list[int]]):
 
     def __len__(self) -> int:
         assert isinstance(self.sampler, Sized)
-        return -(-len(self.sampler) // (self.batch_size * self.hand.size))
+        return -(-len(self.sampler) // (self.batch_size * self.shard.size))
 
     def _own(self, step: Sequence[int]) -> list[int]:
-        parts = slices(len(step), self.batch_size, self.hand.size)
-        return [*step[parts[self.hand.rank]]] or [*step[parts[0]]]
+        parts = slices(len(step), self.batch_size, self.shard.size)
+        return [*step[parts[self.shard.rank]]] or [*step[parts[0]]]
 
 
-class DealEvaluation(Sampler[list[int]]):
+class EvaluationSampler(Sampler[list[int]]):
     """The batches of one process in an evaluation.
 
     Args:
         rows: All examples.
         batch_size: Examples of a batch.
-        hand: The process.
+        shard: The part of this process.
     """
 
-    def __init__(self, rows: int, batch_size: int, hand: Hand) -> None:
+    def __init__(self, rows: int, batch_size: int, shard: DataShard) -> None:
         self.rows = rows
         self.batch_size = batch_size
-        self.hand = hand
+        self.shard = shard
 
     def __iter__(self) -> Iterator[list[int]]:
         for index in range(len(self)):
-            rank = self.hand.rank if evaluation_share(self.hand, self.batch_size, self.rows, index).own else 0
-            first = (index * self.hand.size + rank) * self.batch_size
+            rank = self.shard.rank if evaluation_share(self.shard, self.batch_size, self.rows, index).own else 0
+            first = (index * self.shard.size + rank) * self.batch_size
             yield [*range(first, min(first + self.batch_size, self.rows))]
 
     def __len__(self) -> int:
-        return -(-self.rows // (self.batch_size * self.hand.size))
+        return -(-self.rows // (self.batch_size * self.shard.size))

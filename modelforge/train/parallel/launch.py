@@ -1,6 +1,6 @@
-"""`Place`: where a process stands among those of its training; torchrun and Slurm say so in the environment.
+"""`Launch`: the rank of a process, from the environment variables of torchrun or Slurm.
 
-Imports no torch: every run asks.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What torchrun sets, and what else starts processes as torchrun does, such as Kubeflow."""
+"""The variables of torchrun, and of what starts processes as torchrun does, such as Kubeflow."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One of several processes."""
+class Launch:
+    """How one of several processes was launched, in the terms of torchrun."""
 
     rank: int
-    size: int
+    world_size: int
     local_rank: int
-    node: int
-    address: str
-    """Of the first process."""
-    port: int
-    starter: str
-    """What started the processes, in words."""
-    hosts: bool = False
-    """Whether the first process opens the port itself."""
-    attempt: str = "0"
-    """torchrun starts all processes again where one fails."""
+    node_rank: int
+    master_addr: str
+    """The host of rank 0."""
+    master_port: int
+    launcher: str
+    """The name of what started the processes, for messages."""
+    hosts_store: bool = False
+    """Whether rank 0 opens the port of the store itself."""
+    restart_count: str = "0"
+    """How often torchrun has restarted all processes, since one failed."""
 
 
-def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
-    """The place that torchrun or Slurm gave to this process; None where neither started several.
+def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
+    """The launch of this process by torchrun or Slurm; None where neither started several.
 
     Example:
-        >>> place = place_of({"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"})
-        >>> place.rank, place.size, place.starter
+        >>> launch = launch_of({"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"})
+        >>> launch.rank, launch.world_size, launch.launcher
         (1, 2, 'torchrun')
     """
     if all(name in environment for name in TORCHRUN):
         rank, size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
         return _several(
-            Place(
+            Launch(
                 rank,
                 size,
                 int(environment.get("LOCAL_RANK", rank)),
@@ -51,13 +51,13 @@ def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
                 environment["MASTER_ADDR"],
                 int(environment["MASTER_PORT"]),
                 "torchrun",
-                hosts=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
-                attempt=environment.get("TORCHELASTIC_RESTART_COUNT", "0"),
+                hosts_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
+                restart_count=environment.get("TORCHELASTIC_RESTART_COUNT", "0"),
             )
         )
     if environment.get("SLURM_NTASKS", "").isdecimal() and "SLURM_PROCID" in environment:
         return _several(
-            Place(
+            Launch(
                 int(environment["SLURM_PROCID"]),
                 int(environment["SLURM_NTASKS"]),
                 int(environment.get("SLURM_LOCALID", 0)),
@@ -65,14 +65,14 @@ def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
                 environment.get("MASTER_ADDR") or _first_host(environment),
                 int(environment.get("MASTER_PORT") or _port(environment)),
                 "Slurm",
-                hosts=True,
+                hosts_store=True,
             )
         )
     return None
 
 
-def _several(place: Place) -> Place | None:
-    return place if place.size > 1 else None
+def _several(launch: Launch) -> Launch | None:
+    return launch if launch.world_size > 1 else None
 
 
 def _first_host(environment: Mapping[str, str]) -> str:
