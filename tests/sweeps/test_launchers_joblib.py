@@ -11,6 +11,7 @@ import pytest
 
 from tests.sweeps.projects import SMALL, WELL, multirun, project, start, statuses
 
+NUM = 6
 ENGINE = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
@@ -21,19 +22,23 @@ def wait_for(condition, seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
+def states(sweep: Path) -> list[str]:
+    return [status["state"] for status in statuses(sweep).values()]
+
+
 @pytest.mark.slow
 def test_workers_end_with_their_parent_and_their_jobs_go_on_later(tmp_path: Path):
     place = project(tmp_path / "project")
-    words = (*SMALL, *ENGINE, "callbacks=dies", "callbacks.dies.how=slow", "seed=0,1,2,3", "hydra.sweep.dir=sweep")
+    words = (*SMALL, *ENGINE, "callbacks=dies", "callbacks.dies.how=slow", "seed=0,1,2,3,4,5", "hydra.sweep.dir=sweep")
     parent = start(place, *words)
-    wait_for(lambda: [one["state"] for one in statuses(place / "sweep").values()] == ["running"] * 2)
+    wait_for(lambda: "running" in states(place / "sweep"))
     workers = psutil.Process(parent.pid).children(recursive=True)
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
     _, alive = psutil.wait_procs(workers, timeout=120)
     assert not alive
-    states = [one["state"] for one in statuses(place / "sweep").values()]
-    assert states == ["interrupted"] * 2, "what was in the queue did not begin"
+    assert {*states(place / "sweep")} <= {"interrupted", "finished"}
+    assert len(states(place / "sweep")) < NUM, "what was in the queue did not begin"
     code, out, err = multirun(place, "sweep.resume=sweep", *ENGINE, **{WELL: "1"})
     assert (code, err) == (0, "")
-    assert "4 finished" in out
+    assert f"{NUM} finished" in out
