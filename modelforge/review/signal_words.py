@@ -24,17 +24,22 @@ def signals(review: Review) -> Iterator[Change]:
         changes = entry.consequences.signal if entry.consequences else ()
         for what in WORDS:
             if found := [change for change in changes if change.what == what]:
-                worst = max(found, key=lambda change: change.size)
+                worst = max(found, key=_size)
                 row = _row(worst, found)
                 rows.setdefault(row, {})[entry.label] = None
-                sizes[row] = worst.size
-                most[what] = max(most.get(what, worst), worst, key=lambda change: change.size)
+                sizes[row] = _size(worst)
+                most[what] = max(most.get(what, worst), worst, key=_size)
     if not rows:
         return
     title = "predicted energy " + ", ".join(f"of {WORDS[what][0]} {_factor(change)}" for what, change in most.items())
     # The largest first, so that the rows of the title are seen.
     rows = {row: rows[row] for row in sorted(rows, key=lambda row: -sizes[row])}
     yield of_kind("signal-changed", title, title, **of_compositions(rows))
+
+
+def _size(change: SignalChange) -> float:
+    """The size of a change without the noise of its last digits: of equal ones the first counts."""
+    return round(change.size, 3)
 
 
 def _row(worst: SignalChange, found: Sequence[SignalChange]) -> Effect:
