@@ -31,7 +31,8 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         folder.mkdir(exist_ok=True)
         (folder / "status.json").write_text(json.dumps({"job": {"number": number}}))
         said: list[str] = []
-        context: Any = SimpleNamespace(folder=folder, terms=SimpleNamespace(metric="val/loss"), say=said.append)
+        terms = SimpleNamespace(metric="val/loss")
+        context: Any = SimpleNamespace(folder=folder, terms=terms, say=said.append, prune=lambda: None)
         measured = iter(values)
         monkeypatch.setattr(Falling, "validation_step", lambda self, *batch: self.log("val/loss", next(measured)))
         callback = Prune(dict(PruningSettings(**{"startup_trials": 1} | settings)), context)
