@@ -35,6 +35,8 @@ ORTHOGONAL = 1e-5
 """Between W W' and 1: rounding of float32, over 1024 terms."""
 WITHOUT_DROPOUT = ("model.layers.dropout1.p=0", "model.layers.dropout2.p=0", "trainer.max_epochs=3")
 """Dropout differs between processes."""
+PATIENCE = 600
+"""Seconds for one training: on a GPU it takes some 20, in two processes on busy cores 100 and more."""
 ENOUGH = 0.8
 """Accuracy on the digits after two epochs."""
 ONE_EXAMPLE = 1 / 269
@@ -104,7 +106,7 @@ def _trains(device: torch.device, folder: Path, *overrides: str) -> tuple[bool, 
     accelerator = "gpu" if device.type == "cuda" else "cpu"
     settings = (*overrides, f"trainer.accelerator={accelerator}", f"hydra.run.dir={folder}")
     done = subprocess.run(
-        [sys.executable, "train.py", *settings], cwd=ROOT, text=True, capture_output=True, timeout=180, check=False
+        [sys.executable, "train.py", *settings], cwd=ROOT, text=True, capture_output=True, timeout=PATIENCE, check=False
     )
     if done.returncode:
         return False, done.stderr.strip()[-2000:]

@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from models import GPT2_MEDIUM, bare_fill, gpt2_spec
+from models import GPT2_MEDIUM, bare_fill, gpt2_spec, vit_large_spec
 from timing import ratio, report, times
 from torch import nn
 from torch.nn import init
@@ -160,29 +160,9 @@ def _models() -> None:
     )
     report("GPT-2 medium", taken, "transformers")
     taken = times(
-        {"transformers": lambda: ViTModel(large), "modelforge": lambda: mf.build(_vit_large())}, num_bytes=4 * size
+        {"transformers": lambda: ViTModel(large), "modelforge": lambda: mf.build(vit_large_spec())}, num_bytes=4 * size
     )
     report("ViT-L", taken, "transformers")
-
-
-def _vit_large() -> mf.ModelSpec:
-    """The body of ViT-L/16 on the 196 patches of 224 x 224 images, without the class token."""
-    mlp = {
-        "norm": "LayerNorm",
-        "up": {"type": "Linear", "out_features": 4096},
-        "act": "GELU",
-        "down": {"type": "Linear", "out_features": 1024},
-    }
-    attention = {"norm": "LayerNorm", "attention": {"type": "MultiheadAttention", "num_heads": 16}}
-    block = {"attention": {"type": "Residual", "layers": attention}, "mlp": {"type": "Residual", "layers": mlp}}
-    layers = {
-        "patch": {"type": "Linear", "out_features": 1024},
-        "position": "PositionEmbedding",
-        "blocks": {"type": "Repeat", "times": 24, "layers": block},
-        "norm": "LayerNorm",
-    }
-    model = {"input": {"shape": [196, 768]}, "layers": layers}
-    return mf.parse(model, init={"scheme": "truncated_normal", "std": 0.02})
 
 
 if __name__ == "__main__":

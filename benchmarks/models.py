@@ -1,4 +1,4 @@
-"""The networks that the benchmarks build: GPT-2's shape as a config, and the same modules by hand."""
+"""The networks that the benchmarks build: GPT-2's and ViT-L's shape as configs, and GPT-2's modules by hand."""
 
 from __future__ import annotations
 
@@ -30,6 +30,26 @@ def gpt2_spec(width: int, depth: int, heads: int, vocabulary: int, positions: in
     }
     model = {"input": {"shape": [positions], "dtype": "int64"}, "layers": layers}
     return mf.parse(model, init={"scheme": "normal", "std": 0.02})
+
+
+def vit_large_spec() -> mf.ModelSpec:
+    """The body of ViT-L/16 on the 196 patches of 224 x 224 images, without the class token."""
+    mlp = {
+        "norm": "LayerNorm",
+        "up": {"type": "Linear", "out_features": 4096},
+        "act": "GELU",
+        "down": {"type": "Linear", "out_features": 1024},
+    }
+    attention = {"norm": "LayerNorm", "attention": {"type": "MultiheadAttention", "num_heads": 16}}
+    block = {"attention": {"type": "Residual", "layers": attention}, "mlp": {"type": "Residual", "layers": mlp}}
+    layers = {
+        "patch": {"type": "Linear", "out_features": 1024},
+        "position": "PositionEmbedding",
+        "blocks": {"type": "Repeat", "times": 24, "layers": block},
+        "norm": "LayerNorm",
+    }
+    model = {"input": {"shape": [196, 768]}, "layers": layers}
+    return mf.parse(model, init={"scheme": "truncated_normal", "std": 0.02})
 
 
 def gpt2_by_hand(width: int, depth: int, heads: int, vocabulary: int, positions: int) -> nn.Module:

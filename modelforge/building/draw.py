@@ -200,10 +200,11 @@ def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) 
 def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     memory = shard.span(region.start, region.stop) if _is_direct(shard) else None
     values = _empty_values(shard, prod(region.shape)) if memory is None else memory
-    # An element that a scheme forgets to write must not pass for a value.
-    region.fill.draw_(values.view(region.shape).fill_(torch.nan), key)
+    seen = region.fill.draw_(values.view(region.shape), key)
     parts = shard.write(values, region.start) if memory is None else [memory]
     rows = rows_of_matrix(values.view(region.shape), region.fill, input_first=region.input_first)
+    if seen is not None and memory is not None:
+        return Tally(region.fill, seen.sums, rows, _stored(values, region.start, shard, seen))
     return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
 
 

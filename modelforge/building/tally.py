@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import inf
 from typing import Any, TypeVar
 
@@ -75,15 +76,17 @@ GREATEST = ("width", "greatest", "compared", "equal", "slant")
 """What of sums and rows is added over parts, and of what the greatest counts; of `least` the least does."""
 
 
-def _names(part: Sums | Rows, among: Sequence[str]) -> list[str]:
-    return [name for name in among if hasattr(part, name)]
+@cache
+def _names(part: type[Sums | Rows], among: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in among if name in part.__dataclass_fields__)
 
 
 def _together(one: Part, other: Part) -> Part:
     """The sums and extremes of two parts."""
-    sums = {name: getattr(one, name) + getattr(other, name) for name in _names(one, SUMS)}
-    greatest = {name: max(getattr(one, name), getattr(other, name)) for name in _names(one, GREATEST)}
-    return replace(one, **sums, **greatest, least=min(one.least, other.least))
+    kind = type(one)
+    sums = {name: getattr(one, name) + getattr(other, name) for name in _names(kind, SUMS)}
+    greatest = {name: max(getattr(one, name), getattr(other, name)) for name in _names(kind, GREATEST)}
+    return kind(**sums, **greatest, least=min(one.least, other.least))
 
 
 def measure(parts: Iterable[Tensor], fill: Fill) -> Tally:
@@ -246,14 +249,14 @@ def gather(tallies: Mapping[str, Sequence[Tally]], shards: Mapping[str, Shard]) 
 
 
 def _sums(tally: Tally) -> list[float]:
-    numbers = [getattr(part, name) for part in (tally.sums, tally.rows) for name in _names(part, SUMS)]
+    numbers = [getattr(part, name) for part in (tally.sums, tally.rows) for name in _names(type(part), SUMS)]
     return [*map(float, numbers), *parts_of(tally.checksum)]
 
 
 def _extremes(tally: Tally) -> list[float]:
     """The numbers of which the greatest counts."""
     parts = (tally.sums, tally.rows)
-    numbers = [getattr(part, name) for part in parts for name in _names(part, GREATEST)]
+    numbers = [getattr(part, name) for part in parts for name in _names(type(part), GREATEST)]
     return [*map(float, numbers), *(-part.least for part in parts)]
 
 
@@ -261,8 +264,8 @@ def _gathered(tally: Tally, sums: list[float], extremes: list[float]) -> Tally:
     numbers, ends = iter(sums), iter(extremes)
 
     def changes(part: Sums | Rows) -> dict[str, Any]:
-        found = {name: next(numbers) for name in _names(part, SUMS)}
-        found |= {name: next(ends) for name in _names(part, GREATEST)}
+        found = {name: next(numbers) for name in _names(type(part), SUMS)}
+        found |= {name: next(ends) for name in _names(type(part), GREATEST)}
         return {name: type(getattr(part, name))(value) for name, value in found.items()}
 
     of_values, of_rows = changes(tally.sums), changes(tally.rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -148,6 +148,9 @@ class FilePart:
 class Whole(ABC):
     """Draws a whole matrix at once; leaf classes hold every number that this takes."""
 
+    writes_all: ClassVar[bool] = False
+    """Whether `fill` writes every element for certain, so that none needs a mark before."""
+
     matrix: Matrix
     """What is filled."""
 
@@ -160,13 +163,18 @@ class Whole(ABC):
         drawn. The ledger asks this of what `fill` made, so it must not ask `fill`; 0, unless a scheme knows more."""
         return 0
 
+    def seen(self, out: Tensor, mean: float | None, std: float | None) -> Seen | None:
+        """What there is to see of `out`, which `fill` made and `strays` reads; None where it must be read again."""
+        return None
+
     def draw_(self, out: Tensor, key: Key) -> None:
-        """Fills `out` in place with what `key` decides."""
+        """Fills `out` in place with what `key` decides; what is left out becomes NaN."""
         assert out.shape == self.matrix.shape, f"the matrix has shape {self.matrix.shape}, not {tuple(out.shape)}"
         assert out.is_contiguous(), "a matrix is filled in contiguous memory"
         if out.numel():
             with one_thread():
-                self.fill(out.detach(), key.generator())
+                # An element that a scheme forgets to write must not pass for a value.
+                self.fill(out.detach() if self.writes_all else out.detach().fill_(torch.nan), key.generator())
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +212,10 @@ class Fill:
             What was seen of `out` on the way, about `mean` and in units of `std`; or None, and it is read again.
         """
         assert self.drawn_by is not None, "the values of this scheme are not drawn"
-        return self.drawn_by.draw_(out, key)
+        if not isinstance(self.drawn_by, Whole):
+            return self.drawn_by.draw_(out, key)
+        self.drawn_by.draw_(out, key)
+        return self.drawn_by.seen(out, self.mean, self.std)
 
     def strays(self, values: Tensor) -> int:
         """How many values contradict what the formula fixes; none of a law, whose constants show in its extremes."""

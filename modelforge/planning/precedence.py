@@ -81,11 +81,14 @@ class Precedence:
 
     def rules(self, parameter: ModelParameter) -> list[Rule]:
         """All rules for a parameter, nearest first."""
-        before = set(self._matched), set(self._types)
+        before, self._matched, self._types = (self._matched, self._types), set(), set()
         found = [*self._rules(parameter)]
         if parameter.frozen and not any(rule.named for rule in found) and not _from_file(found):
-            self._matched, self._types = before
             found = [Rule.of(FROZEN, parse_block(dict(KEPT)), default=True)]
+        else:
+            before[0].update(self._matched)
+            before[1].update(self._types)
+        self._matched, self._types = before
         return found
 
     def _rules(self, parameter: ModelParameter) -> Iterator[Rule]:

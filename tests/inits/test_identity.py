@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from torch import nn
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.building.checksum import checksum, checksum_of_seen
+from modelforge.building.tally import measure
 from modelforge.core.errors import Refusal
 from modelforge.core.rng import Key
 from modelforge.inits import Matrix
@@ -130,3 +133,38 @@ def test_the_gain_that_was_resolved_is_shown_as_a_number(scheme: str, shape: tup
     assert inits.create({"scheme": scheme, "gain": "auto"}).resolve(matrix).numbers["gain"] == 1.0
     named = inits.create({"scheme": scheme, "gain": "relu"}).resolve(matrix).numbers
     assert named == {"gain": pytest.approx(2**0.5), "activation": "relu"}
+
+
+@pytest.mark.parametrize(
+    ("block", "shape"),
+    [
+        ({"scheme": "eye"}, (5, 5)),
+        ({"scheme": "eye", "gain": 0.3}, (40, 70)),
+        ({"scheme": "eye", "gain": 2.0}, (70, 40)),
+        ({"scheme": "dirac"}, (48, 32, 3, 3)),
+        ({"scheme": "dirac", "gain": 0.7}, (3, 8, 5)),
+        ({"scheme": "eye"}, (1, 1)),
+    ],
+    ids=repr,
+)
+def test_what_is_known_of_an_identity_is_what_is_there(block: dict[str, Any], shape: tuple[int, ...]):
+    fill = inits.create(block).resolve(Matrix(shape, prod(shape[1:]), shape[0]))
+    out = torch.full(shape, 7.0)
+    seen = fill.draw_(out, Key(0))
+    assert seen is not None
+    assert fill.strays(out) == 0
+    measured = measure([out], fill).sums
+    assert (seen.sums.count, seen.sums.least, seen.sums.greatest) == (out.numel(), measured.least, measured.greatest)
+    z = ((out.double() - fill.mean) / (fill.std or 1.0)).flatten()
+    first, second, third, fourth = (float((z**power).sum()) for power in (1, 2, 3, 4))
+    assert seen.sums.first == pytest.approx((fill.std or 1.0) * first, abs=1e-9 * out.numel())
+    assert seen.sums.second == pytest.approx((fill.std or 1.0) ** 2 * second, rel=1e-9)
+    assert (seen.sums.third, seen.sums.fourth) == (pytest.approx(third, rel=1e-9), pytest.approx(fourth, rel=1e-9))
+    assert checksum_of_seen(seen, 0) == checksum(out)
+
+
+def test_a_zero_with_a_sign_is_a_stray():
+    fill = inits.create({"scheme": "eye"}).resolve(Matrix((4, 4), 4, 4))
+    out = torch.eye(4)
+    out[2, 1] = -0.0
+    assert fill.strays(out) == 1

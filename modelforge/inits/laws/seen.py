@@ -70,6 +70,21 @@ def seen_of_equal(value: np.float32, count: int, mean: float) -> Seen:
     return Seen(Sums(count, off * count, off**2 * count, least=stored, greatest=stored), blocks)
 
 
+def seen_of_few(places: np.ndarray, values: np.ndarray, count: int, mean: float, std: float | None) -> Seen:
+    """What there is to see of `count` float32 values that are 0 but for `values` at `places`, without a look at them.
+
+    Third and fourth moments are of all values.
+    """
+    zeros, off = count - len(values), values.astype(np.float64) - mean
+    first, second, third, fourth = (float((off**power).sum()) + zeros * (-mean) ** power for power in (1, 2, 3, 4))
+    ends = [*map(float, values), *([0.0] if zeros else [])]
+    blocks = np.zeros(-(-count // BLOCK), np.uint64)
+    words = values.view(np.uint32).astype(np.uint64)
+    np.add.at(blocks, places // BLOCK, words * FACTORS[places % BLOCK])
+    sampled = (count, third / std**3, fourth / std**4) if std else (0, 0.0, 0.0)
+    return Seen(Sums(count, first, second, *sampled, min(ends), max(ends)), blocks)
+
+
 def every(count: int) -> int:
     """Of so many values, one of how many blocks is in third and fourth moments."""
     return max(1, min(_EVERY, count // _ALL))

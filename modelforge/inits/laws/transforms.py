@@ -90,7 +90,7 @@ def normal(word: Any, numbers: Any) -> Any:
     mean, sigma, scale, rest = numbers
     x = (np.float32(word) + _HALF) * scale
     magnitude = np.int32(word ^ (word >> 31))
-    return mean + sigma * _quantile(x, (np.float32(_MOST - magnitude) + _HALF) * scale + rest)
+    return mean + sigma * _quantile(x, (np.float32(magnitude ^ _MOST) + _HALF) * scale + rest)
 
 
 def normal_numbers(mean: float, sigma: float, mass: float = 1.0) -> Any:

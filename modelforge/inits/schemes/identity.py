@@ -17,6 +17,7 @@ from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Fill, Initializer, Matrixwise, Moments
 from modelforge.inits.fills import CONSTANT, Whole
 from modelforge.inits.gains.gain import Gain, resolve_gain
+from modelforge.inits.laws.seen import Seen, seen_of_few
 from modelforge.inits.matrices import num_outputs_and_inputs, outputs_first, require_matrix
 from modelforge.inits.registry import register_initializer
 from modelforge.inits.schemes.orthogonal import centre_tap
@@ -59,6 +60,8 @@ def _moments(matrix: Matrix, kernel: np.ndarray) -> Moments:
 class Diagonal(Whole):
     """Zeros, and a kernel on the diagonal."""
 
+    writes_all = True
+
     kernel: tuple[float, ...]
     """Flat."""
 
@@ -68,11 +71,26 @@ class Diagonal(Whole):
     def strays(self, values: Tensor) -> int:
         """What is not the kernel on the diagonal, or not zero beside it."""
         diagonal = values.diagonal()
-        wrong = (diagonal != self._kernel(values.dtype)).sum()
-        return int(wrong + values.count_nonzero() - diagonal.count_nonzero())
+        wrong = int((diagonal != self._kernel(values.dtype)).sum())
+        return wrong + _num_nonzero(values) - _num_nonzero(diagonal)
+
+    def seen(self, out: Tensor, mean: float | None, std: float | None) -> Seen | None:
+        """By the diagonal alone."""
+        if out.dtype != torch.float32 or mean is None:
+            return None
+        diagonal = out.diagonal().movedim(-1, 0).numpy()
+        pairs, kernel = len(diagonal), math.prod(out.shape[2:])
+        places = np.arange(pairs)[:, None] * (out.stride(0) + out.stride(1)) + np.arange(kernel)
+        return seen_of_few(places.ravel(), diagonal.reshape(-1), out.numel(), mean, std)
 
     def _kernel(self, dtype: torch.dtype) -> Tensor:
         return torch.tensor(self.kernel, dtype=dtype, device="cpu").view(*self.matrix.shape[2:], 1)
+
+
+def _num_nonzero(values: Tensor) -> int:
+    """How many values differ from +0 in a bit."""
+    numbers = values.numpy()
+    return int(np.count_nonzero(numbers.view(f"i{numbers.itemsize}")))
 
 
 @register_initializer("eye", aliases=("identity",))

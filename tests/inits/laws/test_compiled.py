@@ -36,6 +36,22 @@ def test_every_compiled_loop_agrees_and_is_used():
     assert all(compiled.loop(transform) is made for transform, made in compiled._LOOPS.items())
 
 
+def test_loops_have_vectors_of_512_bits_where_the_processor_has_them():
+    compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
+    features = pytest.importorskip("llvmlite.binding").get_host_cpu_features()
+    if not features.get("avx512f"):
+        pytest.skip("the processor has no AVX-512")
+
+    @compiled.numba.njit
+    def double(values: np.ndarray) -> None:
+        compiled._wide()
+        for index in range(len(values)):
+            values[index] *= 2
+
+    double(np.ones(1, np.float32))
+    assert all("zmm" in text for text in double.inspect_asm().values())
+
+
 def test_a_loop_that_gives_other_bits_is_not_used():
     compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
 
