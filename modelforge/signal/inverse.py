@@ -13,6 +13,9 @@ MANY = 60.0
 FEWEST = 1.0
 POINTS = 500
 """Points of each integral, on logarithmic grids."""
+DRAWS, _MASSES = np.polynomial.hermite_e.hermegauss(9)
+LIKELY = _MASSES / _MASSES.sum()
+"""How likely each of these standard normal numbers is."""
 TAIL = 30.0
 """Where e^-x counts as 0."""
 
@@ -41,8 +44,11 @@ class Level:
     def mean(self) -> Inverse:
         """Their mean over positions."""
         found = inverse(self.freedom, self.count, self.bottom)
-        more = (self.top - self.bottom) * found.factor
-        return Inverse(1 + more, (more / (1 + more)) ** 2 * found.noise)
+        logs = math.log(found.factor) - found.noise / 2 + math.sqrt(found.noise) * DRAWS
+        logs = np.log(np.maximum(1 + (self.top - self.bottom) * np.exp(logs), math.exp(-TAIL)))
+        mean = float(logs @ LIKELY)
+        noise = float((logs - mean) ** 2 @ LIKELY)
+        return Inverse(math.exp(mean + noise / 2), noise)
 
 
 def inverse(freedom: float, count: float, eps: float = 0.0, power: int = 1) -> Inverse:

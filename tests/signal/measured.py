@@ -91,15 +91,14 @@ def misses(
 
 def _missed(node: NodeSignal, found: tuple[list[float], list[float]], sigmas: float) -> list[str]:
     signal, gradient = node.signal, node.gradient
-    pairs = [("forward", found[0], signal and signal.second and (signal.log_mean, signal.spread))]
-    pairs.append(("backward", found[1], gradient and gradient.energy and (gradient.log_mean, gradient.spread)))
+    pairs = [("forward", found[0], signal if signal and signal.second else None)]
+    pairs.append(("backward", found[1], gradient if gradient and gradient.energy else None))
     wrong: list[str] = []
     for which, logs, expected in pairs:
-        if not logs or not expected:
+        if not logs or expected is None:
             continue
-        mean, spread = expected
-        off = sum(logs) / len(logs) - mean
-        allowed = sigmas * spread / sqrt(len(logs))
+        off = sum(logs) / len(logs) - expected.log_mean
+        allowed = sigmas * expected.spread / sqrt(len(logs))
         if abs(off) > allowed:
             wrong.append(f"{node.path} ({node.type}) {which}: off by {off:+.3f}, allowed {allowed:.3f}")
     return wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelforge.signal.inverse import inverse
+from modelforge.signal.inverse import Level, inverse, mean_share
 
 DRAWS = 4000
 
@@ -20,3 +20,26 @@ def test_against_draws(freedom, count, eps):
 
 def test_many_degrees_of_freedom():
     assert inverse(1000.0, 1e6).factor == pytest.approx(1000 / 998)
+
+
+def test_cubes_against_draws():
+    found = inverse(1, 16, 1e-3, 3)
+    variances = np.random.default_rng(0).gamma(0.5, 2, size=(DRAWS, 16))
+    logs = np.log(((variances + 1e-3) ** -3).mean(axis=1))
+    assert np.log(found.factor) - found.noise / 2 == pytest.approx(logs.mean(), abs=4 * logs.std() / DRAWS**0.5)
+    assert found.noise == pytest.approx(logs.var(), rel=0.1)
+
+
+@pytest.mark.parametrize(("top", "bottom"), [(1e-2, 1e-6), (0.0, 1e-2)])
+def test_levels_against_draws(top, bottom):
+    found = Level(1, top, bottom, 64).mean
+    variances = np.random.default_rng(0).gamma(0.5, 2, size=(DRAWS, 64))
+    means = ((variances + top) / (variances + bottom)).mean(axis=1)
+    assert np.log(found.factor) - found.noise / 2 == pytest.approx(np.log(means).mean(), abs=0.05)
+
+
+@pytest.mark.parametrize(("share", "freedom"), [(0.6, 3), (0.3, 8), (1.0, 3)])
+def test_mean_shares_against_draws(share, freedom):
+    own = share * np.random.default_rng(0).gamma(freedom / 2, 2 / freedom, size=200_000)
+    shares = own / (own + 1 - share)
+    assert mean_share(share, freedom) * share == pytest.approx(shares.mean(), abs=4 * shares.std() / 447 + 1e-5)

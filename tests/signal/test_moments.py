@@ -6,9 +6,10 @@ from dataclasses import astuple
 from math import acos, asin, pi, sqrt
 
 import pytest
+import torch
 
 from modelforge.inits import find_activation
-from modelforge.signal.moments import _pair, _single, pair, single  # pyright: ignore[reportPrivateUsage]  # without a unit
+from modelforge.signal.moments import _pair, _single, held_variance, homogeneous, pair, single  # pyright: ignore[reportPrivateUsage]  # without a unit
 
 
 @pytest.mark.parametrize("variance", [1e-6, 1.0, 400.0])
@@ -56,3 +57,18 @@ def test_two_numbers_behind_erf():
     """Williams 1997: E erf(u) erf(v) = (2/π) asin(2qc/(1 + 2q))."""
     found = pair(find_activation("erf"), 0.0, 1.0, 0.6)
     assert found.product == pytest.approx(2 / pi * asin(1.2 / 3), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ReLU", "GELU", "Tanh"])
+def test_the_variance_behind_an_activation_of_numbers_whose_variance_is_held(name):
+    """Of 64 numbers with mean 0 and variance 1, as a batch norm makes them."""
+    activation = find_activation(name)
+    draws = torch.randn(20_000, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    draws = (draws - draws.mean(1, keepdim=True)) / draws.std(1, correction=0, keepdim=True)
+    found = activation.function(draws).var(1, correction=0)
+    assert held_variance(activation, 0.0, 1.0) / 64 == pytest.approx(float(found.var() / found.mean() ** 2), rel=0.1)
+
+
+def test_relu_is_homogeneous_and_tanh_is_not():
+    assert homogeneous(find_activation("ReLU"), 0.0, 1.0) == pytest.approx(1.0, abs=1e-6)
+    assert homogeneous(find_activation("Tanh"), 0.0, 4.0) < 0.9

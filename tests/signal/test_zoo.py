@@ -21,6 +21,8 @@ AGREES = {
     "char_lstm": (),
 }
 AGREES_SLOWLY = {"transformer": ("init=xavier_normal",), "bert": (), "t5": (), "vit": ()}
+WITH_NORMS = {"resnet": 6, "mobilenet_v2": 6, "convnext": 12}
+"""Models with norms of few numbers, and the seeds of each: dropping one of 16 examples scatters most in `convnext`."""
 
 
 @pytest.mark.parametrize("model", AGREES)
@@ -32,6 +34,12 @@ def test_as_measured(model):
 @pytest.mark.parametrize("model", AGREES_SLOWLY)
 def test_transformers_as_measured(model):
     check(mf.load("conf", overrides=[f"model={model}", *AGREES_SLOWLY[model]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "seeds"), WITH_NORMS.items())
+def test_norms_of_few_numbers_as_measured(model, seeds):
+    check(mf.load("conf", overrides=[f"model={model}"]), seeds=seeds)
 
 
 KNOWN = ("bert", "convnext", "gpt2", "lenet", "llama", "mobilenet_v2", "resnet", "t5", "transformer", "vit")

@@ -103,7 +103,9 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             shared = signal.overlap(gradient.energy, gradient.along, gradient.across)
             left = gradient.energy * (1 - (1 - gradient.square) / centre.size) - shared
         else:
-            left = gradient.energy * (1 - (2 if centred else 1) / centre.size)
+            # A norm behind this one, of the same numbers, has taken the same directions out.
+            taken = 0 if gradient.level else 2 if centred else 1
+            left = gradient.energy * (1 - taken / centre.size)
         more, sent = _sent(gradient, signal, level) if level else (pull, None)
         whole = factor * (uneven if more is pull else more.factor)
         return replace(

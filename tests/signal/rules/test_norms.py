@@ -24,6 +24,30 @@ def test_norms_of_positions(norm):
     check(chain(*[wide, norm, "Tanh"] * 2, wide, shape=[5, 512], init=HE))
 
 
+def test_batch_norms_around_convolutions_of_single_pixels():
+    """Each kernel is one number, which a batch norm takes back, and the direction of what it reads with it."""
+    own = {"type": "Conv2d", "out_channels": 64, "kernel_size": 1, "groups": 64, "bias": False}
+    mixed = {"type": "Conv2d", "out_channels": 64, "kernel_size": 1, "bias": False}
+    check(chain(*[mixed, "BatchNorm2d", "ReLU", own, "BatchNorm2d", "ReLU"] * 2, mixed, shape=[48, 1, 1], init=HE))
+
+
+def test_batch_norms_of_padded_maps_of_few_pixels():
+    """Each position has taps of its own, and in all examples the same part of what all have in common."""
+    narrow = CONV | {"bias": False}
+    check(chain(*[narrow, "BatchNorm2d", "ReLU"] * 2, narrow, shape=[64, 2, 2], init=HE))
+
+
+def test_layer_norms_of_single_pixels_in_series():
+    """Where a pixel is small, the first norm leaves it small, and the second one does not."""
+    conv, last = {"type": "Conv2d", "out_channels": 32, "kernel_size": 1}, {"type": "Permute", "dims": [0, 2, 3, 1]}
+    scheme = {"scheme": "normal", "std": 0.02}
+    check(
+        chain(
+            conv, last, "LayerNorm", "LayerNorm", {"type": "Linear", "out_features": 32}, shape=[1, 8, 8], init=scheme
+        )
+    )
+
+
 def test_batch_norm_lets_gradients_explode():
     """π/(π - 1) a layer behind ReLU (Yang et al. 2019, arXiv:1902.08129)."""
     spec = chain(*[LINEAR, "BatchNorm1d", "ReLU"] * 10, shape=[64], init={"scheme": "xavier"})

@@ -43,6 +43,7 @@ def test_an_lstm_cell_gives_two_states():
     check(spec)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 def test_projected_states():
     check(chain({"type": "LSTM", "hidden_size": 96, "proj_size": 48}, LAST, shape=[10, 48], init={"scheme": "torch"}))
 
